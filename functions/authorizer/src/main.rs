@@ -1,0 +1,2 @@
+//! Wiring of the `authorizer` function.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Wiring of the `cleanup-run` function.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Wiring of the `identity` function.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Wiring of the `launch-run` function.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Wiring of the `read-secrets` function.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Wiring of the `report-run` function.
+fn main() {}

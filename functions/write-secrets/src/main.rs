@@ -1,0 +1,2 @@
+//! Wiring of the `write-secrets` function.
+fn main() {}

@@ -1,0 +1,106 @@
+//! The audit trail: who did what to which secrets, written in the same transaction as the deed. No audit, no change.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{RunId, SecretId, UserId};
+use crate::name::SecretName;
+use crate::owner::SecretOwner;
+
+/// One request's entry in the trail of a scope.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditRecord {
+    /// Whose trail.
+    pub scope: SecretOwner,
+    /// When.
+    pub at: Timestamp,
+    /// Tells entries of the same instant apart.
+    pub id: String,
+    /// Who; `None` where the service itself acted.
+    pub actor: Option<UserId>,
+    /// What.
+    pub action: AuditAction,
+    /// On which secrets, with the version before or after: see [`AuditAction`].
+    pub subjects: Vec<Subject>,
+    /// For which run.
+    pub run: Option<RunId>,
+    /// Whom it concerns, where that is a person.
+    pub person: Option<UserId>,
+    /// What else there is to say, in fixed words: a role, a result.
+    pub detail: Option<String>,
+}
+
+/// A secret in an audit record.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subject {
+    /// Whose it is.
+    pub owner: SecretOwner,
+    /// Its id.
+    pub id: SecretId,
+    /// Its name.
+    pub name: SecretName,
+    /// The version made, removed or opened.
+    pub version: u64,
+    /// The workspace's secret that it took the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<SecretId>,
+}
+
+macro_rules! audit_actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
+        /// What was done.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+        pub enum AuditAction {
+            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+        }
+
+        impl AuditAction {
+            /// Every action.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The action's name in rows, logs and answers.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+    };
+}
+
+audit_actions! {
+    /// A secret was created.
+    SecretCreated = "secret.created",
+    /// A secret got a new value.
+    SecretUpdated = "secret.updated",
+    /// A secret was deleted.
+    SecretDeleted = "secret.deleted",
+    /// A run was launched: its values may be opened from here on.
+    RunLaunched = "run.launched",
+    /// A value was rotated during a launch; the run gets this version.
+    RunRepinned = "run.repinned",
+    /// A launch was repeated with its idempotency key: new tokens.
+    RunTokensRenewed = "run.tokens-renewed",
+    /// A claim token was used: the store may be handed over from here on.
+    RunClaimed = "run.claimed",
+    /// A head job was recorded.
+    RunHeadJobRecorded = "run.head-job-recorded",
+    /// A run is over; its copies are being removed.
+    RunEnding = "run.ending",
+    /// Nothing of a run is left.
+    RunEnded = "run.ended",
+    /// A user was declared.
+    UserCreated = "user.created",
+    /// A token was made.
+    TokenCreated = "token.created",
+    /// A token was revoked.
+    TokenRevoked = "token.revoked",
+    /// A workspace was made.
+    WorkspaceCreated = "workspace.created",
+    /// The platforms that a workspace allows were changed.
+    WorkspacePlatformsChanged = "workspace.platforms-changed",
+    /// Someone joined a workspace, or got another role.
+    ParticipantSet = "participant.set",
+    /// Someone left a workspace.
+    ParticipantRemoved = "participant.removed",
+}

@@ -1,0 +1,201 @@
+//! The copies of a run in AWS Secrets Manager: their names, their tags, what each holds, and how a job refers to them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::ids::RunId;
+use crate::name::SecretName;
+use crate::run::Run;
+use crate::value::SecretValue;
+use crate::{Error, Result};
+
+/// How a run's secrets are laid out in AWS Secrets Manager.
+#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// One copy per run, a JSON object of strings, in as many shards as it takes: for job definitions. Cheap.
+    Bundle,
+    /// One copy per name, raw text, as Seqera Platform makes them: for tasks that read just the names they need.
+    PerName,
+}
+
+impl Layout {
+    /// The layout's name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bundle => "bundle",
+            Self::PerName => "per-name",
+        }
+    }
+}
+
+impl std::str::FromStr for Layout {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "bundle" => Ok(Self::Bundle),
+            "per-name" => Ok(Self::PerName),
+            _ => Err(Error::Invalid("layout must be bundle or per-name.".into())),
+        }
+    }
+}
+
+/// One copy of a run: named in the run's row before it is made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Copy {
+    /// Its name in AWS Secrets Manager.
+    pub name: String,
+    /// Its ARN, once it is made.
+    #[serde(default)]
+    pub arn: Option<String>,
+    /// The secrets in it.
+    pub holds: Vec<SecretName>,
+}
+
+/// Bytes in a secret of AWS Secrets Manager
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>).
+pub const MAX_COPY_BYTES: usize = 65_536;
+
+/// Plans a run's copies from what each secret needs at most: no value is known yet, and none is needed.
+///
+/// `sizes` holds each name with the bytes of its value as a JSON string.
+#[must_use]
+pub fn plan(run: &RunId, layout: Layout, sizes: &[(SecretName, usize)]) -> Vec<Copy> {
+    match layout {
+        Layout::PerName => sizes
+            .iter()
+            .map(|(name, _)| Copy {
+                name: format!("tower-{run}/{name}"),
+                arn: None,
+                holds: vec![name.clone()],
+            })
+            .collect(),
+        Layout::Bundle => shards(run, sizes),
+    }
+}
+
+/// First fit, largest first: within one shard of the least that any order needs, for such few and such sizes.
+fn shards(run: &RunId, sizes: &[(SecretName, usize)]) -> Vec<Copy> {
+    let mut sizes = sizes.to_vec();
+    sizes.sort_by(|(a, a_bytes), (b, b_bytes)| b_bytes.cmp(a_bytes).then_with(|| a.cmp(b)));
+    let mut shards: Vec<(usize, Copy)> = Vec::new();
+    for (name, bytes) in sizes {
+        let bytes = entry_bytes(&name, bytes);
+        let fitting = shards
+            .iter()
+            .position(|(used, _)| used + bytes <= MAX_COPY_BYTES - BRACES);
+        let index = fitting.unwrap_or_else(|| {
+            let suffix = match shards.len() {
+                0 => String::new(),
+                earlier => format!(".{}", earlier + 1),
+            };
+            let copy = Copy {
+                name: format!("tower-{run}{suffix}"),
+                arn: None,
+                holds: Vec::new(),
+            };
+            shards.push((0, copy));
+            shards.len() - 1
+        });
+        shards[index].0 += bytes;
+        shards[index].1.holds.push(name);
+    }
+    shards
+        .into_iter()
+        .map(|(_, mut copy)| {
+            copy.holds.sort();
+            copy
+        })
+        .collect()
+}
+
+const BRACES: usize = 2;
+
+/// `"NAME":"value",`
+fn entry_bytes(name: &SecretName, json_bytes: usize) -> usize {
+    name.as_str().len() + json_bytes + 4
+}
+
+/// The text of a copy: the value itself, or the JSON object of a bundle. Values are JSON strings always: the ECS agent
+/// mangles numbers (contract §5).
+///
+/// [`Error::Contended`] where a value grew past the plan because it was rotated during the launch.
+pub fn body(
+    layout: Layout,
+    copy: &Copy,
+    values: &BTreeMap<SecretName, SecretValue>,
+) -> Result<Zeroizing<String>> {
+    let value = |name: &SecretName| values.get(name).ok_or(Error::bug("a planned secret has no value"));
+    if layout == Layout::PerName {
+        let name = copy.holds.first().ok_or(Error::bug("a copy holds nothing"))?;
+        return Ok(Zeroizing::new(value(name)?.expose().to_owned()));
+    }
+    let mut length = BRACES;
+    for name in &copy.holds {
+        length += entry_bytes(name, value(name)?.json_length());
+    }
+    if length > MAX_COPY_BYTES {
+        return Err(Error::Contended);
+    }
+    // Sized beforehand, so that growing leaves no copy of a value behind.
+    let mut text = Zeroizing::new(String::with_capacity(length));
+    for (index, name) in copy.holds.iter().enumerate() {
+        text.push(if index == 0 { '{' } else { ',' });
+        text.push('"');
+        text.push_str(name.as_str());
+        text.push_str("\":");
+        value(name)?.write_json(&mut text);
+    }
+    text.push('}');
+    Ok(text)
+}
+
+/// How a job definition refers to one secret of a copy (`containerProperties.secrets[].valueFrom`).
+#[must_use]
+pub fn value_from(layout: Layout, arn: &str, name: &SecretName) -> String {
+    match layout {
+        Layout::PerName => arn.to_owned(),
+        Layout::Bundle => format!("{arn}:{name}::"),
+    }
+}
+
+/// The tags that make a copy ours and fence it in: IAM statements and the sweep decide by them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CopyTags {
+    /// The deployment's name.
+    pub deployment: String,
+    /// `WS#<id>`, or `USER#<id>` for a launch without a workspace.
+    pub scope: String,
+    /// The run.
+    pub run: String,
+    /// Launch plus the longest run: past it a copy of an unknown run is removed.
+    pub not_after: Timestamp,
+}
+
+impl CopyTags {
+    /// The tag key of the deployment.
+    pub const DEPLOYMENT: &str = "deployment";
+    /// The tag key of the scope.
+    pub const SCOPE: &str = "scope";
+    /// The tag key of the run.
+    pub const RUN: &str = "run";
+    /// The tag key of the latest end.
+    pub const NOT_AFTER: &str = "not-after";
+
+    /// The tags of a run's copies.
+    #[must_use]
+    pub fn of(run: &Run, deployment: &str) -> Self {
+        Self {
+            deployment: deployment.to_owned(),
+            scope: run.scope().to_string(),
+            run: run.id.to_string(),
+            not_after: run.not_after,
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Envelope encryption of one value: a fresh KMS data key per version, AES-256-GCM, the key committed to.
+//!
+//! The bytes of format 1, big-endian (`docs/envelope.md` has the break-glass recipe):
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 1 | format, 1 |
+//! | 1 | delivery flags: bit 0, Nextflow's local store carries the value |
+//! | 2 | *n*, length of the encrypted data key, 1 to 6,144 |
+//! | *n* | the encrypted data key, as KMS gave it |
+//! | 32 | commitment |
+//! | 12 | nonce |
+//! | rest | ciphertext of the value padded with NUL to a multiple of 256 bytes, then the 16-byte tag |
+//!
+//! HKDF-SHA512 (no salt, info `pipeline-secrets/envelope/1`) expands the data key to 64 bytes: the AES key, then the
+//! commitment, so that a ciphertext opens under one data key only. The encryption context goes to KMS and, with format
+//! and flags, into the additional data.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::{constant_time, hkdf};
+use zeroize::Zeroizing;
+
+use crate::ids::SecretId;
+use crate::name::SecretName;
+use crate::owner::SecretOwner;
+use crate::ports::Randomness;
+use crate::value::{SecretValue, padded};
+use crate::{Error, Result};
+
+/// What a value is bound to: moved to another deployment, scope, secret, name or version, it does not open.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EncryptionContext {
+    /// The deployment's name; the key policy has a condition on it.
+    pub deployment: String,
+    /// Whose secret.
+    pub owner: SecretOwner,
+    /// Which secret.
+    pub secret: SecretId,
+    /// Its name.
+    pub name: SecretName,
+    /// Which version.
+    pub version: u64,
+}
+
+impl EncryptionContext {
+    /// The pairs as KMS takes them. They appear in CloudTrail in clear.
+    #[must_use]
+    pub fn pairs(&self) -> BTreeMap<&'static str, String> {
+        BTreeMap::from([
+            ("deployment", self.deployment.clone()),
+            ("name", self.name.to_string()),
+            ("scope", self.owner.to_string()),
+            ("secret", self.secret.to_string()),
+            ("version", self.version.to_string()),
+        ])
+    }
+
+    /// Format, flags, then each pair in the keys' order, key and value each behind its length in two bytes.
+    fn additional_data(&self, flags: u8) -> Vec<u8> {
+        let mut data = vec![FORMAT, flags];
+        for (key, value) in self.pairs() {
+            for part in [key.as_bytes(), value.as_bytes()] {
+                // Every part is bounded far below 65,536: ids, names of at most 100 bytes, a stack's name.
+                data.extend_from_slice(&u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes());
+                data.extend_from_slice(part);
+            }
+        }
+        data
+    }
+}
+
+/// A KMS data key in clear, zeroed after use; never printed.
+pub struct PlainDataKey(Zeroizing<[u8; 32]>);
+
+impl PlainDataKey {
+    /// Bytes in a data key.
+    pub const LENGTH: usize = 32;
+
+    /// Takes the key's bytes; `None` unless there are 32.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let mut key = Zeroizing::new([0; Self::LENGTH]);
+        if bytes.len() != key.len() {
+            return None;
+        }
+        key.copy_from_slice(bytes);
+        Some(Self(key))
+    }
+}
+
+/// A new data key: in clear for one sealing, and encrypted for the envelope.
+pub struct DataKey {
+    /// In clear.
+    pub plain: PlainDataKey,
+    /// As KMS encrypted it, 1 to 6,144 bytes.
+    pub encrypted: Vec<u8>,
+}
+
+/// Seals a value under a fresh data key, of which nothing else may be sealed.
+pub fn seal(
+    value: &SecretValue,
+    context: &EncryptionContext,
+    data_key: &DataKey,
+    randomness: &impl Randomness,
+) -> Result<Vec<u8>> {
+    let flags = u8::from(value.traits().nextflow_store) * FLAG_NEXTFLOW_STORE;
+    let encrypted = &data_key.encrypted;
+    if encrypted.is_empty() || encrypted.len() > MAX_ENCRYPTED_KEY {
+        return Err(Error::bug("KMS gave an encrypted data key of impossible length"));
+    }
+    let derived = derive(&data_key.plain)?;
+    let mut nonce = [0; NONCE_LEN];
+    randomness.fill(&mut nonce);
+
+    let text = value.expose().as_bytes();
+    let mut body = Zeroizing::new(Vec::with_capacity(padded(text.len()) + TAG));
+    body.extend_from_slice(text);
+    body.resize(padded(text.len()), 0);
+    let tag = derived
+        .cipher()?
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(context.additional_data(flags)),
+            &mut body,
+        )
+        .map_err(|_| Error::bug("AES-GCM refused to seal"))?;
+
+    let key_length = u16::try_from(encrypted.len()).map_err(|_| Error::bug("checked above"))?;
+    let mut envelope = Vec::with_capacity(HEADER + encrypted.len() + COMMITMENT + NONCE_LEN + body.len() + TAG);
+    envelope.extend_from_slice(&[FORMAT, flags]);
+    envelope.extend_from_slice(&key_length.to_be_bytes());
+    envelope.extend_from_slice(encrypted);
+    envelope.extend_from_slice(derived.commitment());
+    envelope.extend_from_slice(&nonce);
+    envelope.extend_from_slice(&body);
+    envelope.extend_from_slice(tag.as_ref());
+    Ok(envelope)
+}
+
+/// An envelope taken apart: lengths are checked, nothing is trusted yet.
+pub struct Envelope<'a> {
+    flags: u8,
+    encrypted_key: &'a [u8],
+    commitment: &'a [u8],
+    nonce: [u8; NONCE_LEN],
+    ciphertext: &'a [u8],
+}
+
+impl<'a> Envelope<'a> {
+    /// Takes an envelope's bytes apart; [`Error::EnvelopeRefused`] for whatever cannot be one.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        Self::split(bytes).ok_or(Error::EnvelopeRefused)
+    }
+
+    fn split(bytes: &'a [u8]) -> Option<Self> {
+        if bytes.len() > MAX_ENVELOPE {
+            return None;
+        }
+        let (&[format, flags, high, low], rest) = bytes.split_first_chunk::<HEADER>()?;
+        let key_length = usize::from(u16::from_be_bytes([high, low]));
+        if format != FORMAT || flags & !FLAG_NEXTFLOW_STORE != 0 || !(1..=MAX_ENCRYPTED_KEY).contains(&key_length) {
+            return None;
+        }
+        let (encrypted_key, rest) = rest.split_at_checked(key_length)?;
+        let (commitment, rest) = rest.split_at_checked(COMMITMENT)?;
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LEN>()?;
+        let padded_length = ciphertext.len().checked_sub(TAG)?;
+        if padded_length == 0 || padded_length != padded(padded_length) {
+            return None;
+        }
+        Some(Self { flags, encrypted_key, commitment, nonce: *nonce, ciphertext })
+    }
+
+    /// The encrypted data key, for KMS to decrypt under the same encryption context.
+    #[must_use]
+    pub fn encrypted_key(&self) -> &'a [u8] {
+        self.encrypted_key
+    }
+
+    /// Opens the value. Every failure is [`Error::EnvelopeRefused`] and says no more.
+    pub fn open(&self, context: &EncryptionContext, key: &PlainDataKey) -> Result<SecretValue> {
+        let derived = derive(key)?;
+        constant_time::verify_slices_are_equal(derived.commitment(), self.commitment)
+            .map_err(|_| Error::EnvelopeRefused)?;
+        let mut body = Zeroizing::new(self.ciphertext.to_vec());
+        let length = derived
+            .cipher()?
+            .open_in_place(
+                Nonce::assume_unique_for_key(self.nonce),
+                Aad::from(context.additional_data(self.flags)),
+                &mut body,
+            )
+            .map_err(|_| Error::EnvelopeRefused)?
+            .len();
+        // A value holds no NUL, so the padding ends it unambiguously.
+        let text = &body[..length];
+        let text = &text[..text.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)];
+        let text = std::str::from_utf8(text).map_err(|_| Error::EnvelopeRefused)?;
+        SecretValue::new(Zeroizing::new(text.to_owned())).map_err(|_| Error::EnvelopeRefused)
+    }
+}
+
+/// The AES key and the commitment, derived from a data key.
+struct Derived(Zeroizing<[u8; 64]>);
+
+impl Derived {
+    fn cipher(&self) -> Result<LessSafeKey> {
+        UnboundKey::new(&AES_256_GCM, &self.0[..32])
+            .map(LessSafeKey::new)
+            .map_err(|_| Error::bug("AES-256-GCM refused a key of 32 bytes"))
+    }
+
+    fn commitment(&self) -> &[u8] {
+        &self.0[32..]
+    }
+}
+
+fn derive(key: &PlainDataKey) -> Result<Derived> {
+    struct Length;
+    impl hkdf::KeyType for Length {
+        fn len(&self) -> usize {
+            64
+        }
+    }
+    let mut out = Zeroizing::new([0; 64]);
+    hkdf::Salt::new(hkdf::HKDF_SHA512, &[])
+        .extract(&*key.0)
+        .expand(&[INFO], Length)
+        .and_then(|okm| okm.fill(&mut *out))
+        .map_err(|_| Error::bug("HKDF refused to expand to 64 bytes"))?;
+    Ok(Derived(out))
+}
+
+const FORMAT: u8 = 1;
+const INFO: &[u8] = b"pipeline-secrets/envelope/1";
+const FLAG_NEXTFLOW_STORE: u8 = 1;
+const HEADER: usize = 4;
+const COMMITMENT: usize = 32;
+const TAG: usize = 16;
+/// KMS: "Length Constraints: Minimum length of 1. Maximum length of 6144", `CiphertextBlob` of
+/// <https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html>.
+const MAX_ENCRYPTED_KEY: usize = 6_144;
+const MAX_ENVELOPE: usize =
+    HEADER + MAX_ENCRYPTED_KEY + COMMITMENT + NONCE_LEN + SecretValue::MAX_BYTES + TAG;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Fixed;
+    impl Randomness for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(9);
+        }
+    }
+
+    fn context() -> EncryptionContext {
+        EncryptionContext {
+            deployment: "prod".into(),
+            owner: "WS#42".parse().unwrap(),
+            secret: SecretId::new(7).unwrap(),
+            name: SecretName::parse("NCBI_API_KEY").unwrap(),
+            version: 3,
+        }
+    }
+
+    fn key(byte: u8) -> PlainDataKey {
+        PlainDataKey::new(&[byte; 32]).unwrap()
+    }
+
+    fn sealed(text: &str) -> Vec<u8> {
+        let value = SecretValue::new(text.to_owned().into()).unwrap();
+        let data_key = DataKey { plain: key(1), encrypted: vec![5; 184] };
+        seal(&value, &context(), &data_key, &Fixed).unwrap()
+    }
+
+    fn open(bytes: &[u8], context: &EncryptionContext, key: &PlainDataKey) -> Result<SecretValue> {
+        Envelope::parse(bytes)?.open(context, key)
+    }
+
+    #[test]
+    fn a_frozen_vector_of_format_1_still_opens() {
+        let frozen = include_str!("../vectors/envelope-1.hex");
+        let bytes: Vec<u8> = (0..frozen.trim().len() / 2)
+            .map(|i| u8::from_str_radix(&frozen[2 * i..2 * i + 2], 16).unwrap())
+            .collect();
+        let value = open(&bytes, &context(), &key(1)).unwrap();
+        assert_eq!(value.expose(), "line 1\nline 2 \"quoted\" €\n");
+        assert_eq!(sealed("line 1\nline 2 \"quoted\" €\n"), bytes, "sealing is format 1 still");
+    }
+
+    #[test]
+    fn every_changed_bit_and_every_truncation_is_refused() {
+        let good = sealed("v");
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            // The encrypted key's own bytes are KMS's to check; all else is ours.
+            let in_encrypted_key = (4..4 + 184).contains(&(bit / 8));
+            assert!(in_encrypted_key || open(&bad, &context(), &key(1)).is_err(), "bit {bit}");
+        }
+        for length in 0..good.len() {
+            assert!(open(&good[..length], &context(), &key(1)).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn another_context_or_key_is_refused() {
+        let good = sealed("v");
+        let others: [fn(&mut EncryptionContext); 5] = [
+            |c| c.deployment = "test".into(),
+            |c| c.owner = "USER#42".parse().unwrap(),
+            |c| c.secret = SecretId::new(8).unwrap(),
+            |c| c.name = SecretName::parse("NCBI_API_KEX").unwrap(),
+            |c| c.version = 4,
+        ];
+        for change in others {
+            let mut other = context();
+            change(&mut other);
+            assert!(matches!(open(&good, &other, &key(1)), Err(Error::EnvelopeRefused)));
+        }
+        assert!(matches!(open(&good, &context(), &key(2)), Err(Error::EnvelopeRefused)));
+    }
+
+    #[test]
+    fn equal_length_classes_make_equal_lengths() {
+        assert_eq!(sealed("a").len(), sealed(&"b".repeat(256)).len());
+        assert_eq!(sealed(&"b".repeat(257)).len(), sealed("a").len() + 256);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_sealed_opens_to_the_same_bytes(text in "[^\0]{1,600}") {
+            let opened = open(&sealed(&text), &context(), &key(1)).unwrap();
+            prop_assert_eq!(opened.expose(), &text);
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            prop_assert!(open(&bytes, &context(), &key(1)).is_err());
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The one error of the domain.
+//!
+//! `Display` is the text a client may see: fixed words, names and limits, never a value, a token or a cause. Causes
+//! travel in `source` and reach the log alone.
+
+use std::error::Error as StdError;
+
+use crate::name::SecretName;
+
+/// What went wrong, by what a caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request breaks a rule; the text names the rule.
+    #[error("{0}")]
+    Invalid(String),
+    /// Something is larger than a limit allows; the text names both.
+    #[error("{0}")]
+    TooLarge(String),
+    /// It does not exist, or the caller may not know that it does: one answer for both.
+    #[error("Not found: it does not exist, or you have no access to it.")]
+    NotFound,
+    /// The caller is known here and lacks the role.
+    #[error("Your role in this workspace does not allow this; it takes {needs}.")]
+    Forbidden {
+        /// The roles that would do, in words.
+        needs: String,
+    },
+    /// The name is taken in this scope.
+    #[error("A secret with this name already exists here: {existing}. Names that differ only by case count as one.")]
+    AlreadyExists {
+        /// The name that is asked for.
+        existing: SecretName,
+    },
+    /// The request contradicts the present state; the text says which.
+    #[error("{0}")]
+    Conflict(String),
+    /// `If-Match` named another version than the current one.
+    #[error("The secret was changed since you read it: fetch it again and repeat the change.")]
+    VersionConflict,
+    /// The scope holds as many as it may.
+    #[error("There may be at most {limit} {what}: delete what is no longer used.")]
+    LimitExceeded {
+        /// The limit.
+        limit: u32,
+        /// What is counted.
+        what: &'static str,
+    },
+    /// A well-formed request that cannot be done; the text names every reason at once.
+    #[error("{0}")]
+    Refused(String),
+    /// The same idempotency key came with another request.
+    #[error("This Idempotency-Key was used with a different request: use a new key.")]
+    IdempotencyMismatch,
+    /// The first request with this idempotency key is still under way.
+    #[error("The first request with this Idempotency-Key is still under way: repeat it in a few seconds.")]
+    InProgress,
+    /// It existed and can be had no more.
+    #[error("{0}")]
+    Gone(String),
+    /// Too many writers at once; nothing was changed.
+    #[error("Too many requests change this at once; nothing was changed. Repeat in a moment.")]
+    Contended,
+    /// A sealed value did not open. That is all that may be said of it.
+    #[error("A stored secret could not be opened; the operators have been told.")]
+    EnvelopeRefused,
+    /// A service that we depend on failed; it may work again later.
+    #[error("A service that this depends on is not available; nothing is lost. Repeat in a moment.")]
+    Unavailable {
+        /// The port and operation, for the log.
+        port: &'static str,
+        /// The cause, for the log.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The envelope key is disabled, pending deletion, or not ours to use.
+    #[error("The deployment's encryption key cannot be used ({state}): its operators have to restore it.")]
+    KeyUnusable {
+        /// The key's state in KMS's words.
+        state: &'static str,
+    },
+    /// A fault of ours: an invariant does not hold.
+    #[error("An internal error: the operators have been told.")]
+    Bug {
+        /// What was expected and is not so, for the log; never a value.
+        what: &'static str,
+    },
+}
+
+/// The result of every fallible operation of the domain.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// The stable code of this error, for logs, metrics and tests.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::TooLarge(_) => "too-large",
+            Self::NotFound => "not-found",
+            Self::Forbidden { .. } => "forbidden",
+            Self::AlreadyExists { .. } => "already-exists",
+            Self::Conflict(_) => "conflict",
+            Self::VersionConflict => "version-conflict",
+            Self::LimitExceeded { .. } => "limit-exceeded",
+            Self::Refused(_) => "refused",
+            Self::IdempotencyMismatch => "idempotency-mismatch",
+            Self::InProgress => "in-progress",
+            Self::Gone(_) => "gone",
+            Self::Contended => "contended",
+            Self::EnvelopeRefused => "envelope-refused",
+            Self::Unavailable { .. } => "unavailable",
+            Self::KeyUnusable { .. } => "key-unusable",
+            Self::Bug { .. } => "bug",
+        }
+    }
+
+    /// Whether the same call may succeed later with nothing else changed.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Contended | Self::Unavailable { .. } | Self::InProgress | Self::VersionConflict
+        )
+    }
+
+    /// Whether this is a failure of the service rather than of the request.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(
+            self,
+            Self::EnvelopeRefused | Self::Unavailable { .. } | Self::KeyUnusable { .. } | Self::Bug { .. }
+        )
+    }
+
+    /// [`Error::Unavailable`] of a port, with its cause.
+    pub fn unavailable(
+        port: &'static str,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self::Unavailable {
+            port,
+            source: source.into(),
+        }
+    }
+
+    /// [`Error::Bug`], with what was expected.
+    #[must_use]
+    pub fn bug(what: &'static str) -> Self {
+        Self::Bug { what }
+    }
+}

@@ -1,0 +1,87 @@
+//! The IAM statements that the roles of jobs need to read a run's copies, and no others.
+
+use serde_json::{Value, json};
+
+use crate::copies::CopyTags;
+use crate::ids::RunPrefix;
+use crate::owner::SecretOwner;
+
+/// Where the copies of a deployment stand.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CopyHome {
+    /// `aws`, `aws-cn`, `aws-us-gov`.
+    pub partition: String,
+    /// The region.
+    pub region: String,
+    /// The account, 12 digits.
+    pub account: String,
+}
+
+impl CopyHome {
+    /// Reads partition, region and account off the ARN of a resource in the same account and region.
+    #[must_use]
+    pub fn of_arn(arn: &str) -> Option<Self> {
+        let mut parts = arn.split(':');
+        let (_, partition, _) = (parts.next()?, parts.next()?, parts.next()?);
+        let (region, account) = (parts.next()?, parts.next()?);
+        Some(Self {
+            partition: partition.to_owned(),
+            region: region.to_owned(),
+            account: account.to_owned(),
+        })
+    }
+}
+
+/// The statements for a job definition's execution role (`bundle`) or for the job role of tasks (`per-name`): the
+/// copies of this deployment that carry this scope's tag, by name prefix and by both tags.
+#[must_use]
+pub fn read_copies(
+    home: &CopyHome,
+    prefix: &RunPrefix,
+    deployment: &str,
+    scope: SecretOwner,
+    copy_key: Option<&str>,
+) -> Value {
+    let CopyHome { partition, region, account } = home;
+    let tag = |key: &str| format!("secretsmanager:ResourceTag/{key}");
+    let mut statements = vec![json!({
+        "Sid": "ReadPipelineSecrets",
+        "Effect": "Allow",
+        "Action": "secretsmanager:GetSecretValue",
+        "Resource": format!("arn:{partition}:secretsmanager:{region}:{account}:secret:tower-{}*", prefix.as_str()),
+        "Condition": {"StringEquals": {
+            tag(CopyTags::DEPLOYMENT): deployment,
+            tag(CopyTags::SCOPE): scope.to_string(),
+        }},
+    })];
+    if let Some(key) = copy_key {
+        statements.push(json!({
+            "Sid": "DecryptPipelineSecrets",
+            "Effect": "Allow",
+            "Action": "kms:Decrypt",
+            "Resource": key,
+            "Condition": {"StringEquals": {"kms:ViaService": format!("secretsmanager.{region}.amazonaws.com")}},
+        }));
+    }
+    Value::Array(statements)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_statement_names_prefix_deployment_and_scope() {
+        let home = CopyHome::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap();
+        let prefix = RunPrefix::new("ab12").unwrap();
+        let statements = read_copies(&home, &prefix, "prod", "WS#42".parse().unwrap(), None);
+        assert_eq!(
+            statements[0]["Resource"],
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tower-ab12*"
+        );
+        let equals = &statements[0]["Condition"]["StringEquals"];
+        assert_eq!(equals["secretsmanager:ResourceTag/deployment"], "prod");
+        assert_eq!(equals["secretsmanager:ResourceTag/scope"], "WS#42");
+        assert_eq!(statements.as_array().unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,175 @@
+//! Identifiers. On the wire the numeric ones are int64 below 2^53, so that a JavaScript client keeps them exact
+//! (contract §1); a run's is the 14 characters that Nextflow's clients call `workflowId`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ports::Randomness;
+use crate::{Error, Result};
+
+/// One above the largest numeric id (contract §1).
+const ID_BOUND: i64 = 1 << 53;
+
+macro_rules! numeric_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(i64);
+
+        impl $name {
+            /// Takes an id from outside; `None` where no id can have this number.
+            #[must_use]
+            pub fn new(number: i64) -> Option<Self> {
+                (1..ID_BOUND).contains(&number).then_some(Self(number))
+            }
+
+            /// Makes a new random id. Two may collide: whoever stores it puts it only if absent.
+            pub fn make_random(randomness: &impl Randomness) -> Self {
+                let mut bytes = [0; 8];
+                randomness.fill(&mut bytes);
+                let number = i64::from_be_bytes(bytes) & (ID_BOUND - 1);
+                Self(number.max(1))
+            }
+
+            /// The number.
+            #[must_use]
+            pub fn number(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            /// Plain decimal digits only.
+            fn from_str(text: &str) -> Result<Self> {
+                let plain = !text.is_empty() && text.len() <= 16 && text.bytes().all(|b| b.is_ascii_digit());
+                plain
+                    .then(|| text.parse().ok())
+                    .flatten()
+                    .and_then(Self::new)
+                    .ok_or(Error::NotFound)
+            }
+        }
+    };
+}
+
+numeric_id! {
+    /// A pipeline secret.
+    SecretId
+}
+numeric_id! {
+    /// A person or a machine account.
+    UserId
+}
+numeric_id! {
+    /// A workspace.
+    WorkspaceId
+}
+numeric_id! {
+    /// An organization, which holds workspaces.
+    OrgId
+}
+numeric_id! {
+    /// A personal access token.
+    TokenId
+}
+
+/// A run: one execution of a pipeline, `workflowId` on the wire.
+///
+/// 14 characters of `[0-9A-Za-z]`. The first four are the deployment's own ([`RunPrefix`]), so that IAM can fence a
+/// deployment's copies by name; the other ten are random (59 bits).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(String);
+
+/// The four characters with which every [`RunId`] of a deployment begins.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RunPrefix(String);
+
+impl RunPrefix {
+    /// Takes the four characters; an error names the rule.
+    pub fn new(text: &str) -> Result<Self> {
+        if text.len() == 4 && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::Invalid("a run prefix is four of 0-9, A-Z, a-z".into()))
+        }
+    }
+
+    /// The prefix as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl RunId {
+    /// Characters in a run id.
+    pub const LENGTH: usize = 14;
+
+    /// Takes an id from outside: 14 letters and digits, or [`Error::NotFound`].
+    pub fn new(text: &str) -> Result<Self> {
+        if text.len() == Self::LENGTH && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::NotFound)
+        }
+    }
+
+    /// Makes a new random id under the deployment's prefix.
+    pub fn make_random(prefix: &RunPrefix, randomness: &impl Randomness) -> Self {
+        const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let mut id = prefix.0.clone();
+        while id.len() < Self::LENGTH {
+            let mut byte = [0];
+            randomness.fill(&mut byte);
+            // 248 = 4 × 62: bytes above it would favour the first characters.
+            if byte[0] < 248 {
+                id.push(char::from(BASE62[usize::from(byte[0]) % 62]));
+            }
+        }
+        Self(id)
+    }
+
+    /// Whether this id was made under that prefix.
+    #[must_use]
+    pub fn has_prefix(&self, prefix: &RunPrefix) -> bool {
+        self.0.starts_with(&prefix.0)
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.0
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::new(&text)
+    }
+}

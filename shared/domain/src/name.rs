@@ -1,0 +1,182 @@
+//! The name of a secret: also the name of an environment variable in a task, so names that would change how a task's
+//! shell, loader or runtime behaves are refused (contract §2).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::Settings;
+use crate::{Error, Result};
+
+/// A name by Nextflow's rule that no shell or runtime gives a meaning.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SecretName(String);
+
+impl SecretName {
+    /// Characters in the longest name.
+    pub const MAX_LENGTH: usize = 100;
+
+    /// Takes a new name from a client; the error says which rule it breaks.
+    pub fn new(text: &str, settings: &Settings) -> Result<Self> {
+        let name = Self::parse(text)?;
+        refuse_reserved(text, settings.allow_aws_names)?;
+        Ok(name)
+    }
+
+    /// Takes a name that need not be one that may be stored today: from a row, or to look one up.
+    pub fn parse(text: &str) -> Result<Self> {
+        check_shape(text)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form under which two names that differ only by case are one.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl fmt::Display for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<SecretName> for String {
+    fn from(name: SecretName) -> Self {
+        name.0
+    }
+}
+
+impl TryFrom<String> for SecretName {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+/// Nextflow's `^[a-zA-Z_](?:[0-9A-Za-z]+|(_)(?!\1)){1,49}$`, by a scan: its own pattern takes exponential time on bad
+/// input. Beyond it, `__` at the very start is refused as well.
+fn check_shape(text: &str) -> Result<()> {
+    let refuse = |rule: &str| Err(Error::Invalid(format!("Invalid secret name: {rule}.")));
+    let bytes = text.as_bytes();
+    if bytes.len() > SecretName::MAX_LENGTH {
+        return refuse("it may have at most 100 characters");
+    }
+    if bytes.len() < 2 {
+        return refuse("it takes 2 characters or more");
+    }
+    if !(bytes[0].is_ascii_alphabetic() || bytes[0] == b'_') {
+        return refuse("it must begin with a letter or an underscore");
+    }
+    if !bytes.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'_') {
+        return refuse("it may hold only letters, digits and underscores");
+    }
+    if bytes.windows(2).any(|pair| pair == b"__") {
+        return refuse("it may not hold two underscores in a row");
+    }
+    let mut groups = 0;
+    let mut in_run = false;
+    for &byte in &bytes[1..] {
+        let alphanumeric = byte != b'_';
+        groups += usize::from(!(alphanumeric && in_run));
+        in_run = alphanumeric;
+    }
+    if groups > MAX_GROUPS {
+        return refuse("it has too many parts between underscores");
+    }
+    Ok(())
+}
+
+/// Names that mean something to a shell, a loader, a language's runtime, a tool or the platform, in any case.
+fn refuse_reserved(text: &str, allow_aws_names: bool) -> Result<()> {
+    let upper = text.to_ascii_uppercase();
+    let reserved = RESERVED.contains(&upper.as_str())
+        || RESERVED_PREFIXES.iter().any(|prefix| upper.starts_with(prefix))
+        || (!allow_aws_names && upper.starts_with("AWS_"));
+    if reserved {
+        return Err(Error::Invalid(format!(
+            "Invalid secret name: {text} would change how a task's shell or runtime behaves; choose another name."
+        )));
+    }
+    Ok(())
+}
+
+const MAX_GROUPS: usize = 49;
+
+const RESERVED: [&str; 34] = [
+    "PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "CDPATH", "HOME", "USER",
+    "SHELL", "PWD", "TMPDIR", "HOSTNAME", "GCONV_PATH", "RUBYOPT", "RUBYLIB", "NODE_OPTIONS", "NODE_PATH",
+    "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "JAVA_HOME", "CLASSPATH", "HTTP_PROXY", "HTTPS_PROXY",
+    "FTP_PROXY", "ALL_PROXY", "NO_PROXY", "RSYNC_PROXY", "OLDPWD", "BASH_XTRACEFD", "POSIXLY_CORRECT",
+];
+
+const RESERVED_PREFIXES: [&str; 18] = [
+    "BASH_FUNC_", "LD_", "DYLD_", "PYTHON", "PERL5", "R_PROFILE", "R_ENVIRON", "GIT_", "SSH_", "ECS_", "NXF_",
+    "TOWER_", "SLURM_", "SBATCH_", "PBS_", "LSB_", "SGE_", "PIPELINE_SECRETS_",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepted(text: &str) -> bool {
+        SecretName::new(text, &Settings::new("test")).is_ok()
+    }
+
+    #[test]
+    fn names_by_nextflows_rule_are_accepted() {
+        for name in ["AB", "_A", "A_", "NCBI_API_KEY", "SENTIEON_LICENSE_BASE64", "a1", "_1"] {
+            assert!(accepted(name), "{name}");
+        }
+        assert!(accepted(&"A".repeat(100)));
+    }
+
+    #[test]
+    fn names_outside_the_rule_are_refused() {
+        for name in [
+            "", "A", "_", "1A", "A-B", "A B", "Ａ1", "é1", "A\u{200b}B", "__A", "A__B", "__", "../x", "a/b",
+            "tower-x/y", "x:json", "x::", "$(id)", "a=b", "a\nb", "AB\n",
+        ] {
+            assert!(!accepted(name), "{name:?}");
+        }
+        assert!(!accepted(&"A".repeat(101)));
+    }
+
+    #[test]
+    fn at_most_49_groups_follow_the_first_character() {
+        // After the first character: an underscore and a run each count one.
+        let name = |pairs: usize| format!("A{}", "_B".repeat(pairs));
+        assert!(accepted(&name(24)));
+        assert!(accepted(&format!("{}_", name(24))));
+        assert!(!accepted(&name(25)));
+    }
+
+    #[test]
+    fn names_with_a_meaning_are_refused_in_any_case() {
+        for name in [
+            "PATH", "ld_preload", "Bash_Env", "NXF_HOME", "AWS_ACCESS_KEY_ID", "https_proxy", "PYTHONPATH",
+            "_JAVA_OPTIONS", "TOWER_ACCESS_TOKEN", "perl5lib", "R_Profile_User", "SLURM_CONF",
+        ] {
+            assert!(!accepted(name), "{name}");
+        }
+        for name in ["PATH2", "MY_PATH", "AWSOME", "GITHUB_TOKEN", "USERNAME", "HOMEBREW"] {
+            assert!(accepted(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_may_allow_aws_names_and_nothing_else() {
+        let settings = Settings { allow_aws_names: true, ..Settings::new("test") };
+        assert!(SecretName::new("AWS_ACCESS_KEY_ID", &settings).is_ok());
+        assert!(SecretName::new("LD_PRELOAD", &settings).is_err());
+    }
+}

@@ -1,0 +1,273 @@
+//! Everything the domain asks of the outside, one trait per right.
+//!
+//! The traits are cut as the IAM policies are: a use case that may not decrypt cannot name [`DecryptDataKey`], and one
+//! that only reads cannot name a writing trait. Every read that decides something is strongly consistent. Every write
+//! is one transaction with its audit record. Adapters retry what AWS calls retryable within their time limits; what
+//! remains is [`Error::Unavailable`](crate::Error::Unavailable), or
+//! [`Error::Contended`](crate::Error::Contended) for a transaction that met another one, which a use case may repeat.
+#![allow(async_fn_in_trait)] // one thread per function: no future has to be `Send`
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::Result;
+use crate::audit::AuditRecord;
+use crate::copies::{Copy, CopyTags};
+use crate::envelope::{DataKey, EncryptionContext, PlainDataKey};
+use crate::idempotency::{Idempotency, Made, Remembered};
+use crate::identity::{StoredToken, Workspace};
+use crate::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
+use crate::name::SecretName;
+use crate::owner::{Scope, SecretOwner};
+use crate::role::Role;
+use crate::run::{HeadJob, Life, Run, Sighting, State};
+use crate::secret::{OldVersion, SealedValue, Secret};
+
+/// Randomness for ids, tokens and nonces.
+pub trait Randomness {
+    /// Fills the bytes from a cryptographically secure source.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Waiting before a repeat, inside the time that the function has.
+pub trait Pace {
+    /// Waits before repeat number `attempt` (from 1), with jitter; `false`, at once, where no time is left for another.
+    async fn pause(&self, attempt: u32) -> bool;
+}
+
+/// Reading who belongs where.
+pub trait ReadMembership {
+    /// The user's role in the workspace; `None` where there is no such workspace or no such membership, and the same
+    /// call is made for both.
+    async fn role(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>>;
+
+    /// The role together with the workspace, in one call.
+    async fn role_and_workspace(
+        &self,
+        workspace: WorkspaceId,
+        user: UserId,
+    ) -> Result<Option<(Role, Workspace)>>;
+}
+
+/// Reading personal access tokens.
+pub trait ReadTokens {
+    /// The stored token of this id.
+    async fn token(&self, id: TokenId) -> Result<Option<StoredToken>>;
+
+    /// Notes that the token was presented. Not audited, may be lost.
+    async fn touch_token(&self, id: TokenId, at: Timestamp) -> Result<()>;
+}
+
+/// Reading secrets without their values.
+pub trait ReadSecrets {
+    /// Every secret of the scope, by name.
+    async fn secrets(&self, scope: &Scope) -> Result<Vec<Secret>>;
+
+    /// One secret.
+    async fn secret(&self, scope: &Scope, id: SecretId) -> Result<Option<Secret>>;
+
+    /// Whether the name, in any case, is taken.
+    async fn is_name_taken(&self, scope: &Scope, name: &SecretName) -> Result<bool>;
+
+    /// The replaced versions of a secret, newest first; at most 1,000.
+    async fn history(&self, scope: &Scope, id: SecretId) -> Result<Vec<OldVersion>>;
+}
+
+/// What became of a creation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Created {
+    /// It took effect.
+    Done,
+    /// The idempotency key is known: nothing was changed.
+    Known(Remembered),
+}
+
+/// Writing secrets. Each write is one transaction with its audit record and a check that the scope's membership still
+/// holds; where it does not, [`Error::NotFound`](crate::Error::NotFound), and nothing is changed.
+pub trait WriteSecrets {
+    /// Creates secrets, all or none: each put only if id and name are free, their number added to the scope's under
+    /// `< 1000`. [`Error::AlreadyExists`](crate::Error::AlreadyExists) names the first name taken;
+    /// [`Error::LimitExceeded`](crate::Error::LimitExceeded) where the scope is full.
+    async fn create_secrets(
+        &self,
+        scope: &Scope,
+        secrets: &[(Secret, SealedValue)],
+        idempotency: Option<&Idempotency>,
+        audit: &AuditRecord,
+    ) -> Result<Created>;
+
+    /// Writes a new version over version `secret.version - 1` and notes that one in the history.
+    /// [`Error::VersionConflict`](crate::Error::VersionConflict) where that is not the current one,
+    /// [`Error::NotFound`](crate::Error::NotFound) where the secret is gone.
+    async fn update_secret(
+        &self,
+        scope: &Scope,
+        secret: &Secret,
+        sealed: &SealedValue,
+        replaced: &OldVersion,
+        audit: &AuditRecord,
+    ) -> Result<()>;
+
+    /// Deletes this version of the secret, its value and its name guard. Errors as in
+    /// [`update_secret`](Self::update_secret).
+    async fn delete_secret(&self, scope: &Scope, secret: &Secret, audit: &AuditRecord) -> Result<()>;
+}
+
+/// Making new data keys. Whoever holds this right alone can seal and never open.
+pub trait GenerateDataKey {
+    /// A fresh data key under the envelope key and this context.
+    async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey>;
+}
+
+/// Decrypting data keys.
+pub trait DecryptDataKey {
+    /// The data key in clear. [`Error::EnvelopeRefused`](crate::Error::EnvelopeRefused) where KMS says that bytes,
+    /// context or key do not belong together.
+    async fn decrypt_data_key(&self, encrypted: &[u8], context: &EncryptionContext) -> Result<PlainDataKey>;
+}
+
+/// Reading sealed values.
+pub trait ReadSealedValues {
+    /// The current sealed values of these secrets, in any order; those that are gone are missing.
+    async fn sealed_values(&self, secrets: &[(SecretOwner, SecretId)]) -> Result<Vec<SealedValue>>;
+}
+
+/// Reading runs.
+pub trait ReadRuns {
+    /// The run of this id.
+    async fn run(&self, id: &RunId) -> Result<Option<Run>>;
+}
+
+/// Listing runs.
+pub trait ListRuns {
+    /// A page of the scope's runs, newest first, only those in `state` where one is named. Indexes lag: for people,
+    /// never for decisions.
+    async fn runs(
+        &self,
+        scope: &Scope,
+        state: Option<State>,
+        limit: u32,
+        after: Option<&RunId>,
+    ) -> Result<Vec<Run>>;
+}
+
+/// Changing the life of a run.
+pub trait SaveRuns: ReadRuns {
+    /// Writes a run's life over revision `life.revision - 1`, with its audit records in the same transaction.
+    /// [`Error::VersionConflict`](crate::Error::VersionConflict) where another writer was first.
+    async fn save_life(&self, run: &Run, life: &Life, audit: Option<&AuditRecord>) -> Result<()>;
+}
+
+/// Writing the intent of a launch.
+pub trait LaunchRuns: SaveRuns {
+    /// What is remembered under a caller's idempotency key and has not expired.
+    async fn recall(&self, idempotency: &Idempotency, now: Timestamp) -> Result<Option<Remembered>>;
+
+    /// Writes the intent: run, idempotency key and audit record, or nothing. The key's row replaces one that has
+    /// expired, or the one that stands for `replaces`. [`Created::Known`] where another request was first;
+    /// [`Error::Contended`](crate::Error::Contended) where the run's id is taken.
+    async fn begin_run(
+        &self,
+        run: &Run,
+        idempotency: Option<&Idempotency>,
+        replaces: Option<&RunId>,
+        audit: &AuditRecord,
+    ) -> Result<Created>;
+}
+
+/// Recording head jobs, and finding runs by them.
+pub trait HeadJobs: SaveRuns {
+    /// Writes the life and the head job's own row, put only if absent.
+    /// [`Error::Conflict`](crate::Error::Conflict) where the job is another run's;
+    /// [`Error::VersionConflict`](crate::Error::VersionConflict) as in [`SaveRuns::save_life`].
+    async fn record_head_job(&self, run: &Run, life: &Life, job: &HeadJob, audit: &AuditRecord) -> Result<()>;
+}
+
+/// Finding what has to be cleaned up.
+pub trait FindDueRuns: SaveRuns {
+    /// Runs that are due, nominated by an index that lags; at most `limit`, the longest due first in each shard.
+    async fn due_runs(&self, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
+
+    /// The run whose recorded head job this is.
+    async fn run_of_head_job(&self, region: &str, job_id: &str) -> Result<Option<RunId>>;
+
+    /// Notes that a run was given these secrets. Not audited; secrets that are gone are passed over.
+    async fn note_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()>;
+}
+
+/// Making copies in the target.
+pub trait CreateCopies {
+    /// Creates a copy with its tags and gives its ARN. Repeats within the call carry one client request token, so that
+    /// a lost answer is found again; a copy of this name that is not that one is
+    /// [`Error::Conflict`](crate::Error::Conflict).
+    async fn create_copy(&self, copy: &Copy, body: Zeroizing<String>, tags: &CopyTags) -> Result<String>;
+}
+
+/// What stands under a copy's name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CopySighting {
+    /// Nothing.
+    Gone,
+    /// A secret with these tags.
+    Found {
+        /// Its deployment tag, where it has one.
+        deployment: Option<String>,
+        /// Its run tag, where it has one.
+        run: Option<String>,
+    },
+}
+
+/// A copy met in the target by its tags.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FoundCopy {
+    /// Its name.
+    pub name: String,
+    /// Its run tag.
+    pub run: Option<String>,
+    /// Its latest end.
+    pub not_after: Option<Timestamp>,
+}
+
+/// Looking for copies and removing them. Nothing here can read one.
+pub trait RemoveCopies {
+    /// What stands under this name.
+    async fn describe_copy(&self, name: &str) -> Result<CopySighting>;
+
+    /// Deletes at once what stands under this name, provided that it carries our deployment's tag. It is gone only when
+    /// [`describe_copy`](Self::describe_copy) says so.
+    async fn delete_copy(&self, name: &str) -> Result<()>;
+
+    /// Every secret whose deployment tag is exactly this.
+    async fn list_copies(&self, deployment: &str) -> Result<Vec<FoundCopy>>;
+}
+
+/// Asking AWS Batch about a job.
+pub trait ObserveJobs {
+    /// What DescribeJobs says of the job, and its queue's ARN where it is known.
+    async fn observe_job(&self, job_id: &str) -> Result<(Sighting, Option<String>)>;
+}
+
+/// Something happened to a run: a hint for cleanup-run. A lost one costs time only, for the sweep finds what it leaves.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RunNotice {
+    /// It was given its secrets.
+    Delivered,
+    /// It has to be looked at.
+    Look,
+}
+
+/// Announcing runs on the deployment's own event bus.
+pub trait AnnounceRuns {
+    /// Puts an event that names the run, and nothing else.
+    async fn announce(&self, run: &RunId, notice: RunNotice) -> Result<()>;
+}
+
+/// What an idempotency key stands for once a write took effect: used by stores to build its row.
+#[must_use]
+pub fn remember(idempotency: &Idempotency, made: Made, now: Timestamp) -> Remembered {
+    Remembered {
+        fingerprint: idempotency.fingerprint().to_vec(),
+        made,
+        expires: now + crate::idempotency::REMEMBERED,
+    }
+}

@@ -1,0 +1,484 @@
+//! A run, and what becomes of it.
+//!
+//! [`next`] is the whole life of a run as one pure function (architecture §5): given how a run stands and what happened,
+//! it says how the run stands then and what is to be done. Use cases write the new state first and act afterwards;
+//! whoever finds the state written and the action undone (a crash, a lost event) does it again.
+//!
+//! ```text
+//!         launch                  first sign of life            end, final Batch event, or due
+//!  (none) ──────▶ provisioning ──▶ pending ──────▶ running ──────▶ ending ──────▶ ended (receipt)
+//!                      └──────── due: 2 minutes ─┴─ due: 24 h ──┴─ due: lease of 30 min, renewed ─▶ ending
+//! ```
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::copies::{Copy, Layout};
+use crate::ids::{RunId, SecretId, UserId, WorkspaceId};
+use crate::name::SecretName;
+use crate::owner::SecretOwner;
+use crate::platform::Platform;
+use crate::settings::Limits;
+use crate::token::TokenHash;
+
+/// A run as the table holds it: what was fixed at launch, and its life.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// The run's id.
+    pub id: RunId,
+    /// The workspace it was launched in; `None` for a launch with the user's own secrets alone.
+    pub workspace: Option<WorkspaceId>,
+    /// Who launched it.
+    pub user: UserId,
+    /// Where it executes.
+    pub platform: Platform,
+    /// How its copies are laid out.
+    pub layout: Layout,
+    /// When it was launched.
+    pub created: Timestamp,
+    /// After this reports renew the lease no longer; only a live head job does.
+    pub not_after: Timestamp,
+    /// What changes.
+    pub life: Life,
+}
+
+impl Run {
+    /// Whose run it is: the scope of its copies' tags, its audit rows and its listing.
+    #[must_use]
+    pub fn scope(&self) -> SecretOwner {
+        self.workspace
+            .map_or(SecretOwner::User(self.user), SecretOwner::Workspace)
+    }
+}
+
+/// The part of a run that changes. Every write of it is conditional on `revision`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Life {
+    /// One more with every write.
+    pub revision: u64,
+    /// Where the run stands.
+    pub state: State,
+    /// When the sweep has to look at it; `None` once ended.
+    #[serde(default)]
+    pub due: Option<Timestamp>,
+    /// Until when the last sign of life holds.
+    pub lease_until: Timestamp,
+    /// The secrets it was given, with the versions pinned.
+    pub secrets: Vec<PinnedSecret>,
+    /// The copies that it has or may have in AWS Secrets Manager.
+    #[serde(default)]
+    pub copies: Vec<Copy>,
+    /// The hash of the run token.
+    pub run_token: TokenHash,
+    /// The hash of the claim token, where the platform claims.
+    #[serde(default)]
+    pub claim_token: Option<TokenHash>,
+    /// When the claim token was used.
+    #[serde(default)]
+    pub claimed: Option<Timestamp>,
+    /// When the copies were all made, or the store handed over.
+    #[serde(default)]
+    pub delivered: Option<Timestamp>,
+    /// The recorded head job.
+    #[serde(default)]
+    pub head_job: Option<HeadJob>,
+    /// How the run ended, by whoever told first.
+    #[serde(default)]
+    pub outcome: Option<Outcome>,
+    /// When `ending` was written.
+    #[serde(default)]
+    pub ending: Option<Timestamp>,
+    /// When the last copy was seen to be gone.
+    #[serde(default)]
+    pub removed: Option<Timestamp>,
+}
+
+/// Where a run stands. Ordered: a run never goes back.
+#[derive(Clone, std::marker::Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The intent is written; copies are being made.
+    Provisioning,
+    /// Launched; no sign of life yet.
+    Pending,
+    /// Seen alive.
+    Running,
+    /// Over; its copies are being removed.
+    Ending,
+    /// Over, and nothing of it is left: the row is its receipt.
+    Ended,
+}
+
+impl State {
+    /// Every state, in order.
+    pub const ALL: [Self; 5] = [
+        Self::Provisioning,
+        Self::Pending,
+        Self::Running,
+        Self::Ending,
+        Self::Ended,
+    ];
+
+    /// The state's name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisioning => "provisioning",
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Ending => "ending",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// Whether the run may still use its secrets.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Provisioning | Self::Pending | Self::Running)
+    }
+}
+
+/// One secret of a run: which, whose, and the version that was delivered.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PinnedSecret {
+    /// Its name.
+    pub name: SecretName,
+    /// Whose it is: the winner.
+    pub owner: SecretOwner,
+    /// Its id.
+    pub id: SecretId,
+    /// The version delivered.
+    pub version: u64,
+    /// The workspace's secret of the same name that a user's own one took the place of.
+    #[serde(default)]
+    pub overrides: Option<SecretId>,
+}
+
+/// The AWS Batch job that runs Nextflow.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeadJob {
+    /// The job's id.
+    pub job_id: String,
+    /// The queue's ARN, as DescribeJobs says it.
+    pub queue: String,
+    /// The region.
+    pub region: String,
+}
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// The result.
+    pub result: RunResult,
+    /// The exit status, where one was told.
+    #[serde(default)]
+    pub exit_status: Option<i64>,
+    /// Who told.
+    pub told_by: ToldBy,
+}
+
+/// The result of a run.
+#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunResult {
+    /// It did what it should.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// The launch did not complete; the run never had its secrets.
+    LaunchFailed,
+    /// It was never heard of again.
+    Lost,
+}
+
+/// Who told how a run ended.
+#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToldBy {
+    /// The launch itself.
+    Launch,
+    /// A report under the run token.
+    Report,
+    /// AWS Batch, asked about the head job.
+    HeadJob,
+    /// Nobody: the due time passed.
+    Sweep,
+}
+
+/// What DescribeJobs says of a recorded head job.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Sighting {
+    /// The job exists and may still run, or run again.
+    NotFinal,
+    /// The job ended for good.
+    Final {
+        /// Whether it succeeded.
+        succeeded: bool,
+        /// The container's exit status.
+        exit_status: Option<i64>,
+    },
+    /// No such job.
+    Unknown,
+}
+
+/// What can happen to a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// All copies were made: these, with their ARNs.
+    Provisioned(Vec<Copy>),
+    /// A value was rotated during the launch: these are the versions that it gets.
+    Repinned(Vec<PinnedSecret>),
+    /// The launch was repeated with its idempotency key: the first answer's tokens are dead.
+    TokensRenewed {
+        /// The new run token's hash.
+        run_token: TokenHash,
+        /// The new claim token's hash, where the platform claims.
+        claim_token: Option<TokenHash>,
+    },
+    /// The launch, or a claim, could not be completed.
+    LaunchFailed,
+    /// The claim token was used, and these versions were handed over.
+    Claimed(Vec<PinnedSecret>),
+    /// A sign of life under the run token.
+    SignOfLife,
+    /// The head job became known, and is not final.
+    HeadJobRecorded(HeadJob),
+    /// A report, under the run token, that the run is over.
+    Reported(Outcome),
+    /// DescribeJobs answered about the recorded head job.
+    HeadJobSeen(Sighting),
+    /// Somebody looks whether the run is due: the sweep, or an event that is only a hint.
+    Looked,
+    /// DescribeSecret found none of the run's copies.
+    CopiesGone,
+}
+
+/// What is to be done once the new state is written.
+#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Ask DescribeJobs about the recorded head job, and come back with [`Event::HeadJobSeen`].
+    ObserveHeadJob,
+    /// Remove every copy named in the run, and come back with [`Event::CopiesGone`].
+    RemoveCopies,
+}
+
+/// What an event does to a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// The life to write, where the event changes it.
+    pub life: Option<Life>,
+    /// What is to be done after that.
+    pub action: Option<Action>,
+}
+
+/// How soon a head job is asked about again after its run was reported over.
+const RECHECK: SignedDuration = SignedDuration::from_mins(5);
+
+/// Decides what an event does to a run. Total: an event that comes late, twice or out of order changes nothing.
+#[must_use]
+pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
+    let life = &run.life;
+    match (life.state, event) {
+        (State::Ended, _) => Step::nothing(),
+        (State::Ending, Event::CopiesGone) => Step::write(ended(life.clone(), now)),
+        (State::Ending, Event::Looked) => Step::act(Action::RemoveCopies),
+        (State::Ending, _) | (_, Event::CopiesGone) => Step::nothing(),
+
+        (State::Provisioning, Event::Provisioned(copies)) => {
+            let delivered = (!run.platform.claims()).then_some(now);
+            let lease_until = now + limits.pending;
+            Step::write(Life {
+                state: State::Pending,
+                due: Some(lease_until),
+                lease_until,
+                copies,
+                delivered,
+                ..life.clone()
+            })
+        }
+        (State::Provisioning, Event::Repinned(secrets)) => {
+            Step::write(Life { secrets, ..life.clone() })
+        }
+        (State::Provisioning, Event::Looked) if is_due(life, now) => {
+            end(life, launch_failed(ToldBy::Sweep), now)
+        }
+        (State::Provisioning, Event::LaunchFailed) => end(life, launch_failed(ToldBy::Launch), now),
+        (State::Provisioning, _) | (_, Event::Provisioned(_) | Event::Repinned(_)) => Step::nothing(),
+
+        (State::Pending, Event::TokensRenewed { run_token, claim_token })
+            if life.claimed.is_none() && life.head_job.is_none() =>
+        {
+            Step::write(Life { run_token, claim_token, ..life.clone() })
+        }
+        (_, Event::TokensRenewed { .. }) => Step::nothing(),
+        // A claim that found a secret gone ends its run; a launch that is done cannot fail any more.
+        (_, Event::LaunchFailed) if life.claim_token.is_some() && life.claimed.is_none() => {
+            end(life, launch_failed(ToldBy::Launch), now)
+        }
+        (_, Event::LaunchFailed) => Step::nothing(),
+        (_, Event::Claimed(secrets)) => {
+            if life.claimed.is_some() {
+                return Step::nothing();
+            }
+            let claimed = Life {
+                secrets,
+                claimed: Some(now),
+                delivered: Some(now),
+                ..life.clone()
+            };
+            Step::write(renewed(claimed, now, limits))
+        }
+        (_, Event::SignOfLife) => sign_of_life(run, now, limits),
+        (_, Event::HeadJobRecorded(job)) => {
+            if life.head_job.is_some() {
+                return Step::nothing();
+            }
+            // Due at once: a job that ended before it was recorded sends no event any more.
+            Step::write(Life {
+                head_job: Some(job),
+                due: Some(now),
+                ..renewed(life.clone(), now, limits)
+            })
+        }
+        (_, Event::Reported(outcome)) => reported(life, outcome, now),
+        (_, Event::HeadJobSeen(sighting)) => head_job_seen(life, &sighting, now, limits),
+        (_, Event::Looked) if life.head_job.is_some() => Step::act(Action::ObserveHeadJob),
+        (_, Event::Looked) if is_due(life, now) => end(
+            life,
+            Outcome {
+                result: RunResult::Lost,
+                exit_status: None,
+                told_by: ToldBy::Sweep,
+            },
+            now,
+        ),
+        (_, Event::Looked) => Step::nothing(),
+    }
+}
+
+fn sign_of_life(run: &Run, now: Timestamp, limits: &Limits) -> Step {
+    let life = &run.life;
+    let fresh = life.state == State::Running && life.lease_until >= now + limits.lease / 2;
+    if fresh || now >= run.not_after {
+        return Step::nothing();
+    }
+    let renewed = renewed(life.clone(), now, limits);
+    // A run that was told to be looked at soon is still looked at soon.
+    let due = match life.due {
+        Some(due) if life.head_job.is_some() => Some(due),
+        _ => renewed.due,
+    };
+    Step::write(Life { due, ..renewed })
+}
+
+/// A report ends a run without a head job. With one it only says when to ask: a first attempt that failed reports the
+/// end, and the job's second attempt still needs the secrets.
+fn reported(life: &Life, outcome: Outcome, now: Timestamp) -> Step {
+    if life.head_job.is_none() {
+        return end(life, outcome, now);
+    }
+    Step {
+        life: Some(Life {
+            outcome: Some(outcome),
+            due: Some(now),
+            ..life.clone()
+        }),
+        action: Some(Action::ObserveHeadJob),
+    }
+}
+
+fn head_job_seen(life: &Life, sighting: &Sighting, now: Timestamp, limits: &Limits) -> Step {
+    if life.head_job.is_none() {
+        return Step::nothing();
+    }
+    match *sighting {
+        Sighting::Final { succeeded, exit_status } => {
+            let result = if succeeded { RunResult::Succeeded } else { RunResult::Failed };
+            let outcome = Outcome { result, exit_status, told_by: ToldBy::HeadJob };
+            end(life, outcome, now)
+        }
+        Sighting::NotFinal => {
+            let renewed = renewed(life.clone(), now, limits);
+            let due = match life.outcome {
+                Some(_) => Some(now + RECHECK.min(limits.lease)),
+                None => renewed.due,
+            };
+            Step::write(Life { due, ..renewed })
+        }
+        // AWS Batch forgets a job a day or more after its end, and may not know one yet just after SubmitJob.
+        Sighting::Unknown if now >= life.lease_until => end(
+            life,
+            Outcome { result: RunResult::Lost, exit_status: None, told_by: ToldBy::HeadJob },
+            now,
+        ),
+        Sighting::Unknown if life.due == Some(life.lease_until) => Step::nothing(),
+        Sighting::Unknown => Step::write(Life { due: Some(life.lease_until), ..life.clone() }),
+    }
+}
+
+fn is_due(life: &Life, now: Timestamp) -> bool {
+    life.due.is_some_and(|due| due <= now)
+}
+
+fn renewed(life: Life, now: Timestamp, limits: &Limits) -> Life {
+    let lease_until = now + limits.lease;
+    Life {
+        state: State::Running,
+        due: Some(lease_until),
+        lease_until,
+        ..life
+    }
+}
+
+/// Where there is nothing to remove, the end is the end at once.
+fn end(life: &Life, outcome: Outcome, now: Timestamp) -> Step {
+    let ending = Life {
+        state: State::Ending,
+        due: Some(now),
+        outcome: Some(outcome),
+        ending: Some(now),
+        ..life.clone()
+    };
+    if ending.copies.is_empty() {
+        return Step::write(ended(ending, now));
+    }
+    Step {
+        life: Some(ending),
+        action: Some(Action::RemoveCopies),
+    }
+}
+
+fn ended(life: Life, now: Timestamp) -> Life {
+    Life {
+        state: State::Ended,
+        due: None,
+        removed: Some(now),
+        ..life
+    }
+}
+
+fn launch_failed(told_by: ToldBy) -> Outcome {
+    Outcome {
+        result: RunResult::LaunchFailed,
+        exit_status: None,
+        told_by,
+    }
+}
+
+impl Step {
+    fn nothing() -> Self {
+        Self { life: None, action: None }
+    }
+
+    fn act(action: Action) -> Self {
+        Self { life: None, action: Some(action) }
+    }
+
+    fn write(life: Life) -> Self {
+        Self { life: Some(life), action: None }
+    }
+}

@@ -1,0 +1,101 @@
+//! A pipeline secret as the table holds it: what lists and launches decide on, and apart from it the sealed value.
+
+use jiff::Timestamp;
+
+use crate::ids::{SecretId, UserId};
+use crate::name::SecretName;
+use crate::owner::SecretOwner;
+use crate::value::Traits;
+use crate::{Error, Result};
+
+/// Secrets in a scope, at most (contract §1).
+pub const MAX_IN_SCOPE: u32 = 1_000;
+
+/// A pipeline secret without its value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Secret {
+    /// Its id, which outlasts every change of the value.
+    pub id: SecretId,
+    /// Whose it is.
+    pub owner: SecretOwner,
+    /// Its name; there is no rename.
+    pub name: SecretName,
+    /// 1 when created, one more with each new value.
+    pub version: u64,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Who created it.
+    pub created_by: UserId,
+    /// When this version was written.
+    pub updated: Timestamp,
+    /// Who wrote this version.
+    pub updated_by: UserId,
+    /// When a run was last given it.
+    pub last_used: Option<Timestamp>,
+    /// After this no launch takes it.
+    pub expires: Option<Timestamp>,
+    /// What its owner says of it.
+    pub description: Option<Description>,
+    /// What launches must know of the value.
+    pub traits: Traits,
+}
+
+impl Secret {
+    /// Whether no launch may take it any more.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+}
+
+/// A note on a secret: at most 256 bytes, so that a list of 1,000 stays small.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Description(String);
+
+impl Description {
+    /// Bytes in the longest description.
+    pub const MAX_BYTES: usize = 256;
+
+    /// Takes a description from a client.
+    pub fn new(text: &str) -> Result<Self> {
+        if text.len() > Self::MAX_BYTES {
+            return Err(Error::Invalid(format!(
+                "The description may have at most {} bytes.",
+                Self::MAX_BYTES
+            )));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The sealed value of one version of a secret.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedValue {
+    /// Whose.
+    pub owner: SecretOwner,
+    /// Of which secret.
+    pub secret: SecretId,
+    /// Of which version.
+    pub version: u64,
+    /// The envelope's bytes: see [`crate::envelope`].
+    pub envelope: Vec<u8>,
+}
+
+/// A version that a later one replaced.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OldVersion {
+    /// Its number.
+    pub version: u64,
+    /// When it was written.
+    pub written: Timestamp,
+    /// Who wrote it.
+    pub written_by: UserId,
+    /// When it was replaced.
+    pub replaced: Timestamp,
+}

@@ -1,0 +1,58 @@
+//! What a deployment chooses. The defaults are the safe ones.
+
+use jiff::SignedDuration;
+
+use crate::copies::Layout;
+
+/// A deployment's choices that decide what is allowed.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The deployment's name: in every encryption context and on every copy.
+    pub deployment: String,
+    /// Whether `maintain` may write workspace secrets, as owners and admins always may.
+    pub maintain_may_write: bool,
+    /// Whether names that begin with `AWS_` may be stored. Off, because they change whose rights a task has.
+    pub allow_aws_names: bool,
+    /// The layout of copies for launches that ask for none.
+    pub default_layout: Layout,
+    /// The times in a run's life.
+    pub limits: Limits,
+}
+
+/// The times in a run's life (architecture §5).
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From the intent to a finished launch; past it the launch is taken for crashed. Default 2 minutes.
+    pub provisioning: SignedDuration,
+    /// From the launch to the first sign of life. Default 24 hours.
+    pub pending: SignedDuration,
+    /// From a sign of life to the next. Default 30 minutes.
+    pub lease: SignedDuration,
+    /// From the launch to the time after which reports no longer renew the lease. Default 30 days.
+    pub longest_run: SignedDuration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            provisioning: SignedDuration::from_mins(2),
+            pending: SignedDuration::from_hours(24),
+            lease: SignedDuration::from_mins(30),
+            longest_run: SignedDuration::from_hours(30 * 24),
+        }
+    }
+}
+
+impl Settings {
+    /// The safe defaults for a deployment of this name.
+    #[must_use]
+    pub fn new(deployment: impl Into<String>) -> Self {
+        Self {
+            deployment: deployment.into(),
+            maintain_may_write: false,
+            allow_aws_names: false,
+            default_layout: Layout::Bundle,
+            limits: Limits::default(),
+        }
+    }
+}

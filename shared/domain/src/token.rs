@@ -1,0 +1,198 @@
+//! The three kinds of token, and what is kept of them: a SHA-256, never the token.
+//!
+//! Nextflow sends as Bearer only tokens that are base64 of `{json}.signature`, or JWTs; others it sends as Basic with
+//! the user `@token` (contract §3). Ours have that form, and both schemes are taken.
+
+use aws_lc_rs::{constant_time, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::ids::{RunId, TokenId};
+use crate::ports::Randomness;
+
+/// The secret half of a token, zeroed after use; never printed.
+pub struct TokenKey(Zeroizing<String>);
+
+/// The SHA-256 of a token's secret half: what rows hold.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenHash(String);
+
+/// A token as a client presents it, taken apart.
+pub enum Presented {
+    /// A personal access token.
+    Access(TokenId, TokenKey),
+    /// A run token: it may report its run, nothing else.
+    Run(RunId, TokenKey),
+    /// Three base64url parts: a JSON Web Token, unchecked.
+    Jwt(Zeroizing<String>),
+    /// Anything else; a claim token looks like this.
+    Opaque(TokenKey),
+}
+
+impl TokenKey {
+    /// Makes 160 random bits as 40 hexadecimal characters, the form of Seqera Platform's tokens.
+    pub fn make_random(randomness: &impl Randomness) -> Self {
+        let mut bytes = Zeroizing::new([0; 20]);
+        randomness.fill(&mut *bytes);
+        let mut text = Zeroizing::new(String::with_capacity(40));
+        for byte in *bytes {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            text.push(char::from(HEX[usize::from(byte >> 4)]));
+            text.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+        Self(text)
+    }
+
+    /// Makes a claim token: 256 random bits, URL-safe.
+    pub fn make_claim(randomness: &impl Randomness) -> Self {
+        let mut bytes = Zeroizing::new([0; 32]);
+        randomness.fill(&mut *bytes);
+        Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes)))
+    }
+
+    /// The hash that a row keeps.
+    #[must_use]
+    pub fn hash(&self) -> TokenHash {
+        let digest = digest::digest(&digest::SHA256, self.0.as_bytes());
+        TokenHash(STANDARD_NO_PAD.encode(digest))
+    }
+
+    /// The text: for the one answer that shows it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The personal access token of this key.
+    #[must_use]
+    pub fn access_token(&self, id: TokenId) -> Zeroizing<String> {
+        let text = Zeroizing::new(format!("{{\"tid\": {id}}}.{}", *self.0));
+        Zeroizing::new(STANDARD.encode(&*text))
+    }
+
+    /// The run token of this key.
+    #[must_use]
+    pub fn run_token(&self, run: &RunId) -> Zeroizing<String> {
+        let text = Zeroizing::new(format!("{{\"tid\":\"{run}\"}}.{}", *self.0));
+        Zeroizing::new(STANDARD.encode(&*text))
+    }
+}
+
+impl TokenHash {
+    /// Whether the key is the one of which this is the hash, in constant time.
+    #[must_use]
+    pub fn matches(&self, key: &TokenKey) -> bool {
+        constant_time::verify_slices_are_equal(self.0.as_bytes(), key.hash().0.as_bytes()).is_ok()
+    }
+}
+
+impl Presented {
+    /// Takes apart the value of an `Authorization` header; `None` where it is neither Bearer nor Basic `@token`.
+    #[must_use]
+    pub fn from_authorization(header: &str) -> Option<Self> {
+        if header.len() > MAX_HEADER {
+            return None;
+        }
+        let (scheme, rest) = header.trim().split_once(' ')?;
+        let rest = rest.trim();
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Some(Self::parse(rest));
+        }
+        if scheme.eq_ignore_ascii_case("basic") {
+            let decoded = Zeroizing::new(decode(rest)?);
+            return decoded.strip_prefix("@token:").map(Self::parse);
+        }
+        None
+    }
+
+    fn parse(token: &str) -> Self {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Tid {
+            Number(i64),
+            Text(String),
+        }
+        #[derive(Deserialize)]
+        struct Head {
+            tid: Tid,
+        }
+        if token.split('.').count() == 3 {
+            return Self::Jwt(Zeroizing::new(token.to_owned()));
+        }
+        let taken_apart = decode(token).map(Zeroizing::new).and_then(|text| {
+            let (head, key) = text.rsplit_once('.')?;
+            let head: Head = serde_json::from_str(head).ok()?;
+            let key = TokenKey(Zeroizing::new(key.to_owned()));
+            match head.tid {
+                Tid::Number(number) => Some(Self::Access(TokenId::new(number)?, key)),
+                Tid::Text(run) => Some(Self::Run(RunId::new(&run).ok()?, key)),
+            }
+        });
+        taken_apart.unwrap_or_else(|| Self::Opaque(TokenKey(Zeroizing::new(token.to_owned()))))
+    }
+}
+
+/// Longer headers are no token of ours; API Gateway itself takes 10,240 bytes of headers.
+const MAX_HEADER: usize = 8_192;
+
+fn decode(text: &str) -> Option<String> {
+    let bytes = STANDARD_NO_PAD.decode(text.trim_end_matches('=')).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed(u8);
+    impl Randomness for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0);
+        }
+    }
+
+    #[test]
+    fn an_access_token_is_taken_as_bearer_and_as_basic() {
+        let (id, key) = (TokenId::new(42).unwrap(), TokenKey::make_random(&Fixed(7)));
+        let token = key.access_token(id);
+        let basic = STANDARD.encode(format!("@token:{}", *token));
+        for header in [
+            format!("Bearer {}", *token),
+            format!("bearer   {}", *token),
+            format!("Basic {basic}"),
+        ] {
+            let Some(Presented::Access(tid, presented)) = Presented::from_authorization(&header) else {
+                panic!("not taken as an access token");
+            };
+            assert_eq!(tid, id);
+            assert!(key.hash().matches(&presented));
+        }
+    }
+
+    #[test]
+    fn another_key_does_not_match() {
+        let (one, other) = (TokenKey::make_random(&Fixed(1)), TokenKey::make_random(&Fixed(2)));
+        assert!(!one.hash().matches(&other));
+    }
+
+    #[test]
+    fn a_run_token_names_its_run_and_a_claim_token_is_opaque() {
+        let run = RunId::new("ab12ABCDEFGHIJ").unwrap();
+        let header = format!("Bearer {}", *TokenKey::make_random(&Fixed(3)).run_token(&run));
+        assert!(matches!(Presented::from_authorization(&header), Some(Presented::Run(id, _)) if id == run));
+        let claim = TokenKey::make_claim(&Fixed(3));
+        assert_eq!(claim.expose().len(), 43);
+        let header = format!("Bearer {}", claim.expose());
+        assert!(matches!(Presented::from_authorization(&header), Some(Presented::Opaque(_))));
+    }
+
+    #[test]
+    fn garbled_headers_are_no_credentials() {
+        for header in ["", "Bearer", "Digest abc", "Basic !!!", "Basic dXNlcjpwYXNz", &"B ".repeat(9_000)] {
+            assert!(Presented::from_authorization(header).is_none(), "{header:?}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! One file per use case. Each begins with its authorization.

@@ -1,0 +1,181 @@
+//! The value of a secret, in a type that cannot be printed, copied or serialized by accident.
+
+use zeroize::Zeroizing;
+
+use crate::{Error, Result};
+
+/// A secret's value: UTF-8 text that leaves memory zeroed.
+///
+/// It has no `Debug`, `Display`, `Clone` or `Serialize`, so that formatting or logging one does not compile:
+///
+/// ```compile_fail
+/// let value = domain::value::SecretValue::new("v".to_owned().into()).unwrap();
+/// println!("{value:?}");
+/// ```
+/// ```compile_fail
+/// let value = domain::value::SecretValue::new("v".to_owned().into()).unwrap();
+/// let copy = value.clone();
+/// ```
+/// ```compile_fail
+/// let value = domain::value::SecretValue::new("v".to_owned().into()).unwrap();
+/// serde_json::to_string(&value);
+/// ```
+pub struct SecretValue(Zeroizing<String>);
+
+impl SecretValue {
+    /// Bytes in the largest value (contract §2).
+    pub const MAX_BYTES: usize = 32_768;
+    /// Bytes in the largest value when written as a JSON string, quotes included: a copy in Secrets Manager holds
+    /// 65,536 bytes, of which a bundle needs some for the name.
+    pub const MAX_JSON_BYTES: usize = 60_000;
+
+    /// Takes a value from a client: [`Error::Invalid`] where it is empty or holds NUL, [`Error::TooLarge`] past a limit.
+    pub fn new(text: Zeroizing<String>) -> Result<Self> {
+        if text.is_empty() {
+            return Err(Error::Invalid("Invalid secret value: it may not be empty.".into()));
+        }
+        if text.len() > Self::MAX_BYTES {
+            return Err(Error::TooLarge(format!(
+                "The secret value is too large: it may have at most {} bytes.",
+                Self::MAX_BYTES
+            )));
+        }
+        if text.contains('\0') {
+            return Err(Error::Invalid(
+                "Invalid secret value: it may not hold a NUL character, for no environment variable can.".into(),
+            ));
+        }
+        let value = Self(text);
+        if value.json_length() > Self::MAX_JSON_BYTES {
+            return Err(Error::TooLarge(format!(
+                "The secret value is too large: written as a JSON string it may have at most {} bytes.",
+                Self::MAX_JSON_BYTES
+            )));
+        }
+        Ok(value)
+    }
+
+    /// The text itself: for sealing and for the target, and nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Bytes of the value as a JSON string, quotes included.
+    #[must_use]
+    pub fn json_length(&self) -> usize {
+        2 + self.0.bytes().map(json_width).sum::<usize>()
+    }
+
+    /// Appends the value as a JSON string, quotes included.
+    pub fn write_json(&self, out: &mut String) {
+        write_json_string(&self.0, out);
+    }
+
+    /// What the target must know without the value: see [`Traits`].
+    #[must_use]
+    pub fn traits(&self) -> Traits {
+        Traits {
+            raw_bytes: padded(self.0.len()),
+            json_bytes: padded(self.json_length()),
+            nextflow_store: crate::nextflow::store_carries(&self.0),
+        }
+    }
+}
+
+/// What a launch decides on without opening a value. Lengths are rounded up to [`Traits::STEP`], so that a reader of
+/// the table learns the size class of a value and no more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Traits {
+    /// At most this many bytes.
+    pub raw_bytes: usize,
+    /// At most this many bytes as a JSON string.
+    pub json_bytes: usize,
+    /// Whether Nextflow's local secrets store brings it to a task unchanged.
+    pub nextflow_store: bool,
+}
+
+impl Traits {
+    /// The step to which lengths are rounded up, in bytes.
+    pub const STEP: usize = 256;
+}
+
+/// Rounds a length up to the next [`Traits::STEP`].
+pub(crate) fn padded(length: usize) -> usize {
+    length.next_multiple_of(Traits::STEP)
+}
+
+/// Bytes that a byte of text takes inside a JSON string (RFC 8259 §7, with the short escapes).
+fn json_width(byte: u8) -> usize {
+    match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..=0x1f => 6,
+        _ => 1,
+    }
+}
+
+/// Appends text as a JSON string into a buffer that the caller sized, so that no copy of the text is left behind by a
+/// buffer that grew.
+fn write_json_string(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            control @ '\0'..='\u{1f}' => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                let code = control as usize;
+                out.push_str("\\u00");
+                out.push(char::from(HEX[code >> 4]));
+                out.push(char::from(HEX[code & 15]));
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn value(text: &str) -> Result<SecretValue> {
+        SecretValue::new(text.to_owned().into())
+    }
+
+    #[test]
+    fn values_at_the_limits_are_taken_and_one_byte_more_is_not() {
+        assert!(value("x").is_ok());
+        assert!(value(&"x".repeat(SecretValue::MAX_BYTES)).is_ok());
+        assert!(matches!(
+            value(&"x".repeat(SecretValue::MAX_BYTES + 1)),
+            Err(Error::TooLarge(_))
+        ));
+        // Each control character takes six bytes in JSON.
+        assert!(value(&"\u{1}".repeat(9_999)).is_ok());
+        assert!(matches!(value(&"\u{1}".repeat(10_000)), Err(Error::TooLarge(_))));
+    }
+
+    #[test]
+    fn empty_values_and_nul_are_refused() {
+        assert!(matches!(value(""), Err(Error::Invalid(_))));
+        assert!(matches!(value("a\0b"), Err(Error::Invalid(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn the_json_form_parses_back_and_has_the_computed_length(text in "[^\0]{1,200}") {
+            let value = value(&text).unwrap();
+            let mut json = String::new();
+            value.write_json(&mut json);
+            prop_assert_eq!(json.len(), value.json_length());
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        }
+    }
+}
