@@ -130,6 +130,17 @@ pub trait DecryptDataKey {
 pub trait ReadSealedValues {
     /// The current sealed values of these secrets, in any order; those that are gone are missing.
     async fn sealed_values(&self, secrets: &[(SecretOwner, SecretId)]) -> Result<Vec<SealedValue>>;
+
+    /// These secrets as they are now, without their values, in any order; those that are gone are missing. For whoever
+    /// was already authorized, by a launch, to have just these delivered.
+    async fn current_secrets(&self, secrets: &[(SecretOwner, SecretId)]) -> Result<Vec<Secret>>;
+}
+
+/// Reading the audit trail.
+pub trait ReadAudit {
+    /// The trail of the scope in one month (UTC, `yyyy-mm`; another form is [`Error::Invalid`](crate::Error::Invalid)),
+    /// newest first, at most `limit` records.
+    async fn audit(&self, scope: &Scope, month: &str, limit: u32) -> Result<Vec<AuditRecord>>;
 }
 
 /// Reading runs.
