@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{RunId, SecretId, UserId};
 use crate::name::SecretName;
-use crate::owner::SecretOwner;
+use crate::owner::{Scope, SecretOwner};
+use crate::ports::Randomness;
+use crate::run::{PinnedSecret, Run};
+use crate::secret::Secret;
 
 /// One request's entry in the trail of a scope.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,6 +48,79 @@ pub struct Subject {
     /// The workspace's secret that it took the place of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides: Option<SecretId>,
+}
+
+impl AuditRecord {
+    /// What a caller did in a scope.
+    pub fn by(
+        scope: &Scope,
+        randomness: &impl Randomness,
+        at: Timestamp,
+        action: AuditAction,
+        subjects: Vec<Subject>,
+    ) -> Self {
+        Self {
+            scope: scope.owner(),
+            at,
+            id: make_id(randomness),
+            actor: Some(scope.actor()),
+            action,
+            subjects,
+            run: None,
+            person: None,
+            detail: None,
+        }
+    }
+
+    /// What happened to a run, with the secrets that it holds from here on or held until now.
+    pub fn of_run(
+        run: &Run,
+        randomness: &impl Randomness,
+        at: Timestamp,
+        action: AuditAction,
+        actor: Option<UserId>,
+    ) -> Self {
+        Self {
+            scope: run.scope(),
+            at,
+            id: make_id(randomness),
+            actor,
+            action,
+            subjects: run.life.secrets.iter().map(Subject::of_pin).collect(),
+            run: Some(run.id.clone()),
+            person: None,
+            detail: None,
+        }
+    }
+}
+
+impl Subject {
+    /// A secret at its version.
+    #[must_use]
+    pub fn of(secret: &Secret) -> Self {
+        Self {
+            owner: secret.owner,
+            id: secret.id,
+            name: secret.name.clone(),
+            version: secret.version,
+            overrides: None,
+        }
+    }
+
+    fn of_pin(pin: &PinnedSecret) -> Self {
+        Self {
+            owner: pin.owner,
+            id: pin.id,
+            name: pin.name.clone(),
+            version: pin.version,
+            overrides: pin.overrides,
+        }
+    }
+}
+
+/// Tells two entries of one scope and millisecond apart.
+fn make_id(randomness: &impl Randomness) -> String {
+    SecretId::make_random(randomness).to_string()
 }
 
 macro_rules! audit_actions {

@@ -76,43 +76,49 @@ pub fn plan(run: &RunId, layout: Layout, sizes: &[(SecretName, usize)]) -> Vec<C
                 holds: vec![name.clone()],
             })
             .collect(),
-        Layout::Bundle => shards(run, sizes),
+        Layout::Bundle => shards(sizes)
+            .into_iter()
+            .enumerate()
+            .map(|(index, holds)| {
+                let suffix = match index {
+                    0 => String::new(),
+                    earlier => format!(".{}", earlier + 1),
+                };
+                Copy { name: format!("tower-{run}{suffix}"), arn: None, holds }
+            })
+            .collect(),
+    }
+}
+
+/// How many copies [`plan`] makes.
+#[must_use]
+pub fn count(layout: Layout, sizes: &[(SecretName, usize)]) -> usize {
+    match layout {
+        Layout::PerName => sizes.len(),
+        Layout::Bundle => shards(sizes).len(),
     }
 }
 
 /// First fit, largest first: within one shard of the least that any order needs, for such few and such sizes.
-fn shards(run: &RunId, sizes: &[(SecretName, usize)]) -> Vec<Copy> {
+fn shards(sizes: &[(SecretName, usize)]) -> Vec<Vec<SecretName>> {
     let mut sizes = sizes.to_vec();
     sizes.sort_by(|(a, a_bytes), (b, b_bytes)| b_bytes.cmp(a_bytes).then_with(|| a.cmp(b)));
-    let mut shards: Vec<(usize, Copy)> = Vec::new();
+    let mut shards: Vec<(usize, Vec<SecretName>)> = Vec::new();
     for (name, bytes) in sizes {
         let bytes = entry_bytes(&name, bytes);
-        let fitting = shards
-            .iter()
-            .position(|(used, _)| used + bytes <= MAX_COPY_BYTES - BRACES);
+        let fitting = shards.iter().position(|(used, _)| used + bytes <= MAX_COPY_BYTES - BRACES);
         let index = fitting.unwrap_or_else(|| {
-            let suffix = match shards.len() {
-                0 => String::new(),
-                earlier => format!(".{}", earlier + 1),
-            };
-            let copy = Copy {
-                name: format!("tower-{run}{suffix}"),
-                arn: None,
-                holds: Vec::new(),
-            };
-            shards.push((0, copy));
+            shards.push((0, Vec::new()));
             shards.len() - 1
         });
         shards[index].0 += bytes;
-        shards[index].1.holds.push(name);
+        shards[index].1.push(name);
+    }
+    let mut shards: Vec<_> = shards.into_iter().map(|(_, names)| names).collect();
+    for names in &mut shards {
+        names.sort();
     }
     shards
-        .into_iter()
-        .map(|(_, mut copy)| {
-            copy.holds.sort();
-            copy
-        })
-        .collect()
 }
 
 const BRACES: usize = 2;

@@ -128,7 +128,8 @@ pub fn seal(
         .map_err(|_| Error::bug("AES-GCM refused to seal"))?;
 
     let key_length = u16::try_from(encrypted.len()).map_err(|_| Error::bug("checked above"))?;
-    let mut envelope = Vec::with_capacity(HEADER + encrypted.len() + COMMITMENT + NONCE_LEN + body.len() + TAG);
+    let mut envelope =
+        Vec::with_capacity(HEADER + encrypted.len() + COMMITMENT + NONCE_LEN + body.len() + TAG);
     envelope.extend_from_slice(&[FORMAT, flags]);
     envelope.extend_from_slice(&key_length.to_be_bytes());
     envelope.extend_from_slice(encrypted);
@@ -160,7 +161,10 @@ impl<'a> Envelope<'a> {
         }
         let (&[format, flags, high, low], rest) = bytes.split_first_chunk::<HEADER>()?;
         let key_length = usize::from(u16::from_be_bytes([high, low]));
-        if format != FORMAT || flags & !FLAG_NEXTFLOW_STORE != 0 || !(1..=MAX_ENCRYPTED_KEY).contains(&key_length) {
+        if format != FORMAT
+            || flags & !FLAG_NEXTFLOW_STORE != 0
+            || !(1..=MAX_ENCRYPTED_KEY).contains(&key_length)
+        {
             return None;
         }
         let (encrypted_key, rest) = rest.split_at_checked(key_length)?;

@@ -26,7 +26,9 @@ pub enum Error {
         needs: String,
     },
     /// The name is taken in this scope.
-    #[error("A secret with this name already exists here: {existing}. Names that differ only by case count as one.")]
+    #[error(
+        "A secret with this name already exists here: {existing}. Names that differ only by case count as one."
+    )]
     AlreadyExists {
         /// The name that is asked for.
         existing: SecretName,
@@ -116,10 +118,7 @@ impl Error {
     /// Whether the same call may succeed later with nothing else changed.
     #[must_use]
     pub fn retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::Contended | Self::Unavailable { .. } | Self::InProgress | Self::VersionConflict
-        )
+        matches!(self, Self::Contended | Self::Unavailable { .. } | Self::InProgress | Self::VersionConflict)
     }
 
     /// Whether this is a failure of the service rather than of the request.
@@ -132,14 +131,8 @@ impl Error {
     }
 
     /// [`Error::Unavailable`] of a port, with its cause.
-    pub fn unavailable(
-        port: &'static str,
-        source: impl Into<Box<dyn StdError + Send + Sync>>,
-    ) -> Self {
-        Self::Unavailable {
-            port,
-            source: source.into(),
-        }
+    pub fn unavailable(port: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Unavailable { port, source: source.into() }
     }
 
     /// [`Error::Bug`], with what was expected.

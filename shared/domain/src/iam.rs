@@ -24,11 +24,7 @@ impl CopyHome {
         let mut parts = arn.split(':');
         let (_, partition, _) = (parts.next()?, parts.next()?, parts.next()?);
         let (region, account) = (parts.next()?, parts.next()?);
-        Some(Self {
-            partition: partition.to_owned(),
-            region: region.to_owned(),
-            account: account.to_owned(),
-        })
+        Some(Self { partition: partition.to_owned(), region: region.to_owned(), account: account.to_owned() })
     }
 }
 

@@ -53,16 +53,15 @@ impl Idempotency {
 
     /// Binds a key to a caller and a request, given as its parts in a fixed order.
     pub fn new(user: UserId, key: &str, request: &[&[u8]]) -> Result<Self> {
-        if !(Self::MIN_KEY..=Self::MAX_KEY).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
+        if !(Self::MIN_KEY..=Self::MAX_KEY).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic())
+        {
             return Err(Error::Invalid(format!(
                 "Idempotency-Key takes {} to {} visible ASCII characters.",
                 Self::MIN_KEY,
                 Self::MAX_KEY
             )));
         }
-        let mut message = Zeroizing::new(Vec::with_capacity(
-            request.iter().map(|part| part.len() + 8).sum(),
-        ));
+        let mut message = Zeroizing::new(Vec::with_capacity(request.iter().map(|part| part.len() + 8).sum()));
         for part in request {
             message.extend_from_slice(&(part.len() as u64).to_be_bytes());
             message.extend_from_slice(part);

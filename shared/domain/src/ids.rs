@@ -84,6 +84,11 @@ numeric_id! {
     TokenId
 }
 
+impl WorkspaceId {
+    /// An id that no workspace has: for reads that only have to cost the same.
+    pub(crate) const ABSENT: Self = Self(0);
+}
+
 /// A run: one execution of a pipeline, `workflowId` on the wire.
 ///
 /// 14 characters of `[0-9A-Za-z]`. The first four are the deployment's own ([`RunPrefix`]), so that IAM can fence a

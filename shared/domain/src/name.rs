@@ -112,16 +112,79 @@ fn refuse_reserved(text: &str, allow_aws_names: bool) -> Result<()> {
 
 const MAX_GROUPS: usize = 49;
 
-const RESERVED: [&str; 34] = [
-    "PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "CDPATH", "HOME", "USER",
-    "SHELL", "PWD", "TMPDIR", "HOSTNAME", "GCONV_PATH", "RUBYOPT", "RUBYLIB", "NODE_OPTIONS", "NODE_PATH",
-    "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "JAVA_HOME", "CLASSPATH", "HTTP_PROXY", "HTTPS_PROXY",
-    "FTP_PROXY", "ALL_PROXY", "NO_PROXY", "RSYNC_PROXY", "OLDPWD", "BASH_XTRACEFD", "POSIXLY_CORRECT",
+const RESERVED: [&str; 50] = [
+    "PATH",
+    "IFS",
+    "ENV",
+    "SHELLOPTS",
+    "PS1",
+    "PS2",
+    "PS4",
+    "PROMPT_COMMAND",
+    "CDPATH",
+    "HOME",
+    "USER",
+    "SHELL",
+    "PWD",
+    "OLDPWD",
+    "TMPDIR",
+    "HOSTNAME",
+    "GCONV_PATH",
+    "RUBYOPT",
+    "RUBYLIB",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "_JAVA_OPTIONS",
+    "JAVA_HOME",
+    "CLASSPATH",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "RSYNC_PROXY",
+    "POSIXLY_CORRECT",
+    "GLOBIGNORE",
+    // Bash owns these: a task that is given one dies, or sees another value.
+    "COMP_WORDBREAKS",
+    "DIRSTACK",
+    "EPOCHREALTIME",
+    "EPOCHSECONDS",
+    "EUID",
+    "FUNCNAME",
+    "GROUPS",
+    "HISTCMD",
+    "LINENO",
+    "OPTIND",
+    "PIPESTATUS",
+    "PPID",
+    "RANDOM",
+    "SECONDS",
+    "SRANDOM",
+    "UID",
 ];
 
 const RESERVED_PREFIXES: [&str; 18] = [
-    "BASH_FUNC_", "LD_", "DYLD_", "PYTHON", "PERL5", "R_PROFILE", "R_ENVIRON", "GIT_", "SSH_", "ECS_", "NXF_",
-    "TOWER_", "SLURM_", "SBATCH_", "PBS_", "LSB_", "SGE_", "PIPELINE_SECRETS_",
+    "BASH",
+    "LD_",
+    "DYLD_",
+    "PYTHON",
+    "PERL5",
+    "R_PROFILE",
+    "R_ENVIRON",
+    "GIT_",
+    "SSH_",
+    "ECS_",
+    "NXF_",
+    "TOWER_",
+    "SLURM_",
+    "SBATCH_",
+    "PBS_",
+    "LSB_",
+    "SGE_",
+    "PIPELINE_SECRETS_",
 ];
 
 #[cfg(test)]
@@ -143,8 +206,27 @@ mod tests {
     #[test]
     fn names_outside_the_rule_are_refused() {
         for name in [
-            "", "A", "_", "1A", "A-B", "A B", "Ａ1", "é1", "A\u{200b}B", "__A", "A__B", "__", "../x", "a/b",
-            "tower-x/y", "x:json", "x::", "$(id)", "a=b", "a\nb", "AB\n",
+            "",
+            "A",
+            "_",
+            "1A",
+            "A-B",
+            "A B",
+            "Ａ1",
+            "é1",
+            "A\u{200b}B",
+            "__A",
+            "A__B",
+            "__",
+            "../x",
+            "a/b",
+            "tower-x/y",
+            "x:json",
+            "x::",
+            "$(id)",
+            "a=b",
+            "a\nb",
+            "AB\n",
         ] {
             assert!(!accepted(name), "{name:?}");
         }
@@ -163,9 +245,22 @@ mod tests {
     #[test]
     fn names_with_a_meaning_are_refused_in_any_case() {
         for name in [
-            "PATH", "ld_preload", "Bash_Env", "NXF_HOME", "AWS_ACCESS_KEY_ID", "https_proxy", "PYTHONPATH",
-            "_JAVA_OPTIONS", "TOWER_ACCESS_TOKEN", "perl5lib", "R_Profile_User", "SLURM_CONF",
+            "PATH",
+            "ld_preload",
+            "Bash_Env",
+            "NXF_HOME",
+            "AWS_ACCESS_KEY_ID",
+            "https_proxy",
+            "PYTHONPATH",
+            "_JAVA_OPTIONS",
+            "TOWER_ACCESS_TOKEN",
+            "perl5lib",
+            "R_Profile_User",
+            "SLURM_CONF",
         ] {
+            assert!(!accepted(name), "{name}");
+        }
+        for name in ["BASHRC", "random", "Uid"] {
             assert!(!accepted(name), "{name}");
         }
         for name in ["PATH2", "MY_PATH", "AWSOME", "GITHUB_TOKEN", "USERNAME", "HOMEBREW"] {

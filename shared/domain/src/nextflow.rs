@@ -1,12 +1,109 @@
-//! What open-source Nextflow makes of secrets: which values its local store carries.
+//! What open-source Nextflow makes of secrets: what its local store carries to a task.
+//!
+//! The rules were found by running Nextflow 24.10 and 25.04 with every character (`tests/real-clients`). Nextflow turns
+//! its store into lines `export NAME="VALUE"`, escapes only `$`, and each task's wrapper sources the lines that
+//! `grep -w 'NAME=.*'` finds for the names that its directives ask for.
 
-/// Whether Nextflow's local secrets store brings a value to a task unchanged.
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use crate::name::SecretName;
+use crate::value::SecretValue;
+
+/// Whether Nextflow's local store brings a value to a task unchanged.
 ///
-/// Nextflow writes each secret as a line of shell that the task's wrapper sources; a value that holds a new line, a
-/// quote, a backtick, a backslash or anything else that a shell reads does not arrive as it was, or runs as a command.
+/// A new line breaks the line apart, and quotes, backticks and backslashes are read by the shell. `$` survives a plain
+/// task, but Apptainer and Singularity, the usual containers on HPC, evaluate it in every variable they are given.
 #[must_use]
 pub fn store_carries(value: &str) -> bool {
-    value
-        .chars()
-        .all(|character| !character.is_control() && !matches!(character, '"' | '`' | '\\' | '$' | '!' | '\''))
+    !value.contains(['\0', '\n', '"', '$', '\\', '`'])
+}
+
+/// The first secret whose value would hand a task a further secret: Nextflow's `grep -w 'NAME=.*'` also finds a line
+/// whose value holds `NAME=` at the start of a word. Gives the secret with that value and the name that it holds.
+#[must_use]
+pub fn store_collision(values: &BTreeMap<SecretName, SecretValue>) -> Option<(&SecretName, &SecretName)> {
+    values.iter().find_map(|(holder, value)| {
+        values
+            .keys()
+            .find(|name| *name != holder && holds_assignment(value.expose(), name.as_str()))
+            .map(|name| (holder, name))
+    })
+}
+
+fn holds_assignment(value: &str, name: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    value.match_indices(name).any(|(at, _)| {
+        let before = value.as_bytes()[..at].last().copied();
+        value[at + name.len()..].starts_with('=') && !before.is_some_and(word)
+    })
+}
+
+/// Nextflow's store: a JSON array of `{"name","value"}`.
+#[must_use]
+pub fn store(values: &BTreeMap<SecretName, SecretValue>) -> Zeroizing<String> {
+    const AROUND: usize = r#"{"name":"","value":},"#.len();
+    let length: usize =
+        values.iter().map(|(name, value)| name.as_str().len() + value.json_length() + AROUND).sum();
+    // Sized beforehand, so that growing leaves no copy of a value behind.
+    let mut text = Zeroizing::new(String::with_capacity(length + 2));
+    text.push('[');
+    for (index, (name, value)) in values.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str("{\"name\":\"");
+        text.push_str(name.as_str());
+        text.push_str("\",\"value\":");
+        value.write_json(&mut text);
+        text.push('}');
+    }
+    text.push(']');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(pairs: &[(&str, &str)]) -> BTreeMap<SecretName, SecretValue> {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                let value = SecretValue::new((*value).to_owned().into()).unwrap();
+                (SecretName::parse(name).unwrap(), value)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn values_that_a_shell_would_read_are_not_carried() {
+        for value in ["a\nb", "a\"b", "a\\b", "a`b", "a$b", "\";touch x;\""] {
+            assert!(!store_carries(value), "{value:?}");
+        }
+        for value in ["a b", " x ", "\t\r", "'!#=*?~{}[]();&|<>%^:,", "é€😀", "QUJD="] {
+            assert!(store_carries(value), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_looks_like_another_secrets_entry_is_found() {
+        let found = |pairs| store_collision(&values(pairs)).map(|(holder, name)| format!("{holder} {name}"));
+        assert_eq!(found(&[("AA", "x BB=1"), ("BB", "v")]), Some("AA BB".into()));
+        assert_eq!(found(&[("AA", "BB=1"), ("BB", "v")]), Some("AA BB".into()));
+        assert_eq!(found(&[("AA", "xBB=1"), ("BB", "v")]), None);
+        assert_eq!(found(&[("AA", "AA=1"), ("BB", "BB")]), None);
+    }
+
+    #[test]
+    fn the_store_is_the_json_that_nextflow_reads() {
+        let store = store(&values(&[("AA", "1\" 2"), ("BB", "é")]));
+        let parsed: serde_json::Value = serde_json::from_str(&store).unwrap();
+        assert_eq!(
+            parsed,
+            serde_json::json!([{"name": "AA", "value": "1\" 2"}, {"name": "BB", "value": "é"}])
+        );
+        assert!(store.capacity() >= store.len());
+    }
 }

@@ -119,22 +119,14 @@ pub async fn authorize(
     let Some(workspace) = workspace else {
         return Ok(Scope::own(actor, permission));
     };
-    let role = store
-        .role(workspace, actor.user)
-        .await?
-        .ok_or(Error::NotFound)?;
+    let role = store.role(workspace, actor.user).await?.ok_or(Error::NotFound)?;
     Scope::for_role(settings, actor, workspace, role, permission)
 }
 
 impl Scope {
     /// The actor's own secrets.
     pub(crate) fn own(actor: &Actor, permission: Permission) -> Self {
-        Self {
-            owner: SecretOwner::User(actor.user),
-            actor: actor.user,
-            permission,
-            roles: Vec::new(),
-        }
+        Self { owner: SecretOwner::User(actor.user), actor: actor.user, permission, roles: Vec::new() }
     }
 
     /// The workspace's secrets, where the role was just read.
@@ -147,15 +139,8 @@ impl Scope {
     ) -> Result<Self> {
         let roles = permission.roles(settings);
         if !roles.contains(&role) {
-            return Err(Error::Forbidden {
-                needs: Role::in_words(&roles),
-            });
+            return Err(Error::Forbidden { needs: Role::in_words(&roles) });
         }
-        Ok(Self {
-            owner: SecretOwner::Workspace(workspace),
-            actor: actor.user,
-            permission,
-            roles,
-        })
+        Ok(Self { owner: SecretOwner::Workspace(workspace), actor: actor.user, permission, roles })
     }
 }

@@ -27,14 +27,8 @@ pub enum Platform {
 
 impl Platform {
     /// Every platform.
-    pub const ALL: [Self; 6] = [
-        Self::AwsBatch,
-        Self::Slurm,
-        Self::Lsf,
-        Self::PbsPro,
-        Self::GridEngine,
-        Self::Moab,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::AwsBatch, Self::Slurm, Self::Lsf, Self::PbsPro, Self::GridEngine, Self::Moab];
 
     /// The platform's name on the wire.
     #[must_use]
@@ -66,12 +60,9 @@ impl FromStr for Platform {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|platform| platform.as_str() == text)
-            .ok_or_else(|| {
-                let names: Vec<_> = Self::ALL.iter().map(|platform| platform.as_str()).collect();
-                Error::Invalid(format!("platform must be one of {}.", names.join(", ")))
-            })
+        Self::ALL.into_iter().find(|platform| platform.as_str() == text).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|platform| platform.as_str()).collect();
+            Error::Invalid(format!("platform must be one of {}.", names.join(", ")))
+        })
     }
 }

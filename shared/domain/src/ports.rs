@@ -15,8 +15,8 @@ use crate::audit::AuditRecord;
 use crate::copies::{Copy, CopyTags};
 use crate::envelope::{DataKey, EncryptionContext, PlainDataKey};
 use crate::idempotency::{Idempotency, Made, Remembered};
-use crate::identity::{StoredToken, Workspace};
-use crate::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
+use crate::identity::{Change, Login, Organization, Standing, StoredToken, User, Vouched, Workspace};
+use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
 use crate::name::SecretName;
 use crate::owner::{Scope, SecretOwner};
 use crate::role::Role;
@@ -191,7 +191,8 @@ pub trait HeadJobs: SaveRuns {
     /// Writes the life and the head job's own row, put only if absent.
     /// [`Error::Conflict`](crate::Error::Conflict) where the job is another run's;
     /// [`Error::VersionConflict`](crate::Error::VersionConflict) as in [`SaveRuns::save_life`].
-    async fn record_head_job(&self, run: &Run, life: &Life, job: &HeadJob, audit: &AuditRecord) -> Result<()>;
+    async fn record_head_job(&self, run: &Run, life: &Life, job: &HeadJob, audit: &AuditRecord)
+    -> Result<()>;
 }
 
 /// Finding what has to be cleaned up.
@@ -282,3 +283,70 @@ pub fn remember(idempotency: &Idempotency, made: Made, now: Timestamp) -> Rememb
         expires: now + crate::idempotency::REMEMBERED,
     }
 }
+
+// Identity: who is known, and who belongs where.
+
+/// Checking JSON Web Tokens.
+pub trait VerifyJwt {
+    /// Whom the issuer vouches for; `None` where the token is refused, for whatever reason. An error only where the
+    /// issuer's keys could not be had.
+    async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<Vouched>>;
+}
+
+/// Knowing users by their login.
+pub trait Logins {
+    /// The user of this login.
+    async fn user_of_login(&self, login: &Login) -> Result<Option<UserId>>;
+
+    /// Whether a user has this e-mail address, in any case.
+    async fn is_email_taken(&self, email: &str) -> Result<bool>;
+
+    /// Writes a user on first sight, with the login, or nothing: [`Error::Contended`](crate::Error::Contended) where
+    /// id, login, name or e-mail address are taken.
+    async fn welcome(&self, user: &User, login: &Login, audit: &AuditRecord) -> Result<()>;
+}
+
+/// Reading users, workspaces and who belongs where. Every read is strongly consistent.
+pub trait ReadIdentity: ReadMembership {
+    /// The user of this id.
+    async fn user(&self, id: UserId) -> Result<Option<User>>;
+
+    /// The user of this name, in any case.
+    async fn user_by_name(&self, name: &str) -> Result<Option<User>>;
+
+    /// The user of this e-mail address, in any case.
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>>;
+
+    /// The user's tokens, by name.
+    async fn tokens(&self, user: UserId) -> Result<Vec<StoredToken>>;
+
+    /// The organization of this name, in any case.
+    async fn organization_by_name(&self, name: &str) -> Result<Option<Organization>>;
+
+    /// The organization's workspace of this name, in any case.
+    async fn workspace_by_name(&self, org: OrgId, name: &str) -> Result<Option<Workspace>>;
+
+    /// The workspaces that the user takes part in, with the role in each, by id.
+    async fn memberships(&self, user: UserId) -> Result<Vec<(Workspace, Role)>>;
+
+    /// The participants of a workspace, by id.
+    async fn participants(&self, workspace: WorkspaceId) -> Result<Vec<(User, Role)>>;
+}
+
+/// Changing users, workspaces and who belongs where.
+pub trait ChangeIdentity: ReadIdentity {
+    /// Makes all of the changes, with their audit records, or none: at most [`MAX_ROWS`] by [`Change::rows`].
+    ///
+    /// [`Error::NotFound`](crate::Error::NotFound) where `standing` no longer holds;
+    /// [`Error::Contended`](crate::Error::Contended) where something else that a change was decided on is no longer so:
+    /// read and decide again; [`Error::Conflict`](crate::Error::Conflict) where a workspace would have no owner.
+    async fn change_identity(
+        &self,
+        changes: &[Change],
+        audit: &[AuditRecord],
+        standing: Option<&Standing>,
+    ) -> Result<()>;
+}
+
+/// Rows that one transaction of changes may take: 100 are DynamoDB's limit, of which one checks the standing.
+pub const MAX_ROWS: usize = 99;

@@ -131,11 +131,7 @@ pub fn resolve(
 }
 
 /// A name that was asked for by name and is not there, nor optional.
-fn missing(
-    request: &Request,
-    workspace: &[Secret],
-    user: &[Secret],
-) -> Vec<String> {
+fn missing(request: &Request, workspace: &[Secret], user: &[Secret]) -> Vec<String> {
     let absent = |selection: &Selection, secrets: &[Secret], whose: &str| -> Vec<String> {
         let Selection::These(names) = selection else {
             return Vec::new();
@@ -151,4 +147,3 @@ fn missing(
     reasons.extend(absent(&request.user, user, "user"));
     reasons
 }
-

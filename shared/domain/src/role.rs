@@ -27,14 +27,8 @@ pub enum Role {
 
 impl Role {
     /// Every role, strongest first.
-    pub const ALL: [Self; 6] = [
-        Self::Owner,
-        Self::Admin,
-        Self::Maintain,
-        Self::Launch,
-        Self::Connect,
-        Self::View,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Owner, Self::Admin, Self::Maintain, Self::Launch, Self::Connect, Self::View];
 
     /// The role's name on the wire and in rows.
     #[must_use]
@@ -67,9 +61,7 @@ impl FromStr for Role {
         Self::ALL
             .into_iter()
             .find(|role| role.as_str() == text)
-            .ok_or_else(|| {
-                Error::Invalid(format!("role must be one of {}", Self::in_words(&Self::ALL)))
-            })
+            .ok_or_else(|| Error::Invalid(format!("role must be one of {}", Self::in_words(&Self::ALL))))
     }
 }
 
@@ -131,10 +123,9 @@ impl Permission {
             Self::WriteSecrets | Self::DeleteSecrets if settings.maintain_may_write => {
                 vec![Owner, Admin, Maintain]
             }
-            Self::WriteSecrets
-            | Self::DeleteSecrets
-            | Self::ReadAudit
-            | Self::AdministerWorkspace => vec![Owner, Admin],
+            Self::WriteSecrets | Self::DeleteSecrets | Self::ReadAudit | Self::AdministerWorkspace => {
+                vec![Owner, Admin]
+            }
             Self::Launch => vec![Owner, Admin, Maintain, Launch],
         }
     }

@@ -46,8 +46,7 @@ impl Run {
     /// Whose run it is: the scope of its copies' tags, its audit rows and its listing.
     #[must_use]
     pub fn scope(&self) -> SecretOwner {
-        self.workspace
-            .map_or(SecretOwner::User(self.user), SecretOwner::Workspace)
+        self.workspace.map_or(SecretOwner::User(self.user), SecretOwner::Workspace)
     }
 }
 
@@ -112,13 +111,7 @@ pub enum State {
 
 impl State {
     /// Every state, in order.
-    pub const ALL: [Self; 5] = [
-        Self::Provisioning,
-        Self::Pending,
-        Self::Running,
-        Self::Ending,
-        Self::Ended,
-    ];
+    pub const ALL: [Self; 5] = [Self::Provisioning, Self::Pending, Self::Running, Self::Ending, Self::Ended];
 
     /// The state's name on the wire.
     #[must_use]
@@ -280,6 +273,7 @@ const RECHECK: SignedDuration = SignedDuration::from_mins(5);
 
 /// Decides what an event does to a run. Total: an event that comes late, twice or out of order changes nothing.
 #[must_use]
+#[expect(clippy::match_same_arms, reason = "the arms are read state by state")]
 pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
     let life = &run.life;
     match (life.state, event) {
@@ -300,9 +294,7 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
                 ..life.clone()
             })
         }
-        (State::Provisioning, Event::Repinned(secrets)) => {
-            Step::write(Life { secrets, ..life.clone() })
-        }
+        (State::Provisioning, Event::Repinned(secrets)) => Step::write(Life { secrets, ..life.clone() }),
         (State::Provisioning, Event::Looked) if is_due(life, now) => {
             end(life, launch_failed(ToldBy::Sweep), now)
         }
@@ -324,12 +316,7 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
             if life.claimed.is_some() {
                 return Step::nothing();
             }
-            let claimed = Life {
-                secrets,
-                claimed: Some(now),
-                delivered: Some(now),
-                ..life.clone()
-            };
+            let claimed = Life { secrets, claimed: Some(now), delivered: Some(now), ..life.clone() };
             Step::write(renewed(claimed, now, limits))
         }
         (_, Event::SignOfLife) => sign_of_life(run, now, limits),
@@ -338,24 +325,14 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
                 return Step::nothing();
             }
             // Due at once: a job that ended before it was recorded sends no event any more.
-            Step::write(Life {
-                head_job: Some(job),
-                due: Some(now),
-                ..renewed(life.clone(), now, limits)
-            })
+            Step::write(Life { head_job: Some(job), due: Some(now), ..renewed(life.clone(), now, limits) })
         }
         (_, Event::Reported(outcome)) => reported(life, outcome, now),
         (_, Event::HeadJobSeen(sighting)) => head_job_seen(life, &sighting, now, limits),
         (_, Event::Looked) if life.head_job.is_some() => Step::act(Action::ObserveHeadJob),
-        (_, Event::Looked) if is_due(life, now) => end(
-            life,
-            Outcome {
-                result: RunResult::Lost,
-                exit_status: None,
-                told_by: ToldBy::Sweep,
-            },
-            now,
-        ),
+        (_, Event::Looked) if is_due(life, now) => {
+            end(life, Outcome { result: RunResult::Lost, exit_status: None, told_by: ToldBy::Sweep }, now)
+        }
         (_, Event::Looked) => Step::nothing(),
     }
 }
@@ -382,11 +359,7 @@ fn reported(life: &Life, outcome: Outcome, now: Timestamp) -> Step {
         return end(life, outcome, now);
     }
     Step {
-        life: Some(Life {
-            outcome: Some(outcome),
-            due: Some(now),
-            ..life.clone()
-        }),
+        life: Some(Life { outcome: Some(outcome), due: Some(now), ..life.clone() }),
         action: Some(Action::ObserveHeadJob),
     }
 }
@@ -410,11 +383,9 @@ fn head_job_seen(life: &Life, sighting: &Sighting, now: Timestamp, limits: &Limi
             Step::write(Life { due, ..renewed })
         }
         // AWS Batch forgets a job a day or more after its end, and may not know one yet just after SubmitJob.
-        Sighting::Unknown if now >= life.lease_until => end(
-            life,
-            Outcome { result: RunResult::Lost, exit_status: None, told_by: ToldBy::HeadJob },
-            now,
-        ),
+        Sighting::Unknown if now >= life.lease_until => {
+            end(life, Outcome { result: RunResult::Lost, exit_status: None, told_by: ToldBy::HeadJob }, now)
+        }
         Sighting::Unknown if life.due == Some(life.lease_until) => Step::nothing(),
         Sighting::Unknown => Step::write(Life { due: Some(life.lease_until), ..life.clone() }),
     }
@@ -426,12 +397,7 @@ fn is_due(life: &Life, now: Timestamp) -> bool {
 
 fn renewed(life: Life, now: Timestamp, limits: &Limits) -> Life {
     let lease_until = now + limits.lease;
-    Life {
-        state: State::Running,
-        due: Some(lease_until),
-        lease_until,
-        ..life
-    }
+    Life { state: State::Running, due: Some(lease_until), lease_until, ..life }
 }
 
 /// Where there is nothing to remove, the end is the end at once.
@@ -446,27 +412,15 @@ fn end(life: &Life, outcome: Outcome, now: Timestamp) -> Step {
     if ending.copies.is_empty() {
         return Step::write(ended(ending, now));
     }
-    Step {
-        life: Some(ending),
-        action: Some(Action::RemoveCopies),
-    }
+    Step { life: Some(ending), action: Some(Action::RemoveCopies) }
 }
 
 fn ended(life: Life, now: Timestamp) -> Life {
-    Life {
-        state: State::Ended,
-        due: None,
-        removed: Some(now),
-        ..life
-    }
+    Life { state: State::Ended, due: None, removed: Some(now), ..life }
 }
 
 fn launch_failed(told_by: ToldBy) -> Outcome {
-    Outcome {
-        result: RunResult::LaunchFailed,
-        exit_status: None,
-        told_by,
-    }
+    Outcome { result: RunResult::LaunchFailed, exit_status: None, told_by }
 }
 
 impl Step {

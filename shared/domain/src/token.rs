@@ -159,11 +159,8 @@ mod tests {
         let (id, key) = (TokenId::new(42).unwrap(), TokenKey::make_random(&Fixed(7)));
         let token = key.access_token(id);
         let basic = STANDARD.encode(format!("@token:{}", *token));
-        for header in [
-            format!("Bearer {}", *token),
-            format!("bearer   {}", *token),
-            format!("Basic {basic}"),
-        ] {
+        for header in [format!("Bearer {}", *token), format!("bearer   {}", *token), format!("Basic {basic}")]
+        {
             let Some(Presented::Access(tid, presented)) = Presented::from_authorization(&header) else {
                 panic!("not taken as an access token");
             };

@@ -42,7 +42,8 @@ impl SecretValue {
         }
         if text.contains('\0') {
             return Err(Error::Invalid(
-                "Invalid secret value: it may not hold a NUL character, for no environment variable can.".into(),
+                "Invalid secret value: it may not hold a NUL character, for no environment variable can."
+                    .into(),
             ));
         }
         let value = Self(text);
@@ -153,10 +154,7 @@ mod tests {
     fn values_at_the_limits_are_taken_and_one_byte_more_is_not() {
         assert!(value("x").is_ok());
         assert!(value(&"x".repeat(SecretValue::MAX_BYTES)).is_ok());
-        assert!(matches!(
-            value(&"x".repeat(SecretValue::MAX_BYTES + 1)),
-            Err(Error::TooLarge(_))
-        ));
+        assert!(matches!(value(&"x".repeat(SecretValue::MAX_BYTES + 1)), Err(Error::TooLarge(_))));
         // Each control character takes six bytes in JSON.
         assert!(value(&"\u{1}".repeat(9_999)).is_ok());
         assert!(matches!(value(&"\u{1}".repeat(10_000)), Err(Error::TooLarge(_))));

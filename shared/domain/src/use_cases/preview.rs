@@ -1,0 +1,130 @@
+//! What a launch would do, without doing anything; never near a value.
+
+use futures_util::future::try_join;
+use jiff::Timestamp;
+
+use crate::copies::{self, Layout};
+use crate::identity::Actor;
+use crate::ids::WorkspaceId;
+use crate::owner::Scope;
+use crate::platform::Platform;
+use crate::ports::{ReadMembership, ReadSecrets};
+use crate::resolve::{Request, Resolved, resolve};
+use crate::role::Permission;
+use crate::secret::Secret;
+use crate::settings::Settings;
+use crate::{Error, Result};
+
+/// What a launch asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LaunchRequest {
+    /// Where; `None` for the user's own secrets alone.
+    pub workspace: Option<WorkspaceId>,
+    /// The platform.
+    pub platform: Platform,
+    /// The layout of copies; the deployment's default where absent.
+    pub layout: Option<Layout>,
+    /// Which secrets.
+    pub secrets: Request,
+}
+
+/// What a launch would deliver.
+pub struct Preview {
+    /// The winners.
+    pub resolved: Resolved,
+    /// The layout of copies.
+    pub layout: Layout,
+    /// How many copies it would make.
+    pub copies: usize,
+    /// What the launcher should know before.
+    pub warnings: Vec<String>,
+}
+
+/// Resolves a launch as [`launch`](super::launch::launch) would.
+pub async fn preview(
+    store: &(impl ReadMembership + ReadSecrets),
+    settings: &Settings,
+    actor: &Actor,
+    request: &LaunchRequest,
+    now: Timestamp,
+) -> Result<Preview> {
+    let scopes = authorize_launch(store, settings, actor, request).await?;
+    let (workspace, user) = read_scopes(store, &scopes).await?;
+    let resolved = resolve(&request.secrets, &workspace, &user, request.platform, now)?;
+    let layout = request.layout.unwrap_or(settings.default_layout);
+    let copies = match request.platform.claims() {
+        true => 0,
+        false => copies::count(layout, &resolved.sizes()),
+    };
+    let warnings = warnings(request, &resolved);
+    Ok(Preview { resolved, layout, copies, warnings })
+}
+
+/// The scopes that a launch draws on: the workspace's, where one is named, and the user's own.
+pub(crate) struct LaunchScopes {
+    pub(crate) workspace: Option<Scope>,
+    pub(crate) user: Scope,
+}
+
+/// A launch is authorized when it starts: one read of role and workspace.
+pub(crate) async fn authorize_launch(
+    store: &impl ReadMembership,
+    settings: &Settings,
+    actor: &Actor,
+    request: &LaunchRequest,
+) -> Result<LaunchScopes> {
+    let user = Scope::own(actor, Permission::Launch);
+    let Some(id) = request.workspace else {
+        return Ok(LaunchScopes { workspace: None, user });
+    };
+    let (role, workspace) = store.role_and_workspace(id, actor.user).await?.ok_or(Error::NotFound)?;
+    let scope = Scope::for_role(settings, actor, id, role, Permission::Launch)?;
+    if !workspace.platforms.contains(&request.platform) {
+        return Err(Error::Refused(format!(
+            "This workspace does not allow launches on {}: an owner or admin of it can allow the platform.",
+            request.platform
+        )));
+    }
+    Ok(LaunchScopes { workspace: Some(scope), user })
+}
+
+/// The small rows of both scopes, read side by side.
+pub(crate) async fn read_scopes(
+    store: &impl ReadSecrets,
+    scopes: &LaunchScopes,
+) -> Result<(Vec<Secret>, Vec<Secret>)> {
+    let workspace = async {
+        match &scopes.workspace {
+            Some(scope) => store.secrets(scope).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    try_join(workspace, store.secrets(&scopes.user)).await
+}
+
+/// A quarter of the usual stack limit of 8 MiB: what Linux gives arguments and environment of one process together
+/// (execve(2)).
+const MAX_ENVIRONMENT: usize = 2 * 1024 * 1024;
+
+pub(crate) fn warnings(request: &LaunchRequest, resolved: &Resolved) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let own = resolved.secrets.iter().any(|winner| winner.secret.owner.kind() == "user");
+    if own && request.workspace.is_some() {
+        warnings.push(
+            "Your own secrets in this launch can be read by the jobs of this workspace while the run lasts."
+                .to_owned(),
+        );
+    }
+    let total: usize = resolved
+        .secrets
+        .iter()
+        .map(|winner| winner.secret.traits.raw_bytes + winner.secret.name.as_str().len() + 2)
+        .sum();
+    if total > MAX_ENVIRONMENT / 2 {
+        warnings.push(format!(
+            "These secrets come to {total} bytes: a process that is given all of them may not start, for Linux allows \
+             {MAX_ENVIRONMENT} bytes of arguments and environment. Select fewer, or let each task name its own."
+        ));
+    }
+    warnings
+}

@@ -1,0 +1,49 @@
+//! Receipts: what a run was given, and how it ended.
+
+use crate::identity::Actor;
+use crate::ids::{RunId, WorkspaceId};
+use crate::owner::{SecretOwner, authorize};
+use crate::ports::{ListRuns, ReadMembership, ReadRuns};
+use crate::role::Permission;
+use crate::run::{Run, State};
+use crate::settings::Settings;
+use crate::{Error, Result};
+
+/// One run, for its launcher and for the members of its workspace.
+pub async fn describe(
+    store: &(impl ReadMembership + ReadRuns),
+    settings: &Settings,
+    actor: &Actor,
+    workspace: Option<WorkspaceId>,
+    id: &RunId,
+) -> Result<Run> {
+    let run = store.run(id).await?;
+    // A client that names a workspace means that one.
+    let run = run.filter(|run| workspace.is_none() || workspace == run.workspace);
+    match run.as_ref().map(Run::scope) {
+        Some(SecretOwner::User(user)) if user == actor.user => {}
+        Some(SecretOwner::Workspace(workspace)) => {
+            authorize(store, settings, actor, Some(workspace), Permission::ReadRuns).await?;
+        }
+        // The same calls for a run that does not exist as for one that is not the caller's to see.
+        _ => {
+            store.role(workspace.unwrap_or(WorkspaceId::ABSENT), actor.user).await?;
+            return Err(Error::NotFound);
+        }
+    }
+    run.ok_or(Error::NotFound)
+}
+
+/// Runs of a scope, newest first.
+pub async fn list(
+    store: &(impl ReadMembership + ListRuns),
+    settings: &Settings,
+    actor: &Actor,
+    workspace: Option<WorkspaceId>,
+    state: Option<State>,
+    limit: u32,
+    after: Option<&RunId>,
+) -> Result<Vec<Run>> {
+    let scope = authorize(store, settings, actor, workspace, Permission::ReadRuns).await?;
+    store.runs(&scope, state, limit, after).await
+}

@@ -1,0 +1,79 @@
+//! Names, dates and history of secrets, for every member; never a value, nor anything made from one.
+
+use crate::audit::AuditRecord;
+use crate::identity::Actor;
+use crate::ids::{SecretId, WorkspaceId};
+use crate::name::SecretName;
+use crate::owner::authorize;
+use crate::ports::{ReadAudit, ReadMembership, ReadSecrets};
+use crate::role::Permission;
+use crate::secret::{OldVersion, Secret};
+use crate::settings::Settings;
+use crate::{Error, Result};
+
+/// Every secret of the scope, by name.
+pub async fn list(
+    store: &(impl ReadMembership + ReadSecrets),
+    settings: &Settings,
+    actor: &Actor,
+    workspace: Option<WorkspaceId>,
+) -> Result<Vec<Secret>> {
+    let scope = authorize(store, settings, actor, workspace, Permission::ReadSecrets).await?;
+    store.secrets(&scope).await
+}
+
+/// One secret.
+pub async fn describe(
+    store: &(impl ReadMembership + ReadSecrets),
+    settings: &Settings,
+    actor: &Actor,
+    workspace: Option<WorkspaceId>,
+    id: SecretId,
+) -> Result<Secret> {
+    let scope = authorize(store, settings, actor, workspace, Permission::ReadSecrets).await?;
+    store.secret(&scope, id).await?.ok_or(Error::NotFound)
+}
+
+/// Whether a secret of this name could be created: [`Error::Invalid`] or [`Error::AlreadyExists`] where not.
+pub async fn validate_name(
+    store: &(impl ReadMembership + ReadSecrets),
+    settings: &Settings,
+    actor: &Actor,
+    workspace: Option<WorkspaceId>,
+    name: &str,
+) -> Result<()> {
+    let scope = authorize(store, settings, actor, workspace, Permission::ReadSecrets).await?;
+    let name = SecretName::new(name, settings)?;
+    if store.is_name_taken(&scope, &name).await? {
+        return Err(Error::AlreadyExists { existing: name });
+    }
+    Ok(())
+}
+
+/// A secret with its replaced versions, newest first.
+pub async fn history(
+    store: &(impl ReadMembership + ReadSecrets),
+    settings: &Settings,
+    actor: &Actor,
+    workspace: Option<WorkspaceId>,
+    id: SecretId,
+) -> Result<(Secret, Vec<OldVersion>)> {
+    let scope = authorize(store, settings, actor, workspace, Permission::ReadSecrets).await?;
+    let secret = store.secret(&scope, id).await?.ok_or(Error::NotFound)?;
+    let replaced = store.history(&scope, id).await?;
+    Ok((secret, replaced))
+}
+
+/// A month of the scope's audit trail, newest first, at most `limit` records. A workspace's is for its owners and
+/// admins; everyone has their own.
+pub async fn audit_trail(
+    store: &(impl ReadMembership + ReadAudit),
+    settings: &Settings,
+    actor: &Actor,
+    workspace: Option<WorkspaceId>,
+    month: &str,
+    limit: u32,
+) -> Result<Vec<AuditRecord>> {
+    let scope = authorize(store, settings, actor, workspace, Permission::ReadAudit).await?;
+    store.audit(&scope, month, limit).await
+}

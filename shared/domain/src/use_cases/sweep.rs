@@ -1,0 +1,116 @@
+//! The sweep: what no event brought to an end (architecture §5.8).
+
+use std::collections::BTreeMap;
+
+use futures_util::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+
+use super::clean_up::{Cleaner, Looked};
+use crate::Result;
+use crate::ids::RunId;
+use crate::ports::{FindDueRuns, FoundCopy, ObserveJobs, Pace, Randomness, RemoveCopies};
+use crate::run::State;
+
+/// What a sweep saw and did: every field becomes a metric.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Swept {
+    /// Runs that were due.
+    pub due: u32,
+    /// Runs that ended with this sweep.
+    pub ended: u32,
+    /// Runs that could not be looked at, and stay due.
+    pub failed: u32,
+    /// Copies of ended runs that were still there.
+    pub orphans: u32,
+    /// Orphans that could not be removed.
+    pub orphans_failed: u32,
+    /// Copies of runs that nobody knows, left alone until their latest end.
+    pub unknown: u32,
+    /// How long the longest due run has been due, in seconds.
+    pub longest_due_seconds: i64,
+}
+
+/// Runs taken up by one sweep. The next sweep takes up the rest.
+const MAX_RUNS: u32 = 500;
+/// Runs and copies looked at side by side.
+const AT_ONCE: usize = 8;
+
+impl<Store, Jobs, Copies, Rng, Wait> Cleaner<'_, Store, Jobs, Copies, Rng, Wait>
+where
+    Store: FindDueRuns,
+    Jobs: ObserveJobs,
+    Copies: RemoveCopies,
+    Rng: Randomness,
+    Wait: Pace,
+{
+    /// Looks at every run that is due, then at every copy that carries our tag. What fails stays for the next sweep.
+    pub async fn sweep(&self, now: Timestamp) -> Result<Swept> {
+        let mut swept = Swept::default();
+        let due = self.store.due_runs(now, MAX_RUNS).await?;
+        let looks: Vec<_> = stream::iter(due)
+            .map(async |id| (self.look(&id, now).await, id))
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        for (look, id) in looks {
+            swept.due += 1;
+            match look {
+                Ok(Looked::Ended) => swept.ended += 1,
+                Ok(Looked::Nothing) => {}
+                Err(error) => {
+                    swept.failed += 1;
+                    tracing::error!(run.id = %id, error.code = error.code(), cause = %cause(&error), "a run could not be cleaned up");
+                }
+            }
+        }
+        self.sweep_orphans(&mut swept, now).await?;
+        Ok(swept)
+    }
+
+    /// Copies whose run is over are orphans. A copy of an unknown run may belong to a table that was restored: it is
+    /// left alone until its own latest end.
+    async fn sweep_orphans(&self, swept: &mut Swept, now: Timestamp) -> Result<()> {
+        let mut by_run: BTreeMap<Option<String>, Vec<FoundCopy>> = BTreeMap::new();
+        for copy in self.copies.list_copies(&self.settings.deployment).await? {
+            by_run.entry(copy.run.clone()).or_default().push(copy);
+        }
+        for (run, copies) in by_run {
+            let state = match run.as_deref().map(RunId::new) {
+                Some(Ok(id)) => self.store.run(&id).await?.map(|run| run.life.state),
+                _ => None,
+            };
+            for copy in copies {
+                let over = copy.not_after.is_some_and(|latest| latest <= now);
+                match state {
+                    Some(State::Ended) => {}
+                    Some(_) => continue,
+                    None if over => {}
+                    None => {
+                        swept.unknown += 1;
+                        continue;
+                    }
+                }
+                swept.orphans += 1;
+                if let Err(error) = self.copies.delete_copy(&copy.name).await {
+                    swept.orphans_failed += 1;
+                    tracing::error!(error.code = error.code(), cause = %cause(&error), "an orphan could not be removed");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The causes of an error, for the log alone.
+fn cause(error: &crate::Error) -> String {
+    let mut text = String::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}
