@@ -1,0 +1,158 @@
+"""Starts the AWS emulator that the local stack runs on.
+
+The emulator is ministack, pinned in requirements.txt because this folder reaches into it: `conditions` adds the IAM
+condition keys that our policies use, `repairs` corrects behaviour that the service depends on, `batch_jobs` replaces its
+AWS Batch by one whose jobs end when they are told to, `front` serves the deployed HTTP API under a plain address, and
+`admin` is the small interface under /_local/ that the local stack and the tests use.
+
+Two listeners on loopback: the AWS endpoint and the HTTP API. State is written on SIGTERM.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+# Functions inherit this process's environment: nothing of the user's AWS set-up may reach them.
+KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "TZ")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="emulator")
+    parser.add_argument("--dir", required=True, help="folder of the state; made with mode 0700")
+    parser.add_argument("--aws-port", type=int, default=0, help="port of the AWS endpoint; 0 = a free one")
+    parser.add_argument("--api-port", type=int, default=0, help="port of the HTTP API; 0 = a free one")
+    parser.add_argument("--deployment", default="pipeline-secrets", help="stack whose HTTP API the second port serves")
+    parser.add_argument("--forget", action="store_true", help="write no state")
+    parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input is closed")
+    return parser.parse_args()
+
+
+def listen(port, what):
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        sys.exit(f"port {port} ({what}) is in use")
+    listener.listen(256)
+    return listener
+
+
+def settle_environment(directory, aws_port, forget):
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    os.environ.clear()
+    os.environ.update(
+        kept,
+        AUTH="true",
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_EC2_METADATA_DISABLED="true",
+        AWS_ENDPOINT_URL=f"http://127.0.0.1:{aws_port}",
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        BIND_HOST="127.0.0.1",
+        GATEWAY_PORT=str(aws_port),
+        IOT_MTLS_ENABLED="0",
+        LOG_LEVEL="WARNING",
+        MINISTACK_ACCOUNT_ID=ACCOUNT,
+        MINISTACK_REGION=REGION,
+        PERSIST_STATE="0" if forget else "1",
+        SFTP_ENABLED="0",
+        STATE_DIR=os.path.join(directory, "state"),
+        TMPDIR=os.path.join(directory, "tmp"),
+    )
+    for name in ("STATE_DIR", "TMPDIR"):
+        os.makedirs(os.environ[name], mode=0o700, exist_ok=True)
+
+
+def write_ready_file(path, aws_port, api_port):
+    content = {
+        "pid": os.getpid(),
+        "awsEndpoint": f"http://127.0.0.1:{aws_port}",
+        "apiEndpoint": f"http://127.0.0.1:{api_port}",
+    }
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(content, file)
+    os.replace(path + ".new", path)
+
+
+def stop_with_stdin():
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main():
+    options = arguments()
+    os.umask(0o077)  # the state holds values and keys in clear
+    directory = os.path.abspath(options.dir)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    aws, api = listen(options.aws_port, "AWS endpoint"), listen(options.api_port, "HTTP API")
+    aws_port, api_port = aws.getsockname()[1], api.getsockname()[1]
+    settle_environment(directory, aws_port, options.forget)
+    ready_file = os.path.join(directory, "emulator.json")
+
+    # Only now: ministack reads the environment when it is imported.
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack import app as ministack
+
+    import admin
+    import batch_jobs
+    import conditions
+    import front
+    import repairs
+
+    conditions.install()
+    repairs.install()
+    batch_jobs.install()
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await ministack.app(scope, receive, send)
+        elif scope["server"][1] == api_port:
+            await front.serve(scope, receive, send, options.deployment)
+        elif scope["type"] == "http" and scope["path"].startswith("/_local/"):
+            await admin.serve(scope, receive, send)
+        else:
+            await ministack.app(scope, receive, send)
+
+    async def with_ready_file(scope, receive, send):
+        async def tell(message):
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                write_ready_file(ready_file, aws_port, api_port)
+
+        await app(scope, receive, tell if scope["type"] == "lifespan" else send)
+
+    if options.stop_with_stdin:
+        threading.Thread(target=stop_with_stdin, daemon=True).start()
+    else:
+        try:
+            os.setsid()  # outlives the terminal that started it
+        except PermissionError:
+            pass  # leads its process group already
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    config = Config()
+    config.bind = [f"fd://{aws.detach()}", f"fd://{api.detach()}"]
+    config.graceful_timeout = 1
+    config.keep_alive_timeout = 75
+    config.loglevel = "WARNING"
+    try:
+        asyncio.run(serve(with_ready_file, config))
+    finally:
+        if os.path.exists(ready_file):
+            os.remove(ready_file)
+        from ministack.core import lambda_runtime
+
+        lambda_runtime.reset()  # the functions' processes
+        os._exit(0)  # the state is written; the emulator's threads never end by themselves
+
+
+main()

@@ -1,0 +1,90 @@
+//! The functions' programs: built with cargo in the profile that the tests use, and packed for upload.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::program::{ask_script, run};
+use crate::{Checkout, Error, Installation, Progress, Result};
+
+/// One zip per function, and a name for all of them together.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Packages {
+    /// Digest of all zips: the same programs, the same prefix.
+    pub(crate) prefix: String,
+    /// Path of each function's zip.
+    pub(crate) zips: BTreeMap<String, PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Order {
+    folder: PathBuf,
+    programs: BTreeMap<String, PathBuf>,
+}
+
+impl Packages {
+    /// Builds every function and packs what changed.
+    pub async fn build(checkout: &Checkout, installation: &Installation, progress: Progress) -> Result<Self> {
+        progress.step("Building the functions …");
+        let programs = compile(checkout, progress).await?;
+        let order = Order { folder: checkout.local_folder()?.join("functions"), programs };
+        let script = checkout.emulator_folder().join("package.py");
+        ask_script(&installation.python(), &script, &order, "packing the functions").await
+    }
+}
+
+async fn compile(checkout: &Checkout, progress: Progress) -> Result<BTreeMap<String, PathBuf>> {
+    let names = checkout.functions()?;
+    let manifest = checkout.root().join("Cargo.toml");
+    let mut arguments: Vec<&OsStr> = vec![
+        "build".as_ref(),
+        "--message-format=json-render-diagnostics".as_ref(),
+        "--manifest-path".as_ref(),
+        manifest.as_ref(),
+    ];
+    for name in &names {
+        arguments.extend([OsStr::new("--package"), OsStr::new(name)]);
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let messages = run(cargo, &arguments, progress.stderr(), "building the functions").await?;
+    let programs = executables(&messages, &names);
+    match names.iter().find(|name| !programs.contains_key(*name)) {
+        Some(name) => Err(Error::answer(
+            "building the functions",
+            &format!("functions/{name} has no program of that name"),
+        )),
+        None => Ok(programs),
+    }
+}
+
+/// The programs in cargo's messages; <https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>.
+fn executables(messages: &[u8], names: &[String]) -> BTreeMap<String, PathBuf> {
+    messages
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        .filter_map(|message| {
+            let name = message["target"]["name"].as_str()?;
+            let path = message["executable"].as_str()?;
+            names.iter().any(|known| known == name).then(|| (name.to_owned(), PathBuf::from(path)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_programs_of_the_functions_are_taken_from_cargos_messages() {
+        let messages = br#"{"reason":"compiler-artifact","target":{"name":"authorizer"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"authorizer"},"executable":"/t/authorizer"}
+{"reason":"compiler-artifact","target":{"name":"local"},"executable":"/t/local"}
+{"reason":"build-finished","success":true}
+"#;
+        let found = executables(messages, &["authorizer".to_owned()]);
+        assert_eq!(found, BTreeMap::from([("authorizer".to_owned(), PathBuf::from("/t/authorizer"))]));
+    }
+}

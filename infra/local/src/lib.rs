@@ -1,0 +1,44 @@
+//! The local stack: `infra/template.yaml` itself, deployed to an AWS emulator on loopback, with IAM enforced.
+//!
+//! The commands (`cargo local up | down | status`) keep one stack per checkout in `.local/stack`. Tests start as many as
+//! they like, each in a folder of its own, on free ports:
+//!
+//! ```no_run
+//! # async fn example(folder: std::path::PathBuf) -> local::Result<()> {
+//! use local::{EmulatorOptions, Lifetime, Progress, Stack, Tools};
+//!
+//! let tools = Tools::ready(Progress::Quiet).await?;
+//! let options = EmulatorOptions {
+//!     folder,
+//!     deployment: "pipeline-secrets".to_owned(),
+//!     aws_port: 0,
+//!     api_port: 0,
+//!     lifetime: Lifetime::Passing,
+//! };
+//! let stack = Stack::start(&tools, &options, &Default::default()).await?;
+//! println!("{}", stack.api_endpoint);
+//! # Ok(())
+//! # }
+//! ```
+
+mod batch;
+mod bootstrap;
+mod checkout;
+pub mod commands;
+mod emulator;
+mod error;
+mod functions;
+mod install;
+mod program;
+mod progress;
+mod stack;
+
+pub use batch::JobStatus;
+pub use bootstrap::{Example, ExampleUser, bootstrap};
+pub use checkout::Checkout;
+pub use emulator::{Addresses, Emulator, EmulatorOptions, Lifetime};
+pub use error::{Error, Result};
+pub use functions::Packages;
+pub use install::Installation;
+pub use progress::Progress;
+pub use stack::{ACCOUNT, Credentials, Deployed, REGION, Stack, Tools};

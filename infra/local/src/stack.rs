@@ -1,0 +1,302 @@
+//! The service, deployed to an emulator of its own: what the commands, the demo and the end-to-end tests work with.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::emulator::{Emulator, EmulatorOptions, client};
+use crate::program::ask_script;
+use crate::{Checkout, Error, Installation, Packages, Progress, Result};
+
+/// The emulator's region.
+pub const REGION: &str = "us-east-1";
+/// The emulator's account.
+pub const ACCOUNT: &str = "123456789012";
+/// Bucket of the functions' zips.
+const CODE_BUCKET: &str = "functions";
+
+/// What every stack of a checkout shares: the installed emulator and the packed functions.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// The checkout.
+    pub checkout: Checkout,
+    /// The emulator.
+    pub installation: Installation,
+    /// The functions.
+    pub packages: Packages,
+}
+
+impl Tools {
+    /// Installs and builds what is missing or has changed: minutes the first time, seconds later.
+    pub async fn ready(progress: Progress) -> Result<Self> {
+        let checkout = Checkout::find()?;
+        let installation = Installation::ready(&checkout, progress).await?;
+        let packages = Packages::build(&checkout, &installation, progress).await?;
+        Ok(Self { checkout, installation, packages })
+    }
+}
+
+/// Credentials of the emulator.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    /// Whose.
+    pub access_key_id: String,
+    /// The key; means nothing outside the emulator.
+    pub secret_access_key: String,
+    /// Of a role's session.
+    pub session_token: Option<String>,
+}
+
+impl Credentials {
+    /// The account's operator, who may do everything that a key's policy does not forbid.
+    #[must_use]
+    pub fn operator() -> Self {
+        Self { access_key_id: "test".to_owned(), secret_access_key: "test".to_owned(), session_token: None }
+    }
+}
+
+/// What a deployment did.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Deployed {
+    /// `created`, `updated` or `unchanged`.
+    pub status: String,
+    /// The template's outputs.
+    pub outputs: BTreeMap<String, String>,
+    /// Physical id of each resource, by its name in the template.
+    pub resources: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct Order<'a> {
+    endpoint: &'a str,
+    stack: &'a str,
+    template: PathBuf,
+    parameters: BTreeMap<String, String>,
+    bucket: &'a str,
+    prefix: &'a str,
+    zips: &'a BTreeMap<String, PathBuf>,
+}
+
+/// A deployed service on a running emulator.
+#[derive(Debug)]
+pub struct Stack {
+    /// For AWS SDKs and the AWS CLI, without a slash at its end.
+    pub aws_endpoint: String,
+    /// Base URL of the service's API, without a slash at its end.
+    pub api_endpoint: String,
+    /// What the last deployment gave.
+    pub deployed: Deployed,
+    name: String,
+    emulator: Emulator,
+    http: reqwest::Client,
+}
+
+impl Stack {
+    /// Starts an emulator and deploys the template, with `parameters` besides those that a local stack needs.
+    pub async fn start(
+        tools: &Tools,
+        options: &EmulatorOptions,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let emulator = Emulator::start(&tools.checkout, &tools.installation, options).await?;
+        Self::on(tools, emulator, &options.deployment, parameters).await
+    }
+
+    /// Deploys the template to a running emulator: creates the stack, or updates it and keeps its data.
+    pub async fn on(
+        tools: &Tools,
+        emulator: Emulator,
+        name: &str,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let addresses = emulator.addresses().clone();
+        let deployed =
+            deploy(tools, &addresses.aws_endpoint, &addresses.api_endpoint, name, parameters).await?;
+        Ok(Self {
+            aws_endpoint: addresses.aws_endpoint,
+            api_endpoint: addresses.api_endpoint,
+            deployed,
+            name: name.to_owned(),
+            emulator,
+            http: client(),
+        })
+    }
+
+    /// Deploys again with other parameters; those not named get their defaults back.
+    pub async fn update(&mut self, tools: &Tools, parameters: &BTreeMap<String, String>) -> Result<()> {
+        self.deployed = deploy(tools, &self.aws_endpoint, &self.api_endpoint, &self.name, parameters).await?;
+        Ok(())
+    }
+
+    /// Deploys the template once more under another name beside this stack. Its API has no port of its own: its base
+    /// URL is the output `ApiEndpoint`.
+    pub async fn deploy_beside(
+        &self,
+        tools: &Tools,
+        name: &str,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<Deployed> {
+        let first = deploy(tools, &self.aws_endpoint, "", name, parameters).await?;
+        let api = first.outputs.get("ApiId").cloned().unwrap_or_default();
+        let endpoint = format!("{}/_aws/execute-api/{api}/$default", self.aws_endpoint);
+        deploy(tools, &self.aws_endpoint, &endpoint, name, parameters).await
+    }
+
+    /// An output of the template.
+    pub fn output(&self, name: &str) -> Result<&str> {
+        let found = self.deployed.outputs.get(name).map(String::as_str);
+        found.ok_or_else(|| Error::answer("the template's outputs", &format!("there is no {name}")))
+    }
+
+    /// The deployed name of a function, by the name of its folder.
+    pub fn function(&self, folder: &str) -> Result<&str> {
+        self.output(&format!("{}Function", pascal_case(folder)))
+    }
+
+    /// Invokes a function and waits for its answer. A function that failed is an error that names the kind of its
+    /// failure alone.
+    pub async fn invoke(&self, folder: &str, payload: &Value) -> Result<Value> {
+        let what = format!("invoking {folder}");
+        let name = self.function(folder)?;
+        let url = format!("{}/2015-03-31/functions/{name}/invocations", self.aws_endpoint);
+        // The emulator does not check the operator's signature.
+        let signature = format!(
+            "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/lambda/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let sent = self.http.post(url).header("authorization", signature).json(payload);
+        let answer = sent.send().await.map_err(|error| Error::answer(&what, &error))?;
+        let (status, failed) = (answer.status(), answer.headers().contains_key("x-amz-function-error"));
+        let body = answer.bytes().await.map_err(|error| Error::answer(&what, &error))?;
+        let value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        if failed || !status.is_success() {
+            let kind = value["errorType"].as_str().unwrap_or(status.as_str()).to_owned();
+            return Err(Error::answer(what, &kind));
+        }
+        Ok(value)
+    }
+
+    /// The credentials that a function runs with, to try what its role may do.
+    pub async fn credentials(&self, folder: &str) -> Result<Credentials> {
+        let action = format!("functions/{}/credentials", self.function(folder)?);
+        let found = self.admin(reqwest::Method::GET, &action, None).await?;
+        serde_json::from_value(found).map_err(|error| Error::answer(action, &error))
+    }
+
+    /// Settings with which the AWS SDK reaches this stack.
+    pub async fn sdk_config(&self, credentials: &Credentials) -> SdkConfig {
+        let provider = aws_sdk_sts::config::Credentials::new(
+            &credentials.access_key_id,
+            &credentials.secret_access_key,
+            credentials.session_token.clone(),
+            None,
+            "local stack",
+        );
+        aws_config::defaults(BehaviorVersion::latest())
+            .credentials_provider(provider)
+            .region(Region::new(REGION))
+            .endpoint_url(&self.aws_endpoint)
+            .load()
+            .await
+    }
+
+    /// Environment with which the AWS CLI, and programs under test, reach this stack.
+    #[must_use]
+    pub fn environment(&self, credentials: &Credentials) -> BTreeMap<String, String> {
+        let mut variables = BTreeMap::from([
+            ("AWS_ACCESS_KEY_ID".to_owned(), credentials.access_key_id.clone()),
+            ("AWS_SECRET_ACCESS_KEY".to_owned(), credentials.secret_access_key.clone()),
+            ("AWS_DEFAULT_REGION".to_owned(), REGION.to_owned()),
+            ("AWS_REGION".to_owned(), REGION.to_owned()),
+            ("AWS_ENDPOINT_URL".to_owned(), self.aws_endpoint.clone()),
+        ]);
+        if let Some(token) = &credentials.session_token {
+            variables.insert("AWS_SESSION_TOKEN".to_owned(), token.clone());
+        }
+        variables
+    }
+
+    /// Writes the state now, as a stop does: what follows is lost if the emulator is killed.
+    pub async fn save(&self) -> Result<()> {
+        self.admin(reqwest::Method::POST, "save", None).await.map(drop)
+    }
+
+    /// Stops the emulator and waits until its state is written.
+    pub async fn stop(self) -> Result<()> {
+        self.emulator.stop().await
+    }
+
+    /// Asks the emulator for something beyond AWS (`infra/local/emulator/admin.py` lists it).
+    pub(crate) async fn admin(
+        &self,
+        method: reqwest::Method,
+        action: &str,
+        body: Option<&Value>,
+    ) -> Result<Value> {
+        let url = format!("{}/_local/{action}", self.aws_endpoint);
+        let mut request = self.http.request(method, url);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.map_err(|error| Error::answer(action, &error))?;
+        let succeeded = answer.status().is_success();
+        let content: Value = answer.json().await.map_err(|error| Error::answer(action, &error))?;
+        if succeeded {
+            Ok(content)
+        } else {
+            Err(Error::answer(action, &content["message"].as_str().unwrap_or_default()))
+        }
+    }
+}
+
+async fn deploy(
+    tools: &Tools,
+    aws_endpoint: &str,
+    api_endpoint: &str,
+    name: &str,
+    parameters: &BTreeMap<String, String>,
+) -> Result<Deployed> {
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    let mut all = BTreeMap::from([
+        ("Architecture".to_owned(), architecture.to_owned()),
+        ("CodeBucket".to_owned(), CODE_BUCKET.to_owned()),
+        ("CodePrefix".to_owned(), tools.packages.prefix.clone()),
+        ("PublicEndpoint".to_owned(), api_endpoint.to_owned()),
+    ]);
+    all.extend(parameters.clone());
+    let order = Order {
+        endpoint: aws_endpoint,
+        stack: name,
+        template: tools.checkout.template(),
+        parameters: all,
+        bucket: CODE_BUCKET,
+        prefix: &tools.packages.prefix,
+        zips: &tools.packages.zips,
+    };
+    let script = tools.checkout.emulator_folder().join("deploy.py");
+    ask_script(&tools.installation.python(), &script, &order, "deploying infra/template.yaml").await
+}
+
+fn pascal_case(folder: &str) -> String {
+    folder
+        .split('-')
+        .flat_map(|word| {
+            let mut letters = word.chars();
+            letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_functions_folder_names_its_resource() {
+        assert_eq!(pascal_case("read-secrets"), "ReadSecrets");
+        assert_eq!(pascal_case("identity"), "Identity");
+    }
+}
