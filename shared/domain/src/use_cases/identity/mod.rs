@@ -10,8 +10,10 @@ pub mod tokens;
 use jiff::Timestamp;
 
 use crate::audit::{AuditAction, AuditRecord};
+use crate::identity::Change;
 use crate::ids::{TokenId, UserId};
 use crate::owner::SecretOwner;
+use crate::platform::Platform;
 use crate::ports::Randomness;
 use crate::settings::Settings;
 
@@ -55,4 +57,51 @@ pub(crate) fn record(
         person: None,
         detail: None,
     }
+}
+
+/// The entry that a change leaves in the audit trail. An organization has none of its own: that of its first workspace
+/// tells of it.
+pub(crate) fn record_of(change: &Change, deed: Deed, randomness: &impl Randomness) -> Option<AuditRecord> {
+    let (scope, action, person, detail) = match change {
+        Change::CreateUser(user, _) => (
+            SecretOwner::User(user.id),
+            AuditAction::UserCreated,
+            Some(user.id),
+            None,
+        ),
+        Change::CreateToken(token) | Change::RevokeToken(token) => {
+            let created = matches!(change, Change::CreateToken(_));
+            (
+                SecretOwner::User(token.user),
+                if created { AuditAction::TokenCreated } else { AuditAction::TokenRevoked },
+                Some(token.user),
+                Some(format!("token {}", token.id)),
+            )
+        }
+        Change::CreateOrganization(_) => return None,
+        Change::CreateWorkspace(workspace) => (
+            SecretOwner::Workspace(workspace.id),
+            AuditAction::WorkspaceCreated,
+            None,
+            Some(format!("organization {}", workspace.org)),
+        ),
+        Change::SetPlatforms(workspace, platforms) => (
+            SecretOwner::Workspace(workspace.id),
+            AuditAction::WorkspacePlatformsChanged,
+            None,
+            Some(platform_names(platforms)),
+        ),
+        Change::SetRole { workspace, user, to, .. } => (
+            SecretOwner::Workspace(*workspace),
+            to.map_or(AuditAction::ParticipantRemoved, |_| AuditAction::ParticipantSet),
+            Some(*user),
+            to.map(|role| role.as_str().to_owned()),
+        ),
+    };
+    Some(AuditRecord { person, detail, ..record(scope, deed, action, randomness) })
+}
+
+fn platform_names(platforms: &[Platform]) -> String {
+    let names: Vec<_> = platforms.iter().map(|platform| platform.as_str()).collect();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
 }

@@ -1,0 +1,191 @@
+//! Making what is declared so: idempotent, and safe to repeat after a crash. Operators alone come here, by invoking the
+//! function directly, which IAM guards; hence no authorization below.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::document::{DeclaredOrganization, Document, fold};
+use super::plan::{Known, plan};
+use super::{Deed, Ports};
+use crate::identity::{Change, Organization, StoredToken, User, Workspace};
+use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
+use crate::ports::{ChangeIdentity, Pace, Randomness, ReadIdentity};
+use crate::role::Role;
+use crate::use_cases::settle;
+use crate::Result;
+
+/// Everything that a document names, as it is now. It holds new access keys: no `Debug`.
+#[derive(Default)]
+pub struct Applied {
+    /// Its users, in the document's order.
+    pub users: Vec<AppliedUser>,
+    /// Its organizations, likewise.
+    pub organizations: Vec<AppliedOrganization>,
+    /// How many changes it took: 0 where everything was so already.
+    pub changes: usize,
+}
+
+/// A user of the document.
+pub struct AppliedUser {
+    /// The user's id.
+    pub id: UserId,
+    /// The user's name.
+    pub user_name: String,
+    /// The tokens of the document that are there.
+    pub tokens: Vec<AppliedToken>,
+}
+
+/// A token of the document.
+pub struct AppliedToken {
+    /// The token's id.
+    pub id: TokenId,
+    /// The token's name.
+    pub name: String,
+    /// The token itself, where it was made just now: this is the one time that it is shown.
+    pub access_key: Option<Zeroizing<String>>,
+}
+
+/// An organization of the document.
+pub struct AppliedOrganization {
+    /// The organization's id.
+    pub id: OrgId,
+    /// The organization's name.
+    pub name: String,
+    /// The workspaces of the document.
+    pub workspaces: Vec<AppliedWorkspace>,
+}
+
+/// A workspace of the document.
+pub struct AppliedWorkspace {
+    /// The workspace's id.
+    pub id: WorkspaceId,
+    /// The workspace's name.
+    pub name: String,
+}
+
+/// Makes what the document declares so, and leaves the rest as it is.
+///
+/// Everything is checked before anything is written: [`crate::Error::Invalid`] names every problem. A document of up to
+/// about twenty changes is one transaction; a larger one is several, in an order in which each leaves things whole: what
+/// adds comes before what takes away, and tokens come last, for their keys are shown once. After a failure the same
+/// document is applied again and does the rest. A token that was made and whose key was lost with the answer is made anew by
+/// declaring it `revoked`, once.
+pub async fn apply(
+    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
+    document: &Document,
+    now: Timestamp,
+) -> Result<Applied> {
+    let deed = Deed { actor: None, at: now };
+    let mut issued: HashMap<TokenId, Zeroizing<String>> = HashMap::new();
+    let mut changes = 0;
+    let mut applied = settle(ports.pace, async || {
+        let known = read(ports.store, document).await?;
+        let plan = plan(document, &known, deed, ports.randomness)?;
+        for batch in &plan.batches {
+            ports.store.change_identity(&batch.changes, &batch.audit, None).await?;
+            changes += batch.changes.len();
+            for change in &batch.changes {
+                if let Change::CreateToken(token) = change
+                    && let Some(key) = plan.keys.get(&token.id)
+                {
+                    issued.insert(token.id, key.access_token(token.id));
+                }
+            }
+        }
+        Ok(plan.applied)
+    })
+    .await?;
+    for token in applied.users.iter_mut().flat_map(|user| &mut user.tokens) {
+        token.access_key = issued.remove(&token.id);
+    }
+    applied.changes = changes;
+    Ok(applied)
+}
+
+/// Reads under way at once: enough to hide their latency.
+const READS: usize = 16;
+
+/// What the table holds of what the document names.
+async fn read(store: &impl ReadIdentity, document: &Document) -> Result<Known> {
+    let mut known = Known::default();
+    let declared = document.users.iter().map(|user| &user.user_name);
+    let taking_part = document
+        .organizations
+        .iter()
+        .flat_map(|organization| &organization.workspaces)
+        .flat_map(|workspace| &workspace.participants)
+        .map(|participant| &participant.user);
+    let names: HashSet<_> = declared.chain(taking_part).map(|name| fold(name)).collect();
+    let with_tokens: HashSet<_> = document
+        .users
+        .iter()
+        .filter(|user| !user.tokens.is_empty())
+        .map(|user| fold(&user.user_name))
+        .collect();
+    let users = all(names, async |name| read_user(store, &name, with_tokens.contains(&name)).await).await?;
+    known.users = users
+        .into_iter()
+        .flatten()
+        .map(|(user, tokens)| (fold(&user.user_name), (user, tokens)))
+        .collect();
+    let new = document
+        .users
+        .iter()
+        .filter(|user| !known.users.contains_key(&fold(&user.user_name)))
+        .map(|user| user.email.clone());
+    let holders = all(new, async |email| store.user_by_email(&email).await).await?;
+    known.emails = holders.into_iter().flatten().map(|user| fold(&user.email)).collect();
+    let organizations = &document.organizations;
+    let found = all(organizations, async |it| read_organization(store, it).await).await?;
+    for (organization, workspaces) in found.into_iter().flatten() {
+        for (workspace, participants) in workspaces {
+            let key = (organization.id, fold(&workspace.name));
+            known.workspaces.insert(key, (workspace, participants));
+        }
+        known.organizations.insert(fold(&organization.name), organization);
+    }
+    Ok(known)
+}
+
+async fn read_user(
+    store: &impl ReadIdentity,
+    name: &str,
+    with_tokens: bool,
+) -> Result<Option<(User, Vec<StoredToken>)>> {
+    let Some(user) = store.user_by_name(name).await? else {
+        return Ok(None);
+    };
+    let tokens = if with_tokens { store.tokens(user.id).await? } else { Vec::new() };
+    Ok(Some((user, tokens)))
+}
+
+type KnownWorkspace = (Workspace, Vec<(User, Role)>);
+
+async fn read_organization(
+    store: &impl ReadIdentity,
+    declared: &DeclaredOrganization,
+) -> Result<Option<(Organization, Vec<KnownWorkspace>)>> {
+    let Some(organization) = store.organization_by_name(&declared.name).await? else {
+        return Ok(None);
+    };
+    let workspaces = all(&declared.workspaces, async |workspace| {
+        let Some(workspace) = store.workspace_by_name(organization.id, &workspace.name).await? else {
+            return Ok(None);
+        };
+        let participants = store.participants(workspace.id).await?;
+        Ok(Some((workspace, participants)))
+    })
+    .await?;
+    Ok(Some((organization, workspaces.into_iter().flatten().collect())))
+}
+
+/// Reads for every item, some at once, in order.
+async fn all<I, T>(items: impl IntoIterator<Item = I>, read: impl AsyncFn(I) -> Result<T>) -> Result<Vec<T>> {
+    let read = &read;
+    let reads = stream::iter(items).map(|item| read(item)).buffered(READS);
+    reads.collect::<Vec<_>>().await.into_iter().collect()
+}

@@ -1,0 +1,59 @@
+//! Who the caller is, and which organizations and workspaces the caller belongs to.
+
+use crate::identity::{Actor, User, Workspace};
+use crate::ids::{OrgId, UserId, WorkspaceId};
+use crate::ports::ReadIdentity;
+use crate::role::Role;
+use crate::{Error, Result};
+
+/// The caller.
+pub async fn user(store: &impl ReadIdentity, actor: &Actor) -> Result<User> {
+    store.user(actor.user).await?.ok_or(Error::NotFound)
+}
+
+/// The caller's workspaces, with the role in each. Somebody else's id is [`Error::NotFound`].
+pub async fn workspaces_of(
+    store: &impl ReadIdentity,
+    actor: &Actor,
+    user: UserId,
+) -> Result<Vec<(Workspace, Role)>> {
+    if user != actor.user {
+        return Err(Error::NotFound);
+    }
+    workspaces(store, actor).await
+}
+
+/// The caller's workspaces, with the role in each, by organization and name.
+pub async fn workspaces(store: &impl ReadIdentity, actor: &Actor) -> Result<Vec<(Workspace, Role)>> {
+    let mut memberships = store.memberships(actor.user).await?;
+    memberships.sort_by(|(one, _), (other, _)| {
+        (&one.org_name, one.org, &one.name).cmp(&(&other.org_name, other.org, &other.name))
+    });
+    Ok(memberships)
+}
+
+/// The caller's workspaces in one organization; [`Error::NotFound`] where there is none, or no such organization.
+pub async fn workspaces_in(store: &impl ReadIdentity, actor: &Actor, org: OrgId) -> Result<Vec<(Workspace, Role)>> {
+    let mut memberships = workspaces(store, actor).await?;
+    memberships.retain(|(workspace, _)| workspace.org == org);
+    if memberships.is_empty() {
+        return Err(Error::NotFound);
+    }
+    Ok(memberships)
+}
+
+/// A workspace that the caller takes part in, with the caller's role: one consistent read, and the same
+/// [`Error::NotFound`] for a workspace that does not exist, is in another organization, or is not the caller's.
+pub async fn workspace(
+    store: &impl ReadIdentity,
+    actor: &Actor,
+    org: OrgId,
+    workspace: WorkspaceId,
+) -> Result<(Workspace, Role)> {
+    let (role, workspace) = store
+        .role_and_workspace(workspace, actor.user)
+        .await?
+        .filter(|(_, workspace)| workspace.org == org)
+        .ok_or(Error::NotFound)?;
+    Ok((workspace, role))
+}

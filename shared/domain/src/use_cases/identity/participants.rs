@@ -1,0 +1,175 @@
+//! Who takes part in a workspace, and the platforms that it allows.
+//!
+//! Every member sees the participants and may leave. Owners and admins add people, change roles and remove people; only
+//! owners make or unmake an owner. The last owner stays one: the store counts owners in the same transaction.
+
+use jiff::Timestamp;
+
+use super::describe;
+use super::{Deed, Ports, record_of};
+use crate::identity::{Actor, Change, Standing, User, Workspace};
+use crate::ids::{OrgId, UserId, WorkspaceId};
+use crate::platform::Platform;
+use crate::ports::{ChangeIdentity, Pace, Randomness, ReadIdentity};
+use crate::role::{Permission, Role};
+use crate::settings::Settings;
+use crate::use_cases::settle;
+use crate::{Error, Result};
+
+/// A workspace, by its path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Its organization.
+    pub org: OrgId,
+    /// The workspace.
+    pub workspace: WorkspaceId,
+}
+
+/// Whom to add.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Whom {
+    /// By id.
+    Id(UserId),
+    /// By name or e-mail address, in any case.
+    NameOrEmail(String),
+}
+
+/// The participants of a workspace, by name.
+pub async fn list(store: &impl ReadIdentity, actor: &Actor, place: Place) -> Result<Vec<(User, Role)>> {
+    describe::workspace(store, actor, place.org, place.workspace).await?;
+    let mut participants = store.participants(place.workspace).await?;
+    participants.sort_by(|(one, _), (other, _)| one.user_name.cmp(&other.user_name));
+    Ok(participants)
+}
+
+/// Adds a user. [`Error::Invalid`] where there is no such user, [`Error::Conflict`] where the user takes part already.
+pub async fn add(
+    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
+    actor: &Actor,
+    place: Place,
+    whom: &Whom,
+    role: Role,
+    now: Timestamp,
+) -> Result<User> {
+    settle(ports.pace, async || {
+        let (_, own_role) = describe::workspace(ports.store, actor, place.org, place.workspace).await?;
+        let roles = admit(ports.settings, own_role, &[role])?;
+        let user = find(ports.store, whom).await?;
+        if ports.store.role(place.workspace, user.id).await?.is_some() {
+            return Err(Error::Conflict("This user takes part in the workspace already: change the role instead.".into()));
+        }
+        let change = set_role(place, user.id, None, Some(role));
+        let standing = Standing { workspace: place.workspace, user: actor.user, roles };
+        change_one(ports, &standing, change, now).await?;
+        Ok(user)
+    })
+    .await
+}
+
+/// Gives a participant another role. [`Error::NotFound`] where the user takes no part.
+pub async fn change_role(
+    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
+    actor: &Actor,
+    place: Place,
+    user: UserId,
+    role: Role,
+    now: Timestamp,
+) -> Result<()> {
+    settle(ports.pace, async || {
+        let (_, own_role) = describe::workspace(ports.store, actor, place.org, place.workspace).await?;
+        admit(ports.settings, own_role, &[role])?;
+        let present = ports.store.role(place.workspace, user).await?.ok_or(Error::NotFound)?;
+        if present == role {
+            return Ok(());
+        }
+        let roles = admit(ports.settings, own_role, &[present, role])?;
+        let standing = Standing { workspace: place.workspace, user: actor.user, roles };
+        change_one(ports, &standing, set_role(place, user, Some(present), Some(role)), now).await
+    })
+    .await
+}
+
+/// Removes a participant, or lets the caller leave. [`Error::NotFound`] where the user takes no part.
+pub async fn remove(
+    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
+    actor: &Actor,
+    place: Place,
+    user: UserId,
+    now: Timestamp,
+) -> Result<()> {
+    settle(ports.pace, async || {
+        let (_, own_role) = describe::workspace(ports.store, actor, place.org, place.workspace).await?;
+        if user == actor.user {
+            let standing = Standing { workspace: place.workspace, user, roles: vec![own_role] };
+            return change_one(ports, &standing, set_role(place, user, Some(own_role), None), now).await;
+        }
+        admit(ports.settings, own_role, &[])?;
+        let present = ports.store.role(place.workspace, user).await?.ok_or(Error::NotFound)?;
+        let roles = admit(ports.settings, own_role, &[present])?;
+        let standing = Standing { workspace: place.workspace, user: actor.user, roles };
+        change_one(ports, &standing, set_role(place, user, Some(present), None), now).await
+    })
+    .await
+}
+
+/// Says which platforms a launch in the workspace may name.
+pub async fn allow_platforms(
+    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
+    actor: &Actor,
+    place: Place,
+    platforms: &[Platform],
+    now: Timestamp,
+) -> Result<Workspace> {
+    let mut platforms = platforms.to_vec();
+    platforms.sort_unstable();
+    platforms.dedup();
+    settle(ports.pace, async || {
+        let (workspace, role) = describe::workspace(ports.store, actor, place.org, place.workspace).await?;
+        let roles = admit(ports.settings, role, &[])?;
+        let allowed = Workspace { platforms: platforms.clone(), ..workspace.clone() };
+        if workspace.platforms != platforms {
+            let standing = Standing { workspace: place.workspace, user: actor.user, roles };
+            let change = Change::SetPlatforms(workspace, platforms.clone());
+            change_one(ports, &standing, change, now).await?;
+        }
+        Ok(allowed)
+    })
+    .await
+}
+
+/// The roles that may make a change which touches these: owners and admins, or owners alone where one of them is owner.
+fn admit(settings: &Settings, role: Role, touched: &[Role]) -> Result<Vec<Role>> {
+    let roles = if touched.contains(&Role::Owner) {
+        vec![Role::Owner]
+    } else {
+        Permission::AdministerWorkspace.roles(settings)
+    };
+    if roles.contains(&role) {
+        return Ok(roles);
+    }
+    Err(Error::Forbidden { needs: Role::in_words(&roles) })
+}
+
+async fn find(store: &impl ReadIdentity, whom: &Whom) -> Result<User> {
+    let found = match whom {
+        Whom::Id(id) => store.user(*id).await?,
+        Whom::NameOrEmail(email) if email.contains('@') => store.user_by_email(email).await?,
+        Whom::NameOrEmail(name) => store.user_by_name(name).await?,
+    };
+    found.ok_or_else(|| Error::Invalid("There is no such user in this deployment.".into()))
+}
+
+fn set_role(place: Place, user: UserId, from: Option<Role>, to: Option<Role>) -> Change {
+    Change::SetRole { workspace: place.workspace, user, from, to }
+}
+
+async fn change_one(
+    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
+    standing: &Standing,
+    change: Change,
+    now: Timestamp,
+) -> Result<()> {
+    let deed = Deed { actor: Some(standing.user), at: now };
+    let audit: Vec<_> = record_of(&change, deed, ports.randomness).into_iter().collect();
+    ports.store.change_identity(&[change], &audit, Some(standing)).await
+}

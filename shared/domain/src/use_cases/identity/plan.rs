@@ -1,0 +1,320 @@
+//! From what is declared and what is there to the changes between them. Pure: nothing is read or written here.
+
+use std::collections::{HashMap, HashSet};
+
+use super::apply::{Applied, AppliedOrganization, AppliedToken, AppliedUser, AppliedWorkspace};
+use super::document::{
+    DeclaredOrganization, DeclaredToken, DeclaredUser, DeclaredWorkspace, Document, Problems, fold,
+};
+use super::{Deed, record_of};
+use crate::Result;
+use crate::audit::AuditRecord;
+use crate::identity::{Change, Organization, StoredToken, User, Workspace};
+use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
+use crate::platform::Platform;
+use crate::ports::{MAX_ROWS, Randomness};
+use crate::role::Role;
+use crate::token::TokenKey;
+
+/// What the table holds of what a document names. Names are folded.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Users by name, with their tokens.
+    pub(super) users: HashMap<String, (User, Vec<StoredToken>)>,
+    /// E-mail addresses that somebody has.
+    pub(super) emails: HashSet<String>,
+    /// Organizations by name.
+    pub(super) organizations: HashMap<String, Organization>,
+    /// Workspaces by organization and name, with their participants.
+    pub(super) workspaces: HashMap<(OrgId, String), (Workspace, Vec<(User, Role)>)>,
+}
+
+/// What is to be done, in this order, and what is there afterwards.
+pub(super) struct Plan {
+    /// Transactions.
+    pub(super) batches: Vec<Batch>,
+    /// The keys of the tokens that the batches make.
+    pub(super) keys: HashMap<TokenId, TokenKey>,
+    /// What the document stands for once all of it is done.
+    pub(super) applied: Applied,
+}
+
+/// Changes that take effect together.
+#[derive(Default)]
+pub(super) struct Batch {
+    /// The changes.
+    pub(super) changes: Vec<Change>,
+    /// Their audit records.
+    pub(super) audit: Vec<AuditRecord>,
+}
+
+impl Batch {
+    fn rows(&self) -> usize {
+        self.changes.iter().map(Change::rows).sum()
+    }
+}
+
+/// Decides what a document changes; [`crate::Error::Invalid`] names everything that stands against it.
+pub(super) fn plan(
+    document: &Document,
+    known: &Known,
+    deed: Deed,
+    randomness: &impl Randomness,
+) -> Result<Plan> {
+    let mut planner = Planner {
+        known,
+        deed,
+        randomness,
+        prune: document.prune,
+        problems: Problems::default(),
+        people: HashMap::new(),
+        first: Vec::new(),
+        later: Vec::new(),
+        last: Vec::new(),
+        keys: HashMap::new(),
+    };
+    for (folded, (user, _)) in &known.users {
+        planner.people.insert(folded.clone(), user.id);
+    }
+    let users = planner.users(&document.users);
+    let organizations = planner.organizations(&document.organizations);
+    planner.problems.into_result()?;
+    let units = [planner.first, planner.later, planner.last].concat();
+    Ok(Plan {
+        batches: pack(units, deed, randomness),
+        keys: planner.keys,
+        applied: Applied { users, organizations, changes: 0 },
+    })
+}
+
+/// Units of changes that must not be torn apart, put together as far as one transaction holds them.
+fn pack(units: Vec<Vec<Change>>, deed: Deed, randomness: &impl Randomness) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = Vec::new();
+    for unit in units {
+        let rows: usize = unit.iter().map(Change::rows).sum();
+        let audit: Vec<_> = unit.iter().filter_map(|change| record_of(change, deed, randomness)).collect();
+        if batches.last().is_none_or(|batch| batch.rows() + rows > MAX_ROWS) {
+            batches.push(Batch::default());
+        }
+        if let Some(batch) = batches.last_mut() {
+            batch.changes.extend(unit);
+            batch.audit.extend(audit);
+        }
+    }
+    batches
+}
+
+struct Planner<'a, Rng> {
+    known: &'a Known,
+    deed: Deed,
+    randomness: &'a Rng,
+    prune: bool,
+    problems: Problems,
+    /// Every user that a participant may be, by folded name.
+    people: HashMap<String, UserId>,
+    /// What adds: users, workspaces, participants, owners.
+    first: Vec<Vec<Change>>,
+    /// What takes an owner away: after every new owner is one.
+    later: Vec<Vec<Change>>,
+    /// Tokens: their keys are shown once, so nothing is left that could fail after them.
+    last: Vec<Vec<Change>>,
+    keys: HashMap<TokenId, TokenKey>,
+}
+
+impl<Rng: Randomness> Planner<'_, Rng> {
+    fn users(&mut self, declared: &[DeclaredUser]) -> Vec<AppliedUser> {
+        declared
+            .iter()
+            .enumerate()
+            .map(|(index, user)| self.user(user, &format!("users[{index}]")))
+            .collect()
+    }
+
+    fn user(&mut self, declared: &DeclaredUser, place: &str) -> AppliedUser {
+        let folded = fold(&declared.user_name);
+        let none = Vec::new();
+        let (id, user_name, tokens) = if let Some((user, tokens)) = self.known.users.get(&folded) {
+            if fold(&user.email) != fold(&declared.email) {
+                let place = format!("{place}.email");
+                self.problems.add(&place, "this user has another e-mail address, and it is not changed here.");
+            }
+            (user.id, user.user_name.clone(), tokens)
+        } else {
+            if self.known.emails.contains(&fold(&declared.email)) {
+                self.problems.add(&format!("{place}.email"), "another user has this e-mail address.");
+            }
+            let user = User {
+                id: UserId::make_random(self.randomness),
+                user_name: declared.user_name.clone(),
+                email: declared.email.clone(),
+                created: self.deed.at,
+            };
+            let made = (user.id, user.user_name.clone(), &none);
+            self.people.insert(folded, user.id);
+            self.first.push(vec![Change::CreateUser(user, None)]);
+            made
+        };
+        let tokens = declared
+            .tokens
+            .iter()
+            .enumerate()
+            .filter_map(|(index, token)| self.token(id, token, tokens, &format!("{place}.tokens[{index}]")))
+            .collect();
+        AppliedUser { id, user_name, tokens }
+    }
+
+    fn token(
+        &mut self,
+        user: UserId,
+        declared: &DeclaredToken,
+        stored: &[StoredToken],
+        place: &str,
+    ) -> Option<AppliedToken> {
+        let found = stored.iter().find(|token| fold(&token.name) == fold(&declared.name));
+        if declared.revoked {
+            if let Some(token) = found {
+                self.last.push(vec![Change::RevokeToken(token.clone())]);
+            }
+            return None;
+        }
+        if let Some(token) = found {
+            return Some(AppliedToken { id: token.id, name: token.name.clone(), access_key: None });
+        }
+        if declared.expires.is_some_and(|expires| expires <= self.deed.at) {
+            self.problems.add(&format!("{place}.expires"), "a new token cannot have expired already.");
+        }
+        let key = TokenKey::make_random(self.randomness);
+        let token = StoredToken {
+            id: TokenId::make_random(self.randomness),
+            user,
+            name: declared.name.clone(),
+            hash: key.hash(),
+            created: self.deed.at,
+            last_used: None,
+            expires: declared.expires,
+        };
+        let applied = AppliedToken { id: token.id, name: token.name.clone(), access_key: None };
+        self.keys.insert(token.id, key);
+        self.last.push(vec![Change::CreateToken(token)]);
+        Some(applied)
+    }
+
+    fn organizations(&mut self, declared: &[DeclaredOrganization]) -> Vec<AppliedOrganization> {
+        declared
+            .iter()
+            .enumerate()
+            .map(|(index, organization)| self.organization(organization, &format!("organizations[{index}]")))
+            .collect()
+    }
+
+    fn organization(&mut self, declared: &DeclaredOrganization, place: &str) -> AppliedOrganization {
+        let known = self.known.organizations.get(&fold(&declared.name)).cloned();
+        let is_new = known.is_none();
+        let organization = known.unwrap_or_else(|| Organization {
+            id: OrgId::make_random(self.randomness),
+            name: declared.name.clone(),
+        });
+        let mut new = is_new.then(|| organization.clone());
+        let mut workspaces = Vec::new();
+        for (index, workspace) in declared.workspaces.iter().enumerate() {
+            let place = format!("{place}.workspaces[{index}]");
+            let key = (organization.id, fold(&workspace.name));
+            workspaces.push(match self.known.workspaces.get(&key) {
+                Some((known, participants)) => self.workspace(workspace, known, participants, &place),
+                None => self.new_workspace(workspace, &organization, new.take(), &place),
+            });
+        }
+        AppliedOrganization { id: organization.id, name: organization.name, workspaces }
+    }
+
+    fn new_workspace(
+        &mut self,
+        declared: &DeclaredWorkspace,
+        organization: &Organization,
+        new_organization: Option<Organization>,
+        place: &str,
+    ) -> AppliedWorkspace {
+        let workspace = Workspace {
+            id: WorkspaceId::make_random(self.randomness),
+            org: organization.id,
+            org_name: organization.name.clone(),
+            name: declared.name.clone(),
+            full_name: declared.full_name.clone().unwrap_or_else(|| declared.name.clone()),
+            platforms: declared.platforms.clone().unwrap_or_else(|| vec![Platform::AwsBatch]),
+            created: self.deed.at,
+        };
+        let applied = AppliedWorkspace { id: workspace.id, name: workspace.name.clone() };
+        let mut joins = self.role_changes(&workspace, declared, &[], place);
+        // A workspace is never without an owner, not even between two transactions.
+        match joins.iter().position(|join| join.owners() > 0) {
+            Some(owner) => {
+                let mut unit: Vec<_> = new_organization.map(Change::CreateOrganization).into_iter().collect();
+                let owner = joins.remove(owner);
+                unit.extend([Change::CreateWorkspace(workspace), owner]);
+                self.first.push(unit);
+                self.first.extend(joins.into_iter().map(|join| vec![join]));
+            }
+            None => self.problems.add(&format!("{place}.participants"), NO_OWNER),
+        }
+        applied
+    }
+
+    fn workspace(
+        &mut self,
+        declared: &DeclaredWorkspace,
+        known: &Workspace,
+        participants: &[(User, Role)],
+        place: &str,
+    ) -> AppliedWorkspace {
+        if declared.full_name.as_ref().is_some_and(|name| *name != known.full_name) {
+            let place = format!("{place}.fullName");
+            self.problems.add(&place, "this workspace has another full name, and it is not changed here.");
+        }
+        if let Some(platforms) = declared.platforms.as_ref().filter(|platforms| **platforms != known.platforms) {
+            self.first.push(vec![Change::SetPlatforms(known.clone(), platforms.clone())]);
+        }
+        let changes = self.role_changes(known, declared, participants, place);
+        let owners = participants.iter().filter(|(_, role)| *role == Role::Owner).count();
+        let more: i64 = changes.iter().map(Change::owners).sum();
+        if i64::try_from(owners).unwrap_or(i64::MAX).saturating_add(more) < 1 {
+            self.problems.add(&format!("{place}.participants"), NO_OWNER);
+        }
+        for change in changes {
+            let list = if change.owners() < 0 { &mut self.later } else { &mut self.first };
+            list.push(vec![change]);
+        }
+        AppliedWorkspace { id: known.id, name: known.name.clone() }
+    }
+
+    fn role_changes(
+        &mut self,
+        workspace: &Workspace,
+        declared: &DeclaredWorkspace,
+        present: &[(User, Role)],
+        place: &str,
+    ) -> Vec<Change> {
+        let mut left: HashMap<UserId, Role> = present.iter().map(|(user, role)| (user.id, *role)).collect();
+        let mut changes = Vec::new();
+        let workspace = workspace.id;
+        for (index, participant) in declared.participants.iter().enumerate() {
+            let Some(user) = self.people.get(&fold(&participant.user)).copied() else {
+                let place = format!("{place}.participants[{index}].user");
+                self.problems.add(&place, "there is no such user: declare it under users.");
+                continue;
+            };
+            let (from, to) = (left.remove(&user), Some(participant.role));
+            if from != to {
+                changes.push(Change::SetRole { workspace, user, from, to });
+            }
+        }
+        if self.prune {
+            let mut gone: Vec<_> = left.into_iter().collect();
+            gone.sort_unstable();
+            let leave = |(user, role)| Change::SetRole { workspace, user, from: Some(role), to: None };
+            changes.extend(gone.into_iter().map(leave));
+        }
+        changes
+    }
+}
+
+const NO_OWNER: &str = "a workspace takes one owner or more.";
