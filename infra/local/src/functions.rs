@@ -39,15 +39,16 @@ impl Packages {
 async fn compile(checkout: &Checkout, progress: Progress) -> Result<BTreeMap<String, PathBuf>> {
     let names = checkout.functions()?;
     let manifest = checkout.root().join("Cargo.toml");
-    let mut arguments: Vec<&OsStr> = vec![
+    // The whole workspace, as `cargo local` and `cargo test --workspace` select it: another selection would have other
+    // features of shared dependencies, and compile the AWS SDK anew.
+    let arguments: [&OsStr; 6] = [
         "build".as_ref(),
+        "--workspace".as_ref(),
+        "--bins".as_ref(),
         "--message-format=json-render-diagnostics".as_ref(),
         "--manifest-path".as_ref(),
         manifest.as_ref(),
     ];
-    for name in &names {
-        arguments.extend([OsStr::new("--package"), OsStr::new(name)]);
-    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let messages = run(cargo, &arguments, progress.stderr(), "building the functions").await?;
     let programs = executables(&messages, &names);

@@ -1,0 +1,32 @@
+//! `cargo local`: builds the local stack and the functions in one go, then hands over to `local`.
+//!
+//! One go, because cargo chooses the features of shared dependencies per selection of packages: `cargo run --package
+//! local` and a build of the functions after it would compile the AWS SDK twice. This crate has no dependency, so that
+//! nothing but it is built before.
+
+use std::io::{Error, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+fn main() -> ExitCode {
+    let Err(error) = build().and_then(|()| hand_over());
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    ExitCode::FAILURE
+}
+
+fn build() -> Result<(), Error> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../Cargo.toml");
+    let built = Command::new(cargo)
+        .args(["build", "--workspace", "--bins", "--manifest-path"])
+        .arg(manifest)
+        .status()?;
+    if built.success() { Ok(()) } else { Err(Error::other("the build failed; what is above says why")) }
+}
+
+/// Becomes `local`, which cargo has put beside this program; returns only if that is impossible.
+fn hand_over() -> Result<std::convert::Infallible, Error> {
+    let program = std::env::current_exe()?.with_file_name("local");
+    Err(Command::new(program).args(std::env::args_os().skip(1)).exec())
+}
