@@ -1,0 +1,86 @@
+//! The audit trail: its rows, written by every transaction; its log lines, because a restored table forgets; and the
+//! reading of it.
+
+use domain::audit::{AuditAction, AuditRecord, Subject};
+use domain::owner::{Scope, SecretOwner};
+use domain::ports::ReadAudit;
+use domain::{Error, Result};
+
+use crate::Store;
+use crate::keys::{Key, audit_of};
+use crate::read::Search;
+use crate::rows::{Attributes, Row, from_nested, garbled, n, nested, put_some, s, time};
+
+impl ReadAudit for Store {
+    async fn audit(&self, scope: &Scope, month: &str, limit: u32) -> Result<Vec<AuditRecord>> {
+        if !is_month(month) {
+            return Err(Error::Invalid("month must be written as in 2026-11.".into()));
+        }
+        let owner = scope.owner();
+        let rows = self
+            .search(Search {
+                pk: audit_of(owner, month),
+                prefix: String::new(),
+                newest_first: true,
+                limit: Some(limit),
+            })
+            .await?;
+        rows.iter().map(|row| audit_from(owner, row)).collect()
+    }
+}
+
+fn is_month(text: &str) -> bool {
+    let digits = |part: &str, length: usize| part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
+    text.split_once('-').is_some_and(|(year, month)| digits(year, 4) && digits(month, 2))
+}
+
+pub(crate) fn audit_row(record: &AuditRecord, ttl: i64) -> Result<Attributes> {
+    let mut row = Key::audit(record).attributes();
+    row.insert("at".into(), time(record.at));
+    row.insert("id".into(), s(&record.id));
+    row.insert("action".into(), s(record.action.as_str()));
+    row.insert("subjects".into(), nested(&record.subjects)?);
+    row.insert("ttl".into(), n(ttl));
+    put_some(&mut row, "actor", record.actor.map(n));
+    put_some(&mut row, "run", record.run.as_ref().map(|run| s(run.as_str())));
+    put_some(&mut row, "person", record.person.map(n));
+    put_some(&mut row, "detail", record.detail.as_ref().map(s));
+    Ok(row)
+}
+
+fn audit_from(scope: SecretOwner, row: &Row) -> Result<AuditRecord> {
+    let action = row.text("action")?;
+    Ok(AuditRecord {
+        scope,
+        at: row.parsed("at")?,
+        id: row.text("id")?.to_owned(),
+        actor: row.some_parsed("actor")?,
+        action: AuditAction::ALL
+            .iter()
+            .copied()
+            .find(|known| known.as_str() == action)
+            .ok_or_else(|| garbled("action"))?,
+        subjects: from_nested::<Vec<Subject>>(row, "subjects")?.unwrap_or_default(),
+        run: row.some_text("run")?.map(domain::ids::RunId::new).transpose().map_err(|_| garbled("run"))?,
+        person: row.some_parsed("person")?,
+        detail: row.some_text("detail")?.map(str::to_owned),
+    })
+}
+
+/// Ids only: logs are read by more people than the table. Called once the record's transaction took effect.
+pub(crate) fn log_audit(record: &AuditRecord) {
+    let subjects: Vec<_> =
+        record.subjects.iter().map(|subject| format!("{}@{}", subject.id, subject.version)).collect();
+    tracing::info!(
+        audit.id = record.id,
+        audit.at = %record.at,
+        scope = %record.scope,
+        action = record.action.as_str(),
+        actor = record.actor.map(tracing::field::display),
+        run.id = record.run.as_ref().map(tracing::field::display),
+        person = record.person.map(tracing::field::display),
+        detail = record.detail,
+        subjects = %subjects.join(","),
+        "audit"
+    );
+}

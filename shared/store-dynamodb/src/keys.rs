@@ -1,0 +1,156 @@
+//! Where each row stands (architecture §3). Ids, not names, in keys that last.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::audit::AuditRecord;
+use domain::idempotency::Idempotency;
+use domain::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
+use domain::name::SecretName;
+use domain::owner::SecretOwner;
+
+/// The primary key of a row.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Key {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+}
+
+/// What the sort keys of all of a scope's secrets begin with.
+pub(crate) const SECRETS: &str = "SECRET#";
+
+/// The index of runs by the time at which something is due for them; sparse.
+pub(crate) const DUE_INDEX: &str = "due";
+/// The index of runs by the scope that they belong to.
+pub(crate) const SCOPE_INDEX: &str = "by-workspace";
+
+/// Partitions of the due index: more than enough for what is due at once, few enough to ask all of them every time.
+pub(crate) const DUE_SHARDS: [&str; 4] = ["DUE#0", "DUE#1", "DUE#2", "DUE#3"];
+
+impl Key {
+    pub(crate) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    pub(crate) fn secret(owner: SecretOwner, id: SecretId) -> Self {
+        Self::new(owner.to_string(), format!("{SECRETS}{id}"))
+    }
+
+    pub(crate) fn value(owner: SecretOwner, id: SecretId) -> Self {
+        Self::new(owner.to_string(), format!("VALUE#{id}"))
+    }
+
+    pub(crate) fn name(owner: SecretOwner, name: &SecretName) -> Self {
+        Self::new(owner.to_string(), format!("NAME#{}", name.folded()))
+    }
+
+    /// Zero-padded, so that versions sort as numbers.
+    pub(crate) fn history(owner: SecretOwner, id: SecretId, version: u64) -> Self {
+        Self::new(owner.to_string(), format!("{}{version:020}", history_of(id)))
+    }
+
+    /// The row of the scope itself, which counts its secrets.
+    pub(crate) fn meta(owner: SecretOwner) -> Self {
+        Self::new(owner.to_string(), "META")
+    }
+
+    pub(crate) fn member(workspace: WorkspaceId, user: UserId) -> Self {
+        Self::new(SecretOwner::Workspace(workspace).to_string(), format!("MEMBER#{user}"))
+    }
+
+    pub(crate) fn token(id: TokenId) -> Self {
+        Self::new(format!("TOKEN#{id}"), "TOKEN")
+    }
+
+    pub(crate) fn run(id: &RunId) -> Self {
+        Self::new(format!("RUN#{id}"), "RUN")
+    }
+
+    pub(crate) fn job(region: &str, job_id: &str) -> Self {
+        Self::new(format!("JOB#{region}#{job_id}"), "JOB")
+    }
+
+    pub(crate) fn idempotency(idempotency: &Idempotency) -> Self {
+        Self::new(format!("IDEM#{}", idempotency.user()), idempotency.key_hash())
+    }
+
+    /// Milliseconds in a fixed width, so that entries sort by time; the id tells those of one millisecond apart.
+    pub(crate) fn audit(record: &AuditRecord) -> Self {
+        let at = record.at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
+        let month = record.at.strftime("%Y-%m").to_string();
+        Self::new(audit_of(record.scope, &month), format!("{at}#{}", record.id))
+    }
+
+    /// The key's own attributes.
+    pub(crate) fn attributes(self) -> HashMap<String, AttributeValue> {
+        HashMap::from([
+            ("pk".to_owned(), AttributeValue::S(self.pk)),
+            ("sk".to_owned(), AttributeValue::S(self.sk)),
+        ])
+    }
+}
+
+/// What the sort keys of a secret's replaced versions begin with.
+pub(crate) fn history_of(id: SecretId) -> String {
+    format!("HISTORY#{id}#")
+}
+
+/// The partition of a scope's audit trail in one month.
+pub(crate) fn audit_of(scope: SecretOwner, month: &str) -> String {
+    format!("AUDIT#{scope}#{month}")
+}
+
+/// The partition of the due index that a run is nominated in. Only ever written: readers ask all of them.
+pub(crate) fn due_shard(id: &RunId) -> &'static str {
+    let sum: usize = id.as_str().bytes().map(usize::from).sum();
+    DUE_SHARDS[sum % DUE_SHARDS.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::audit::AuditAction;
+
+    #[test]
+    fn keys_are_those_of_the_design() {
+        let owner: SecretOwner = "WS#42".parse().unwrap();
+        let id = SecretId::new(7).unwrap();
+        let name = SecretName::parse("NCBI_API_KEY").unwrap();
+        let run = RunId::new("ab12ABCDEFGHIJ").unwrap();
+        for (key, pk, sk) in [
+            (Key::secret(owner, id), "WS#42", "SECRET#7"),
+            (Key::value(owner, id), "WS#42", "VALUE#7"),
+            (Key::name(owner, &name), "WS#42", "NAME#ncbi_api_key"),
+            (Key::history(owner, id, 12), "WS#42", "HISTORY#7#00000000000000000012"),
+            (Key::meta("USER#3".parse().unwrap()), "USER#3", "META"),
+            (Key::member(WorkspaceId::new(42).unwrap(), UserId::new(3).unwrap()), "WS#42", "MEMBER#3"),
+            (Key::token(TokenId::new(5).unwrap()), "TOKEN#5", "TOKEN"),
+            (Key::run(&run), "RUN#ab12ABCDEFGHIJ", "RUN"),
+            (Key::job("eu-west-1", "j-1"), "JOB#eu-west-1#j-1", "JOB"),
+        ] {
+            assert_eq!(key, Key::new(pk, sk));
+        }
+    }
+
+    #[test]
+    fn audit_keys_sort_by_time_to_the_millisecond() {
+        let key = |at: &str| {
+            Key::audit(&AuditRecord {
+                scope: "WS#42".parse().unwrap(),
+                at: at.parse().unwrap(),
+                id: "9".into(),
+                actor: None,
+                action: AuditAction::RunEnded,
+                subjects: Vec::new(),
+                run: None,
+                person: None,
+                detail: None,
+            })
+        };
+        assert_eq!(
+            key("2026-11-23T10:20:30.0456789Z"),
+            Key::new("AUDIT#WS#42#2026-11", "2026-11-23T10:20:30.045Z#9")
+        );
+        assert!(key("2026-11-23T10:20:30Z").sk < key("2026-11-23T10:20:30.001Z").sk);
+    }
+}

@@ -1,0 +1,47 @@
+//! Noting that something was used: an `UpdateItem`, the one write that is no transaction. It may be lost and may be
+//! done twice, nobody decides by it, and it must never make a transaction of somebody's change fail, as another
+//! transaction on the same row would.
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use domain::{Result, Timestamp};
+
+use crate::Store;
+use crate::failure::failed;
+use crate::keys::Key;
+use crate::rows::second;
+use crate::terms::Changes;
+use crate::transaction::PRESENT;
+
+impl Store {
+    /// Moves the row's `lastUsed` forward, to the second; nothing where the row is gone or was used later.
+    pub(crate) async fn note_last_used(&self, key: Key, at: Timestamp) -> Result<()> {
+        let mut changes = Changes::default();
+        changes.set("lastUsed", second(at));
+        let at = changes.terms().value(second(at));
+        let condition = format!("{PRESENT} AND (attribute_not_exists(#lastUsed) OR #lastUsed < {at})");
+        let (expression, terms) = changes.expression();
+        let (names, values) = terms.parts();
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(expression)
+            .condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(failed("dynamodb UpdateItem", &error)),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Who belongs where: read for every request, never remembered.
+
+use std::str::FromStr;
+
+use domain::Result;
+use domain::identity::Workspace;
+use domain::ids::{UserId, WorkspaceId};
+use domain::owner::SecretOwner;
+use domain::ports::ReadMembership;
+use domain::role::Role;
+
+use crate::Store;
+use crate::keys::Key;
+use crate::rows::{Row, from_fields};
+
+impl ReadMembership for Store {
+    async fn role(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>> {
+        match self.get(Key::member(workspace, user)).await? {
+            Some(row) => role_from(&row),
+            None => Ok(None),
+        }
+    }
+
+    async fn role_and_workspace(
+        &self,
+        workspace: WorkspaceId,
+        user: UserId,
+    ) -> Result<Option<(Role, Workspace)>> {
+        let member = Key::member(workspace, user);
+        let meta = Key::meta(SecretOwner::Workspace(workspace));
+        let rows = self.get_many(&[member.clone(), meta.clone()]).await?;
+        let find = |key: &Key| rows.iter().find(|row| row.text("sk").is_ok_and(|sk| sk == key.sk));
+        let (Some(member), Some(meta)) = (find(&member), find(&meta)) else {
+            return Ok(None);
+        };
+        let Some(role) = role_from(member)? else {
+            return Ok(None);
+        };
+        Ok(Some((role, from_fields(meta, "workspace")?)))
+    }
+}
+
+/// A role that this version does not know gives no right: what is unknown is refused.
+pub(crate) fn role_from(row: &Row) -> Result<Option<Role>> {
+    Ok(Role::from_str(row.text("role")?).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::s;
+    use crate::testing::{Bench, OWNER, VIEWER, a_workspace, user, workspace};
+
+    #[tokio::test]
+    async fn a_role_is_read_consistently_in_one_call() {
+        let bench = Bench::start().await;
+        assert_eq!(bench.store.role(workspace(), user(VIEWER)).await.unwrap(), Some(Role::View));
+        assert_eq!(bench.operations(), ["GetItem"]);
+        assert_eq!(bench.calls()[0].body["ConsistentRead"], true);
+    }
+
+    #[tokio::test]
+    async fn no_workspace_and_no_membership_are_one_answer_by_one_call() {
+        let bench = Bench::start().await;
+        let elsewhere = WorkspaceId::new(43).unwrap();
+        assert_eq!(bench.store.role(elsewhere, user(OWNER)).await.unwrap(), None);
+        assert_eq!(bench.store.role(workspace(), user(99)).await.unwrap(), None);
+        assert_eq!(bench.store.role_and_workspace(elsewhere, user(OWNER)).await.unwrap(), None);
+        assert_eq!(bench.store.role_and_workspace(workspace(), user(99)).await.unwrap(), None);
+        assert_eq!(bench.operations(), ["GetItem", "GetItem", "BatchGetItem", "BatchGetItem"]);
+    }
+
+    #[tokio::test]
+    async fn role_and_workspace_are_one_consistent_call() {
+        let bench = Bench::start().await;
+        let found = bench.store.role_and_workspace(workspace(), user(OWNER)).await.unwrap();
+        assert_eq!(found, Some((Role::Owner, a_workspace())));
+        assert_eq!(bench.operations(), ["BatchGetItem"]);
+        assert_eq!(bench.calls()[0].body["RequestItems"]["pipeline-secrets"]["ConsistentRead"], true);
+    }
+
+    #[tokio::test]
+    async fn a_role_of_a_later_version_gives_no_right() {
+        let bench = Bench::start().await;
+        bench.set(Key::member(workspace(), user(VIEWER)), "role", s("emperor")).await;
+        assert_eq!(bench.store.role(workspace(), user(VIEWER)).await.unwrap(), None);
+    }
+}

@@ -1,0 +1,139 @@
+//! The three ways of reading, all strongly consistent.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use domain::{Error, Result};
+
+use crate::Store;
+use crate::failure::{failed, unbuildable};
+use crate::keys::Key;
+use crate::rows::{Row, s};
+
+/// A query over the rows of one partition.
+pub(crate) struct Search {
+    /// The partition.
+    pub(crate) pk: String,
+    /// What the sort keys begin with; empty for all rows.
+    pub(crate) prefix: String,
+    /// From the last sort key down.
+    pub(crate) newest_first: bool,
+    /// Rows, at most.
+    pub(crate) limit: Option<u32>,
+}
+
+impl Store {
+    /// Opens the connection and loads what the first call needs, so that the first request does not pay for it: one
+    /// read of a row that does not exist, for functions that may read users. Its outcome is not looked at: a table that
+    /// does not answer now may do so when it matters.
+    pub async fn warm(&self) {
+        let _ = self.get(Key::new("USER#0", "META")).await;
+    }
+
+    /// As [`warm`](Self::warm), for functions that may read runs and not users.
+    pub async fn warm_for_runs(&self) {
+        let _ = self.get(Key::new("RUN#0", "RUN")).await;
+    }
+
+    pub(crate) async fn get(&self, key: Key) -> Result<Option<Row>> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| failed("dynamodb GetItem", &error))?;
+        Ok(answer.item.map(Row))
+    }
+
+    /// The rows of these keys that exist, in any order. Keys must differ.
+    pub(crate) async fn get_many(&self, keys: &[Key]) -> Result<Vec<Row>> {
+        let mut rows = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(BATCH) {
+            self.get_batch(chunk, &mut rows).await?;
+        }
+        Ok(rows)
+    }
+
+    /// One batch; what DynamoDB leaves out of its answer is asked for again.
+    async fn get_batch(&self, keys: &[Key], rows: &mut Vec<Row>) -> Result<()> {
+        let mut pending: Vec<_> = keys.iter().cloned().map(Key::attributes).collect();
+        for pause in PAUSES {
+            tokio::time::sleep(pause).await;
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(pending))
+                .consistent_read(true)
+                .build()
+                .map_err(unbuildable)?;
+            let mut answer = self
+                .client
+                .batch_get_item()
+                .request_items(&self.table, wanted)
+                .send()
+                .await
+                .map_err(|error| failed("dynamodb BatchGetItem", &error))?;
+            let found = answer.responses.as_mut().and_then(|by_table| by_table.remove(&self.table));
+            rows.extend(found.unwrap_or_default().into_iter().map(Row));
+            let left = answer.unprocessed_keys.as_mut().and_then(|by_table| by_table.remove(&self.table));
+            match left {
+                Some(left) if !left.keys.is_empty() => pending = left.keys,
+                _ => return Ok(()),
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// All rows that a search finds, page after page.
+    pub(crate) async fn search(&self, search: Search) -> Result<Vec<Row>> {
+        let all = usize::try_from(search.limit.unwrap_or(u32::MAX)).unwrap_or(usize::MAX);
+        let mut rows = Vec::new();
+        let mut start = None;
+        while rows.len() < all {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .scan_index_forward(!search.newest_first)
+                .set_limit(search.limit.map(|_| page(all - rows.len())))
+                .set_exclusive_start_key(start)
+                .expression_attribute_values(":pk", s(&search.pk));
+            let request = if search.prefix.is_empty() {
+                request.key_condition_expression("pk = :pk")
+            } else {
+                request
+                    .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                    .expression_attribute_values(":prefix", AttributeValue::S(search.prefix.clone()))
+            };
+            let answer = request.send().await.map_err(|error| failed("dynamodb Query", &error))?;
+            rows.extend(answer.items.unwrap_or_default().into_iter().map(Row));
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        rows.truncate(all);
+        Ok(rows)
+    }
+}
+
+/// A page's size as the SDK takes it.
+pub(crate) fn page(rows: usize) -> i32 {
+    i32::try_from(rows).unwrap_or(i32::MAX)
+}
+
+/// Keys in a BatchGetItem: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>.
+const BATCH: usize = 100;
+
+/// Before the first request for a batch and each repeat. AWS advises a growing delay; the SDK does not repeat by itself
+/// what an answer leaves out.
+const PAUSES: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+];

@@ -1,0 +1,24 @@
+//! Runs: what was fixed at launch, and a life that only `UpdateItem` writes, so that attributes of another version of
+//! this code survive.
+
+mod due;
+mod head_job;
+mod launch;
+mod life;
+mod list;
+mod row;
+
+use domain::Result;
+use domain::ids::RunId;
+use domain::ports::ReadRuns;
+use domain::run::Run;
+
+use crate::Store;
+use crate::keys::Key;
+
+impl ReadRuns for Store {
+    async fn run(&self, id: &RunId) -> Result<Option<Run>> {
+        let row = self.get(Key::run(id)).await?;
+        row.as_ref().map(row::run_from).transpose()
+    }
+}

@@ -1,0 +1,99 @@
+//! Creating secrets: one, or up to 32 by an import, all or none in one transaction. Three rows each, with the audit,
+//! membership, count and idempotency rows, make exactly the 100 actions that a transaction may have.
+
+use domain::audit::AuditRecord;
+use domain::idempotency::{Idempotency, Made};
+use domain::owner::Scope;
+use domain::ports::{Created, remember};
+use domain::secret::{MAX_IN_SCOPE, SealedValue, Secret};
+use domain::{Error, Result};
+
+use crate::Store;
+use crate::idempotency::remembered_from;
+use crate::keys::Key;
+use crate::rows::{n, sealed_row, secret_row};
+use crate::terms::Changes;
+use crate::transaction::{Outcome, PRESENT, Refusal, Transaction};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Row,
+    Name(usize),
+    Count,
+    Idempotency,
+}
+
+pub(super) async fn create(
+    store: &Store,
+    scope: &Scope,
+    secrets: &[(Secret, SealedValue)],
+    idempotency: Option<&Idempotency>,
+    audit: &AuditRecord,
+) -> Result<Created> {
+    let mut transaction = store.transaction();
+    transaction.still_member(scope);
+    for (index, (secret, sealed)) in secrets.iter().enumerate() {
+        transaction.put_new(Part::Row, secret_row(secret));
+        transaction.put_new(Part::Row, sealed_row(sealed));
+        let mut guard = Key::name(secret.owner, &secret.name).attributes();
+        guard.insert("secretId".into(), n(secret.id));
+        transaction.put_new(Part::Name(index), guard);
+    }
+    count(&mut transaction, scope, secrets.len())?;
+    if let Some(idempotency) = idempotency {
+        let remembered = remember(idempotency, made(secrets), audit.at);
+        transaction.remembered(Part::Idempotency, idempotency, &remembered, audit.at, None);
+    }
+    transaction.audited(audit)?;
+    match transaction.send().await? {
+        Outcome::Done => Ok(Created::Done),
+        Outcome::Refused(refusal) => refused(&refusal, secrets),
+    }
+}
+
+/// Adds to the number of the scope's secrets, which may not pass the limit.
+fn count(transaction: &mut Transaction<'_, Part>, scope: &Scope, more: usize) -> Result<()> {
+    let room = usize::try_from(MAX_IN_SCOPE).ok().and_then(|limit| limit.checked_sub(more));
+    let room = room.ok_or(Error::bug("more secrets at once than a scope may hold"))?;
+    let mut changes = Changes::default();
+    changes.add("secretCount", n(more));
+    let room = changes.terms().value(n(room));
+    let condition = format!("{PRESENT} AND (attribute_not_exists(#secretCount) OR #secretCount <= {room})");
+    transaction.change_if(Part::Count, Key::meta(scope.owner()), changes, &condition);
+    Ok(())
+}
+
+/// A single secret is remembered as one, also where an import made it.
+fn made(secrets: &[(Secret, SealedValue)]) -> Made {
+    match secrets {
+        [(secret, _)] => Made::Secret(secret.id),
+        _ => Made::Secrets(secrets.iter().map(|(secret, _)| secret.id).collect()),
+    }
+}
+
+/// The idempotency key comes first: the first request with it made the very names that are taken now. Conflicts come
+/// next: while others write, no condition is certain.
+fn refused(refusal: &Refusal<Part>, secrets: &[(Secret, SealedValue)]) -> Result<Created> {
+    if let Some(Some(row)) = refusal.of(&Part::Idempotency) {
+        return Ok(Created::Known(remembered_from(row)?));
+    }
+    if let Some(None) = refusal.of(&Part::Count) {
+        return Err(Error::NotFound);
+    }
+    refusal.unless_contended()?;
+    let taken = refusal.first(|part| match part {
+        Part::Name(index) => secrets.get(*index),
+        _ => None,
+    });
+    if let Some((secret, _)) = taken {
+        return Err(Error::AlreadyExists { existing: secret.name.clone() });
+    }
+    if refusal.of(&Part::Count).is_some() {
+        return Err(Error::LimitExceeded {
+            limit: MAX_IN_SCOPE,
+            what: "secrets in a workspace or of a user",
+        });
+    }
+    // An id that is taken: the next attempt has another one.
+    Err(Error::Contended)
+}

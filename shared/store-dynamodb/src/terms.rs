@@ -1,0 +1,83 @@
+//! The names and values of an expression. Every attribute goes by a placeholder, for many of ours are reserved words.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::rows::Attributes;
+
+/// The placeholders of an expression.
+#[derive(Clone, Default)]
+pub(crate) struct Terms {
+    names: HashMap<String, String>,
+    values: Attributes,
+}
+
+/// The changes of an update.
+#[derive(Default)]
+pub(crate) struct Changes {
+    terms: Terms,
+    set: Vec<String>,
+    remove: Vec<String>,
+    add: Vec<String>,
+}
+
+impl Terms {
+    /// The placeholder of an attribute.
+    pub(crate) fn name(&mut self, attribute: &str) -> String {
+        let placeholder = format!("#{attribute}");
+        self.names.insert(placeholder.clone(), attribute.to_owned());
+        placeholder
+    }
+
+    /// The placeholder of a value.
+    pub(crate) fn value(&mut self, value: AttributeValue) -> String {
+        let placeholder = format!(":v{}", self.values.len());
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+
+    /// Names and values as requests take them: absent rather than empty.
+    pub(crate) fn parts(self) -> (Option<HashMap<String, String>>, Option<Attributes>) {
+        ((!self.names.is_empty()).then_some(self.names), (!self.values.is_empty()).then_some(self.values))
+    }
+}
+
+impl Changes {
+    /// The terms, for the condition that goes with the changes.
+    pub(crate) fn terms(&mut self) -> &mut Terms {
+        &mut self.terms
+    }
+
+    pub(crate) fn set(&mut self, attribute: &str, value: AttributeValue) {
+        let change = format!("{} = {}", self.terms.name(attribute), self.terms.value(value));
+        self.set.push(change);
+    }
+
+    pub(crate) fn remove(&mut self, attribute: &str) {
+        let name = self.terms.name(attribute);
+        self.remove.push(name);
+    }
+
+    /// Sets the attribute, or removes it where there is no value.
+    pub(crate) fn set_or_remove(&mut self, attribute: &str, value: Option<AttributeValue>) {
+        match value {
+            Some(value) => self.set(attribute, value),
+            None => self.remove(attribute),
+        }
+    }
+
+    /// Adds to a number; an absent one counts as 0.
+    pub(crate) fn add(&mut self, attribute: &str, value: AttributeValue) {
+        let change = format!("{} {}", self.terms.name(attribute), self.terms.value(value));
+        self.add.push(change);
+    }
+
+    /// The update expression and its terms.
+    pub(crate) fn expression(self) -> (String, Terms) {
+        let clauses = [("SET", self.set), ("REMOVE", self.remove), ("ADD", self.add)];
+        let clauses = clauses.iter().filter(|(_, changes)| !changes.is_empty());
+        let text: Vec<_> = clauses.map(|(verb, changes)| format!("{verb} {}", changes.join(", "))).collect();
+        (text.join(" "), self.terms)
+    }
+}

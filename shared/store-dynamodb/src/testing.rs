@@ -1,0 +1,297 @@
+//! What the tests of this crate share: a table with a workspace, its members and a user, and things to store in it.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::audit::{AuditAction, AuditRecord, Subject};
+use domain::copies::{Copy, Layout};
+use domain::idempotency::Idempotency;
+use domain::identity::{Actor, Workspace};
+use domain::ids::{OrgId, RunId, SecretId, UserId, WorkspaceId};
+use domain::name::SecretName;
+use domain::owner::{Scope, SecretOwner, authorize};
+use domain::platform::Platform;
+use domain::ports::Randomness;
+use domain::role::{Permission, Role};
+use domain::run::{Life, PinnedSecret, Run, State};
+use domain::secret::{Description, OldVersion, SealedValue, Secret};
+use domain::settings::Settings;
+use domain::token::TokenKey;
+use domain::value::Traits;
+use domain::{Result, Timestamp};
+use jiff::SignedDuration;
+use support::{Call, Table};
+
+use crate::Store;
+use crate::keys::Key;
+use crate::rows::{Attributes, Row, fields, n, put_some, s};
+
+pub(crate) struct Bench {
+    pub(crate) table: Table,
+    pub(crate) store: Store,
+}
+
+pub(crate) const OWNER: i64 = 1;
+pub(crate) const VIEWER: i64 = 2;
+
+pub(crate) fn workspace() -> WorkspaceId {
+    WorkspaceId::new(42).unwrap()
+}
+
+pub(crate) fn user(number: i64) -> UserId {
+    UserId::new(number).unwrap()
+}
+
+pub(crate) fn now() -> Timestamp {
+    "2026-11-23T10:20:30.123456789Z".parse().unwrap()
+}
+
+pub(crate) fn later(seconds: i64) -> Timestamp {
+    now() + SignedDuration::from_secs(seconds)
+}
+
+impl Bench {
+    /// Workspace 42 with its owner, user 1, and a viewer, user 2.
+    pub(crate) async fn start() -> Self {
+        let table = Table::start().await;
+        let store = Store::new(table.client.clone(), table.name.clone());
+        let bench = Self { table, store };
+        let mut meta = Key::meta(SecretOwner::Workspace(workspace())).attributes();
+        for (name, value) in fields(&a_workspace()).unwrap() {
+            put_some(&mut meta, &name, value);
+        }
+        bench.seed(meta).await;
+        bench.seed(Key::meta(SecretOwner::User(user(OWNER))).attributes()).await;
+        bench.join(OWNER, Role::Owner).await;
+        bench.join(VIEWER, Role::View).await;
+        bench
+    }
+
+    pub(crate) async fn seed(&self, row: Attributes) {
+        let request = self.table.quiet().put_item().table_name(&self.table.name).set_item(Some(row));
+        request.send().await.unwrap();
+    }
+
+    /// Sets one attribute of a row behind the store's back.
+    pub(crate) async fn set(&self, key: Key, attribute: &str, value: AttributeValue) {
+        let request = self.table.quiet().update_item().table_name(&self.table.name);
+        request
+            .set_key(Some(key.attributes()))
+            .update_expression("SET #a = :v")
+            .expression_attribute_names("#a", attribute)
+            .expression_attribute_values(":v", value)
+            .send()
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn remove(&self, key: Key) {
+        let request = self.table.quiet().delete_item().table_name(&self.table.name);
+        request.set_key(Some(key.attributes())).send().await.unwrap();
+    }
+
+    pub(crate) async fn join(&self, number: i64, role: Role) {
+        let mut row = Key::member(workspace(), user(number)).attributes();
+        row.insert("role".into(), s(role.as_str()));
+        self.seed(row).await;
+    }
+
+    pub(crate) async fn scope(&self, permission: Permission) -> Scope {
+        self.scope_of(OWNER, Some(workspace()), permission).await.unwrap()
+    }
+
+    pub(crate) async fn own_scope(&self, permission: Permission) -> Scope {
+        self.scope_of(OWNER, None, permission).await.unwrap()
+    }
+
+    /// The permission of this user.
+    pub(crate) async fn scope_of(
+        &self,
+        number: i64,
+        workspace: Option<WorkspaceId>,
+        permission: Permission,
+    ) -> Result<Scope> {
+        let quiet = Store::new(self.table.quiet().clone(), self.table.name.clone());
+        let actor = Actor { user: user(number), token: None };
+        authorize(&quiet, &Settings::new("test"), &actor, workspace, permission).await
+    }
+
+    pub(crate) async fn row(&self, key: Key) -> Option<Row> {
+        self.table.row(&key.pk, &key.sk).await.map(Row)
+    }
+
+    pub(crate) async fn count(&self, owner: SecretOwner) -> Option<i64> {
+        self.row(Key::meta(owner)).await?.some_parsed("secretCount").unwrap()
+    }
+
+    /// How many audit records there are.
+    pub(crate) async fn audits(&self) -> usize {
+        self.keys_beginning("AUDIT#").await
+    }
+
+    /// How many rows there are whose partition key, or sort key, begins so.
+    pub(crate) async fn keys_beginning(&self, prefix: &str) -> usize {
+        let rows = self.table.rows().await;
+        let begins = |row: &Attributes, name| row[name].as_s().unwrap().starts_with(prefix);
+        rows.iter().filter(|row| begins(row, "pk") || begins(row, "sk")).count()
+    }
+
+    /// The operations called since the start or the last [`Faults::forget`](support::Faults::forget).
+    pub(crate) fn operations(&self) -> Vec<String> {
+        self.table.faults.operations()
+    }
+
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.table.faults.calls()
+    }
+}
+
+pub(crate) fn a_workspace() -> Workspace {
+    Workspace {
+        id: workspace(),
+        org: OrgId::new(5).unwrap(),
+        org_name: "acme".into(),
+        name: "lab".into(),
+        full_name: "The lab".into(),
+        platforms: vec![Platform::AwsBatch, Platform::Slurm],
+        created: now(),
+    }
+}
+
+pub(crate) fn name(text: &str) -> SecretName {
+    SecretName::parse(text).unwrap()
+}
+
+pub(crate) fn secret_id(number: i64) -> SecretId {
+    SecretId::new(number).unwrap()
+}
+
+pub(crate) fn a_secret(scope: &Scope, number: i64, text: &str) -> (Secret, SealedValue) {
+    let secret = Secret {
+        id: secret_id(number),
+        owner: scope.owner(),
+        name: name(text),
+        version: 1,
+        created: now(),
+        created_by: scope.actor(),
+        updated: now(),
+        updated_by: scope.actor(),
+        last_used: None,
+        expires: Some(later(3_600)),
+        description: Some(Description::new("licence of the lab").unwrap()),
+        traits: Traits { raw_bytes: 256, json_bytes: 512, nextflow_store: true },
+    };
+    let sealed = sealed_value(&secret, 300);
+    (secret, sealed)
+}
+
+pub(crate) fn sealed_value(secret: &Secret, bytes: usize) -> SealedValue {
+    let fill = u8::try_from(secret.version).unwrap();
+    SealedValue {
+        owner: secret.owner,
+        secret: secret.id,
+        version: secret.version,
+        envelope: vec![fill; bytes],
+    }
+}
+
+/// The next version, with what it replaces.
+pub(crate) fn next_version(old: &Secret) -> (Secret, SealedValue, OldVersion) {
+    let replaced = OldVersion {
+        version: old.version,
+        written: old.updated,
+        written_by: old.updated_by,
+        replaced: later(60),
+    };
+    let secret = Secret { version: old.version + 1, updated: later(60), ..old.clone() };
+    let sealed = sealed_value(&secret, 300);
+    (secret, sealed, replaced)
+}
+
+/// A record with an id of its own.
+pub(crate) fn an_audit(owner: SecretOwner, action: AuditAction, secrets: &[&Secret]) -> AuditRecord {
+    AuditRecord {
+        scope: owner,
+        at: now(),
+        id: secret_number().to_string(),
+        actor: Some(user(OWNER)),
+        action,
+        subjects: secrets.iter().map(|secret| Subject::of(secret)).collect(),
+        run: None,
+        person: None,
+        detail: None,
+    }
+}
+
+fn secret_number() -> usize {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+pub(crate) fn idempotency(request: &str) -> Idempotency {
+    Idempotency::new(user(OWNER), "0123456789abcdef", &[request.as_bytes()]).unwrap()
+}
+
+pub(crate) fn run_id(text: &str) -> RunId {
+    RunId::new(&format!("{text:0<14}")).unwrap()
+}
+
+struct Fixed;
+
+impl Randomness for Fixed {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+pub(crate) fn a_run(id: &str) -> Run {
+    let id = run_id(id);
+    let key = TokenKey::make_random(&Fixed);
+    Run {
+        workspace: Some(workspace()),
+        user: user(OWNER),
+        platform: Platform::AwsBatch,
+        layout: Layout::Bundle,
+        created: now(),
+        not_after: later(30 * 86_400),
+        life: Life {
+            revision: 1,
+            state: State::Provisioning,
+            due: Some(later(120)),
+            lease_until: later(120),
+            secrets: vec![PinnedSecret {
+                name: name("NCBI_API_KEY"),
+                owner: SecretOwner::User(user(OWNER)),
+                id: secret_id(7),
+                version: 3,
+                overrides: Some(secret_id(8)),
+            }],
+            copies: vec![Copy { name: format!("tower-{id}"), arn: None, holds: vec![name("NCBI_API_KEY")] }],
+            run_token: key.hash(),
+            claim_token: None,
+            claimed: None,
+            delivered: None,
+            head_job: None,
+            outcome: None,
+            ending: None,
+            removed: None,
+        },
+        id,
+    }
+}
+
+pub(crate) fn run_audit(run: &Run, action: AuditAction) -> AuditRecord {
+    AuditRecord { run: Some(run.id.clone()), ..an_audit(run.scope(), action, &[]) }
+}
+
+/// The run with its next life.
+pub(crate) fn advanced(run: &Run, change: impl FnOnce(&mut Life)) -> Run {
+    let mut run = run.clone();
+    run.life.revision += 1;
+    change(&mut run.life);
+    run
+}
+
+/// That a number, however it is written, is an attribute of the row.
+pub(crate) fn holds_number(row: &Row, attribute: &str, number: i64) -> bool {
+    row.0.get(attribute) == Some(&n(number))
+}
