@@ -1,0 +1,97 @@
+//! Nextflow's own messages (`-with-tower`, contract §4). Bodies hold command lines, parameters and scripts, and with
+//! them values: of a body just the fields needed are read, and nothing of it is kept or logged.
+//!
+//! An error here stalls or aborts a user's pipeline, so a well-formed run token is answered 200 wherever the contract
+//! allows it.
+
+use domain::Timestamp;
+use domain::ids::RunId;
+use domain::ports::{AnnounceRuns, HeadJobs, ObserveJobs, Pace, Randomness};
+use domain::run::Outcome;
+use domain::token::TokenKey;
+use domain::use_cases::report::Reporter;
+use http_api::fields::Fields;
+use http_api::{Answer, Operation, Problem, Request};
+use serde::Serialize;
+
+/// Whether the operation is one of Nextflow's messages.
+pub(crate) fn is_trace(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::TraceCreate
+            | Operation::TraceBegin
+            | Operation::TraceProgress
+            | Operation::TraceHeartbeat
+            | Operation::TraceComplete
+    )
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Watched<'a> {
+    workflow_id: &'a str,
+    watch_url: Option<&'a str>,
+    status: &'static str,
+}
+
+/// Answers a message for the token's own run, whatever the path or the body says: after a `create` that failed Nextflow
+/// calls `/trace/null/…`.
+pub(crate) async fn handle<Store, Jobs, Bus, Rng, Wait>(
+    reporter: &Reporter<'_, Store, Jobs, Bus, Rng, Wait>,
+    request: &Request<'_>,
+    run: &RunId,
+    key: &TokenKey,
+    now: Timestamp,
+) -> Result<Answer, Problem>
+where
+    Store: HeadJobs,
+    Jobs: ObserveJobs,
+    Bus: AnnounceRuns,
+    Rng: Randomness,
+    Wait: Pace,
+{
+    let named = request.path("workflowId");
+    if request.operation != Operation::TraceCreate && named != run.as_str() && named != "null" {
+        return Err(domain::Error::NotFound.into());
+    }
+    match request.operation {
+        // Refused here means that Nextflow runs on unreported, which it survives.
+        Operation::TraceCreate => {
+            reporter.sign_of_life(run, key, now).await.map_err(unknown_run)?;
+        }
+        Operation::TraceBegin => {
+            reporter.sign_of_life(run, key, now).await?;
+        }
+        Operation::TraceComplete => {
+            reporter.end(run, key, completed(request), now).await?;
+        }
+        // The lease outlasts a table that cannot be read for a while; the pipeline would not outlast our error.
+        _ => match reporter.sign_of_life(run, key, now).await {
+            Err(error @ domain::Error::NotFound) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(run.id = %run, error.code = error.code(), "a sign of life was not noted");
+            }
+            Ok(_) => {}
+        },
+    }
+    Ok(Answer::json(200, &Watched { workflow_id: run.as_str(), watch_url: None, status: "OK" }))
+}
+
+fn unknown_run(error: domain::Error) -> Problem {
+    match error {
+        domain::Error::NotFound => Problem::new(403, "Forbidden: this run was not launched here."),
+        other => other.into(),
+    }
+}
+
+/// How the run ended, as far as the message can be read: a garbled one ends the run all the same, as failed.
+fn completed(request: &Request<'_>) -> Outcome {
+    let read = || -> Result<Outcome, Problem> {
+        let body = request.body()?;
+        let fields = Fields::parse(&body)?;
+        let workflow = fields.object("workflow")?.unwrap_or(fields);
+        let succeeded = workflow.boolean("success")?.unwrap_or(false);
+        Ok(crate::outcome(succeeded, workflow.number("exitStatus")?))
+    };
+    read().unwrap_or_else(|_| crate::outcome(false, None))
+}

@@ -1,0 +1,75 @@
+//! Answers, in API Gateway's form.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+/// An answer: a status, a few headers, and text.
+pub struct Answer {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Option<Zeroizing<String>>,
+}
+
+impl Answer {
+    /// JSON made from a wire type.
+    #[must_use]
+    pub fn json(status: u16, body: &impl Serialize) -> Self {
+        // A wire type is text, numbers and lists: it cannot fail to serialize.
+        let text = serde_json::to_string(body).unwrap_or_default();
+        Self::raw_json(status, Zeroizing::new(text))
+    }
+
+    /// JSON that is written already.
+    #[must_use]
+    pub fn raw_json(status: u16, body: Zeroizing<String>) -> Self {
+        Self { status, headers: vec![("content-type", "application/json".to_owned())], body: Some(body) }
+    }
+
+    /// Plain text.
+    #[must_use]
+    pub fn text(status: u16, body: Zeroizing<String>) -> Self {
+        let content_type = "text/plain; charset=utf-8".to_owned();
+        Self { status, headers: vec![("content-type", content_type)], body: Some(body) }
+    }
+
+    /// 204: no body, and so no type of one.
+    #[must_use]
+    pub fn no_content() -> Self {
+        Self { status: 204, headers: Vec::new(), body: None }
+    }
+
+    /// With a further header, its name in lower case.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The answer as API Gateway takes it (payload format 2.0). Nothing of an answer may be cached on the way.
+    #[must_use]
+    pub fn into_event(self) -> Box<RawValue> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Event<'a> {
+            status_code: u16,
+            headers: std::collections::BTreeMap<&'a str, &'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            body: Option<&'a str>,
+        }
+        let mut headers: std::collections::BTreeMap<_, _> =
+            self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        headers.insert("cache-control", "no-store");
+        headers.insert("x-content-type-options", "nosniff");
+        let body = self.body.as_ref().map(|body| body.as_str());
+        let event = Event { status_code: self.status, headers, body };
+        // Text and numbers: it cannot fail to serialize.
+        serde_json::value::to_raw_value(&event).unwrap_or_else(|_| RawValue::NULL.to_owned())
+    }
+}

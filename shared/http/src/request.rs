@@ -1,0 +1,251 @@
+//! Requests as API Gateway hands them over (payload format 2.0), borrowed from the event: nothing of a body is copied
+//! before a handler asks for it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::Timestamp;
+use domain::identity::Actor;
+use domain::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
+use domain::token::Presented;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::fields::Fields;
+use crate::operation::Operation;
+use crate::problem::Problem;
+
+/// A request for one operation of the table.
+pub struct Request<'a> {
+    /// Which.
+    pub operation: Operation,
+    event: Event<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// Takes an event apart. 404 for a route that is not in the table; 400 for an event that API Gateway never sends.
+    pub(crate) fn parse(event: &'a str) -> Result<Self, Problem> {
+        let event: Event<'a> =
+            serde_json::from_str(event).map_err(|_| Problem::bad_request("The request cannot be read."))?;
+        let operation =
+            Operation::of_route(&event.route_key).ok_or_else(|| Problem::new(404, "Not Found"))?;
+        Ok(Self { operation, event })
+    }
+
+    /// The caller that the authorizer vouches for. Without one the request never came through the authorizer: refused.
+    pub fn actor(&self) -> Result<Actor, Problem> {
+        let refused = || Problem::new(403, "Forbidden");
+        let vouched = self.event.request_context.authorizer.as_ref().ok_or_else(refused)?;
+        let user: UserId = vouched.lambda.user_id.parse().map_err(|_| refused())?;
+        let token: Option<TokenId> = vouched.lambda.token_id.as_ref().and_then(|id| id.parse().ok());
+        Ok(Actor { user, token })
+    }
+
+    /// A header, by its name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.event.headers.get(name).map(|value| &**value)
+    }
+
+    /// A query parameter that is there and not empty.
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<&str> {
+        let query = self.event.query_string_parameters.as_ref()?;
+        query.get(name).map(|value| &**value).filter(|value| !value.is_empty())
+    }
+
+    /// The workspace that the query names.
+    pub fn workspace(&self) -> Result<Option<WorkspaceId>, Problem> {
+        let Some(text) = self.query("workspaceId") else {
+            return Ok(None);
+        };
+        let number: i64 = text
+            .parse()
+            .map_err(|_| Problem::bad_request("workspaceId must be a whole number, given once."))?;
+        WorkspaceId::new(number).map(Some).ok_or_else(|| domain::Error::NotFound.into())
+    }
+
+    /// A path parameter, as it is.
+    #[must_use]
+    pub fn path(&self, name: &str) -> &str {
+        self.event
+            .path_parameters
+            .as_ref()
+            .and_then(|parameters| parameters.get(name))
+            .map_or("", |value| &**value)
+    }
+
+    /// The secret that the path names. Text that is no number is a bad request, a number that no secret has is absent.
+    pub fn secret_id(&self) -> Result<SecretId, Problem> {
+        let number: i64 = self
+            .path("secretId")
+            .parse()
+            .map_err(|_| Problem::bad_request("secretId must be a whole number."))?;
+        SecretId::new(number).ok_or_else(|| domain::Error::NotFound.into())
+    }
+
+    /// The run that the path names.
+    pub fn run_id(&self) -> Result<RunId, Problem> {
+        Ok(RunId::new(self.path("workflowId"))?)
+    }
+
+    /// What the `Authorization` header presents, for the operations that have no authorizer: 401 without the header.
+    pub fn presented(&self) -> Result<Presented, Problem> {
+        let header = self.header("authorization").ok_or_else(|| Problem::new(401, "Unauthorized"))?;
+        Presented::from_authorization(header).ok_or_else(|| Problem::new(403, "Forbidden"))
+    }
+
+    /// The version that `If-Match` names: `"3"` or `3`; `*` is any. 412 for what is no version of ours.
+    pub fn if_version(&self) -> Result<Option<u64>, Problem> {
+        match self.header("if-match").map(str::trim) {
+            None | Some("*") => Ok(None),
+            Some(tag) => match tag.trim_matches('"').parse() {
+                Ok(version) => Ok(Some(version)),
+                Err(_) => Err(domain::Error::VersionConflict.into()),
+            },
+        }
+    }
+
+    /// The `Idempotency-Key`.
+    #[must_use]
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.header("idempotency-key")
+    }
+
+    /// Whether the client asks for lines of plain text rather than JSON.
+    #[must_use]
+    pub fn wants_text(&self) -> bool {
+        self.header("accept").is_some_and(|accept| accept.contains("text/plain") && !accept.contains("json"))
+    }
+
+    /// The media type of the body, in lower case and without parameters.
+    #[must_use]
+    pub fn content_type(&self) -> String {
+        let header = self.header("content-type").unwrap_or_default();
+        header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// The fields of a JSON body. 415 for another type, 413 past the limit, 400 for what is no JSON object; a
+    /// `workspaceId` among them has to be the query's.
+    pub fn with_fields<T>(&self, read: impl FnOnce(&Fields<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
+        let content_type = self.content_type();
+        if content_type != "application/json" && !content_type.ends_with("+json") {
+            return Err(Problem::new(
+                415,
+                "The body must be JSON: send it with Content-Type: application/json.",
+            ));
+        }
+        let body = self.body()?;
+        let fields = Fields::parse(&body)?;
+        if let Some(named) = fields.number("workspaceId")? {
+            let meant = self.workspace()?.map(WorkspaceId::number);
+            if meant != Some(named) {
+                return Err(Problem::bad_request(
+                    "workspaceId in the body differs from the query's: name the workspace in the query alone.",
+                ));
+            }
+        }
+        read(&fields)
+    }
+
+    /// The body as text: the one copy that is made of it, zeroed after use.
+    pub fn body(&self) -> Result<Zeroizing<String>, Problem> {
+        let too_large = || {
+            let limit = self.operation.max_body() / 1024;
+            Problem::new(413, format!("The body is too large: it may have at most {limit} KiB."))
+        };
+        let malformed = || Problem::bad_request("Malformed body: it is not valid UTF-8 text.");
+        let Some(raw) = self.event.body else {
+            return Ok(Zeroizing::default());
+        };
+        // Escaping never shrinks text, and base64 grows it by a third at most.
+        if raw.get().len() > 8 * self.operation.max_body() {
+            return Err(too_large());
+        }
+        let text: Option<Zeroizing<String>> =
+            serde_json::from_str::<Option<String>>(raw.get()).map_err(|_| malformed())?.map(Zeroizing::new);
+        let text = text.unwrap_or_default();
+        let text = if self.event.is_base64_encoded {
+            let bytes = STANDARD.decode(text.as_bytes()).map_err(|_| malformed())?;
+            Zeroizing::new(String::from_utf8(bytes).map_err(|_| malformed())?)
+        } else {
+            text
+        };
+        match text.len() > self.operation.max_body() {
+            true => Err(too_large()),
+            false => Ok(text),
+        }
+    }
+
+    /// The month that the query names as `yyyy-mm`, or the one of `now`.
+    pub fn month(&self, now: Timestamp) -> Result<String, Problem> {
+        let Some(month) = self.query("month") else {
+            return Ok(now.strftime("%Y-%m").to_string());
+        };
+        let bytes = month.as_bytes();
+        let shaped = bytes.len() == 7
+            && bytes[4] == b'-'
+            && bytes.iter().enumerate().all(|(at, byte)| at == 4 || byte.is_ascii_digit());
+        match shaped {
+            true => Ok(month.to_owned()),
+            false => Err(Problem::bad_request("month must be of the form 2026-01.")),
+        }
+    }
+
+    /// A query parameter that is a number from 1 to `most`.
+    pub fn limit(&self, name: &str, default: u32, most: u32) -> Result<u32, Problem> {
+        match self.query(name) {
+            None => Ok(default),
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|number| (1..=most).contains(number))
+                .ok_or_else(|| Problem::bad_request(format!("{name} must be a number from 1 to {most}."))),
+        }
+    }
+}
+
+/// The parts of the event that are read. It has no `Debug`: it holds tokens and values.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event<'a> {
+    #[serde(borrow)]
+    route_key: Cow<'a, str>,
+    #[serde(borrow, default)]
+    headers: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    #[serde(borrow, default)]
+    query_string_parameters: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
+    #[serde(borrow, default)]
+    path_parameters: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
+    #[serde(borrow, default)]
+    request_context: Context<'a>,
+    #[serde(borrow, default)]
+    body: Option<&'a RawValue>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Context<'a> {
+    #[serde(borrow, default)]
+    authorizer: Option<Authorizer<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Authorizer<'a> {
+    #[serde(borrow)]
+    lambda: Vouched<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Vouched<'a> {
+    #[serde(borrow)]
+    user_id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    token_id: Option<Cow<'a, str>>,
+}
