@@ -1,2 +1,46 @@
 //! Wiring of the `cleanup-run` function.
-fn main() {}
+
+use std::process::ExitCode;
+
+use cleanup_run::Handler;
+use delivery_secretsmanager::CopyRemover;
+use domain::settings::Settings;
+use jobs_batch::JobObserver;
+use runtime::config::{self, Home, Table};
+use runtime::{Clients, Failed, Invocation, Metric, Metrics, SystemRandomness};
+use serde_json::value::RawValue;
+use store_dynamodb::Store;
+
+fn main() -> ExitCode {
+    runtime::run(async |clients: &Clients| {
+        let (table, settings, home) = config::load::<(Table, Settings, Home)>(config::process)?;
+        let metrics = Metrics::new(&settings.deployment);
+        let store = Store::new(aws_sdk_dynamodb::Client::new(clients.data()), table.name);
+        let jobs = JobObserver::new(aws_sdk_batch::Client::new(clients.control()));
+        let copies = CopyRemover::new(aws_sdk_secretsmanager::Client::new(clients.control()));
+        store.warm().await;
+        let (account, region) = (home.account, home.region);
+        let randomness = SystemRandomness::default();
+        let handler = Handler { store, jobs, copies, randomness, settings, account, region };
+        Ok(async move |invocation: Invocation| {
+            match handler.handle(invocation.payload().get(), invocation.deadline()).await {
+                Ok(swept) => {
+                    if let Some(swept) = swept {
+                        metrics.put(&[
+                            (Metric::CleanupFailures, i64::from(swept.failed + swept.orphans_failed)),
+                            (Metric::OrphansFound, i64::from(swept.orphans)),
+                            (Metric::UnknownCopies, i64::from(swept.unknown)),
+                            (Metric::OldestOverdueSeconds, swept.longest_due_seconds),
+                        ]);
+                    }
+                    Ok(RawValue::NULL.to_owned())
+                }
+                Err(error) => {
+                    runtime::log::error("cleanup-run", &error);
+                    metrics.count(Metric::CleanupFailures);
+                    Err(Failed::from(&error))
+                }
+            }
+        })
+    })
+}

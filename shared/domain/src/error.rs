@@ -130,6 +130,25 @@ impl Error {
         )
     }
 
+    /// What lies behind the error, outermost first: for the log alone.
+    #[must_use]
+    pub fn causes(&self) -> String {
+        let mut text = match self {
+            Self::Unavailable { port, .. } => (*port).to_owned(),
+            Self::Bug { what } => (*what).to_owned(),
+            _ => String::new(),
+        };
+        let mut source = StdError::source(self);
+        while let Some(cause) = source {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+
     /// [`Error::Unavailable`] of a port, with its cause.
     pub fn unavailable(port: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Unavailable { port, source: source.into() }

@@ -48,8 +48,8 @@ impl Problem {
     pub(crate) fn log(&self, operation: &'static str) {
         let code = self.cause.as_ref().map_or("request", Error::code);
         if self.fault().is_some() {
-            let cause = self.cause.as_ref().map(causes).unwrap_or_default();
-            tracing::error!(operation, http.status = self.status, error.code = code, cause, "failed");
+            let cause = self.cause.as_ref().map(Error::causes).unwrap_or_default();
+            tracing::error!(operation, http.status = self.status, error.code = code, error.cause = cause, "failed");
         } else {
             tracing::info!(operation, http.status = self.status, error.code = code, "refused");
         }
@@ -86,23 +86,4 @@ impl From<Error> for Problem {
         };
         Self { status, message: error.to_string(), retry_after, cause: Some(error) }
     }
-}
-
-/// The causes of an error, outermost first: for the log alone.
-#[must_use]
-pub fn causes(error: &Error) -> String {
-    let mut text = match error {
-        Error::Unavailable { port, .. } => (*port).to_owned(),
-        Error::Bug { what } => (*what).to_owned(),
-        _ => String::new(),
-    };
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -1,9 +1,11 @@
 //! One file per use case. Each begins with its authorization.
 
+pub mod authenticate;
 pub mod change_secret;
 pub mod claim;
 pub mod clean_up;
 pub mod create_secrets;
+pub mod identity;
 pub mod launch;
 pub mod open_values;
 pub mod preview;

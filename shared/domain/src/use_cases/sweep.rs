@@ -59,7 +59,7 @@ where
                 Ok(Looked::Nothing) => {}
                 Err(error) => {
                     swept.failed += 1;
-                    tracing::error!(run.id = %id, error.code = error.code(), cause = %cause(&error), "a run could not be cleaned up");
+                    tracing::error!(run.id = %id, error.code = error.code(), error.cause = error.causes(), "a run could not be cleaned up");
                 }
             }
         }
@@ -93,24 +93,10 @@ where
                 swept.orphans += 1;
                 if let Err(error) = self.copies.delete_copy(&copy.name).await {
                     swept.orphans_failed += 1;
-                    tracing::error!(error.code = error.code(), cause = %cause(&error), "an orphan could not be removed");
+                    tracing::error!(error.code = error.code(), error.cause = error.causes(), "an orphan could not be removed");
                 }
             }
         }
         Ok(())
     }
-}
-
-/// The causes of an error, for the log alone.
-fn cause(error: &crate::Error) -> String {
-    let mut text = String::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }

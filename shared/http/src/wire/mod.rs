@@ -2,6 +2,7 @@
 //! ([`crate::fields`]).
 
 pub mod audit;
+pub mod identity;
 pub mod imports;
 pub mod launches;
 pub mod runs;
