@@ -58,6 +58,9 @@ def upload(s3, order):
 def create_or_update(stacks, order):
     with open(order["template"], encoding="utf-8") as file:
         template = file.read()
+    known = {one["ParameterKey"] for one in stacks.get_template_summary(TemplateBody=template)["Parameters"]}
+    if unknown := set(order["parameters"]) - known:
+        raise Failed(f"the template has no parameter {', '.join(sorted(unknown))}")
     call = {
         "StackName": order["stack"],
         "TemplateBody": template,

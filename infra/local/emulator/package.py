@@ -4,6 +4,7 @@ Reads {"folder": where zips are kept, "programs": {name: path}} on standard inpu
 "zips": {name: path}}. A program that did not change since (size and time of change) is not packed again.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -43,8 +44,9 @@ def pack(folder, name, program):
         with open(written, "w", encoding="utf-8") as file:
             json.dump(new, file)
         os.replace(written, note)
-    if known.get("zip") not in (None, target) and os.path.exists(known["zip"]):
-        os.remove(known["zip"])
+    if known.get("zip") not in (None, target):
+        with contextlib.suppress(FileNotFoundError):  # another process was first
+            os.remove(known["zip"])
     return new
 
 

@@ -1,7 +1,9 @@
 """Behaviour of the emulator that the service depends on, made as AWS documents it."""
 
 import json
+import socketserver
 
+from ministack.core import lambda_runtime
 from ministack.services import eventbridge, lambda_svc, secretsmanager
 
 LONGEST_SECRET = 65_536  # bytes; https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
@@ -11,6 +13,7 @@ def install():
     _make_create_secret_idempotent()
     _retry_what_events_invoke()
     _hide_errors_of_functions()
+    _answer_without_pauses()
 
 
 def _make_create_secret_idempotent():
@@ -65,3 +68,14 @@ def _hide_errors_of_functions():
         return known(result)
 
     lambda_svc.lambda_execute_result_to_api_proxy_response = to_response
+
+
+def _answer_without_pauses():
+    """Of 100 ms for a warm call, 50 were a wait for log lines that do not come and 40 Nagle's algorithm."""
+    known = lambda_runtime.ProvidedWorker._drain_stderr_bounded
+
+    def drain(worker, first_line_wait=0.005, **bounds):
+        return known(worker, first_line_wait=first_line_wait, **bounds)
+
+    lambda_runtime.ProvidedWorker._drain_stderr_bounded = drain
+    socketserver.StreamRequestHandler.disable_nagle_algorithm = True

@@ -9,10 +9,22 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+/// What works with the program that is there: a checkout that does not compile can still be stopped.
+const WITHOUT_BUILD: [&str; 2] = ["down", "status"];
+
 fn main() -> ExitCode {
-    let Err(error) = build().and_then(|()| hand_over());
+    let Err(error) = start();
     let _ = writeln!(std::io::stderr(), "error: {error}");
     ExitCode::FAILURE
+}
+
+fn start() -> Result<std::convert::Infallible, Error> {
+    let program = std::env::current_exe()?.with_file_name("local"); // where cargo puts it, too
+    let command = std::env::args().nth(1).unwrap_or_default();
+    if !(WITHOUT_BUILD.contains(&command.as_str()) && program.exists()) {
+        build()?;
+    }
+    Err(Command::new(program).args(std::env::args_os().skip(1)).exec())
 }
 
 fn build() -> Result<(), Error> {
@@ -23,10 +35,4 @@ fn build() -> Result<(), Error> {
         .arg(manifest)
         .status()?;
     if built.success() { Ok(()) } else { Err(Error::other("the build failed; what is above says why")) }
-}
-
-/// Becomes `local`, which cargo has put beside this program; returns only if that is impossible.
-fn hand_over() -> Result<std::convert::Infallible, Error> {
-    let program = std::env::current_exe()?.with_file_name("local");
-    Err(Command::new(program).args(std::env::args_os().skip(1)).exec())
 }

@@ -1,0 +1,64 @@
+//! The service's API as a caller sees it.
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+
+use crate::{Error, Result};
+
+/// A caller with a token.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    http: Client,
+    endpoint: String,
+    token: String,
+}
+
+/// An answer, whatever its status.
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) text: String,
+}
+
+impl Answered {
+    /// The JSON of an answer that has to be a success.
+    pub(crate) fn json(&self) -> Result<Value> {
+        if !self.status.is_success() {
+            return Err(Error::answer(format!("the API answered {}", self.status), &self.text));
+        }
+        if self.text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&self.text).map_err(|error| Error::answer("the API's answer", &error))
+    }
+}
+
+impl Caller {
+    pub(crate) fn new(endpoint: &str, token: &str) -> Self {
+        Self { http: Client::new(), endpoint: endpoint.to_owned(), token: token.to_owned() }
+    }
+
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answered> {
+        let what = format!("{method} {}", path.split('?').next().unwrap_or(path));
+        let request = self.http.request(method, format!("{}{path}", self.endpoint)).bearer_auth(&self.token);
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let answer = request.send().await.map_err(|error| Error::answer(&what, &error))?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(|error| Error::answer(&what, &error))?;
+        Ok(Answered { status, text })
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+        self.call(Method::GET, path, None).await?.json()
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.call(Method::POST, path, Some(body)).await?.json()
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        self.call(Method::PUT, path, Some(body)).await?.json()
+    }
+}

@@ -1,0 +1,162 @@
+//! The compute platform: what AWS Batch and the ECS agent do with a launch's answer, under a role that holds the
+//! statements of that answer and nothing else.
+
+use aws_config::SdkConfig;
+use aws_sdk_batch::types::{ContainerProperties, JobDefinitionType, ResourceRequirement, ResourceType};
+use serde_json::{Value, json};
+
+use crate::{ACCOUNT, Credentials, Error, JobStatus, REGION, Result, Stack};
+
+/// The demo's AWS account, seen by its operator.
+pub(crate) struct Platform<'a> {
+    stack: &'a Stack,
+    operator: SdkConfig,
+}
+
+impl<'a> Platform<'a> {
+    pub(crate) async fn new(stack: &'a Stack) -> Self {
+        Self { stack, operator: stack.sdk_config(&Credentials::operator()).await }
+    }
+
+    pub(crate) fn operator(&self) -> &SdkConfig {
+        &self.operator
+    }
+
+    /// Submits a head job and takes it to RUNNING.
+    pub(crate) async fn start_head_job(&self) -> Result<String> {
+        let batch = aws_sdk_batch::Client::new(&self.operator);
+        let requirement = |kind, value| ResourceRequirement::builder().r#type(kind).value(value).build();
+        let container = ContainerProperties::builder()
+            .image("nextflow/nextflow")
+            .resource_requirements(requirement(ResourceType::Vcpu, "1"))
+            .resource_requirements(requirement(ResourceType::Memory, "2048"))
+            .build();
+        batch
+            .register_job_definition()
+            .job_definition_name("head")
+            .r#type(JobDefinitionType::Container)
+            .container_properties(container)
+            .send()
+            .await
+            .map_err(|error| failed("RegisterJobDefinition", &error.into()))?;
+        let submitted = batch
+            .submit_job()
+            .job_name("head")
+            .job_queue(QUEUE)
+            .job_definition("head")
+            .send()
+            .await
+            .map_err(|error| failed("SubmitJob", &error.into()))?;
+        let job = submitted.job_id().unwrap_or_default().to_owned();
+        self.stack.move_job(&job, JobStatus::Running).await?;
+        Ok(job)
+    }
+
+    /// The body with which a run records that job.
+    pub(crate) fn head_job(job: &str) -> Value {
+        json!({"jobId": job, "jobQueue": QUEUE, "region": REGION})
+    }
+
+    /// A role with the statements that a launch generated, as an operator makes one.
+    pub(crate) async fn role(&self, name: &str, statements: &Value) -> Result<SdkConfig> {
+        let trust = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}, "Action": "sts:AssumeRole",
+        }]});
+        let policy = json!({"Version": "2012-10-17", "Statement": statements});
+        self.iam(&[("Action", "CreateRole"), ("RoleName", name), ("AssumeRolePolicyDocument", &trust.to_string())])
+            .await?;
+        self.iam(&[
+            ("Action", "PutRolePolicy"),
+            ("RoleName", name),
+            ("PolicyName", "read-copies"),
+            ("PolicyDocument", &policy.to_string()),
+        ])
+        .await?;
+        let session = aws_sdk_sts::Client::new(&self.operator)
+            .assume_role()
+            .role_arn(format!("arn:aws:iam::{ACCOUNT}:role/{name}"))
+            .role_session_name("demo")
+            .send()
+            .await
+            .map_err(|error| failed("AssumeRole", &error.into()))?;
+        let made = session.credentials().ok_or_else(|| Error::answer("AssumeRole", &"no credentials"))?;
+        let credentials = Credentials {
+            access_key_id: made.access_key_id().to_owned(),
+            secret_access_key: made.secret_access_key().to_owned(),
+            session_token: Some(made.session_token().to_owned()),
+        };
+        Ok(self.stack.sdk_config(&credentials).await)
+    }
+
+    async fn iam(&self, parameters: &[(&str, &str)]) -> Result<()> {
+        let form: String = [("Version", "2010-05-08")]
+            .iter()
+            .chain(parameters)
+            .map(|(name, value)| format!("{name}={}", percent_encoded(value)))
+            .collect::<Vec<_>>()
+            .join("&");
+        let signature = format!(
+            "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/iam/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let answer = reqwest::Client::new()
+            .post(&self.stack.aws_endpoint)
+            .header("authorization", signature)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form)
+            .send()
+            .await
+            .map_err(|error| Error::answer("IAM", &error))?;
+        match answer.status().is_success() {
+            true => Ok(()),
+            false => Err(Error::answer("IAM", &answer.status())),
+        }
+    }
+
+    /// The copies of a run that stand in Secrets Manager now.
+    pub(crate) async fn copies(&self, run: &str) -> Result<usize> {
+        let secrets = aws_sdk_secretsmanager::Client::new(&self.operator);
+        let listed = secrets
+            .list_secrets()
+            .send()
+            .await
+            .map_err(|error| failed("ListSecrets", &error.into()))?;
+        let prefix = format!("tower-{run}");
+        let is_copy = |name: Option<&str>| name.is_some_and(|name| name.starts_with(&prefix));
+        Ok(listed.secret_list().iter().filter(|secret| is_copy(secret.name())).count())
+    }
+}
+
+/// Resolves `<secret ARN>:<NAME>::` as the ECS agent does: the secret's JSON, and the string under the name.
+pub(crate) async fn resolve(role: &SdkConfig, value_from: &str) -> Result<String> {
+    let parts: Vec<&str> = value_from.split(':').collect();
+    let (arn, name) = (parts[..parts.len().min(7)].join(":"), parts.get(7).copied().unwrap_or_default());
+    let secret = aws_sdk_secretsmanager::Client::new(role)
+        .get_secret_value()
+        .secret_id(arn)
+        .send()
+        .await
+        .map_err(|error| failed("GetSecretValue", &error.into()))?;
+    let text = secret.secret_string().unwrap_or_default();
+    let bundle: Value = serde_json::from_str(text).map_err(|_| Error::answer("the copy", &"it is no JSON"))?;
+    let value = bundle[name].as_str().ok_or_else(|| Error::answer("the copy", &"it lacks the name"))?;
+    Ok(value.to_owned())
+}
+
+/// An AWS error by its code: its text may hold what was sent.
+fn failed(operation: &str, error: &aws_sdk_sts::error::BoxError) -> Error {
+    let text = format!("{error:?}");
+    let denied = text.contains("AccessDenied");
+    Error::answer(operation, &if denied { "AccessDenied" } else { "failed" })
+}
+
+const QUEUE: &str = "heads";
+
+/// RFC 3986 §2.1: all but the unreserved characters.
+fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
