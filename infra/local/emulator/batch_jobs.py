@@ -165,4 +165,3 @@ def _emit(job):
     }
     eventbridge._ensure_default_bus()
     eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
-

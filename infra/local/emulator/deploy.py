@@ -104,13 +104,19 @@ def wait(stacks, name):
 
 def first_failure(stacks, name):
     events = stacks.describe_stack_events(StackName=name)["StackEvents"]
-    failed = [one for one in events if one["ResourceStatus"].endswith("_FAILED") and "cancelled" not in one.get("ResourceStatusReason", "")]
+    failed = [
+        one
+        for one in events
+        if one["ResourceStatus"].endswith("_FAILED") and "cancelled" not in one.get("ResourceStatusReason", "")
+    ]
     return f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', '')}" if failed else None
 
 
 def resources(stacks, name):
     pages = stacks.get_paginator("list_stack_resources").paginate(StackName=name)
-    return {one["LogicalResourceId"]: one["PhysicalResourceId"] for page in pages for one in page["StackResourceSummaries"]}
+    return {
+        one["LogicalResourceId"]: one["PhysicalResourceId"] for page in pages for one in page["StackResourceSummaries"]
+    }
 
 
 if __name__ == "__main__":

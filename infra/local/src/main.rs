@@ -28,6 +28,12 @@ enum Command {
         #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
         parameters: Vec<(String, String)>,
     },
+    /// Plays the main job from end to end on a fresh stack of its own, and checks each step.
+    Demo {
+        /// Prints what it found as one JSON object on one line, and nothing else.
+        #[arg(long)]
+        json: bool,
+    },
     /// Stops it; its data is kept.
     Down {
         /// Removes its data as well.
@@ -46,6 +52,7 @@ async fn main() -> ExitCode {
             let order = commands::Up { port, aws_port, parameters: parameters.into_iter().collect() };
             commands::up(&order, Progress::Shown, &mut out).await
         }
+        Command::Demo { json } => local::demo(json, &mut out).await,
         Command::Down { purge } => commands::down(purge, &mut out).await,
         Command::Status => commands::status(&mut out).await,
     };

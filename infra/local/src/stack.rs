@@ -146,6 +146,12 @@ impl Stack {
         deploy(tools, &self.aws_endpoint, &endpoint, name, parameters).await
     }
 
+    /// The deployment's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// An output of the template.
     pub fn output(&self, name: &str) -> Result<&str> {
         let found = self.deployed.outputs.get(name).map(String::as_str);

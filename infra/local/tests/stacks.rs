@@ -74,7 +74,8 @@ async fn a_job_stays_where_it_is_until_it_is_moved_and_retries_as_told() -> Outc
     let stack = Stack::start(&tools, &options(folder.path(), Lifetime::Passing), &BTreeMap::new()).await?;
     let batch = aws_sdk_batch::Client::new(&stack.sdk_config(&Credentials::operator()).await);
     let container = ContainerProperties::builder().image("nextflow").build();
-    let definition = batch.register_job_definition().job_definition_name("head").container_properties(container);
+    let definition =
+        batch.register_job_definition().job_definition_name("head").container_properties(container);
     definition.r#type(aws_sdk_batch::types::JobDefinitionType::Container).send().await?;
     let twice = aws_sdk_batch::types::RetryStrategy::builder().attempts(2).build();
     let submitted = batch.submit_job().job_name("head").job_queue("queue").job_definition("head");

@@ -23,7 +23,11 @@ pub(super) struct Targets {
 }
 
 /// Tries every role and gives what was refused. A call that goes through, or fails for another reason, is not refused.
-pub(super) async fn denied_calls(stack: &Stack, operator: &SdkConfig, targets: &Targets) -> Result<Vec<String>> {
+pub(super) async fn denied_calls(
+    stack: &Stack,
+    operator: &SdkConfig,
+    targets: &Targets,
+) -> Result<Vec<String>> {
     let sealed = Sealed::of(stack, operator, &targets.scope).await?;
     let mut denied = Vec::new();
 

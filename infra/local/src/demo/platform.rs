@@ -63,8 +63,12 @@ impl<'a> Platform<'a> {
             "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}, "Action": "sts:AssumeRole",
         }]});
         let policy = json!({"Version": "2012-10-17", "Statement": statements});
-        self.iam(&[("Action", "CreateRole"), ("RoleName", name), ("AssumeRolePolicyDocument", &trust.to_string())])
-            .await?;
+        self.iam(&[
+            ("Action", "CreateRole"),
+            ("RoleName", name),
+            ("AssumeRolePolicyDocument", &trust.to_string()),
+        ])
+        .await?;
         self.iam(&[
             ("Action", "PutRolePolicy"),
             ("RoleName", name),
@@ -115,11 +119,8 @@ impl<'a> Platform<'a> {
     /// The copies of a run that stand in Secrets Manager now.
     pub(crate) async fn copies(&self, run: &str) -> Result<usize> {
         let secrets = aws_sdk_secretsmanager::Client::new(&self.operator);
-        let listed = secrets
-            .list_secrets()
-            .send()
-            .await
-            .map_err(|error| failed("ListSecrets", &error.into()))?;
+        let listed =
+            secrets.list_secrets().send().await.map_err(|error| failed("ListSecrets", &error.into()))?;
         let prefix = format!("tower-{run}");
         let is_copy = |name: Option<&str>| name.is_some_and(|name| name.starts_with(&prefix));
         Ok(listed.secret_list().iter().filter(|secret| is_copy(secret.name())).count())
@@ -137,7 +138,8 @@ pub(crate) async fn resolve(role: &SdkConfig, value_from: &str) -> Result<String
         .await
         .map_err(|error| failed("GetSecretValue", &error.into()))?;
     let text = secret.secret_string().unwrap_or_default();
-    let bundle: Value = serde_json::from_str(text).map_err(|_| Error::answer("the copy", &"it is no JSON"))?;
+    let bundle: Value =
+        serde_json::from_str(text).map_err(|_| Error::answer("the copy", &"it is no JSON"))?;
     let value = bundle[name].as_str().ok_or_else(|| Error::answer("the copy", &"it lacks the name"))?;
     Ok(value.to_owned())
 }
@@ -155,7 +157,9 @@ const QUEUE: &str = "heads";
 fn percent_encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             _ => format!("%{byte:02X}"),
         })
         .collect()

@@ -61,17 +61,22 @@ pub(super) async fn play<W: Write>(stack: &Stack, tell: &mut Narrator<'_, W>) ->
     let secrets = format!("/pipeline-secrets?workspaceId={}", cast.workspace);
 
     tell.chapter("1. Olivia, an owner, stores two secrets in the workspace.")?;
-    for (name, value) in [("SENTIEON_LICENSE_BASE64", &values.licence), ("NCBI_API_KEY", &values.workspace_key)] {
+    for (name, value) in
+        [("SENTIEON_LICENSE_BASE64", &values.licence), ("NCBI_API_KEY", &values.workspace_key)]
+    {
         cast.owner.post(&secrets, &json!({"name": name, "value": value})).await?;
         findings.stored += 1;
         tell.step(&format!("stored {name}, {} bytes", value.len()))?;
     }
 
     tell.chapter("2. Vera may only look on; Liam may launch, and has a key of his own.")?;
-    let refused = cast.viewer.call(Method::POST, &secrets, Some(&json!({"name": "VERAS", "value": "v"}))).await?;
+    let refused =
+        cast.viewer.call(Method::POST, &secrets, Some(&json!({"name": "VERAS", "value": "v"}))).await?;
     findings.viewer_write_refused = refused.status.as_u16() == 403;
     tell.step(&format!("Vera tries to store a secret: {} {}", refused.status.as_u16(), refused.text))?;
-    cast.launcher.post("/pipeline-secrets", &json!({"name": "NCBI_API_KEY", "value": values.own_key})).await?;
+    cast.launcher
+        .post("/pipeline-secrets", &json!({"name": "NCBI_API_KEY", "value": values.own_key}))
+        .await?;
     findings.stored += 1;
     tell.step("Liam stores his own NCBI_API_KEY")?;
 
@@ -92,7 +97,9 @@ pub(super) async fn play<W: Write>(stack: &Stack, tell: &mut Narrator<'_, W>) ->
     let silent_since = Instant::now();
     tell.step(&format!("run {} launched too; it sends one heartbeat and is never heard of again", third.id))?;
 
-    tell.chapter("4. The head job starts; AWS Batch gives it its secrets under the role that the launch asked for.")?;
+    tell.chapter(
+        "4. The head job starts; AWS Batch gives it its secrets under the role that the launch asked for.",
+    )?;
     let job = platform.start_head_job().await?;
     first.record(&job).await?;
     let role = platform.role("demo-execution", &first.answer["iam"]["statements"]).await?;
@@ -105,10 +112,7 @@ pub(super) async fn play<W: Write>(stack: &Stack, tell: &mut Narrator<'_, W>) ->
     tell.chapter("5. Nobody reads a value back; no function's role goes beyond its rights.")?;
     findings.read_back_refused = read_back_refused(&cast, &first, &values).await?;
     tell.step(&format!("no answer to any read holds a value: {}", yes(findings.read_back_refused)))?;
-    let targets = Targets {
-        copy: format!("tower-{}", first.id),
-        scope: format!("WS#{}", cast.workspace),
-    };
+    let targets = Targets { copy: format!("tower-{}", first.id), scope: format!("WS#{}", cast.workspace) };
     findings.denied_calls = denied_calls(stack, platform.operator(), &targets).await?;
     for call in &findings.denied_calls {
         tell.step(&format!("IAM refused {call}"))?;
@@ -300,7 +304,9 @@ fn yes(holds: bool) -> &'static str {
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| if value.is_null() { "-".to_owned() } else { value.to_string() }, str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| if value.is_null() { "-".to_owned() } else { value.to_string() }, str::to_owned)
 }
 
 fn preview_rows(preview: &Value) -> Vec<Vec<String>> {
@@ -328,8 +334,11 @@ fn audit_row(event: &Value) -> Vec<String> {
     let subjects = event["subjects"].as_array().cloned().unwrap_or_default();
     let subjects: Vec<_> = subjects
         .iter()
-        .map(|subject| format!("{} v{} ({})", text(&subject["name"]), subject["version"], text(&subject["owner"])))
+        .map(|subject| {
+            format!("{} v{} ({})", text(&subject["name"]), subject["version"], text(&subject["owner"]))
+        })
         .collect();
-    let who = if event["actor"].is_null() { "the service".to_owned() } else { format!("user {}", event["actor"]) };
+    let who =
+        if event["actor"].is_null() { "the service".to_owned() } else { format!("user {}", event["actor"]) };
     vec![text(&event["date"]), who, text(&event["action"]), text(&event["run"]), subjects.join(", ")]
 }
