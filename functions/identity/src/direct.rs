@@ -1,0 +1,51 @@
+//! What operators send straight to the function.
+//!
+//! What is wrong with the request is an answer, `{"error":{"code","message"}}`, that names every problem: an error of
+//! the invocation has room for a code only. What is wrong with the service is an error of the invocation.
+
+use domain::ports::{ChangeIdentity, Pace, Randomness};
+use domain::use_cases::identity::Ports;
+use domain::use_cases::identity::apply::apply;
+use domain::use_cases::identity::document::Document;
+use domain::{Error, Result, Timestamp};
+use http_api::wire::identity::AppliedAnswer;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+
+use crate::Handler;
+
+impl<Store, Rng> Handler<Store, Rng>
+where
+    Store: ChangeIdentity,
+    Rng: Randomness,
+{
+    /// Does what the event asks for, and answers what came of it.
+    pub(crate) async fn directly(&self, event: &RawValue, pace: &impl Pace) -> Result<Box<RawValue>> {
+        match self.ask(event, pace).await {
+            Err(error) if !error.is_ours() && !error.retryable() => {
+                tracing::info!(operation = "Apply", error.code = error.code(), "refused");
+                let message = error.to_string();
+                raw(&json!({ "error": { "code": error.code(), "message": message } }))
+            }
+            settled => settled,
+        }
+    }
+
+    /// Does what the event's one field asks for.
+    async fn ask(&self, event: &RawValue, pace: &impl Pace) -> Result<Box<RawValue>> {
+        let unknown = || Error::Invalid("The event must be a JSON object with the one field apply.".into());
+        let event: Value = serde_json::from_str(event.get()).map_err(|_| unknown())?;
+        let fields = event.as_object().filter(|fields| fields.len() == 1).ok_or_else(unknown)?;
+        let declared = fields.get("apply").ok_or_else(unknown)?;
+        let document = Document::parse(declared)?;
+        let ports = Ports { store: &self.store, randomness: &self.randomness, pace, settings: &self.settings };
+        let applied = apply(&ports, &document, Timestamp::now()).await?;
+        tracing::info!(operation = "Apply", changes = applied.changes, "applied a declaration");
+        raw(&AppliedAnswer::from(&applied))
+    }
+}
+
+fn raw(answer: &impl Serialize) -> Result<Box<RawValue>> {
+    to_raw_value(answer).map_err(|_| Error::bug("an answer does not serialize"))
+}

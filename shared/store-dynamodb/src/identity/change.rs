@@ -1,0 +1,246 @@
+//! Changes of identity: each set of them one transaction, with every audit record.
+
+use std::collections::BTreeMap;
+
+use domain::audit::AuditRecord;
+use domain::identity::{Change, Login, Organization, Participant, Standing, StoredToken, User, Workspace};
+use domain::ids::{UserId, WorkspaceId};
+use domain::platform::Platform;
+use domain::ports::ChangeIdentity;
+use domain::role::Role;
+use domain::{Error, Result};
+use serde::Serialize;
+
+use crate::Store;
+use crate::keys::Key;
+use crate::rows::{Attributes, fields, n, nested, put_some, s};
+use crate::terms::{Changes, Terms};
+use crate::transaction::{Outcome, PRESENT, Refusal, Transaction};
+
+impl ChangeIdentity for Store {
+    async fn change_identity(
+        &self,
+        changes: &[Change],
+        audit: &[AuditRecord],
+        standing: Option<&Standing>,
+    ) -> Result<()> {
+        self.write_changes(changes, audit, standing).await
+    }
+}
+
+/// The parts of the transaction whose failure means different things.
+#[derive(PartialEq)]
+enum Part {
+    /// A row is not as the change was decided on.
+    Row,
+    /// A workspace's own row: its owners, its platforms.
+    Workspace(WorkspaceId),
+}
+
+/// What becomes of one workspace's own row: the only one that several changes share.
+#[derive(Default)]
+struct Meta<'a> {
+    new: Option<&'a Workspace>,
+    platforms: Option<(&'a [Platform], &'a [Platform])>,
+    owners: i64,
+}
+
+impl Store {
+    pub(super) async fn write_changes(
+        &self,
+        changes: &[Change],
+        audit: &[AuditRecord],
+        standing: Option<&Standing>,
+    ) -> Result<()> {
+        let mut transaction = self.transaction();
+        let mut metas: BTreeMap<WorkspaceId, Meta> = BTreeMap::new();
+        // The caller's own row is changed, under a condition of its own, where the caller leaves or steps down.
+        if let Some(standing) = standing.filter(|standing| !changes.iter().any(|it| is_own(it, standing))) {
+            transaction.still_in(standing.workspace, standing.user, &standing.roles);
+        }
+        for change in changes {
+            match change {
+                Change::CreateUser(user, login) => create_user(&mut transaction, user, login.as_ref())?,
+                Change::CreateToken(token) => create_token(&mut transaction, token)?,
+                Change::RevokeToken(token) => revoke_token(&mut transaction, token),
+                Change::CreateOrganization(organization) => {
+                    create_organization(&mut transaction, organization)?
+                }
+                Change::CreateWorkspace(workspace) => {
+                    let guard = Key::workspace_name(workspace.org, &workspace.name);
+                    transaction.put_new(Part::Row, with(guard, [("id", n(workspace.id))]));
+                    metas.entry(workspace.id).or_default().new = Some(workspace);
+                }
+                Change::SetPlatforms(workspace, platforms) => {
+                    metas.entry(workspace.id).or_default().platforms =
+                        Some((&workspace.platforms, platforms));
+                }
+                Change::SetRole { workspace, user, from, to } => {
+                    set_role(&mut transaction, *workspace, *user, *from, *to)?;
+                    metas.entry(*workspace).or_default().owners += change.owners();
+                }
+            }
+        }
+        for (id, meta) in &metas {
+            write_meta(&mut transaction, *id, meta)?;
+        }
+        for record in audit {
+            transaction.audited(record)?;
+        }
+        match transaction.send().await? {
+            Outcome::Done => Ok(()),
+            Outcome::Refused(refusal) => refused(&refusal, &metas),
+        }
+    }
+}
+
+fn is_own(change: &Change, standing: &Standing) -> bool {
+    matches!(change, Change::SetRole { workspace, user, .. }
+        if (*workspace, *user) == (standing.workspace, standing.user))
+}
+
+type Changing<'a> = Transaction<'a, Part>;
+
+fn create_user(transaction: &mut Changing, user: &User, login: Option<&Login>) -> Result<()> {
+    let mut row = row_of(Key::user(user.id), user)?;
+    row.insert("secretCount".into(), n(0));
+    transaction.put_new(Part::Row, row);
+    let login = login.map(Key::login);
+    for guard in [Key::user_name(&user.user_name), Key::email(&user.email)].into_iter().chain(login) {
+        transaction.put_new(Part::Row, with(guard, [("user", n(user.id))]));
+    }
+    Ok(())
+}
+
+fn create_token(transaction: &mut Changing, token: &StoredToken) -> Result<()> {
+    transaction.put_new(Part::Row, row_of(Key::token(token.id), token)?);
+    for guard in [Key::token_of_user(token.user, token.id), Key::token_name(token)] {
+        transaction.put_new(Part::Row, with(guard, [("id", n(token.id))]));
+    }
+    Ok(())
+}
+
+fn revoke_token(transaction: &mut Changing, token: &StoredToken) {
+    transaction.delete_if(Part::Row, Key::token(token.id), PRESENT, Terms::default());
+    transaction.delete(Part::Row, Key::token_of_user(token.user, token.id));
+    transaction.delete(Part::Row, Key::token_name(token));
+}
+
+fn create_organization(transaction: &mut Changing, organization: &Organization) -> Result<()> {
+    for key in [Key::organization(organization), Key::organization_name(&organization.name)] {
+        transaction.put_new(Part::Row, row_of(key, organization)?);
+    }
+    Ok(())
+}
+
+/// The membership under the workspace decides; its mirror under the user follows it.
+fn set_role(
+    transaction: &mut Changing,
+    workspace: WorkspaceId,
+    user: UserId,
+    from: Option<Role>,
+    to: Option<Role>,
+) -> Result<()> {
+    let key = Key::member(workspace, user);
+    let mirror = Key::membership(user, workspace);
+    match to {
+        Some(role) => transaction.put(Part::Row, with(mirror, [("role", s(role.as_str()))])),
+        None => transaction.delete(Part::Row, mirror),
+    }
+    match (from, to) {
+        (None, Some(role)) => {
+            transaction.put_new(Part::Row, row_of(key, &Participant { workspace, user, role })?);
+        }
+        (Some(from), Some(role)) => {
+            let mut changes = Changes::default();
+            changes.set("role", s(role.as_str()));
+            let condition = has_role(changes.terms(), from);
+            transaction.change_if(Part::Row, key, changes, &condition);
+        }
+        (Some(from), None) => {
+            let mut terms = Terms::default();
+            let condition = has_role(&mut terms, from);
+            transaction.delete_if(Part::Row, key, &condition, terms);
+        }
+        (None, None) => return Err(Error::bug("a change from no role to none")),
+    }
+    Ok(())
+}
+
+fn has_role(terms: &mut Terms, role: Role) -> String {
+    format!("{} = {}", terms.name("role"), terms.value(s(role.as_str())))
+}
+
+fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Result<()> {
+    let part = Part::Workspace(id);
+    if let Some(workspace) = meta.new {
+        if meta.owners < 1 {
+            return Err(Error::bug("a workspace made without an owner"));
+        }
+        let mut row = row_of(Key::workspace(id), workspace)?;
+        row.insert("secretCount".into(), n(0));
+        row.insert(OWNERS.into(), n(meta.owners));
+        transaction.put_new(part, row);
+        return Ok(());
+    }
+    if meta.owners == 0 && meta.platforms.is_none() {
+        return Ok(());
+    }
+    let mut changes = Changes::default();
+    let mut condition = PRESENT.to_owned();
+    if meta.owners != 0 {
+        changes.add(OWNERS, n(meta.owners));
+    }
+    if meta.owners < 0 {
+        let terms = changes.terms();
+        let (name, fewer) = (terms.name(OWNERS), terms.value(n(-meta.owners)));
+        condition.push_str(&format!(" AND {name} > {fewer}"));
+    }
+    if let Some((old, new)) = meta.platforms {
+        changes.set("platforms", nested(&new)?);
+        let terms = changes.terms();
+        let (name, old) = (terms.name("platforms"), terms.value(nested(&old)?));
+        condition.push_str(&format!(" AND {name} = {old}"));
+    }
+    transaction.change_if(part, Key::workspace(id), changes, &condition);
+    Ok(())
+}
+
+/// Where a row is not as it was, somebody else was faster: what is right now has to be decided anew.
+fn refused(refusal: &Refusal<Part>, metas: &BTreeMap<WorkspaceId, Meta>) -> Result<()> {
+    refusal.unless_contended()?;
+    if refusal.of(&Part::Row).is_some() {
+        return Err(Error::Contended);
+    }
+    for (id, meta) in metas {
+        let Some(Some(row)) = refusal.of(&Part::Workspace(*id)) else {
+            continue;
+        };
+        if meta.owners < 0 && row.parsed::<i64>(OWNERS)? <= -meta.owners {
+            return Err(Error::Conflict(
+                "A workspace keeps one owner or more: make somebody else an owner first.".into(),
+            ));
+        }
+    }
+    Err(Error::Contended)
+}
+
+fn row_of(key: Key, value: &impl Serialize) -> Result<Attributes> {
+    let mut row = key.attributes();
+    for (name, value) in fields(value)? {
+        put_some(&mut row, &name, value);
+    }
+    Ok(row)
+}
+
+fn with<const N: usize>(
+    key: Key,
+    attributes: [(&str, aws_sdk_dynamodb::types::AttributeValue); N],
+) -> Attributes {
+    let mut row = key.attributes();
+    row.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+    row
+}
+
+/// How many owners a workspace has.
+const OWNERS: &str = "ownerCount";

@@ -1,0 +1,62 @@
+//! Where the rows of identity stand.
+
+use domain::identity::{Login, Organization, StoredToken};
+use domain::ids::{OrgId, TokenId, UserId, WorkspaceId};
+use domain::owner::SecretOwner;
+use domain::use_cases::identity::document::fold;
+
+use crate::keys::Key;
+
+/// What the sort keys of a workspace's memberships begin with.
+pub(super) const MEMBERS: &str = "MEMBER#";
+/// What the sort keys of a user's mirrored memberships begin with.
+pub(super) const MEMBERSHIPS: &str = "IN#";
+/// What the sort keys of a user's tokens begin with.
+pub(super) const TOKENS: &str = "TOKEN#";
+
+impl Key {
+    pub(super) fn user(id: UserId) -> Self {
+        Self::meta(SecretOwner::User(id))
+    }
+
+    pub(super) fn workspace(id: WorkspaceId) -> Self {
+        Self::meta(SecretOwner::Workspace(id))
+    }
+
+    /// An issuer is a URL, so that none is called `name` or `email`.
+    pub(super) fn login(login: &Login) -> Self {
+        Self::new(format!("LOGIN#{}", login.issuer), &login.subject)
+    }
+
+    pub(super) fn user_name(name: &str) -> Self {
+        Self::new("LOGIN#name", fold(name))
+    }
+
+    pub(super) fn email(email: &str) -> Self {
+        Self::new("LOGIN#email", fold(email))
+    }
+
+    pub(super) fn organization(organization: &Organization) -> Self {
+        Self::new(format!("ORG#{}", organization.id), "META")
+    }
+
+    pub(super) fn organization_name(name: &str) -> Self {
+        Self::new("ORG#name", fold(name))
+    }
+
+    pub(super) fn workspace_name(org: OrgId, name: &str) -> Self {
+        Self::new(format!("ORG#{org}"), format!("WS#{}", fold(name)))
+    }
+
+    pub(super) fn membership(user: UserId, workspace: WorkspaceId) -> Self {
+        Self::new(SecretOwner::User(user).to_string(), format!("{MEMBERSHIPS}{workspace}"))
+    }
+
+    pub(super) fn token_of_user(user: UserId, token: TokenId) -> Self {
+        Self::new(SecretOwner::User(user).to_string(), format!("{TOKENS}{token}"))
+    }
+
+    pub(super) fn token_name(token: &StoredToken) -> Self {
+        Self::new(SecretOwner::User(token.user).to_string(), format!("TOKEN-NAME#{}", fold(&token.name)))
+    }
+}

@@ -1,0 +1,26 @@
+//! Logins at an OpenID Connect issuer, as the authorizer sees them.
+
+use domain::Result;
+use domain::audit::AuditRecord;
+use domain::identity::{Change, Login, User};
+use domain::ids::UserId;
+use domain::ports::Logins;
+
+use crate::Store;
+use crate::keys::Key;
+
+impl Logins for Store {
+    async fn user_of_login(&self, login: &Login) -> Result<Option<UserId>> {
+        let row = self.get(Key::login(login)).await?;
+        row.map(|row| row.parsed("user")).transpose()
+    }
+
+    async fn is_email_taken(&self, email: &str) -> Result<bool> {
+        Ok(self.get(Key::email(email)).await?.is_some())
+    }
+
+    async fn welcome(&self, user: &User, login: &Login, audit: &AuditRecord) -> Result<()> {
+        let change = Change::CreateUser(user.clone(), Some(login.clone()));
+        self.write_changes(&[change], std::slice::from_ref(audit), None).await
+    }
+}
