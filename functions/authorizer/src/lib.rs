@@ -1,1 +1,77 @@
-//! authorizer
+//! Who calls: API Gateway's authorizer for personal access tokens and JSON Web Tokens (payload format 2.0, simple
+//! answers). It says who; what a caller may do is read by each request itself.
+//!
+//! API Gateway keeps an answer for up to 60 seconds under the value of the `Authorization` header, for every route. A
+//! credential that is refused is answered `{"isAuthorized": false}`, which API Gateway turns into 403. What could not be
+//! decided, because the table or the issuer did not answer, is an **error of the function**: API Gateway answers 500 and
+//! keeps nothing, so that the client's next attempt is decided anew. It is never an answer of "yes", nor a "no" that
+//! would be kept.
+
+pub mod oidc;
+
+use domain::identity::Actor;
+use domain::ports::{Logins, Randomness, ReadTokens, VerifyJwt};
+use domain::use_cases::authenticate::authenticate;
+use domain::{Error, Result, Timestamp};
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
+
+/// What the function holds between requests.
+pub struct Handler<Store, Jwts, Rng> {
+    /// The table.
+    pub store: Store,
+    /// The issuer of JSON Web Tokens, or none.
+    pub jwts: Jwts,
+    /// Randomness.
+    pub randomness: Rng,
+}
+
+impl<Store, Jwts, Rng> Handler<Store, Jwts, Rng>
+where
+    Store: ReadTokens + Logins,
+    Jwts: VerifyJwt,
+    Rng: Randomness,
+{
+    /// Answers one request. An error says that it could not be decided.
+    pub async fn handle(&self, event: &RawValue) -> Result<Box<RawValue>> {
+        let actor = match authorization(event) {
+            Some(header) => {
+                let now = Timestamp::now();
+                authenticate(&self.store, &self.jwts, &self.randomness, &header, now).await?
+            }
+            None => None,
+        };
+        answer(actor)
+    }
+}
+
+/// The one value of the identity source, which is the `Authorization` header, and under which the answer is kept.
+fn authorization(event: &RawValue) -> Option<String> {
+    // No `Debug`: it holds a token.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Event {
+        identity_source: Vec<String>,
+    }
+    let Ok(event) = serde_json::from_str::<Event>(event.get()) else {
+        tracing::warn!("refused an event that has no identity source");
+        return None;
+    };
+    let mut sources = event.identity_source.into_iter();
+    sources.next().filter(|_| sources.next().is_none())
+}
+
+fn answer(actor: Option<Actor>) -> Result<Box<RawValue>> {
+    let answer = match actor {
+        None => json!({ "isAuthorized": false }),
+        Some(Actor { user, token: None }) => {
+            json!({ "isAuthorized": true, "context": { "userId": user.to_string() } })
+        }
+        Some(Actor { user, token: Some(token) }) => json!({
+            "isAuthorized": true,
+            "context": { "userId": user.to_string(), "tokenId": token.to_string() },
+        }),
+    };
+    to_raw_value(&answer).map_err(|_| Error::bug("an answer does not serialize"))
+}

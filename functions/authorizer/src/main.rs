@@ -1,2 +1,25 @@
 //! Wiring of the `authorizer` function.
-fn main() {}
+
+use authorizer::Handler;
+use authorizer::oidc::Jwts;
+use domain::settings::Settings;
+use runtime::config::{self, Table};
+use runtime::{Clients, Failed, Invocation, Metric, Metrics, SystemRandomness};
+use store_dynamodb::Store;
+
+fn main() -> std::process::ExitCode {
+    runtime::run(async |clients: &Clients| {
+        let (table, settings, jwts) = config::load::<(Table, Settings, Jwts)>(config::process)?;
+        let metrics = Metrics::new(settings.deployment);
+        let store = Store::new(aws_sdk_dynamodb::Client::new(clients.data()), table.name);
+        store.warm().await;
+        let handler = Handler { store, jwts, randomness: SystemRandomness::default() };
+        Ok(async move |invocation: Invocation| {
+            handler.handle(invocation.payload()).await.map_err(|error| {
+                metrics.count(Metric::AuthorizerFailures);
+                runtime::log::error("Authorize", &error);
+                Failed::from(&error)
+            })
+        })
+    })
+}

@@ -1,0 +1,99 @@
+//! What a token claims.
+
+use domain::Timestamp;
+use domain::identity::{Login, Vouched};
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+/// How far the issuer's clock and ours may be apart.
+const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
+/// OpenID Connect Core §2: "It MUST NOT exceed 255 ASCII characters in length."
+const MAX_SUBJECT: usize = 255;
+/// RFC 5321 §4.5.3.1.3.
+const MAX_EMAIL: usize = 254;
+
+/// The claims that are read. It has no `Debug`: they are somebody's data.
+#[derive(Deserialize)]
+pub(super) struct Claims {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    exp: f64,
+    #[serde(default)]
+    nbf: Option<f64>,
+    #[serde(default)]
+    email: Option<String>,
+    #[serde(default)]
+    email_verified: Option<Verified>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// Some issuers write `"true"`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Verified {
+    Flag(bool),
+    Text(String),
+}
+
+impl Claims {
+    /// Whom the issuer vouches for; an error says why nobody.
+    pub(super) fn check(
+        self,
+        issuer: &str,
+        audience: &str,
+        now: Timestamp,
+    ) -> std::result::Result<Vouched, &'static str> {
+        if self.iss != issuer {
+            return Err("another issuer's token");
+        }
+        let meant = match &self.aud {
+            Audience::One(one) => one == audience,
+            Audience::Many(many) => many.iter().any(|one| one == audience),
+        };
+        if !meant {
+            return Err("a token for another audience");
+        }
+        let expires = instant(self.exp).ok_or("the token's expiry is no time")?;
+        if expires + LEEWAY <= now {
+            return Err("the token has expired");
+        }
+        if let Some(from) = self.nbf {
+            let from = instant(from).ok_or("the token's beginning is no time")?;
+            if now + LEEWAY < from {
+                return Err("the token is not valid yet");
+            }
+        }
+        if self.sub.is_empty() || self.sub.len() > MAX_SUBJECT || self.sub.contains(char::is_control) {
+            return Err("the token's subject is none");
+        }
+        let verified_email = self.verified_email();
+        Ok(Vouched { login: Login { issuer: self.iss, subject: self.sub }, verified_email })
+    }
+
+    /// The address, where the issuer says that it verified it and it can be one.
+    fn verified_email(&self) -> Option<String> {
+        let verified = match self.email_verified.as_ref()? {
+            Verified::Flag(flag) => *flag,
+            Verified::Text(text) => text == "true",
+        };
+        let shaped = |email: &&String| {
+            email.len() <= MAX_EMAIL
+                && email.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
+                && !email.contains(|c: char| c.is_whitespace() || c.is_control())
+        };
+        self.email.as_ref().filter(|_| verified).filter(shaped).cloned()
+    }
+}
+
+/// RFC 7519 §2, NumericDate: seconds, perhaps with a fraction.
+fn instant(seconds: f64) -> Option<Timestamp> {
+    let duration = SignedDuration::try_from_secs_f64(seconds).ok()?;
+    Timestamp::from_duration(duration).ok()
+}
