@@ -1,0 +1,11 @@
+//! A bench for `infra/hpc/nextflow-with-secrets`: a stand-in for the service on loopback ([`Service`]), and a home directory
+//! with everything that a user of the script has ([`Bench`]). The script itself is run, unchanged, under each of [`shells`].
+
+mod bench;
+mod service;
+
+pub use bench::{
+    Bench, Outcome, Run, WORKSPACE, grow_old, script, set_mode, shells, signal, skip, under_every_shell,
+    wait_until,
+};
+pub use service::{Answer, CLAIM_TOKEN, RUN_TOKEN, Request, STORE, Service, USER_TOKEN, WORKFLOW};

@@ -1,0 +1,224 @@
+//! What the service answers, as the script needs it: one scripted answer per request, else those of a run that goes well.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io::{BufRead, BufReader, Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The run that every launch here makes.
+pub const WORKFLOW: &str = "a1b2XYZ0123456";
+/// The user's token, of the shape that the service gives out.
+pub const USER_TOKEN: &str = "eyJ0aWQiOiA3fS4wMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+/// The run's claim token.
+pub const CLAIM_TOKEN: &str = "claim-3q2-7wTokenOnlyOnce_0123456789";
+/// The run's own token, which may report and nothing else.
+pub const RUN_TOKEN: &str = "eyJ0aWQiOiJhMWIyWFlaMDEyMzQ1NiJ9LmZlZGNiYTk4NzY1NDMyMTA=";
+/// The store that a claim answers. Its value must appear nowhere but in the store.
+pub const STORE: &str = r#"[{"name":"NCBI_API_KEY","value":"canary-7f3a % $HOME !"},{"name":"SENTIEON_LICENSE","value":"canary-é"}]"#;
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// One request as it came.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `METHOD path?query`.
+    pub line: String,
+    /// Headers by lower-case name.
+    pub headers: HashMap<String, String>,
+    /// The body as text.
+    pub body: String,
+}
+
+impl Request {
+    /// A header's value, or nothing.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+/// What the stand-in does with a request.
+pub enum Answer {
+    /// A whole answer: status and body.
+    Whole(u16, String),
+    /// A body that ends before its announced length.
+    Cut(u16, String),
+    /// The connection is closed without a word.
+    Lost,
+}
+
+impl Answer {
+    /// An error answer as the service words it.
+    #[must_use]
+    pub fn error(status: u16, message: &str) -> Self {
+        Self::Whole(status, serde_json::json!({ "message": message }).to_string())
+    }
+}
+
+type Plan = Box<dyn FnOnce(&Request) -> Answer + Send>;
+
+#[derive(Default)]
+struct State {
+    plans: HashMap<String, VecDeque<Plan>>,
+    fixed: HashMap<String, (u16, String)>,
+    seen: Vec<Request>,
+    claimed: bool,
+}
+
+/// The stand-in; it serves until the test process ends.
+#[derive(Clone)]
+pub struct Service {
+    port: u16,
+    state: Arc<(Mutex<State>, Condvar)>,
+}
+
+impl Service {
+    /// Starts on a free port of loopback.
+    ///
+    /// # Panics
+    /// When loopback has no free port.
+    #[must_use]
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
+        let port = listener.local_addr().expect("the address just bound").port();
+        let service = Self { port, state: Arc::default() };
+        let serving = service.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let serving = serving.clone();
+                thread::spawn(move || serving.serve(stream));
+            }
+        });
+        service
+    }
+
+    /// Its base URL.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The next request with this line (without its query) is answered by `plan`; several are used up in order.
+    pub fn next(&self, line: &str, plan: impl FnOnce(&Request) -> Answer + Send + 'static) {
+        self.lock().plans.entry(line.to_owned()).or_default().push_back(Box::new(plan));
+    }
+
+    /// Every request with this line (without its query) is answered so, when no plan is left.
+    pub fn always(&self, line: &str, status: u16, body: &str) {
+        self.lock().fixed.insert(line.to_owned(), (status, body.to_owned()));
+    }
+
+    /// All requests so far.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.lock().seen.clone()
+    }
+
+    /// Requests so far whose line begins so.
+    #[must_use]
+    pub fn count(&self, line: &str) -> usize {
+        self.requests().iter().filter(|request| request.line.starts_with(line)).count()
+    }
+
+    /// Waits until that many requests began so.
+    ///
+    /// # Panics
+    /// When they do not come.
+    pub fn wait_for(&self, line: &str, number: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.lock();
+        while state.seen.iter().filter(|request| request.line.starts_with(line)).count() < number {
+            assert!(Instant::now() < deadline, "{number} × {line} did not come: {:?}", state.seen);
+            state = self.state.1.wait_timeout(state, Duration::from_millis(100)).expect("no holder panics").0;
+        }
+    }
+
+    /// The body of the one request that reported the run's end.
+    ///
+    /// # Panics
+    /// When there was none, or more than one.
+    #[must_use]
+    pub fn end(&self) -> serde_json::Value {
+        let line = format!("POST /runs/{WORKFLOW}/end");
+        let ends: Vec<_> = self.requests().into_iter().filter(|request| request.line == line).collect();
+        assert_eq!(ends.len(), 1, "{ends:?}");
+        assert_eq!(ends[0].header("authorization"), format!("Bearer {RUN_TOKEN}"));
+        serde_json::from_str(&ends[0].body).expect("a JSON body")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.0.lock().expect("no holder panics")
+    }
+
+    fn serve(&self, mut stream: TcpStream) {
+        let Some(request) = read_request(&stream) else { return };
+        let path = request.line.split('?').next().unwrap_or_default().to_owned();
+        let plan = {
+            let mut state = self.lock();
+            state.seen.push(request.clone());
+            state.plans.get_mut(&path).and_then(VecDeque::pop_front)
+        };
+        self.state.1.notify_all();
+        let answer = plan.map_or_else(|| self.usual(&path), |plan| plan(&request));
+        // A client that went away is the test's business, not the stand-in's.
+        let _ = write_answer(&mut stream, &answer);
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+
+    fn usual(&self, path: &str) -> Answer {
+        let mut state = self.lock();
+        if let Some((status, body)) = state.fixed.get(path) {
+            return Answer::Whole(*status, body.clone());
+        }
+        match path.rsplit('/').next() {
+            Some("launches") => Answer::Whole(200, launch_text()),
+            Some("claim") if std::mem::replace(&mut state.claimed, true) => {
+                Answer::error(410, "claimed already")
+            }
+            Some("claim") => Answer::Whole(200, STORE.to_owned()),
+            Some("heartbeat") => Answer::Whole(200, r#"{"state":"running"}"#.to_owned()),
+            Some("end") => Answer::Whole(200, String::new()),
+            _ => Answer::error(404, "no such run"),
+        }
+    }
+}
+
+/// The launch's answer in the form for shells.
+fn launch_text() -> String {
+    format!(
+        "workflowId={WORKFLOW}\nstate=pending\nexpires=2026-12-24T00:00:00Z\nrunToken={RUN_TOKEN}\nclaimToken={CLAIM_TOKEN}\n"
+    )
+}
+
+fn read_request(stream: &TcpStream) -> Option<Request> {
+    let mut reader = BufReader::new(stream);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let line = first.rsplit_once(' ')?.0.to_owned();
+    let mut headers = HashMap::new();
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        let Some((name, value)) = header.trim_end().split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(Request { line, headers, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+fn write_answer(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
+    let (status, body, missing) = match answer {
+        Answer::Whole(status, body) => (status, body, 0),
+        Answer::Cut(status, body) => (status, body, 10),
+        Answer::Lost => return Ok(()),
+    };
+    let length = body.len() + missing;
+    write!(stream, "HTTP/1.1 {status} Status\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+}
