@@ -35,7 +35,10 @@ def install():
         ]
         if len(members) != len(checks):
             return checks  # malformed: the handler refuses it
-        return [(item_action, _with_leading(arn, detail)) for (item_action, arn), (_, detail) in zip(checks, members, strict=True)]
+        return [
+            (item_action, _with_leading(arn, detail))
+            for (item_action, arn), (_, detail) in zip(checks, members, strict=True)
+        ]
 
     def enforce(key, action, service, region, resource_arn="*", service_context=None):
         if isinstance(resource_arn, ItemArn):

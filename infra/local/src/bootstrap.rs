@@ -1,5 +1,7 @@
 //! The example organisation: made by a direct invocation of `identity`, as an operator does it on AWS.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -33,14 +35,20 @@ pub struct ExampleUser {
 /// Makes the example on a freshly deployed stack.
 pub async fn bootstrap(stack: &Stack) -> Result<Example> {
     let answer = stack.invoke("identity", &json!({ "apply": order() })).await?;
+    if let Some(refusal) = answer["error"]["message"].as_str() {
+        return Err(Error::answer("identity's answer to apply", &refusal));
+    }
     read(&answer)
         .ok_or_else(|| Error::answer("identity's answer to apply", &"it lacks the workspace or a token"))
 }
 
 fn order() -> Value {
+    // A key is shown once, when its token is made: a new name for each example.
+    let made = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let token = json!({ "name": format!("local-{made}") });
     let users: Vec<Value> = USERS
         .iter()
-        .map(|(name, _)| json!({ "userName": name, "email": format!("{name}@example.org"), "tokens": ["local"] }))
+        .map(|(name, _)| json!({ "userName": name, "email": format!("{name}@example.org"), "tokens": [token] }))
         .collect();
     let participants: Vec<Value> =
         USERS.iter().map(|(name, role)| json!({ "user": name, "role": role })).collect();
@@ -62,11 +70,8 @@ fn read(answer: &Value) -> Option<Example> {
     let workspace_id = answer["organizations"][0]["workspaces"][0]["id"].as_u64()?;
     let users = USERS.iter().map(|(name, role)| {
         let made = answer["users"].as_array()?.iter().find(|user| user["userName"] == *name)?;
-        Some(ExampleUser {
-            user_name: (*name).to_owned(),
-            role: (*role).to_owned(),
-            token: made["tokens"][0]["accessKey"].as_str()?.to_owned(),
-        })
+        let key = made["tokens"].as_array()?.iter().find_map(|token| token["accessKey"].as_str())?;
+        Some(ExampleUser { user_name: (*name).to_owned(), role: (*role).to_owned(), token: key.to_owned() })
     });
     Some(Example { workspace_id, users: users.collect::<Option<_>>()? })
 }
