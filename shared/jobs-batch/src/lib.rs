@@ -1,1 +1,91 @@
-//! jobs-batch
+//! What AWS Batch says of a head job: `DescribeJobs`. Status, exit status and queue are taken from the answer; the rest
+//! of it, which holds the job's environment and command, is dropped with it.
+
+use aws_failures::unavailable;
+use aws_sdk_batch::Client;
+use aws_sdk_batch::types::{JobDetail, JobStatus};
+use domain::Result;
+use domain::ports::ObserveJobs;
+use domain::run::Sighting;
+
+const OPERATION: &str = "batch DescribeJobs";
+
+/// Asks about jobs of this account and region.
+#[derive(Clone, Debug)]
+pub struct JobObserver {
+    client: Client,
+}
+
+impl JobObserver {
+    /// Asks with this client's rights.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Opens the connection with a cheap call, `batch:DescribeJobs` of a job that cannot exist. A refusal warms as well.
+    pub async fn warm(&self) -> Result<()> {
+        self.describe(NO_JOB).await.map(drop)
+    }
+
+    async fn describe(&self, job_id: &str) -> Result<Option<JobDetail>> {
+        let answer = self
+            .client
+            .describe_jobs()
+            .jobs(job_id)
+            .send()
+            .await
+            // `ClientException` stands for a missing right as well as for an id that cannot be one: it decides nothing.
+            // https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html
+            .map_err(|error| unavailable(OPERATION, &error))?;
+        Ok(answer.jobs.unwrap_or_default().into_iter().find(|job| job.job_id() == Some(job_id)))
+    }
+}
+
+impl ObserveJobs for JobObserver {
+    async fn observe_job(&self, job_id: &str) -> Result<(Sighting, Option<String>)> {
+        let Some(job) = self.describe(job_id).await? else {
+            return Ok((Sighting::Unknown, None));
+        };
+        // A job is in a final state only when no attempt is left.
+        // https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
+        let sighting = match job.status() {
+            Some(JobStatus::Succeeded) => Sighting::Final { succeeded: true, exit_status: exit_status(&job) },
+            Some(JobStatus::Failed) => Sighting::Final { succeeded: false, exit_status: exit_status(&job) },
+            _ => Sighting::NotFinal,
+        };
+        Ok((sighting, job.job_queue))
+    }
+}
+
+/// The exit status of the job's container; of the last attempt where the job itself names none, as that of a multi-node
+/// job does. Of several containers the first that failed counts. A job that never started has none.
+#[allow(clippy::redundant_closure_for_method_calls, reason = "eight long names of types say nothing more")]
+fn exit_status(job: &JobDetail) -> Option<i64> {
+    let container = job.container().and_then(|container| container.exit_code());
+    let ecs = || {
+        let tasks = job.ecs_properties()?.task_properties();
+        telling(tasks.iter().flat_map(|task| task.containers()).filter_map(|container| container.exit_code()))
+    };
+    let eks = || {
+        let pod = job.eks_properties()?.pod_properties()?;
+        telling(pod.containers().iter().filter_map(|container| container.exit_code()))
+    };
+    let attempt = || {
+        let attempt = job.attempts().last()?;
+        let tasks = attempt.task_properties().iter().flat_map(|task| task.containers());
+        let container = attempt.container().and_then(|container| container.exit_code());
+        container.or_else(|| telling(tasks.filter_map(|container| container.exit_code())))
+    };
+    let eks_attempt = || {
+        let containers = job.eks_attempts().last()?.containers();
+        telling(containers.iter().filter_map(|container| container.exit_code()))
+    };
+    container.or_else(ecs).or_else(eks).or_else(attempt).or_else(eks_attempt).map(i64::from)
+}
+
+fn telling(codes: impl Iterator<Item = i32>) -> Option<i32> {
+    codes.reduce(|told, code| if told == 0 { code } else { told })
+}
+
+const NO_JOB: &str = "00000000-0000-0000-0000-000000000000";

@@ -1,0 +1,49 @@
+//! `ListSecrets`, by the deployment's tag.
+
+use aws_failures::unavailable;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretListEntry};
+use domain::Result;
+use domain::copies::CopyTags;
+use domain::ports::FoundCopy;
+
+use crate::tag;
+
+/// The most that Secrets Manager lists at once.
+const PAGE: i32 = 100;
+
+/// The filters only make the list short: they match prefixes, and key and value need not belong to one tag. What
+/// decides is the comparison here. Lists lag behind by minutes, and leave out what waits for its deletion.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>
+pub(crate) async fn list(client: &Client, deployment: &str) -> Result<Vec<FoundCopy>> {
+    let mut pages = client
+        .list_secrets()
+        .filters(filter(FilterNameStringType::TagKey, CopyTags::DEPLOYMENT))
+        .filters(filter(FilterNameStringType::TagValue, deployment))
+        .include_planned_deletion(false)
+        .max_results(PAGE)
+        .into_paginator()
+        .send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| unavailable("secretsmanager ListSecrets", &error))?;
+        found.extend(page.secret_list().iter().filter_map(|secret| ours(secret, deployment)));
+    }
+    Ok(found)
+}
+
+fn filter(key: FilterNameStringType, value: &str) -> Filter {
+    Filter::builder().key(key).values(value).build()
+}
+
+fn ours(secret: &SecretListEntry, deployment: &str) -> Option<FoundCopy> {
+    let tags = secret.tags();
+    if tag(tags, CopyTags::DEPLOYMENT) != Some(deployment) {
+        return None;
+    }
+    Some(FoundCopy {
+        name: secret.name()?.to_owned(),
+        run: tag(tags, CopyTags::RUN).map(str::to_owned),
+        not_after: tag(tags, CopyTags::NOT_AFTER).and_then(|text| text.parse().ok()),
+    })
+}

@@ -1,0 +1,41 @@
+//! The type behind `RemoveCopies`; its operations have a file each.
+
+use aws_sdk_secretsmanager::Client;
+use domain::Result;
+use domain::ports::{CopySighting, FoundCopy, RemoveCopies};
+
+use crate::{delete_copy, describe_copy, list_copies};
+
+/// Looks for copies and removes them.
+#[derive(Clone, Debug)]
+pub struct CopyRemover {
+    client: Client,
+}
+
+impl CopyRemover {
+    /// Removes copies with this client's rights.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Opens the connection with a cheap call, `secretsmanager:DescribeSecret` on this name, which should be one that
+    /// the deployment may describe (`tower-<prefix>`) and that no run has. A refusal warms as well.
+    pub async fn warm(&self, name: &str) -> Result<()> {
+        describe_copy::describe(&self.client, name).await.map(drop)
+    }
+}
+
+impl RemoveCopies for CopyRemover {
+    async fn describe_copy(&self, name: &str) -> Result<CopySighting> {
+        describe_copy::describe(&self.client, name).await
+    }
+
+    async fn delete_copy(&self, name: &str) -> Result<()> {
+        delete_copy::delete(&self.client, name).await
+    }
+
+    async fn list_copies(&self, deployment: &str) -> Result<Vec<FoundCopy>> {
+        list_copies::list(&self.client, deployment).await
+    }
+}

@@ -1,0 +1,94 @@
+//! What AWS clients are built from, with time limits: the SDK's defaults wait for an answer without end and begin to
+//! repeat after a second.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+
+/// The configuration of the function's AWS clients: region, credentials and endpoints from the environment
+/// (`AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` included), and time limits by kind of service.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    data: SdkConfig,
+    control: SdkConfig,
+}
+
+impl Clients {
+    /// Loads it from the environment. Costs no call: credentials are resolved with the first request.
+    pub async fn load() -> Self {
+        // Dated, so that an update of the SDK changes nothing silently.
+        Self::of(&aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await)
+    }
+
+    /// Sets the time limits on a configuration that is there.
+    #[must_use]
+    pub fn of(loaded: &SdkConfig) -> Self {
+        Self { data: DATA.set_on(loaded), control: CONTROL.set_on(loaded) }
+    }
+
+    /// For DynamoDB and KMS, which answer within milliseconds: an attempt that takes a second is stuck.
+    #[must_use]
+    pub fn data(&self) -> &SdkConfig {
+        &self.data
+    }
+
+    /// For Secrets Manager, EventBridge and Batch, which take tens to hundreds of milliseconds, and of which Secrets
+    /// Manager throttles bursts (50 changes a second in an account): more attempts, further apart.
+    #[must_use]
+    pub fn control(&self) -> &SdkConfig {
+        &self.control
+    }
+}
+
+/// A launch has six rounds one after the other, five of data and one of control: at worst 5 × 3 + 6 = 21 of the 29
+/// seconds that API Gateway waits.
+const DATA: Limits = Limits { attempt: 1_000, operation: 3_000, attempts: 4, first_backoff: 25 };
+const CONTROL: Limits = Limits { attempt: 2_000, operation: 6_000, attempts: 6, first_backoff: 50 };
+
+/// Time limits of one kind of service, in milliseconds.
+struct Limits {
+    attempt: u64,
+    operation: u64,
+    attempts: u32,
+    first_backoff: u64,
+}
+
+/// Within a region a connection takes a few milliseconds. One that was frozen with the function is found broken at its
+/// next use, and the repeat opens a new one.
+const CONNECT: Duration = Duration::from_millis(500);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+
+impl Limits {
+    fn set_on(&self, loaded: &SdkConfig) -> SdkConfig {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(Duration::from_millis(self.attempt))
+            .operation_timeout(Duration::from_millis(self.operation))
+            .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(self.attempts)
+            .with_initial_backoff(Duration::from_millis(self.first_backoff))
+            .with_max_backoff(LONGEST_BACKOFF);
+        loaded.to_builder().timeout_config(timeouts).retry_config(retries).build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_client_has_time_limits_and_bounded_retries() {
+        let clients = Clients::of(&SdkConfig::builder().build());
+        for (config, attempts) in [(clients.data(), 4), (clients.control(), 6)] {
+            let timeouts = config.timeout_config().unwrap();
+            let attempt = timeouts.operation_attempt_timeout().unwrap();
+            let operation = timeouts.operation_timeout().unwrap();
+            assert!(timeouts.connect_timeout().unwrap() < attempt && attempt < operation);
+            assert!(operation <= Duration::from_secs(6));
+            assert_eq!(config.retry_config().unwrap().max_attempts(), attempts);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The end of an invocation, and waiting before it.
+
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use domain::ports::Pace;
+use tokio::time::Instant;
+
+/// When Lambda ends the invocation. As [`Pace`] it waits between repeats with full jitter: somewhere between nothing
+/// and 25 ms, 50 ms, 100 ms … 1 s.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+/// No repeat is begun with less than this left: time for one call of each kind and an answer.
+const MARGIN: Duration = Duration::from_millis(1_500);
+const FIRST: Duration = Duration::from_millis(25);
+const LONGEST: Duration = Duration::from_secs(1);
+
+impl Deadline {
+    /// The deadline that lies this far ahead.
+    #[must_use]
+    pub fn after(time: Duration) -> Self {
+        Self(Instant::now() + time)
+    }
+
+    /// The deadline at this time of the clock; one that has passed is now.
+    #[must_use]
+    pub fn at(time: SystemTime) -> Self {
+        Self::after(time.duration_since(SystemTime::now()).unwrap_or_default())
+    }
+
+    /// The time left.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+}
+
+impl Pace for Deadline {
+    async fn pause(&self, attempt: u32) -> bool {
+        let doublings = attempt.saturating_sub(1).min(16);
+        let pause = jitter((FIRST * 2_u32.pow(doublings)).min(LONGEST));
+        if self.remaining() < pause + MARGIN {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
+/// Somewhere between nothing and `longest`; `longest` itself where the generator fails, for nothing secret hangs on it.
+fn jitter(longest: Duration) -> Duration {
+    let mut bytes = [0; 4];
+    match SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => longest.mul_f64(f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX)),
+        Err(_) => longest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_doubles_up_to_a_second_and_is_never_longer() {
+        for (attempt, longest) in [(1, 25), (2, 50), (3, 100), (6, 800), (7, 1_000), (u32::MAX, 1_000)] {
+            let before = Instant::now();
+            assert!(Deadline::after(Duration::from_secs(29)).pause(attempt).await);
+            // Tokio's clock counts whole milliseconds, upwards.
+            assert!(before.elapsed() <= Duration::from_millis(longest + 1), "{attempt}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_are_spread() {
+        let deadline = Deadline::after(Duration::from_mins(10));
+        let mut pauses = Vec::new();
+        for _ in 0..40 {
+            let before = Instant::now();
+            assert!(deadline.pause(7).await);
+            pauses.push(before.elapsed());
+        }
+        assert!(pauses.iter().any(|pause| *pause < Duration::from_millis(500)));
+        assert!(pauses.iter().any(|pause| *pause > Duration::from_millis(500)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_time_for_another_repeat_it_says_so_at_once() {
+        let before = Instant::now();
+        assert!(!Deadline::after(Duration::from_millis(1_499)).pause(1).await);
+        assert!(!Deadline::at(SystemTime::UNIX_EPOCH).pause(1).await);
+        assert_eq!(before.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn repeats_end_before_the_margin() {
+        let deadline = Deadline::after(Duration::from_secs(15));
+        let mut attempt = 1;
+        while deadline.pause(attempt).await {
+            attempt += 1;
+        }
+        assert!(deadline.remaining() + Duration::from_millis(2) >= MARGIN);
+    }
+}

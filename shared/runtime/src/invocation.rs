@@ -1,0 +1,130 @@
+//! What a handler is given, and what it may answer.
+
+use std::time::Duration;
+
+use lambda_runtime::{Context, Diagnostic};
+use serde_json::value::RawValue;
+use zeroize::Zeroize as _;
+
+use crate::Deadline;
+
+/// One invocation. The payload is zeroed when this is dropped; the runtime's own buffers, which it came from, are not
+/// within reach.
+pub struct Invocation {
+    payload: Box<RawValue>,
+    request_id: String,
+    deadline: Deadline,
+}
+
+impl Invocation {
+    /// An invocation by hand, for tests.
+    #[must_use]
+    pub fn new(payload: Box<RawValue>, request_id: impl Into<String>, left: Duration) -> Self {
+        Self { payload, request_id: request_id.into(), deadline: Deadline::after(left) }
+    }
+
+    pub(crate) fn of(payload: Box<RawValue>, context: Context) -> Self {
+        Self { payload, deadline: Deadline::at(context.deadline()), request_id: context.request_id }
+    }
+
+    /// The event: well-formed JSON, of which nothing else is known. A handler parses it itself, and shows no parser's
+    /// error: they quote their input.
+    #[must_use]
+    pub fn payload(&self) -> &RawValue {
+        &self.payload
+    }
+
+    /// Lambda's id of the request.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// When Lambda ends it; as `Pace` it waits between repeats.
+    #[must_use]
+    pub fn deadline(&self) -> &Deadline {
+        &self.deadline
+    }
+}
+
+impl Drop for Invocation {
+    fn drop(&mut self) {
+        wipe(&mut self.payload);
+    }
+}
+
+/// Zeroes JSON text, and leaves `null`.
+pub(crate) fn wipe(json: &mut Box<RawValue>) {
+    let text = std::mem::replace(json, RawValue::NULL.to_owned());
+    Box::<str>::from(text).zeroize();
+}
+
+/// What a handler answers: JSON, or that the invocation failed, after which Lambda repeats what it repeats.
+pub type Outcome = Result<Box<RawValue>, Failed>;
+
+/// That an invocation failed, by a code. It has no room for anything else: the runtime prints and sends what is here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Failed {
+    code: &'static str,
+}
+
+impl Failed {
+    /// Failed, by this code.
+    #[must_use]
+    pub const fn new(code: &'static str) -> Self {
+        Self { code }
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.code
+    }
+}
+
+impl From<&domain::Error> for Failed {
+    fn from(error: &domain::Error) -> Self {
+        Self::new(error.code())
+    }
+}
+
+impl std::fmt::Debug for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the invocation failed ({})", self.code)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+impl From<Failed> for Diagnostic {
+    fn from(failed: Failed) -> Self {
+        Self { error_type: failed.code.to_owned(), error_message: failed.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wiped_is_null() {
+        let mut json = RawValue::from_string(r#"{"value":"v"}"#.to_owned()).unwrap();
+        wipe(&mut json);
+        assert_eq!(json.get(), "null");
+    }
+
+    #[test]
+    fn a_failure_has_a_code_and_no_more() {
+        let failed = Failed::from(&domain::Error::Invalid("canary".into()));
+        let diagnostic = Diagnostic::from(failed);
+        assert_eq!(diagnostic.error_type, "invalid");
+        assert_eq!(diagnostic.error_message, "the invocation failed (invalid)");
+        assert_eq!(format!("{failed:?}"), diagnostic.error_message);
+    }
+}

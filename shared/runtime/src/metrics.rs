@@ -1,0 +1,172 @@
+//! Metrics as log lines in CloudWatch's embedded metric format
+//! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>):
+//! no call and no right is needed, CloudWatch Logs takes them from the function's log.
+
+use std::io::Write as _;
+
+use domain::Timestamp;
+use serde_json::{Map, Value, json};
+
+/// The CloudWatch namespace of all metrics.
+pub const NAMESPACE: &str = "PipelineSecrets";
+/// Their one dimension: the deployment.
+pub const DIMENSION: &str = "Deployment";
+
+/// Everything that is counted. Alarms name these.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Metric {
+    /// A claim token was presented again: theft, or a client that repeated what it must not.
+    SecondClaims,
+    /// A sealed value did not open: rows were moved, changed, or the wrong key is in use.
+    EnvelopeRefused,
+    /// A run, or an orphan, could not be cleaned up; the sweep tries again.
+    CleanupFailures,
+    /// How long the run that is due longest has been due, in seconds; each sweep tells.
+    OldestOverdueSeconds,
+    /// Copies of ended runs that were still there.
+    OrphansFound,
+    /// Copies of runs that the table does not know.
+    UnknownCopies,
+    /// The authorizer could not decide, as opposed to refused.
+    AuthorizerFailures,
+    /// Requests and events that failed by our fault, or that of a service.
+    ServiceErrors,
+}
+
+impl Metric {
+    /// Every metric.
+    pub const ALL: [Self; 8] = [
+        Self::SecondClaims,
+        Self::EnvelopeRefused,
+        Self::CleanupFailures,
+        Self::OldestOverdueSeconds,
+        Self::OrphansFound,
+        Self::UnknownCopies,
+        Self::AuthorizerFailures,
+        Self::ServiceErrors,
+    ];
+
+    /// Its name in CloudWatch.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SecondClaims => "SecondClaims",
+            Self::EnvelopeRefused => "EnvelopeRefused",
+            Self::CleanupFailures => "CleanupFailures",
+            Self::OldestOverdueSeconds => "OldestOverdueSeconds",
+            Self::OrphansFound => "OrphansFound",
+            Self::UnknownCopies => "UnknownCopies",
+            Self::AuthorizerFailures => "AuthorizerFailures",
+            Self::ServiceErrors => "ServiceErrors",
+        }
+    }
+
+    /// Its unit in CloudWatch.
+    #[must_use]
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::OldestOverdueSeconds => "Seconds",
+            _ => "Count",
+        }
+    }
+}
+
+/// Writes metrics of one deployment to standard output.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    deployment: String,
+}
+
+impl Metrics {
+    /// Metrics of this deployment.
+    #[must_use]
+    pub fn new(deployment: impl Into<String>) -> Self {
+        Self { deployment: deployment.into() }
+    }
+
+    /// Counts one.
+    pub fn count(&self, metric: Metric) {
+        self.put(&[(metric, 1)]);
+    }
+
+    /// Counts a failure that is ours, by its error's code.
+    pub fn fault(&self, code: &str) {
+        let refused = i64::from(code == "envelope-refused");
+        self.put(&[(Metric::ServiceErrors, 1), (Metric::EnvelopeRefused, refused)]);
+    }
+
+    /// Puts values, all in one line. One that cannot be written is lost.
+    pub fn put(&self, values: &[(Metric, i64)]) {
+        let mut line = self.line(values, Timestamp::now()).to_string();
+        line.push('\n');
+        // One write, so that no other line comes between.
+        let _ = std::io::stdout().lock().write_all(line.as_bytes());
+    }
+
+    fn line(&self, values: &[(Metric, i64)], now: Timestamp) -> Value {
+        let described: Vec<Value> = values
+            .iter()
+            .map(|(metric, _)| json!({ "Name": metric.name(), "Unit": metric.unit() }))
+            .collect();
+        let mut line = Map::new();
+        line.insert(
+            "_aws".into(),
+            json!({
+                "Timestamp": now.as_millisecond(),
+                "CloudWatchMetrics": [{
+                    "Namespace": NAMESPACE,
+                    "Dimensions": [[DIMENSION]],
+                    "Metrics": described,
+                }],
+            }),
+        );
+        line.insert(DIMENSION.into(), self.deployment.as_str().into());
+        for (metric, value) in values {
+            line.insert(metric.name().into(), (*value).into());
+        }
+        // Lambda drops JSON lines below the function's log level, and takes a line without level and time for INFO.
+        // An alarm must not depend on that setting.
+        // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+        line.insert("level".into(), "ERROR".into());
+        line.insert("timestamp".into(), now.to_string().into());
+        line.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_the_embedded_metric_format_and_passes_every_log_level() {
+        let now: Timestamp = "2026-11-23T10:00:00.5Z".parse().unwrap();
+        let values = [(Metric::OrphansFound, 2), (Metric::OldestOverdueSeconds, 61)];
+        assert_eq!(
+            Metrics::new("prod").line(&values, now),
+            json!({
+                "_aws": {
+                    "Timestamp": 1_795_428_000_500_i64,
+                    "CloudWatchMetrics": [{
+                        "Namespace": "PipelineSecrets",
+                        "Dimensions": [["Deployment"]],
+                        "Metrics": [
+                            { "Name": "OrphansFound", "Unit": "Count" },
+                            { "Name": "OldestOverdueSeconds", "Unit": "Seconds" },
+                        ],
+                    }],
+                },
+                "Deployment": "prod",
+                "OrphansFound": 2,
+                "OldestOverdueSeconds": 61,
+                "level": "ERROR",
+                "timestamp": "2026-11-23T10:00:00.5Z",
+            })
+        );
+    }
+
+    #[test]
+    fn every_metric_has_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+        assert_eq!(names.len(), Metric::ALL.len());
+    }
+}
