@@ -280,3 +280,9 @@ fn owner_and_id(row: &Row) -> Result<(SecretOwner, SecretId)> {
     let id = row.text("sk")?.split_once('#').and_then(|(_, id)| id.parse().ok());
     Ok((row.parsed("pk")?, id.ok_or_else(|| garbled("sk"))?))
 }
+
+/// Whether the row holds exactly this.
+#[cfg(test)]
+pub(crate) fn holds(row: &Row, name: &str, value: &AttributeValue) -> bool {
+    row.0.get(name) == Some(value)
+}

@@ -22,7 +22,7 @@ use support::{Call, Table};
 
 use crate::Store;
 use crate::keys::Key;
-use crate::rows::{Attributes, Row, fields, n, put_some, s};
+use crate::rows::{Attributes, Row, fields, put_some, s};
 
 pub(crate) struct Bench {
     pub(crate) table: Table,
@@ -211,7 +211,7 @@ pub(crate) fn an_audit(owner: SecretOwner, action: AuditAction, secrets: &[&Secr
     AuditRecord {
         scope: owner,
         at: now(),
-        id: secret_number().to_string(),
+        id: record_number().to_string(),
         actor: Some(user(OWNER)),
         action,
         subjects: secrets.iter().map(|secret| Subject::of(secret)).collect(),
@@ -221,7 +221,7 @@ pub(crate) fn an_audit(owner: SecretOwner, action: AuditAction, secrets: &[&Secr
     }
 }
 
-fn secret_number() -> usize {
+fn record_number() -> usize {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -289,9 +289,4 @@ pub(crate) fn advanced(run: &Run, change: impl FnOnce(&mut Life)) -> Run {
     run.life.revision += 1;
     change(&mut run.life);
     run
-}
-
-/// That a number, however it is written, is an attribute of the row.
-pub(crate) fn holds_number(row: &Row, attribute: &str, number: i64) -> bool {
-    row.0.get(attribute) == Some(&n(number))
 }

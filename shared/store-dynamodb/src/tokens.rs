@@ -19,3 +19,62 @@ impl ReadTokens for Store {
         self.note_last_used(Key::token(id), at).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::UserId;
+    use domain::ports::Randomness;
+    use domain::token::TokenKey;
+
+    use super::*;
+    use crate::rows::{fields, put_some};
+    use crate::testing::{Bench, later, now};
+
+    struct Fixed;
+
+    impl Randomness for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(3);
+        }
+    }
+
+    async fn stored(bench: &Bench) -> StoredToken {
+        let token = StoredToken {
+            id: TokenId::new(5).unwrap(),
+            user: UserId::new(1).unwrap(),
+            name: "ci".into(),
+            hash: TokenKey::make_random(&Fixed).hash(),
+            created: now(),
+            last_used: None,
+            expires: Some(later(60)),
+        };
+        let mut row = Key::token(token.id).attributes();
+        for (name, value) in fields(&token).unwrap() {
+            put_some(&mut row, &name, value);
+        }
+        bench.seed(row).await;
+        token
+    }
+
+    #[tokio::test]
+    async fn a_token_is_read_consistently_in_one_call() {
+        let bench = Bench::start().await;
+        let token = stored(&bench).await;
+        assert_eq!(bench.store.token(token.id).await.unwrap(), Some(token));
+        assert_eq!(bench.store.token(TokenId::new(6).unwrap()).await.unwrap(), None);
+        assert_eq!(bench.operations(), ["GetItem", "GetItem"]);
+        assert!(bench.calls().iter().all(|call| call.body["ConsistentRead"] == true));
+    }
+
+    #[tokio::test]
+    async fn a_use_is_noted_and_a_revoked_token_stays_revoked() {
+        let bench = Bench::start().await;
+        let token = stored(&bench).await;
+        bench.store.touch_token(token.id, later(30)).await.unwrap();
+        let used = bench.store.token(token.id).await.unwrap().unwrap().last_used.unwrap();
+        assert_eq!(used.as_second(), later(30).as_second());
+        bench.remove(Key::token(token.id)).await;
+        bench.store.touch_token(token.id, later(31)).await.unwrap();
+        assert_eq!(bench.store.token(token.id).await.unwrap(), None);
+    }
+}

@@ -15,7 +15,7 @@ use crate::Store;
 use crate::keys::Key;
 use crate::rows::{Attributes, fields, n, nested, put_some, s};
 use crate::terms::{Changes, Terms};
-use crate::transaction::{Outcome, PRESENT, Refusal, Transaction};
+use crate::transaction::{Outcome, PRESENT, Refusal, Stood, Transaction};
 
 impl ChangeIdentity for Store {
     async fn change_identity(
@@ -213,7 +213,7 @@ fn refused(refusal: &Refusal<Part>, metas: &BTreeMap<WorkspaceId, Meta>) -> Resu
         return Err(Error::Contended);
     }
     for (id, meta) in metas {
-        let Some(Some(row)) = refusal.of(&Part::Workspace(*id)) else {
+        let Some(Stood::Row(row)) = refusal.of(&Part::Workspace(*id)) else {
             continue;
         };
         if meta.owners < 0 && row.parsed::<i64>(OWNERS)? <= -meta.owners {

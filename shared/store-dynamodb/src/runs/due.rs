@@ -16,7 +16,7 @@ use crate::terms::Terms;
 impl FindDueRuns for Store {
     async fn due_runs(&self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let [a, b, c, d] = DUE_SHARDS.map(|shard| self.due_in(shard, now, limit));
+        let [a, b, c, d] = DUE_SHARDS.map(|shard| Box::pin(self.due_in(shard, now, limit)));
         let (a, b, c, d) = tokio::try_join!(a, b, c, d)?;
         let mut due = [a, b, c, d].concat();
         due.sort();
@@ -72,5 +72,90 @@ impl Store {
             }
         }
         Ok(runs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::audit::AuditAction;
+    use domain::ports::{LaunchRuns, SaveRuns};
+    use domain::role::Permission;
+    use domain::run::{Run, State};
+
+    use super::*;
+    use crate::rows::secret_row;
+    use crate::testing::{Bench, a_run, a_secret, advanced, later, run_audit, run_id};
+
+    async fn begin(bench: &Bench, id: &str, due: Option<i64>) -> Run {
+        let mut run = a_run(id);
+        run.life.due = due.map(later);
+        let audit = run_audit(&run, AuditAction::RunLaunched);
+        bench.store.begin_run(&run, None, None, &audit).await.unwrap();
+        run
+    }
+
+    #[tokio::test]
+    async fn due_runs_are_nominated_the_longest_due_first_and_no_others() {
+        let bench = Bench::start().await;
+        for (id, due) in [("a", Some(30)), ("b", Some(10)), ("c", Some(20)), ("d", Some(61)), ("e", None)] {
+            begin(&bench, id, due).await;
+        }
+        bench.table.faults.forget();
+        let due = bench.store.due_runs(later(60), 10).await.unwrap();
+        assert_eq!(due, [run_id("b"), run_id("c"), run_id("a")]);
+        assert_eq!(bench.operations(), ["Query"; 4]);
+        assert_eq!(bench.store.due_runs(later(60), 2).await.unwrap(), [run_id("b"), run_id("c")]);
+        assert_eq!(bench.store.due_runs(later(60), 0).await.unwrap(), []);
+        assert_eq!(bench.store.due_runs(later(0), 10).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn the_index_holds_only_what_something_is_due_for() {
+        let bench = Bench::start().await;
+        let run = begin(&bench, "a", Some(0)).await;
+        let indexed = async || {
+            let scan = bench.table.quiet().scan().table_name(&bench.table.name).index_name(DUE_INDEX);
+            scan.send().await.unwrap().items.unwrap_or_default()
+        };
+        let rows = indexed().await;
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].len(), 4, "keys only: {rows:?}");
+        let ended = advanced(&run, |life| {
+            life.state = State::Ended;
+            life.due = None;
+        });
+        bench.store.save_life(&ended, &ended.life, None).await.unwrap();
+        assert_eq!((indexed().await.len(), bench.store.due_runs(later(60), 10).await.unwrap().len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn runs_spread_over_all_shards_and_every_shard_is_asked() {
+        let bench = Bench::start().await;
+        for letter in "abcdefgh".chars() {
+            begin(&bench, &letter.to_string(), Some(0)).await;
+        }
+        let shards = bench.table.rows().await;
+        let shards: std::collections::BTreeSet<_> =
+            shards.iter().filter_map(|row| row.get("dueShard")?.as_s().ok().cloned()).collect();
+        assert_eq!(shards.len(), DUE_SHARDS.len());
+        assert_eq!(bench.store.due_runs(later(60), 100).await.unwrap().len(), 8);
+        assert_eq!(bench.store.due_runs(later(60), 5).await.unwrap().len(), 5);
+    }
+
+    #[tokio::test]
+    async fn the_last_use_moves_forward_only_and_a_secret_that_is_gone_is_passed_over() {
+        let bench = Bench::start().await;
+        let scope = bench.scope(Permission::WriteSecrets).await;
+        let (secret, _) = a_secret(&scope, 7, "NCBI_API_KEY");
+        bench.seed(secret_row(&secret)).await;
+        for (seconds, seen) in [(60, 60), (30, 60), (60, 60), (90, 90)] {
+            bench.store.note_use(secret.owner, secret.id, later(seconds)).await.unwrap();
+            let row = bench.row(Key::secret(secret.owner, secret.id)).await.unwrap();
+            let last_used: Timestamp = row.parsed("lastUsed").unwrap();
+            assert_eq!(last_used.as_second(), later(seen).as_second());
+        }
+        bench.remove(Key::secret(secret.owner, secret.id)).await;
+        bench.store.note_use(secret.owner, secret.id, later(120)).await.unwrap();
+        assert_eq!(bench.keys_beginning("SECRET#").await, 0);
     }
 }

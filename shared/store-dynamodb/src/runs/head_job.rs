@@ -46,3 +46,76 @@ impl HeadJobs for Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::audit::AuditAction;
+    use domain::ports::{FindDueRuns, LaunchRuns, ReadRuns};
+    use support::Fault;
+
+    use super::*;
+    use crate::testing::{Bench, a_run, advanced, run_audit};
+
+    async fn begun(bench: &Bench, id: &str) -> Run {
+        let run = a_run(id);
+        let audit = run_audit(&run, AuditAction::RunLaunched);
+        bench.store.begin_run(&run, None, None, &audit).await.unwrap();
+        bench.table.faults.forget();
+        run
+    }
+
+    async fn record(bench: &Bench, run: &Run) -> Result<Run> {
+        let job = HeadJob {
+            job_id: "j-1".into(),
+            queue: "arn:aws:batch:eu-west-1:1:job-queue/q".into(),
+            region: "eu-west-1".into(),
+        };
+        let run = advanced(run, |life| life.head_job = Some(job.clone()));
+        let audit = run_audit(&run, AuditAction::RunHeadJobRecorded);
+        bench.store.record_head_job(&run, &run.life, &job, &audit).await?;
+        Ok(run)
+    }
+
+    #[tokio::test]
+    async fn a_run_is_found_by_its_head_job_and_by_no_other() {
+        let bench = Bench::start().await;
+        let run = begun(&bench, "a").await;
+        let recorded = record(&bench, &run).await.unwrap();
+        assert_eq!(bench.operations(), ["TransactWriteItems"]);
+        assert_eq!(bench.store.run(&run.id).await.unwrap(), Some(recorded));
+        assert_eq!(bench.store.run_of_head_job("eu-west-1", "j-1").await.unwrap(), Some(run.id));
+        assert_eq!(bench.calls()[2].body["ConsistentRead"], true);
+        assert_eq!(bench.store.run_of_head_job("eu-west-2", "j-1").await.unwrap(), None);
+        assert_eq!(bench.store.run_of_head_job("eu-west-1", "j-2").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_job_of_another_run_is_a_conflict_and_changes_nothing() {
+        let bench = Bench::start().await;
+        let (first, second) = (begun(&bench, "a").await, begun(&bench, "b").await);
+        record(&bench, &first).await.unwrap();
+        let error = record(&bench, &second).await.unwrap_err();
+        assert!(matches!(error, Error::Conflict(_)), "{error}");
+        assert_eq!(bench.store.run(&second.id).await.unwrap(), Some(second));
+    }
+
+    #[tokio::test]
+    async fn another_writer_of_the_run_is_a_version_conflict() {
+        let bench = Bench::start().await;
+        let run = begun(&bench, "a").await;
+        record(&bench, &run).await.unwrap();
+        let error = record(&bench, &run).await.unwrap_err();
+        assert!(matches!(error, Error::VersionConflict), "{error}");
+        let error = record(&bench, &a_run("gone")).await.unwrap_err();
+        assert!(matches!(error, Error::Conflict(_) | Error::NotFound), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
+        let bench = Bench::start().await;
+        let run = begun(&bench, "a").await;
+        bench.table.faults.fail_next(Fault::LostReply);
+        record(&bench, &run).await.unwrap();
+        assert_eq!((bench.operations().len(), bench.audits().await), (2, 2));
+    }
+}

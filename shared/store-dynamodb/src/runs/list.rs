@@ -89,3 +89,92 @@ impl Store {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::audit::AuditAction;
+    use domain::ports::LaunchRuns;
+    use domain::role::Permission;
+
+    use super::*;
+    use crate::testing::{Bench, a_run, later, run_audit, run_id};
+
+    async fn begin(bench: &Bench, id: &str, created: i64, state: State, workspace: bool) {
+        let mut run = Run { created: later(created), ..a_run(id) };
+        run.life.state = state;
+        if !workspace {
+            run.workspace = None;
+        }
+        let audit = run_audit(&run, AuditAction::RunLaunched);
+        bench.store.begin_run(&run, None, None, &audit).await.unwrap();
+    }
+
+    async fn some_runs() -> (Bench, Scope) {
+        let bench = Bench::start().await;
+        for (id, created, state) in [
+            ("a", 1, State::Ended),
+            ("b", 2, State::Running),
+            ("c", 3, State::Ended),
+            ("d", 4, State::Running),
+            ("e", 4, State::Ended),
+        ] {
+            begin(&bench, id, created, state, true).await;
+        }
+        begin(&bench, "own", 9, State::Running, false).await;
+        let scope = bench.scope(Permission::ReadRuns).await;
+        bench.table.faults.forget();
+        (bench, scope)
+    }
+
+    async fn ids(
+        bench: &Bench,
+        scope: &Scope,
+        state: Option<State>,
+        limit: u32,
+        after: Option<&str>,
+    ) -> String {
+        let after = after.map(run_id);
+        let runs = bench.store.runs(scope, state, limit, after.as_ref()).await.unwrap();
+        runs.iter().map(|run| run.id.as_str().trim_end_matches('0')).collect::<Vec<_>>().join(" ")
+    }
+
+    #[tokio::test]
+    async fn a_scopes_runs_come_newest_first_and_page_by_page() {
+        let (bench, scope) = some_runs().await;
+        let all = ids(&bench, &scope, None, 100, None).await;
+        assert_eq!(bench.operations(), ["Query"]);
+        assert!(all == "e d c b a" || all == "d e c b a", "{all}");
+        let mut pages = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = ids(&bench, &scope, None, 2, after.as_deref()).await;
+            if page.is_empty() {
+                break;
+            }
+            after = page.rsplit(' ').next().map(str::to_owned);
+            pages.push(page);
+        }
+        assert_eq!(pages.join(" "), all);
+        assert_eq!(pages.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_state_filters_before_the_limit_counts() {
+        let (bench, scope) = some_runs().await;
+        assert_eq!(ids(&bench, &scope, Some(State::Running), 100, None).await, "d b");
+        assert_eq!(ids(&bench, &scope, Some(State::Running), 1, None).await, "d");
+        assert_eq!(ids(&bench, &scope, Some(State::Running), 1, Some("d")).await, "b");
+        assert_eq!(ids(&bench, &scope, Some(State::Pending), 100, None).await, "");
+    }
+
+    #[tokio::test]
+    async fn another_scopes_runs_do_not_exist() {
+        let (bench, scope) = some_runs().await;
+        let own = bench.own_scope(Permission::ReadRuns).await;
+        assert_eq!(ids(&bench, &own, None, 100, None).await, "own");
+        for foreign in ["own", "nothing"] {
+            let error = bench.store.runs(&scope, None, 10, Some(&run_id(foreign))).await.unwrap_err();
+            assert!(matches!(error, Error::NotFound), "{error}");
+        }
+    }
+}

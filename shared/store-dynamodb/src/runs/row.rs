@@ -59,3 +59,35 @@ pub(super) fn run_id(pk: &str) -> Result<RunId> {
     let id = pk.strip_prefix("RUN#").ok_or_else(|| garbled("pk"))?;
     RunId::new(id).map_err(|_| garbled("pk"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::n;
+    use crate::testing::{Bench, a_run, later};
+
+    #[tokio::test]
+    async fn a_row_of_another_version_is_read_as_far_as_it_goes() {
+        let bench = Bench::start().await;
+        let mut run = a_run("a");
+        run.life.copies.clear();
+        let mut row = run_row(&bench.store, &run).unwrap();
+        for optional in ["copies", "dueAt", "due", "dueShard", "workspace"] {
+            row.remove(optional);
+        }
+        row.insert("later".into(), AttributeValue::Ns(vec!["1".into()]));
+        row.insert("priority".into(), n(3));
+        run.life.due = None;
+        run.workspace = None;
+        assert_eq!(run_from(&Row(row)).unwrap(), run);
+    }
+
+    #[tokio::test]
+    async fn a_due_time_is_kept_exactly_beside_the_one_of_the_index() {
+        let bench = Bench::start().await;
+        let run = a_run("a");
+        let row = run_row(&bench.store, &run).unwrap();
+        assert_eq!(row["due"], n(later(120).as_millisecond()));
+        assert_eq!(run_from(&Row(row)).unwrap().life.due, Some(run.life.lease_until));
+    }
+}

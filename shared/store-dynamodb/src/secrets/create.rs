@@ -13,7 +13,7 @@ use crate::idempotency::remembered_from;
 use crate::keys::Key;
 use crate::rows::{n, sealed_row, secret_row};
 use crate::terms::Changes;
-use crate::transaction::{Outcome, PRESENT, Refusal, Transaction};
+use crate::transaction::{Outcome, PRESENT, Refusal, Stood, Transaction};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
@@ -74,10 +74,10 @@ fn made(secrets: &[(Secret, SealedValue)]) -> Made {
 /// The idempotency key comes first: the first request with it made the very names that are taken now. Conflicts come
 /// next: while others write, no condition is certain.
 fn refused(refusal: &Refusal<Part>, secrets: &[(Secret, SealedValue)]) -> Result<Created> {
-    if let Some(Some(row)) = refusal.of(&Part::Idempotency) {
+    if let Some(Stood::Row(row)) = refusal.of(&Part::Idempotency) {
         return Ok(Created::Known(remembered_from(row)?));
     }
-    if let Some(None) = refusal.of(&Part::Count) {
+    if let Some(Stood::Nothing) = refusal.of(&Part::Count) {
         return Err(Error::NotFound);
     }
     refusal.unless_contended()?;
@@ -97,3 +97,6 @@ fn refused(refusal: &Refusal<Part>, secrets: &[(Secret, SealedValue)]) -> Result
     // An id that is taken: the next attempt has another one.
     Err(Error::Contended)
 }
+
+#[cfg(test)]
+mod tests;

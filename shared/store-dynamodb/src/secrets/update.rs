@@ -9,7 +9,7 @@ use crate::Store;
 use crate::keys::Key;
 use crate::rows::{n, old_version_row, sealed_row, secret_version};
 use crate::terms::Changes;
-use crate::transaction::{Outcome, Refusal};
+use crate::transaction::{Outcome, Refusal, Stood};
 
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Part {
@@ -58,8 +58,146 @@ pub(super) fn refused(refusal: &Refusal<Part>) -> Result<()> {
         return Err(Error::NotFound);
     }
     match refusal.of(&Part::Version) {
-        Some(None) => Err(Error::NotFound),
-        Some(Some(_)) => Err(Error::VersionConflict),
+        Some(Stood::Nothing) => Err(Error::NotFound),
+        Some(Stood::Row(_)) => Err(Error::VersionConflict),
         None => Err(Error::Contended),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::audit::AuditAction;
+    use domain::ports::{ReadSealedValues, ReadSecrets, WriteSecrets};
+    use domain::role::{Permission, Role};
+    use futures_util::future::join_all;
+    use support::Fault;
+
+    use super::*;
+    use crate::rows::{holds, s};
+    use crate::testing::{Bench, OWNER, a_secret, an_audit, later, next_version, now};
+
+    async fn stored(bench: &Bench, scope: &Scope) -> Secret {
+        let (secret, sealed) = a_secret(scope, 7, "NCBI_API_KEY");
+        let audit = an_audit(scope.owner(), AuditAction::SecretCreated, &[&secret]);
+        bench.store.create_secrets(scope, &[(secret.clone(), sealed)], None, &audit).await.unwrap();
+        bench.table.faults.forget();
+        secret
+    }
+
+    async fn update(bench: &Bench, scope: &Scope, old: &Secret) -> Result<Secret> {
+        let (secret, sealed, replaced) = next_version(old);
+        let audit = an_audit(scope.owner(), AuditAction::SecretUpdated, &[&secret]);
+        bench.store.update_secret(scope, &secret, &sealed, &replaced, &audit).await?;
+        Ok(secret)
+    }
+
+    #[tokio::test]
+    async fn a_new_version_replaces_the_value_and_leaves_a_history_without_one() {
+        let bench = Bench::start().await;
+        let scope = bench.scope(Permission::WriteSecrets).await;
+        let first = stored(&bench, &scope).await;
+        let second = update(&bench, &scope, &Secret { expires: None, ..first.clone() }).await.unwrap();
+        assert_eq!(bench.operations(), ["TransactWriteItems"]);
+        assert_eq!(bench.store.secret(&scope, first.id).await.unwrap().unwrap(), second);
+        let sealed = bench.store.sealed_values(&[(scope.owner(), first.id)]).await.unwrap();
+        assert_eq!((sealed[0].version, sealed[0].envelope[0]), (2, 2));
+        let third = update(&bench, &scope, &second).await.unwrap();
+        let history = bench.store.history(&scope, third.id).await.unwrap();
+        assert_eq!(history.iter().map(|old| old.version).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!((history[1].written, history[1].replaced), (now(), later(60)));
+        let row = bench.row(Key::history(scope.owner(), first.id, 1)).await.unwrap();
+        assert!(!row.0.contains_key("envelope"));
+        assert!(holds(&row, "ttl", &n(later(60 + 400 * 86_400).as_second())));
+    }
+
+    #[tokio::test]
+    async fn a_version_that_was_replaced_meanwhile_is_a_conflict() {
+        let bench = Bench::start().await;
+        let scope = bench.scope(Permission::WriteSecrets).await;
+        let first = stored(&bench, &scope).await;
+        update(&bench, &scope, &first).await.unwrap();
+        let before = bench.table.rows().await;
+        let error = update(&bench, &scope, &first).await.unwrap_err();
+        assert!(matches!(error, Error::VersionConflict), "{error}");
+        assert_eq!(bench.table.rows().await, before);
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_is_gone_is_not_found_and_not_made_anew() {
+        let bench = Bench::start().await;
+        let scope = bench.scope(Permission::WriteSecrets).await;
+        let first = stored(&bench, &scope).await;
+        bench.remove(Key::secret(scope.owner(), first.id)).await;
+        let before = bench.table.rows().await;
+        let error = update(&bench, &scope, &first).await.unwrap_err();
+        assert!(matches!(error, Error::NotFound), "{error}");
+        assert_eq!(bench.table.rows().await, before);
+    }
+
+    #[tokio::test]
+    async fn a_role_that_was_lowered_meanwhile_stops_the_write() {
+        let bench = Bench::start().await;
+        let scope = bench.scope(Permission::WriteSecrets).await;
+        let first = stored(&bench, &scope).await;
+        bench.join(OWNER, Role::Maintain).await;
+        let error = update(&bench, &scope, &first).await.unwrap_err();
+        assert!(matches!(error, Error::NotFound), "{error}");
+        assert_eq!(bench.store.secret(&scope, first.id).await.unwrap().unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn parallel_writers_lose_no_update() {
+        let bench = Bench::start().await;
+        let scope = bench.scope(Permission::WriteSecrets).await;
+        let first = stored(&bench, &scope).await;
+        let (bench, scope, id) = (&bench, &scope, first.id);
+        join_all((0..8).map(async |_| {
+            loop {
+                let current = bench.store.secret(scope, id).await.unwrap().unwrap();
+                match update(bench, scope, &current).await {
+                    Ok(_) => return,
+                    Err(error) => assert!(matches!(error, Error::VersionConflict), "{error}"),
+                }
+            }
+        }))
+        .await;
+        assert_eq!(bench.store.secret(scope, id).await.unwrap().unwrap().version, 9);
+        assert_eq!(bench.store.history(scope, id).await.unwrap().len(), 8);
+        assert_eq!(bench.audits().await, 9);
+    }
+
+    #[tokio::test]
+    async fn what_this_version_does_not_know_and_the_last_use_survive() {
+        let bench = Bench::start().await;
+        let scope = bench.scope(Permission::WriteSecrets).await;
+        let first = stored(&bench, &scope).await;
+        let key = Key::secret(scope.owner(), first.id);
+        bench.set(key.clone(), "later", s("kept")).await;
+        bench.set(key.clone(), "lastUsed", s("2026-11-23T10:20:30Z")).await;
+        update(&bench, &scope, &first).await.unwrap();
+        let row = bench.row(key).await.unwrap();
+        assert!(holds(&row, "later", &s("kept")) && holds(&row, "lastUsed", &s("2026-11-23T10:20:30Z")));
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
+        let bench = Bench::start().await;
+        let scope = bench.scope(Permission::WriteSecrets).await;
+        let first = stored(&bench, &scope).await;
+        bench.table.faults.fail_next(Fault::LostReply);
+        update(&bench, &scope, &first).await.unwrap();
+        assert_eq!(bench.store.secret(&scope, first.id).await.unwrap().unwrap().version, 2);
+        assert_eq!((bench.keys_beginning("HISTORY#").await, bench.audits().await), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn another_writer_in_the_way_is_contended() {
+        let bench = Bench::start().await;
+        let scope = bench.scope(Permission::WriteSecrets).await;
+        let first = stored(&bench, &scope).await;
+        let codes = &["None", "TransactionConflict", "None", "None", "None"];
+        bench.table.faults.fail_next(Fault::Cancelled(codes));
+        let error = update(&bench, &scope, &first).await.unwrap_err();
+        assert!(matches!(error, Error::Contended), "{error}");
     }
 }
