@@ -7,7 +7,7 @@ use std::fmt;
 
 mod sections;
 
-pub use sections::{Bus, EnvelopeKey, Launch, Oidc, OidcIssuer, Table};
+pub use sections::{Bus, EnvelopeKey, Home, Launch, Oidc, OidcIssuer, Table};
 
 /// A part of the configuration that is read as a whole.
 pub trait Section: Sized {

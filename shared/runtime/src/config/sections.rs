@@ -71,6 +71,27 @@ impl Section for RunPrefix {
     }
 }
 
+/// Where the function runs: events and jobs of elsewhere are not ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Home {
+    /// `ACCOUNT_ID`: the account, 12 digits.
+    pub account: String,
+    /// `AWS_REGION`, which Lambda sets.
+    pub region: String,
+}
+
+impl Section for Home {
+    fn read(variables: &mut Variables<'_>) -> Option<Self> {
+        let account = variables.required("ACCOUNT_ID", "an AWS account, 12 digits", |text| {
+            (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.to_owned())
+        });
+        let region = variables.required("AWS_REGION", "an AWS region", |text| {
+            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-').then(|| text.to_owned())
+        });
+        Some(Self { account: account?, region: region? })
+    }
+}
+
 /// What only a launch needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Launch {
@@ -207,127 +228,3 @@ fn is_url(text: &str) -> bool {
 
 /// Far beyond any run, and far within what a date can hold.
 const TEN_YEARS: u64 = 10 * 365 * 24 * 3600;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Misconfigured, load};
-
-    type Everything = (Table, Settings, EnvelopeKey, Bus, (RunPrefix, Launch), Oidc);
-
-    const GOOD: [(&str, &str); 7] = [
-        ("TABLE_NAME", "prod-Table-1ABC"),
-        ("DEPLOYMENT", "prod"),
-        ("ENVELOPE_KEY_ARN", "arn:aws:kms:eu-central-1:111122223333:key/1234abcd"),
-        ("EVENT_BUS_NAME", "prod-runs"),
-        ("RUN_PREFIX", "3f2a"),
-        ("API_ENDPOINT", "https://api.example.org/secrets"),
-        ("COPY_KEY_ID", ""),
-    ];
-
-    fn with<S: Section>(changes: &[(&str, &str)]) -> Result<S, Misconfigured> {
-        load(|name| {
-            let all = changes.iter().chain(&GOOD);
-            all.into_iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned())
-        })
-    }
-
-    fn faulty<S: Section>(changes: &[(&str, &str)]) -> Vec<&'static str> {
-        let Err(misconfigured) = with::<S>(changes) else { return Vec::new() };
-        misconfigured.faults().iter().map(|fault| fault.variable).collect()
-    }
-
-    #[test]
-    fn what_is_not_set_has_the_safe_default() {
-        let (table, settings, key, bus, (prefix, launch), oidc) = with::<Everything>(&[]).unwrap();
-        assert_eq!((table.name.as_str(), bus.name.as_str()), ("prod-Table-1ABC", "prod-runs"));
-        assert_eq!((key.arn.as_str(), prefix.as_str()), (GOOD[2].1, "3f2a"));
-        assert_eq!(launch, Launch { api_endpoint: GOOD[5].1.into(), copy_key: None });
-        assert_eq!(oidc, Oidc(None));
-        assert_eq!(format!("{settings:?}"), format!("{:?}", Settings::new("prod")));
-    }
-
-    #[test]
-    fn what_is_set_is_taken() {
-        let settings: Settings = with(&[
-            ("MAINTAIN_MAY_WRITE", "true"),
-            ("ALLOW_AWS_NAMES", "true"),
-            ("DEFAULT_LAYOUT", "per-name"),
-            ("PROVISIONING_SECONDS", "1"),
-            ("PENDING_SECONDS", "2"),
-            ("LEASE_SECONDS", "3"),
-            ("LONGEST_RUN_SECONDS", "4"),
-        ])
-        .unwrap();
-        assert!(settings.maintain_may_write && settings.allow_aws_names);
-        assert_eq!(settings.default_layout, Layout::PerName);
-        let Limits { provisioning, pending, lease, longest_run } = settings.limits;
-        assert_eq!([provisioning, pending, lease, longest_run].map(|limit| limit.as_secs()), [1, 2, 3, 4]);
-        let oidc: Oidc =
-            with(&[("OIDC_ISSUER", "https://login.example.org"), ("OIDC_AUDIENCE", "ps")]).unwrap();
-        assert_eq!(oidc.0.unwrap().audience, "ps");
-    }
-
-    #[test]
-    fn every_fault_is_told_at_once_by_variable_and_rule_and_never_by_content() {
-        let misconfigured = with::<Everything>(&[
-            ("TABLE_NAME", ""),
-            ("DEPLOYMENT", "!canary"),
-            ("ENVELOPE_KEY_ARN", "alias/canary"),
-            ("RUN_PREFIX", "canary"),
-            ("API_ENDPOINT", "https://canary/"),
-            ("LEASE_SECONDS", "canary"),
-            ("OIDC_ISSUER", "https://canary"),
-        ])
-        .unwrap_err();
-        let named: Vec<_> = misconfigured.faults().iter().map(|fault| fault.variable).collect();
-        let expected = [
-            "TABLE_NAME",
-            "DEPLOYMENT",
-            "LEASE_SECONDS",
-            "ENVELOPE_KEY_ARN",
-            "RUN_PREFIX",
-            "API_ENDPOINT",
-            "OIDC_AUDIENCE",
-        ];
-        assert_eq!(named, expected);
-        let text = misconfigured.to_string();
-        assert!(text.starts_with("TABLE_NAME is missing and must be a table's name"), "{text}");
-        assert!(text.contains("; DEPLOYMENT must be a stack's name"), "{text}");
-        assert!(!text.contains("canary") && !format!("{misconfigured:?}").contains("canary"));
-    }
-
-    #[test]
-    fn each_rule_refuses_what_breaks_it() {
-        let names = ["ab", "a b c", "arn:aws:x"];
-        assert!(names.iter().all(|name| faulty::<Table>(&[("TABLE_NAME", name)]) == ["TABLE_NAME"]));
-        let stacks = ["1prod", "-prod", "pr_od", "pröd", "prod "];
-        assert!(stacks.iter().all(|name| faulty::<Settings>(&[("DEPLOYMENT", name)]) == ["DEPLOYMENT"]));
-        let keys = ["1234abcd", "arn:aws:kms:r:1:alias/a", "arn:aws:kms:r:1:key/", "arn:aws:s3:r:1:key/1"];
-        let refused =
-            |key: &&str| faulty::<EnvelopeKey>(&[("ENVELOPE_KEY_ARN", key)]) == ["ENVELOPE_KEY_ARN"];
-        assert!(keys.iter().all(refused));
-        let urls = [
-            "api.example.org",
-            "https://",
-            "https:///x",
-            "ftp://x",
-            "https://x?y",
-            "https://x#y",
-            "https://x y",
-        ];
-        assert!(urls.iter().all(|url| faulty::<Launch>(&[("API_ENDPOINT", url)]) == ["API_ENDPOINT"]), "URL");
-        for seconds in ["0", "-1", "1.5", "315360001", "99999999999999999999"] {
-            assert_eq!(faulty::<Limits>(&[("LEASE_SECONDS", seconds)]), ["LEASE_SECONDS"], "{seconds}");
-        }
-        assert_eq!(faulty::<Settings>(&[("ALLOW_AWS_NAMES", "yes")]), ["ALLOW_AWS_NAMES"]);
-        assert_eq!(faulty::<Settings>(&[("DEFAULT_LAYOUT", "Bundle")]), ["DEFAULT_LAYOUT"]);
-        assert_eq!(faulty::<Oidc>(&[("OIDC_AUDIENCE", "x")]), ["OIDC_ISSUER"]);
-        assert_eq!(faulty::<Bus>(&[("EVENT_BUS_NAME", "a:b")]), ["EVENT_BUS_NAME"]);
-    }
-
-    #[test]
-    fn a_variable_that_two_sections_read_is_told_once() {
-        assert_eq!(faulty::<(Limits, Settings)>(&[("LEASE_SECONDS", "x")]), ["LEASE_SECONDS"]);
-    }
-}
