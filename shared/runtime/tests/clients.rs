@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
@@ -56,6 +56,13 @@ fn endpoints_come_from_the_environment_for_all_services_or_one() {
             ])
             .spawn()
             .unwrap();
+        // A caller that ends without a call must not leave `accept` waiting.
+        let address = listener.local_addr().unwrap();
+        let ended = std::thread::spawn(move || {
+            let status = caller.wait().unwrap();
+            let _ = TcpStream::connect(address);
+            status
+        });
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = Vec::new();
         while !request.ends_with(br#"{"KeyId":"k"}"#) {
@@ -66,6 +73,6 @@ fn endpoints_come_from_the_environment_for_all_services_or_one() {
         let request = String::from_utf8(request).unwrap().to_ascii_lowercase();
         assert!(request.contains("trentservice.describekey"), "{request}");
         write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{{}}").unwrap();
-        assert!(caller.wait().unwrap().success());
+        assert!(ended.join().unwrap().success());
     }
 }

@@ -58,7 +58,14 @@ fn start(api: &str, table: Option<&str>) -> Child {
 /// Gives the function these events, then hangs up. Returns what it posted, and all that it printed.
 fn play(events: &[&str]) -> (Vec<Posted>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let function = start(&listener.local_addr().unwrap().to_string(), Some("prod-Table"));
+    let address = listener.local_addr().unwrap();
+    let function = start(&address.to_string(), Some("prod-Table"));
+    // A function that ends without a call must not leave `accept` waiting.
+    let ended = std::thread::spawn(move || {
+        let output = function.wait_with_output().unwrap();
+        let _ = TcpStream::connect(address);
+        output
+    });
     let (stream, _) = listener.accept().unwrap();
     let mut posted = Vec::new();
     let mut events = events.iter();
@@ -73,7 +80,7 @@ fn play(events: &[&str]) -> (Vec<Posted>, String) {
         }
     }
     drop((stream, requests, listener));
-    let output = function.wait_with_output().unwrap();
+    let output = ended.join().unwrap();
     let printed = [output.stdout, output.stderr].concat();
     (posted, String::from_utf8(printed).unwrap())
 }
