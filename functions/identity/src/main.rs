@@ -3,7 +3,7 @@
 use domain::settings::Settings;
 use identity::Handler;
 use runtime::config::{self, Table};
-use runtime::{Clients, Failed, Invocation, Metrics, SystemRandomness};
+use runtime::{Clients, Failed, Invocation, Metric, Metrics, SystemRandomness};
 use store_dynamodb::Store;
 
 fn main() -> std::process::ExitCode {
@@ -18,8 +18,8 @@ fn main() -> std::process::ExitCode {
                 runtime::log::error("Apply", &error);
                 Failed::from(&error)
             })?;
-            if let Some(code) = served.fault {
-                metrics.fault(code);
+            if served.fault.is_some() {
+                metrics.count(Metric::ServiceErrors);
             }
             Ok(served.answer)
         })

@@ -25,9 +25,9 @@ def main():
     order = json.load(sys.stdin)
     session = boto3.Session(**CREDENTIALS)
     options = {"endpoint_url": order["endpoint"], "config": Config(retries={"max_attempts": 1}, read_timeout=120)}
-    upload(session.client("s3", **options), order)
+    template = upload(session.client("s3", **options), order)
     stacks = session.client("cloudformation", **options)
-    status = create_or_update(stacks, order)
+    status = create_or_update(stacks, order, f"{order['endpoint']}/{template}")
     described = wait(stacks, order["stack"])
     print(
         json.dumps(
@@ -41,6 +41,7 @@ def main():
 
 
 def upload(s3, order):
+    """Gives the template's place: above 51,200 bytes CloudFormation takes one from S3 alone."""
     try:
         s3.head_bucket(Bucket=order["bucket"])
     except ClientError:
@@ -53,17 +54,17 @@ def upload(s3, order):
     for key in known - set(wanted):  # older code only makes the state larger
         if not key.startswith(order["prefix"] + "/"):
             s3.delete_object(Bucket=order["bucket"], Key=key)
+    s3.upload_file(order["template"], order["bucket"], f"{order['prefix']}/template.yaml")
+    return f"{order['bucket']}/{order['prefix']}/template.yaml"
 
 
-def create_or_update(stacks, order):
-    with open(order["template"], encoding="utf-8") as file:
-        template = file.read()
-    known = {one["ParameterKey"] for one in stacks.get_template_summary(TemplateBody=template)["Parameters"]}
+def create_or_update(stacks, order, template):
+    known = {one["ParameterKey"] for one in stacks.get_template_summary(TemplateURL=template)["Parameters"]}
     if unknown := set(order["parameters"]) - known:
         raise Failed(f"the template has no parameter {', '.join(sorted(unknown))}")
     call = {
         "StackName": order["stack"],
-        "TemplateBody": template,
+        "TemplateURL": template,
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         "Parameters": [
             {"ParameterKey": name, "ParameterValue": str(value)} for name, value in order["parameters"].items()

@@ -11,8 +11,16 @@ use crate::{Error, Result, Stack};
 /// Calls that IAM has to refuse.
 pub(super) const EXPECTED: usize = 2 + FUNCTIONS.len() + 4;
 
-const FUNCTIONS: [&str; 7] =
-    ["authorizer", "identity", "read-secrets", "write-secrets", "launch-run", "report-run", "cleanup-run"];
+const FUNCTIONS: [&str; 8] = [
+    "authorizer",
+    "identity",
+    "read-secrets",
+    "write-secrets",
+    "launch-run",
+    "claim-run",
+    "report-run",
+    "cleanup-run",
+];
 
 /// What is at hand to try the roles on.
 pub(super) struct Targets {

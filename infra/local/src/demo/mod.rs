@@ -90,7 +90,7 @@ impl<W: Write> Narrator<'_, W> {
 
     fn table(&mut self, head: &[&str], rows: &[Vec<String>]) -> Result<()> {
         let mut table = Table::new();
-        table.load_preset(ASCII_MARKDOWN).set_header(head.to_vec());
+        table.load_style(ASCII_MARKDOWN).set_header(head.to_vec());
         table.add_rows(rows.to_vec());
         for line in table.to_string().lines() {
             self.step(line)?;

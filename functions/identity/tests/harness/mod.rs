@@ -1,0 +1,272 @@
+//! The function over the real store on a table in memory, and what its table must be like after whatever happened.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::settings::Settings;
+use http_api::Operation;
+use identity::Handler;
+use runtime::{Deadline, SystemRandomness};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+use store_dynamodb::Store;
+use support::{Fault, Table};
+
+pub(crate) struct Bench {
+    pub(crate) table: Table,
+    pub(crate) handler: Handler<Store, SystemRandomness>,
+}
+
+/// An answer over HTTP.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: u64,
+    pub(crate) body: Value,
+}
+
+/// A request over HTTP.
+#[derive(Clone, Default)]
+pub(crate) struct Asked {
+    pub(crate) user: i64,
+    pub(crate) path: Vec<(&'static str, i64)>,
+    pub(crate) query: Vec<(&'static str, String)>,
+    pub(crate) body: Option<Value>,
+}
+
+impl Bench {
+    pub(crate) async fn start() -> Self {
+        let table = Table::start().await;
+        let store = Store::new(table.client.clone(), table.name.clone());
+        let handler = Handler { store, randomness: SystemRandomness::default(), settings: Settings::new("test") };
+        Self { table, handler }
+    }
+
+    /// With the story's organization, workspace and people.
+    pub(crate) async fn with_story() -> (Self, Ids) {
+        let bench = Self::start().await;
+        let applied = bench.apply(&story()).await;
+        let ids = Ids::of(&applied);
+        (bench, ids)
+    }
+
+    pub(crate) async fn send(&self, event: &Value) -> domain::Result<Value> {
+        let event = to_raw_value(event).unwrap();
+        let pace = Deadline::after(Duration::from_secs(20));
+        self.handler.handle(&event, &pace).await.map(|served| parse(&served.answer))
+    }
+
+    /// Applies a document that must be done.
+    pub(crate) async fn apply(&self, document: &Value) -> Value {
+        let answer = self.send(&json!({ "apply": document })).await.unwrap();
+        assert!(answer.get("error").is_none(), "{answer}");
+        answer
+    }
+
+    /// Applies a document that must be refused; the message.
+    pub(crate) async fn refused(&self, document: &Value) -> String {
+        let answer = self.send(&json!({ "apply": document })).await.unwrap();
+        assert_eq!(answer["error"]["code"], "invalid", "{answer}");
+        answer["error"]["message"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn ask(&self, operation: Operation, asked: Asked) -> Answered {
+        let answer = self.send(&event(operation, asked)).await.unwrap();
+        let text = answer["body"].as_str().unwrap_or("null");
+        Answered { status: answer["statusCode"].as_u64().unwrap(), body: serde_json::from_str(text).unwrap() }
+    }
+
+    /// Fails the `nth` call of this operation, and the SDK's repeats of it.
+    pub(crate) fn crash_at(&self, operation: &str, nth: usize, first: Fault) {
+        self.table.faults.fail_operation(operation, nth, first);
+        self.table.faults.fail_operation(operation, nth + 1, Fault::Unreachable);
+        self.table.faults.fail_operation(operation, nth + 2, Fault::Unreachable);
+    }
+
+    /// The rows, each as JSON, by `pk sk`.
+    pub(crate) async fn rows(&self) -> BTreeMap<(String, String), Value> {
+        let rows = self.table.rows().await;
+        let text = |row: &BTreeMap<_, _>, name: &str| -> String {
+            let value: &Value = row.get(name).unwrap();
+            value.as_str().unwrap().to_owned()
+        };
+        rows.into_iter()
+            .map(|row| {
+                let row: BTreeMap<String, Value> = row.iter().map(|(name, value)| (name.clone(), plain(value))).collect();
+                ((text(&row, "pk"), text(&row, "sk")), json!(row))
+            })
+            .collect()
+    }
+
+    /// Checks what always holds: mirrors, guards, counts, an audit record for each thing that is there.
+    pub(crate) async fn check(&self) {
+        let rows = self.rows().await;
+        let has = |pk: &str, sk: &str| rows.contains_key(&(pk.to_owned(), sk.to_owned()));
+        let mut owners: BTreeMap<&str, i64> = BTreeMap::new();
+        for ((pk, sk), row) in &rows {
+            let scope = pk.split_once('#').unwrap();
+            match (scope.0, sk.split_once('#').unwrap_or((sk, ""))) {
+                ("WS", ("MEMBER", user)) => {
+                    let mirror = rows.get(&(format!("USER#{user}"), format!("IN#{}", scope.1))).expect("a mirror");
+                    assert_eq!(mirror["role"], row["role"]);
+                    *owners.entry(pk).or_default() += i64::from(row["role"] == "owner");
+                }
+                ("USER", ("IN", workspace)) => assert!(has(&format!("WS#{workspace}"), &format!("MEMBER#{}", scope.1))),
+                ("USER", ("TOKEN", token)) => assert!(has(&format!("TOKEN#{token}"), "TOKEN")),
+                ("USER", ("META", _)) => {
+                    assert!(has("LOGIN#name", &row["userName"].as_str().unwrap().to_lowercase()));
+                    assert!(has("LOGIN#email", &row["email"].as_str().unwrap().to_lowercase()));
+                    assert_eq!(row["secretCount"], 0);
+                }
+                ("TOKEN", _) => {
+                    assert!(has(&format!("USER#{}", row["user"]), &format!("TOKEN#{}", scope.1)));
+                    let name = row["name"].as_str().unwrap().to_lowercase();
+                    assert!(has(&format!("USER#{}", row["user"]), &format!("TOKEN-NAME#{name}")));
+                }
+                ("WS", ("META", _)) => {
+                    assert!(has(&format!("ORG#{}", row["org"]), "META"), "a workspace has its organization");
+                    assert_eq!(row["secretCount"], 0);
+                }
+                _ => {}
+            }
+        }
+        for ((pk, sk), row) in rows.iter().filter(|((pk, sk), _)| pk.starts_with("WS#") && sk == "META") {
+            assert_eq!(row["ownerCount"], owners[pk.as_str()], "{pk} {sk}");
+            assert!(owners[pk.as_str()] >= 1, "{pk} has no owner");
+        }
+    }
+
+    /// The actions of the audit trail, sorted.
+    pub(crate) async fn audited(&self) -> Vec<String> {
+        let rows = self.rows().await;
+        let audit = rows.iter().filter(|((pk, _), _)| pk.starts_with("AUDIT#"));
+        let mut actions: Vec<_> = audit.map(|(_, row)| row["action"].as_str().unwrap().to_owned()).collect();
+        actions.sort();
+        actions
+    }
+
+    /// Roles by user name, as the table holds them.
+    pub(crate) async fn roles(&self, workspace: i64) -> BTreeMap<String, String> {
+        let rows = self.rows().await;
+        let members = rows.iter().filter(|((pk, sk), _)| *pk == format!("WS#{workspace}") && sk.starts_with("MEMBER#"));
+        members
+            .map(|((_, sk), row)| {
+                let user = sk.trim_start_matches("MEMBER#");
+                let name = &rows[&(format!("USER#{user}"), "META".to_owned())]["userName"];
+                (name.as_str().unwrap().to_owned(), row["role"].as_str().unwrap().to_owned())
+            })
+            .collect()
+    }
+}
+
+/// The ids of the story.
+#[derive(Clone, Debug)]
+pub(crate) struct Ids {
+    pub(crate) org: i64,
+    pub(crate) workspace: i64,
+    pub(crate) users: BTreeMap<String, i64>,
+}
+
+impl Ids {
+    pub(crate) fn of(applied: &Value) -> Self {
+        let organization = &applied["organizations"][0];
+        let users = applied["users"].as_array().unwrap();
+        Self {
+            org: organization["id"].as_i64().unwrap(),
+            workspace: organization["workspaces"][0]["id"].as_i64().unwrap(),
+            users: users
+                .iter()
+                .map(|user| (user["userName"].as_str().unwrap().to_owned(), user["id"].as_i64().unwrap()))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn user(&self, name: &str) -> i64 {
+        self.users[name]
+    }
+
+    /// Asks something of the workspace, as this user.
+    pub(crate) fn asked(&self, user: &str) -> Asked {
+        Asked {
+            user: self.user(user),
+            path: vec![("orgId", self.org), ("workspaceId", self.workspace)],
+            ..Asked::default()
+        }
+    }
+}
+
+impl Asked {
+    pub(crate) fn by(user: i64) -> Self {
+        Self { user, ..Self::default() }
+    }
+
+    pub(crate) fn path(mut self, name: &'static str, id: i64) -> Self {
+        self.path.push((name, id));
+        self
+    }
+
+    pub(crate) fn query(mut self, name: &'static str, value: &str) -> Self {
+        self.query.push((name, value.to_owned()));
+        self
+    }
+
+    pub(crate) fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+}
+
+/// An organization, a workspace with every role and a stranger, each with a token.
+pub(crate) fn story() -> Value {
+    let people = ["owner", "admin", "maintain", "launch", "connect", "view"];
+    let user = |name: &str| {
+        json!({ "userName": name, "email": format!("{name}@example.org"), "tokens": [{ "name": "cli" }] })
+    };
+    let mut users: Vec<_> = people.iter().map(|name| user(name)).collect();
+    users.push(user("stranger"));
+    let participants: Vec<_> = people.iter().map(|name| json!({ "user": name, "role": name })).collect();
+    json!({
+        "organizations": [{ "name": "Lab", "workspaces": [{
+            "name": "genomics",
+            "fullName": "Genomics group",
+            "platforms": ["aws-batch"],
+            "participants": participants,
+        }] }],
+        "users": users,
+    })
+}
+
+pub(crate) fn event(operation: Operation, asked: Asked) -> Value {
+    let path: BTreeMap<_, _> = asked.path.iter().map(|(name, id)| (*name, id.to_string())).collect();
+    let query: BTreeMap<_, _> = asked.query.into_iter().collect();
+    json!({
+        "version": "2.0",
+        "routeKey": operation.route_key(),
+        "headers": { "content-type": "application/json" },
+        "pathParameters": path,
+        "queryStringParameters": query,
+        "requestContext": { "authorizer": { "lambda": { "userId": asked.user.to_string() } } },
+        "body": asked.body.map(|body| body.to_string()),
+        "isBase64Encoded": false,
+    })
+}
+
+pub(crate) fn names(value: &Value) -> BTreeSet<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+fn parse(raw: &RawValue) -> Value {
+    serde_json::from_str(raw.get()).unwrap()
+}
+
+fn plain(value: &AttributeValue) -> Value {
+    match value {
+        AttributeValue::S(text) => json!(text),
+        AttributeValue::N(number) => serde_json::from_str(number).unwrap(),
+        AttributeValue::Bool(flag) => json!(flag),
+        AttributeValue::L(values) => values.iter().map(plain).collect(),
+        AttributeValue::M(map) => map.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
+        _ => Value::Null,
+    }
+}

@@ -1,0 +1,249 @@
+//! The operations over HTTP: their shapes, whose tokens they show, and that none of them is an operator's.
+
+mod harness;
+
+use harness::{Asked, Bench, Ids, event, names, story};
+use http_api::Operation;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn the_service_says_what_it_is_without_a_caller() {
+    let bench = Bench::start().await;
+    let mut event = event(Operation::DescribeService, Asked::default());
+    event["requestContext"] = json!({});
+    let answer = bench.send(&event).await.unwrap();
+    assert_eq!(answer["statusCode"], 200);
+    let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    let version = body["serviceInfo"]["apiVersion"].as_str().unwrap();
+    assert!(version.split('.').all(|part| part.parse::<u32>().is_ok()), "dotted numbers: {version}");
+    assert!(body["serviceInfo"]["version"].is_string() && body["serviceInfo"]["authTypes"].is_array());
+}
+
+#[tokio::test]
+async fn without_the_authorizers_word_nobody_is_served() {
+    let (bench, _) = Bench::with_story().await;
+    for operation in Operation::ALL.iter().filter(|it| it.function() == http_api::operation::Function::Identity) {
+        if *operation == Operation::DescribeService {
+            continue;
+        }
+        for context in [json!({}), json!({ "authorizer": null }), json!({ "authorizer": { "lambda": { "userId": "x" } } })] {
+            let mut event = event(*operation, Asked::default().path("userId", 1).path("orgId", 1));
+            event["requestContext"] = context;
+            let answer = bench.send(&event).await.unwrap();
+            assert!(matches!(answer["statusCode"].as_u64(), Some(400 | 403)), "{} {answer}", operation.id());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_comes_through_api_gateway_never_applies() {
+    let bench = Bench::start().await;
+    for context in [json!(null), json!({}), json!("x"), json!({ "authorizer": { "lambda": { "userId": "1" } } })] {
+        let event = json!({ "requestContext": context, "apply": story() });
+        let answer = bench.send(&event).await.unwrap();
+        assert_eq!(answer["statusCode"].as_u64().unwrap() / 100, 4, "{answer}");
+        let mut event = harness::event(Operation::ListTokens, Asked::by(1));
+        event["apply"] = story();
+        event["requestContext"] = context;
+        bench.send(&event).await.unwrap();
+    }
+    assert!(bench.rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_caller_sees_the_own_user_and_workspaces_in_seqeras_shapes() {
+    let (bench, ids) = Bench::with_story().await;
+    let me = ids.user("launch");
+    let info = bench.ask(Operation::DescribeUser, Asked::by(me)).await.body;
+    assert_eq!(info["user"]["id"], me);
+    assert_eq!(info["user"]["userName"], "launch");
+    assert_eq!(info["user"]["email"], "launch@example.org");
+    assert_eq!((&info["needConsent"], &info["defaultWorkspaceId"]), (&json!(false), &Value::Null));
+
+    let list = bench.ask(Operation::ListUserWorkspaces, Asked::by(me).path("userId", me)).await.body;
+    let expected = json!({ "orgsAndWorkspaces": [
+        { "orgId": ids.org, "orgName": "Lab", "orgLogoUrl": null, "workspaceId": null, "workspaceName": null,
+          "workspaceFullName": null, "visibility": null, "roles": ["member"] },
+        { "orgId": ids.org, "orgName": "Lab", "orgLogoUrl": null, "workspaceId": ids.workspace,
+          "workspaceName": "genomics", "workspaceFullName": "Genomics group", "visibility": "PRIVATE",
+          "roles": ["launch"] },
+    ]});
+    assert_eq!(list, expected);
+
+    let orgs = bench.ask(Operation::ListOrganizations, Asked::by(me)).await.body;
+    assert_eq!((&orgs["totalSize"], &orgs["organizations"][0]["orgId"]), (&json!(1), &json!(ids.org)));
+    let in_org = bench.ask(Operation::ListWorkspaces, Asked::by(me).path("orgId", ids.org)).await.body;
+    assert_eq!(names(&in_org["workspaces"][0]), ["description", "fullName", "id", "name", "visibility"].into());
+    let workspace = bench.ask(Operation::DescribeWorkspace, ids.asked("launch")).await.body;
+    assert_eq!(workspace["workspace"]["id"], ids.workspace);
+    assert_eq!(workspace["workspace"]["platforms"], json!(["aws-batch"]));
+
+    let stranger = ids.user("stranger");
+    let none = bench.ask(Operation::ListUserWorkspaces, Asked::by(stranger).path("userId", stranger)).await;
+    assert_eq!(none.body, json!({ "orgsAndWorkspaces": [] }));
+    let others = bench.ask(Operation::ListUserWorkspaces, Asked::by(stranger).path("userId", me)).await;
+    let nobodys = bench.ask(Operation::ListUserWorkspaces, Asked::by(stranger).path("userId", 1)).await;
+    assert_eq!((others.status, &others), (404, &nobodys));
+}
+
+#[tokio::test]
+async fn own_tokens_are_made_shown_once_listed_and_revoked() {
+    let (bench, ids) = Bench::with_story().await;
+    let me = ids.user("view");
+    let body = json!({ "name": "laptop", "expires": "2099-01-01T00:00:00Z" });
+    let made = bench.ask(Operation::CreateToken, Asked::by(me).body(body)).await;
+    assert_eq!(made.status, 200);
+    assert_eq!(names(&made.body), ["accessKey", "token"].into());
+    let token = &made.body["token"];
+    assert_eq!((&token["name"], &token["lastUsed"]), (&json!("laptop"), &Value::Null));
+    let list = bench.ask(Operation::ListTokens, Asked::by(me)).await.body;
+    let listed: Vec<_> = list["tokens"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(listed, ["cli", "laptop"]);
+    assert!(!list.to_string().contains(made.body["accessKey"].as_str().unwrap()));
+
+    let id = token["id"].as_i64().unwrap();
+    let others = bench.ask(Operation::DeleteToken, Asked::by(ids.user("owner")).path("tokenId", id)).await;
+    let nobodys = bench.ask(Operation::DeleteToken, Asked::by(ids.user("owner")).path("tokenId", 1)).await;
+    assert_eq!((others.status, &others), (404, &nobodys), "another's token does not exist");
+    assert_eq!(bench.ask(Operation::DeleteToken, Asked::by(me).path("tokenId", id)).await.status, 204);
+    assert_eq!(bench.ask(Operation::DeleteToken, Asked::by(me).path("tokenId", id)).await.status, 404);
+    bench.check().await;
+    let audited = bench.audited().await;
+    assert_eq!(audited.iter().filter(|it| it.starts_with("token.")).count(), 9);
+}
+
+#[tokio::test]
+async fn a_token_takes_a_name_of_its_own_and_a_date_ahead() {
+    let (bench, ids) = Bench::with_story().await;
+    let before = bench.rows().await;
+    for (body, status) in [
+        (json!({ "name": "CLI" }), 409),
+        (json!({ "name": "" }), 400),
+        (json!({ "name": "x".repeat(51) }), 400),
+        (json!({ "name": "a\nb" }), 400),
+        (json!({ "name": 7 }), 400),
+        (json!({}), 400),
+        (json!([]), 400),
+        (json!({ "name": "late", "expires": "2001-01-01T00:00:00Z" }), 400),
+        (json!({ "name": "late", "expires": "tomorrow" }), 400),
+    ] {
+        let answer = bench.ask(Operation::CreateToken, Asked::by(ids.user("view")).body(body.clone())).await;
+        assert_eq!(answer.status, status, "{body}");
+        assert!(answer.body["message"].is_string());
+    }
+    assert_eq!(bench.rows().await, before);
+}
+
+#[tokio::test]
+async fn a_user_has_a_hundred_tokens_at_most() {
+    let (bench, ids) = Bench::with_story().await;
+    let make = async |number: usize| {
+        let body = json!({ "name": format!("t{number}") });
+        bench.ask(Operation::CreateToken, Asked::by(ids.user("view")).body(body)).await
+    };
+    for number in 1..100 {
+        assert_eq!(make(number).await.status, 200);
+    }
+    let answer = make(100).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body["message"].as_str().unwrap().contains("at most 100"));
+}
+
+#[tokio::test]
+async fn participants_are_listed_searched_and_paged() {
+    let (bench, ids) = Bench::with_story().await;
+    let list = bench.ask(Operation::ListParticipants, ids.asked("view")).await.body;
+    assert_eq!(list["totalSize"], 6);
+    let owner = list["participants"].as_array().unwrap().iter().find(|it| it["userName"] == "owner").unwrap();
+    let id = ids.user("owner");
+    let expected = json!({
+        "participantId": id, "memberId": id, "userName": "owner", "firstName": null, "lastName": null,
+        "email": "owner@example.org", "orgRole": "member", "teamId": null, "teamName": null, "wspRole": "owner",
+        "type": "MEMBER", "teamAvatarUrl": null, "userAvatarUrl": null,
+    });
+    assert_eq!(owner, &expected);
+    let found = |answer: &Value| -> Vec<String> {
+        let list = answer["participants"].as_array().unwrap();
+        list.iter().map(|it| it["userName"].as_str().unwrap().to_owned()).collect()
+    };
+    let searched = bench.ask(Operation::ListParticipants, ids.asked("view").query("search", "VIEW@example")).await;
+    assert_eq!(found(&searched.body), ["view"]);
+    let page = ids.asked("view").query("max", "2").query("offset", "1");
+    let page = bench.ask(Operation::ListParticipants, page).await.body;
+    assert_eq!((found(&page), &page["totalSize"]), (vec!["connect".into(), "launch".into()], &json!(6)));
+    let wrong = bench.ask(Operation::ListParticipants, ids.asked("view").query("max", "-1")).await;
+    assert_eq!(wrong.status, 400);
+}
+
+#[tokio::test]
+async fn who_is_called_just_as_searched_comes_first() {
+    let bench = Bench::start().await;
+    let people = ["aal", "al", "alan"];
+    let users: Vec<_> = people.iter().map(|it| json!({ "userName": it, "email": format!("{it}@example.org") })).collect();
+    let participants: Vec<_> = people.iter().map(|it| json!({ "user": it, "role": "owner" })).collect();
+    let workspaces = json!([{ "name": "w", "participants": participants }]);
+    let applied = bench.apply(&json!({ "users": users, "organizations": [{ "name": "o", "workspaces": workspaces }] })).await;
+    let ids = Ids::of(&applied);
+    let answer = bench.ask(Operation::ListParticipants, ids.asked("al").query("search", "al")).await.body;
+    assert_eq!((&answer["participants"][0]["userName"], &answer["totalSize"]), (&json!("al"), &json!(3)));
+}
+
+#[tokio::test]
+async fn people_are_added_given_roles_and_removed() {
+    let (bench, ids) = Bench::with_story().await;
+    let stranger = ids.user("stranger");
+    let add = |body: Value| bench.ask(Operation::AddParticipant, ids.asked("admin").body(body));
+    let added = add(json!({ "userNameOrEmail": "Stranger@example.org" })).await;
+    assert_eq!(added.status, 200);
+    assert_eq!((&added.body["participant"]["wspRole"], &added.body["participant"]["memberId"]), (&json!("launch"), &json!(stranger)));
+    assert_eq!(add(json!({ "memberId": stranger })).await.status, 409);
+    let role = ids.asked("admin").path("participantId", stranger).body(json!({ "role": "MAINTAIN" }));
+    assert_eq!(bench.ask(Operation::UpdateParticipantRole, role.clone()).await.status, 204);
+    assert_eq!(bench.ask(Operation::UpdateParticipantRole, role).await.status, 204);
+    assert_eq!(bench.roles(ids.workspace).await["stranger"], "maintain");
+    let remove = ids.asked("admin").path("participantId", stranger);
+    assert_eq!(bench.ask(Operation::DeleteParticipant, remove.clone()).await.status, 204);
+    assert_eq!(bench.ask(Operation::DeleteParticipant, remove).await.status, 404);
+    assert_eq!(add(json!({ "memberId": stranger, "role": "view" })).await.body["participant"]["wspRole"], "view");
+    let leave = ids.asked("stranger").path("participantId", stranger);
+    assert_eq!(bench.ask(Operation::DeleteParticipant, leave).await.status, 204);
+    bench.check().await;
+    let audited = bench.audited().await;
+    let count = |action: &str| audited.iter().filter(|it| *it == action).count();
+    assert_eq!((count("participant.set"), count("participant.removed")), (6 + 3, 2), "each change once");
+}
+
+#[tokio::test]
+async fn nobody_is_added_by_halves() {
+    let (bench, ids) = Bench::with_story().await;
+    let before = bench.rows().await;
+    for body in [
+        json!({}),
+        json!({ "userNameOrEmail": "ghost" }),
+        json!({ "userNameOrEmail": "ghost@example.org" }),
+        json!({ "memberId": 7 }),
+        json!({ "memberId": -7 }),
+        json!({ "memberId": "7" }),
+        json!({ "teamId": 7 }),
+        json!({ "memberId": ids.user("stranger"), "userNameOrEmail": "stranger" }),
+        json!({ "memberId": ids.user("stranger"), "role": "boss" }),
+    ] {
+        let answer = bench.ask(Operation::AddParticipant, ids.asked("owner").body(body.clone())).await;
+        assert_eq!(answer.status, 400, "{body}");
+    }
+    assert_eq!(bench.rows().await, before);
+}
+
+#[tokio::test]
+async fn platforms_are_allowed_by_name() {
+    let (bench, ids) = Bench::with_story().await;
+    let allow = |body: Value| bench.ask(Operation::UpdateWorkspacePlatforms, ids.asked("admin").body(body));
+    assert_eq!(allow(json!({ "platforms": ["slurm", "aws-batch"] })).await.status, 204);
+    let workspace = bench.ask(Operation::DescribeWorkspace, ids.asked("view")).await.body;
+    assert_eq!(workspace["workspace"]["platforms"], json!(["aws-batch", "slurm"]));
+    for body in [json!({}), json!({ "platforms": "slurm" }), json!({ "platforms": ["k8s"] }), json!({ "platforms": [1] })] {
+        assert_eq!(allow(body).await.status, 400);
+    }
+    let audited = bench.audited().await;
+    assert_eq!(audited.iter().filter(|it| *it == "workspace.platforms-changed").count(), 1);
+}

@@ -1,0 +1,223 @@
+//! Who may do what: every role times every operation of the function, and the rules about owners.
+
+mod harness;
+
+use std::collections::BTreeMap;
+
+use domain::role::{Permission, Role};
+use domain::settings::Settings;
+use futures_util::future::{join, join_all};
+use harness::{Asked, Bench, Ids};
+use http_api::Operation;
+use http_api::operation::{Function, Needs};
+use serde_json::json;
+
+/// A request for the operation that succeeds for whoever may: on somebody who is neither owner nor the caller. An
+/// operation that is new to the table has to be added here.
+fn asked(operation: Operation, ids: &Ids, caller: &str) -> Asked {
+    let in_workspace = ids.asked(caller);
+    let somebody = ids.user(if caller == "view" { "connect" } else { "view" });
+    match operation {
+        Operation::DescribeService
+        | Operation::DescribeUser
+        | Operation::ListTokens
+        | Operation::ListOrganizations => Asked::by(ids.user(caller)),
+        Operation::ListUserWorkspaces => Asked::by(ids.user(caller)).path("userId", ids.user(caller)),
+        Operation::CreateToken => Asked::by(ids.user(caller)).body(json!({ "name": "new" })),
+        Operation::DeleteToken => Asked::by(ids.user(caller)),
+        Operation::ListWorkspaces | Operation::DescribeWorkspace | Operation::ListParticipants => in_workspace,
+        Operation::UpdateWorkspacePlatforms => in_workspace.body(json!({ "platforms": ["lsf"] })),
+        Operation::AddParticipant => in_workspace.body(json!({ "memberId": ids.user("guest") })),
+        Operation::UpdateParticipantRole => in_workspace.path("participantId", somebody).body(json!({ "role": "launch" })),
+        Operation::DeleteParticipant => in_workspace.path("participantId", somebody),
+        other => panic!("{} is no operation of this function, or has no case here", other.id()),
+    }
+}
+
+/// The roles that the operation takes; `None` where it takes none, because it shows only what is the caller's own.
+fn roles(operation: Operation) -> Option<Vec<Role>> {
+    let settings = Settings::new("test");
+    match (operation, operation.needs()) {
+        // The table says that every member may call it, to leave; removing somebody else is for those who administer.
+        (Operation::DeleteParticipant, _) => Some(Permission::AdministerWorkspace.roles(&settings)),
+        // Of an organization only the members of its workspaces know.
+        (Operation::ListWorkspaces, _) => Some(Role::ALL.to_vec()),
+        (_, Needs::OfPath(permission)) => Some(permission.roles(&settings)),
+        (_, Needs::Own) => None,
+        (_, Needs::InWorkspace(_)) => panic!("{} is not of this function", operation.id()),
+    }
+}
+
+async fn bench() -> (Bench, Ids) {
+    let (bench, mut ids) = Bench::with_story().await;
+    let guest = bench.apply(&json!({ "users": [{ "userName": "guest", "email": "guest@example.org" }] })).await;
+    ids.users.extend(Ids { org: 0, workspace: 0, users: BTreeMap::new() }.users);
+    ids.users.insert("guest".into(), guest["users"][0]["id"].as_i64().unwrap());
+    (bench, ids)
+}
+
+#[tokio::test]
+async fn every_role_may_do_what_the_table_says_and_no_more() {
+    let mut cases = 0;
+    for operation in Operation::ALL.iter().filter(|it| it.function() == Function::Identity) {
+        for caller in Role::ALL.map(Some).into_iter().chain([None]) {
+            let (bench, ids) = bench().await;
+            let name = caller.map_or("stranger", Role::as_str);
+            let mut asked = asked(*operation, &ids, name);
+            if *operation == Operation::DeleteToken {
+                let list = bench.ask(Operation::ListTokens, Asked::by(asked.user)).await;
+                asked = asked.path("tokenId", list.body["tokens"][0]["id"].as_i64().unwrap());
+            }
+            let before = bench.rows().await;
+            let answer = bench.ask(*operation, asked).await;
+            let what = format!("{} as {name}: {answer:?}", operation.id());
+            match (roles(*operation), caller) {
+                (None, _) => assert_eq!(answer.status / 100, 2, "{what}"),
+                (Some(_), None) => assert_eq!(answer.status, 404, "{what}"),
+                (Some(roles), Some(role)) if roles.contains(&role) => assert_eq!(answer.status / 100, 2, "{what}"),
+                (Some(_), Some(_)) => assert_eq!(answer.status, 403, "{what}"),
+            }
+            if answer.status / 100 != 2 {
+                assert_eq!(bench.rows().await, before, "{what}");
+            }
+            cases += 1;
+        }
+    }
+    assert!(cases >= 14 * 7, "{cases}");
+}
+
+#[tokio::test]
+async fn a_foreign_workspace_and_one_that_does_not_exist_are_one_404_with_the_same_calls() {
+    let (bench, ids) = bench().await;
+    for operation in Operation::ALL.iter().filter(|it| it.function() == Function::Identity) {
+        let Needs::OfPath(_) = operation.needs() else {
+            continue;
+        };
+        let foreign = asked(*operation, &ids, "stranger");
+        let mut answers = Vec::new();
+        for (org, workspace, caller) in [
+            (ids.org, ids.workspace, "stranger"),
+            (ids.org, 1, "stranger"),
+            (1, ids.workspace, "stranger"),
+            (1, ids.workspace, "owner"), // a member by another organization's path
+        ] {
+            let mut asked = foreign.clone();
+            asked.user = ids.user(caller);
+            asked.path.retain(|(name, _)| !matches!(*name, "orgId" | "workspaceId"));
+            bench.table.faults.forget();
+            let answer = bench.ask(*operation, asked.path("orgId", org).path("workspaceId", workspace)).await;
+            assert_eq!(answer.status, 404, "{}", operation.id());
+            answers.push((answer, bench.table.faults.operations()));
+        }
+        assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
+    }
+    let of_nobody = bench.ask(Operation::ListWorkspaces, Asked::by(ids.user("stranger")).path("orgId", 1)).await;
+    let foreign = bench.ask(Operation::ListWorkspaces, Asked::by(ids.user("stranger")).path("orgId", ids.org)).await;
+    assert_eq!(of_nobody, foreign);
+}
+
+#[tokio::test]
+async fn only_owners_make_and_unmake_owners() {
+    let (bench, ids) = bench().await;
+    let (owner, view) = (ids.user("owner"), ids.user("view"));
+    let before = bench.rows().await;
+    let admin = || ids.asked("admin");
+    for (operation, asked) in [
+        (Operation::AddParticipant, admin().body(json!({ "memberId": ids.user("guest"), "role": "owner" }))),
+        (Operation::UpdateParticipantRole, admin().path("participantId", view).body(json!({ "role": "owner" }))),
+        (Operation::UpdateParticipantRole, admin().path("participantId", ids.user("admin")).body(json!({ "role": "owner" }))),
+        (Operation::UpdateParticipantRole, admin().path("participantId", owner).body(json!({ "role": "view" }))),
+        (Operation::DeleteParticipant, admin().path("participantId", owner)),
+    ] {
+        let answer = bench.ask(operation, asked).await;
+        assert_eq!(answer.status, 403, "{}", operation.id());
+        assert!(answer.body["message"].as_str().unwrap().contains("it takes owner"));
+    }
+    assert_eq!(bench.rows().await, before);
+    let promote = ids.asked("owner").path("participantId", view).body(json!({ "role": "owner" }));
+    assert_eq!(bench.ask(Operation::UpdateParticipantRole, promote).await.status, 204);
+    let unmake = ids.asked("view").path("participantId", owner).body(json!({ "role": "connect" }));
+    assert_eq!(bench.ask(Operation::UpdateParticipantRole, unmake).await.status, 204);
+    bench.check().await;
+}
+
+#[tokio::test]
+async fn the_last_owner_neither_leaves_nor_steps_down() {
+    let (bench, ids) = bench().await;
+    let owner = ids.user("owner");
+    let before = bench.rows().await;
+    let own = || ids.asked("owner").path("participantId", owner);
+    for (operation, asked) in [
+        (Operation::DeleteParticipant, own()),
+        (Operation::UpdateParticipantRole, own().body(json!({ "role": "admin" }))),
+    ] {
+        let answer = bench.ask(operation, asked).await;
+        assert_eq!(answer.status, 409, "{}", operation.id());
+        assert!(answer.body["message"].as_str().unwrap().contains("one owner or more"));
+    }
+    assert_eq!(bench.rows().await, before);
+}
+
+#[tokio::test]
+async fn every_member_but_the_last_owner_may_leave() {
+    let (bench, ids) = bench().await;
+    for role in Role::ALL.iter().filter(|role| **role != Role::Owner) {
+        let leave = ids.asked(role.as_str()).path("participantId", ids.user(role.as_str()));
+        assert_eq!(bench.ask(Operation::DeleteParticipant, leave.clone()).await.status, 204, "{role:?}");
+        assert_eq!(bench.ask(Operation::DeleteParticipant, leave).await.status, 404, "who left is a stranger");
+    }
+    bench.check().await;
+}
+
+/// Two owners, each taking the other's place away at once, or both their own: one stays in every order.
+#[tokio::test]
+async fn races_of_owners_leave_one() {
+    for round in 0..12 {
+        let (bench, ids) = bench().await;
+        let promote = ids.asked("owner").path("participantId", ids.user("admin")).body(json!({ "role": "owner" }));
+        bench.ask(Operation::UpdateParticipantRole, promote).await;
+        let act = async |caller: &str, on: &str| {
+            let asked = ids.asked(caller).path("participantId", ids.user(on));
+            match round % 3 {
+                0 => bench.ask(Operation::DeleteParticipant, asked).await,
+                1 => bench.ask(Operation::UpdateParticipantRole, asked.body(json!({ "role": "view" }))).await,
+                _ => {
+                    let own = ids.asked(caller).path("participantId", ids.user(caller));
+                    bench.ask(Operation::DeleteParticipant, own).await
+                }
+            }
+        };
+        let (one, other) = join(act("owner", "admin"), act("admin", "owner")).await;
+        let done = [one.status, other.status].iter().filter(|status| **status == 204).count();
+        assert_eq!(done, 1, "{one:?} {other:?}");
+        let roles = bench.roles(ids.workspace).await;
+        assert_eq!(roles.values().filter(|role| *role == "owner").count(), 1);
+        bench.check().await;
+    }
+}
+
+#[tokio::test]
+async fn many_at_once_add_one_person_once() {
+    let (bench, ids) = bench().await;
+    let add = || bench.ask(Operation::AddParticipant, ids.asked("admin").body(json!({ "userNameOrEmail": "guest" })));
+    let answers = join_all((0..10).map(|_| add())).await;
+    assert_eq!(answers.iter().filter(|it| it.status == 200).count(), 1);
+    assert!(answers.iter().all(|it| matches!(it.status, 200 | 409)), "{answers:?}");
+    bench.check().await;
+}
+
+/// The caller's role is taken away between the check and the write: the write does not happen.
+#[tokio::test]
+async fn a_role_that_is_gone_meanwhile_stops_the_write() {
+    let (bench, ids) = bench().await;
+    let demote = ids.asked("owner").path("participantId", ids.user("admin")).body(json!({ "role": "view" }));
+    let add = ids.asked("admin").body(json!({ "userNameOrEmail": "guest" }));
+    // Both read at once; the first to write wins, and the second finds its standing or its subject changed.
+    let (demoted, added) =
+        join(bench.ask(Operation::UpdateParticipantRole, demote), bench.ask(Operation::AddParticipant, add)).await;
+    assert_eq!(demoted.status, 204);
+    let is_in = bench.roles(ids.workspace).await.contains_key("guest");
+    assert_eq!(is_in, added.status == 200);
+    assert!(matches!(added.status, 200 | 403 | 404), "{added:?}");
+    bench.check().await;
+}
