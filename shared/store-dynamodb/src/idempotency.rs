@@ -31,7 +31,7 @@ impl<P: PartialEq> Transaction<'_, P> {
             let run = terms.value(s(run.as_str()));
             condition = format!("{condition} OR {made} = {run}");
         }
-        self.put_if(part, remembered_row(idempotency, remembered), &condition, &terms);
+        self.put_if(part, remembered_row(idempotency, remembered), &condition, terms);
     }
 }
 

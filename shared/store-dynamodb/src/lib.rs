@@ -13,6 +13,7 @@ mod identity;
 mod keys;
 mod last_used;
 mod membership;
+mod outcome;
 mod read;
 mod rows;
 mod runs;

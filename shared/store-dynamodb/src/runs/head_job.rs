@@ -35,7 +35,7 @@ impl HeadJobs for Store {
         let mut terms = Terms::default();
         let condition =
             format!("{ABSENT} OR {} = {}", terms.name("workflowId"), terms.value(s(run.id.as_str())));
-        transaction.put_if(Part::Job, row, &condition, &terms);
+        transaction.put_if(Part::Job, row, &condition, terms);
         transaction.audited(audit)?;
         match transaction.send().await? {
             Outcome::Done => Ok(()),

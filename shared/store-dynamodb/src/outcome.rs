@@ -1,0 +1,189 @@
+//! What became of a transaction: which condition failed, and what that says. A membership that no longer holds comes
+//! before everything else.
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::CancellationReason;
+use domain::{Error, Result};
+
+use crate::failure::{failed, row_failed};
+use crate::rows::Row;
+
+/// What became of a transaction.
+pub(crate) enum Outcome<P> {
+    /// It took effect.
+    Done,
+    /// Nothing was changed.
+    Refused(Refusal<P>),
+}
+
+/// Why a transaction was not done.
+pub(crate) struct Refusal<P> {
+    failed: Vec<(P, Option<Row>)>,
+    contended: bool,
+}
+
+/// What stood where a condition failed.
+pub(crate) enum Stood<'a> {
+    /// No row, or the condition does not ask which.
+    Nothing,
+    /// This row.
+    Row(&'a Row),
+}
+
+/// What a part of a transaction is there for.
+pub(crate) enum Part<P> {
+    /// The check of the actor's membership.
+    Membership,
+    /// An audit record.
+    Audit,
+    /// What the operation calls so.
+    Other(P),
+}
+
+impl<P: PartialEq> Refusal<P> {
+    /// What stood in the way of this part, where its condition failed.
+    pub(crate) fn of(&self, part: &P) -> Option<Stood<'_>> {
+        let (_, row) = self.failed.iter().find(|(failed, _)| failed == part)?;
+        Some(row.as_ref().map_or(Stood::Nothing, Stood::Row))
+    }
+
+    /// The first failed part of which this says something.
+    pub(crate) fn first<T>(&self, say: impl Fn(&P) -> Option<T>) -> Option<T> {
+        self.failed.iter().find_map(|(part, _)| say(part))
+    }
+
+    /// [`Error::Contended`] where other writers were in the way, so that the conditions say nothing for certain.
+    pub(crate) fn unless_contended(&self) -> Result<()> {
+        if self.contended { Err(Error::Contended) } else { Ok(()) }
+    }
+}
+
+/// Reads why a transaction was cancelled, by the position of each reason.
+pub(crate) fn cancelled<P>(
+    error: &SdkError<TransactWriteItemsError>,
+    parts: Vec<Part<P>>,
+) -> Result<Outcome<P>> {
+    let reasons: &[CancellationReason] = match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons()
+        }
+        _ => return Err(failed(PORT, error)),
+    };
+    if reasons.len() != parts.len() {
+        return Err(failed(PORT, error));
+    }
+    let mut refusal = Refusal { failed: Vec::new(), contended: false };
+    let mut gone = false;
+    let mut broken = None;
+    for (part, reason) in parts.into_iter().zip(reasons) {
+        match (reason.code().unwrap_or("None"), part) {
+            ("None", _) => {}
+            ("ConditionalCheckFailed", Part::Membership) => gone = true,
+            ("ConditionalCheckFailed", Part::Audit)
+            | ("TransactionConflict" | "ProvisionedThroughputExceeded" | "ThrottlingError", _) => {
+                refusal.contended = true;
+            }
+            ("ConditionalCheckFailed", Part::Other(part)) => {
+                refusal.failed.push((part, reason.item().cloned().map(Row)));
+            }
+            (code, _) => broken = Some(row_failed(PORT, code)),
+        }
+    }
+    match broken {
+        _ if gone => Err(Error::NotFound),
+        Some(error) => Err(error),
+        None => Ok(Outcome::Refused(refusal)),
+    }
+}
+
+const PORT: &str = "dynamodb TransactWriteItems";
+
+#[cfg(test)]
+mod tests {
+    use domain::audit::AuditAction;
+    use domain::ports::LaunchRuns;
+    use serde_json::json;
+    use support::Fault;
+
+    use super::*;
+    use crate::testing::{Bench, a_run, run_audit};
+
+    async fn begin(bench: &Bench) -> Result<()> {
+        let run = a_run("a");
+        let audit = run_audit(&run, AuditAction::RunLaunched);
+        bench.store.begin_run(&run, None, None, &audit).await.map(|_| ())
+    }
+
+    /// Answers every attempt of one call so.
+    async fn answered(status: u16, code: &str) -> (Error, usize) {
+        let bench = Bench::start().await;
+        for _ in 0..3 {
+            let body = json!({ "__type": code, "message": "canary-8d1f" });
+            bench.table.faults.fail_next(Fault::Answer { status, body });
+        }
+        let error = begin(&bench).await.unwrap_err();
+        assert!(!format!("{error:?}").contains("canary"), "what DynamoDB says may quote rows");
+        assert_eq!(bench.keys_beginning("RUN").await, 0);
+        (error, bench.operations().len())
+    }
+
+    #[tokio::test]
+    async fn throttles_and_transactions_in_the_way_are_contended_once_the_sdk_gave_up() {
+        for code in [
+            "ProvisionedThroughputExceededException",
+            "RequestLimitExceeded",
+            "ThrottlingException",
+            "TransactionInProgressException",
+        ] {
+            let (error, calls) = answered(400, code).await;
+            assert!(matches!(error, Error::Contended), "{code}: {error}");
+            assert_eq!(calls, 3, "{code} is repeated by the SDK");
+        }
+        let (error, _) = answered(400, "TransactionConflictException").await;
+        assert!(matches!(error, Error::Contended), "{error}");
+    }
+
+    #[tokio::test]
+    async fn all_else_is_unavailable_and_names_the_operation() {
+        for (status, code) in [
+            (400, "AccessDeniedException"),
+            (400, "ValidationException"),
+            (400, "ResourceNotFoundException"),
+            (400, "IdempotentParameterMismatchException"),
+            (500, "InternalServerError"),
+            (503, "ServiceUnavailable"),
+        ] {
+            let (error, _) = answered(status, code).await;
+            let Error::Unavailable { port, source } = &error else {
+                panic!("{code}: {error}");
+            };
+            assert_eq!(*port, "dynamodb TransactWriteItems");
+            assert!(source.to_string().contains(code), "{source}");
+        }
+        let bench = Bench::start().await;
+        for _ in 0..3 {
+            bench.table.faults.fail_next(Fault::Unreachable);
+        }
+        assert!(matches!(begin(&bench).await, Err(Error::Unavailable { .. })));
+    }
+
+    #[tokio::test]
+    async fn reasons_that_do_not_fit_or_that_nobody_foresaw_are_unavailable() {
+        let bench = Bench::start().await;
+        for codes in [&["None", "ValidationError"][..], &["ConditionalCheckFailed"], &[]] {
+            bench.table.faults.fail_next(Fault::Cancelled(codes));
+            let error = begin(&bench).await.unwrap_err();
+            assert!(matches!(error, Error::Unavailable { .. }), "{codes:?}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_passes_is_not_seen() {
+        let bench = Bench::start().await;
+        bench.table.faults.fail_next(Fault::Throttle);
+        bench.table.faults.fail_next(Fault::Internal);
+        begin(&bench).await.unwrap();
+        assert_eq!(bench.operations().len(), 3);
+    }
+}
