@@ -221,13 +221,13 @@ async fn after_a_crash_at_any_call_a_repeat_makes_it_whole() {
     }
 }
 
-/// Forty users with a token each, in two workspaces: more than one transaction holds.
+/// Twenty-four users with a token each, in two workspaces: more than one transaction holds.
 fn large() -> Value {
     let name = |number: usize| format!("user{number}");
-    let users: Vec<_> = (0..40)
+    let users: Vec<_> = (0..24)
         .map(|n| json!({ "userName": name(n), "email": format!("{}@example.org", name(n)), "tokens": [{ "name": "t" }] }))
         .collect();
-    let everybody: Vec<_> = (0..40).map(|n| json!({ "user": name(n), "role": if n == 0 { "owner" } else { "launch" } })).collect();
+    let everybody: Vec<_> = (0..24).map(|n| json!({ "user": name(n), "role": if n == 0 { "owner" } else { "launch" } })).collect();
     json!({
         "organizations": [{ "name": "Lab", "workspaces": [
             { "name": "one", "participants": everybody }, { "name": "two", "participants": everybody },
@@ -241,9 +241,9 @@ async fn a_large_declaration_takes_several_transactions_and_survives_a_crash_bet
     let probe = Bench::start().await;
     let applied = probe.apply(&large()).await;
     let keys = applied["users"].as_array().unwrap().iter().filter(|user| user["tokens"][0]["accessKey"].is_string());
-    assert_eq!(keys.count(), 40);
+    assert_eq!(keys.count(), 24);
     let transactions = probe.table.faults.operations().iter().filter(|it| *it == "TransactWriteItems").count();
-    assert!(transactions > 4, "{transactions}");
+    assert!(transactions >= 4, "{transactions}");
     let (whole, audited) = (probe.rows().await.len(), probe.audited().await.len());
     for nth in 1..=transactions {
         for first in [Fault::Unreachable, Fault::LostReply] {

@@ -2,8 +2,10 @@
 
 mod harness;
 
-use std::collections::BTreeMap;
-
+use domain::Error;
+use domain::identity::{Change, Standing};
+use domain::ids::{UserId, WorkspaceId};
+use domain::ports::ChangeIdentity;
 use domain::role::{Permission, Role};
 use domain::settings::Settings;
 use futures_util::future::{join, join_all};
@@ -51,7 +53,6 @@ fn roles(operation: Operation) -> Option<Vec<Role>> {
 async fn bench() -> (Bench, Ids) {
     let (bench, mut ids) = Bench::with_story().await;
     let guest = bench.apply(&json!({ "users": [{ "userName": "guest", "email": "guest@example.org" }] })).await;
-    ids.users.extend(Ids { org: 0, workspace: 0, users: BTreeMap::new() }.users);
     ids.users.insert("guest".into(), guest["users"][0]["id"].as_i64().unwrap());
     (bench, ids)
 }
@@ -206,18 +207,47 @@ async fn many_at_once_add_one_person_once() {
     bench.check().await;
 }
 
-/// The caller's role is taken away between the check and the write: the write does not happen.
+/// The caller's role is taken away between the check and the write: the write does not happen, and nor does its audit
+/// record.
 #[tokio::test]
-async fn a_role_that_is_gone_meanwhile_stops_the_write() {
+async fn a_standing_that_is_gone_meanwhile_stops_the_write() {
     let (bench, ids) = bench().await;
-    let demote = ids.asked("owner").path("participantId", ids.user("admin")).body(json!({ "role": "view" }));
-    let add = ids.asked("admin").body(json!({ "userNameOrEmail": "guest" }));
-    // Both read at once; the first to write wins, and the second finds its standing or its subject changed.
-    let (demoted, added) =
-        join(bench.ask(Operation::UpdateParticipantRole, demote), bench.ask(Operation::AddParticipant, add)).await;
-    assert_eq!(demoted.status, 204);
-    let is_in = bench.roles(ids.workspace).await.contains_key("guest");
-    assert_eq!(is_in, added.status == 200);
-    assert!(matches!(added.status, 200 | 403 | 404), "{added:?}");
-    bench.check().await;
+    let (workspace, guest) = (WorkspaceId::new(ids.workspace).unwrap(), UserId::new(ids.user("guest")).unwrap());
+    let join = Change::SetRole { workspace, user: guest, from: None, to: Some(Role::View) };
+    let standing = |user: &str, roles: &[Role]| Standing {
+        workspace,
+        user: UserId::new(ids.user(user)).unwrap(),
+        roles: roles.to_vec(),
+    };
+    let before = bench.rows().await;
+    for gone in [
+        standing("view", &[Role::Owner, Role::Admin]),
+        standing("stranger", &[Role::Owner, Role::Admin]),
+        standing("admin", &[Role::Owner]),
+    ] {
+        let outcome = bench.handler.store.change_identity(std::slice::from_ref(&join), &[], Some(&gone)).await;
+        assert!(matches!(outcome, Err(Error::NotFound)), "{outcome:?}");
+    }
+    assert_eq!(bench.rows().await, before);
+    let holds = standing("admin", &[Role::Owner, Role::Admin]);
+    bench.handler.store.change_identity(&[join], &[], Some(&holds)).await.unwrap();
+}
+
+/// A change that was decided on what is no longer so does not take effect, and says that it has to be decided anew.
+#[tokio::test]
+async fn a_change_of_what_has_changed_meanwhile_is_contended() {
+    let (bench, ids) = bench().await;
+    let (workspace, user) = (WorkspaceId::new(ids.workspace).unwrap(), UserId::new(ids.user("view")).unwrap());
+    let before = bench.rows().await;
+    for (from, to) in [
+        (None, Some(Role::Launch)),
+        (Some(Role::Launch), Some(Role::Admin)),
+        (Some(Role::Launch), None),
+        (Some(Role::Owner), Some(Role::View)),
+    ] {
+        let stale = Change::SetRole { workspace, user, from, to };
+        let outcome = bench.handler.store.change_identity(&[stale], &[], None).await;
+        assert!(matches!(outcome, Err(Error::Contended)), "{from:?} {to:?} {outcome:?}");
+    }
+    assert_eq!(bench.rows().await, before);
 }
