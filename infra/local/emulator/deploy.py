@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 PAUSE = 0.05  # seconds between two looks at the stack
+LONGEST_LINE = 500  # characters of an error; validation errors repeat what was sent
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
 
 
@@ -48,14 +49,19 @@ def upload(s3, order):
         s3.create_bucket(Bucket=order["bucket"])
     known = {one["Key"] for one in s3.list_objects_v2(Bucket=order["bucket"]).get("Contents", [])}
     wanted = {f"{order['prefix']}/{name}.zip": path for name, path in order["zips"].items()}
+    s3.upload_file(order["template"], order["bucket"], template_key(order))
     for key, path in wanted.items():
         if key not in known:
             s3.upload_file(path, order["bucket"], key)
     for key in known - set(wanted):  # older code only makes the state larger
-        if not key.startswith(order["prefix"] + "/"):
+        if key.endswith(".zip"):
             s3.delete_object(Bucket=order["bucket"], Key=key)
     s3.upload_file(order["template"], order["bucket"], f"{order['prefix']}/template.yaml")
     return f"{order['bucket']}/{order['prefix']}/template.yaml"
+
+
+def template_key(order):
+    return f"{order['stack']}.yaml"
 
 
 def create_or_update(stacks, order, template):
@@ -124,4 +130,4 @@ if __name__ == "__main__":
     try:
         main()
     except (Failed, ClientError) as error:
-        sys.exit(" ".join(str(error).split()))
+        sys.exit(" ".join(str(error).split())[:LONGEST_LINE])
