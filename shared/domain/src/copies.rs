@@ -131,7 +131,7 @@ fn entry_bytes(name: &SecretName, json_bytes: usize) -> usize {
 /// The text of a copy: the value itself, or the JSON object of a bundle. Values are JSON strings always: the ECS agent
 /// mangles numbers (contract §5).
 ///
-/// [`Error::Contended`] where a value grew past the plan because it was rotated during the launch.
+/// [`Error::Conflict`] where a value grew past the plan because it was rotated during the launch.
 pub fn body(
     layout: Layout,
     copy: &Copy,
@@ -147,7 +147,7 @@ pub fn body(
         length += entry_bytes(name, value(name)?.json_length());
     }
     if length > MAX_COPY_BYTES {
-        return Err(Error::Contended);
+        return Err(Error::Conflict("A secret was changed during the launch: launch anew.".into()));
     }
     // Sized beforehand, so that growing leaves no copy of a value behind.
     let mut text = Zeroizing::new(String::with_capacity(length));

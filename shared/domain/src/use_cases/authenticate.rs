@@ -109,12 +109,7 @@ async fn make_user(
         Some(email) if !store.is_email_taken(email).await? => email.clone(),
         _ => format!("{id}@{NO_EMAIL_DOMAIN}"),
     };
-    Ok(User {
-        id,
-        user_name: format!("{LOGIN_NAME_PREFIX}{id}"),
-        email,
-        created: now,
-    })
+    Ok(User { id, user_name: format!("{LOGIN_NAME_PREFIX}{id}"), email, created: now })
 }
 
 fn refused(why: &'static str) -> Option<Actor> {

@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 
 use super::open_values::{open_values, pin_what_was_read};
 use super::preview::{LaunchRequest, LaunchScopes, authorize_launch, read_scopes};
-use super::settle;
 use crate::audit::{AuditAction, AuditRecord};
 use crate::copies::{self, Copy, CopyTags, Layout};
 use crate::idempotency::{Idempotency, Made, Remembered};
@@ -124,13 +123,19 @@ where
         }
         let resolved = resolve(&request.secrets, &workspace, &user, request.platform, now)?;
         let intent = Intent { request, resolved: &resolved, scopes: &scopes };
-        // Under another id each time: a repeat mends an id or a copy's name that is taken.
-        settle(self.pace, async || {
+        let mut repeats = 0;
+        loop {
             let keyring = Keyring::make(request.platform.claims(), self.randomness);
             let run = self.plan(&intent, &keyring, now);
-            self.begin(run, keyring, idempotency.as_ref(), &mut replaces, now).await
-        })
-        .await
+            if let Some(launched) = self.begin(run, keyring, idempotency.as_ref(), &mut replaces, now).await?
+            {
+                return Ok(launched);
+            }
+            repeats += 1;
+            if !self.pace.pause(repeats).await {
+                return Err(Error::Contended);
+            }
+        }
     }
 
     /// The run as the intent names it.
@@ -171,7 +176,9 @@ where
         }
     }
 
-    /// Writes the intent while the sealed values are read, and provisions the run.
+    /// Writes the intent while the sealed values are read, and provisions the run. `None` where a repeat under another id
+    /// may succeed: the id or a copy's name was taken, or the sweep was faster. A target that is throttled is not asked
+    /// again by a whole new launch.
     async fn begin(
         &self,
         run: Run,
@@ -179,7 +186,7 @@ where
         idempotency: Option<&Idempotency>,
         replaces: &mut Option<RunId>,
         now: Timestamp,
-    ) -> Result<Launched> {
+    ) -> Result<Option<Launched>> {
         let audit = AuditRecord::of_run(&run, self.randomness, now, AuditAction::RunLaunched, Some(run.user));
         let pinned: Vec<(SecretOwner, _)> = run.life.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
         let values = async {
@@ -191,19 +198,23 @@ where
         };
         let (created, values) =
             join(self.store.begin_run(&run, idempotency, replaces.as_ref(), &audit), values).await;
-        if let Created::Known(remembered) = created? {
-            // Another request with this key was first, by less than a round.
-            idempotency.map_or(Ok(()), |idempotency| idempotency.check(&remembered))?;
-            return Err(Error::InProgress);
+        match created {
+            Ok(Created::Done) => {}
+            Ok(Created::Known(remembered)) => {
+                // Another request with this key was first, by less than a round.
+                idempotency.map_or(Ok(()), |idempotency| idempotency.check(&remembered))?;
+                return Err(Error::InProgress);
+            }
+            Err(Error::Contended) => return Ok(None),
+            Err(error) => return Err(error),
         }
         match self.provision(&run, values, now).await {
-            Ok(run) => Ok(Launched { tokens: Some(keyring.tokens(&run.id)), run }),
+            Ok(run) => Ok(Some(Launched { tokens: Some(keyring.tokens(&run.id)), run })),
             Err(error) => {
                 self.give_up(&run, now).await;
                 *replaces = Some(run.id);
                 match error {
-                    // The sweep ended it: it took too long.
-                    Error::VersionConflict => Err(Error::Contended),
+                    Error::Conflict(_) | Error::VersionConflict => Ok(None),
                     error => Err(error),
                 }
             }
@@ -238,13 +249,7 @@ where
         let tags = CopyTags::of(run, &self.settings.deployment);
         let created = join_all(run.life.copies.iter().map(async |copy| {
             let body = copies::body(run.layout, copy, values)?;
-            let arn = match self.copies.create_copy(copy, body, &tags).await {
-                Err(Error::Conflict(_)) => {
-                    tracing::error!(run.id = %run.id, "a copy's name is taken by something that is not ours");
-                    return Err(Error::Contended);
-                }
-                created => created?,
-            };
+            let arn = self.copies.create_copy(copy, body, &tags).await?;
             Ok(Copy { arn: Some(arn), ..copy.clone() })
         }))
         .await;
@@ -276,7 +281,7 @@ where
         audit: Option<AuditAction>,
     ) -> Result<Run> {
         let step = next(&run, event, now, &self.settings.limits);
-        let life = step.life.ok_or(Error::Contended)?;
+        let life = step.life.ok_or(Error::VersionConflict)?;
         let life = Life { revision: run.life.revision + 1, ..life };
         let advanced = Run { life, ..run.clone() };
         let audit =

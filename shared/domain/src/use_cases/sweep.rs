@@ -93,7 +93,11 @@ where
                 swept.orphans += 1;
                 if let Err(error) = self.copies.delete_copy(&copy.name).await {
                     swept.orphans_failed += 1;
-                    tracing::error!(error.code = error.code(), error.cause = error.causes(), "an orphan could not be removed");
+                    tracing::error!(
+                        error.code = error.code(),
+                        error.cause = error.causes(),
+                        "an orphan could not be removed"
+                    );
                 }
             }
         }

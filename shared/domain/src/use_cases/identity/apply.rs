@@ -11,12 +11,12 @@ use zeroize::Zeroizing;
 use super::document::{DeclaredOrganization, Document, fold};
 use super::plan::{Known, plan};
 use super::{Deed, Ports};
+use crate::Result;
 use crate::identity::{Change, Organization, StoredToken, User, Workspace};
 use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use crate::ports::{ChangeIdentity, Pace, Randomness, ReadIdentity};
 use crate::role::Role;
 use crate::use_cases::settle;
-use crate::Result;
 
 /// Everything that a document names, as it is now. It holds new access keys: no `Debug`.
 #[derive(Default)]
@@ -127,11 +127,8 @@ async fn read(store: &impl ReadIdentity, document: &Document) -> Result<Known> {
         .map(|user| fold(&user.user_name))
         .collect();
     let users = all(names, async |name| read_user(store, &name, with_tokens.contains(&name)).await).await?;
-    known.users = users
-        .into_iter()
-        .flatten()
-        .map(|(user, tokens)| (fold(&user.user_name), (user, tokens)))
-        .collect();
+    known.users =
+        users.into_iter().flatten().map(|(user, tokens)| (fold(&user.user_name), (user, tokens))).collect();
     let new = document
         .users
         .iter()

@@ -33,7 +33,11 @@ pub async fn workspaces(store: &impl ReadIdentity, actor: &Actor) -> Result<Vec<
 }
 
 /// The caller's workspaces in one organization; [`Error::NotFound`] where there is none, or no such organization.
-pub async fn workspaces_in(store: &impl ReadIdentity, actor: &Actor, org: OrgId) -> Result<Vec<(Workspace, Role)>> {
+pub async fn workspaces_in(
+    store: &impl ReadIdentity,
+    actor: &Actor,
+    org: OrgId,
+) -> Result<Vec<(Workspace, Role)>> {
     let mut memberships = workspaces(store, actor).await?;
     memberships.retain(|(workspace, _)| workspace.org == org);
     if memberships.is_empty() {

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::use_cases::authenticate::LOGIN_NAME_PREFIX;
 use crate::platform::Platform;
 use crate::role::Role;
+use crate::use_cases::authenticate::LOGIN_NAME_PREFIX;
 use crate::{Error, Result};
 
 /// A declaration of organizations, workspaces, participants, users and tokens.
@@ -183,9 +183,8 @@ fn read_platform(json: &Value, place: &str, problems: &mut Problems) -> Platform
 
 fn read_participant(json: &Value, place: &str, problems: &mut Problems) -> DeclaredParticipant {
     let fields = Fields::of_or_empty(json, place, &["user", "role"], problems);
-    let role = fields.text("role", problems, |text| {
-        text.parse::<Role>().map(drop).map_err(|error| format!("{error}."))
-    });
+    let role = fields
+        .text("role", problems, |text| text.parse::<Role>().map(drop).map_err(|error| format!("{error}.")));
     DeclaredParticipant {
         user: fields.text("user", problems, check_name),
         role: role.parse().unwrap_or(Role::View),

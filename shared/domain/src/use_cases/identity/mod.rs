@@ -63,12 +63,9 @@ pub(crate) fn record(
 /// tells of it.
 pub(crate) fn record_of(change: &Change, deed: Deed, randomness: &impl Randomness) -> Option<AuditRecord> {
     let (scope, action, person, detail) = match change {
-        Change::CreateUser(user, _) => (
-            SecretOwner::User(user.id),
-            AuditAction::UserCreated,
-            Some(user.id),
-            None,
-        ),
+        Change::CreateUser(user, _) => {
+            (SecretOwner::User(user.id), AuditAction::UserCreated, Some(user.id), None)
+        }
         Change::CreateToken(token) | Change::RevokeToken(token) => {
             let created = matches!(change, Change::CreateToken(_));
             (

@@ -56,7 +56,9 @@ pub async fn add(
         let roles = admit(ports.settings, own_role, &[role])?;
         let user = find(ports.store, whom).await?;
         if ports.store.role(place.workspace, user.id).await?.is_some() {
-            return Err(Error::Conflict("This user takes part in the workspace already: change the role instead.".into()));
+            return Err(Error::Conflict(
+                "This user takes part in the workspace already: change the role instead.".into(),
+            ));
         }
         let change = set_role(place, user.id, None, Some(role));
         let standing = Standing { workspace: place.workspace, user: actor.user, roles };

@@ -123,11 +123,7 @@ struct Planner<'a, Rng> {
 
 impl<Rng: Randomness> Planner<'_, Rng> {
     fn users(&mut self, declared: &[DeclaredUser]) -> Vec<AppliedUser> {
-        declared
-            .iter()
-            .enumerate()
-            .map(|(index, user)| self.user(user, &format!("users[{index}]")))
-            .collect()
+        declared.iter().enumerate().map(|(index, user)| self.user(user, &format!("users[{index}]"))).collect()
     }
 
     fn user(&mut self, declared: &DeclaredUser, place: &str) -> AppliedUser {
@@ -136,7 +132,8 @@ impl<Rng: Randomness> Planner<'_, Rng> {
         let (id, user_name, tokens) = if let Some((user, tokens)) = self.known.users.get(&folded) {
             if fold(&user.email) != fold(&declared.email) {
                 let place = format!("{place}.email");
-                self.problems.add(&place, "this user has another e-mail address, and it is not changed here.");
+                self.problems
+                    .add(&place, "this user has another e-mail address, and it is not changed here.");
             }
             (user.id, user.user_name.clone(), tokens)
         } else {
@@ -270,7 +267,9 @@ impl<Rng: Randomness> Planner<'_, Rng> {
             let place = format!("{place}.fullName");
             self.problems.add(&place, "this workspace has another full name, and it is not changed here.");
         }
-        if let Some(platforms) = declared.platforms.as_ref().filter(|platforms| **platforms != known.platforms) {
+        if let Some(platforms) =
+            declared.platforms.as_ref().filter(|platforms| **platforms != known.platforms)
+        {
             self.first.push(vec![Change::SetPlatforms(known.clone(), platforms.clone())]);
         }
         let changes = self.role_changes(known, declared, participants, place);

@@ -35,7 +35,9 @@ pub async fn create(
     settle(ports.pace, async || {
         let present = ports.store.tokens(actor.user).await?;
         if present.iter().any(|token| fold(&token.name) == fold(name)) {
-            return Err(Error::Conflict("You have a token with this name already: revoke it or choose another name.".into()));
+            return Err(Error::Conflict(
+                "You have a token with this name already: revoke it or choose another name.".into(),
+            ));
         }
         if present.len() >= MAX_TOKENS as usize {
             return Err(Error::LimitExceeded { limit: MAX_TOKENS, what: "tokens of a user" });
