@@ -81,10 +81,20 @@ def write_ready_file(path, aws_port, api_port):
     os.replace(path + ".new", path)
 
 
-def stop_with_stdin():
+def stop_with_stdin(forget):
     while os.read(0, 4096):
         pass
+    if forget:  # at once: whoever started it may be removing its folder
+        end()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def end():
+    """Ends this process and the functions'. The emulator's threads never end by themselves."""
+    from ministack.core import lambda_runtime
+
+    lambda_runtime.reset()
+    os._exit(0)
 
 
 def main():
@@ -131,7 +141,7 @@ def main():
         await app(scope, receive, tell if scope["type"] == "lifespan" else send)
 
     if options.stop_with_stdin:
-        threading.Thread(target=stop_with_stdin, daemon=True).start()
+        threading.Thread(target=stop_with_stdin, args=[options.forget], daemon=True).start()
     else:
         try:
             os.setsid()  # outlives the terminal that started it
@@ -149,10 +159,7 @@ def main():
     finally:
         if os.path.exists(ready_file):
             os.remove(ready_file)
-        from ministack.core import lambda_runtime
-
-        lambda_runtime.reset()  # the functions' processes
-        os._exit(0)  # the state is written; the emulator's threads never end by themselves
+        end()
 
 
 main()

@@ -43,6 +43,8 @@ async fn stacks_live_side_by_side_and_each_function_runs_under_its_own_role() ->
     let refused = refused.key("pk", key("TOKEN#1")).key("sk", key("TOKEN")).send().await;
     let refusal = refused.err().ok_or("a token was read")?;
     assert_eq!(refusal.into_service_error().meta().code(), Some("AccessDeniedException"));
+    one.stop().await?;
+    two.stop().await?;
     Ok(())
 }
 
@@ -92,5 +94,6 @@ async fn a_job_stays_where_it_is_until_it_is_moved_and_retries_as_told() -> Outc
     assert!(stack.move_job(&job, JobStatus::Running).await.is_err(), "a final job moved");
     stack.forget_job(&job).await?;
     assert!(batch.describe_jobs().jobs(&job).send().await?.jobs().is_empty());
+    stack.stop().await?;
     Ok(())
 }
