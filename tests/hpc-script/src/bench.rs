@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::service::{Service, USER_TOKEN};
+use crate::service::{PATIENCE, Service, USER_TOKEN};
 
 /// The workspace that every run here is launched in.
 pub const WORKSPACE: &str = "42";
@@ -56,9 +56,9 @@ pub fn skip(reason: &str) {
 /// Waits until `condition` holds.
 ///
 /// # Panics
-/// After a minute.
+/// After three minutes.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         thread::sleep(Duration::from_millis(20));

@@ -1,7 +1,7 @@
 //! What the service answers, as the script needs it: one scripted answer per request, else those of a run that goes well.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard},
@@ -18,10 +18,10 @@ pub const CLAIM_TOKEN: &str = "claim-3q2-7wTokenOnlyOnce_0123456789";
 /// The run's own token, which may report and nothing else.
 pub const RUN_TOKEN: &str = "eyJ0aWQiOiJhMWIyWFlaMDEyMzQ1NiJ9LmZlZGNiYTk4NzY1NDMyMTA=";
 /// The store that a claim answers. Its value must appear nowhere but in the store.
-pub const STORE: &str = r#"[{"name":"NCBI_API_KEY","value":"canary-7f3a % $HOME !"},{"name":"SENTIEON_LICENSE","value":"canary-é"}]"#;
+pub const STORE: &str = r#"[{"name":"ANNOTATION_DB_PASSWORD","value":"canary 'db' é !#%"},{"name":"NCBI_API_KEY","value":"canary-7f3a"},{"name":"SENTIEON_LICENSE_BASE64","value":"canary+bGljZW5jZQ=="}]"#;
 
 /// How long a test waits for what must happen.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// One request as it came.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ struct State {
     plans: HashMap<String, VecDeque<Plan>>,
     fixed: HashMap<String, (u16, String)>,
     seen: Vec<Request>,
-    claimed: bool,
+    runs: BTreeMap<String, &'static str>,
 }
 
 /// The stand-in; it serves until the test process ends.
@@ -170,28 +170,49 @@ impl Service {
         let _ = stream.shutdown(Shutdown::Both);
     }
 
+    /// The service ends a run by itself, as it does when its lease is over.
+    pub fn end_run(&self, workflow: &str) {
+        self.lock().runs.insert(workflow.to_owned(), "ended");
+    }
+
     fn usual(&self, path: &str) -> Answer {
         let mut state = self.lock();
         if let Some((status, body)) = state.fixed.get(path) {
             return Answer::Whole(*status, body.clone());
         }
-        match path.rsplit('/').next() {
-            Some("launches") => Answer::Whole(200, launch_text()),
-            Some("claim") if std::mem::replace(&mut state.claimed, true) => {
-                Answer::error(410, "claimed already")
+        if path == "POST /launches" {
+            let workflow = match state.runs.len() {
+                0 => WORKFLOW.to_owned(),
+                number => format!("{}{number:04}", &WORKFLOW[..10]),
+            };
+            state.runs.insert(workflow.clone(), "pending");
+            return Answer::Whole(200, launch_text(&workflow));
+        }
+        let (method, path) = path.split_once(" /runs/").unwrap_or_default();
+        let (workflow, action) = path.split_once('/').unwrap_or((path, ""));
+        // What was launched elsewhere is known too.
+        let run = state.runs.entry(workflow.to_owned()).or_insert("pending");
+        match (method, action, *run) {
+            ("POST", "claim", "pending") => {
+                *run = "running";
+                Answer::Whole(200, STORE.to_owned())
             }
-            Some("claim") => Answer::Whole(200, STORE.to_owned()),
-            Some("heartbeat") => Answer::Whole(200, r#"{"state":"running"}"#.to_owned()),
-            Some("end") => Answer::Whole(200, String::new()),
+            ("POST", "claim", _) => Answer::error(410, "claimed already"),
+            ("POST", "heartbeat", run) => Answer::Whole(200, format!(r#"{{"state":"{run}"}}"#)),
+            ("POST", "end", _) => {
+                *run = "ended";
+                Answer::Whole(200, String::new())
+            }
+            ("GET", "", run) => Answer::Whole(200, format!("workflowId={workflow}\nstate={run}\n")),
             _ => Answer::error(404, "no such run"),
         }
     }
 }
 
 /// The launch's answer in the form for shells.
-fn launch_text() -> String {
+fn launch_text(workflow: &str) -> String {
     format!(
-        "workflowId={WORKFLOW}\nstate=pending\nexpires=2026-12-24T00:00:00Z\nrunToken={RUN_TOKEN}\nclaimToken={CLAIM_TOKEN}\n"
+        "workflowId={workflow}\nstate=pending\nexpires=2026-12-24T00:00:00Z\nrunToken={RUN_TOKEN}\nclaimToken={CLAIM_TOKEN}\n"
     )
 }
 
