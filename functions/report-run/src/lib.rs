@@ -108,8 +108,7 @@ pub(crate) fn outcome(succeeded: bool, exit_status: Option<i64>) -> Outcome {
 /// AWS Batch's job ids have 36 characters, an array's child or a node a few more; a queue's ARN is bounded as all are.
 fn check_job(job: &HeadJob) -> Result<(), Problem> {
     let plain = |text: &str, extra: &[u8]| {
-        !text.is_empty()
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || extra.contains(&byte))
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || extra.contains(&byte))
     };
     let good = plain(&job.job_id, b"-:#")
         && job.job_id.len() <= 128

@@ -30,7 +30,7 @@ pub(crate) fn is_trace(operation: Operation) -> bool {
 #[serde(rename_all = "camelCase")]
 struct Watched<'a> {
     workflow_id: &'a str,
-    watch_url: Option<&'a str>,
+    watch_url: String,
     status: &'static str,
 }
 
@@ -74,7 +74,17 @@ where
             Ok(_) => {}
         },
     }
-    Ok(Answer::json(200, &Watched { workflow_id: run.as_str(), watch_url: None, status: "OK" }))
+    Ok(Answer::json(
+        200,
+        &Watched { workflow_id: run.as_str(), watch_url: watch_url(request, run), status: "OK" },
+    ))
+}
+
+/// Where the run's receipt is: under the name by which the client reached us.
+fn watch_url(request: &Request<'_>, run: &RunId) -> String {
+    let scheme = request.header("x-forwarded-proto").unwrap_or("https");
+    let host = request.header("host").unwrap_or_default();
+    format!("{scheme}://{host}/runs/{run}")
 }
 
 fn unknown_run(error: domain::Error) -> Problem {

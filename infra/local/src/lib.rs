@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod api;
 mod batch;
 mod bootstrap;
 mod checkout;
@@ -30,10 +31,12 @@ mod emulator;
 mod error;
 mod functions;
 mod install;
+pub mod platform;
 mod program;
 mod progress;
 mod stack;
 
+pub use api::{Answered, Caller};
 pub use batch::JobStatus;
 pub use bootstrap::{Example, ExampleUser, bootstrap};
 pub use checkout::Checkout;

@@ -52,7 +52,7 @@ async fn main() -> ExitCode {
             let order = commands::Up { port, aws_port, parameters: parameters.into_iter().collect() };
             commands::up(&order, Progress::Shown, &mut out).await
         }
-        Command::Demo { json } => local::demo(json, &mut out).await,
+        Command::Demo { json } => Box::pin(local::demo(json, &mut out)).await,
         Command::Down { purge } => commands::down(purge, &mut out).await,
         Command::Status => commands::status(&mut out).await,
     };

@@ -49,7 +49,13 @@ impl Problem {
         let code = self.cause.as_ref().map_or("request", Error::code);
         if self.fault().is_some() {
             let cause = self.cause.as_ref().map(Error::causes).unwrap_or_default();
-            tracing::error!(operation, http.status = self.status, error.code = code, error.cause = cause, "failed");
+            tracing::error!(
+                operation,
+                http.status = self.status,
+                error.code = code,
+                error.cause = cause,
+                "failed"
+            );
         } else {
             tracing::info!(operation, http.status = self.status, error.code = code, "refused");
         }

@@ -1,8 +1,6 @@
 //! `cargo local demo`: the main job from end to end on a fresh stack of its own, told as a story and checked at each step.
 
-mod api;
 mod denied;
-mod platform;
 mod story;
 
 use std::collections::BTreeMap;
@@ -17,6 +15,7 @@ use crate::{Error, Progress, Result, Stack, Tools};
 
 /// What the demo found. Printed as one JSON object on one line with `--json`.
 #[derive(Serialize, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a finding of its own")]
 pub struct Findings {
     /// Secrets that were stored.
     pub stored: usize,
@@ -120,11 +119,11 @@ pub async fn demo(json: bool, out: &mut impl Write) -> Result<()> {
     let played = async {
         let stack = Stack::start(&tools, &options, &parameters).await?;
         let mut narrator = Narrator { out, silent: json };
-        let findings = story::play(&stack, &mut narrator).await;
+        let findings = Box::pin(story::play(&stack, &mut narrator)).await;
         stack.stop().await?;
         findings
-    }
-    .await;
+    };
+    let played = Box::pin(played).await;
     let removed = std::fs::remove_dir_all(&folder);
     let findings = played?;
     if folder.exists() {

@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::api::Caller;
 use super::denied::{Targets, denied_calls};
-use super::platform::{Platform, resolve};
 use super::{Findings, Narrator};
-use crate::{Error, JobStatus, Result, Stack};
+use crate::platform::{Platform, resolve};
+use crate::{Caller, Error, JobStatus, Result, Stack};
 
 /// The people of the story, and their two workspaces.
 struct Cast {
@@ -103,6 +102,7 @@ pub(super) async fn play<W: Write>(stack: &Stack, tell: &mut Narrator<'_, W>) ->
     let job = platform.start_head_job().await?;
     first.record(&job).await?;
     let role = platform.role("demo-execution", &first.answer["iam"]["statements"]).await?;
+    let role = stack.sdk_config(&role).await;
     findings.values_match = check_values(&role, &first.answer, &values).await?;
     tell.step(&format!("each valueFrom gives the stored bytes: {}", yes(findings.values_match)))?;
     let other = other_role(&cast, stack, &platform).await?;
@@ -249,6 +249,7 @@ async fn other_role(cast: &Cast, stack: &Stack, platform: &Platform<'_>) -> Resu
     let path = format!("/launches?workspaceId={}", cast.other_workspace);
     let run = Run::launch(&cast.other_owner, &path, stack).await?;
     let role = platform.role("demo-other-execution", &run.answer["iam"]["statements"]).await?;
+    let role = stack.sdk_config(&role).await;
     // It does read what it is for: a refusal elsewhere is then the tags' doing.
     let own = run.answer["batch"]["secrets"][0]["valueFrom"].as_str().unwrap_or_default();
     resolve(&role, own).await?;

@@ -137,7 +137,10 @@ pub fn organization_list(caller: UserId, memberships: &[(Workspace, Role)]) -> V
 /// One workspace of each organization.
 fn organizations(memberships: &[(Workspace, Role)]) -> impl Iterator<Item = &Workspace> {
     let mut last = None;
-    memberships.iter().map(|(workspace, _)| workspace).filter(move |workspace| last.replace(workspace.org) != Some(workspace.org))
+    memberships
+        .iter()
+        .map(|(workspace, _)| workspace)
+        .filter(move |workspace| last.replace(workspace.org) != Some(workspace.org))
 }
 
 /// `GET /orgs/{orgId}/workspaces`
@@ -176,7 +179,7 @@ pub fn workspace_answer(workspace: &Workspace) -> Value {
 /// A participant. A person is the same participant and the same member everywhere: both ids are the user's.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Participant<'a> {
+struct ParticipantRow<'a> {
     participant_id: i64,
     member_id: i64,
     user_name: &'a str,
@@ -192,7 +195,7 @@ struct Participant<'a> {
     user_avatar_url: Option<&'a str>,
 }
 
-impl<'a> Participant<'a> {
+impl<'a> ParticipantRow<'a> {
     fn new(user: &'a User, role: Role) -> Self {
         Self {
             participant_id: user.id.number(),
@@ -216,7 +219,7 @@ impl<'a> Participant<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParticipantList<'a> {
-    participants: Vec<Participant<'a>>,
+    participants: Vec<ParticipantRow<'a>>,
     total_size: usize,
 }
 
@@ -228,28 +231,26 @@ impl<'a> ParticipantList<'a> {
         let search = search.to_lowercase();
         let holds = |text: &str| text.to_lowercase().contains(&search);
         let is = |text: &str| text.to_lowercase() == search;
-        let mut found: Vec<_> = participants
-            .iter()
-            .filter(|(user, _)| holds(&user.user_name) || holds(&user.email))
-            .collect();
+        let mut found: Vec<_> =
+            participants.iter().filter(|(user, _)| holds(&user.user_name) || holds(&user.email)).collect();
         found.sort_by_key(|(user, _)| !(is(&user.user_name) || is(&user.email)));
         let total_size = found.len();
         let page = found.into_iter().skip(offset).take(max);
-        Self { participants: page.map(|(user, role)| Participant::new(user, *role)).collect(), total_size }
+        Self { participants: page.map(|(user, role)| ParticipantRow::new(user, *role)).collect(), total_size }
     }
 }
 
 /// `PUT …/participants/add`
 #[derive(Serialize)]
 pub struct ParticipantAnswer<'a> {
-    participant: Participant<'a>,
+    participant: ParticipantRow<'a>,
 }
 
 impl<'a> ParticipantAnswer<'a> {
     /// Of a user in a role.
     #[must_use]
     pub fn new(user: &'a User, role: Role) -> Self {
-        Self { participant: Participant::new(user, role) }
+        Self { participant: ParticipantRow::new(user, role) }
     }
 }
 
@@ -257,11 +258,15 @@ impl<'a> ParticipantAnswer<'a> {
 /// launch, as on Seqera Platform.
 pub fn new_participant(fields: &Fields<'_>) -> Result<(Whom, Role), Problem> {
     let whom = match (fields.number("memberId")?, fields.text("userNameOrEmail")?) {
-        (Some(id), None) => UserId::new(id).map(Whom::Id).ok_or_else(|| {
-            Problem::bad_request("memberId must be the id of a user.")
-        })?,
+        (Some(id), None) => UserId::new(id)
+            .map(Whom::Id)
+            .ok_or_else(|| Problem::bad_request("memberId must be the id of a user."))?,
         (None, Some(text)) => Whom::NameOrEmail(text.to_string()),
-        _ => return Err(Problem::bad_request("Name one user, by `memberId` or by `userNameOrEmail`; there are no teams.")),
+        _ => {
+            return Err(Problem::bad_request(
+                "Name one user, by `memberId` or by `userNameOrEmail`; there are no teams.",
+            ));
+        }
     };
     let role = fields.text("role")?.map(|text| parse_role(&text)).transpose()?;
     Ok((whom, role.unwrap_or(Role::Launch)))
@@ -379,7 +384,8 @@ struct AppliedWorkspace<'a> {
 
 impl<'a> From<&'a Applied> for AppliedAnswer<'a> {
     fn from(applied: &'a Applied) -> Self {
-        let token = |id: TokenId, name: &'a str, access_key| AppliedToken { id: id.number(), name, access_key };
+        let token =
+            |id: TokenId, name: &'a str, access_key| AppliedToken { id: id.number(), name, access_key };
         let users = applied.users.iter().map(|user| AppliedUser {
             id: user.id.number(),
             user_name: &user.user_name,

@@ -3,6 +3,7 @@
 use domain::copies::{self, Layout};
 use domain::iam::{self, CopyHome};
 use domain::ids::{RunPrefix, WorkspaceId};
+use domain::nextflow;
 use domain::resolve::{Request as SecretsRequest, Selection};
 use domain::run::Run;
 use domain::settings::Settings;
@@ -66,6 +67,8 @@ struct LaunchAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<Batch<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    nextflow: Option<ForNextflow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     iam: Option<Statements>,
 }
 
@@ -106,6 +109,15 @@ struct Batch<'a> {
 struct BatchSecret<'a> {
     name: &'a str,
     value_from: String,
+}
+
+/// What makes open-source Nextflow on AWS Batch read the `per-name` copies.
+#[derive(Serialize)]
+struct ForNextflow {
+    /// For the tasks: `nextflow run -c`.
+    config: String,
+    /// For the head job: sourced by its script.
+    prelude: String,
 }
 
 #[derive(Serialize)]
@@ -156,6 +168,7 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, as_text: bool)
             tower_workspace_id: run.workspace.map(|id| id.to_string()),
         }),
         batch,
+        nextflow: for_nextflow(run, deployment),
         iam: statements(run, deployment),
     };
     Answer::json(200, &answer)
@@ -178,9 +191,21 @@ fn delivered(run: &Run) -> Vec<DeliveredSecret<'_>> {
     secrets.collect()
 }
 
+/// Where the run's copies stand; `None` where it has none.
+fn home(run: &Run) -> Option<CopyHome> {
+    CopyHome::of_arn(run.life.copies.iter().find_map(|copy| copy.arn.as_deref())?)
+}
+
+fn for_nextflow(run: &Run, deployment: &Deployment<'_>) -> Option<ForNextflow> {
+    let home = home(run).filter(|_| run.layout == Layout::PerName)?;
+    Some(ForNextflow {
+        config: nextflow::tasks_config(run, &home),
+        prelude: nextflow::head_job_prelude(run, &home, deployment.endpoint),
+    })
+}
+
 fn statements(run: &Run, deployment: &Deployment<'_>) -> Option<Statements> {
-    let arn = run.life.copies.iter().find_map(|copy| copy.arn.as_deref())?;
-    let home = CopyHome::of_arn(arn)?;
+    let home = home(run)?;
     let name = &deployment.settings.deployment;
     let statements = iam::read_copies(&home, deployment.prefix, name, run.scope(), deployment.copy_key);
     Some(Statements { statements })

@@ -9,13 +9,12 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::document::{DeclaredOrganization, Document, fold};
-use super::plan::{Known, plan};
+use super::plan::{Known, KnownWorkspace, plan};
 use super::{Deed, Ports};
 use crate::Result;
-use crate::identity::{Change, Organization, StoredToken, User, Workspace};
+use crate::identity::{Change, Organization, StoredToken, User};
 use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use crate::ports::{ChangeIdentity, Pace, Randomness, ReadIdentity};
-use crate::role::Role;
 use crate::use_cases::settle;
 
 /// Everything that a document names, as it is now. It holds new access keys: no `Debug`.
@@ -159,8 +158,6 @@ async fn read_user(
     let tokens = if with_tokens { store.tokens(user.id).await? } else { Vec::new() };
     Ok(Some((user, tokens)))
 }
-
-type KnownWorkspace = (Workspace, Vec<(User, Role)>);
 
 async fn read_organization(
     store: &impl ReadIdentity,

@@ -16,6 +16,9 @@ use crate::ports::{MAX_ROWS, Randomness};
 use crate::role::Role;
 use crate::token::TokenKey;
 
+/// A workspace with its participants.
+pub(super) type KnownWorkspace = (Workspace, Vec<(User, Role)>);
+
 /// What the table holds of what a document names. Names are folded.
 #[derive(Default)]
 pub(super) struct Known {
@@ -26,7 +29,7 @@ pub(super) struct Known {
     /// Organizations by name.
     pub(super) organizations: HashMap<String, Organization>,
     /// Workspaces by organization and name, with their participants.
-    pub(super) workspaces: HashMap<(OrgId, String), (Workspace, Vec<(User, Role)>)>,
+    pub(super) workspaces: HashMap<(OrgId, String), KnownWorkspace>,
 }
 
 /// What is to be done, in this order, and what is there afterwards.

@@ -1,4 +1,5 @@
-//! What open-source Nextflow makes of secrets: what its local store carries to a task.
+//! What open-source Nextflow makes of secrets: what its local store carries to a task, and what makes its tasks and head
+//! job on AWS Batch, where it ignores the `secret` directive, read their copies themselves.
 //!
 //! The rules were found by running Nextflow 24.10 and 25.04 with every character (`tests/real-clients`). Nextflow turns
 //! its store into lines `export NAME="VALUE"`, escapes only `$`, and each task's wrapper sources the lines that
@@ -8,7 +9,9 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
+use crate::iam::CopyHome;
 use crate::name::SecretName;
+use crate::run::Run;
 use crate::value::SecretValue;
 
 /// Whether Nextflow's local store brings a value to a task unchanged.
@@ -61,6 +64,25 @@ pub fn store(values: &BTreeMap<SecretName, SecretValue>) -> Zeroizing<String> {
     }
     text.push(']');
     text
+}
+
+/// The Nextflow config with which each task of an AWS Batch run reads the `per-name` copies that its `secret` directives
+/// name, with the AWS CLI that it already has.
+#[must_use]
+pub fn tasks_config(run: &Run, home: &CopyHome) -> String {
+    include_str!("tasks.config").replace("@RUN@", run.id.as_str()).replace("@REGION@", &home.region)
+}
+
+/// The lines of bash with which the head job of an AWS Batch run records itself and writes Nextflow's store from the
+/// `per-name` copies.
+#[must_use]
+pub fn head_job_prelude(run: &Run, home: &CopyHome, endpoint: &str) -> String {
+    let names: Vec<_> = run.life.secrets.iter().map(|pin| pin.name.as_str()).collect();
+    include_str!("prelude.sh")
+        .replace("@RUN@", run.id.as_str())
+        .replace("@REGION@", &home.region)
+        .replace("@ENDPOINT@", endpoint)
+        .replace("@NAMES@", &names.join(" "))
 }
 
 #[cfg(test)]

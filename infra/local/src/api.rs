@@ -7,21 +7,23 @@ use crate::{Error, Result};
 
 /// A caller with a token.
 #[derive(Clone)]
-pub(crate) struct Caller {
+pub struct Caller {
     http: Client,
     endpoint: String,
     token: String,
 }
 
 /// An answer, whatever its status.
-pub(crate) struct Answered {
-    pub(crate) status: StatusCode,
-    pub(crate) text: String,
+pub struct Answered {
+    /// The status.
+    pub status: StatusCode,
+    /// The body.
+    pub text: String,
 }
 
 impl Answered {
     /// The JSON of an answer that has to be a success.
-    pub(crate) fn json(&self) -> Result<Value> {
+    pub fn json(&self) -> Result<Value> {
         if !self.status.is_success() {
             return Err(Error::answer(format!("the API answered {}", self.status), &self.text));
         }
@@ -33,11 +35,14 @@ impl Answered {
 }
 
 impl Caller {
-    pub(crate) fn new(endpoint: &str, token: &str) -> Self {
+    /// Whoever holds this token.
+    #[must_use]
+    pub fn new(endpoint: &str, token: &str) -> Self {
         Self { http: Client::new(), endpoint: endpoint.to_owned(), token: token.to_owned() }
     }
 
-    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answered> {
+    /// One request; any status is an answer.
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answered> {
         let what = format!("{method} {}", path.split('?').next().unwrap_or(path));
         let request = self.http.request(method, format!("{}{path}", self.endpoint)).bearer_auth(&self.token);
         let request = match body {
@@ -50,15 +55,18 @@ impl Caller {
         Ok(Answered { status, text })
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+    /// A read that has to succeed.
+    pub async fn get(&self, path: &str) -> Result<Value> {
         self.call(Method::GET, path, None).await?.json()
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+    /// A POST that has to succeed.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
         self.call(Method::POST, path, Some(body)).await?.json()
     }
 
-    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value> {
+    /// A PUT that has to succeed.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value> {
         self.call(Method::PUT, path, Some(body)).await?.json()
     }
 }

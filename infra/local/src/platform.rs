@@ -7,23 +7,26 @@ use serde_json::{Value, json};
 
 use crate::{ACCOUNT, Credentials, Error, JobStatus, REGION, Result, Stack};
 
-/// The demo's AWS account, seen by its operator.
-pub(crate) struct Platform<'a> {
+/// The stack's AWS account, seen by its operator.
+pub struct Platform<'a> {
     stack: &'a Stack,
     operator: SdkConfig,
 }
 
 impl<'a> Platform<'a> {
-    pub(crate) async fn new(stack: &'a Stack) -> Self {
+    /// The account of this stack.
+    pub async fn new(stack: &'a Stack) -> Self {
         Self { stack, operator: stack.sdk_config(&Credentials::operator()).await }
     }
 
-    pub(crate) fn operator(&self) -> &SdkConfig {
+    /// Settings of AWS clients that may do everything a key's policy does not forbid.
+    #[must_use]
+    pub fn operator(&self) -> &SdkConfig {
         &self.operator
     }
 
     /// Submits a head job and takes it to RUNNING.
-    pub(crate) async fn start_head_job(&self) -> Result<String> {
+    pub async fn start_head_job(&self) -> Result<String> {
         let batch = aws_sdk_batch::Client::new(&self.operator);
         let requirement = |kind, value| ResourceRequirement::builder().r#type(kind).value(value).build();
         let container = ContainerProperties::builder()
@@ -53,12 +56,13 @@ impl<'a> Platform<'a> {
     }
 
     /// The body with which a run records that job.
-    pub(crate) fn head_job(job: &str) -> Value {
+    #[must_use]
+    pub fn head_job(job: &str) -> Value {
         json!({"jobId": job, "jobQueue": QUEUE, "region": REGION})
     }
 
     /// A role with the statements that a launch generated, as an operator makes one.
-    pub(crate) async fn role(&self, name: &str, statements: &Value) -> Result<SdkConfig> {
+    pub async fn role(&self, name: &str, statements: &Value) -> Result<Credentials> {
         let trust = json!({"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}, "Action": "sts:AssumeRole",
         }]});
@@ -84,12 +88,11 @@ impl<'a> Platform<'a> {
             .await
             .map_err(|error| failed("AssumeRole", &error.into()))?;
         let made = session.credentials().ok_or_else(|| Error::answer("AssumeRole", &"no credentials"))?;
-        let credentials = Credentials {
+        Ok(Credentials {
             access_key_id: made.access_key_id().to_owned(),
             secret_access_key: made.secret_access_key().to_owned(),
             session_token: Some(made.session_token().to_owned()),
-        };
-        Ok(self.stack.sdk_config(&credentials).await)
+        })
     }
 
     async fn iam(&self, parameters: &[(&str, &str)]) -> Result<()> {
@@ -117,7 +120,7 @@ impl<'a> Platform<'a> {
     }
 
     /// The copies of a run that stand in Secrets Manager now.
-    pub(crate) async fn copies(&self, run: &str) -> Result<usize> {
+    pub async fn copies(&self, run: &str) -> Result<usize> {
         let secrets = aws_sdk_secretsmanager::Client::new(&self.operator);
         let listed =
             secrets.list_secrets().send().await.map_err(|error| failed("ListSecrets", &error.into()))?;
@@ -128,7 +131,7 @@ impl<'a> Platform<'a> {
 }
 
 /// Resolves `<secret ARN>:<NAME>::` as the ECS agent does: the secret's JSON, and the string under the name.
-pub(crate) async fn resolve(role: &SdkConfig, value_from: &str) -> Result<String> {
+pub async fn resolve(role: &SdkConfig, value_from: &str) -> Result<String> {
     let parts: Vec<&str> = value_from.split(':').collect();
     let (arn, name) = (parts[..parts.len().min(7)].join(":"), parts.get(7).copied().unwrap_or_default());
     let secret = aws_sdk_secretsmanager::Client::new(role)

@@ -1,0 +1,50 @@
+# Pipeline Secrets, run @RUN@: source this in the head job's script, in bash, before `nextflow run`.
+# It records the AWS Batch job, so that the run ends with it, and writes Nextflow's own store, so that `secrets.NAME`
+# works in config and script. It needs the AWS CLI and curl, the job role's right to read this run's copies, and the
+# launch's environment (TOWER_ACCESS_TOKEN). The store is removed when the script ends.
+pipeline_secrets_fail() {
+  echo "pipeline-secrets: $1" >&2
+  exit 1
+}
+
+pipeline_secrets_record() {
+  local status
+  [ -n "${AWS_BATCH_JOB_ID:-}" ] || return 0
+  # The token goes through standard input: arguments can be seen by others.
+  status=$(printf 'header = "Authorization: Bearer %s"\n' "$TOWER_ACCESS_TOKEN" |
+    curl --silent --show-error --config - --request PUT --retry 5 --max-time 20 --output /dev/null --write-out '%{http_code}' \
+      --header 'Content-Type: application/json' \
+      --data "{\"jobId\":\"$AWS_BATCH_JOB_ID\",\"jobQueue\":\"$AWS_BATCH_JQ_NAME\",\"region\":\"@REGION@\"}" \
+      '@ENDPOINT@/runs/@RUN@/head-job') || pipeline_secrets_fail "the head job could not be recorded: is @ENDPOINT@ within reach?"
+  [ "$status" = 200 ] || pipeline_secrets_fail "the head job was not recorded (HTTP $status): launch anew"
+}
+
+pipeline_secrets_store() {
+  local directory name value separator='['
+  directory=$(umask 077 && mktemp -d "${TMPDIR:-/tmp}/pipeline-secrets.XXXXXXXXXX") ||
+    pipeline_secrets_fail "no directory for the store can be made under ${TMPDIR:-/tmp}"
+  # shellcheck disable=SC2064 # the directory is known now
+  trap "rm -rf -- '$directory'" EXIT
+  (
+    umask 077
+    set -o noclobber
+    {
+      for name in @NAMES@; do
+        # As JSON the CLI writes the value just as the store takes it.
+        value=$(aws secretsmanager get-secret-value --region @REGION@ --secret-id "tower-@RUN@/$name" --query SecretString --output json) ||
+          pipeline_secrets_fail "the secret $name cannot be read: may the head job's role read this run's copies?"
+        printf '%s{"name":"%s","value":%s}' "$separator" "$name" "$value"
+        separator=','
+      done
+      [ "$separator" = ',' ] || printf '['
+      printf ']\n'
+    } >"$directory/store.json"
+  ) || exit 1
+  export NXF_SECRETS_FILE="$directory/store.json"
+}
+
+{ pipeline_secrets_trace=${-//[^x]/}; set +x; } 2>/dev/null
+pipeline_secrets_record
+pipeline_secrets_store
+unset -f pipeline_secrets_fail pipeline_secrets_record pipeline_secrets_store
+if [ -n "$pipeline_secrets_trace" ]; then set -x; fi
