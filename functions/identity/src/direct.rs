@@ -39,7 +39,8 @@ where
         let fields = event.as_object().filter(|fields| fields.len() == 1).ok_or_else(unknown)?;
         let declared = fields.get("apply").ok_or_else(unknown)?;
         let document = Document::parse(declared)?;
-        let ports = Ports { store: &self.store, randomness: &self.randomness, pace, settings: &self.settings };
+        let ports =
+            Ports { store: &self.store, randomness: &self.randomness, pace, settings: &self.settings };
         let applied = apply(&ports, &document, Timestamp::now()).await?;
         tracing::info!(operation = "Apply", changes = applied.changes, "applied a declaration");
         raw(&AppliedAnswer::from(&applied))

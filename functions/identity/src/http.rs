@@ -19,13 +19,16 @@ where
         if request.operation == Operation::DescribeService {
             return Ok(Answer::json(200, &wire::service_info(env!("CARGO_PKG_VERSION"))));
         }
-        let ports = Ports { store: &self.store, randomness: &self.randomness, pace, settings: &self.settings };
+        let ports =
+            Ports { store: &self.store, randomness: &self.randomness, pace, settings: &self.settings };
         match request.operation {
             Operation::DescribeUser
             | Operation::ListUserWorkspaces
             | Operation::ListOrganizations
             | Operation::ListWorkspaces => self.describe(&request).await,
-            Operation::ListTokens | Operation::CreateToken | Operation::DeleteToken => own_tokens(&ports, &request).await,
+            Operation::ListTokens | Operation::CreateToken | Operation::DeleteToken => {
+                own_tokens(&ports, &request).await
+            }
             Operation::DescribeWorkspace
             | Operation::UpdateWorkspacePlatforms
             | Operation::ListParticipants
@@ -72,8 +75,9 @@ async fn own_tokens(
             Ok(Answer::json(200, &wire::TokenList::new(&tokens)))
         }
         Operation::CreateToken => {
-            let (name, expires) = request
-                .with_fields(|fields| Ok((fields.required_text("name")?.to_string(), fields.instant("expires")?)))?;
+            let (name, expires) = request.with_fields(|fields| {
+                Ok((fields.required_text("name")?.to_string(), fields.instant("expires")?))
+            })?;
             let (token, access_key) = tokens::create(ports, &actor, &name, expires, now).await?;
             Ok(Answer::json(200, &wire::TokenCreated::new(&token, &access_key)))
         }

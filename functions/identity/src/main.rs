@@ -14,10 +14,11 @@ fn main() -> std::process::ExitCode {
         store.warm().await;
         let handler = Handler { store, randomness: SystemRandomness::default(), settings };
         Ok(async move |invocation: Invocation| {
-            let served = handler.handle(invocation.payload(), invocation.deadline()).await.map_err(|error| {
-                runtime::log::error("Apply", &error);
-                Failed::from(&error)
-            })?;
+            let served =
+                handler.handle(invocation.payload(), invocation.deadline()).await.map_err(|error| {
+                    runtime::log::error("Apply", &error);
+                    Failed::from(&error)
+                })?;
             if served.fault.is_some() {
                 metrics.count(Metric::ServiceErrors);
             }

@@ -1,4 +1,5 @@
 //! Declaring users, workspaces and roles: idempotent, whole, and safe to repeat.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod harness;
 
@@ -22,7 +23,10 @@ async fn a_declaration_becomes_so_and_answers_ids_and_new_tokens() {
         let token = &user["tokens"][0];
         let key = token["accessKey"].as_str().unwrap();
         let text = String::from_utf8(STANDARD.decode(key).unwrap()).unwrap();
-        assert!(text.starts_with(&format!("{{\"tid\": {}}}.", token["id"])), "the form that Nextflow sends as Bearer");
+        assert!(
+            text.starts_with(&format!("{{\"tid\": {}}}.", token["id"])),
+            "the form that Nextflow sends as Bearer"
+        );
     }
     let roles = bench.roles(ids.workspace).await;
     assert_eq!(roles.len(), 6);
@@ -150,7 +154,10 @@ async fn roles_and_platforms_that_differ_are_changed_and_the_rest_is_left() {
     });
     assert_eq!(bench.apply(&document).await["changes"], 3);
     let roles = bench.roles(ids.workspace).await;
-    assert_eq!((roles["view"].as_str(), roles["stranger"].as_str(), roles["owner"].as_str()), ("launch", "connect", "owner"));
+    assert_eq!(
+        (roles["view"].as_str(), roles["stranger"].as_str(), roles["owner"].as_str()),
+        ("launch", "connect", "owner")
+    );
     let rows = bench.rows().await;
     let meta = &rows[&(format!("WS#{}", ids.workspace), "META".to_owned())];
     assert_eq!(meta["platforms"], json!(["aws-batch", "slurm"]));
@@ -227,7 +234,9 @@ fn large() -> Value {
     let users: Vec<_> = (0..24)
         .map(|n| json!({ "userName": name(n), "email": format!("{}@example.org", name(n)), "tokens": [{ "name": "t" }] }))
         .collect();
-    let everybody: Vec<_> = (0..24).map(|n| json!({ "user": name(n), "role": if n == 0 { "owner" } else { "launch" } })).collect();
+    let everybody: Vec<_> = (0..24)
+        .map(|n| json!({ "user": name(n), "role": if n == 0 { "owner" } else { "launch" } }))
+        .collect();
     json!({
         "organizations": [{ "name": "Lab", "workspaces": [
             { "name": "one", "participants": everybody }, { "name": "two", "participants": everybody },
@@ -240,9 +249,11 @@ fn large() -> Value {
 async fn a_large_declaration_takes_several_transactions_and_survives_a_crash_between_them() {
     let probe = Bench::start().await;
     let applied = probe.apply(&large()).await;
-    let keys = applied["users"].as_array().unwrap().iter().filter(|user| user["tokens"][0]["accessKey"].is_string());
+    let keys =
+        applied["users"].as_array().unwrap().iter().filter(|user| user["tokens"][0]["accessKey"].is_string());
     assert_eq!(keys.count(), 24);
-    let transactions = probe.table.faults.operations().iter().filter(|it| *it == "TransactWriteItems").count();
+    let transactions =
+        probe.table.faults.operations().iter().filter(|it| *it == "TransactWriteItems").count();
     assert!(transactions >= 4, "{transactions}");
     let (whole, audited) = (probe.rows().await.len(), probe.audited().await.len());
     for nth in 1..=transactions {
@@ -254,7 +265,11 @@ async fn a_large_declaration_takes_several_transactions_and_survives_a_crash_bet
             bench.check().await;
             bench.apply(&large()).await;
             bench.check().await;
-            assert_eq!((bench.rows().await.len(), bench.audited().await.len()), (whole, audited), "transaction {nth}");
+            assert_eq!(
+                (bench.rows().await.len(), bench.audited().await.len()),
+                (whole, audited),
+                "transaction {nth}"
+            );
         }
     }
 }
@@ -280,7 +295,7 @@ async fn a_transaction_that_meets_another_is_done_again() {
 async fn two_operators_at_once_make_one_of_everything() {
     let bench = Bench::start().await;
     let (one, other) = (story(), story());
-    let (one, other) = join(bench.apply(&one), bench.apply(&other)).await;
+    let (one, other) = Box::pin(join(bench.apply(&one), bench.apply(&other))).await;
     assert_eq!(Ids::of(&one).users, Ids::of(&other).users);
     let keys = |applied: &Value| applied.to_string().matches("accessKey").count();
     assert_eq!(keys(&one) + keys(&other), 7, "each new token is shown to one of them");
@@ -291,7 +306,14 @@ async fn two_operators_at_once_make_one_of_everything() {
 #[tokio::test]
 async fn what_is_no_declaration_is_refused() {
     let bench = Bench::start().await;
-    for event in [json!({}), json!([]), json!("apply"), json!({ "apply": [] }), json!({ "apply": {}, "also": 1 }), json!({ "drop": {} })] {
+    for event in [
+        json!({}),
+        json!([]),
+        json!("apply"),
+        json!({ "apply": [] }),
+        json!({ "apply": {}, "also": 1 }),
+        json!({ "drop": {} }),
+    ] {
         let answer = bench.send(&event).await.unwrap();
         assert_eq!(answer["error"]["code"], "invalid", "{event}");
     }

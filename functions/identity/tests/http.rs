@@ -1,4 +1,5 @@
 //! The operations over HTTP: their shapes, whose tokens they show, and that none of them is an operator's.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod harness;
 
@@ -22,11 +23,17 @@ async fn the_service_says_what_it_is_without_a_caller() {
 #[tokio::test]
 async fn without_the_authorizers_word_nobody_is_served() {
     let (bench, _) = Bench::with_story().await;
-    for operation in Operation::ALL.iter().filter(|it| it.function() == http_api::operation::Function::Identity) {
+    for operation in
+        Operation::ALL.iter().filter(|it| it.function() == http_api::operation::Function::Identity)
+    {
         if *operation == Operation::DescribeService {
             continue;
         }
-        for context in [json!({}), json!({ "authorizer": null }), json!({ "authorizer": { "lambda": { "userId": "x" } } })] {
+        for context in [
+            json!({}),
+            json!({ "authorizer": null }),
+            json!({ "authorizer": { "lambda": { "userId": "x" } } }),
+        ] {
             let mut event = event(*operation, Asked::default().path("userId", 1).path("orgId", 1));
             event["requestContext"] = context;
             let answer = bench.send(&event).await.unwrap();
@@ -38,7 +45,9 @@ async fn without_the_authorizers_word_nobody_is_served() {
 #[tokio::test]
 async fn what_comes_through_api_gateway_never_applies() {
     let bench = Bench::start().await;
-    for context in [json!(null), json!({}), json!("x"), json!({ "authorizer": { "lambda": { "userId": "1" } } })] {
+    for context in
+        [json!(null), json!({}), json!("x"), json!({ "authorizer": { "lambda": { "userId": "1" } } })]
+    {
         let event = json!({ "requestContext": context, "apply": story() });
         let answer = bench.send(&event).await.unwrap();
         assert_eq!(answer["statusCode"].as_u64().unwrap() / 100, 4, "{answer}");
@@ -73,7 +82,10 @@ async fn the_caller_sees_the_own_user_and_workspaces_in_seqeras_shapes() {
     let orgs = bench.ask(Operation::ListOrganizations, Asked::by(me)).await.body;
     assert_eq!((&orgs["totalSize"], &orgs["organizations"][0]["orgId"]), (&json!(1), &json!(ids.org)));
     let in_org = bench.ask(Operation::ListWorkspaces, Asked::by(me).path("orgId", ids.org)).await.body;
-    assert_eq!(names(&in_org["workspaces"][0]), ["description", "fullName", "id", "name", "visibility"].into());
+    assert_eq!(
+        names(&in_org["workspaces"][0]),
+        ["description", "fullName", "id", "name", "visibility"].into()
+    );
     let workspace = bench.ask(Operation::DescribeWorkspace, ids.asked("launch")).await.body;
     assert_eq!(workspace["workspace"]["id"], ids.workspace);
     assert_eq!(workspace["workspace"]["platforms"], json!(["aws-batch"]));
@@ -97,7 +109,8 @@ async fn own_tokens_are_made_shown_once_listed_and_revoked() {
     let token = &made.body["token"];
     assert_eq!((&token["name"], &token["lastUsed"]), (&json!("laptop"), &Value::Null));
     let list = bench.ask(Operation::ListTokens, Asked::by(me)).await.body;
-    let listed: Vec<_> = list["tokens"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    let listed: Vec<_> =
+        list["tokens"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
     assert_eq!(listed, ["cli", "laptop"]);
     assert!(!list.to_string().contains(made.body["accessKey"].as_str().unwrap()));
 
@@ -166,7 +179,8 @@ async fn participants_are_listed_searched_and_paged() {
         let list = answer["participants"].as_array().unwrap();
         list.iter().map(|it| it["userName"].as_str().unwrap().to_owned()).collect()
     };
-    let searched = bench.ask(Operation::ListParticipants, ids.asked("view").query("search", "VIEW@example")).await;
+    let searched =
+        bench.ask(Operation::ListParticipants, ids.asked("view").query("search", "VIEW@example")).await;
     assert_eq!(found(&searched.body), ["view"]);
     let page = ids.asked("view").query("max", "2").query("offset", "1");
     let page = bench.ask(Operation::ListParticipants, page).await.body;
@@ -179,10 +193,13 @@ async fn participants_are_listed_searched_and_paged() {
 async fn who_is_called_just_as_searched_comes_first() {
     let bench = Bench::start().await;
     let people = ["aal", "al", "alan"];
-    let users: Vec<_> = people.iter().map(|it| json!({ "userName": it, "email": format!("{it}@example.org") })).collect();
+    let users: Vec<_> =
+        people.iter().map(|it| json!({ "userName": it, "email": format!("{it}@example.org") })).collect();
     let participants: Vec<_> = people.iter().map(|it| json!({ "user": it, "role": "owner" })).collect();
     let workspaces = json!([{ "name": "w", "participants": participants }]);
-    let applied = bench.apply(&json!({ "users": users, "organizations": [{ "name": "o", "workspaces": workspaces }] })).await;
+    let applied = bench
+        .apply(&json!({ "users": users, "organizations": [{ "name": "o", "workspaces": workspaces }] }))
+        .await;
     let ids = Ids::of(&applied);
     let answer = bench.ask(Operation::ListParticipants, ids.asked("al").query("search", "al")).await.body;
     assert_eq!((&answer["participants"][0]["userName"], &answer["totalSize"]), (&json!("al"), &json!(3)));
@@ -195,7 +212,10 @@ async fn people_are_added_given_roles_and_removed() {
     let add = |body: Value| bench.ask(Operation::AddParticipant, ids.asked("admin").body(body));
     let added = add(json!({ "userNameOrEmail": "Stranger@example.org" })).await;
     assert_eq!(added.status, 200);
-    assert_eq!((&added.body["participant"]["wspRole"], &added.body["participant"]["memberId"]), (&json!("launch"), &json!(stranger)));
+    assert_eq!(
+        (&added.body["participant"]["wspRole"], &added.body["participant"]["memberId"]),
+        (&json!("launch"), &json!(stranger))
+    );
     assert_eq!(add(json!({ "memberId": stranger })).await.status, 409);
     let role = ids.asked("admin").path("participantId", stranger).body(json!({ "role": "MAINTAIN" }));
     assert_eq!(bench.ask(Operation::UpdateParticipantRole, role.clone()).await.status, 204);
@@ -204,7 +224,10 @@ async fn people_are_added_given_roles_and_removed() {
     let remove = ids.asked("admin").path("participantId", stranger);
     assert_eq!(bench.ask(Operation::DeleteParticipant, remove.clone()).await.status, 204);
     assert_eq!(bench.ask(Operation::DeleteParticipant, remove).await.status, 404);
-    assert_eq!(add(json!({ "memberId": stranger, "role": "view" })).await.body["participant"]["wspRole"], "view");
+    assert_eq!(
+        add(json!({ "memberId": stranger, "role": "view" })).await.body["participant"]["wspRole"],
+        "view"
+    );
     let leave = ids.asked("stranger").path("participantId", stranger);
     assert_eq!(bench.ask(Operation::DeleteParticipant, leave).await.status, 204);
     bench.check().await;
@@ -241,7 +264,12 @@ async fn platforms_are_allowed_by_name() {
     assert_eq!(allow(json!({ "platforms": ["slurm", "aws-batch"] })).await.status, 204);
     let workspace = bench.ask(Operation::DescribeWorkspace, ids.asked("view")).await.body;
     assert_eq!(workspace["workspace"]["platforms"], json!(["aws-batch", "slurm"]));
-    for body in [json!({}), json!({ "platforms": "slurm" }), json!({ "platforms": ["k8s"] }), json!({ "platforms": [1] })] {
+    for body in [
+        json!({}),
+        json!({ "platforms": "slurm" }),
+        json!({ "platforms": ["k8s"] }),
+        json!({ "platforms": [1] }),
+    ] {
         assert_eq!(allow(body).await.status, 400);
     }
     let audited = bench.audited().await;

@@ -85,14 +85,16 @@ impl Claims {
         };
         let shaped = |email: &&String| {
             email.len() <= MAX_EMAIL
-                && email.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
+                && email
+                    .rsplit_once('@')
+                    .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
                 && !email.contains(|c: char| c.is_whitespace() || c.is_control())
         };
         self.email.as_ref().filter(|_| verified).filter(shaped).cloned()
     }
 }
 
-/// RFC 7519 §2, NumericDate: seconds, perhaps with a fraction.
+/// RFC 7519 §2, `NumericDate`: seconds, perhaps with a fraction.
 fn instant(seconds: f64) -> Option<Timestamp> {
     let duration = SignedDuration::try_from_secs_f64(seconds).ok()?;
     Timestamp::from_duration(duration).ok()

@@ -65,9 +65,15 @@ impl Source {
         if discovery.issuer != self.issuer {
             return Err(unavailable("its discovery document is another issuer's"));
         }
-        let keys = trusted(&discovery.jwks_uri).ok_or_else(|| unavailable("its keys are not published over https"))?;
+        let keys = trusted(&discovery.jwks_uri)
+            .ok_or_else(|| unavailable("its keys are not published over https"))?;
         let published: Published = parse(&fetch(&client, keys).await?)?;
-        Ok(published.keys.into_iter().take(MAX_KEYS).filter_map(|key| serde_json::from_value(key).ok()).collect())
+        Ok(published
+            .keys
+            .into_iter()
+            .take(MAX_KEYS)
+            .filter_map(|key| serde_json::from_value(key).ok())
+            .collect())
     }
 }
 
@@ -114,7 +120,13 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_loopback_alone() {
-        for address in ["https://login.example.org", "https://login.example.org/realms/a/", "http://127.0.0.1:80", "http://localhost:8", "http://[::1]/a"] {
+        for address in [
+            "https://login.example.org",
+            "https://login.example.org/realms/a/",
+            "http://127.0.0.1:80",
+            "http://localhost:8",
+            "http://[::1]/a",
+        ] {
             assert!(Source::of(address).is_some(), "{address}");
         }
         for address in [
@@ -134,7 +146,10 @@ mod tests {
     fn the_discovery_document_stands_below_the_issuer() {
         for issuer in ["https://login.example.org/realms/a", "https://login.example.org/realms/a/"] {
             let source = Source::of(issuer).unwrap();
-            assert_eq!(source.discovery.as_str(), "https://login.example.org/realms/a/.well-known/openid-configuration");
+            assert_eq!(
+                source.discovery.as_str(),
+                "https://login.example.org/realms/a/.well-known/openid-configuration"
+            );
         }
     }
 }

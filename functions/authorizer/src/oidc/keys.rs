@@ -52,7 +52,7 @@ impl Keys {
         if let Some(key) = fresh.and_then(|keys| choose(&keys, id, algorithm)) {
             return Ok(Some(key));
         }
-        Ok(choose(&*self.refreshed(now).await?, id, algorithm))
+        Ok(choose(&self.refreshed(now).await?, id, algorithm))
     }
 
     /// The keys that are held, where they are no older than this.
@@ -109,7 +109,8 @@ fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
         _ => false,
     };
     let signs = common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature);
-    let verifies = common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+    let verifies =
+        common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
     let meant = common.key_algorithm.is_none_or(|meant| meant.to_string() == format!("{algorithm:?}"));
     kind && signs && verifies && meant
 }

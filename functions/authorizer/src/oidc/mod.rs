@@ -35,7 +35,7 @@ pub struct Jwts(Option<Issuer>);
 
 /// An issuer, the audience that its tokens must name, and its keys as last seen.
 struct Issuer {
-    issuer: String,
+    name: String,
     audience: String,
     keys: Keys,
 }
@@ -58,8 +58,8 @@ impl Jwts {
     /// that the issuer breaks.
     pub fn of(issuer: &str, audience: &str) -> std::result::Result<Self, &'static str> {
         let source = Source::of(issuer).ok_or("reached over https, or over http on loopback")?;
-        let (issuer, audience) = (issuer.to_owned(), audience.to_owned());
-        Ok(Self(Some(Issuer { issuer, audience, keys: Keys::new(source) })))
+        let (name, audience) = (issuer.to_owned(), audience.to_owned());
+        Ok(Self(Some(Issuer { name, audience, keys: Keys::new(source) })))
     }
 }
 
@@ -90,7 +90,7 @@ impl Issuer {
         let Ok(token) = jsonwebtoken::decode::<Claims>(token, &key, &signature_alone(header.alg)) else {
             return Ok(refused("the signature does not hold, or the claims cannot be read"));
         };
-        match token.claims.check(&self.issuer, &self.audience, now) {
+        match token.claims.check(&self.name, &self.audience, now) {
             Ok(vouched) => Ok(Some(vouched)),
             Err(why) => Ok(refused(why)),
         }

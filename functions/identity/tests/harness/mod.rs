@@ -39,7 +39,8 @@ impl Bench {
     pub(crate) async fn start() -> Self {
         let table = Table::start().await;
         let store = Store::new(table.client.clone(), table.name.clone());
-        let handler = Handler { store, randomness: SystemRandomness::default(), settings: Settings::new("test") };
+        let handler =
+            Handler { store, randomness: SystemRandomness::default(), settings: Settings::new("test") };
         Self { table, handler }
     }
 
@@ -93,7 +94,8 @@ impl Bench {
         };
         rows.into_iter()
             .map(|row| {
-                let row: BTreeMap<String, Value> = row.iter().map(|(name, value)| (name.clone(), plain(value))).collect();
+                let row: BTreeMap<String, Value> =
+                    row.iter().map(|(name, value)| (name.clone(), plain(value))).collect();
                 ((text(&row, "pk"), text(&row, "sk")), json!(row))
             })
             .collect()
@@ -108,12 +110,17 @@ impl Bench {
             let scope = pk.split_once('#').unwrap();
             match (scope.0, sk.split_once('#').unwrap_or((sk, ""))) {
                 ("WS", ("MEMBER", user)) => {
-                    let mirror = rows.get(&(format!("USER#{user}"), format!("IN#{}", scope.1))).expect("a mirror");
+                    let mirror =
+                        rows.get(&(format!("USER#{user}"), format!("IN#{}", scope.1))).expect("a mirror");
                     assert_eq!(mirror["role"], row["role"]);
                     *owners.entry(pk).or_default() += i64::from(row["role"] == "owner");
                 }
-                ("USER", ("IN", workspace)) => assert!(has(&format!("WS#{workspace}"), &format!("MEMBER#{}", scope.1))),
-                ("USER", ("TOKEN", token)) => assert!(has(&format!("TOKEN#{token}"), "TOKEN")),
+                ("USER", ("IN", workspace)) => {
+                    assert!(has(&format!("WS#{workspace}"), &format!("MEMBER#{}", scope.1)));
+                }
+                ("USER", ("TOKEN", token)) => {
+                    assert!(has(&format!("TOKEN#{token}"), "TOKEN"));
+                }
                 ("USER", ("META", _)) => {
                     assert!(has("LOGIN#name", &row["userName"].as_str().unwrap().to_lowercase()));
                     assert!(has("LOGIN#email", &row["email"].as_str().unwrap().to_lowercase()));
@@ -149,7 +156,8 @@ impl Bench {
     /// Roles by user name, as the table holds them.
     pub(crate) async fn roles(&self, workspace: i64) -> BTreeMap<String, String> {
         let rows = self.rows().await;
-        let members = rows.iter().filter(|((pk, sk), _)| *pk == format!("WS#{workspace}") && sk.starts_with("MEMBER#"));
+        let members =
+            rows.iter().filter(|((pk, sk), _)| *pk == format!("WS#{workspace}") && sk.starts_with("MEMBER#"));
         members
             .map(|((_, sk), row)| {
                 let user = sk.trim_start_matches("MEMBER#");
@@ -220,9 +228,7 @@ impl Asked {
 /// An organization, a workspace with every role and a stranger, each with a token.
 pub(crate) fn story() -> Value {
     let people = ["owner", "admin", "maintain", "launch", "connect", "view"];
-    let user = |name: &str| {
-        json!({ "userName": name, "email": format!("{name}@example.org"), "tokens": [{ "name": "cli" }] })
-    };
+    let user = |name: &str| json!({ "userName": name, "email": format!("{name}@example.org"), "tokens": [{ "name": "cli" }] });
     let mut users: Vec<_> = people.iter().map(|name| user(name)).collect();
     users.push(user("stranger"));
     let participants: Vec<_> = people.iter().map(|name| json!({ "user": name, "role": name })).collect();

@@ -64,7 +64,7 @@ impl Store {
                 Change::CreateToken(token) => create_token(&mut transaction, token)?,
                 Change::RevokeToken(token) => revoke_token(&mut transaction, token),
                 Change::CreateOrganization(organization) => {
-                    create_organization(&mut transaction, organization)?
+                    create_organization(&mut transaction, organization)?;
                 }
                 Change::CreateWorkspace(workspace) => {
                     let guard = Key::workspace_name(workspace.org, &workspace.name);
@@ -187,22 +187,22 @@ fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Resul
         return Ok(());
     }
     let mut changes = Changes::default();
-    let mut condition = PRESENT.to_owned();
+    let mut conditions = vec![PRESENT.to_owned()];
     if meta.owners != 0 {
         changes.add(OWNERS, n(meta.owners));
     }
     if meta.owners < 0 {
         let terms = changes.terms();
         let (name, fewer) = (terms.name(OWNERS), terms.value(n(-meta.owners)));
-        condition.push_str(&format!(" AND {name} > {fewer}"));
+        conditions.push(format!("{name} > {fewer}"));
     }
     if let Some((old, new)) = meta.platforms {
         changes.set("platforms", nested(&new)?);
         let terms = changes.terms();
         let (name, old) = (terms.name("platforms"), terms.value(nested(&old)?));
-        condition.push_str(&format!(" AND {name} = {old}"));
+        conditions.push(format!("{name} = {old}"));
     }
-    transaction.change_if(part, Key::workspace(id), changes, &condition);
+    transaction.change_if(part, Key::workspace(id), changes, &conditions.join(" AND "));
     Ok(())
 }
 

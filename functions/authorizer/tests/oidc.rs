@@ -1,0 +1,395 @@
+//! JSON Web Tokens of an issuer on loopback.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod harness;
+
+use authorizer::oidc::Jwts;
+use aws_lc_rs::hmac;
+use domain::ports::VerifyJwt;
+use domain::{Error, Timestamp};
+use futures_util::future::join_all;
+use harness::{AUDIENCE, Bench, Issuer, Key, encode, http, text};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+async fn issuer() -> (Issuer, Key, Bench) {
+    let key = Key::make("sig-1", "ES256");
+    let issuer = Issuer::start(&[&key]).await;
+    let bench = Bench::start(&issuer.url).await;
+    (issuer, key, bench)
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+#[tokio::test]
+async fn a_good_token_of_every_algorithm_on_the_list_is_taken() {
+    for algorithm in ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"] {
+        let key = Key::make("k", algorithm);
+        let other = Key::make("other", "ES256");
+        let issuer = Issuer::start(&[&other, &key]).await;
+        let bench = Bench::start(&issuer.url).await;
+        let answer = bench.answer(&bearer(&key.token(&issuer.claims("f81d4fae")))).await.unwrap();
+        assert_eq!(answer["isAuthorized"], true, "{algorithm}");
+        assert!(answer["context"].get("tokenId").is_none());
+    }
+    assert_eq!(authorizer::oidc::ALGORITHMS.len(), 7);
+}
+
+#[tokio::test]
+async fn a_login_seen_for_the_first_time_is_a_new_user_and_the_same_one_ever_after() {
+    let (issuer, key, bench) = issuer().await;
+    let first = bench.user(&bearer(&key.token(&issuer.claims("ada")))).await.unwrap();
+    assert_eq!(bench.users().await, 1);
+    let rows = bench.table.rows().await.len();
+    assert_eq!(bench.user(&bearer(&key.token(&issuer.claims("ada")))).await.unwrap(), first);
+    assert_eq!(bench.table.rows().await.len(), rows);
+    let other = bench.user(&bearer(&key.token(&issuer.claims("bob")))).await.unwrap();
+    assert_ne!(other, first);
+    let rows = bench.table.rows().await;
+    assert!(!rows.iter().any(|row| text(row, "sk").starts_with("IN#")), "no rights");
+    let names: Vec<_> =
+        rows.iter().map(|row| text(row, "userName")).filter(|name| !name.is_empty()).collect();
+    assert!(
+        names.contains(&format!("oidc-{first}")),
+        "a name that cannot be chosen at the issuer: {names:?}"
+    );
+    assert_eq!(rows.iter().filter(|row| text(row, "action") == "user.created").count(), 2);
+}
+
+#[tokio::test]
+async fn first_sight_by_many_requests_at_once_makes_one_user() {
+    let (issuer, key, bench) = issuer().await;
+    // Requests of one process follow each other; of many, each has the keys already.
+    bench.user(&bearer(&key.token(&issuer.claims("bob")))).await.unwrap();
+    let token = bearer(&key.token(&issuer.claims("ada")));
+    let users = join_all((0..8).map(|_| bench.user(&token))).await;
+    assert!(users.iter().all(|user| user.is_some() && *user == users[0]));
+    assert_eq!(bench.users().await, 2);
+}
+
+/// Whoever can give himself a name or an address at the issuer gets nobody else's rights by it.
+#[tokio::test]
+async fn an_email_address_or_a_name_never_makes_a_login_somebody_who_exists() {
+    let (issuer, key, bench) = issuer().await;
+    let applied = bench
+        .apply(&json!({
+            "users": [{ "userName": "admin", "email": "Ada@example.org" }],
+            "organizations": [{ "name": "o", "workspaces": [{
+                "name": "w", "participants": [{ "user": "admin", "role": "owner" }],
+            }] }],
+        }))
+        .await;
+    let declared = applied.users[0].id.to_string();
+    for (subject, verified) in
+        [("s1", json!(true)), ("s2", json!("true")), ("s3", json!(false)), ("admin", json!(true))]
+    {
+        let mut claims = issuer.claims(subject);
+        claims["email"] = json!("ada@EXAMPLE.org");
+        claims["email_verified"] = verified;
+        claims["preferred_username"] = json!("admin");
+        let user = bench.user(&bearer(&key.token(&claims))).await.unwrap();
+        assert_ne!(user, declared);
+        let row = bench.table.row(&format!("USER#{user}"), "META").await.unwrap();
+        assert!(text(&row, "email").ends_with("@no-email.invalid"));
+    }
+    assert_eq!(bench.users().await, 5);
+}
+
+#[tokio::test]
+async fn an_address_counts_only_where_the_issuer_verified_it() {
+    let (issuer, key, bench) = issuer().await;
+    for (subject, email, verified, kept) in [
+        ("s1", json!("s1@example.org"), json!(true), true),
+        ("s2", json!("s2@example.org"), json!("true"), true),
+        ("s3", json!("s3@example.org"), json!(false), false),
+        ("s4", json!("s4@example.org"), Value::Null, false),
+        ("s5", json!("no address"), json!(true), false),
+        ("s6", json!("a\n@example.org"), json!(true), false),
+        ("s7", Value::Null, json!(true), false),
+    ] {
+        let mut claims = issuer.claims(subject);
+        claims["email"] = email.clone();
+        claims["email_verified"] = verified;
+        let user = bench.user(&bearer(&key.token(&claims))).await.unwrap();
+        let row = bench.table.row(&format!("USER#{user}"), "META").await.unwrap();
+        assert_eq!(json!(text(&row, "email")) == email, kept, "{subject}");
+    }
+}
+
+#[tokio::test]
+async fn claims_that_do_not_hold_are_refused() {
+    let (issuer, key, bench) = issuer().await;
+    let now = Timestamp::now().as_second();
+    for (claim, value) in [
+        ("iss", json!("https://evil.example.org")),
+        ("iss", json!(format!("{}/", issuer.url))),
+        ("iss", json!([issuer.url])),
+        ("iss", Value::Null),
+        ("aud", json!("account")),
+        ("aud", json!([])),
+        ("aud", json!(["account", "pipeline-secrets-test"])),
+        ("aud", Value::Null),
+        ("exp", json!(now - 120)),
+        ("exp", json!("tomorrow")),
+        ("exp", json!(1e300)),
+        ("exp", json!(-1)),
+        ("exp", Value::Null),
+        ("nbf", json!(now + 300)),
+        ("nbf", json!(1e300)),
+        ("nbf", json!("now")),
+        ("sub", json!("")),
+        ("sub", json!(7)),
+        ("sub", json!("x".repeat(256))),
+        ("sub", json!("a\u{0}b")),
+        ("sub", Value::Null),
+    ] {
+        let mut claims = issuer.claims("ada");
+        match value {
+            Value::Null => drop(claims.as_object_mut().unwrap().remove(claim)),
+            _ => claims[claim] = value.clone(),
+        }
+        assert!(bench.user(&bearer(&key.token(&claims))).await.is_none(), "{claim} {value}");
+    }
+    assert_eq!(bench.users().await, 0);
+    let mut lately = issuer.claims("ada");
+    lately["exp"] = json!(now - 30);
+    lately["nbf"] = json!(now + 30);
+    assert!(bench.user(&bearer(&key.token(&lately))).await.is_some(), "clocks may differ by a minute");
+}
+
+#[tokio::test]
+async fn a_signature_that_is_not_the_issuers_is_refused() {
+    let (issuer, key, bench) = issuer().await;
+    let claims = issuer.claims("ada");
+    let forger = Key::make("sig-1", "ES256");
+    let good = key.token(&claims);
+    let (message, signature) = good.rsplit_once('.').unwrap();
+    let header = json!({ "alg": "ES256", "typ": "JWT", "kid": "sig-1" });
+    let with = |name: &str, value: Value| {
+        let mut header = header.clone();
+        header[name] = value;
+        header
+    };
+    let other_claims = encode(issuer.claims("bob").to_string().as_bytes());
+    for (what, token) in [
+        ("another key under the same id", forger.token(&claims)),
+        ("a key that it brings along", forger.sign(&with("jwk", forger.jwk()), &claims)),
+        (
+            "a key that it points to",
+            forger.sign(&with("jku", json!("https://evil.example.org/jwks")), &claims),
+        ),
+        ("an unknown key", key.sign(&with("kid", json!("sig-2")), &claims)),
+        ("the key for encryption", key.sign(&with("kid", json!("enc-1")), &claims)),
+        ("an extension that must be understood", key.sign(&with("crit", json!(["b64"])), &claims)),
+        ("no signature", format!("{message}.")),
+        ("half a signature", format!("{message}.{}", &signature[..20])),
+        (
+            "other claims under the signature",
+            format!("{}.{other_claims}.{signature}", encode(header.to_string().as_bytes())),
+        ),
+    ] {
+        assert!(bench.user(&bearer(&token)).await.is_none(), "{what}");
+    }
+    assert_eq!(bench.users().await, 0);
+    assert!(bench.user(&bearer(&good)).await.is_some());
+}
+
+#[tokio::test]
+async fn algorithms_that_are_not_on_the_list_are_refused() {
+    let rsa = Key::make("rsa", "RS256");
+    let ec = Key::make("ec", "ES256");
+    let issuer = Issuer::start(&[&rsa, &ec]).await;
+    let bench = Bench::start(&issuer.url).await;
+    let claims = issuer.claims("ada");
+    let message = |header: &Value| {
+        format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims.to_string().as_bytes()))
+    };
+    let mut refused = Vec::new();
+    for none in ["none", "None", "NONE", "nOnE", ""] {
+        refused.push(format!("{}.", message(&json!({ "alg": none, "kid": "rsa" }))));
+    }
+    // HMAC with what the issuer publishes: the modulus, its text, the whole key as JSON.
+    let public = rsa.jwk();
+    for secret in [public["n"].as_str().unwrap().as_bytes().to_vec(), public.to_string().into_bytes()] {
+        for algorithm in ["HS256", "HS384", "HS512"] {
+            let message = message(&json!({ "alg": algorithm, "kid": "rsa" }));
+            let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), message.as_bytes());
+            refused.push(format!("{message}.{}", encode(tag.as_ref())));
+        }
+    }
+    // Another algorithm than the one that the issuer publishes the key for.
+    refused.push(rsa.sign(&json!({ "alg": "PS256", "kid": "rsa" }), &claims));
+    refused.push(rsa.sign(&json!({ "alg": "RS512", "kid": "rsa" }), &claims));
+    refused.push(rsa.sign(&json!({ "alg": "ES256", "kid": "rsa" }), &claims));
+    refused.push(ec.sign(&json!({ "alg": "ES384", "kid": "ec" }), &claims));
+    refused.push(ec.sign(&json!({ "alg": "PS384", "kid": "ec" }), &claims));
+    refused.push(ec.sign(&json!({ "kid": "ec" }), &claims));
+    for token in refused {
+        assert!(bench.user(&bearer(&token)).await.is_none(), "{token}");
+    }
+    assert!(bench.user(&bearer(&rsa.token(&claims))).await.is_some());
+}
+
+#[tokio::test]
+async fn garbled_and_oversized_tokens_are_refused_without_a_question_to_the_issuer() {
+    let (issuer, key, bench) = issuer().await;
+    let mut claims = issuer.claims("ada");
+    claims["groups"] = json!("x".repeat(8_192));
+    let oversized = key.token(&claims);
+    let header = encode(br#"{"alg":"ES256","kid":"sig-1"}"#);
+    for token in [
+        "..".to_owned(),
+        "a.b.c".to_owned(),
+        format!("{}.e30.AA", encode(br#"{"alg":"ES256K","kid":"sig-1"}"#)),
+        format!("{}.e30.AA", encode(b"[]")),
+        format!("{}.e30.AA", encode(&[0xff, 0xfe])),
+        format!("{}.e30.AA", encode("{".repeat(4_000).as_bytes())),
+        "é.é.é".to_owned(),
+        oversized,
+    ] {
+        assert!(bench.user(&bearer(&token)).await.is_none());
+    }
+    assert_eq!(issuer.requests(), 0);
+    for token in [
+        format!("{header}.."),
+        format!("{header}.%%%.AA"),
+        format!("{header}.e30.%%%"),
+        format!("{header}.{}.AA", encode(b"5")),
+    ] {
+        assert!(bench.user(&bearer(&token)).await.is_none());
+    }
+    assert_eq!(bench.users().await, 0);
+}
+
+#[tokio::test]
+async fn without_a_key_id_the_only_key_of_the_algorithm_is_taken() {
+    let (one, other, rsa) =
+        (Key::make("one", "ES256"), Key::make("other", "ES256"), Key::make("rsa", "RS256"));
+    let issuer = Issuer::start(&[&one, &rsa]).await;
+    let header = json!({ "alg": "ES256" });
+    let claims = issuer.claims("ada");
+    let bench = Bench::start(&issuer.url).await;
+    assert!(bench.user(&bearer(&one.sign(&header, &claims))).await.is_some());
+    issuer.publish(&[&one, &other]);
+    let bench = Bench::start(&issuer.url).await;
+    assert!(bench.user(&bearer(&one.sign(&header, &claims))).await.is_none(), "which of the two is not said");
+}
+
+/// Asks a verifier of its own at chosen times.
+struct Clock {
+    jwts: Jwts,
+    start: Timestamp,
+}
+
+impl Clock {
+    fn of(issuer: &Issuer) -> Self {
+        Self { jwts: Jwts::of(&issuer.url, AUDIENCE).unwrap(), start: Timestamp::now() }
+    }
+
+    async fn at(&self, seconds: i64, key: &Key, issuer: &Issuer) -> domain::Result<bool> {
+        let now = self.start + SignedDuration::from_secs(seconds);
+        let mut claims = issuer.claims("ada");
+        (claims["exp"], claims["nbf"]) = (json!(now.as_second() + 60), json!(now.as_second()));
+        self.jwts.verify_jwt(&key.token(&claims), now).await.map(|vouched| vouched.is_some())
+    }
+}
+
+#[tokio::test]
+async fn keys_are_fetched_once_an_hour_and_at_once_for_a_new_one() {
+    let (old, new) = (Key::make("old", "ES256"), Key::make("new", "ES256"));
+    let issuer = Issuer::start(&[&old]).await;
+    let clock = Clock::of(&issuer);
+    for second in [0, 1, 3_599] {
+        assert!(clock.at(second, &old, &issuer).await.unwrap());
+    }
+    assert_eq!(issuer.requests(), 2, "the discovery document and the keys");
+    issuer.publish(&[&new]);
+    assert!(clock.at(3_599, &new, &issuer).await.unwrap(), "rotated");
+    assert_eq!(issuer.requests(), 4);
+    assert!(!clock.at(3_600, &old, &issuer).await.unwrap(), "a key that was taken back");
+    assert!(clock.at(2 * 3_600, &new, &issuer).await.unwrap());
+    assert_eq!(issuer.requests(), 6);
+}
+
+#[tokio::test]
+async fn unknown_keys_make_no_more_than_two_questions_a_minute() {
+    let (known, unknown) = (Key::make("known", "ES256"), Key::make("unknown", "ES256"));
+    let issuer = Issuer::start(&[&known]).await;
+    let clock = Clock::of(&issuer);
+    for second in 0..30 {
+        assert!(!clock.at(second, &unknown, &issuer).await.unwrap());
+    }
+    assert_eq!(issuer.requests(), 2);
+    assert!(clock.at(29, &known, &issuer).await.unwrap());
+    assert!(!clock.at(30, &unknown, &issuer).await.unwrap());
+    assert_eq!(issuer.requests(), 4);
+}
+
+#[tokio::test]
+async fn an_issuer_that_does_not_answer_well_is_an_error_and_neither_yes_nor_no() {
+    let key = Key::make("k", "ES256");
+    let issuer = Issuer::start(&[&key]).await;
+    let huge = format!("{{\"issuer\":\"{}\",\"x\":\"{}\"}}", issuer.url, "x".repeat(300 * 1024));
+    for (what, answer) in [
+        ("500", "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()),
+        (
+            "a redirect",
+            format!(
+                "HTTP/1.1 302 Found\r\nlocation: {}/x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+                issuer.url
+            ),
+        ),
+        ("no HTTP", "hello\r\n\r\n".to_owned()),
+        ("no JSON", http("<html>")),
+        ("a list", http("[]")),
+        ("an endless document", http(&huge)),
+    ] {
+        issuer.answer_instead(Some(answer));
+        let outcome = Clock::of(&issuer).at(0, &key, &issuer).await;
+        assert!(matches!(outcome, Err(Error::Unavailable { .. })), "{what}: {outcome:?}");
+    }
+    issuer.answer_instead(None);
+    issuer.discover(|document| document["issuer"] = json!("https://evil.example.org"));
+    assert!(Clock::of(&issuer).at(0, &key, &issuer).await.is_err(), "another issuer's document");
+    issuer.discover(|document| {
+        document["issuer"] = json!(issuer.url);
+        document["jwks_uri"] = json!("http://169.254.169.254/latest/meta-data");
+    });
+    assert!(
+        Clock::of(&issuer).at(0, &key, &issuer).await.is_err(),
+        "keys from an address that is not to be asked"
+    );
+}
+
+#[tokio::test]
+async fn an_issuer_that_never_answers_costs_three_seconds_once() {
+    let key = Key::make("k", "ES256");
+    let issuer = Issuer::start(&[&key]).await;
+    issuer.answer_instead(Some(String::new()));
+    let bench = Bench::start(&issuer.url).await;
+    let token = bearer(&key.token(&issuer.claims("ada")));
+    let started = std::time::Instant::now();
+    assert!(matches!(bench.answer(&token).await, Err(Error::Unavailable { .. })));
+    assert!(matches!(bench.answer(&token).await, Err(Error::Unavailable { .. })));
+    let took = started.elapsed();
+    assert!((3.0..4.5).contains(&took.as_secs_f64()), "{took:?}");
+    assert_eq!(issuer.requests(), 1);
+}
+
+#[tokio::test]
+async fn while_the_issuer_is_away_its_keys_are_believed_for_a_day() {
+    let key = Key::make("k", "ES256");
+    let issuer = Issuer::start(&[&key]).await;
+    let clock = Clock::of(&issuer);
+    assert!(clock.at(0, &key, &issuer).await.unwrap());
+    issuer.answer_instead(Some(
+        "HTTP/1.1 503 Away\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
+    ));
+    assert!(clock.at(2 * 3_600, &key, &issuer).await.unwrap());
+    assert!(clock.at(24 * 3_600 - 1, &key, &issuer).await.unwrap());
+    assert!(clock.at(24 * 3_600, &key, &issuer).await.is_err());
+    issuer.answer_instead(None);
+    assert!(clock.at(24 * 3_600 + 30, &key, &issuer).await.unwrap());
+}
