@@ -1,5 +1,6 @@
 //! The audit trail in the log, from which an operator repeats what a restored table forgot. In a process of its own:
 //! it looks at what is logged.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

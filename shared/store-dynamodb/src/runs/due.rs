@@ -125,6 +125,8 @@ mod tests {
             life.due = None;
         });
         bench.store.save_life(&ended, &ended.life, None).await.unwrap();
+        let row = bench.row(Key::run(&run.id)).await.unwrap();
+        assert!(!row.0.contains_key("due") && !row.0.contains_key("dueShard"));
         assert_eq!((indexed().await.len(), bench.store.due_runs(later(60), 10).await.unwrap().len()), (0, 0));
     }
 

@@ -103,6 +103,7 @@ mod tests {
         assert_eq!(remembered.made, Made::Run(run_id("a")));
         assert!(key.check(&remembered).is_ok() && idempotency("b").check(&remembered).is_err());
         assert_eq!(bench.store.recall(&key, later(86_400)).await.unwrap(), None);
+        assert_eq!(bench.store.recall(&key, remembered.expires).await.unwrap(), None);
         assert_eq!(bench.keys_beginning("IDEM#").await, 1);
         let later = Run { created: later(86_400), ..a_run("b") };
         assert_eq!(begin(&bench, &later, Some(&key), None).await.unwrap(), Created::Done);
