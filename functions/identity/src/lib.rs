@@ -10,7 +10,7 @@ mod http;
 use domain::ports::{ChangeIdentity, Pace, Randomness};
 use domain::settings::Settings;
 use http_api::Served;
-use serde::Deserialize;
+use http_api::fields::Fields;
 use serde_json::value::RawValue;
 
 /// What the function holds between requests.
@@ -39,12 +39,7 @@ where
     }
 }
 
-/// Whether the event has the mark of API Gateway, whatever stands in it.
+/// Whether the event has the mark of API Gateway, whatever stands in it and however often.
 fn is_from_api_gateway(event: &RawValue) -> bool {
-    #[derive(Deserialize)]
-    struct Marked<'a> {
-        #[serde(borrow, rename = "requestContext")]
-        _mark: &'a RawValue,
-    }
-    serde_json::from_str::<Marked>(event.get()).is_ok()
+    Fields::parse(event.get()).is_ok_and(|fields| fields.iter().any(|(name, _)| name == "requestContext"))
 }

@@ -1,0 +1,86 @@
+//! Whatever people and operators do, in any order and at once: mirrors, guards and counts hold, and every workspace has
+//! an owner.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod harness;
+
+use domain::role::Role;
+use futures_util::future::join_all;
+use harness::{Asked, Bench, Ids, story};
+use http_api::Operation;
+use serde_json::{Value, json};
+
+/// Numbers that look random and are the same in every run (Knuth's MMIX generator).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % sides
+    }
+
+    fn of<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
+        choices[self.roll(choices.len())]
+    }
+}
+
+const PEOPLE: [&str; 7] = ["owner", "admin", "maintain", "launch", "connect", "view", "stranger"];
+
+/// Something that somebody may try.
+enum Act {
+    Ask(Operation, Box<Asked>),
+    Apply(Value),
+}
+
+fn act(dice: &mut Dice, ids: &Ids) -> Act {
+    let (caller, whom) = (dice.of(&PEOPLE), dice.of(&PEOPLE));
+    let role = Role::ALL[dice.roll(Role::ALL.len())].as_str();
+    let on_whom = ids.asked(caller).path("participantId", ids.user(whom));
+    let (operation, asked) = match dice.roll(8) {
+        0 | 1 => {
+            let body = json!({ "memberId": ids.user(whom), "role": role });
+            (Operation::AddParticipant, ids.asked(caller).body(body))
+        }
+        2 | 3 => (Operation::UpdateParticipantRole, on_whom.body(json!({ "role": role }))),
+        4 | 5 => (Operation::DeleteParticipant, on_whom),
+        6 => {
+            let platform = dice.of(&["slurm", "lsf", "aws-batch"]);
+            (Operation::UpdateWorkspacePlatforms, ids.asked(caller).body(json!({ "platforms": [platform] })))
+        }
+        _ => {
+            let participants = json!([{ "user": whom, "role": "owner" }, { "user": caller, "role": role }]);
+            let participants = if caller == whom { json!([participants[0]]) } else { participants };
+            let workspace = json!({ "name": "genomics", "participants": participants });
+            let organizations = json!([{ "name": "Lab", "workspaces": [workspace] }]);
+            return Act::Apply(json!({ "organizations": organizations, "prune": dice.roll(2) == 0 }));
+        }
+    };
+    Act::Ask(operation, Box::new(asked))
+}
+
+async fn carry_out(bench: &Bench, act: Act) {
+    match act {
+        Act::Ask(operation, asked) => {
+            let answer = bench.ask(operation, *asked).await;
+            assert!(matches!(answer.status, 200 | 204 | 403 | 404 | 409), "{}: {answer:?}", operation.id());
+        }
+        // One of several at once may find that the others left no owner: an answer, and no harm.
+        Act::Apply(document) => drop(bench.send(&json!({ "apply": document })).await.unwrap()),
+    }
+}
+
+#[tokio::test]
+async fn any_sequence_of_changes_at_once_keeps_the_table_whole() {
+    for seed in 0..6 {
+        let (bench, ids) = Bench::with_story().await;
+        let mut dice = Dice(seed);
+        for _ in 0..25 {
+            let acts: Vec<_> = (0..4).map(|_| act(&mut dice, &ids)).collect();
+            join_all(acts.into_iter().map(|act| carry_out(&bench, act))).await;
+            bench.check().await;
+        }
+        bench.apply(&story()).await;
+        let roles = bench.roles(ids.workspace).await;
+        assert!(PEOPLE[..6].iter().all(|name| roles[*name] == *name), "a declaration mends it: {roles:?}");
+    }
+}
