@@ -112,7 +112,7 @@ fn refuse_reserved(text: &str, allow_aws_names: bool) -> Result<()> {
 
 const MAX_GROUPS: usize = 49;
 
-const RESERVED: [&str; 50] = [
+const RESERVED: [&str; 52] = [
     "PATH",
     "IFS",
     "ENV",
@@ -157,11 +157,13 @@ const RESERVED: [&str; 50] = [
     "GROUPS",
     "HISTCMD",
     "LINENO",
+    "OPTERR",
     "OPTIND",
     "PIPESTATUS",
     "PPID",
     "RANDOM",
     "SECONDS",
+    "SHLVL",
     "SRANDOM",
     "UID",
 ];
