@@ -8,7 +8,7 @@ use domain::use_cases::identity::Ports;
 use domain::use_cases::identity::apply::apply;
 use domain::use_cases::identity::document::Document;
 use domain::{Error, Result, Timestamp};
-use http_api::wire::identity::AppliedAnswer;
+use http_api::wire::apply::AppliedAnswer;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
 //! What travels: one file per resource. Answers are types with `Serialize`; bodies are read field by field
 //! ([`crate::fields`]).
 
+pub mod apply;
 pub mod audit;
 pub mod identity;
 pub mod imports;

@@ -3,11 +3,10 @@
 //! Unknown fields are problems too: a field that is misspelt in a document like this one takes rights away or leaves
 //! them in place.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::problems::{Fields, Problems, refuse_twins};
 use crate::platform::Platform;
 use crate::role::Role;
 use crate::use_cases::authenticate::LOGIN_NAME_PREFIX;
@@ -86,44 +85,6 @@ impl Document {
         Ok(document)
     }
 }
-
-/// What is wrong with a document: all of it.
-#[derive(Default)]
-pub(super) struct Problems(Vec<String>);
-
-impl Problems {
-    /// Notes a problem at a place.
-    pub(super) fn add(&mut self, place: &str, what: &str) {
-        if place.is_empty() {
-            self.0.push(what.to_owned());
-        } else {
-            self.0.push(format!("{place}: {what}"));
-        }
-    }
-
-    /// [`Error::Invalid`] with the problems, where there are any.
-    pub(super) fn into_result(self) -> Result<()> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let (shown, rest) = self.0.split_at(self.0.len().min(MAX_SHOWN));
-        let mut text = format!("Nothing was changed. The document has {} problem(s):", self.0.len());
-        for problem in shown {
-            text.push('\n');
-            text.push_str(problem);
-        }
-        if !rest.is_empty() {
-            text.push_str("\n…");
-        }
-        Err(Error::Invalid(text))
-    }
-}
-
-/// Problems that one answer shows.
-const MAX_SHOWN: usize = 100;
-/// Users, workspaces and tokens in a document, each at most, and participants in a workspace: what the time of one
-/// invocation holds.
-const MAX_LIST: usize = 500;
 
 fn read_document(json: &Value, problems: &mut Problems) -> Document {
     let Some(fields) = Fields::of(json, "", &["organizations", "users", "prune"], problems) else {
@@ -216,112 +177,6 @@ fn read_token(json: &Value, place: &str, problems: &mut Problems) -> DeclaredTok
         name: fields.text("name", problems, check_token_name),
         expires: expires.flatten(),
         revoked: fields.flag("revoked", problems),
-    }
-}
-
-/// The fields of one JSON object, and its place in the document.
-struct Fields<'a> {
-    map: Option<&'a Map<String, Value>>,
-    place: &'a str,
-}
-
-impl<'a> Fields<'a> {
-    fn of(json: &'a Value, place: &'a str, known: &[&str], problems: &mut Problems) -> Option<Self> {
-        let Some(map) = json.as_object() else {
-            problems.add(place, "it must be a JSON object.");
-            return None;
-        };
-        if map.keys().any(|key| !known.contains(&key.as_str())) {
-            problems.add(place, &format!("it may have the fields {} only.", known.join(", ")));
-        }
-        Some(Self { map: Some(map), place })
-    }
-
-    fn of_or_empty(json: &'a Value, place: &'a str, known: &[&str], problems: &mut Problems) -> Self {
-        Self::of(json, place, known, problems).unwrap_or(Self { map: None, place })
-    }
-
-    fn value(&self, name: &str) -> Option<&'a Value> {
-        self.map?.get(name).filter(|value| !value.is_null())
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.value(name).is_some()
-    }
-
-    fn path(&self, name: &str) -> String {
-        if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) }
-    }
-
-    fn text(
-        &self,
-        name: &str,
-        problems: &mut Problems,
-        check: impl FnOnce(&str) -> std::result::Result<(), String>,
-    ) -> String {
-        let text = self.value(name).and_then(Value::as_str);
-        let checked = text.map_or_else(|| Err("it must be there, as a JSON string.".to_owned()), check);
-        match (self.map, checked) {
-            // An object that is none was noted as such.
-            (Some(_), Err(rule)) => problems.add(&self.path(name), &rule),
-            (None, _) | (_, Ok(())) => {}
-        }
-        text.unwrap_or_default().to_owned()
-    }
-
-    fn flag(&self, name: &str, problems: &mut Problems) -> bool {
-        self.value(name).is_some_and(|value| {
-            value.as_bool().unwrap_or_else(|| {
-                problems.add(&self.path(name), "it must be true or false.");
-                false
-            })
-        })
-    }
-
-    fn list<T>(
-        &self,
-        name: &str,
-        problems: &mut Problems,
-        read: impl Fn(&Value, &str, &mut Problems) -> T,
-    ) -> Vec<T> {
-        let Some(value) = self.value(name) else {
-            return Vec::new();
-        };
-        let path = self.path(name);
-        match value.as_array() {
-            Some(items) if items.len() <= MAX_LIST => items
-                .iter()
-                .enumerate()
-                .map(|(index, item)| read(item, &format!("{path}[{index}]"), problems))
-                .collect(),
-            Some(_) => {
-                problems.add(&path, &format!("it may have at most {MAX_LIST} entries: split the document."));
-                Vec::new()
-            }
-            None => {
-                problems.add(&path, "it must be a JSON array.");
-                Vec::new()
-            }
-        }
-    }
-}
-
-/// Names that differ only by case count as one.
-fn refuse_twins<'a>(
-    list: &str,
-    field: &str,
-    names: impl Iterator<Item = &'a String>,
-    problems: &mut Problems,
-) {
-    let mut seen = HashMap::new();
-    for (index, name) in names.enumerate() {
-        if name.is_empty() {
-            continue;
-        }
-        if let Some(first) = seen.insert(fold(name), index) {
-            let place = format!("{list}[{index}].{field}");
-            problems.add(&place, &format!("it is the same as in {list}[{first}]; case does not count."));
-        }
     }
 }
 

@@ -5,6 +5,7 @@ pub mod describe;
 pub mod document;
 pub mod participants;
 mod plan;
+mod problems;
 pub mod tokens;
 
 use jiff::Timestamp;

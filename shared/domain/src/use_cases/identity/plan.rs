@@ -3,9 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::apply::{Applied, AppliedOrganization, AppliedToken, AppliedUser, AppliedWorkspace};
-use super::document::{
-    DeclaredOrganization, DeclaredToken, DeclaredUser, DeclaredWorkspace, Document, Problems, fold,
-};
+use super::document::{DeclaredOrganization, DeclaredToken, DeclaredUser, DeclaredWorkspace, Document, fold};
+use super::problems::Problems;
 use super::{Deed, record_of};
 use crate::Result;
 use crate::audit::AuditRecord;
