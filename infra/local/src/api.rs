@@ -41,6 +41,12 @@ impl Caller {
         Self { http: Client::new(), endpoint: endpoint.to_owned(), token: token.to_owned() }
     }
 
+    /// The token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// One request; any status is an answer.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answered> {
         let what = format!("{method} {}", path.split('?').next().unwrap_or(path));

@@ -187,7 +187,12 @@ impl Stack {
 
     /// The credentials that a function runs with, to try what its role may do.
     pub async fn credentials(&self, folder: &str) -> Result<Credentials> {
-        let action = format!("functions/{}/credentials", self.function(folder)?);
+        self.credentials_of(self.function(folder)?).await
+    }
+
+    /// The same, for a function by its deployed name, which may be one of a stack beside this one.
+    pub async fn credentials_of(&self, function: &str) -> Result<Credentials> {
+        let action = format!("functions/{function}/credentials");
         let found = self.admin(reqwest::Method::GET, &action, None).await?;
         serde_json::from_value(found).map_err(|error| Error::answer(action, &error))
     }

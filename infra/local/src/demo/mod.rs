@@ -1,6 +1,7 @@
 //! `cargo local demo`: the main job from end to end on a fresh stack of its own, told as a story and checked at each step.
 
 mod denied;
+mod hpc;
 mod story;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,12 @@ pub struct Findings {
     pub copies_after_lost_event: usize,
     /// Whether another workspace's role was refused the first run's copies.
     pub other_workspace_refused: bool,
+    /// Whether an HPC head job got its Nextflow store exactly.
+    pub hpc_values_match: bool,
+    /// Stores left on disk after the head job ended.
+    pub hpc_store_left: usize,
+    /// Whether a claim token was refused the second time.
+    pub second_claim_refused: bool,
     /// What IAM refused when each function's role was tried beyond its rights.
     pub denied_calls: Vec<String>,
     /// Rows of the workspace's audit trail.
@@ -58,6 +65,9 @@ impl Findings {
             (self.copies_after_failure == 0, "copies were left after failure"),
             (self.copies_after_lost_event == 0, "copies were left after a lost event"),
             (self.other_workspace_refused, "another workspace's role could read the copies"),
+            (self.hpc_values_match, "a value differed in Nextflow's store"),
+            (self.hpc_store_left == 0, "a store was left"),
+            (self.second_claim_refused, "a claim token worked twice"),
             (self.denied_calls.len() == denied::EXPECTED, "IAM allowed a call that it must refuse"),
             (self.audit_rows > 0, "the audit trail is empty"),
         ];
@@ -98,6 +108,10 @@ impl<W: Write> Narrator<'_, W> {
     }
 }
 
+fn yes(holds: bool) -> &'static str {
+    if holds { "yes" } else { "NO" }
+}
+
 /// Plays the story on a stack that is made for it and removed afterwards.
 pub async fn demo(json: bool, out: &mut impl Write) -> Result<()> {
     let progress = if json { Progress::Quiet } else { Progress::Shown };
@@ -119,7 +133,7 @@ pub async fn demo(json: bool, out: &mut impl Write) -> Result<()> {
     let played = async {
         let stack = Stack::start(&tools, &options, &parameters).await?;
         let mut narrator = Narrator { out, silent: json };
-        let findings = Box::pin(story::play(&stack, &mut narrator)).await;
+        let findings = Box::pin(story::play(&tools, &stack, &folder, &mut narrator)).await;
         stack.stop().await?;
         findings
     };

@@ -1,21 +1,24 @@
 //! The chapters.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::denied::{Targets, denied_calls};
-use super::{Findings, Narrator};
+use super::hpc::Cluster;
+use super::{Findings, Narrator, yes};
 use crate::platform::{Platform, resolve};
-use crate::{Caller, Error, JobStatus, Result, Stack};
+use crate::{Caller, Error, JobStatus, Result, Stack, Tools};
 
 /// The people of the story, and their two workspaces.
 struct Cast {
     owner: Caller,
     launcher: Caller,
     viewer: Caller,
+    organization: i64,
     workspace: i64,
     other_workspace: i64,
     other_owner: Caller,
@@ -52,7 +55,12 @@ impl Values {
     }
 }
 
-pub(super) async fn play<W: Write>(stack: &Stack, tell: &mut Narrator<'_, W>) -> Result<Findings> {
+pub(super) async fn play<W: Write>(
+    tools: &Tools,
+    stack: &Stack,
+    folder: &Path,
+    tell: &mut Narrator<'_, W>,
+) -> Result<Findings> {
     let mut findings = Findings::default();
     let cast = cast(stack).await?;
     let values = Values::make();
@@ -130,19 +138,31 @@ pub(super) async fn play<W: Write>(stack: &Stack, tell: &mut Narrator<'_, W>) ->
     findings.copies_after_failure = platform.copies(&second.id).await?;
     tell.step("both ended by AWS Batch's event, confirmed by DescribeJobs")?;
 
-    tell.chapter("7. The third run's lease is over: the sweep, every minute here, finds it.")?;
+    tell.chapter("7. On a Slurm cluster Nextflow brings its own store; the head job claims it.")?;
+    let cluster = Cluster {
+        tools,
+        stack,
+        folder,
+        owner: &cast.owner,
+        launcher: &cast.launcher,
+        organization: cast.organization,
+        workspace: cast.workspace,
+    };
+    cluster.play(tell, &mut findings, &values.workspace_key).await?;
+
+    tell.chapter("8. The third run's lease is over: the sweep, every minute here, finds it.")?;
     third.ended(&cast.launcher, Duration::from_secs(150)).await?;
     findings.copies_after_lost_event = platform.copies(&third.id).await?;
     tell.step(&format!("gone {} s after its heartbeat", silent_since.elapsed().as_secs()))?;
 
-    tell.chapter("8. The receipts.")?;
+    tell.chapter("9. The receipts.")?;
     let mut rows = Vec::new();
     for run in [&first, &second, &third] {
         rows.push(receipt_row(&run.receipt(&cast.launcher).await?, platform.copies(&run.id).await?));
     }
     tell.table(&["run", "state", "result", "told by", "launched", "removed", "copies left"], &rows)?;
 
-    tell.chapter("9. The audit trail of the workspace.")?;
+    tell.chapter("10. The audit trail of the workspace.")?;
     let path = format!("/audit-events?workspaceId={}&max=1000", cast.workspace);
     let trail = cast.owner.get(&path).await?;
     let events = trail["events"].as_array().cloned().unwrap_or_default();
@@ -178,6 +198,7 @@ async fn cast(stack: &Stack) -> Result<Cast> {
         launcher: caller(1),
         viewer: caller(2),
         other_owner: caller(3),
+        organization: made["organizations"][0]["id"].as_i64().unwrap_or_default(),
         workspace: workspace(0)?,
         other_workspace: workspace(1)?,
     })
@@ -298,10 +319,6 @@ async fn read_back_refused(cast: &Cast, run: &Run, values: &Values) -> Result<bo
         }
     }
     Ok(true)
-}
-
-fn yes(holds: bool) -> &'static str {
-    if holds { "yes" } else { "NO" }
 }
 
 fn text(value: &Value) -> String {

@@ -1,0 +1,123 @@
+//! The chapter on an HPC cluster: the head job's script, as a job script calls it, in the place of Nextflow a command
+//! that shows the store it was given.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Findings, Narrator};
+use crate::{Caller, Error, Result, Stack, Tools};
+
+/// Who plays in this chapter.
+pub(super) struct Cluster<'a> {
+    pub(super) tools: &'a Tools,
+    pub(super) stack: &'a Stack,
+    /// A folder of the demo's own.
+    pub(super) folder: &'a Path,
+    pub(super) owner: &'a Caller,
+    pub(super) launcher: &'a Caller,
+    pub(super) organization: i64,
+    pub(super) workspace: i64,
+}
+
+/// What the launch on the cluster asks for, with the values that have to arrive.
+type Expected<'a> = BTreeMap<&'a str, &'a str>;
+
+impl Cluster<'_> {
+    pub(super) async fn play<W: Write>(
+        &self,
+        tell: &mut Narrator<'_, W>,
+        findings: &mut Findings,
+        key: &str,
+    ) -> Result<()> {
+        let launches = format!("/launches?workspaceId={}", self.workspace);
+        let refused =
+            self.launcher.call(Method::POST, &launches, Some(&json!({"platform": "slurm"}))).await?;
+        tell.step(&format!("Liam launches on slurm: {} {}", refused.status.as_u16(), refused.text))?;
+        let platforms = format!("/orgs/{}/workspaces/{}/platforms", self.organization, self.workspace);
+        self.owner.put(&platforms, &json!({"platforms": ["aws-batch", "slurm"]})).await?;
+        tell.step("Olivia allows slurm")?;
+        let refused =
+            self.launcher.call(Method::POST, &launches, Some(&json!({"platform": "slurm"}))).await?;
+        tell.step(&format!("Liam tries again: {} {}", refused.status.as_u16(), refused.text))?;
+
+        let one_line = "TGljZW5jZSBvbiBvbmUgbGluZQ==".repeat(100);
+        let secrets = format!("/pipeline-secrets?workspaceId={}", self.workspace);
+        self.owner.post(&secrets, &json!({"name": "SENTIEON_LICENSE_LINE", "value": one_line})).await?;
+        let expected: Expected<'_> =
+            BTreeMap::from([("NCBI_API_KEY", key), ("SENTIEON_LICENSE_LINE", &one_line)]);
+        tell.step("Olivia stores the licence as one line of base64; Liam selects what this pipeline needs")?;
+
+        let stores = self.folder.join("stores");
+        findings.hpc_values_match = self.run_script(&stores, &expected).await?;
+        tell.step(&format!(
+            "nextflow-with-secrets gives the command its store, exact: {}",
+            super::yes(findings.hpc_values_match)
+        ))?;
+        findings.hpc_store_left = std::fs::read_dir(&stores).map_or(0, Iterator::count);
+        tell.step(&format!("stores left when it is done: {}", findings.hpc_store_left))?;
+        findings.second_claim_refused = self.claim_twice(&launches, &expected).await?;
+        tell.step(&format!("a claim token works once: {}", super::yes(findings.second_claim_refused)))
+    }
+
+    /// Runs the head job's script as the user's job script does.
+    async fn run_script(&self, stores: &Path, expected: &Expected<'_>) -> Result<bool> {
+        let token = self.folder.join("token");
+        let written = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&token);
+        written
+            .and_then(|mut file| file.write_all(self.launcher.token().as_bytes()))
+            .map_err(Error::file(&token))?;
+        let names: Vec<_> = expected.keys().copied().collect();
+        let ran =
+            tokio::process::Command::new(self.tools.checkout.root().join("infra/hpc/nextflow-with-secrets"))
+                .args(["--workspace", &self.workspace.to_string(), "--platform", "slurm"])
+                .args(["--workspace-secrets", &names.join(","), "--user-secrets", "none", "--"])
+                .args(["sh", "-c", "cat \"$NXF_SECRETS_FILE\""])
+                .env("PIPELINE_SECRETS_ENDPOINT", &self.stack.api_endpoint)
+                .env("PIPELINE_SECRETS_TOKEN_FILE", &token)
+                .env("PIPELINE_SECRETS_DIR", stores)
+                .stdin(std::process::Stdio::null())
+                .output()
+                .await
+                .map_err(Error::file("infra/hpc/nextflow-with-secrets"))?;
+        if !ran.status.success() {
+            let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+            return Err(Error::answer("nextflow-with-secrets", &said.lines().last().unwrap_or("failed")));
+        }
+        Ok(holds(&ran.stdout, expected))
+    }
+
+    /// Claims a run of its own twice: values the first time, 410 the second, and the run goes on until it is ended.
+    async fn claim_twice(&self, launches: &str, expected: &Expected<'_>) -> Result<bool> {
+        let names: Vec<_> = expected.keys().collect();
+        let request = json!({"platform": "slurm", "workspaceSecrets": names, "userSecrets": []});
+        let launched = self.launcher.post(launches, &request).await?;
+        let text = |name: &str| launched[name].as_str().unwrap_or_default();
+        let run = text("workflowId");
+        let claimer = Caller::new(&self.stack.api_endpoint, text("claimToken"));
+        let path = format!("/runs/{run}/claim");
+        let first = claimer.call(Method::POST, &path, None).await?;
+        let second = claimer.call(Method::POST, &path, None).await?;
+        let live = self.launcher.get(&format!("/runs/{run}")).await?["state"] == "running";
+        Caller::new(&self.stack.api_endpoint, text("runToken"))
+            .post(&format!("/runs/{run}/end"), &json!({"success": true}))
+            .await?;
+        Ok(holds(first.text.as_bytes(), expected) && second.status.as_u16() == 410 && live)
+    }
+}
+
+/// Whether Nextflow's store holds just these.
+fn holds(store: &[u8], expected: &Expected<'_>) -> bool {
+    let Ok(entries) = serde_json::from_slice::<Vec<Value>>(store) else {
+        return false;
+    };
+    let found: Expected<'_> = entries
+        .iter()
+        .filter_map(|entry| Some((entry["name"].as_str()?, entry["value"].as_str()?)))
+        .collect();
+    entries.len() == expected.len() && found == *expected
+}

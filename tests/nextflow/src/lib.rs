@@ -1,0 +1,110 @@
+//! A deployed local stack with one workspace, its owner, and a canary's eye on everything that it keeps.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use local::{Caller, Credentials, EmulatorOptions, Lifetime, Progress, Stack, Tools};
+use serde_json::{Value, json};
+
+/// Whatever a test may fail with.
+pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+/// A stack, and an owner in its one workspace.
+pub struct Rig {
+    /// The tools with which it was deployed.
+    pub tools: Tools,
+    /// The stack.
+    pub stack: Stack,
+    /// An owner of the workspace.
+    pub owner: Caller,
+    /// The workspace.
+    pub workspace: i64,
+    _folder: tempfile::TempDir,
+}
+
+impl Rig {
+    /// Deploys a stack for one test, with `LeaseSeconds` and the sweep as given.
+    pub async fn new(parameters: &[(&str, &str)]) -> Outcome<Self> {
+        let tools = Tools::ready(Progress::Quiet).await?;
+        let folder = tempfile::tempdir()?;
+        let options = EmulatorOptions {
+            folder: folder.path().to_owned(),
+            deployment: "nextflow".to_owned(),
+            aws_port: 0,
+            api_port: 0,
+            lifetime: Lifetime::Passing,
+        };
+        let parameters: BTreeMap<_, _> =
+            parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let stack = Stack::start(&tools, &options, &parameters).await?;
+        let order = json!({"apply": {
+            "users": [{"userName": "olivia", "email": "olivia@example.org", "tokens": [{"name": "test"}]}],
+            "organizations": [{"name": "example", "workspaces": [{
+                "name": "genomics", "fullName": "Genomics", "platforms": ["aws-batch", "slurm"],
+                "participants": [{"user": "olivia", "role": "owner"}],
+            }]}],
+        }});
+        let made = stack.invoke("identity", &order).await?;
+        let token = made["users"][0]["tokens"][0]["accessKey"].as_str().ok_or("no token")?;
+        let workspace = made["organizations"][0]["workspaces"][0]["id"].as_i64().ok_or("no workspace")?;
+        let owner = Caller::new(&stack.api_endpoint, token);
+        Ok(Self { tools, stack, owner, workspace, _folder: folder })
+    }
+
+    /// Stores a secret of the workspace.
+    pub async fn store(&self, name: &str, value: &str) -> Outcome {
+        let path = format!("/pipeline-secrets?workspaceId={}", self.workspace);
+        self.owner.post(&path, &json!({"name": name, "value": value})).await?;
+        Ok(())
+    }
+
+    /// Launches a run and gives the answer.
+    pub async fn launch(&self, body: &Value) -> Outcome<Value> {
+        Ok(self.owner.post(&format!("/launches?workspaceId={}", self.workspace), body).await?)
+    }
+
+    /// The receipt of a run.
+    pub async fn receipt(&self, run: &str) -> Outcome<Value> {
+        Ok(self.owner.get(&format!("/runs/{run}")).await?)
+    }
+
+    /// Waits until a run is in this state.
+    pub async fn until(&self, run: &str, state: &str) -> Outcome<Value> {
+        let start = Instant::now();
+        loop {
+            let receipt = self.receipt(run).await?;
+            if receipt["state"] == state {
+                return Ok(receipt);
+            }
+            if start.elapsed() > Duration::from_mins(1) {
+                return Err(format!("run {run} is {}, not {state}", receipt["state"]).into());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Every row of the table, as text.
+    pub async fn rows(&self) -> Outcome<String> {
+        let config = self.stack.sdk_config(&Credentials::operator()).await;
+        let table = aws_sdk_dynamodb::Client::new(&config);
+        let scanned = table.scan().table_name(self.stack.output("TableName")?).send().await?;
+        Ok(format!("{:?}", scanned.items()))
+    }
+
+    /// Every log line and metric of every function, as text.
+    pub async fn logs(&self) -> Outcome<String> {
+        let aws = self.tools.installation.aws();
+        let environment = self.stack.environment(&Credentials::operator());
+        let groups = self.stack.deployed.outputs.iter().filter(|(name, _)| name.ends_with("LogGroup"));
+        let mut text = String::new();
+        for (_, group) in groups {
+            let output = tokio::process::Command::new(&aws)
+                .args(["logs", "filter-log-events", "--log-group-name", group, "--output", "json"])
+                .envs(&environment)
+                .output()
+                .await?;
+            text.push_str(&String::from_utf8_lossy(&output.stdout));
+        }
+        Ok(text)
+    }
+}
