@@ -1,0 +1,211 @@
+//! Follows the recipe of `docs/envelope.md` as an operator would: its policy on a role, its program run with the AWS CLI,
+//! on a deployment that names that role as its break-glass principal.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Output;
+
+use local::{ACCOUNT, Credentials, EmulatorOptions, ExampleUser, Lifetime, Progress, REGION, Stack, Tools};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Several lines, quotes, a dollar sign, more than one byte a character, and new lines at the end.
+const LICENCE: &str = "line 1\n\"line 2\" $HOME €\n\n";
+/// One byte more than a step of the padding.
+const LONG: usize = 257;
+
+#[tokio::test]
+async fn the_recipe_opens_values_of_workspaces_and_users_byte_for_byte() -> Result<(), Failure> {
+    let bench = Bench::start().await?;
+    bench.store(&bench.in_workspace(), "SENTIEON_LICENSE", LICENCE).await?;
+    let own = bench.owner_scope().await?;
+    let long = "x".repeat(LONG);
+    bench.store("", "OWN_KEY", &long).await?;
+
+    let glass = bench.break_glass().await?;
+    for (scope, name, value) in
+        [(bench.scope(), "SENTIEON_LICENSE", LICENCE), (own, "OWN_KEY", long.as_str())]
+    {
+        let opened = bench.open(&glass, &scope, name).await?;
+        assert!(opened.status.success(), "{}", said(&opened));
+        assert!(opened.stdout == value.as_bytes(), "{name} came back as something else");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_administrator_cannot_follow_the_recipe() -> Result<(), Failure> {
+    let bench = Bench::start().await?;
+    bench.store(&bench.in_workspace(), "NCBI_API_KEY", "s3cret").await?;
+    let everything = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["dynamodb:*", "kms:*"], "Resource": "*"},
+    ]});
+    let administrator = bench.role("administrator", &everything).await?;
+    let refused = bench.open(&administrator, &bench.scope(), "NCBI_API_KEY").await?;
+    assert!(said(&refused).contains("AccessDenied"), "{}", said(&refused));
+    assert!(!refused.status.success() && refused.stdout.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_envelope_in_another_row_does_not_open() -> Result<(), Failure> {
+    let bench = Bench::start().await?;
+    let first = bench.store(&bench.in_workspace(), "FIRST_KEY", "first").await?;
+    let second = bench.store(&bench.in_workspace(), "SECOND_KEY", "second").await?;
+    let glass = bench.break_glass().await?;
+
+    bench.copy_value(first, first).await?;
+    let opened = bench.open(&glass, &bench.scope(), "FIRST_KEY").await?;
+    assert!(opened.stdout == b"first", "copying a row changes it: {}", said(&opened));
+
+    bench.copy_value(first, second).await?;
+    let refused = bench.open(&glass, &bench.scope(), "SECOND_KEY").await?;
+    assert!(said(&refused).contains("InvalidCiphertext"), "{}", said(&refused));
+    assert!(!refused.status.success() && refused.stdout.is_empty());
+    Ok(())
+}
+
+/// A deployment with a break-glass principal, and an owner of a workspace of it.
+struct Bench {
+    tools: Tools,
+    stack: Stack,
+    workspace: u64,
+    owner: ExampleUser,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn start() -> Result<Self, Failure> {
+        let tools = Tools::ready(Progress::Quiet).await?;
+        let folder = tempfile::tempdir()?;
+        let options = EmulatorOptions {
+            folder: folder.path().join("stack"),
+            deployment: "break-glass".to_owned(),
+            aws_port: 0,
+            api_port: 0,
+            lifetime: Lifetime::Passing,
+        };
+        let principal = format!("arn:aws:iam::{ACCOUNT}:role/{ROLE}");
+        let parameters = BTreeMap::from([("BreakGlassPrincipal".to_owned(), principal)]);
+        let stack = Stack::start(&tools, &options, &parameters).await?;
+        let example = local::bootstrap(&stack).await?;
+        let owner = example.users.into_iter().find(|user| user.role == "owner").ok_or("no owner")?;
+        std::fs::write(folder.path().join("open-value.py"), block("python")?)?;
+        Ok(Self { tools, stack, workspace: example.workspace_id, owner, folder })
+    }
+
+    fn in_workspace(&self) -> String {
+        format!("?workspaceId={}", self.workspace)
+    }
+
+    fn scope(&self) -> String {
+        format!("WS#{}", self.workspace)
+    }
+
+    async fn owner_scope(&self) -> Result<String, Failure> {
+        let url = format!("{}/user-info", self.stack.api_endpoint);
+        let answer = reqwest::Client::new().get(url).bearer_auth(&self.owner.token).send().await?;
+        let answer: Value = answer.error_for_status()?.json().await?;
+        Ok(format!("USER#{}", answer["user"]["id"].as_u64().ok_or("no id")?))
+    }
+
+    async fn store(&self, query: &str, name: &str, value: &str) -> Result<u64, Failure> {
+        let url = format!("{}/pipeline-secrets{query}", self.stack.api_endpoint);
+        let request = reqwest::Client::new().post(url).bearer_auth(&self.owner.token);
+        let answer = request.json(&json!({"name": name, "value": value})).send().await?;
+        let answer: Value = answer.error_for_status()?.json().await?;
+        Ok(answer["secretId"].as_u64().ok_or("no id")?)
+    }
+
+    /// The principal that the deployment names, with the policy of the recipe and no other.
+    async fn break_glass(&self) -> Result<Credentials, Failure> {
+        let policy = block("json")?
+            .replace("REGION", REGION)
+            .replace("ACCOUNT", ACCOUNT)
+            .replace("TABLE_NAME", self.stack.output("TableName")?)
+            .replace("AT_REST_KEY_ARN", self.stack.output("AtRestKeyArn")?);
+        self.role(ROLE, &serde_json::from_str(&policy)?).await
+    }
+
+    /// A session of a new role with this policy.
+    async fn role(&self, name: &str, policy: &Value) -> Result<Credentials, Failure> {
+        let trust = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")},
+        }]});
+        let (trust, policy) = (trust.to_string(), policy.to_string());
+        let made = ["iam", "create-role", "--role-name", name, "--assume-role-policy-document", &trust];
+        self.aws(&made).await?;
+        let given = ["iam", "put-role-policy", "--role-name", name, "--policy-name", "rights"];
+        self.aws(&[&given[..], &["--policy-document", &policy]].concat()).await?;
+        let arn = format!("arn:aws:iam::{ACCOUNT}:role/{name}");
+        let assumed = ["sts", "assume-role", "--role-arn", &arn, "--role-session-name", "test"];
+        let session = self.aws(&assumed).await?;
+        let text = |field: &str| session["Credentials"][field].as_str().map(str::to_owned).ok_or("no session");
+        Ok(Credentials {
+            access_key_id: text("AccessKeyId")?,
+            secret_access_key: text("SecretAccessKey")?,
+            session_token: Some(text("SessionToken")?),
+        })
+    }
+
+    /// Puts the value of one secret of the workspace in place of another's, as whoever may write the table could.
+    async fn copy_value(&self, from: u64, to: u64) -> Result<(), Failure> {
+        let table = self.stack.output("TableName")?;
+        let key = |id: u64| json!({"pk": {"S": self.scope()}, "sk": {"S": format!("VALUE#{id}")}});
+        let read = ["dynamodb", "get-item", "--table-name", table, "--key", &key(from).to_string()];
+        let mut row = self.aws(&read).await?["Item"].take();
+        row["sk"] = key(to)["sk"].take();
+        self.aws(&["dynamodb", "put-item", "--table-name", table, "--item", &row.to_string()]).await?;
+        Ok(())
+    }
+
+    /// The AWS CLI as the account's operator.
+    async fn aws(&self, words: &[&str]) -> Result<Value, Failure> {
+        let mut command = Command::new(self.tools.installation.aws());
+        command.args(words).args(["--output", "json"]);
+        let output = self.run(command, &Credentials::operator()).await?;
+        if !output.status.success() {
+            return Err(format!("{words:?}: {}", said(&output)).into());
+        }
+        // Calls that change something and have nothing to tell print nothing.
+        Ok(serde_json::from_slice(&output.stdout).unwrap_or_default())
+    }
+
+    /// The recipe's program as this principal.
+    async fn open(&self, who: &Credentials, scope: &str, name: &str) -> Result<Output, Failure> {
+        let mut command = Command::new(self.tools.installation.python());
+        command.arg(self.folder.path().join("open-value.py")).arg(self.stack.name());
+        command.args([self.stack.output("TableName")?, self.stack.output("EnvelopeKeyArn")?, scope, name]);
+        self.run(command, who).await
+    }
+
+    /// Runs a program with these credentials, the AWS CLI on its path, and nothing else of this machine's AWS set-up.
+    async fn run(&self, mut command: Command, who: &Credentials) -> Result<Output, Failure> {
+        let tools = self.tools.installation.aws();
+        let mut path = vec![tools.parent().ok_or("no folder")?.to_owned()];
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        command.env_clear().env("PATH", std::env::join_paths(path)?).env("HOME", self.folder.path());
+        Ok(command.envs(self.stack.environment(who)).kill_on_drop(true).output().await?)
+    }
+}
+
+/// The document's one block of code in this language.
+fn block(language: &str) -> Result<String, Failure> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/envelope.md");
+    let text = std::fs::read_to_string(path)?;
+    let fence = format!("```{language}\n");
+    let mut blocks = text.split(&fence).skip(1).filter_map(|rest| rest.split("\n```").next());
+    match (blocks.next(), blocks.next()) {
+        (Some(block), None) => Ok(format!("{block}\n")),
+        _ => Err(format!("docs/envelope.md must have one block of {language}").into()),
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The break-glass principal's name.
+const ROLE: &str = "break-glass";

@@ -1,0 +1,83 @@
+//! The documents: their links lead somewhere, and what they promise a test for has one.
+
+use std::path::{Path, PathBuf};
+
+use crate::{read, root};
+
+#[test]
+fn every_link_between_documents_leads_somewhere() {
+    let mut broken = Vec::new();
+    for document in documents() {
+        let text = read(&document);
+        for target in links(&text) {
+            let (file, part) = target.split_once('#').unwrap_or((target, ""));
+            let path = match file {
+                "" => document.clone(),
+                file => document.parent().expect("a folder").join(file),
+            };
+            let found = path.exists() && (part.is_empty() || headings(&read(&path)).any(|it| it == part));
+            if !found {
+                broken.push(format!("{}: {target}", document.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn every_invariant_names_a_check_that_exists() {
+    let text = read(&root().join("docs/ARCHITECTURE.md"));
+    let invariants: Vec<_> = text.split("\n\n").filter(|part| part.starts_with("**Invariant** ")).collect();
+    assert!(!invariants.is_empty());
+    for invariant in invariants {
+        let code: Vec<_> = invariant.split('`').skip(1).step_by(2).collect();
+        let checks: Vec<_> = code.iter().filter_map(|code| code.split_once("::")).collect();
+        assert!(code.contains(&"cargo local demo") || !checks.is_empty(), "unchecked: {invariant}");
+        for (file, name) in checks {
+            let source = read(&root().join(file));
+            let defines = |keyword: &str| {
+                source.contains(&format!("{keyword} {name}(")) || source.contains(&format!("{keyword} {name} "))
+            };
+            let named = defines("fn") || source.contains(&format!("pub struct {name}("));
+            assert!(named, "{file} has no {name}: {invariant}");
+        }
+    }
+}
+
+/// The Markdown files that are ours: at the root, and below `docs`.
+fn documents() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join("docs")];
+    while let Some(folder) = folders.pop() {
+        for path in entries(&folder) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found.extend(entries(&root()).filter(|path| path.is_file()));
+    found.retain(|path| path.extension().is_some_and(|end| end == "md"));
+    found
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path())
+}
+
+/// The targets of inline and reference links that stay inside the checkout.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let prose = text.split("```").step_by(2);
+    let inline = prose.flat_map(|prose| prose.split("](").skip(1)).filter_map(|rest| rest.split(')').next());
+    inline.filter(|target| !target.contains("://") && !target.starts_with("mailto:"))
+}
+
+/// The anchors of a document's headings, as they are made on code-hosting sites.
+fn headings(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter(|line| line.starts_with('#')).map(|line| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    })
+}

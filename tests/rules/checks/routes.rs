@@ -1,0 +1,60 @@
+//! The template's routes and the one table of operations.
+
+use std::collections::BTreeSet;
+
+use http_api::Operation;
+use http_api::operation::{Credential, Function};
+
+use crate::{read, root};
+
+/// A route: its resource, method and path, the function that serves it, and whether the authorizer is asked first.
+type Route = (String, String, String, bool);
+
+#[test]
+fn the_template_serves_every_operation_and_nothing_else() {
+    let expected: BTreeSet<Route> = Operation::ALL
+        .iter()
+        .map(|operation| {
+            let asked = operation.credential() == Credential::User;
+            (
+                format!("{}Route", operation.id()),
+                operation.route_key().to_owned(),
+                integration(operation.function()).to_owned(),
+                asked,
+            )
+        })
+        .collect();
+    assert_eq!(deployed(), expected);
+}
+
+/// The routes of `infra/template.yaml`, which has each on a line of its own.
+fn deployed() -> BTreeSet<Route> {
+    let template = read(&root().join("infra/template.yaml"));
+    let routes = template.lines().filter(|line| line.contains("Type: AWS::ApiGatewayV2::Route,"));
+    routes
+        .map(|line| {
+            let between = |before: &str, after: &str| {
+                let rest = line.split_once(before).map(|(_, rest)| rest);
+                rest.and_then(|rest| rest.split_once(after)).map(|(found, _)| found.to_owned())
+            };
+            let resource = line.trim_start().split(':').next().unwrap_or_default().to_owned();
+            let asked = line.contains("AuthorizationType: CUSTOM, AuthorizerId: !Ref TokenAuthorizer");
+            assert!(asked || line.contains("AuthorizationType: NONE"), "{resource}");
+            let route = between("RouteKey: \"", "\"").expect("a route key");
+            let target = between("integrations/${", "Integration}").expect("an integration");
+            (resource, route, target, asked)
+        })
+        .collect()
+}
+
+/// A function's name in the template.
+fn integration(function: Function) -> &'static str {
+    match function {
+        Function::ReadSecrets => "ReadSecrets",
+        Function::WriteSecrets => "WriteSecrets",
+        Function::LaunchRun => "LaunchRun",
+        Function::ClaimRun => "ClaimRun",
+        Function::ReportRun => "ReportRun",
+        Function::Identity => "Identity",
+    }
+}
