@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         let store = Store::new(aws_sdk_dynamodb::Client::new(clients.data()), table.name);
         let jobs = JobObserver::new(aws_sdk_batch::Client::new(clients.control()));
         let copies = CopyRemover::new(aws_sdk_secretsmanager::Client::new(clients.control()));
-        store.warm().await;
+        store.warm_for_runs().await;
         let (account, region) = (home.account, home.region);
         let randomness = SystemRandomness::default();
         let handler = Handler { store, jobs, copies, randomness, settings, account, region };

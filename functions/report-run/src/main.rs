@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         let store = Store::new(aws_sdk_dynamodb::Client::new(clients.data()), table.name);
         let jobs = JobObserver::new(aws_sdk_batch::Client::new(clients.control()));
         let bus = RunAnnouncer::new(aws_sdk_eventbridge::Client::new(clients.control()), bus.name);
-        store.warm().await;
+        store.warm_for_runs().await;
         let randomness = SystemRandomness::default();
         let handler = Handler { store, jobs, bus, randomness, settings, region: home.region };
         Ok(async move |invocation: Invocation| {

@@ -232,8 +232,10 @@ pub enum Event {
         /// The new claim token's hash, where the platform claims.
         claim_token: Option<TokenHash>,
     },
-    /// The launch, or a claim, could not be completed.
+    /// The launch could not be completed, and nobody was shown the run's present tokens.
     LaunchFailed,
+    /// A claim found that the run cannot get what it was promised.
+    ClaimRefused,
     /// The claim token was used, and these versions were handed over.
     Claimed(Vec<PinnedSecret>),
     /// A sign of life under the run token.
@@ -246,6 +248,8 @@ pub enum Event {
     HeadJobSeen(Sighting),
     /// Somebody looks whether the run is due: the sweep, or an event that is only a hint.
     Looked,
+    /// The table was restored from a backup and does not know what became of the run since.
+    Restored,
     /// DescribeSecret found none of the run's copies.
     CopiesGone,
 }
@@ -281,6 +285,7 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
         (State::Ending, Event::CopiesGone) => Step::write(ended(life.clone(), now)),
         (State::Ending, Event::Looked) => Step::act(Action::RemoveCopies),
         (State::Ending, _) | (_, Event::CopiesGone) => Step::nothing(),
+        (_, Event::Restored) => restored(run, now, limits),
 
         (State::Provisioning, Event::Provisioned(copies)) => {
             let delivered = (!run.platform.claims()).then_some(now);
@@ -307,11 +312,15 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
             Step::write(Life { run_token, claim_token, ..life.clone() })
         }
         (_, Event::TokensRenewed { .. }) => Step::nothing(),
-        // A claim that found a secret gone ends its run; a launch that is done cannot fail any more.
-        (_, Event::LaunchFailed) if life.claim_token.is_some() && life.claimed.is_none() => {
+        // The launch did not hear that its last write took effect: its caller is told that it failed.
+        (State::Pending, Event::LaunchFailed) if life.claimed.is_none() && life.head_job.is_none() => {
             end(life, launch_failed(ToldBy::Launch), now)
         }
         (_, Event::LaunchFailed) => Step::nothing(),
+        (_, Event::ClaimRefused) if life.claim_token.is_some() => {
+            end(life, launch_failed(ToldBy::Launch), now)
+        }
+        (_, Event::ClaimRefused) => Step::nothing(),
         (_, Event::Claimed(secrets)) => {
             if life.claimed.is_some() {
                 return Step::nothing();
@@ -389,6 +398,24 @@ fn head_job_seen(life: &Life, sighting: &Sighting, now: Timestamp, limits: &Limi
         Sighting::Unknown if life.due == Some(life.lease_until) => Step::nothing(),
         Sighting::Unknown => Step::write(Life { due: Some(life.lease_until), ..life.clone() }),
     }
+}
+
+/// A run of a restored table may have gone on since the backup, and its reports are lost: nothing that the row says of
+/// its end can be trusted. A recorded head job is asked about; without one the copies live until the run's latest end,
+/// as those of unknown runs do, unless it reports its end before. A claim token that may have been used since is dead.
+fn restored(run: &Run, now: Timestamp, limits: &Limits) -> Step {
+    let life = &run.life;
+    if life.claim_token.is_some() && life.claimed.is_none() {
+        return end(life, launch_failed(ToldBy::Sweep), now);
+    }
+    let (lease_until, due) = match life.head_job {
+        Some(_) if life.lease_until >= now + limits.lease / 2 => return Step::nothing(),
+        Some(_) => (now + limits.lease, now),
+        None if life.state != State::Provisioning && life.lease_until >= run.not_after => return Step::nothing(),
+        None => (run.not_after, run.not_after),
+    };
+    let state = life.state.max(State::Pending);
+    Step::write(Life { state, lease_until, due: Some(due), ..life.clone() })
 }
 
 fn is_due(life: &Life, now: Timestamp) -> bool {

@@ -17,6 +17,8 @@ pub struct Settings {
     pub default_layout: Layout,
     /// The times in a run's life.
     pub limits: Limits,
+    /// Whether the table was restored from a backup and is not reconciled yet: nobody is served meanwhile.
+    pub restored: bool,
 }
 
 /// The times in a run's life (architecture §5).
@@ -53,6 +55,7 @@ impl Settings {
             allow_aws_names: false,
             default_layout: Layout::Bundle,
             limits: Limits::default(),
+            restored: false,
         }
     }
 }

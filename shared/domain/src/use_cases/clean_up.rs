@@ -66,9 +66,14 @@ where
 
     /// Looks at a run and takes it as far towards its end as it can go now. Unknown runs are nothing.
     pub async fn look(&self, id: &RunId, now: Timestamp) -> Result<Looked> {
-        let Some(mut run) = self.store.run(id).await? else {
-            return Ok(Looked::Nothing);
-        };
+        match self.store.run(id).await? {
+            Some(run) => self.look_at(run, now).await,
+            None => Ok(Looked::Nothing),
+        }
+    }
+
+    /// Looks at a run that was just read.
+    pub(crate) async fn look_at(&self, mut run: Run, now: Timestamp) -> Result<Looked> {
         let mut event = Event::Looked;
         let mut conflicts = 0;
         loop {
@@ -82,7 +87,7 @@ where
                         if !self.pace.pause(conflicts).await {
                             return Err(Error::Contended);
                         }
-                        run = self.store.run(id).await?.ok_or(Error::NotFound)?;
+                        run = self.store.run(&run.id).await?.ok_or(Error::NotFound)?;
                         event = Event::Looked;
                         continue;
                     }
@@ -106,7 +111,7 @@ where
         }
     }
 
-    async fn save(&self, run: &Run, life: Life, now: Timestamp) -> Result<Run> {
+    pub(super) async fn save(&self, run: &Run, life: Life, now: Timestamp) -> Result<Run> {
         let life = Life { revision: run.life.revision + 1, ..life };
         let stepped = Run { life, ..run.clone() };
         let action = match (run.life.state, stepped.life.state) {

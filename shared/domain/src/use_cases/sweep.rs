@@ -26,7 +26,7 @@ pub struct Swept {
     pub orphans_failed: u32,
     /// Copies of runs that nobody knows, left alone until their latest end.
     pub unknown: u32,
-    /// How long the longest due run has been due, in seconds.
+    /// How long the longest due run had been due when this sweep came to it, in seconds; 0 where none was.
     pub longest_due_seconds: i64,
 }
 
@@ -48,12 +48,13 @@ where
         let mut swept = Swept::default();
         let due = self.store.due_runs(now, MAX_RUNS).await?;
         let looks: Vec<_> = stream::iter(due)
-            .map(async |id| (self.look(&id, now).await, id))
+            .map(async |id| (self.look_and_time(&id, now).await, id))
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        for (look, id) in looks {
+        for ((overdue, look), id) in looks {
             swept.due += 1;
+            swept.longest_due_seconds = swept.longest_due_seconds.max(overdue);
             match look {
                 Ok(Looked::Ended) => swept.ended += 1,
                 Ok(Looked::Nothing) => {}
@@ -65,6 +66,19 @@ where
         }
         self.sweep_orphans(&mut swept, now).await?;
         Ok(swept)
+    }
+
+    /// A look, and for how many seconds the run had been due before it, by its own row: the index may nominate one that
+    /// has been renewed since.
+    async fn look_and_time(&self, id: &RunId, now: Timestamp) -> (i64, Result<Looked>) {
+        match self.store.run(id).await {
+            Ok(Some(run)) => {
+                let overdue = run.life.due.map_or(0, |due| now.duration_since(due).as_secs());
+                (overdue.max(0), self.look_at(run, now).await)
+            }
+            Ok(None) => (0, Ok(Looked::Nothing)),
+            Err(error) => (0, Err(error)),
+        }
     }
 
     /// Copies whose run is over are orphans. A copy of an unknown run may belong to a table that was restored: it is

@@ -158,7 +158,7 @@ impl Section for Oidc {
 }
 
 /// `DEPLOYMENT`, and the deployment's choices, each with a safe default: `MAINTAIN_MAY_WRITE` (false),
-/// `ALLOW_AWS_NAMES` (false), `DEFAULT_LAYOUT` (bundle), and those of [`Limits`].
+/// `ALLOW_AWS_NAMES` (false), `DEFAULT_LAYOUT` (bundle), `RESTORED` (false), and those of [`Limits`].
 impl Section for Settings {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
         // CloudFormation's rule for stack names. It also keeps the name out of the syntax of tag filters.
@@ -174,11 +174,13 @@ impl Section for Settings {
         let layout =
             variables.optional("DEFAULT_LAYOUT", "bundle or per-name", |text| text.parse::<Layout>().ok());
         let limits = Limits::read(variables);
+        let restored = flag(variables, "RESTORED");
         Some(Self {
             maintain_may_write: maintain_may_write?,
             allow_aws_names: allow_aws_names?,
             default_layout: layout?.unwrap_or(Layout::Bundle),
             limits: limits?,
+            restored: restored?,
             ..Self::new(deployment?)
         })
     }

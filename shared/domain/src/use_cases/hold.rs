@@ -1,0 +1,70 @@
+//! While a table that was restored is not reconciled yet: nothing is removed, and no run is let go.
+
+use futures_util::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+
+use super::clean_up::Cleaner;
+use crate::ids::RunId;
+use crate::ports::{FindDueRuns, ObserveJobs, Pace, Randomness, RemoveCopies};
+use crate::run::{Event, State, next};
+use crate::{Error, Result};
+
+/// What holding saw and did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Held {
+    /// Runs that the restored table takes for live.
+    pub live: u32,
+    /// Runs that could not be held with this attempt.
+    pub failed: u32,
+}
+
+/// Runs taken up at once by one pass: all that are live, in practice.
+const MAX_RUNS: u32 = 100_000;
+/// Runs written side by side.
+const AT_ONCE: usize = 8;
+
+impl<Store, Jobs, Copies, Rng, Wait> Cleaner<'_, Store, Jobs, Copies, Rng, Wait>
+where
+    Store: FindDueRuns,
+    Jobs: ObserveJobs,
+    Copies: RemoveCopies,
+    Rng: Randomness,
+    Wait: Pace,
+{
+    /// Makes every live run of a restored table outlast the time that the table has forgotten (see
+    /// [`Event::Restored`]). Idempotent; what fails is done by the next pass.
+    pub async fn hold(&self, now: Timestamp) -> Result<Held> {
+        // Whatever something will ever be due for: every run that has not ended.
+        let live = self.store.due_runs(Timestamp::MAX, MAX_RUNS).await?;
+        let mut held = Held { live: u32::try_from(live.len()).unwrap_or(u32::MAX), failed: 0 };
+        let done: Vec<_> = stream::iter(live)
+            .map(async |id| (self.hold_run(&id, now).await, id))
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        for (outcome, id) in done {
+            if let Err(error) = outcome {
+                held.failed += 1;
+                tracing::error!(run.id = %id, error.code = error.code(), error.cause = error.causes(), "a run could not be held");
+            }
+        }
+        Ok(held)
+    }
+
+    async fn hold_run(&self, id: &RunId, now: Timestamp) -> Result<()> {
+        let Some(run) = self.store.run(id).await? else {
+            return Ok(());
+        };
+        if run.life.state == State::Ended {
+            return Ok(());
+        }
+        match next(&run, Event::Restored, now, &self.settings.limits).life {
+            None => Ok(()),
+            Some(life) => match self.save(&run, life, now).await {
+                // Written meanwhile: the next pass decides anew.
+                Ok(_) | Err(Error::VersionConflict) => Ok(()),
+                Err(error) => Err(error),
+            },
+        }
+    }
+}
