@@ -142,7 +142,8 @@ impl Bench {
         let arn = format!("arn:aws:iam::{ACCOUNT}:role/{name}");
         let assumed = ["sts", "assume-role", "--role-arn", &arn, "--role-session-name", "test"];
         let session = self.aws(&assumed).await?;
-        let text = |field: &str| session["Credentials"][field].as_str().map(str::to_owned).ok_or("no session");
+        let text =
+            |field: &str| session["Credentials"][field].as_str().map(str::to_owned).ok_or("no session");
         Ok(Credentials {
             access_key_id: text("AccessKeyId")?,
             secret_access_key: text("SecretAccessKey")?,

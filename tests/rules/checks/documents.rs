@@ -36,7 +36,8 @@ fn every_invariant_names_a_check_that_exists() {
         for (file, name) in checks {
             let source = read(&root().join(file));
             let defines = |keyword: &str| {
-                source.contains(&format!("{keyword} {name}(")) || source.contains(&format!("{keyword} {name} "))
+                source.contains(&format!("{keyword} {name}("))
+                    || source.contains(&format!("{keyword} {name} "))
             };
             let named = defines("fn") || source.contains(&format!("pub struct {name}("));
             assert!(named, "{file} has no {name}: {invariant}");
