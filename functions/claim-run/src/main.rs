@@ -12,7 +12,8 @@ use store_dynamodb::Store;
 
 fn main() -> ExitCode {
     runtime::run(async |clients: &Clients| {
-        let (table, settings, key, bus) = config::load::<(Table, Settings, EnvelopeKey, Bus)>(config::process)?;
+        let (table, settings, key, bus) =
+            config::load::<(Table, Settings, EnvelopeKey, Bus)>(config::process)?;
         let metrics = Metrics::new(&settings.deployment);
         let store = Store::new(aws_sdk_dynamodb::Client::new(clients.data()), table.name);
         let keys = KmsOpener::new(aws_sdk_kms::Client::new(clients.data()), key.arn);

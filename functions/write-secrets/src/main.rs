@@ -21,7 +21,8 @@ fn main() -> ExitCode {
         Ok(async move |invocation: Invocation| {
             let pace = invocation.deadline();
             let served =
-                http_api::serve(invocation.payload(), async |request| handler.handle(request, pace).await).await;
+                http_api::serve(invocation.payload(), async |request| handler.handle(request, pace).await)
+                    .await;
             if let Some(code) = served.fault {
                 metrics.fault(code);
             }
