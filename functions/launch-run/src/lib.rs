@@ -63,14 +63,14 @@ where
                     settings: &self.settings,
                     prefix: &self.prefix,
                 };
-                let launched = launcher.launch(&actor, &asked, request.idempotency_key(), now).await?;
+                let run = launcher.launch(&actor, &asked, request.idempotency_key(), now).await?;
                 let deployment = Deployment {
                     endpoint: &self.endpoint,
                     prefix: &self.prefix,
                     copy_key: self.copy_key.as_deref(),
                     settings: &self.settings,
                 };
-                Ok(launches::launched(&launched, &deployment, request.wants_text()))
+                Ok(launches::launched(&run, &deployment, request.wants_text()))
             }
             _ => Err(Problem::new(404, "Not Found")),
         }

@@ -155,9 +155,20 @@ pub(super) async fn play<W: Write>(
     findings.copies_after_lost_event = platform.copies(&third.id).await?;
     tell.step(&format!("gone {} s after its heartbeat", silent_since.elapsed().as_secs()))?;
 
+    findings.audit_rows = look_back(&cast, &platform, [&first, &second, &third], tell).await?;
+    Ok(findings)
+}
+
+/// The receipts, and the audit trail; gives the number of its rows.
+async fn look_back<W: Write>(
+    cast: &Cast,
+    platform: &Platform<'_>,
+    runs: [&Run; 3],
+    tell: &mut Narrator<'_, W>,
+) -> Result<usize> {
     tell.chapter("9. The receipts.")?;
     let mut rows = Vec::new();
-    for run in [&first, &second, &third] {
+    for run in runs {
         rows.push(receipt_row(&run.receipt(&cast.launcher).await?, platform.copies(&run.id).await?));
     }
     tell.table(&["run", "state", "result", "told by", "launched", "removed", "copies left"], &rows)?;
@@ -166,10 +177,9 @@ pub(super) async fn play<W: Write>(
     let path = format!("/audit-events?workspaceId={}&max=1000", cast.workspace);
     let trail = cast.owner.get(&path).await?;
     let events = trail["events"].as_array().cloned().unwrap_or_default();
-    findings.audit_rows = events.len();
     let rows: Vec<_> = events.iter().rev().map(audit_row).collect();
     tell.table(&["when", "who", "what", "run", "secrets and versions"], &rows)?;
-    Ok(findings)
+    Ok(events.len())
 }
 
 async fn cast(stack: &Stack) -> Result<Cast> {
