@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Output;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use local::{ACCOUNT, Credentials, EmulatorOptions, ExampleUser, Lifetime, Progress, REGION, Stack, Tools};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -153,12 +154,14 @@ impl Bench {
 
     /// Puts the value of one secret of the workspace in place of another's, as whoever may write the table could.
     async fn copy_value(&self, from: u64, to: u64) -> Result<(), Failure> {
-        let table = self.stack.output("TableName")?;
-        let key = |id: u64| json!({"pk": {"S": self.scope()}, "sk": {"S": format!("VALUE#{id}")}});
-        let read = ["dynamodb", "get-item", "--table-name", table, "--key", &key(from).to_string()];
-        let mut row = self.aws(&read).await?["Item"].take();
-        row["sk"] = key(to)["sk"].take();
-        self.aws(&["dynamodb", "put-item", "--table-name", table, "--item", &row.to_string()]).await?;
+        // Not by the AWS CLI: its version 1 takes the bytes of an attribute for text.
+        let table = aws_sdk_dynamodb::Client::new(&self.stack.sdk_config(&Credentials::operator()).await);
+        let name = self.stack.output("TableName")?;
+        let sort_key = |id: u64| AttributeValue::S(format!("VALUE#{id}"));
+        let read = table.get_item().table_name(name).key("pk", AttributeValue::S(self.scope()));
+        let row = read.key("sk", sort_key(from)).send().await?.item.ok_or("no row")?;
+        let write = table.put_item().table_name(name).set_item(Some(row));
+        write.item("sk", sort_key(to)).send().await?;
         Ok(())
     }
 
