@@ -1,0 +1,173 @@
+//! What stands around the secrets: the service, users, their workspaces and tokens (contract §3).
+
+use std::time::{Duration, Instant};
+
+use end_to_end::{Answer, Ask, Caller, World};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use crate::secrets::is_date;
+use crate::trial::{bench, trials};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    trials![
+        the_service_says_what_it_is_to_anybody,
+        a_user_is_described_in_the_platforms_shape,
+        organizations_come_first_then_their_workspaces,
+        a_token_is_shown_once_and_works_as_bearer_and_as_basic,
+        a_revoked_token_is_refused_as_soon_as_its_answer_is_forgotten,
+        without_a_token_it_is_401_and_with_a_bad_one_403,
+        a_role_that_was_taken_away_acts_on_the_next_request,
+        whoever_takes_part_may_leave_but_the_last_owner,
+    ]
+}
+
+async fn the_service_says_what_it_is_to_anybody() {
+    let info = Caller::presenting(&bench().await, None).get("/service-info").await.json();
+    let info = &info["serviceInfo"];
+    for field in ["version", "apiVersion"] {
+        let version = info[field].as_str().expect("a version");
+        assert!(version.split('.').all(|part| part.parse::<u32>().is_ok()), "{version}");
+    }
+}
+
+async fn a_user_is_described_in_the_platforms_shape() {
+    let world = World::make(bench().await).await;
+    let person = world.person("view");
+    let info = world.caller("view").get("/user-info").await.json();
+    assert_eq!(info["needConsent"], false);
+    assert_eq!(info.as_object().expect("an object").get("defaultWorkspaceId"), Some(&Value::Null));
+    let user = &info["user"];
+    assert_eq!((&user["id"], &user["userName"]), (&json!(person.id), &json!(person.name)));
+    assert_eq!(user["email"], format!("{}@example.org", person.name));
+    assert!(is_date(&user["dateCreated"]), "{user}");
+}
+
+async fn organizations_come_first_then_their_workspaces() {
+    let world = World::make(bench().await).await;
+    let path = format!("/user/{}/workspaces", world.person("launch").id);
+    let found = world.caller("launch").get(path).await.json();
+    let row = |workspace: Value, name: Value, full: Value, visibility: Value, role: &str| {
+        json!({"orgId": world.org, "orgName": world.org_name, "orgLogoUrl": null, "workspaceId": workspace,
+            "workspaceName": name, "workspaceFullName": full, "visibility": visibility, "roles": [role]})
+    };
+    let organization = row(Value::Null, Value::Null, Value::Null, Value::Null, "member");
+    let workspace =
+        row(json!(world.workspace), json!("genomics"), json!("Example genomics"), json!("PRIVATE"), "launch");
+    assert_eq!(found, json!({"orgsAndWorkspaces": [organization, workspace]}));
+
+    let guest = world.guest().await;
+    let found =
+        Caller::bearer(&world.bench, &guest.token).get(format!("/user/{}/workspaces", guest.id)).await;
+    assert_eq!(found.json(), json!({"orgsAndWorkspaces": []}));
+}
+
+async fn a_token_is_shown_once_and_works_as_bearer_and_as_basic() {
+    let world = World::make(bench().await).await;
+    let made = world.caller("view").post("/tokens", &json!({"name": "ci"})).await.json();
+    let key = made["accessKey"].as_str().expect("a key");
+    world.bench.handed_out(key);
+    let fields: Vec<_> = made["token"].as_object().expect("a token").keys().collect();
+    assert_eq!(fields, ["dateCreated", "id", "lastUsed", "name"]);
+    assert!(made["token"]["lastUsed"].is_null() && is_date(&made["token"]["dateCreated"]), "{made}");
+    for caller in [Caller::bearer(&world.bench, key), Caller::basic(&world.bench, key)] {
+        let user = caller.get("/user-info").await.json();
+        assert_eq!(user["user"]["id"], world.person("view").id);
+    }
+    let list = world.caller("view").get("/tokens").await;
+    assert!(!list.body.contains(key), "a token is shown again");
+    let listed = list.json()["tokens"].as_array().expect("tokens").clone();
+    let listed = listed.iter().find(|token| token["id"] == made["token"]["id"]).expect("the token").clone();
+    assert!(is_date(&listed["lastUsed"]), "{listed}");
+    let taken = world.caller("view").post("/tokens", &json!({"name": "CI"})).await.problem(409);
+    assert!(taken.contains("already"), "{taken}");
+    for name in ["", "  ", "a\nb", &"x".repeat(51)] {
+        let _ = world.caller("view").post("/tokens", &json!({"name": name})).await.problem(400);
+    }
+    let past = json!({"name": "past", "expires": "2020-01-01T00:00:00Z"});
+    let _ = world.caller("view").post("/tokens", &past).await.problem(400);
+}
+
+async fn a_revoked_token_is_refused_as_soon_as_its_answer_is_forgotten() {
+    let world = World::make(bench().await).await;
+    let made = world.caller("view").post("/tokens", &json!({"name": "leaked"})).await.json();
+    let key = made["accessKey"].as_str().expect("a key");
+    world.bench.handed_out(key);
+    let thief = Caller::bearer(&world.bench, key);
+    let _ = thief.get("/user-info").await.json();
+    world.caller("view").delete(format!("/tokens/{}", made["token"]["id"])).await.no_content();
+    let answer = until_refused(&thief).await;
+    let _ = answer.problem(403);
+    // For good, in either form.
+    let _ = thief.get("/pipeline-secrets").await.problem(403);
+    let _ = Caller::basic(&world.bench, key).get("/user-info").await.problem(403);
+}
+
+/// The first answer that is a refusal. The shared stack believes a checked token for 2 seconds.
+async fn until_refused(caller: &Caller) -> Answer {
+    let begun = Instant::now();
+    loop {
+        let answer = caller.get("/user-info").await;
+        if answer.status != 200 || begun.elapsed() > Duration::from_secs(20) {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn without_a_token_it_is_401_and_with_a_bad_one_403() {
+    let bench = bench().await;
+    let world = World::make(bench.clone()).await;
+    let ask = |authorization: Option<&str>| {
+        let caller = Caller::presenting(&bench, authorization);
+        async move { caller.get("/pipeline-secrets").await }
+    };
+    assert_eq!(ask(None).await.problem(401), "Unauthorized");
+    let token = &world.person("view").token;
+    let cut = &token[..token.len() - 4];
+    let (other, own) = (&world.person("owner").token, &world.person("view").token);
+    let (digest, bare) = (format!("Digest {own}"), own.clone());
+    let (cut, both) = (format!("Bearer {cut}"), format!("Bearer {own} {other}"));
+    // {"alg":"none"}.{"sub":"x"}. and one signed by nobody
+    let unsigned = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.";
+    let forged = "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.AAAA";
+    for bad in ["Bearer", "Bearer x", "Basic x", "Basic eDp5", &digest, &bare, &cut, &both, unsigned, forged]
+    {
+        assert_eq!(ask(Some(bad)).await.problem(403), "Forbidden", "{bad}");
+    }
+}
+
+async fn a_role_that_was_taken_away_acts_on_the_next_request() {
+    let world = World::make(bench().await).await;
+    let (owner, admin) = (world.caller("owner"), world.caller("admin"));
+    let create =
+        |name: &str| Ask::post(world.inside("/pipeline-secrets"), &json!({"name": name, "value": "v"}));
+    let _ = admin.ask(create("BEFORE")).await.json();
+    let participant = world.below(&format!("/participants/{}", world.person("admin").id));
+    owner.put(format!("{participant}/role"), &json!({"role": "view"})).await.no_content();
+    let refused = admin.ask(create("LOWERED")).await.problem(403);
+    assert!(refused.contains("owner or admin"), "{refused}");
+    let _ = admin.get(world.inside("/pipeline-secrets")).await.json();
+    owner.delete(&participant).await.no_content();
+    let _ = admin.get(world.inside("/pipeline-secrets")).await.problem(404);
+    let _ = admin.ask(create("REMOVED")).await.problem(404);
+    let _ = admin.post(world.inside("/launches"), &json!({"platform": "aws-batch"})).await.problem(404);
+    assert_eq!(world.names().await, ["BEFORE"]);
+    let found = admin.get(format!("/user/{}/workspaces", world.person("admin").id)).await.json();
+    assert_eq!(found, json!({"orgsAndWorkspaces": []}));
+}
+
+async fn whoever_takes_part_may_leave_but_the_last_owner() {
+    let world = World::make(bench().await).await;
+    for role in ["admin", "maintain", "launch", "connect", "view"] {
+        let own = world.below(&format!("/participants/{}", world.person(role).id));
+        world.caller(role).delete(&own).await.no_content();
+        let _ = world.caller(role).delete(&own).await.problem(404);
+    }
+    let own = world.below(&format!("/participants/{}", world.person("owner").id));
+    let refused = world.caller("owner").delete(&own).await.problem(409);
+    assert!(refused.contains("owner"), "{refused}");
+    let refused = world.caller("owner").put(format!("{own}/role"), &json!({"role": "admin"})).await;
+    let _ = refused.problem(409);
+    assert_eq!(world.caller("owner").get(world.below("/participants")).await.json()["totalSize"], 1);
+}

@@ -1,0 +1,406 @@
+//! Bad names, values, bodies, ids and types get the contract's codes, change nothing, and are never echoed.
+
+use end_to_end::{Ask, MARK, World};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use crate::secrets::created;
+use crate::trial::{bench, trials};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    trials![
+        a_bad_name_is_refused_wherever_it_comes,
+        a_name_that_means_something_is_refused_in_any_case,
+        a_value_that_is_no_json_string_is_never_coerced,
+        values_past_a_limit_are_refused_and_those_at_it_arrive_exactly,
+        awkward_values_arrive_exactly_in_either_layout,
+        a_body_that_cannot_be_read_is_refused_with_its_position_at_most,
+        a_body_of_another_type_is_refused,
+        a_body_that_is_too_large_is_refused,
+        ids_that_are_no_numbers_are_bad_and_numbers_that_are_no_ids_are_absent,
+        queries_are_checked,
+        an_idempotency_key_is_checked,
+        a_page_of_another_origin_gets_no_credentials,
+    ]
+}
+
+async fn world() -> World {
+    World::make(bench().await).await
+}
+
+/// Sends each request as the owner, and checks the status, that the message holds the words, and that nothing changed.
+async fn refused(world: &World, cases: Vec<(Ask, u16, &str)>) {
+    let before = world.rows().await;
+    for (ask, status, words) in cases {
+        let what = format!("{ask:?}").chars().take(300).collect::<String>();
+        let answer = world.caller("owner").ask(ask).await;
+        assert_eq!(answer.status, status, "{what}: {answer:?}");
+        let message = answer.problem(status);
+        assert!(message.contains(words), "{what}: {message}");
+    }
+    assert_eq!(world.rows().await, before);
+}
+
+fn create(world: &World, body: impl Into<Vec<u8>>) -> Ask {
+    Ask::new("POST", world.inside("/pipeline-secrets")).body("application/json", body)
+}
+
+const MISSHAPEN: [&str; 24] = [
+    "",
+    "A",
+    "_",
+    "1A",
+    "A-B",
+    "A B",
+    " AB",
+    "AB ",
+    "\u{ff21}1",
+    "é1",
+    "A\u{200b}B",
+    "\u{feff}AB",
+    "__A",
+    "A__B",
+    "../x",
+    "a/b",
+    "tower-x/y",
+    "x:json",
+    "x::",
+    "$(id)",
+    "a=b",
+    "a\nb",
+    "AB\n",
+    "A\u{0}B",
+];
+
+async fn a_bad_name_is_refused_wherever_it_comes() {
+    let world = world().await;
+    let long = "A".repeat(101);
+    let parts = format!("A{}", "_B".repeat(25));
+    let mut cases = Vec::new();
+    for name in MISSHAPEN.into_iter().chain([long.as_str(), parts.as_str()]) {
+        let body = json!({"name": name, "value": MARK}).to_string();
+        cases.push((create(&world, body), 400, "Invalid secret name: it "));
+        let import = Ask::post(world.inside("/pipeline-secrets/import"), &json!({"GOOD": MARK, name: MARK}));
+        cases.push((import, 400, "Invalid secret name: it "));
+        let query = url_encoded(name);
+        let validate = Ask::get(world.inside(&format!("/pipeline-secrets/validate?name={query}")));
+        cases.push((validate, 400, "Invalid secret name: it "));
+        let launch = json!({"platform": "aws-batch", "workspaceSecrets": [name]});
+        cases.push((Ask::post(world.inside("/launches"), &launch), 400, "Invalid secret name: it "));
+    }
+    refused(&world, cases).await;
+    // What the same rules just allow.
+    for name in ["A_", "_1", &"A".repeat(100), &format!("A{}", "_B".repeat(24))] {
+        let body = json!({"name": name, "value": "v"});
+        created(&world.caller("owner").post(world.inside("/pipeline-secrets"), &body).await);
+    }
+}
+
+async fn a_name_that_means_something_is_refused_in_any_case() {
+    let world = world().await;
+    let names = "PATH IFS ENV BASH_ENV SHELLOPTS BASHOPTS PS4 PROMPT_COMMAND CDPATH HOME USER SHELL PWD TMPDIR HOSTNAME \
+         BASH_FUNC_x LD_PRELOAD DYLD_LIBRARY_PATH GCONV_PATH PYTHONPATH PERL5LIB RUBYOPT RUBYLIB NODE_OPTIONS NODE_PATH \
+         JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS JAVA_HOME CLASSPATH R_PROFILE R_PROFILE_USER R_ENVIRON \
+         GIT_SSH_COMMAND SSH_AUTH_SOCK AWS_ACCESS_KEY_ID ECS_X NXF_HOME TOWER_ACCESS_TOKEN SLURM_CONF SBATCH_X PBS_X LSB_X \
+         SGE_X HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY FTP_PROXY";
+    let names = names.split_whitespace().flat_map(|name| [name.to_owned(), name.to_lowercase()]);
+    let case = |name: String| {
+        let words = "would change how a task's shell or runtime behaves";
+        (create(&world, json!({"name": name, "value": MARK}).to_string()), 400, words)
+    };
+    refused(&world, names.map(case).collect()).await;
+}
+
+async fn a_value_that_is_no_json_string_is_never_coerced() {
+    let world = world().await;
+    let id = world.secret("KEPT", "kept").await;
+    let one = world.inside(&format!("/pipeline-secrets/{id}"));
+    let mut cases = Vec::new();
+    for value in [json!(1), json!(1.5), json!(true), json!({MARK: MARK}), json!([MARK]), Value::Null] {
+        cases.push((create(&world, json!({"name": "AB", "value": value}).to_string()), 400, "`value`"));
+        cases.push((Ask::put(&one, &json!({"value": value})), 400, "`value`"));
+        let import = Ask::post(world.inside("/pipeline-secrets/import"), &json!({"AB": value}));
+        cases.push((import, 400, "Entry 1: the value must be"));
+    }
+    cases.push((create(&world, r#"{"name":"AB"}"#), 400, "`value` is missing"));
+    cases.push((create(&world, r#"{"name":1,"value":"v"}"#), 400, "`name` must be a valid JSON string"));
+    cases.push((create(&world, r#"{"value":"v"}"#), 400, "`name` is missing"));
+    refused(&world, cases).await;
+}
+
+async fn values_past_a_limit_are_refused_and_those_at_it_arrive_exactly() {
+    let world = world().await;
+    let largest = format!("{MARK}{}{}", "é".repeat(10_000), "x".repeat(12_768 - MARK.len()));
+    assert_eq!(largest.len(), 32_768);
+    // As a JSON string a control character takes six bytes, and the quotes two.
+    let plain = 60_000 - 2 - MARK.len();
+    let widest = format!("{MARK}{}{}", "\u{1}".repeat(plain / 6), "x".repeat(plain % 6));
+    let value = |value: &str| json!({"name": "AB", "value": value}).to_string();
+    // Of the types that it takes for text, API Gateway hands on text, whatever the bytes were.
+    let bytes = [br#"{"name":"AB","value":""#.as_slice(), &[0xff, 0xfe], br#""}"#].concat();
+    let not_unicode =
+        Ask::new("POST", world.inside("/pipeline-secrets")).body("application/vnd.example+json", bytes);
+    refused(
+        &world,
+        vec![
+            (create(&world, value("")), 400, "may not be empty"),
+            (create(&world, value(&format!("{MARK}\0"))), 400, "NUL"),
+            (create(&world, value(&format!("{largest}x"))), 413, "at most 32768 bytes"),
+            (create(&world, value(&format!("{widest}x"))), 413, "at most 60000 bytes"),
+            (create(&world, format!(r#"{{"name":"AB","value":"{MARK}\ud800"}}"#)), 400, "`value`"),
+            (create(&world, format!(r#"{{"name":"AB","value":"{MARK}\udc00\ud800"}}"#)), 400, "`value`"),
+            (not_unicode, 400, "UTF-8"),
+        ],
+    )
+    .await;
+    arrive(&world, "per-name", &[largest.clone(), widest.clone()]).await;
+    arrive(&world, "bundle", &[largest, widest]).await;
+}
+
+async fn awkward_values_arrive_exactly_in_either_layout() {
+    let world = world().await;
+    let values: Vec<String> = [
+        "x",
+        "\n",
+        "\n\n\r\n",
+        " x ",
+        "\u{feff}bom",
+        "\u{2028}\u{2029}",
+        "SECRET_0",
+        "FOO=bar SECRET_1=x",
+        "\";touch x;\"",
+        "`id` $(id) $HOME ${HOME}",
+        "\\n\\\\ \\\" \" '",
+        "0123",
+        "true",
+        "{\"a\": 1}",
+        "\u{1}\u{1f}\u{7f}\u{80}\u{10ffff}",
+        "é€😀",
+    ]
+    .map(|value| if value.len() > 3 { format!("{value}{MARK}") } else { value.to_owned() })
+    .into();
+    arrive(&world, "per-name", &values).await;
+    arrive(&world, "bundle", &values).await;
+}
+
+/// Stores the values, launches, and compares the copies that the account's operator finds.
+async fn arrive(world: &World, layout: &str, values: &[String]) {
+    let owner = world.caller("owner");
+    let names: Vec<_> =
+        (0..values.len()).map(|at| format!("SECRET_{at}_{}", layout.replace('-', "_"))).collect();
+    for (name, value) in names.iter().zip(values) {
+        world.secret(name, value).await;
+    }
+    let body =
+        json!({"platform": "aws-batch", "layout": layout, "userSecrets": [], "workspaceSecrets": names});
+    let launched = owner.post(world.inside("/launches"), &body).await.json();
+    let run = launched["workflowId"].as_str().expect("an id");
+    let receipt = owner.get(world.inside(&format!("/runs/{run}"))).await.json();
+    let mut arrived = serde_json::Map::new();
+    for copy in receipt["copies"].as_array().expect("copies") {
+        let copy = copy.as_str().expect("a name");
+        let text = world.bench.copy(copy).await.expect("a copy");
+        match copy.split_once('/') {
+            Some((_, name)) => drop(arrived.insert(name.to_owned(), text.into())),
+            None => arrived.extend(serde_json::from_str::<serde_json::Map<_, _>>(&text).expect("JSON")),
+        }
+    }
+    assert_eq!(arrived.len(), values.len());
+    for (name, value) in names.iter().zip(values) {
+        assert!(arrived[name] == json!(value), "{name} of {} bytes arrived changed", value.len());
+    }
+}
+
+async fn a_body_that_cannot_be_read_is_refused_with_its_position_at_most() {
+    let world = world().await;
+    let id = world.secret("KEPT", "kept").await;
+    let paths = [
+        ("POST", world.inside("/pipeline-secrets")),
+        ("PUT", world.inside(&format!("/pipeline-secrets/{id}"))),
+        ("POST", world.inside("/pipeline-secrets/import")),
+        ("POST", world.inside("/launches")),
+        ("POST", world.inside("/launches/preview")),
+        ("POST", "/tokens".to_owned()),
+        ("PUT", world.below("/platforms")),
+        ("PUT", world.below("/participants/add")),
+    ];
+    let secret = format!(r#"{{"name":"AB","value":"{MARK}"}}"#);
+    let bodies: Vec<(Vec<u8>, &str)> = vec![
+        (Vec::new(), "body is missing"),
+        (format!(r#"{{"value":"{MARK}""#).into(), "at line 1, column"),
+        (format!("{secret} {MARK}").into(), "at line 1, column"),
+        (format!("[{secret}]").into(), "must be a JSON object"),
+        (format!("\"{MARK}\"").into(), "must be a JSON object"),
+        ("null".into(), "must be a JSON object"),
+        ("7".into(), "must be a JSON object"),
+        (format!("{{{MARK}: 1}}").into(), "at line 1, column"),
+        (format!("\u{feff}{secret}").into(), "at line 1, column"),
+        ("[".repeat(100_000).into(), "Malformed body"),
+    ];
+    let mut cases = Vec::new();
+    for (method, path) in &paths {
+        for (body, words) in &bodies {
+            cases.push((Ask::new(method, path).body("application/json", body.clone()), 400, *words));
+        }
+    }
+    let twice = format!(r#"{{"name":"AB","value":"v","value":"{MARK}"}}"#);
+    cases.push((create(&world, twice), 400, "`value` stands twice"));
+    cases.push((create(&world, r#"{"name":"AB","name":"AC","value":"v"}"#), 400, "`name` stands twice"));
+    refused(&world, cases).await;
+}
+
+async fn a_body_of_another_type_is_refused() {
+    let world = world().await;
+    let id = world.secret("KEPT", "kept").await;
+    let body = json!({"name": "AB", "value": MARK}).to_string();
+    let mut cases = Vec::new();
+    for (method, path) in [
+        ("POST", world.inside("/pipeline-secrets")),
+        ("PUT", world.inside(&format!("/pipeline-secrets/{id}"))),
+        ("POST", world.inside("/launches")),
+        ("POST", "/tokens".to_owned()),
+        ("PUT", world.below("/platforms")),
+    ] {
+        for other in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/jsonx",
+            "multipart/form-data; boundary=x",
+        ] {
+            let ask = Ask::new(method, &path).body(other, body.clone());
+            cases.push((ask, 415, "application/json"));
+        }
+    }
+    let csv = Ask::new("POST", world.inside("/pipeline-secrets/import")).body("text/csv", body);
+    cases.push((csv, 415, "application/json"));
+    refused(&world, cases).await;
+    let json = "Application/JSON; charset=UTF-8";
+    let ask = Ask::new("POST", world.inside("/pipeline-secrets")).body(json, r#"{"name":"AB","value":"v"}"#);
+    created(&world.caller("owner").ask(ask).await);
+}
+
+async fn a_body_that_is_too_large_is_refused() {
+    let world = world().await;
+    let padded = |bytes: usize| {
+        let head = format!(r#"{{"name":"AB","value":"v","padding":"{MARK}"#);
+        format!("{head}{}\"}}", "x".repeat(bytes - head.len() - 2))
+    };
+    let import =
+        |body: String| Ask::new("POST", world.inside("/pipeline-secrets/import")).body("text/plain", body);
+    let comment = |bytes: usize| format!("AC=v\n#{}", "x".repeat(bytes - 6));
+    refused(
+        &world,
+        vec![
+            (create(&world, padded(256 * 1024 + 1)), 413, "at most 256 KiB"),
+            (create(&world, padded(3 * 1024 * 1024)), 413, "at most 256 KiB"),
+            (import(comment(1024 * 1024 + 1)), 413, "at most 1024 KiB"),
+        ],
+    )
+    .await;
+    created(&world.caller("owner").ask(create(&world, padded(256 * 1024))).await);
+    let _ = world.caller("owner").ask(import(comment(1024 * 1024))).await.json();
+}
+
+async fn ids_that_are_no_numbers_are_bad_and_numbers_that_are_no_ids_are_absent() {
+    let world = world().await;
+    let absent = "Not found: it does not exist, or you have no access to it.";
+    let too_large = (1_i64 << 53).to_string();
+    let mut cases = Vec::new();
+    for (id, status) in [
+        ("x", 400),
+        ("1.5", 400),
+        ("1e3", 400),
+        ("0x1", 400),
+        ("%20", 400),
+        ("9223372036854775808", 400),
+        ("0", 404),
+        ("-1", 404),
+        (too_large.as_str(), 404),
+        ("9223372036854775807", 404),
+    ] {
+        let words = if status == 400 { "must be a whole number" } else { absent };
+        let secret = world.inside(&format!("/pipeline-secrets/{id}"));
+        cases.push((Ask::get(&secret), status, words));
+        cases.push((Ask::delete(&secret), status, words));
+        cases.push((Ask::put(&secret, &json!({"value": MARK})), status, words));
+        cases.push((Ask::get(world.inside(&format!("/pipeline-secrets/{id}/history"))), status, words));
+        cases.push((Ask::get(format!("/pipeline-secrets?workspaceId={id}")), status, words));
+        cases.push((Ask::post(format!("/launches?workspaceId={id}"), &json!({})), status, words));
+        cases.push((Ask::get(format!("/user/{id}/workspaces")), status, words));
+        cases.push((Ask::delete(format!("/tokens/{id}")), status, words));
+        cases.push((Ask::get(format!("/orgs/{id}/workspaces")), status, words));
+        cases.push((Ask::get(format!("/orgs/{id}/workspaces/{}", world.workspace)), status, words));
+        cases.push((Ask::get(format!("/orgs/{}/workspaces/{id}", world.org)), status, words));
+        cases.push((Ask::delete(world.below(&format!("/participants/{id}"))), status, words));
+    }
+    for run in ["x", "ABCDEFGHIJKLMN", "ABCDEFGHIJKLMNO", "ABCDEFGHIJKLM-", "null"] {
+        cases.push((Ask::get(world.inside(&format!("/runs/{run}"))), 404, absent));
+    }
+    let twice = format!("/pipeline-secrets?workspaceId={0}&workspaceId={0}", world.workspace);
+    cases.push((Ask::get(twice), 400, "given once"));
+    refused(&world, cases).await;
+}
+
+async fn queries_are_checked() {
+    let world = world().await;
+    let cases = [
+        ("/runs?max=0", "max must be a number from 1 to 100"),
+        ("/runs?max=101", "max must be a number from 1 to 100"),
+        ("/runs?max=x", "max must be a number from 1 to 100"),
+        ("/runs?state=gone", "state must be one of"),
+        ("/audit-events?max=1001", "max must be a number from 1 to 1000"),
+        ("/audit-events?month=2026-1", "month must be of the form"),
+        ("/audit-events?month=2026-13", "month must be of the form"),
+        ("/audit-events?month=0000-00", "month must be of the form"),
+        ("/audit-events?month=2026-01%23", "month must be of the form"),
+    ];
+    let mut cases: Vec<_> =
+        cases.into_iter().map(|(path, words)| (Ask::get(world.inside(path)), 400, words)).collect();
+    for path in ["/participants?max=x", "/participants?offset=-1", "/participants?max=-1"] {
+        cases.push((Ask::get(world.below(path)), 400, "must be a whole number"));
+    }
+    let launch = |body: Value| Ask::post(world.inside("/launches/preview"), &body);
+    cases.push((launch(json!({})), 400, "`platform` is missing"));
+    cases.push((launch(json!({"platform": "k8s"})), 400, "platform must be one of"));
+    cases.push((launch(json!({"platform": "aws-batch", "layout": "flat"})), 400, "layout must be"));
+    cases.push((launch(json!({"platform": "aws-batch", "userSecrets": "AB"})), 400, "`userSecrets` must be"));
+    cases.push((launch(json!({"platform": "aws-batch", "optional": [1]})), 400, "`optional` must be"));
+    cases.push((launch(json!({"platform": "lsf"})), 422, "lsf"));
+    cases.push((launch(json!({"platform": "aws-batch", "workspaceSecrets": ["NONE", "NOR"]})), 422, "NONE"));
+    refused(&world, cases).await;
+}
+
+async fn an_idempotency_key_is_checked() {
+    let world = world().await;
+    let mut cases = Vec::new();
+    for key in ["short", "fifteen-letters", &"k".repeat(257), "sixteen letters and blanks"] {
+        let ask = create(&world, json!({"name": "AB", "value": MARK}).to_string());
+        cases.push((ask.header("idempotency-key", key), 400, "Idempotency-Key takes 16 to 256"));
+        let launch = Ask::post(world.inside("/launches"), &json!({"platform": "aws-batch"}));
+        cases.push((launch.header("idempotency-key", key), 400, "Idempotency-Key takes 16 to 256"));
+    }
+    refused(&world, cases).await;
+}
+
+async fn a_page_of_another_origin_gets_no_credentials() {
+    let world = world().await;
+    for origin in ["https://evil.example", "null"] {
+        let asks = [
+            Ask::get("/pipeline-secrets").header("origin", origin),
+            Ask::get("/pipeline-secrets").header("origin", origin).header("cookie", "session=x"),
+            Ask::new("OPTIONS", "/pipeline-secrets")
+                .header("origin", origin)
+                .header("access-control-request-method", "POST"),
+        ];
+        for ask in asks {
+            let answer = world.caller("owner").ask(ask).await;
+            let header = answer.headers.keys().find(|name| name.starts_with("access-control-"));
+            assert!(header.is_none(), "{answer:?}");
+        }
+    }
+}
+
+fn url_encoded(text: &str) -> String {
+    let encoded: Vec<_> = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    encoded.concat()
+}

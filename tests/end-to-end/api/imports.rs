@@ -1,0 +1,123 @@
+//! Imports: all or nothing, and no line or value of them in an error.
+
+use end_to_end::{Answer, Ask, MARK, World};
+use libtest_mimic::Trial;
+use serde_json::{Map, Value, json};
+
+use crate::trial::{bench, trials};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    trials![
+        a_json_map_is_imported_whole,
+        the_lines_of_a_file_arrive_as_they_are_and_nothing_is_evaluated,
+        thirty_two_are_imported_and_of_thirty_three_none,
+        one_bad_entry_refuses_all_and_is_named_by_its_place,
+    ]
+}
+
+async fn world() -> World {
+    World::make(bench().await).await
+}
+
+async fn import(world: &World, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+    let ask = Ask::new("POST", world.inside("/pipeline-secrets/import")).body(content_type, body);
+    world.caller("owner").ask(ask).await
+}
+
+fn map(entries: usize) -> Value {
+    (0..entries).map(|at| (format!("N{at:02}"), json!(MARK))).collect::<Map<_, _>>().into()
+}
+
+async fn a_json_map_is_imported_whole() {
+    let world = world().await;
+    let answer =
+        import(&world, "application/json", format!(r#"{{"BB":"{MARK}","AA":"{MARK}"}}"#)).await.json();
+    assert_eq!(answer["totalSize"], 2);
+    let imported = answer["secrets"].as_array().expect("secrets");
+    let names: Vec<_> = imported.iter().map(|secret| &secret["name"]).collect();
+    assert_eq!(names, ["BB", "AA"], "the order of the import");
+    let list = world.caller("view").get(world.inside("/pipeline-secrets")).await.json();
+    for secret in imported {
+        let listed = list["pipelineSecrets"].as_array().expect("a list");
+        assert!(
+            listed.iter().any(|it| it["id"] == secret["secretId"] && it["name"] == secret["name"]),
+            "{list}"
+        );
+    }
+}
+
+async fn the_lines_of_a_file_arrive_as_they_are_and_nothing_is_evaluated() {
+    let world = world().await;
+    let file = "\u{feff}# keys\r\n\r\nexport AA=one two \r\nBB='$HOME \"x\"'\nCC=\"a\\nb\\\"c\\$d\"\nDD=$(touch /tmp/x)`id`#x\nEE==a=b\n";
+    let answer = import(&world, "text/plain; charset=utf-8", file).await.json();
+    assert_eq!(answer["totalSize"], 5);
+    let body = json!({"platform": "aws-batch", "layout": "per-name", "userSecrets": []});
+    let run = world.caller("owner").post(world.inside("/launches"), &body).await.json();
+    for (name, value) in [
+        ("AA", "one two"),
+        ("BB", "$HOME \"x\""),
+        ("CC", "a\nb\"c$d"),
+        ("DD", "$(touch /tmp/x)`id`#x"),
+        ("EE", "=a=b"),
+    ] {
+        let copy = format!("tower-{}/{name}", run["workflowId"].as_str().expect("an id"));
+        assert_eq!(world.bench.copy(&copy).await.as_deref(), Some(value), "{name}");
+    }
+}
+
+async fn thirty_two_are_imported_and_of_thirty_three_none() {
+    let world = world().await;
+    let rows = world.rows().await;
+    let lines = |entries: usize| {
+        let lines: Vec<_> = (0..entries).map(|at| format!("L{at:02}={MARK}\n")).collect();
+        lines.concat()
+    };
+    for too_many in [33, 10_000] {
+        for answer in [
+            import(&world, "application/json", map(too_many).to_string()).await,
+            import(&world, "text/plain", lines(too_many)).await,
+        ] {
+            assert!(answer.problem(400).contains("at most 32"));
+        }
+    }
+    let _ = import(&world, "application/json", "{}").await.problem(400);
+    let _ = import(&world, "text/plain", "# nothing\n").await.problem(400);
+    let _ = import(&world, "text/plain", "").await.problem(400);
+    assert_eq!(world.rows().await, rows);
+    assert_eq!(import(&world, "application/json", map(32).to_string()).await.json()["totalSize"], 32);
+    assert_eq!(import(&world, "text/plain", lines(32)).await.json()["totalSize"], 32);
+    assert_eq!(world.names().await.len(), 64);
+}
+
+async fn one_bad_entry_refuses_all_and_is_named_by_its_place() {
+    let world = world().await;
+    world.secret("TAKEN", "v").await;
+    let rows = world.rows().await;
+    let huge = format!("AA=v\nBB={MARK}{}", "x".repeat(32_768));
+    for (file, status, words) in [
+        (format!("AA=v\n{MARK} has no sign"), 400, "Line 2: "),
+        (format!("AA=v\n\n#\nB-B={MARK}"), 400, "Line 4: "),
+        (format!("AA=v\nPATH={MARK}"), 400, "Line 2: "),
+        (format!("AA=\"{MARK}"), 400, "Line 1: "),
+        (format!("AA='{MARK}'x'"), 400, "Line 1: "),
+        (format!("AA={MARK}\nBB="), 400, "Line 2: "),
+        (format!("AA={MARK}\0"), 400, "Line 1: "),
+        (huge, 413, "Line 2: "),
+        (format!("AA=v\naa={MARK}"), 400, "AA and aa are one name"),
+        (format!("AA=v\nTAKEN={MARK}"), 409, "TAKEN"),
+        (format!("AA=v\ntaken={MARK}"), 409, "already exists"),
+    ] {
+        let message = import(&world, "text/plain", file).await.problem(status);
+        assert!(message.contains(words), "{message}");
+    }
+    for (body, status, words) in [
+        (format!(r#"{{"AA":"v","BB":["{MARK}"]}}"#), 400, "Entry 2: "),
+        (format!(r#"{{"AA":"v","B-B":"{MARK}"}}"#), 400, "Entry 2: "),
+        (format!(r#"{{"AA":"v","AA":"{MARK}"}}"#), 400, "one name"),
+        (format!(r#"{{"AA":"v","TAKEN":"{MARK}"}}"#), 409, "already exists"),
+    ] {
+        let message = import(&world, "application/json", body).await.problem(status);
+        assert!(message.contains(words), "{message}");
+    }
+    assert_eq!(world.rows().await, rows);
+}

@@ -1,0 +1,34 @@
+//! The deployed service as its callers see it. Every test makes users and workspaces of its own on one shared stack.
+
+mod afterwards;
+mod around;
+mod bad_input;
+mod imports;
+mod matrix;
+mod nextflow;
+mod replay;
+mod routes;
+mod secrets;
+mod strangers;
+mod terraform;
+mod tower_cli;
+mod trial;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let tests = [
+        matrix::trials(),
+        routes::trials(),
+        secrets::trials(),
+        bad_input::trials(),
+        strangers::trials(),
+        around::trials(),
+        replay::trials(),
+        imports::trials(),
+        tower_cli::trials(),
+        terraform::trials(),
+        nextflow::trials(),
+    ];
+    trial::run(tests.into(), afterwards::trials())
+}

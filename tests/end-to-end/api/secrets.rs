@@ -1,0 +1,202 @@
+//! Pipeline secrets as the contract's first section says: codes, fields, nulls, dates, messages.
+
+use end_to_end::{Answer, Ask, MARK, World};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use crate::trial::{bench, trials};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    trials![
+        a_workspace_secret_lives_as_the_contract_says,
+        a_users_own_secret_lives_the_same_way_and_apart,
+        an_empty_list_is_a_list,
+        a_description_and_an_expiry_show_only_where_they_were_set,
+        a_name_can_be_validated,
+        a_taken_name_is_refused_in_any_case_with_the_words_that_clients_match,
+        every_version_stands_in_the_history,
+        the_body_may_name_the_querys_workspace_and_no_other,
+        fields_that_nobody_knows_are_tolerated,
+    ]
+}
+
+async fn world() -> World {
+    World::make(bench().await).await
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap_or_else(|| panic!("{value} is no object")).keys().map(String::as_str).collect()
+}
+
+/// `2026-01-31T23:59:59Z`
+pub(crate) fn is_date(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| {
+        let shape: String = text.chars().map(|it| if it.is_ascii_digit() { '0' } else { it }).collect();
+        shape == "0000-00-00T00:00:00Z"
+    })
+}
+
+/// The id that a creation answered.
+#[track_caller]
+pub(crate) fn created(answer: &Answer) -> i64 {
+    let body = answer.json();
+    assert_eq!(keys(&body), ["secretId"]);
+    let id = body["secretId"].as_i64().unwrap_or_default();
+    assert!((1..1 << 53).contains(&id), "{body}");
+    id
+}
+
+async fn a_workspace_secret_lives_as_the_contract_says() {
+    let world = world().await;
+    lives(&world, |path| world.inside(path)).await;
+}
+
+async fn a_users_own_secret_lives_the_same_way_and_apart() {
+    let world = world().await;
+    world.secret("LICENCE", "the workspace's").await;
+    lives(&world, str::to_owned).await;
+    assert_eq!(world.names().await, ["LICENCE"]);
+}
+
+async fn lives(world: &World, path: impl Fn(&str) -> String) {
+    let owner = world.caller("owner");
+    let body = json!({"name": "LICENCE", "value": format!("{MARK} one\ntwo\n")});
+    let id = created(&owner.post(path("/pipeline-secrets"), &body).await);
+    let one = path(&format!("/pipeline-secrets/{id}"));
+
+    let list = owner.get(path("/pipeline-secrets")).await.json();
+    assert_eq!(keys(&list), ["pipelineSecrets", "totalSize"]);
+    assert_eq!(list["totalSize"], 1);
+    let listed = &list["pipelineSecrets"][0];
+    assert_eq!(keys(listed), ["dateCreated", "id", "lastUpdated", "lastUsed", "name"]);
+    assert_eq!((&listed["id"], &listed["name"]), (&json!(id), &json!("LICENCE")));
+    assert!(listed["lastUsed"].is_null() && is_date(&listed["dateCreated"]), "{listed}");
+    assert_eq!(listed["dateCreated"], listed["lastUpdated"]);
+
+    let described = owner.get(&one).await;
+    assert_eq!(described.json(), json!({"pipelineSecret": listed}));
+    assert_eq!(described.header("etag"), "\"1\"");
+
+    let updated = owner.put(&one, &json!({"value": format!("{MARK} three")})).await;
+    updated.no_content();
+    assert_eq!(updated.header("etag"), "\"2\"");
+    let described = owner.get(&one).await.json();
+    let secret = &described["pipelineSecret"];
+    assert_eq!((&secret["id"], &secret["dateCreated"]), (&listed["id"], &listed["dateCreated"]));
+    assert!(secret["lastUpdated"].as_str() >= listed["lastUpdated"].as_str(), "{secret}");
+
+    owner.delete(&one).await.no_content();
+    let gone = owner.delete(&one).await.problem(404);
+    assert_eq!(gone, "Not found: it does not exist, or you have no access to it.");
+    let _ = owner.get(&one).await.problem(404);
+    let _ = owner.put(&one, &json!({"value": "v"})).await.problem(404);
+    let _ = owner.get(path(&format!("/pipeline-secrets/{id}/history"))).await.problem(404);
+    assert_eq!(owner.get(path("/pipeline-secrets")).await.json()["totalSize"], 0);
+    // The name is free again, for another secret.
+    assert_ne!(created(&owner.post(path("/pipeline-secrets"), &body).await), id);
+}
+
+async fn an_empty_list_is_a_list() {
+    let world = world().await;
+    let empty = json!({"pipelineSecrets": [], "totalSize": 0});
+    assert_eq!(world.caller("view").get(world.inside("/pipeline-secrets")).await.json(), empty);
+    assert_eq!(world.caller("view").get("/pipeline-secrets").await.json(), empty);
+    // A parameter without a value is none.
+    assert_eq!(world.caller("view").get("/pipeline-secrets?workspaceId=").await.json(), empty);
+}
+
+async fn a_description_and_an_expiry_show_only_where_they_were_set() {
+    let world = world().await;
+    let owner = world.caller("owner");
+    let described = "=cmd|' /C calc'!A0 <b>\u{202e}</b>";
+    let body = json!({"name": "NOTED", "value": "v", "description": described, "expires": "2999-01-31T00:00:00+01:00"});
+    let id = created(&owner.post(world.inside("/pipeline-secrets"), &body).await);
+    let one = world.inside(&format!("/pipeline-secrets/{id}"));
+    let secret = owner.get(&one).await.json();
+    assert_eq!(secret["pipelineSecret"]["description"], described);
+    assert_eq!(secret["pipelineSecret"]["expires"], "2999-01-30T23:00:00Z");
+
+    owner.put(&one, &json!({"value": "v2"})).await.no_content();
+    let kept = owner.get(&one).await.json();
+    assert_eq!(kept["pipelineSecret"]["description"], described);
+
+    owner.put(&one, &json!({"value": "v3", "description": null, "expires": null})).await.no_content();
+    let secret = owner.get(&one).await.json();
+    let fields = keys(&secret["pipelineSecret"]);
+    assert_eq!(fields, ["dateCreated", "id", "lastUpdated", "lastUsed", "name"]);
+}
+
+async fn a_name_can_be_validated() {
+    let world = world().await;
+    world.secret("TAKEN", "v").await;
+    let ask = |name: &str| world.inside(&format!("/pipeline-secrets/validate?name={name}"));
+    let viewer = world.caller("view");
+    viewer.get(ask("FREE")).await.no_content();
+    assert!(viewer.get(ask("TAKEN")).await.problem(409).contains("already exists"));
+    assert!(viewer.get(ask("taken")).await.problem(409).contains("already exists"));
+    assert!(viewer.get(ask("1X")).await.problem(400).contains("name"));
+    assert!(viewer.get(world.inside("/pipeline-secrets/validate")).await.problem(400).contains("name"));
+    viewer.get("/pipeline-secrets/validate?name=TAKEN").await.no_content();
+}
+
+async fn a_taken_name_is_refused_in_any_case_with_the_words_that_clients_match() {
+    let world = world().await;
+    world.secret("NCBI_API_KEY", "v").await;
+    let rows = world.rows().await;
+    for name in ["NCBI_API_KEY", "ncbi_api_key", "Ncbi_Api_Key"] {
+        let body = json!({"name": name, "value": MARK});
+        let refused = world.caller("admin").post(world.inside("/pipeline-secrets"), &body).await;
+        assert!(refused.problem(409).contains("already exists"));
+    }
+    assert_eq!(world.rows().await, rows);
+}
+
+async fn every_version_stands_in_the_history() {
+    let world = world().await;
+    let id = world.secret("ROTATED", MARK).await;
+    let one = world.inside(&format!("/pipeline-secrets/{id}"));
+    for by in ["admin", "owner"] {
+        world.caller(by).put(&one, &json!({"value": MARK})).await.no_content();
+    }
+    let path = world.inside(&format!("/pipeline-secrets/{id}/history"));
+    let history = world.caller("view").get(path).await.json();
+    assert_eq!(history["totalSize"], 3);
+    let versions = history["versions"].as_array().expect("versions");
+    let told: Vec<_> = versions.iter().map(|it| (it["version"].clone(), it["writtenBy"].clone())).collect();
+    let (owner, admin) = (json!(world.person("owner").id), json!(world.person("admin").id));
+    assert_eq!(told, [(json!(3), owner.clone()), (json!(2), admin), (json!(1), owner)]);
+    assert!(versions[0]["dateReplaced"].is_null());
+    for version in versions {
+        assert_eq!(keys(version), ["dateReplaced", "dateWritten", "version", "writtenBy"]);
+        assert!(is_date(&version["dateWritten"]), "{version}");
+    }
+    assert!(versions[1..].iter().all(|version| is_date(&version["dateReplaced"])), "{history}");
+}
+
+async fn the_body_may_name_the_querys_workspace_and_no_other() {
+    let world = world().await;
+    let owner = world.caller("owner");
+    let body = |workspace: i64| json!({"name": "SCOPED", "value": MARK, "workspaceId": workspace});
+    let rows = world.rows().await;
+    for (path, workspace) in [
+        (world.inside("/pipeline-secrets"), world.foreign_workspace),
+        ("/pipeline-secrets".to_owned(), world.workspace),
+    ] {
+        let message = owner.post(path, &body(workspace)).await.problem(400);
+        assert!(message.contains("workspaceId"), "{message}");
+    }
+    assert_eq!(world.rows().await, rows);
+    created(&owner.post(world.inside("/pipeline-secrets"), &body(world.workspace)).await);
+}
+
+async fn fields_that_nobody_knows_are_tolerated() {
+    let world = world().await;
+    let body = format!(r#"{{"name":"AB","extra":{{"value":["{MARK}"]}},"value":"v","id":-1,"\u0000":null}}"#);
+    let ask =
+        Ask::new("POST", world.inside("/pipeline-secrets")).body("application/json; charset=utf-8", body);
+    let id = created(&world.caller("owner").ask(ask).await);
+    let body = r#"{"value":"w","name":"RENAMED","lastUsed":"2020-01-01T00:00:00Z"}"#;
+    let one = world.inside(&format!("/pipeline-secrets/{id}"));
+    world.caller("owner").ask(Ask::new("PUT", &one).body("application/json", body)).await.no_content();
+    assert_eq!(world.names().await, ["AB"], "there is no rename");
+}

@@ -1,0 +1,124 @@
+//! What the account's operator sees behind the API: rows, logs, copies, jobs.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_batch::types::{ContainerProperties, JobDefinitionType};
+use aws_sdk_dynamodb::types::AttributeValue;
+use local::{JobStatus, REGION};
+use serde_json::{Value, json};
+
+use crate::bench::Bench;
+
+const QUEUE: &str = "heads";
+
+impl Bench {
+    /// The rows of a partition, as text.
+    pub async fn rows(&self, partition: &str) -> Vec<String> {
+        let query = aws_sdk_dynamodb::Client::new(&self.operator)
+            .query()
+            .table_name(self.stack.output("TableName").expect("a table"))
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
+            .consistent_read(true);
+        let mut pages = query.into_paginator().items().send();
+        let mut rows = Vec::new();
+        while let Some(row) = pages.next().await {
+            rows.push(as_text(&row.expect("a row")));
+        }
+        rows
+    }
+
+    /// Every row of the table, as text.
+    pub async fn every_row(&self) -> Vec<String> {
+        let scan = aws_sdk_dynamodb::Client::new(&self.operator).scan();
+        let scan = scan.table_name(self.stack.output("TableName").expect("a table"));
+        let mut pages = scan.into_paginator().items().send();
+        let mut rows = Vec::new();
+        while let Some(row) = pages.next().await {
+            rows.push(as_text(&row.expect("a row")));
+        }
+        rows
+    }
+
+    /// What each function logged.
+    pub async fn logs(&self) -> BTreeMap<String, String> {
+        let mut logs = BTreeMap::new();
+        let groups = self.stack.deployed.outputs.iter().filter(|(name, _)| name.ends_with("LogGroup"));
+        for (name, group) in groups {
+            let (mut text, mut next) = (String::new(), Value::Null);
+            loop {
+                let mut order = json!({"logGroupName": group});
+                if next.is_string() {
+                    order["nextToken"] = next;
+                }
+                let page = self.aws("logs", "Logs_20140328.FilterLogEvents", &order).await;
+                for event in page["events"].as_array().into_iter().flatten() {
+                    text.push_str(event["message"].as_str().unwrap_or_default());
+                    text.push('\n');
+                }
+                next = page["nextToken"].clone();
+                if next.is_null() {
+                    break;
+                }
+            }
+            logs.insert(name.clone(), text);
+        }
+        logs
+    }
+
+    /// A call of an AWS service that speaks JSON, for which no SDK is linked. The emulator does not check the operator's
+    /// signature.
+    pub async fn aws(&self, service: &str, target: &str, order: &Value) -> Value {
+        let request = self.http.post(&self.stack.aws_endpoint).header("x-amz-target", target);
+        let request = request.header("content-type", "application/x-amz-json-1.1").body(order.to_string());
+        let answer = request.header("authorization", signature(service)).send().await.expect("an answer");
+        let (status, text) = (answer.status(), answer.text().await.expect("an answer"));
+        assert!(status.is_success(), "{target}: {status} {text}");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// A read of an AWS service that speaks REST.
+    pub async fn aws_rest(&self, service: &str, path: &str) -> Value {
+        let request = self.http.get(format!("{}{path}", self.stack.aws_endpoint));
+        let answer = request.header("authorization", signature(service)).send().await.expect("an answer");
+        let (status, text) = (answer.status(), answer.text().await.expect("an answer"));
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// The text of a copy in AWS Secrets Manager; `None` where there is none.
+    pub async fn copy(&self, name: &str) -> Option<String> {
+        let secrets = aws_sdk_secretsmanager::Client::new(&self.operator);
+        let found = secrets.get_secret_value().secret_id(name).send().await.ok()?;
+        found.secret_string().map(str::to_owned)
+    }
+
+    /// Submits a head job to AWS Batch and takes it to running; gives what a run records of it.
+    pub async fn head_job(&self) -> Value {
+        let batch = aws_sdk_batch::Client::new(&self.operator);
+        let definition = batch.register_job_definition().job_definition_name("head");
+        let definition = definition.r#type(JobDefinitionType::Container);
+        let container = ContainerProperties::builder().image("nextflow/nextflow").build();
+        definition.container_properties(container).send().await.expect("a job definition");
+        let job = batch.submit_job().job_name("head").job_queue(QUEUE).job_definition("head");
+        let job = job.send().await.expect("a job").job_id.expect("its id");
+        self.stack.move_job(&job, JobStatus::Running).await.expect("a running job");
+        json!({"jobId": job, "jobQueue": QUEUE, "region": REGION})
+    }
+}
+
+fn signature(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    )
+}
+
+/// A row with its attributes in order; bytes as text as far as they are some.
+fn as_text(row: &std::collections::HashMap<String, AttributeValue>) -> String {
+    let in_order: BTreeMap<_, _> = row.iter().collect();
+    let shown = in_order.iter().map(|(name, value)| match value {
+        AttributeValue::B(bytes) => format!("{name}={}", String::from_utf8_lossy(bytes.as_ref())),
+        other => format!("{name}={other:?}"),
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
