@@ -188,7 +188,8 @@ impl<'a> Request<'a> {
         let bytes = month.as_bytes();
         let shaped = bytes.len() == 7
             && bytes[4] == b'-'
-            && bytes.iter().enumerate().all(|(at, byte)| at == 4 || byte.is_ascii_digit());
+            && bytes.iter().enumerate().all(|(at, byte)| at == 4 || byte.is_ascii_digit())
+            && ("01"..="12").contains(&&month[5..]);
         match shaped {
             true => Ok(month.to_owned()),
             false => Err(Problem::bad_request("month must be of the form 2026-01.")),

@@ -57,7 +57,7 @@ pub async fn add(
         let user = find(ports.store, whom).await?;
         if ports.store.role(place.workspace, user.id).await?.is_some() {
             return Err(Error::Conflict(
-                "This user takes part in the workspace already: change the role instead.".into(),
+                "This user is already a participant of the workspace: change the role instead.".into(),
             ));
         }
         let change = set_role(place, user.id, None, Some(role));
