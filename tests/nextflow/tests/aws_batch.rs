@@ -34,7 +34,7 @@ fn pipeline(names: &[&str]) -> String {
     let directives = directives.concat();
     format!(
         "process READS {{\n{directives}  output: path 'out'\n  publishDir '.', mode: 'copy'\n  script:\n  '''\n  \
-         for name in {} ABSENT; do printf '%s ' \"$name\"; eval \"printf %s \\\"\\${{$name-}}\\\"\" | od -An -v -tx1 | tr -d ' \\n'; echo; done > out\n  \
+         for name in {} ABSENT; do printf '%s ' \"$name\"; printf %s \"${{!name-}}\" | od -An -v -tx1 | tr -d ' \\n'; echo; done > out\n  \
          '''\n}}\nprocess READS_NONE {{\n  script:\n  '''\n  test -z \"${{QUOTES-}}\"\n  '''\n}}\nworkflow {{ READS(); READS_NONE() }}\n",
         names.join(" ")
     )
