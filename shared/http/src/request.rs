@@ -50,11 +50,12 @@ impl<'a> Request<'a> {
         self.event.headers.get(name).map(|value| &**value)
     }
 
-    /// A query parameter that is there and not empty.
+    /// A query parameter. One without a value is there, and empty: a `workspaceId` whose value was lost on the way must
+    /// not mean the caller's own secrets.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
         let query = self.event.query_string_parameters.as_ref()?;
-        query.get(name).map(|value| &**value).filter(|value| !value.is_empty())
+        query.get(name).map(|value| &**value)
     }
 
     /// The workspace that the query names.

@@ -338,6 +338,9 @@ async fn ids_that_are_no_numbers_are_bad_and_numbers_that_are_no_ids_are_absent(
     }
     let twice = format!("/pipeline-secrets?workspaceId={0}&workspaceId={0}", world.workspace);
     cases.push((Ask::get(twice), 400, "given once"));
+    // One whose value was lost on the way does not mean the caller's own secrets.
+    let lost = Ask::post("/pipeline-secrets?workspaceId=", &json!({"name": "AB", "value": MARK}));
+    cases.push((lost, 400, "workspaceId must be a whole number"));
     refused(&world, cases).await;
 }
 
@@ -349,6 +352,9 @@ async fn queries_are_checked() {
         ("/runs?max=x", "max must be a number from 1 to 100"),
         ("/runs?state=gone", "state must be one of"),
         ("/audit-events?max=1001", "max must be a number from 1 to 1000"),
+        ("/runs?max=", "max must be a number from 1 to 100"),
+        ("/runs?state=", "state must be one of"),
+        ("/audit-events?month=", "month must be of the form"),
         ("/audit-events?month=2026-1", "month must be of the form"),
         ("/audit-events?month=2026-13", "month must be of the form"),
         ("/audit-events?month=0000-00", "month must be of the form"),

@@ -78,6 +78,7 @@ async fn everybody_calls(operation: Operation) {
     for who in refused {
         let answer = place.caller(who).ask(target.clone()).await;
         let message = answer.problem(expected(operation, who));
+        is_described(operation, &answer);
         match expected(operation, who) {
             403 => assert!(!message.contains("exist"), "{who:?}: {message}"),
             404 => assert_eq!(message, NOT_FOUND, "{who:?}"),
@@ -92,7 +93,15 @@ async fn everybody_calls(operation: Operation) {
     }
 }
 
+/// Status, fields and types are those of the API's description, and no field is missing in it.
+fn is_described(operation: Operation, answer: &Answer) {
+    let body =
+        if answer.body.is_empty() { Value::Null } else { serde_json::from_str(&answer.body).expect("JSON") };
+    assert_eq!(openapi::conforms(operation, answer.status, &body), Ok(()), "{answer:?}");
+}
+
 fn check(operation: Operation, who: Who, answer: &Answer) {
+    is_described(operation, answer);
     match expected(operation, who) {
         204 => answer.no_content(),
         status => {

@@ -1,0 +1,133 @@
+//! Errors: one shape, and what each status says.
+
+use serde_json::{Map, Value, json};
+
+/// Status, name, when it comes, an example, and whether `Retry-After` says when to ask again.
+const PROBLEMS: [(u16, &str, &str, &str, bool); 13] = [
+    (
+        400,
+        "BadRequest",
+        "The request breaks a rule; the message names it, and never quotes a value.",
+        "Invalid secret name: it must begin with a letter or an underscore.",
+        false,
+    ),
+    (401, "Unauthorized", "There is no `Authorization` header.", "Unauthorized", false),
+    (
+        403,
+        "Forbidden",
+        "The token is refused, or the caller's role does not allow this.",
+        "Your role in this workspace does not allow this; it takes owner or admin.",
+        false,
+    ),
+    (
+        404,
+        "NotFound",
+        "It does not exist, or the caller has no access to it: one answer for both.",
+        "Not found: it does not exist, or you have no access to it.",
+        false,
+    ),
+    (
+        409,
+        "Conflict",
+        "It contradicts what is there: a name that is taken (the message holds `already exists`), a first request \
+        with the same `Idempotency-Key` that is still under way, or an encryption key that its operators have to restore.",
+        "A secret with this name already exists here: NCBI_API_KEY. Names that differ only by case count as one.",
+        true,
+    ),
+    (
+        410,
+        "Gone",
+        "The run is over, or the claim token was used before.",
+        "The run is over: launch anew.",
+        false,
+    ),
+    (
+        412,
+        "PreconditionFailed",
+        "`If-Match` names another version than the current one; nothing was changed.",
+        "The secret was changed since you read it: fetch it again and repeat the change.",
+        false,
+    ),
+    (
+        413,
+        "TooLarge",
+        "The body or a value is larger than it may be.",
+        "The secret value is too large: it may have at most 32768 bytes.",
+        false,
+    ),
+    (
+        415,
+        "UnsupportedMediaType",
+        "The body is of another type.",
+        "The body must be JSON: send it with Content-Type: application/json.",
+        false,
+    ),
+    (
+        422,
+        "Unprocessable",
+        "It is well formed and cannot be done; the message names every reason at once. Or the \
+        `Idempotency-Key` was used with another request.",
+        "The launch is refused: there is no workspace secret NCBI_API_KEY.",
+        false,
+    ),
+    (
+        429,
+        "TooManyRequests",
+        "Too many requests, or too many at once that change the same thing; nothing was changed.",
+        "Too many requests change this at once; nothing was changed. Repeat in a moment.",
+        true,
+    ),
+    (
+        500,
+        "InternalError",
+        "A fault of the service.",
+        "An internal error: the operators have been told.",
+        false,
+    ),
+    (
+        503,
+        "Unavailable",
+        "A service that this depends on does not answer; nothing is lost.",
+        "A service that this depends on is not available; nothing is lost. Repeat in a moment.",
+        true,
+    ),
+];
+
+/// The reference to the answer of this status.
+pub(crate) fn reference(status: u16) -> Value {
+    let found = PROBLEMS.iter().find(|problem| problem.0 == status);
+    let name = found.map_or("InternalError", |problem| problem.1);
+    json!({"$ref": format!("#/components/responses/{name}")})
+}
+
+/// Every error's answer, by name.
+pub(crate) fn all() -> Value {
+    let mut answers = Map::new();
+    for (_, name, description, example, retry) in PROBLEMS {
+        let mut answer = json!({
+            "description": description,
+            "content": {"application/json": {
+                "schema": {"$ref": "#/components/schemas/Error"},
+                "example": {"message": example},
+            }},
+        });
+        if retry {
+            answer["headers"] = json!({"Retry-After": {
+                "description": "Seconds after which to repeat the request, where that may help.",
+                "schema": {"type": "integer", "minimum": 1},
+            }});
+        }
+        answers.insert(name.to_owned(), answer);
+    }
+    Value::Object(answers)
+}
+
+/// The one shape of errors.
+pub(crate) fn schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "What went wrong, in one line for people.",
+        "required": ["message"],
+        "properties": {"message": {"type": "string", "minLength": 1}},
+    })
+}

@@ -1,0 +1,84 @@
+//! The description is what is checked in, whole, and true to itself.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use http_api::Operation;
+use serde_json::Value;
+
+#[test]
+fn the_checked_in_description_is_the_generated_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.yaml");
+    let checked_in = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(checked_in == openapi::text(), "docs/openapi.yaml is not up to date: cargo run -p openapi");
+}
+
+#[test]
+fn every_operation_stands_in_it_under_its_own_id() {
+    let document = openapi::document();
+    let mut ids = BTreeSet::new();
+    for methods in document["paths"].as_object().unwrap().values() {
+        for entry in methods.as_object().unwrap().values() {
+            assert!(ids.insert(entry["operationId"].as_str().unwrap().to_owned()));
+        }
+    }
+    assert_eq!(ids, Operation::ALL.iter().map(|operation| operation.id().to_owned()).collect());
+}
+
+#[test]
+fn every_reference_leads_somewhere_and_everything_is_referred_to() {
+    let document = openapi::document();
+    let mut references = BTreeSet::new();
+    visit(&document, &mut |value| {
+        if let Some(reference) = value["$ref"].as_str() {
+            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+            references.insert(reference.to_owned());
+        }
+    });
+    for kind in ["schemas", "responses"] {
+        for name in document["components"][kind].as_object().unwrap().keys() {
+            let reference = format!("#/components/{kind}/{name}");
+            assert!(references.contains(&reference), "{reference} is not used");
+        }
+    }
+}
+
+#[test]
+fn every_example_of_an_answer_conforms_to_its_schema() {
+    let document = openapi::document();
+    for operation in Operation::ALL {
+        let answers = &document["paths"][operation.path()][operation.method().to_lowercase()]["responses"];
+        for (status, answer) in answers.as_object().unwrap() {
+            let answer = match answer["$ref"].as_str() {
+                Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+                None => answer,
+            };
+            let example = &answer["content"]["application/json"]["example"];
+            assert_eq!(openapi::conforms(*operation, status.parse().unwrap(), example), Ok(()));
+        }
+    }
+}
+
+#[test]
+fn every_operation_says_what_can_go_wrong() {
+    for operation in Operation::ALL {
+        let document = openapi::document();
+        let entry = &document["paths"][operation.path()][operation.method().to_lowercase()];
+        let answers = entry["responses"].as_object().unwrap();
+        for status in ["429", "500", "503"] {
+            assert!(answers.contains_key(status), "{} lacks {status}", operation.id());
+        }
+        assert!(!entry["summary"].as_str().unwrap().is_empty());
+        let body = &entry["requestBody"]["content"]["application/json"];
+        assert!(body.is_null() || !body["example"].is_null(), "{} lacks an example", operation.id());
+    }
+}
+
+fn visit(value: &Value, see: &mut impl FnMut(&Value)) {
+    see(value);
+    match value {
+        Value::Object(map) => map.values().for_each(|value| visit(value, see)),
+        Value::Array(list) => list.iter().for_each(|value| visit(value, see)),
+        _ => {}
+    }
+}
