@@ -411,7 +411,9 @@ fn restored(run: &Run, now: Timestamp, limits: &Limits) -> Step {
     let (lease_until, due) = match life.head_job {
         Some(_) if life.lease_until >= now + limits.lease / 2 => return Step::nothing(),
         Some(_) => (now + limits.lease, now),
-        None if life.state != State::Provisioning && life.lease_until >= run.not_after => return Step::nothing(),
+        None if life.state != State::Provisioning && life.lease_until >= run.not_after => {
+            return Step::nothing();
+        }
         None => (run.not_after, run.not_after),
     };
     let state = life.state.max(State::Pending);
