@@ -112,14 +112,18 @@ where
     /// Ends a run that cannot get what it was promised, and says why.
     async fn refuse(&self, run: &Run, reason: String, now: Timestamp) -> Result<Claim> {
         let refused = Error::Refused(format!("The run is ended: {reason}."));
-        if let Some(life) = next(run, Event::LaunchFailed, now, &self.settings.limits).life {
+        if let Some(life) = next(run, Event::ClaimRefused, now, &self.settings.limits).life {
             let life = Life { revision: run.life.revision + 1, ..life };
             let ended = Run { life, ..run.clone() };
             let audit = AuditRecord {
                 detail: Some("claim refused".into()),
                 ..AuditRecord::of_run(&ended, self.randomness, now, AuditAction::RunEnded, None)
             };
-            self.store.save_life(run, &ended.life, Some(&audit)).await?;
+            self.store.save_life(run, &ended.life, Some(&audit)).await.map_err(|error| match error {
+                // A sign of life, an end, or another claim was first: the same claim again finds out.
+                Error::VersionConflict => Error::Contended,
+                other => other,
+            })?;
         }
         Err(refused)
     }

@@ -290,23 +290,31 @@ where
         Ok(advanced)
     }
 
-    /// Ends a launch that failed, as far as possible: where this fails too, the due time does it.
-    async fn give_up(&self, run: &Run, now: Timestamp) {
+    /// Ends a launch that failed, as far as possible: where this fails too, the due time does it. A run whose tokens a
+    /// repeated launch has renewed is another caller's by now.
+    async fn give_up(&self, begun: &Run, now: Timestamp) {
         let ended = async {
-            let run = self.store.run(&run.id).await?.ok_or(Error::NotFound)?;
+            let run = self.store.run(&begun.id).await?.ok_or(Error::NotFound)?;
+            if run.life.run_token != begun.life.run_token {
+                return Ok(());
+            }
             let step = next(&run, Event::LaunchFailed, now, &self.settings.limits);
             let Some(life) = step.life else {
                 return Ok(());
             };
             let life = Life { revision: run.life.revision + 1, ..life };
             let ending = Run { life, ..run.clone() };
-            let audit = AuditRecord::of_run(&ending, self.randomness, now, AuditAction::RunEnding, None);
+            let action = match ending.life.state {
+                State::Ended => AuditAction::RunEnded,
+                _ => AuditAction::RunEnding,
+            };
+            let audit = AuditRecord::of_run(&ending, self.randomness, now, action, None);
             self.store.save_life(&run, &ending.life, Some(&audit)).await?;
             self.bus.announce(&run.id, RunNotice::Look).await
         };
         let outcome: Result<()> = ended.await;
         if let Err(error) = outcome {
-            tracing::warn!(run.id = %run.id, error.code = error.code(), "a failed launch is left to the sweep");
+            tracing::warn!(run.id = %begun.id, error.code = error.code(), "a failed launch is left to the sweep");
         }
     }
 
