@@ -49,19 +49,15 @@ def upload(s3, order):
         s3.create_bucket(Bucket=order["bucket"])
     known = {one["Key"] for one in s3.list_objects_v2(Bucket=order["bucket"]).get("Contents", [])}
     wanted = {f"{order['prefix']}/{name}.zip": path for name, path in order["zips"].items()}
-    s3.upload_file(order["template"], order["bucket"], template_key(order))
     for key, path in wanted.items():
         if key not in known:
             s3.upload_file(path, order["bucket"], key)
     for key in known - set(wanted):  # older code only makes the state larger
         if key.endswith(".zip"):
             s3.delete_object(Bucket=order["bucket"], Key=key)
-    s3.upload_file(order["template"], order["bucket"], f"{order['prefix']}/template.yaml")
-    return f"{order['bucket']}/{order['prefix']}/template.yaml"
-
-
-def template_key(order):
-    return f"{order['stack']}.yaml"
+    key = f"{order['stack']}.yaml"
+    s3.upload_file(order["template"], order["bucket"], key)
+    return f"{order['bucket']}/{key}"
 
 
 def create_or_update(stacks, order, template):
@@ -105,7 +101,8 @@ def wait(stacks, name):
         if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             return stack
         if not stack["StackStatus"].endswith("IN_PROGRESS"):
-            raise Failed(f"{stack['StackStatus']}: {first_failure(stacks, name) or stack.get('StackStatusReason', '')}")
+            reason = first_failure(stacks, name) or stack.get("StackStatusReason")
+            raise Failed(f"{stack['StackStatus']}: {reason or 'emulator.log, in the state folder, says why'}")
         time.sleep(PAUSE)
 
 

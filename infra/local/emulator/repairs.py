@@ -5,6 +5,7 @@ import socketserver
 
 from ministack.core import lambda_runtime
 from ministack.services import eventbridge, lambda_svc, secretsmanager
+from ministack.services.cloudformation import provisioners
 
 LONGEST_SECRET = 65_536  # bytes; https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 
@@ -14,6 +15,7 @@ def install():
     _retry_what_events_invoke()
     _hide_errors_of_functions()
     _answer_without_pauses()
+    _accept_alarms_over_several_metrics()
 
 
 def _make_create_secret_idempotent():
@@ -79,3 +81,17 @@ def _answer_without_pauses():
 
     lambda_runtime.ProvidedWorker._drain_stderr_bounded = drain
     socketserver.StreamRequestHandler.disable_nagle_algorithm = True
+
+
+def _accept_alarms_over_several_metrics():
+    """The emulator refuses metric math, and with it the whole stack. Such an alarm is kept as one over its first metric."""
+    known = provisioners._cw_metric_alarm_record
+
+    def record(name, props):
+        stats = [one["MetricStat"] for one in props.get("Metrics") or [] if "MetricStat" in one]
+        if stats:
+            first = {**stats[0]["Metric"], "Period": stats[0]["Period"], "Statistic": stats[0]["Stat"]}
+            props = {**{name: value for name, value in props.items() if name != "Metrics"}, **first}
+        return known(name, props)
+
+    provisioners._cw_metric_alarm_record = record
