@@ -1,0 +1,240 @@
+//! A life of a run in few bytes, on a clock of whole minutes, and the way from and to the real one: what is checked is
+//! the real `next`, called once for each row, event and minute, and remembered.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use domain::Timestamp;
+use domain::copies::{Copy, Layout};
+use domain::ids::{RunId, UserId};
+use domain::platform::Platform;
+use domain::ports::Randomness;
+use domain::run::{Action, Event, HeadJob, Life, Outcome, Run, RunResult, Sighting, State, ToldBy, next};
+use domain::settings::Limits;
+use domain::token::{TokenHash, TokenKey};
+use jiff::SignedDuration;
+
+/// What the table holds of a run, without its revision: a write is refused where anybody wrote after the read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Row {
+    pub state: State,
+    pub due: Option<u8>,
+    pub lease: u8,
+    pub token: u8,
+    pub claimed: bool,
+    pub job: bool,
+    pub result: Option<Result>,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Result {
+    Succeeded,
+    Failed,
+    LaunchFailed,
+    Lost,
+}
+
+/// An event, without what only the answer needs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Happening {
+    Provisioned,
+    Repinned,
+    TokensRenewed,
+    LaunchFailed,
+    ClaimRefused,
+    Claimed,
+    SignOfLife,
+    HeadJobRecorded,
+    Reported,
+    SeenRunning,
+    SeenFinal,
+    SeenUnknown,
+    Looked,
+    CopiesGone,
+}
+
+impl Happening {
+    pub const ALL: [Self; 14] = [
+        Self::Provisioned,
+        Self::Repinned,
+        Self::TokensRenewed,
+        Self::LaunchFailed,
+        Self::ClaimRefused,
+        Self::Claimed,
+        Self::SignOfLife,
+        Self::HeadJobRecorded,
+        Self::Reported,
+        Self::SeenRunning,
+        Self::SeenFinal,
+        Self::SeenUnknown,
+        Self::Looked,
+        Self::CopiesGone,
+    ];
+}
+
+/// Minutes of each limit: the real ones' order at a scale that a checker can exhaust.
+pub const PROVISIONING: u8 = 2;
+pub const PENDING: u8 = 5;
+pub const LEASE: u8 = 4;
+pub const LONGEST: u8 = 12;
+
+/// What kind of run: where it executes, and how many copies it has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Kind {
+    pub claims: bool,
+    pub copies: u8,
+}
+
+/// What the real `next` makes of a row: the row to write, and what is to be done.
+pub type Made = (Option<Row>, Option<Action>);
+
+/// The real `next`.
+pub fn step(kind: Kind, row: Row, happening: Happening, now: u8) -> Made {
+    type Key = (Kind, Row, Happening, u8);
+    thread_local! { static KNOWN: RefCell<HashMap<Key, Made>> = RefCell::default(); }
+    let key = (kind, row, happening, now);
+    if let Some(made) = KNOWN.with_borrow(|known| known.get(&key).copied()) {
+        return made;
+    }
+    let run = run_of(kind, &row);
+    let step = next(&run, event(kind, &row, happening), at(now), &limits());
+    let made = (step.life.map(|life| row_of(&life)), step.action);
+    KNOWN.with_borrow_mut(|known| known.insert(key, made));
+    made
+}
+
+/// The row that a launch begins with.
+pub fn begun(kind: Kind, now: u8) -> Row {
+    let _ = kind;
+    Row {
+        state: State::Provisioning,
+        due: Some(now + PROVISIONING),
+        lease: now + PROVISIONING,
+        token: 1,
+        claimed: false,
+        job: false,
+        result: None,
+    }
+}
+
+fn limits() -> Limits {
+    let minutes = |minutes: u8| SignedDuration::from_mins(i64::from(minutes));
+    Limits {
+        provisioning: minutes(PROVISIONING),
+        pending: minutes(PENDING),
+        lease: minutes(LEASE),
+        longest_run: minutes(LONGEST),
+    }
+}
+
+fn at(minute: u8) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_mins(i64::from(minute))
+}
+
+fn minute(at: Timestamp) -> u8 {
+    u8::try_from(at.as_second() / 60).expect("the clock is short")
+}
+
+struct Bytes(u8);
+impl Randomness for Bytes {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(self.0);
+    }
+}
+
+fn token(number: u8) -> TokenHash {
+    thread_local! { static HASHES: RefCell<HashMap<u8, TokenHash>> = RefCell::default(); }
+    HASHES.with_borrow_mut(|hashes| {
+        hashes.entry(number).or_insert_with(|| TokenKey::make_random(&Bytes(number)).hash()).clone()
+    })
+}
+
+fn copies(kind: Kind) -> Vec<Copy> {
+    let copy = |index| Copy { name: format!("tower-ab12ABCDEFGHIJ.{index}"), arn: None, holds: Vec::new() };
+    (0..kind.copies).map(copy).collect()
+}
+
+fn run_of(kind: Kind, row: &Row) -> Run {
+    let outcome = row.result.map(|result| Outcome {
+        result: match result {
+            Result::Succeeded => RunResult::Succeeded,
+            Result::Failed => RunResult::Failed,
+            Result::LaunchFailed => RunResult::LaunchFailed,
+            Result::Lost => RunResult::Lost,
+        },
+        exit_status: None,
+        told_by: ToldBy::Report,
+    });
+    Run {
+        id: RunId::new("ab12ABCDEFGHIJ").expect("an id"),
+        workspace: None,
+        user: UserId::new(1).expect("an id"),
+        platform: if kind.claims { Platform::Slurm } else { Platform::AwsBatch },
+        layout: Layout::Bundle,
+        created: at(0),
+        not_after: at(LONGEST),
+        life: Life {
+            revision: 1,
+            state: row.state,
+            due: row.due.map(at),
+            lease_until: at(row.lease),
+            secrets: Vec::new(),
+            copies: copies(kind),
+            run_token: token(row.token),
+            claim_token: kind.claims.then(|| token(row.token)),
+            claimed: row.claimed.then(|| at(0)),
+            delivered: None,
+            head_job: row.job.then(job),
+            outcome,
+            ending: None,
+            removed: None,
+        },
+    }
+}
+
+fn row_of(life: &Life) -> Row {
+    Row {
+        state: life.state,
+        due: life.due.map(minute),
+        lease: minute(life.lease_until),
+        token: if life.run_token == token(1) { 1 } else { 2 },
+        claimed: life.claimed.is_some(),
+        job: life.head_job.is_some(),
+        result: life.outcome.as_ref().map(|outcome| match outcome.result {
+            RunResult::Succeeded => Result::Succeeded,
+            RunResult::Failed => Result::Failed,
+            RunResult::LaunchFailed => Result::LaunchFailed,
+            RunResult::Lost => Result::Lost,
+        }),
+    }
+}
+
+fn job() -> HeadJob {
+    HeadJob { job_id: "j".into(), queue: "q".into(), region: "r".into() }
+}
+
+fn event(kind: Kind, row: &Row, happening: Happening) -> Event {
+    match happening {
+        Happening::Provisioned => Event::Provisioned(copies(kind)),
+        Happening::Repinned => Event::Repinned(Vec::new()),
+        Happening::TokensRenewed => {
+            let renewed = token(if row.token == 1 { 2 } else { 1 });
+            Event::TokensRenewed { claim_token: kind.claims.then(|| renewed.clone()), run_token: renewed }
+        }
+        Happening::LaunchFailed => Event::LaunchFailed,
+        Happening::ClaimRefused => Event::ClaimRefused,
+        Happening::Claimed => Event::Claimed(Vec::new()),
+        Happening::SignOfLife => Event::SignOfLife,
+        Happening::HeadJobRecorded => Event::HeadJobRecorded(job()),
+        Happening::Reported => {
+            let told_by = ToldBy::Report;
+            Event::Reported(Outcome { result: RunResult::Failed, exit_status: None, told_by })
+        }
+        Happening::SeenRunning => Event::HeadJobSeen(Sighting::NotFinal),
+        Happening::SeenFinal => Event::HeadJobSeen(Sighting::Final { succeeded: true, exit_status: None }),
+        Happening::SeenUnknown => Event::HeadJobSeen(Sighting::Unknown),
+        Happening::Looked => Event::Looked,
+        Happening::CopiesGone => Event::CopiesGone,
+    }
+}

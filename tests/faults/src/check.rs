@@ -1,0 +1,156 @@
+//! What must be so after a trial, whatever failed: every run over, every copy gone, nothing half-written.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::envelope::{EncryptionContext, Envelope};
+use domain::ids::SecretId;
+use domain::owner::SecretOwner;
+use domain::ports::DecryptDataKey as _;
+use domain::run::State;
+
+use crate::deeds::name_of;
+use crate::ledger::{self, Row};
+use crate::world::{DEPLOYMENT, World, others};
+
+/// What is wrong now that all is over. Empty where nothing is.
+pub async fn aftermath(world: &World) -> Vec<String> {
+    let mut wrongs = std::mem::take(&mut world.aws.state().wrongs);
+    let rows = ledger::rows(&world.aws.state().database);
+    runs_are_over(&rows, &mut wrongs);
+    copies_are_gone(world, &mut wrongs);
+    scopes_are_whole(&rows, &mut wrongs);
+    values_open(world, &rows, &mut wrongs).await;
+    no_row_holds_a_value(&rows, &mut wrongs);
+    wrongs
+}
+
+/// INV2, and one effect each: every run has ended, once.
+fn runs_are_over(rows: &[Row], wrongs: &mut Vec<String>) {
+    for (id, run) in ledger::runs(rows) {
+        let life = run.life();
+        if life.state != State::Ended || life.due.is_some() || life.removed.is_none() {
+            wrongs.push(format!("INV2: run {id} is still {}", life.state.as_str()));
+        }
+        let count = |action| ledger::audits(rows, action, Some(id));
+        let (launched, ending, ended) = (count("run.launched"), count("run.ending"), count("run.ended"));
+        if launched != 1 || ended != 1 || ending > 1 {
+            wrongs.push(format!("INV6: run {id} was launched {launched}×, ending {ending}×, ended {ended}×"));
+        }
+        if count("run.claimed") > 1 || count("run.head-job-recorded") > 1 {
+            wrongs.push(format!("INV6: run {id} was claimed, or got a head job, twice"));
+        }
+        // Each write of a life is one revision; a run that goes in circles would have many.
+        if life.revision > 40 {
+            wrongs.push(format!("run {id} was written {} times", life.revision));
+        }
+    }
+}
+
+/// INV2: no copy is left; and nobody else's secret was touched.
+fn copies_are_gone(world: &World, wrongs: &mut Vec<String>) {
+    let state = world.aws.state();
+    let others: BTreeMap<_, _> = others().into();
+    for name in state.target.secrets.keys().filter(|name| !others.contains_key(*name)) {
+        wrongs.push(format!("INV2: the copy {name} is left"));
+    }
+    for name in others.keys().filter(|name| !state.target.secrets.contains_key(*name)) {
+        wrongs.push(format!("somebody else's {name} was deleted"));
+    }
+    for name in others.keys().filter(|name| state.target.created.contains(name)) {
+        wrongs.push(format!("somebody else's {name} was written"));
+    }
+}
+
+/// Nothing half-written: each secret has its value of the same version, its name guard, its replaced versions, and is
+/// counted.
+fn scopes_are_whole(rows: &[Row], wrongs: &mut Vec<String>) {
+    let scopes = rows.iter().filter(|row| row.text("sk") == "META").map(|row| row.text("pk"));
+    for scope in scopes {
+        let meta = ledger::kind(rows, scope, "META").next();
+        let counted = meta.map_or(0, |meta| meta.number("secretCount"));
+        let count = |prefix| ledger::kind(rows, scope, prefix).count() as u64;
+        let (secrets, values, names) = (count("SECRET#"), count("VALUE#"), count("NAME#"));
+        if [values, names, counted] != [secrets; 3] {
+            wrongs.push(format!(
+                "{scope}: {secrets} secrets, {values} values, {names} names, counted as {counted}"
+            ));
+        }
+        for secret in ledger::kind(rows, scope, "SECRET#") {
+            wrongs.extend(half_written(rows, scope, secret));
+        }
+    }
+}
+
+fn half_written(rows: &[Row], scope: &str, secret: &Row) -> Option<String> {
+    let id = secret.text("sk").strip_prefix("SECRET#").unwrap_or_default();
+    let version = secret.number("version");
+    let value = ledger::kind(rows, scope, "VALUE#").find(|row| row.text("sk") == format!("VALUE#{id}"));
+    let sealed = value.map(|value| value.number("version"));
+    let guard = format!("NAME#{}", secret.text("name").to_ascii_lowercase());
+    let guarded = ledger::kind(rows, scope, "NAME#")
+        .any(|row| row.text("sk") == guard && row.0["secretId"].to_string() == id);
+    let history = format!("HISTORY#{id}#");
+    let replaced = ledger::kind(rows, scope, &history).count() as u64;
+    let subject = |row: &&Row| {
+        row.0["subjects"].as_array().into_iter().flatten().any(|subject| subject["id"].to_string() == id)
+    };
+    let audited = |action| {
+        ledger::audit(rows).filter(|row| row.text("action") == action).filter(subject).count() as u64
+    };
+    let whole = sealed == Some(version)
+        && guarded
+        && replaced + 1 == version
+        && audited("secret.created") == 1
+        && audited("secret.updated") + 1 == version;
+    (!whole).then(|| format!("{scope}: secret {id} of version {version} is half-written, or has two effects"))
+}
+
+/// Every sealed value opens under its own context, so that what a launch will find is whole.
+async fn values_open(world: &World, rows: &[Row], wrongs: &mut Vec<String>) {
+    let quiet = world.quiet();
+    for row in rows.iter().filter(|row| row.text("sk").starts_with("VALUE#")) {
+        let secret_key = row.text("sk").replace("VALUE#", "SECRET#");
+        let Some(secret) =
+            ledger::kind(rows, row.text("pk"), &secret_key).find(|s| s.text("sk") == secret_key)
+        else {
+            continue;
+        };
+        let owner: SecretOwner = row.text("pk").parse().expect("a scope");
+        let id: SecretId = secret_key.trim_start_matches("SECRET#").parse().expect("an id");
+        let context = EncryptionContext {
+            deployment: DEPLOYMENT.into(),
+            owner,
+            secret: id,
+            name: name_of(secret.text("name")),
+            version: row.number("version"),
+        };
+        let bytes = STANDARD.decode(row.text("envelope")).unwrap_or_default();
+        let opened = async {
+            let envelope = Envelope::parse(&bytes)?;
+            let key = quiet.opener.decrypt_data_key(envelope.encrypted_key(), &context).await?;
+            envelope.open(&context, &key)
+        };
+        if opened.await.is_err() {
+            wrongs.push(format!("the value of {id} does not open"));
+        }
+    }
+    // What was opened here needs no audit record.
+    world.aws.state().wrongs.clear();
+}
+
+/// INV4, as far as the table goes; bytes are base64 text here and looked at decoded as well.
+fn no_row_holds_a_value(rows: &[Row], wrongs: &mut Vec<String>) {
+    for row in rows {
+        let text = row.0.to_string();
+        let bytes = STANDARD.decode(row.text("envelope")).unwrap_or_default();
+        let hidden = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+        if text.contains(CANARY) || hidden {
+            wrongs.push(format!("INV4: the row {} {} holds a value", row.text("pk"), row.text("sk")));
+        }
+    }
+}
+
+/// What stands in the values of trials and nowhere else.
+pub const CANARY: &str = "canary-4c1d";

@@ -1,0 +1,251 @@
+//! The use cases as the functions call them, over a world's gated ports and at its time.
+
+use std::collections::BTreeSet;
+
+use domain::Result;
+use domain::copies::Layout;
+use domain::ids::{RunId, SecretId};
+use domain::name::SecretName;
+use domain::platform::Platform;
+use domain::ports::ReadRuns as _;
+use domain::resolve::{Request, Selection};
+use domain::run::{HeadJob, Outcome, Run, RunResult, ToldBy};
+use domain::token::{Presented, TokenKey};
+use domain::use_cases::change_secret::{self, Change};
+use domain::use_cases::claim::{Claim, Claimer};
+use domain::use_cases::clean_up::{Cleaner, Looked};
+use domain::use_cases::create_secrets::{self, Draft};
+use domain::use_cases::launch::{Launched, Launcher};
+use domain::use_cases::preview::LaunchRequest;
+use domain::use_cases::report::Reporter;
+use domain::use_cases::sweep::Swept;
+use domain::value::SecretValue;
+
+use crate::ports::Ports;
+use crate::sim::QUEUE;
+use crate::world::{LAUNCHER, OWNER, REGION, World, actor, workspace};
+
+/// An idempotency key.
+pub const KEY: &str = "0123456789abcdef";
+
+impl World {
+    /// Launches with every secret of the workspace and of the launcher.
+    pub async fn launch(&self, platform: Platform, layout: Layout, key: Option<&str>) -> Result<Launched> {
+        self.launch_of(platform, layout, key, Request::default()).await
+    }
+
+    /// Launches with these secrets.
+    pub async fn launch_of(
+        &self,
+        platform: Platform,
+        layout: Layout,
+        key: Option<&str>,
+        secrets: Request,
+    ) -> Result<Launched> {
+        let (ports, pace) = (Ports(self), self.deadline());
+        let launcher = Launcher {
+            store: &ports,
+            keys: &ports,
+            copies: &ports,
+            bus: &ports,
+            randomness: &self.randomness,
+            pace: &pace,
+            settings: &self.settings,
+            prefix: &self.prefix,
+        };
+        let request = LaunchRequest { workspace: Some(workspace()), platform, layout: Some(layout), secrets };
+        launcher.launch(&actor(LAUNCHER), &request, key, self.now()).await
+    }
+
+    /// Uses a claim token.
+    pub async fn claim(&self, run: &RunId, token: &str) -> Result<Claim> {
+        let ports = Ports(self);
+        let claimer = Claimer {
+            store: &ports,
+            keys: &ports,
+            bus: &ports,
+            randomness: &self.randomness,
+            settings: &self.settings,
+        };
+        claimer.claim(run, &key_of(token), self.now()).await
+    }
+
+    /// Reports under a run token.
+    pub async fn report(&self, run: &RunId, token: &str, report: Report) -> Result<Run> {
+        let (ports, pace) = (Ports(self), self.deadline());
+        let reporter = Reporter {
+            store: &ports,
+            jobs: &ports,
+            bus: &ports,
+            randomness: &self.randomness,
+            pace: &pace,
+            settings: &self.settings,
+            region: REGION,
+        };
+        let key = key_of(token);
+        match report {
+            Report::Alive => reporter.sign_of_life(run, &key, self.now()).await,
+            Report::Over => {
+                let outcome =
+                    Outcome { result: RunResult::Succeeded, exit_status: Some(0), told_by: ToldBy::Report };
+                reporter.end(run, &key, outcome, self.now()).await
+            }
+            Report::Job(id) => {
+                let job = HeadJob { job_id: id.into(), queue: QUEUE.into(), region: REGION.into() };
+                reporter.record_head_job(run, &key, &job, self.now()).await
+            }
+        }
+    }
+
+    /// Does what cleanup-run does.
+    pub async fn clean(&self, deed: Deed<'_>) -> Result<Swept> {
+        let (ports, pace) = (Ports(self), self.deadline());
+        let cleaner = Cleaner {
+            store: &ports,
+            jobs: &ports,
+            copies: &ports,
+            randomness: &self.randomness,
+            pace: &pace,
+            settings: &self.settings,
+        };
+        let now = self.now();
+        let looked = match deed {
+            Deed::Sweep => return cleaner.sweep(now).await,
+            Deed::Look(run) => cleaner.look(run, now).await?,
+            Deed::JobChanged(job) => cleaner.head_job_changed(REGION, job, now).await?,
+            Deed::Delivered(run) => {
+                cleaner.note_delivery(run, now).await?;
+                Looked::Nothing
+            }
+        };
+        Ok(Swept { ended: u32::from(looked == Looked::Ended), ..Swept::default() })
+    }
+
+    /// Stores these in the workspace, as its owner.
+    pub async fn create(&self, secrets: &[(&str, &str)], key: Option<&str>) -> Result<Vec<SecretId>> {
+        self.create_as(OWNER, true, secrets, key).await
+    }
+
+    /// Stores these, in the workspace or as the caller's own.
+    pub async fn create_as(
+        &self,
+        user: i64,
+        shared: bool,
+        secrets: &[(&str, &str)],
+        key: Option<&str>,
+    ) -> Result<Vec<SecretId>> {
+        let (ports, pace) = (Ports(self), self.deadline());
+        let drafts: Vec<_> = secrets
+            .iter()
+            .map(|(name, text)| Draft {
+                name: name_of(name),
+                value: value_of(text),
+                description: None,
+                expires: None,
+            })
+            .collect();
+        let workspace = shared.then(workspace);
+        create_secrets::create(
+            &self.writing(&ports, &pace),
+            &actor(user),
+            workspace,
+            &drafts,
+            key,
+            self.now(),
+        )
+        .await
+    }
+
+    /// Gives a workspace's secret a new value.
+    pub async fn update(&self, id: SecretId, text: &str, if_version: Option<u64>) -> Result<u64> {
+        let (ports, pace) = (Ports(self), self.deadline());
+        let change = Change { value: value_of(text), description: None, expires: None };
+        let (writing, owner) = (self.writing(&ports, &pace), actor(OWNER));
+        let changed =
+            change_secret::update(&writing, &owner, Some(workspace()), id, &change, if_version, self.now());
+        Ok(changed.await?.version)
+    }
+
+    /// Deletes a workspace's secret.
+    pub async fn delete(&self, id: SecretId, if_version: Option<u64>) -> Result<()> {
+        let (ports, pace) = (Ports(self), self.deadline());
+        let (writing, owner) = (self.writing(&ports, &pace), actor(OWNER));
+        change_secret::delete(&writing, &owner, Some(workspace()), id, if_version, self.now()).await
+    }
+
+    fn writing<'a>(
+        &'a self,
+        ports: &'a Ports<'a>,
+        pace: &'a runtime::Deadline,
+    ) -> create_secrets::Ports<'a, Ports<'a>, Ports<'a>, crate::world::Sequence, runtime::Deadline> {
+        create_secrets::Ports {
+            store: ports,
+            keys: ports,
+            randomness: &self.randomness,
+            pace,
+            settings: &self.settings,
+        }
+    }
+
+    /// A run as it stands.
+    pub async fn run(&self, id: &RunId) -> Run {
+        let run = self.quiet().store.run(id).await;
+        run.expect("the table answers").expect("the run is there")
+    }
+}
+
+/// A report.
+#[derive(Clone, Copy, Debug)]
+pub enum Report {
+    /// A sign of life.
+    Alive,
+    /// The run is over.
+    Over,
+    /// This is the head job.
+    Job(&'static str),
+}
+
+/// A deed of cleanup-run.
+#[derive(Clone, Copy, Debug)]
+pub enum Deed<'a> {
+    /// The scheduled sweep.
+    Sweep,
+    /// An event says to look at a run.
+    Look(&'a RunId),
+    /// An event of AWS Batch about a job.
+    JobChanged(&'a str),
+    /// An event says that a run has its secrets.
+    Delivered(&'a RunId),
+}
+
+/// A name.
+#[must_use]
+pub fn name_of(text: &str) -> SecretName {
+    SecretName::parse(text).expect("a good name")
+}
+
+/// A value.
+#[must_use]
+pub fn value_of(text: &str) -> SecretValue {
+    SecretValue::new(text.to_owned().into()).expect("a good value")
+}
+
+/// Just these of the workspace's secrets, and none of the user's.
+#[must_use]
+pub fn only(names: &[&str]) -> Request {
+    let names = names.iter().map(|name| name_of(name)).collect();
+    Request {
+        workspace: Selection::These(names),
+        user: Selection::These(BTreeSet::new()),
+        optional: BTreeSet::new(),
+    }
+}
+
+/// The key in a token.
+#[must_use]
+pub fn key_of(token: &str) -> TokenKey {
+    match Presented::from_authorization(&format!("Bearer {token}")) {
+        Some(Presented::Run(_, key) | Presented::Access(_, key) | Presented::Opaque(key)) => key,
+        _ => panic!("no token of ours"),
+    }
+}

@@ -1,0 +1,90 @@
+//! The table as a trial reads it: rows as plain JSON, runs with their lives, the audit trail.
+
+use domain::run::Life;
+use serde_json::{Map, Value};
+
+use crate::sim::Database;
+
+/// A row's attributes as plain JSON; bytes as their base64 text.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Row(pub Value);
+
+impl Row {
+    /// An attribute that is text, or nothing.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.0[name].as_str().unwrap_or_default()
+    }
+
+    /// An attribute that is a number, or 0.
+    #[must_use]
+    pub fn number(&self, name: &str) -> u64 {
+        self.0[name].as_u64().unwrap_or_default()
+    }
+
+    /// A run's life.
+    ///
+    /// # Panics
+    ///
+    /// Where the row is no run's.
+    #[must_use]
+    pub fn life(&self) -> Life {
+        let mut life = self.0.clone();
+        life["due"] = life["dueAt"].take();
+        serde_json::from_value(life).expect("a run's row holds a life")
+    }
+}
+
+/// Every row.
+#[must_use]
+pub fn rows(database: &Database) -> Vec<Row> {
+    database.rows().iter().map(|row| Row(plain_object(row))).collect()
+}
+
+/// The runs: the id of each with its row.
+#[must_use]
+pub fn runs(rows: &[Row]) -> Vec<(&str, &Row)> {
+    rows.iter().filter_map(|row| Some((row.text("pk").strip_prefix("RUN#")?, row))).collect()
+}
+
+/// The run of this id.
+#[must_use]
+pub fn run<'a>(rows: &'a [Row], id: &str) -> Option<&'a Row> {
+    runs(rows).into_iter().find(|(run, _)| *run == id).map(|(_, row)| row)
+}
+
+/// The audit records.
+pub fn audit(rows: &[Row]) -> impl Iterator<Item = &Row> {
+    rows.iter().filter(|row| row.text("pk").starts_with("AUDIT#"))
+}
+
+/// How many audit records of this action there are, of this run where one is named.
+#[must_use]
+pub fn audits(rows: &[Row], action: &str, run: Option<&str>) -> usize {
+    audit(rows)
+        .filter(|row| row.text("action") == action && run.is_none_or(|run| row.text("run") == run))
+        .count()
+}
+
+/// The rows of one kind in a scope, by how their sort keys begin.
+pub fn kind<'a>(rows: &'a [Row], scope: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a Row> {
+    rows.iter().filter(move |row| row.text("pk") == scope && row.text("sk").starts_with(prefix))
+}
+
+fn plain_object(row: &Value) -> Value {
+    let object = row.as_object().into_iter().flatten();
+    Value::Object(object.map(|(name, value)| (name.clone(), plain(value))).collect::<Map<_, _>>())
+}
+
+fn plain(value: &Value) -> Value {
+    let Some((kind, inner)) = value.as_object().and_then(|object| object.iter().next()) else {
+        return Value::Null;
+    };
+    match kind.as_str() {
+        "N" => inner.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
+        "L" => Value::Array(inner.as_array().into_iter().flatten().map(plain).collect()),
+        "M" => plain_object(inner),
+        "NULL" => Value::Null,
+        _ => inner.clone(),
+    }
+}

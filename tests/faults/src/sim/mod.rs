@@ -1,0 +1,227 @@
+//! AWS in process: an HTTP client for the real SDK behind which DynamoDB, KMS, Secrets Manager, EventBridge and Batch
+//! stand, as far as the functions use them. No socket is involved, so that a request that was dropped has no effect
+//! afterwards and every trial runs the same way each time.
+
+mod dynamodb;
+mod secrets;
+mod services;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use serde_json::{Value, json};
+
+use crate::gate::{Fault, Gate, Layer};
+pub use dynamodb::{Database, TABLE};
+pub use secrets::{Made, Target};
+pub use services::{Job, Notice, QUEUE};
+
+/// Everything behind the HTTP client. Clones are one.
+#[derive(Clone)]
+pub struct Aws {
+    /// What a trial does to requests.
+    pub gate: Gate,
+    state: Arc<Mutex<State>>,
+}
+
+/// The services' state.
+#[derive(Default)]
+pub struct State {
+    /// DynamoDB.
+    pub database: Database,
+    /// Secrets Manager.
+    pub target: Target,
+    /// AWS Batch: jobs by id.
+    pub jobs: Vec<Job>,
+    /// EventBridge: what was put on the bus.
+    pub notices: Vec<Notice>,
+    /// Data keys that were decrypted: the encryption context of each.
+    pub opened: Vec<Value>,
+    /// Requests, counted, for tests of their number.
+    pub calls: Vec<Call>,
+    /// How long each request takes: with tokio's clock paused this makes rounds visible.
+    pub takes: Duration,
+    /// What must never happen and did.
+    pub wrongs: Vec<String>,
+    /// The time that the invariants are checked at.
+    pub now: domain::Timestamp,
+    late: Vec<(String, Value)>,
+    nonce: u64,
+}
+
+/// A request that was sent.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The operation, such as `GetItem`.
+    pub operation: String,
+    /// Its JSON body.
+    pub body: Value,
+}
+
+/// An answer: status and JSON body.
+type Answer = (u16, Value);
+
+impl std::fmt::Debug for Aws {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Aws")
+    }
+}
+
+impl Default for Aws {
+    fn default() -> Self {
+        Self::new(Gate::default())
+    }
+}
+
+impl Aws {
+    /// Services behind this gate.
+    #[must_use]
+    pub fn new(gate: Gate) -> Self {
+        Self { gate, state: Arc::default() }
+    }
+
+    /// The same services behind a gate of their own that is always open: for what a trial looks at.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        let gate = Gate::default();
+        gate.open();
+        Self { gate, state: Arc::clone(&self.state) }
+    }
+
+    /// The services' state. Not to be held over an await.
+    #[must_use]
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets every request that was late take effect now.
+    pub fn land(&self) {
+        let mut state = self.state();
+        for (operation, body) in std::mem::take(&mut state.late) {
+            let _ = state.answer(&operation, &body);
+        }
+    }
+
+    fn call(&self, request: &HttpRequest) -> HttpConnectorFuture {
+        let operation = operation(request);
+        let bytes = request.body().bytes().unwrap_or_default();
+        let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
+        let invocation = request.headers().get("amz-sdk-invocation-id");
+        let fault = self.gate.meet(Layer::Http, &operation, invocation);
+        let aws = self.clone();
+        HttpConnectorFuture::new(async move { aws.become_of(fault, operation, body).await })
+    }
+
+    async fn become_of(
+        &self,
+        fault: Option<Fault>,
+        operation: String,
+        body: Value,
+    ) -> Result<HttpResponse, ConnectorError> {
+        let takes = {
+            let mut state = self.state();
+            state.calls.push(Call { operation: operation.clone(), body: body.clone() });
+            state.takes
+        };
+        tokio::time::sleep(takes).await;
+        match fault {
+            None => response(self.state().answer(&operation, &body)),
+            Some(Fault::After | Fault::AfterThenThrottled | Fault::AfterForGood) => {
+                let _ = self.state().answer(&operation, &body);
+                reset()
+            }
+            Some(Fault::CrashBefore) => self.gate.die().await,
+            Some(Fault::CrashAfter) => {
+                let _ = self.state().answer(&operation, &body);
+                self.gate.die().await
+            }
+            Some(Fault::Contended) => response(contended(&operation, &body)),
+            Some(Fault::Throttled) => response(refusal("ThrottlingException")),
+            Some(Fault::Hangs) => std::future::pending().await,
+            Some(Fault::Late | Fault::LateForGood) => {
+                self.state().late.push((operation, body));
+                reset()
+            }
+            Some(Fault::Before | Fault::BeforeForGood) => reset(),
+        }
+    }
+}
+
+impl State {
+    fn answer(&mut self, operation: &str, body: &Value) -> Answer {
+        let wrong = crate::watch::wrong(self, operation, body);
+        self.wrongs.extend(wrong);
+        match operation {
+            "Decrypt" => self.decrypt(body),
+            "GenerateDataKey" => self.generate_data_key(body),
+            "PutEvents" => self.put_events(body),
+            "POST /v1/describejobs" => self.describe_jobs(body),
+            "CreateSecret" | "DescribeSecret" | "DeleteSecret" | "ListSecrets" => {
+                self.target.answer(operation, body)
+            }
+            _ => self.database.answer(operation, body),
+        }
+    }
+
+    /// A number that was never given before.
+    fn next(&mut self) -> u64 {
+        self.nonce += 1;
+        self.nonce
+    }
+}
+
+/// Another writer of the same rows, where there can be one.
+fn contended(operation: &str, body: &Value) -> Answer {
+    let Some(items) = body["TransactItems"].as_array() else {
+        return refusal("ThrottlingException");
+    };
+    let reason = |index| json!({ "Code": if index == 0 { "TransactionConflict" } else { "None" } });
+    let reasons: Vec<_> = (0..items.len()).map(reason).collect();
+    let (status, mut answer) = refusal("TransactionCanceledException");
+    answer["CancellationReasons"] = reasons.into();
+    let _ = operation;
+    (status, answer)
+}
+
+fn refusal(code: &str) -> Answer {
+    (400, json!({ "__type": code, "message": "injected by a test" }))
+}
+
+fn reset() -> Result<HttpResponse, ConnectorError> {
+    Err(ConnectorError::io("connection reset".into()))
+}
+
+fn response((status, body): Answer) -> Result<HttpResponse, ConnectorError> {
+    let status = status.try_into().map_err(|_| ConnectorError::other("no such status".into(), None))?;
+    Ok(HttpResponse::new(status, SdkBody::from(body.to_string())))
+}
+
+fn operation(request: &HttpRequest) -> String {
+    match request.headers().get("x-amz-target") {
+        Some(target) => target.rsplit('.').next().unwrap_or(target).to_owned(),
+        None => {
+            let uri = request.uri();
+            let path = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+            format!("{} {}", request.method(), path.find('/').map_or("/", |slash| &path[slash..]))
+        }
+    }
+}
+
+impl HttpClient for Aws {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Aws {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        Self::call(self, &request)
+    }
+}

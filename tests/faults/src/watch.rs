@@ -1,0 +1,85 @@
+//! The invariants that hold at every moment, checked at the instant at which a call takes effect in AWS.
+
+use domain::run::State;
+use serde_json::Value;
+
+use crate::ledger::{self, Row};
+use crate::sim;
+use crate::world::DEPLOYMENT;
+
+/// What is wrong about this call taking effect now, if anything is.
+#[must_use]
+pub fn wrong(aws: &sim::State, operation: &str, body: &Value) -> Option<String> {
+    match operation {
+        "CreateSecret" => unintended(aws, body),
+        "DeleteSecret" => too_early(aws, body),
+        "Decrypt" => unaudited(aws, body),
+        _ => None,
+    }
+}
+
+/// INV1: no copy without an intent that names it.
+fn unintended(aws: &sim::State, body: &Value) -> Option<String> {
+    let name = body["Name"].as_str().unwrap_or_default();
+    let id = tag(body, "run");
+    let rows = ledger::rows(&aws.database);
+    let intent = ledger::run(&rows, &id).map(Row::life);
+    let named = intent.is_some_and(|life| life.copies.iter().any(|copy| copy.name == name));
+    let tagged = tag(body, "deployment") == DEPLOYMENT
+        && !tag(body, "scope").is_empty()
+        && !tag(body, "not-after").is_empty();
+    (!named || !tagged).then(|| format!("INV1: the copy {name} has no intent, or lacks a tag"))
+}
+
+/// INV3: no deletion while the run lives, or while its recorded head job is not known to be final. And nobody else's
+/// secret is touched.
+fn too_early(aws: &sim::State, body: &Value) -> Option<String> {
+    let name = body["SecretId"].as_str().unwrap_or_default();
+    let made = aws.target.secrets.get(name)?;
+    let id = made.tags.get("run").cloned().unwrap_or_default();
+    if made.tags.get("deployment").map(String::as_str) != Some(DEPLOYMENT) {
+        return Some(format!("{name} is not ours and was to be deleted"));
+    }
+    let rows = ledger::rows(&aws.database);
+    let Some(run) = ledger::run(&rows, &id) else {
+        let latest = made.tags.get("not-after").and_then(|text| text.parse().ok());
+        let over = latest.is_some_and(|latest: domain::Timestamp| latest <= aws.now);
+        return (!over).then(|| format!("INV3: {name} of an unknown run was deleted before its latest end"));
+    };
+    let life = run.life();
+    if !matches!(life.state, State::Ending | State::Ended) {
+        return Some(format!("INV3: {name} was deleted while its run is {}", life.state.as_str()));
+    }
+    let job = life.head_job.as_ref()?;
+    let job = aws.jobs.iter().find(|known| known.id == job.job_id);
+    let running = match job {
+        Some(job) => !matches!(job.status, "SUCCEEDED" | "FAILED"),
+        None => aws.now < life.lease_until,
+    };
+    running.then(|| format!("INV3: {name} was deleted while the head job may run"))
+}
+
+/// INV5: an audit record with this secret, this version and a run stands before the value is opened.
+fn unaudited(aws: &sim::State, body: &Value) -> Option<String> {
+    let context = &body["EncryptionContext"];
+    let (id, version) = (context["secret"].as_str()?, context["version"].as_str()?);
+    let rows = ledger::rows(&aws.database);
+    let audited = ledger::audit(&rows).any(|row| {
+        let action = row.text("action");
+        let grants = matches!(action, "run.launched" | "run.repinned" | "run.claimed");
+        let subjects = row.0["subjects"].as_array().into_iter().flatten();
+        let names = |subject: &Value| {
+            subject["id"].to_string() == id
+                && subject["version"].to_string() == version
+                && subject["owner"] == context["scope"]
+        };
+        grants && !row.text("run").is_empty() && !row.0["actor"].is_null() && subjects.into_iter().any(names)
+    });
+    (!audited).then(|| format!("INV5: {id}@{version} was opened without an audit record"))
+}
+
+fn tag(body: &Value, key: &str) -> String {
+    let tags = body["Tags"].as_array().into_iter().flatten();
+    let mut values = tags.filter(|tag| tag["Key"] == key).filter_map(|tag| tag["Value"].as_str());
+    values.next().unwrap_or_default().to_owned()
+}

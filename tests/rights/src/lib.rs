@@ -1,0 +1,37 @@
+//! What the tests of `infra/template.yaml` share: a deployed stack whose functions are invoked directly, IAM that can be
+//! changed under them, and the template as CloudFormation expands it.
+
+pub mod aws;
+pub mod bench;
+pub mod exercises;
+pub mod issuer;
+pub mod sealed;
+pub mod statements;
+pub mod template;
+
+/// The result of everything here: what went wrong, in words.
+pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+/// The functions, by the names of their folders.
+pub const FUNCTIONS: [&str; 8] = [
+    "authorizer",
+    "identity",
+    "read-secrets",
+    "write-secrets",
+    "launch-run",
+    "claim-run",
+    "report-run",
+    "cleanup-run",
+];
+
+/// The name of a function's resources in the template, without what follows it: `ReadSecrets`.
+#[must_use]
+pub fn logical(function: &str) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    function.split('-').map(capital).collect()
+}
+
+/// Fails with these words unless it holds.
+pub fn ensure(holds: bool, words: impl FnOnce() -> String) -> Outcome {
+    if holds { Ok(()) } else { Err(words().into()) }
+}
