@@ -1,8 +1,14 @@
-//! Calls of AWS services for which no SDK is linked. The emulator does not check signatures, so that whom a call comes
-//! from is all that it has to say.
+//! Calls of AWS services for which no SDK is linked.
 
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials as Identity;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4::SigningParams;
 use local::{Credentials, REGION};
-use reqwest::{Client, RequestBuilder, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Client, Request, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::Outcome;
@@ -29,7 +35,7 @@ impl Raw {
         let form: Vec<String> = [("Version", "2010-05-08")]
             .iter()
             .chain(parameters)
-            .map(|(name, value)| format!("{name}={}", percent_encoded(value)))
+            .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
             .collect();
         let request = self.http.post(&self.endpoint);
         let request = request.header("content-type", "application/x-www-form-urlencoded");
@@ -48,7 +54,7 @@ impl Raw {
     pub async fn invoke(&self, function: &str, payload: &Value) -> Outcome<Invoked> {
         let url = format!("{}/2015-03-31/functions/{function}/invocations", self.endpoint);
         let request = self.http.post(url).header("x-amz-log-type", "Tail").body(payload.to_string());
-        let answer = self.signed(request, "lambda").send().await?;
+        let answer = self.http.execute(self.signed(request, "lambda")?).await?;
         let header =
             |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (status, failed) = (answer.status(), header("x-amz-function-error").is_some());
@@ -69,24 +75,27 @@ impl Raw {
     }
 
     async fn send(&self, request: RequestBuilder, service: &str) -> Outcome<(StatusCode, String)> {
-        let answer = self.signed(request, service).send().await?;
+        let answer = self.http.execute(self.signed(request, service)?).await?;
         let status = answer.status();
         Ok((status, answer.text().await?))
     }
 
-    fn signed(&self, request: RequestBuilder, service: &str) -> RequestBuilder {
-        let Credentials { access_key_id, session_token, .. } = &self.credentials;
-        let request = request.header(
-            "authorization",
-            format!(
-                "AWS4-HMAC-SHA256 Credential={access_key_id}/20260101/{REGION}/{service}/aws4_request, \
-                 SignedHeaders=host, Signature=0"
-            ),
-        );
-        match session_token {
-            Some(token) => request.header("x-amz-security-token", token),
-            None => request,
+    fn signed(&self, request: RequestBuilder, service: &str) -> Outcome<Request> {
+        let mut request = request.build()?;
+        let Credentials { access_key_id, secret_access_key, session_token } = self.credentials.clone();
+        let identity = Identity::new(access_key_id, secret_access_key, session_token, None, "tests").into();
+        let params = SigningParams::builder().identity(&identity).region(REGION).name(service);
+        let params = params.time(SystemTime::now()).settings(SigningSettings::default()).build()?.into();
+        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
+        let headers =
+            request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+        let (method, url) = (request.method().as_str(), request.url().as_str());
+        let signable = SignableRequest::new(method, url, headers, SignableBody::Bytes(body))?;
+        let (instructions, _) = sign(signable, &params)?.into_parts();
+        for (name, value) in instructions.headers() {
+            request.headers_mut().insert(HeaderName::try_from(name)?, HeaderValue::from_str(value)?);
         }
+        Ok(request)
     }
 }
 
@@ -115,15 +124,4 @@ impl Invoked {
         let text = self.answer["body"].as_str().unwrap_or_default();
         serde_json::from_str(text).unwrap_or_else(|_| json!(text))
     }
-}
-
-/// RFC 3986 §2.1: all but the unreserved characters.
-fn percent_encoded(text: &str) -> String {
-    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes()
-        .map(|byte| match unreserved(byte) {
-            true => char::from(byte).to_string(),
-            false => format!("%{byte:02X}"),
-        })
-        .collect()
 }

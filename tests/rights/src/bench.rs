@@ -190,7 +190,7 @@ impl World {
         made["secretId"].as_i64().ok_or_else(|| "no secretId".into())
     }
 
-    /// Launches a run in the workspace.
+    /// Launches a run in the workspace, with all of its secrets.
     pub async fn launch(&self, bench: &Bench, platform: &str) -> Outcome<Value> {
         bench.done(&self.call(Operation::LaunchRun).body(&json!({"platform": platform}))).await
     }
@@ -229,7 +229,7 @@ impl<'a> Call<'a> {
 
     /// With this path parameter.
     #[must_use]
-    pub fn path(mut self, name: &'a str, value: impl ToString) -> Self {
+    pub fn path(mut self, name: &'a str, value: &impl ToString) -> Self {
         self.path.insert(name, value.to_string());
         self
     }

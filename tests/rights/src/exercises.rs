@@ -78,20 +78,21 @@ impl<'a> Gym<'a> {
         let (bench, name) = (self.bench, format!("identity-{}", self.fresh()));
         let world = World::make(bench, &name).await?;
         let by = |operation| Call::new(operation).by(world.owner);
-        let inside = |operation| by(operation).path("orgId", world.org).path("workspaceId", world.workspace);
+        let inside =
+            |operation| by(operation).path("orgId", &world.org).path("workspaceId", &world.workspace);
         bench.done(&by(Operation::DescribeUser)).await?;
-        bench.done(&by(Operation::ListUserWorkspaces).path("userId", world.owner)).await?;
+        bench.done(&by(Operation::ListUserWorkspaces).path("userId", &world.owner)).await?;
         let made = bench.done(&by(Operation::CreateToken).body(&json!({"name": "second"}))).await?;
         let listed = bench.done(&by(Operation::ListTokens)).await?;
         ensure(listed["tokens"].as_array().is_some_and(|tokens| tokens.len() == 2), || format!("{listed}"))?;
         let token = made["token"]["id"].as_i64().ok_or_else(|| format!("no token id: {made}"))?;
-        bench.done(&by(Operation::DeleteToken).path("tokenId", token)).await?;
+        bench.done(&by(Operation::DeleteToken).path("tokenId", &token)).await?;
         let platforms = json!({"platforms": ["aws-batch"]});
         bench.done(&inside(Operation::UpdateWorkspacePlatforms).body(&platforms)).await?;
         let role = json!({"role": "view"});
-        let whom = inside(Operation::UpdateParticipantRole).path("participantId", world.member);
+        let whom = inside(Operation::UpdateParticipantRole).path("participantId", &world.member);
         bench.done(&whom.body(&role)).await?;
-        let whom = inside(Operation::DeleteParticipant).path("participantId", world.member);
+        let whom = inside(Operation::DeleteParticipant).path("participantId", &world.member);
         bench.done(&whom).await?;
         let listed = bench.done(&inside(Operation::ListParticipants)).await?;
         ensure(listed["totalSize"] == 1, || format!("{listed}"))
@@ -101,22 +102,22 @@ impl<'a> Gym<'a> {
         let (bench, world) = (self.bench, self.world);
         let name = format!("READ_{}", self.fresh());
         let secret = world.store(bench, &name).await?;
-        let run = world.launch(bench, "slurm").await?;
+        let run = self.launch(&no_secrets("slurm")).await?;
         for call in [
             world.call(Operation::ListPipelineSecrets),
             world.own(Operation::ListPipelineSecrets),
             world.call(Operation::ValidatePipelineSecretName).query("name", "NOT_TAKEN"),
-            world.call(Operation::DescribePipelineSecret).path("secretId", secret),
-            world.call(Operation::ListPipelineSecretHistory).path("secretId", secret),
+            world.call(Operation::DescribePipelineSecret).path("secretId", &secret),
+            world.call(Operation::ListPipelineSecretHistory).path("secretId", &secret),
             world.call(Operation::ListRuns),
             world.own(Operation::ListRuns),
-            world.call(Operation::DescribeRun).path("workflowId", text(&run, "workflowId")),
+            world.call(Operation::DescribeRun).path("workflowId", &text(&run, "workflowId")),
             world.call(Operation::ListAuditEvents),
             world.own(Operation::ListAuditEvents),
         ] {
             bench.done(&call).await?;
         }
-        bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", secret)).await.map(drop)
+        bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &secret)).await.map(drop)
     }
 
     async fn write_secrets(&self) -> Outcome {
@@ -128,25 +129,19 @@ impl<'a> Gym<'a> {
         let made = bench.done(&create()).await?;
         ensure(bench.done(&create()).await? == made, || "a repeat made another secret".into())?;
         let id = made["secretId"].as_i64().ok_or("no id")?;
-        let own = json!({"name": format!("OWN_{number}"), "value": "one"});
-        let own = bench.done(&world.own(Operation::CreatePipelineSecret).body(&own)).await?;
-        let own = own["secretId"].as_i64().ok_or("no id")?;
         let new = json!({"value": "two"});
-        bench.done(&world.call(Operation::UpdatePipelineSecret).path("secretId", id).body(&new)).await?;
-        bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", id)).await?;
-        bench.done(&world.own(Operation::DeletePipelineSecret).path("secretId", own)).await.map(drop)
+        bench.done(&world.call(Operation::UpdatePipelineSecret).path("secretId", &id).body(&new)).await?;
+        bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &id)).await?;
+        self.pair("OWN").await?.forget(self).await
     }
 
     /// A launch with secrets of both scopes, repeated, so that its tokens are made anew.
     async fn launch_run(&self) -> Outcome {
-        let (bench, world, number) = (self.bench, self.world, self.fresh());
-        let secret = world.store(bench, &format!("LAUNCH_{number}")).await?;
-        let body = json!({"name": format!("OWN_LAUNCH_{number}"), "value": "one"});
-        let own = bench.done(&world.own(Operation::CreatePipelineSecret).body(&body)).await?;
-        let own = own["secretId"].as_i64().ok_or("no id")?;
-        let body = json!({"platform": "aws-batch"});
+        let (bench, world) = (self.bench, self.world);
+        let pair = self.pair("LAUNCH").await?;
+        let body = pair.on("aws-batch");
         bench.done(&world.call(Operation::PreviewLaunch).body(&body)).await?;
-        let key = format!("an-idempotency-key-{number}");
+        let key = format!("an-idempotency-key-{}", self.fresh());
         let launch = world.call(Operation::LaunchRun).header("idempotency-key", &key).body(&body);
         let launched = bench.request(&launch).await?;
         ensure(launched.http_status() == 200, || format!("launch: {}", launched.answer))?;
@@ -156,31 +151,26 @@ impl<'a> Gym<'a> {
         ensure(first["workflowId"] == run && first["runToken"] != again["runToken"], || {
             "not repeated".into()
         })?;
-        self.end(&again).await?;
-        bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", secret)).await?;
-        bench.done(&world.own(Operation::DeletePipelineSecret).path("secretId", own)).await.map(drop)
+        let end = Call::new(Operation::EndRun).path("workflowId", &run).bearer(&again["runToken"]);
+        bench.done(&end.body(&json!({"success": true}))).await?;
+        pair.forget(self).await
     }
 
     async fn claim_run(&self) -> Outcome {
-        let (bench, world, number) = (self.bench, self.world, self.fresh());
-        let secret = world.store(bench, &format!("CLAIM_{number}")).await?;
-        let body = json!({"name": format!("OWN_CLAIM_{number}"), "value": "one"});
-        let own = bench.done(&world.own(Operation::CreatePipelineSecret).body(&body)).await?;
-        let own = own["secretId"].as_i64().ok_or("no id")?;
-        let run = world.launch(bench, "slurm").await?;
-        let claim = Call::new(Operation::ClaimRun).path("workflowId", text(&run, "workflowId"));
-        let claimed = bench.request(&claim.bearer(&run["claimToken"])).await?;
+        let pair = self.pair("CLAIM").await?;
+        let run = self.launch(&pair.on("slurm")).await?;
+        let claim = Call::new(Operation::ClaimRun).path("workflowId", &text(&run, "workflowId"));
+        let claimed = self.bench.request(&claim.bearer(&run["claimToken"])).await?;
         ensure(claimed.http_status() == 200, || format!("claim: {}", claimed.http_status()))?;
         ensure(!claimed.log.contains("not announced"), || "the delivery was not announced".into())?;
-        bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", secret)).await?;
-        bench.done(&world.own(Operation::DeletePipelineSecret).path("secretId", own)).await.map(drop)
+        pair.forget(self).await
     }
 
     async fn report_run(&self) -> Outcome {
-        let (bench, world) = (self.bench, self.world);
-        let run = world.launch(bench, "aws-batch").await?;
+        let bench = self.bench;
+        let run = self.launch(&no_secrets("aws-batch")).await?;
         let call = |operation| {
-            Call::new(operation).path("workflowId", text(&run, "workflowId")).bearer(&run["runToken"])
+            Call::new(operation).path("workflowId", &text(&run, "workflowId")).bearer(&run["runToken"])
         };
         bench.done(&call(Operation::RenewLease)).await?;
         let job = Platform::new(&bench.stack).await.start_head_job().await?;
@@ -194,17 +184,14 @@ impl<'a> Gym<'a> {
 
     /// An event of each kind, and a sweep.
     async fn cleanup_run(&self) -> Outcome {
-        let (bench, world, number) = (self.bench, self.world, self.fresh());
-        let secret = world.store(bench, &format!("CLEANUP_{number}")).await?;
-        let body = json!({"name": format!("OWN_CLEANUP_{number}"), "value": "one"});
-        let own = bench.done(&world.own(Operation::CreatePipelineSecret).body(&body)).await?;
-        let own = own["secretId"].as_i64().ok_or("no id")?;
-        let run = world.launch(bench, "aws-batch").await?;
+        let bench = self.bench;
+        let pair = self.pair("CLEANUP").await?;
+        let run = self.launch(&pair.on("aws-batch")).await?;
         let id = text(&run, "workflowId");
         let event = |kind: &str| json!({"source": "pipeline-secrets", "detail-type": kind, "detail": {"workflowId": id}});
         self.clean(&event("Run Delivered")).await?;
         let job = Platform::new(&bench.stack).await.start_head_job().await?;
-        let record = Call::new(Operation::RecordHeadJob).path("workflowId", id).bearer(&run["runToken"]);
+        let record = Call::new(Operation::RecordHeadJob).path("workflowId", &id).bearer(&run["runToken"]);
         bench.done(&record.body(&Platform::head_job(&job))).await?;
         bench.stack.move_job_silently(&job, JobStatus::Succeeded).await?;
         let ended = json!({"source": "aws.batch", "account": local::ACCOUNT, "region": local::REGION, "detail": {"jobId": job}});
@@ -212,8 +199,7 @@ impl<'a> Gym<'a> {
         let row = bench.row(&format!("RUN#{id}"), "RUN").await?.ok_or("the run is gone")?;
         ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
         self.clean(&json!({"source": "pipeline-secrets.sweep"})).await?;
-        bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", secret)).await?;
-        bench.done(&world.own(Operation::DeletePipelineSecret).path("secretId", own)).await.map(drop)
+        pair.forget(self).await
     }
 
     /// Has cleanup-run handle an event.
@@ -222,11 +208,44 @@ impl<'a> Gym<'a> {
         ensure(!invoked.failed, || format!("cleanup-run: {}", invoked.answer))
     }
 
-    async fn end(&self, run: &Value) -> Outcome {
-        let end = Call::new(Operation::EndRun).path("workflowId", text(run, "workflowId"));
-        let end = end.bearer(&run["runToken"]).body(&json!({"success": true}));
-        self.bench.done(&end).await.map(drop)
+    async fn launch(&self, request: &Value) -> Outcome<Value> {
+        self.bench.done(&self.world.call(Operation::LaunchRun).body(request)).await
     }
+
+    /// Stores a secret in the workspace and one of the owner's own.
+    async fn pair(&self, kind: &str) -> Outcome<Pair> {
+        let number = self.fresh();
+        let names = [format!("{kind}_{number}"), format!("OWN_{kind}_{number}")];
+        let workspace = self.world.store(self.bench, &names[0]).await?;
+        let body = json!({"name": names[1], "value": "one"});
+        let own = self.bench.done(&self.world.own(Operation::CreatePipelineSecret).body(&body)).await?;
+        let own = own["secretId"].as_i64().ok_or("no id")?;
+        Ok(Pair { workspace, own, names })
+    }
+}
+
+/// A secret of each scope.
+struct Pair {
+    workspace: i64,
+    own: i64,
+    names: [String; 2],
+}
+
+impl Pair {
+    /// A launch with these two alone: an exercise that went wrong has left others.
+    fn on(&self, platform: &str) -> Value {
+        json!({"platform": platform, "workspaceSecrets": [self.names[0]], "userSecrets": [self.names[1]]})
+    }
+
+    async fn forget(&self, gym: &Gym<'_>) -> Outcome {
+        let (bench, delete) = (gym.bench, Operation::DeletePipelineSecret);
+        bench.done(&gym.world.call(delete).path("secretId", &self.workspace)).await?;
+        bench.done(&gym.world.own(delete).path("secretId", &self.own)).await.map(drop)
+    }
+}
+
+fn no_secrets(platform: &str) -> Value {
+    json!({"platform": platform, "workspaceSecrets": [], "userSecrets": []})
 }
 
 /// A field of an answer.

@@ -1,6 +1,7 @@
 //! The deployed policy of a function's role, taken apart: every action and every leading key of every statement can be
 //! taken away by itself.
 
+use percent_encoding::percent_decode_str;
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -31,7 +32,7 @@ impl<'a> Rights<'a> {
         let (status, xml) = bench.raw.iam(&asked).await?;
         ensure(status == StatusCode::OK, || format!("GetRolePolicy: {status} {xml}"))?;
         let document = between(&xml, "<PolicyDocument>", "</PolicyDocument>").ok_or("no document")?;
-        let policy = serde_json::from_str(&percent_decoded(document)?)?;
+        let policy = serde_json::from_str(&percent_decode_str(document).decode_utf8()?)?;
         Ok(Self { bench, role, policy })
     }
 
@@ -107,22 +108,4 @@ pub fn texts(value: &Value) -> Vec<String> {
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     text.split_once(before)?.1.split_once(after).map(|(found, _)| found)
-}
-
-fn percent_decoded(text: &str) -> Outcome<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, left)) = rest.split_first() {
-        match (byte, left.get(..2)) {
-            (b'%', Some(digits)) => {
-                bytes.push(u8::from_str_radix(std::str::from_utf8(digits)?, 16)?);
-                rest = &left[2..];
-            }
-            _ => {
-                bytes.push(*byte);
-                rest = left;
-            }
-        }
-    }
-    Ok(String::from_utf8(bytes)?)
 }

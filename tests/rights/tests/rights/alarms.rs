@@ -65,7 +65,7 @@ impl Stage<'_> {
     async fn second_claim(&mut self) -> Outcome {
         let run = self.world.launch(self.bench, "slurm").await?;
         let claim = || {
-            let claim = Call::new(Operation::ClaimRun).path("workflowId", text(&run, "workflowId"));
+            let claim = Call::new(Operation::ClaimRun).path("workflowId", &text(&run, "workflowId"));
             claim.bearer(&run["claimToken"])
         };
         self.bench.done(&claim()).await?;
@@ -102,7 +102,7 @@ impl Stage<'_> {
         let rights = Rights::of(self.bench, "cleanup-run").await?;
         let delete = Grant { sid: "DeleteOurCopies".into(), what: "secretsmanager:DeleteSecret".into() };
         rights.without(&delete).await?;
-        let end = Call::new(Operation::EndRun).path("workflowId", id).bearer(&run["runToken"]);
+        let end = Call::new(Operation::EndRun).path("workflowId", &id).bearer(&run["runToken"]);
         self.bench.done(&end.body(&json!({"success": true}))).await?;
         let pk = format!("RUN#{id}");
         let due = domain::Timestamp::from_second(domain::Timestamp::now().as_second() - 7200)?;
@@ -199,6 +199,7 @@ async fn each_alarm_names_a_metric_as_it_is_written_and_notifies_the_topic() -> 
     let template = Template::expanded(&Tools::ready(Progress::Quiet).await?).await?;
     let names: BTreeSet<_> = Metric::ALL.into_iter().map(Metric::name).collect();
     let mut alarmed = BTreeSet::new();
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/alarms.md"))?;
     let mut wrong = Vec::new();
     for alarm in ours(&template) {
         let metric = text(&alarm.properties, "MetricName").to_owned();
@@ -216,12 +217,14 @@ async fn each_alarm_names_a_metric_as_it_is_written_and_notifies_the_topic() -> 
         if properties["AlarmActions"] != topic || properties["TreatMissingData"] != missing {
             wrong.push(name.to_owned());
         }
-        let guide =
-            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md"))?;
-        if !guide.contains(&format!("`{name}`")) {
-            wrong.push(format!("{name} is not in docs/operations.md"));
+        if !guide.contains(&format!("\n**`{name}`** – ")) {
+            wrong.push(format!("{name} has no paragraph in docs/alarms.md"));
         }
     }
+    let paragraphs = guide.matches("\n**`").count();
+    ensure(paragraphs == template.of_type("AWS::CloudWatch::Alarm").count(), || {
+        format!("docs/alarms.md has {paragraphs} paragraphs on alarms")
+    })?;
     // Failures by our fault show as 5xx, which has an alarm of its own.
     let expected: BTreeSet<_> =
         names.into_iter().filter(|name| *name != Metric::ServiceErrors.name()).map(str::to_owned).collect();

@@ -50,14 +50,14 @@ async fn a_restored_table_is_served_only_once_it_is_reconciled() -> Outcome {
     // The backup; then what it does not know of.
     let table = bench.stack.output("TableName")?.to_owned();
     let backup = rows(&bench, &table).await?;
-    bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", deleted)).await?;
-    let new = world.call(Operation::UpdatePipelineSecret).path("secretId", changed);
+    bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &deleted)).await?;
+    let new = world.call(Operation::UpdatePipelineSecret).path("secretId", &changed);
     bench.done(&new.body(&json!({"value": "another value"}))).await?;
-    let place = || Call::new(Operation::DeleteParticipant).by(world.owner).path("orgId", world.org);
-    bench.done(&place().path("workspaceId", world.workspace).path("participantId", world.member)).await?;
+    let place = || Call::new(Operation::DeleteParticipant).by(world.owner).path("orgId", &world.org);
+    bench.done(&place().path("workspaceId", &world.workspace).path("participantId", &world.member)).await?;
     let listed = bench.done(&Call::new(Operation::ListTokens).by(world.member)).await?;
     let token = listed["tokens"][0]["id"].as_i64().ok_or("no token")?;
-    bench.done(&Call::new(Operation::DeleteToken).by(world.member).path("tokenId", token)).await?;
+    bench.done(&Call::new(Operation::DeleteToken).by(world.member).path("tokenId", &token)).await?;
     let later = world.launch(&bench, "aws-batch").await?;
     let events = trail(&bench).await?;
     ensure(events.len() > 5, || format!("{} audit events were logged", events.len()))?;
@@ -84,7 +84,7 @@ async fn a_restored_table_is_served_only_once_it_is_reconciled() -> Outcome {
     )?;
 
     bench.update(&[("SweepSchedule", "rate(7 days)"), ("RestoredTable", RESTORED)]).await?;
-    let gone = world.call(Operation::DescribePipelineSecret).path("secretId", deleted);
+    let gone = world.call(Operation::DescribePipelineSecret).path("secretId", &deleted);
     ensure(bench.request(&gone).await?.http_status() == 404, || "the deleted secret is back".into())?;
     let by_member = Call::new(Operation::ListPipelineSecrets).by(world.member);
     let by_member = by_member.query("workspaceId", &world.workspace.to_string());
@@ -92,10 +92,10 @@ async fn a_restored_table_is_served_only_once_it_is_reconciled() -> Outcome {
     let launch = || world.call(Operation::LaunchRun).body(&json!({"platform": "aws-batch"}));
     let refused = bench.request(&launch()).await?;
     ensure(refused.http_status() == 422, || format!("a launch with a lost value: {}", refused.answer))?;
-    let anew = world.call(Operation::UpdatePipelineSecret).path("secretId", changed);
+    let anew = world.call(Operation::UpdatePipelineSecret).path("secretId", &changed);
     bench.done(&anew.body(&json!({"value": "written again"}))).await?;
     bench.done(&launch()).await?;
-    let claim = Call::new(Operation::ClaimRun).path("workflowId", text(&unclaimed, "workflowId"));
+    let claim = Call::new(Operation::ClaimRun).path("workflowId", &text(&unclaimed, "workflowId"));
     let claim = bench.request(&claim.bearer(&unclaimed["claimToken"])).await?;
     ensure(claim.http_status() == 410, || format!("a claim token of the backup: {}", claim.http_status()))?;
 

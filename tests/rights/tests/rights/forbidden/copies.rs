@@ -96,7 +96,7 @@ async fn deployments(targets: &Targets, trial: &mut Trial, copy: &str) -> Outcom
         let role = bench.stack.sdk_config(&bench.stack.credentials_of(theirs).await?).await;
         let client = aws_sdk_secretsmanager::Client::new(&role);
         let mut refuse = |what: &str, outcome: Tried| {
-            trial.refuse(format!("another deployment's {function} {what}"), &outcome)
+            trial.refuse(format!("another deployment's {function} {what}"), &outcome);
         };
         refuse("DescribeSecret", tried(client.describe_secret().secret_id(copy).send().await));
         refuse("DeleteSecret", delete(&role, copy).await);

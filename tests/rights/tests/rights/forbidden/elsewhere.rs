@@ -70,6 +70,6 @@ fn answered(status: reqwest::StatusCode, text: &str) -> Tried {
     match (status.is_success(), text.contains("AccessDenied")) {
         (true, _) => Ok(()),
         (false, true) => Err("AccessDenied".to_owned()),
-        (false, false) => Err(format!("{status}")),
+        (false, false) => Err(format!("{status} {text}")),
     }
 }
