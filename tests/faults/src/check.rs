@@ -90,12 +90,10 @@ fn half_written(rows: &[Row], scope: &str, secret: &Row) -> Option<String> {
     let sealed = value.map(|value| value.number("version"));
     let guard = format!("NAME#{}", secret.text("name").to_ascii_lowercase());
     let guarded = ledger::kind(rows, scope, "NAME#")
-        .any(|row| row.text("sk") == guard && row.0["secretId"].to_string() == id);
+        .any(|row| row.text("sk") == guard && row.number("secretId").to_string() == id);
     let history = format!("HISTORY#{id}#");
     let replaced = ledger::kind(rows, scope, &history).count() as u64;
-    let subject = |row: &&Row| {
-        row.0["subjects"].as_array().into_iter().flatten().any(|subject| subject["id"].to_string() == id)
-    };
+    let subject = |row: &&Row| ledger::subjects(row).any(|subject| subject.number("id").to_string() == id);
     let audited = |action| {
         ledger::audit(rows).filter(|row| row.text("action") == action).filter(subject).count() as u64
     };

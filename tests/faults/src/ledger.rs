@@ -58,6 +58,11 @@ pub fn audit(rows: &[Row]) -> impl Iterator<Item = &Row> {
     rows.iter().filter(|row| row.text("pk").starts_with("AUDIT#"))
 }
 
+/// What an audit record is about.
+pub fn subjects(record: &Row) -> impl Iterator<Item = Row> {
+    record.0["subjects"].as_array().into_iter().flatten().cloned().map(Row)
+}
+
 /// How many audit records of this action there are, of this run where one is named.
 #[must_use]
 pub fn audits(rows: &[Row], action: &str, run: Option<&str>) -> usize {

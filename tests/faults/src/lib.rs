@@ -8,8 +8,10 @@
 
 pub mod check;
 pub mod deeds;
+pub mod figures;
 pub mod gate;
 pub mod ledger;
+pub mod life;
 pub mod plan;
 pub mod ports;
 pub mod runner;

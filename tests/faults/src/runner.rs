@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::figures::Figures;
 use crate::trial::{self, Trial, Verdict};
 use crate::world::World;
 
@@ -23,12 +24,29 @@ pub fn run_all(trials: &[Trial]) -> Vec<Verdict> {
                             verdicts[index] = verdict;
                         }
                     }
-                })
+                });
             };
             std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).expect("a thread");
         }
     });
     verdicts.into_inner().expect("no trial panicked")
+}
+
+/// Runs all of them, and gives what they counted and found. Nearly every planned fault must have happened.
+#[must_use]
+pub fn prove(trials: &[Trial]) -> Figures {
+    let verdicts = run_all(trials);
+    let fault_points = verdicts.iter().map(|verdict| verdict.faults).sum();
+    let wrongs = trials
+        .iter()
+        .zip(&verdicts)
+        .flat_map(|(trial, verdict)| verdict.wrongs.iter().map(move |wrong| format!("{wrong} ({trial:?})")));
+    let mut wrongs: Vec<_> = wrongs.collect();
+    let planned: usize = trials.iter().map(|trial| trial.first.len() + trial.sweep.len()).sum();
+    if fault_points < planned * 3 / 4 {
+        wrongs.push(format!("of {planned} planned faults {fault_points} happened"));
+    }
+    Figures { fault_points, wrongs, ..Figures::default() }
 }
 
 /// Does something in a world, on this thread, with a clock that jumps over every wait.

@@ -67,13 +67,12 @@ fn unaudited(aws: &sim::State, body: &Value) -> Option<String> {
     let audited = ledger::audit(&rows).any(|row| {
         let action = row.text("action");
         let grants = matches!(action, "run.launched" | "run.repinned" | "run.claimed");
-        let subjects = row.0["subjects"].as_array().into_iter().flatten();
-        let names = |subject: &Value| {
-            subject["id"].to_string() == id
-                && subject["version"].to_string() == version
-                && subject["owner"] == context["scope"]
+        let names = |subject: Row| {
+            subject.number("id").to_string() == id
+                && subject.number("version").to_string() == version
+                && context["scope"] == subject.text("owner")
         };
-        grants && !row.text("run").is_empty() && !row.0["actor"].is_null() && subjects.into_iter().any(names)
+        grants && !row.text("run").is_empty() && !row.0["actor"].is_null() && ledger::subjects(row).any(names)
     });
     (!audited).then(|| format!("INV5: {id}@{version} was opened without an audit record"))
 }

@@ -237,7 +237,7 @@ fn clients(aws: &Aws) -> Clients {
     Clients::of(&config)
 }
 
-/// SplitMix64 from a seed: ids differ within a trial and are the same in every run of it.
+/// `SplitMix64` from a seed: ids differ within a trial and are the same in every run of it.
 /// <https://prng.di.unimi.it/splitmix64.c>
 #[derive(Clone, Debug, Default)]
 pub struct Sequence(pub Cell<u64>);

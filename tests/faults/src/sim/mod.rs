@@ -96,7 +96,6 @@ impl Aws {
     }
 
     /// The services' state. Not to be held over an await.
-    #[must_use]
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,7 +141,7 @@ impl Aws {
                 let _ = self.state().answer(&operation, &body);
                 self.gate.die().await
             }
-            Some(Fault::Contended) => response(contended(&operation, &body)),
+            Some(Fault::Contended) => response(contended(&body)),
             Some(Fault::Throttled) => response(refusal("ThrottlingException")),
             Some(Fault::Hangs) => std::future::pending().await,
             Some(Fault::Late | Fault::LateForGood) => {
@@ -178,7 +177,7 @@ impl State {
 }
 
 /// Another writer of the same rows, where there can be one.
-fn contended(operation: &str, body: &Value) -> Answer {
+fn contended(body: &Value) -> Answer {
     let Some(items) = body["TransactItems"].as_array() else {
         return refusal("ThrottlingException");
     };
@@ -186,7 +185,6 @@ fn contended(operation: &str, body: &Value) -> Answer {
     let reasons: Vec<_> = (0..items.len()).map(reason).collect();
     let (status, mut answer) = refusal("TransactionCanceledException");
     answer["CancellationReasons"] = reasons.into();
-    let _ = operation;
     (status, answer)
 }
 
@@ -204,14 +202,12 @@ fn response((status, body): Answer) -> Result<HttpResponse, ConnectorError> {
 }
 
 fn operation(request: &HttpRequest) -> String {
-    match request.headers().get("x-amz-target") {
-        Some(target) => target.rsplit('.').next().unwrap_or(target).to_owned(),
-        None => {
-            let uri = request.uri();
-            let path = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-            format!("{} {}", request.method(), path.find('/').map_or("/", |slash| &path[slash..]))
-        }
+    if let Some(target) = request.headers().get("x-amz-target") {
+        return target.rsplit('.').next().unwrap_or(target).to_owned();
     }
+    let uri = request.uri();
+    let path = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    format!("{} {}", request.method(), path.find('/').map_or("/", |slash| &path[slash..]))
 }
 
 impl HttpClient for Aws {

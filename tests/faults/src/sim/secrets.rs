@@ -103,7 +103,7 @@ impl Target {
         let filter = |key: &str| {
             let filters = body["Filters"].as_array().into_iter().flatten();
             let values =
-                filters.filter(move |filter| filter["Key"] == key).flat_map(|f| f["Values"].as_array());
+                filters.filter(move |filter| filter["Key"] == key).filter_map(|f| f["Values"].as_array());
             values.flatten().filter_map(Value::as_str).map(str::to_owned).next().unwrap_or_default()
         };
         let (key, value) = (filter("tag-key"), filter("tag-value"));

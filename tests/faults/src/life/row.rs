@@ -16,19 +16,19 @@ use jiff::SignedDuration;
 
 /// What the table holds of a run, without its revision: a write is refused where anybody wrote after the read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Row {
-    pub state: State,
-    pub due: Option<u8>,
-    pub lease: u8,
-    pub token: u8,
-    pub claimed: bool,
-    pub job: bool,
-    pub result: Option<Result>,
+pub(super) struct Row {
+    pub(super) state: State,
+    pub(super) due: Option<u8>,
+    pub(super) lease: u8,
+    pub(super) token: u8,
+    pub(super) claimed: bool,
+    pub(super) job: bool,
+    pub(super) result: Option<Result>,
 }
 
 /// How it ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Result {
+pub(super) enum Result {
     Succeeded,
     Failed,
     LaunchFailed,
@@ -37,7 +37,7 @@ pub enum Result {
 
 /// An event, without what only the answer needs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Happening {
+pub(super) enum Happening {
     Provisioned,
     Repinned,
     TokensRenewed,
@@ -55,7 +55,7 @@ pub enum Happening {
 }
 
 impl Happening {
-    pub const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Provisioned,
         Self::Repinned,
         Self::TokensRenewed,
@@ -74,39 +74,38 @@ impl Happening {
 }
 
 /// Minutes of each limit: the real ones' order at a scale that a checker can exhaust.
-pub const PROVISIONING: u8 = 2;
-pub const PENDING: u8 = 5;
-pub const LEASE: u8 = 4;
-pub const LONGEST: u8 = 12;
+pub(super) const PROVISIONING: u8 = 2;
+pub(super) const PENDING: u8 = 5;
+pub(super) const LEASE: u8 = 4;
+pub(super) const LONGEST: u8 = 12;
 
 /// What kind of run: where it executes, and how many copies it has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Kind {
-    pub claims: bool,
-    pub copies: u8,
+pub(super) struct Kind {
+    pub(super) claims: bool,
+    pub(super) copies: u8,
 }
 
 /// What the real `next` makes of a row: the row to write, and what is to be done.
-pub type Made = (Option<Row>, Option<Action>);
+pub(super) type Made = (Option<Row>, Option<Action>);
 
 /// The real `next`.
-pub fn step(kind: Kind, row: Row, happening: Happening, now: u8) -> Made {
+pub(super) fn step(kind: Kind, row: Row, happening: Happening, now: u8) -> Made {
     type Key = (Kind, Row, Happening, u8);
     thread_local! { static KNOWN: RefCell<HashMap<Key, Made>> = RefCell::default(); }
     let key = (kind, row, happening, now);
     if let Some(made) = KNOWN.with_borrow(|known| known.get(&key).copied()) {
         return made;
     }
-    let run = run_of(kind, &row);
-    let step = next(&run, event(kind, &row, happening), at(now), &limits());
+    let run = run_of(kind, row);
+    let step = next(&run, event(kind, row, happening), at(now), &limits());
     let made = (step.life.map(|life| row_of(&life)), step.action);
     KNOWN.with_borrow_mut(|known| known.insert(key, made));
     made
 }
 
 /// The row that a launch begins with.
-pub fn begun(kind: Kind, now: u8) -> Row {
-    let _ = kind;
+pub(super) fn begun(now: u8) -> Row {
     Row {
         state: State::Provisioning,
         due: Some(now + PROVISIONING),
@@ -155,7 +154,7 @@ fn copies(kind: Kind) -> Vec<Copy> {
     (0..kind.copies).map(copy).collect()
 }
 
-fn run_of(kind: Kind, row: &Row) -> Run {
+fn run_of(kind: Kind, row: Row) -> Run {
     let outcome = row.result.map(|result| Outcome {
         result: match result {
             Result::Succeeded => RunResult::Succeeded,
@@ -214,7 +213,7 @@ fn job() -> HeadJob {
     HeadJob { job_id: "j".into(), queue: "q".into(), region: "r".into() }
 }
 
-fn event(kind: Kind, row: &Row, happening: Happening) -> Event {
+fn event(kind: Kind, row: Row, happening: Happening) -> Event {
     match happening {
         Happening::Provisioned => Event::Provisioned(copies(kind)),
         Happening::Repinned => Event::Repinned(Vec::new()),

@@ -6,7 +6,7 @@ use domain::run::{Action, State};
 use super::row::{Happening, Kind, LEASE, LONGEST, Made, PENDING, Result, Row};
 
 /// What an event makes of a row.
-pub fn expected(kind: Kind, row: Row, happening: Happening, now: u8) -> Made {
+pub(super) fn expected(kind: Kind, row: Row, happening: Happening, now: u8) -> Made {
     let due = row.due.is_some_and(|due| due <= now);
     let live = row.state < State::Ending;
     let launched = matches!(row.state, State::Pending | State::Running);

@@ -1,0 +1,36 @@
+//! What a proof counted, and what it found wrong.
+
+use std::iter::Sum;
+
+/// The figures of a proof, or of a part of one.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Figures {
+    /// Faults that happened, each in a trial of its own or with one other.
+    pub fault_points: usize,
+    /// Random interleavings of the life of a run that were compared with the reference.
+    pub interleavings: usize,
+    /// States that the model checker visited.
+    pub model_states: usize,
+    /// What was wrong, in words that begin with the invariant; empty where nothing was.
+    pub wrongs: Vec<String>,
+}
+
+impl Figures {
+    /// How many of the wrongs are of this invariant.
+    #[must_use]
+    pub fn violations(&self, invariant: &str) -> usize {
+        self.wrongs.iter().filter(|wrong| wrong.starts_with(invariant)).count()
+    }
+}
+
+impl Sum for Figures {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::default(), |mut sum, part| {
+            sum.fault_points += part.fault_points;
+            sum.interleavings += part.interleavings;
+            sum.model_states += part.model_states;
+            sum.wrongs.extend(part.wrongs);
+            sum
+        })
+    }
+}
