@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         let handler = Handler { store, keys, bus, randomness: SystemRandomness::default(), settings };
         Ok(async move |invocation: Invocation| {
             let second_use = || metrics.count(Metric::SecondClaims);
-            let served = http_api::serve(invocation.payload(), async |request| {
+            let served = http_api::serve(&handler.settings, invocation.payload(), async |request| {
                 handler.handle(request, second_use).await
             })
             .await;

@@ -49,6 +49,12 @@ where
         let event: Event =
             serde_json::from_str(event).map_err(|_| Error::Invalid("the event cannot be read".into()))?;
         match event.source.as_str() {
+            // The first sweep after the table is reconciled looks at every run that is due: no event is needed for that.
+            "pipeline-secrets.sweep" if self.settings.restored => {
+                let held = cleaner.hold(now).await?;
+                return Ok(Some(Swept { failed: held.failed, ..Swept::default() }));
+            }
+            _ if self.settings.restored => return Ok(None),
             "pipeline-secrets.sweep" => return cleaner.sweep(now).await.map(Some),
             "pipeline-secrets" => {
                 let id = RunId::new(&event.detail.workflow_id.ok_or_else(poison)?).map_err(|_| poison())?;

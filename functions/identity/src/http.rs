@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 use domain::ids::{OrgId, TokenId, UserId, WorkspaceId};
-use domain::ports::{ChangeIdentity, Pace, Randomness};
+use domain::ports::{Pace, Randomness, Reconcile};
 use domain::use_cases::identity::participants::Place;
 use domain::use_cases::identity::{Ports, describe, participants, tokens};
 use http_api::wire::identity::{self as wire, OrgsAndWorkspaces, ParticipantAnswer, ParticipantList};
@@ -12,7 +12,7 @@ use crate::Handler;
 
 impl<Store, Rng> Handler<Store, Rng>
 where
-    Store: ChangeIdentity,
+    Store: Reconcile,
     Rng: Randomness,
 {
     pub(crate) async fn over_http(&self, request: Request<'_>, pace: &impl Pace) -> Result<Answer, Problem> {
@@ -65,7 +65,7 @@ where
 }
 
 async fn own_tokens(
-    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
+    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
     request: &Request<'_>,
 ) -> Result<Answer, Problem> {
     let (actor, now) = (request.actor()?, Timestamp::now());
@@ -90,7 +90,7 @@ async fn own_tokens(
 }
 
 async fn in_workspace(
-    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
+    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
     request: &Request<'_>,
 ) -> Result<Answer, Problem> {
     let (actor, now) = (request.actor()?, Timestamp::now());

@@ -7,7 +7,7 @@
 mod direct;
 mod http;
 
-use domain::ports::{ChangeIdentity, Pace, Randomness};
+use domain::ports::{Pace, Randomness, Reconcile};
 use domain::settings::Settings;
 use http_api::Served;
 use http_api::fields::Fields;
@@ -25,14 +25,17 @@ pub struct Handler<Store, Rng> {
 
 impl<Store, Rng> Handler<Store, Rng>
 where
-    Store: ChangeIdentity,
+    Store: Reconcile,
     Rng: Randomness,
 {
     /// Answers one event within the time that `pace` has. An error is that of a direct invocation; over HTTP every
     /// failure is an answer.
     pub async fn handle(&self, event: &RawValue, pace: &impl Pace) -> domain::Result<Served> {
         if is_from_api_gateway(event) {
-            return Ok(http_api::serve(event, async |request| self.over_http(request, pace).await).await);
+            return Ok(http_api::serve(&self.settings, event, async |request| {
+                self.over_http(request, pace).await
+            })
+            .await);
         }
         let answer = self.directly(event, pace).await?;
         Ok(Served { answer, fault: None })

@@ -16,7 +16,7 @@ fn main() -> std::process::ExitCode {
         Ok(async move |invocation: Invocation| {
             let served =
                 handler.handle(invocation.payload(), invocation.deadline()).await.map_err(|error| {
-                    runtime::log::error("Apply", &error);
+                    runtime::log::error("Direct", &error);
                     Failed::from(&error)
                 })?;
             if served.fault.is_some() {

@@ -16,8 +16,10 @@ fn main() -> ExitCode {
         store.warm().await;
         let handler = Handler { store, settings };
         Ok(async move |invocation: Invocation| {
-            let served =
-                http_api::serve(invocation.payload(), async |request| handler.handle(request).await).await;
+            let served = http_api::serve(&handler.settings, invocation.payload(), async |request| {
+                handler.handle(request).await
+            })
+            .await;
             if let Some(code) = served.fault {
                 metrics.fault(code);
             }

@@ -65,6 +65,8 @@ where
         Operation::TraceComplete => {
             reporter.end(run, key, completed(request), now).await?;
         }
+        // What a restored table says of the run is not known to be so, and its lease is held by cleanup-run.
+        _ if reporter.settings.restored => {}
         // The lease outlasts a table that cannot be read for a while; the pipeline would not outlast our error.
         _ => match reporter.sign_of_life(run, key, now).await {
             Err(error @ domain::Error::NotFound) => return Err(error.into()),

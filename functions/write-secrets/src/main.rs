@@ -20,9 +20,10 @@ fn main() -> ExitCode {
         let handler = Handler { store, keys, randomness: SystemRandomness::default(), settings };
         Ok(async move |invocation: Invocation| {
             let pace = invocation.deadline();
-            let served =
-                http_api::serve(invocation.payload(), async |request| handler.handle(request, pace).await)
-                    .await;
+            let served = http_api::serve(&handler.settings, invocation.payload(), async |request| {
+                handler.handle(request, pace).await
+            })
+            .await;
             if let Some(code) = served.fault {
                 metrics.fault(code);
             }

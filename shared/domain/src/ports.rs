@@ -348,5 +348,21 @@ pub trait ChangeIdentity: ReadIdentity {
     ) -> Result<()>;
 }
 
+/// Repeating in a restored table what it has forgotten.
+pub trait Reconcile: ChangeIdentity + ReadTokens {
+    /// The secret, whoever asks: for operators.
+    async fn stored_secret(&self, owner: SecretOwner, id: SecretId) -> Result<Option<Secret>>;
+
+    /// The workspace of this id.
+    async fn workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>>;
+
+    /// Deletes this version of the secret, as [`WriteSecrets::delete_secret`] does.
+    async fn bury_secret(&self, secret: &Secret, audit: &AuditRecord) -> Result<()>;
+
+    /// Writes `lost` over `secret`, a later version whose value nobody has: the older value goes. Errors as in
+    /// [`WriteSecrets::update_secret`].
+    async fn outdate_secret(&self, secret: &Secret, lost: &Secret, audit: &AuditRecord) -> Result<()>;
+}
+
 /// Rows that one transaction of changes may take: 100 are DynamoDB's limit, of which one checks the standing.
 pub const MAX_ROWS: usize = 99;

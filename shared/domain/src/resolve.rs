@@ -107,7 +107,12 @@ pub fn resolve(
     let mut reasons = missing(request, workspace, user);
     for Winner { secret, .. } in winners.values() {
         let whose = secret.owner.kind();
-        if secret.is_expired(now) {
+        if secret.traits.lost {
+            reasons.push(format!(
+                "the value of the {whose} secret {} was lost when the service was restored from a backup: write it again",
+                secret.name
+            ));
+        } else if secret.is_expired(now) {
             reasons.push(format!("the {whose} secret {} has expired", secret.name));
         } else if platform.claims() && !secret.traits.nextflow_store {
             reasons.push(format!(

@@ -80,6 +80,7 @@ impl SecretValue {
             raw_bytes: padded(self.0.len()),
             json_bytes: padded(self.json_length()),
             nextflow_store: crate::nextflow::store_carries(&self.0),
+            lost: false,
         }
     }
 }
@@ -94,6 +95,8 @@ pub struct Traits {
     pub json_bytes: usize,
     /// Whether Nextflow's local secrets store brings it to a task unchanged.
     pub nextflow_store: bool,
+    /// Whether a restore of the table from a backup lost it: no launch takes the secret until it is written again.
+    pub lost: bool,
 }
 
 impl Traits {

@@ -11,6 +11,7 @@ pub mod problem;
 pub mod request;
 pub mod wire;
 
+use domain::settings::Settings;
 use serde_json::value::RawValue;
 
 pub use answer::Answer;
@@ -28,11 +29,18 @@ pub struct Served {
 
 /// Takes an API Gateway event apart, has it handled, and answers it. Never fails: whatever goes wrong is an answer.
 /// Logs one line per request: the operation, the status, the code of an error with its causes; nothing of the request.
+///
+/// While a restored table is not reconciled, everything is answered 503, but for Nextflow's signs of life, which the
+/// handler answers: an error there would stall or abort the pipelines that are running.
 pub async fn serve<'a>(
+    settings: &Settings,
     payload: &'a RawValue,
     handle: impl AsyncFnOnce(Request<'a>) -> Result<Answer, Problem>,
 ) -> Served {
     let (operation, outcome) = match Request::parse(payload.get()) {
+        Ok(request) if settings.restored && !request.operation.survives_a_restore() => {
+            (request.operation.id(), Err(Problem::restored()))
+        }
         Ok(request) => (request.operation.id(), handle(request).await),
         Err(problem) => ("unknown", Err(problem)),
     };

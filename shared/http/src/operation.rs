@@ -189,6 +189,13 @@ impl Operation {
         Self::ALL.iter().copied().find(|operation| operation.route_key() == route_key)
     }
 
+    /// Whether it is answered, without effect, while a restored table is not reconciled: contract §4, an error aborts the
+    /// user's pipeline.
+    #[must_use]
+    pub fn survives_a_restore(self) -> bool {
+        matches!(self, Self::TraceProgress | Self::TraceHeartbeat)
+    }
+
     /// Bytes of the largest body.
     #[must_use]
     pub fn max_body(self) -> usize {

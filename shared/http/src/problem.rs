@@ -26,6 +26,12 @@ impl Problem {
         Self::new(400, message)
     }
 
+    /// 503 while a restored table is not reconciled. A minute is what a repeat costs nobody.
+    pub(crate) fn restored() -> Self {
+        let message = "The service was restored from a backup and serves nobody until its operators have reconciled it.";
+        Self { retry_after: Some(60), ..Self::new(503, message) }
+    }
+
     /// The status.
     #[must_use]
     pub fn status(&self) -> u16 {

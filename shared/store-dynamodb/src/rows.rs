@@ -186,7 +186,7 @@ fn from_attribute(value: &AttributeValue) -> Value {
 
 /// The part of a secret's row that every new version writes.
 pub(crate) fn secret_version(secret: &Secret) -> Vec<(String, Option<AttributeValue>)> {
-    let Traits { raw_bytes, json_bytes, nextflow_store } = secret.traits;
+    let Traits { raw_bytes, json_bytes, nextflow_store, lost } = secret.traits;
     [
         ("version", Some(n(secret.version))),
         ("updatedAt", Some(time(secret.updated))),
@@ -196,6 +196,7 @@ pub(crate) fn secret_version(secret: &Secret) -> Vec<(String, Option<AttributeVa
         ("rawBytes", Some(n(raw_bytes))),
         ("jsonBytes", Some(n(json_bytes))),
         ("nextflowStore", Some(AttributeValue::Bool(nextflow_store))),
+        ("lost", lost.then_some(AttributeValue::Bool(true))),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
@@ -235,6 +236,7 @@ pub(crate) fn secret_from(row: &Row) -> Result<Secret> {
             raw_bytes: row.parsed("rawBytes")?,
             json_bytes: row.parsed("jsonBytes")?,
             nextflow_store: row.flag("nextflowStore")?,
+            lost: row.flag("lost")?,
         },
     })
 }

@@ -177,7 +177,7 @@ pub(crate) fn a_secret(scope: &Scope, number: i64, text: &str) -> (Secret, Seale
         last_used: None,
         expires: Some(later(3_600)),
         description: Some(Description::new("licence of the lab").unwrap()),
-        traits: Traits { raw_bytes: 256, json_bytes: 512, nextflow_store: true },
+        traits: Traits { raw_bytes: 256, json_bytes: 512, nextflow_store: true, lost: false },
     };
     let sealed = sealed_value(&secret, 300);
     (secret, sealed)

@@ -142,6 +142,9 @@ fn refuse(pins: &[PinnedSecret], secrets: &[Secret], now: Timestamp) -> Option<S
         let secret = secrets.iter().find(|secret| secret.id == pin.id && secret.owner == pin.owner);
         match secret {
             None => Some(deleted(&pin.name)),
+            Some(secret) if secret.traits.lost => {
+                Some(format!("the value of the secret {} was lost: write it again", pin.name))
+            }
             Some(secret) if secret.is_expired(now) => Some(format!("the secret {} has expired", pin.name)),
             Some(secret) if !secret.traits.nextflow_store => Some(format!(
                 "the secret {} now has a value that cannot pass through Nextflow's secrets store; store it as base64",

@@ -2,6 +2,7 @@
 
 use domain::ids::TokenId;
 use domain::use_cases::identity::apply::Applied;
+use domain::use_cases::identity::reconcile::Reconciled;
 use serde::Serialize;
 
 /// What a direct `apply` answers. No `Debug`: it shows new tokens.
@@ -10,6 +11,48 @@ pub struct AppliedAnswer<'a> {
     users: Vec<AppliedUser<'a>>,
     organizations: Vec<AppliedGroup<'a>>,
     changes: usize,
+}
+
+/// What a direct `reconcile` answers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReconciledAnswer {
+    secrets_deleted: u32,
+    secrets_outdated: u32,
+    secrets_missing: u32,
+    tokens_revoked: u32,
+    roles_removed: u32,
+    roles_lowered: u32,
+    platforms_narrowed: u32,
+    owners_kept: Vec<KeptOwner>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeptOwner {
+    workspace_id: i64,
+    user_id: i64,
+}
+
+impl From<&Reconciled> for ReconciledAnswer {
+    fn from(done: &Reconciled) -> Self {
+        let kept = done.owners_kept.iter();
+        Self {
+            secrets_deleted: done.secrets_deleted,
+            secrets_outdated: done.secrets_outdated,
+            secrets_missing: done.secrets_missing,
+            tokens_revoked: done.tokens_revoked,
+            roles_removed: done.roles_removed,
+            roles_lowered: done.roles_lowered,
+            platforms_narrowed: done.platforms_narrowed,
+            owners_kept: kept
+                .map(|(workspace, user)| KeptOwner {
+                    workspace_id: workspace.number(),
+                    user_id: user.number(),
+                })
+                .collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -12,9 +12,17 @@ use crate::rows::n;
 use crate::terms::{Changes, Terms};
 use crate::transaction::{Outcome, PRESENT};
 
-pub(super) async fn delete(store: &Store, scope: &Scope, secret: &Secret, audit: &AuditRecord) -> Result<()> {
+/// Deletes this version; `scope` is `None` where an operator does it.
+pub(super) async fn delete(
+    store: &Store,
+    scope: Option<&Scope>,
+    secret: &Secret,
+    audit: &AuditRecord,
+) -> Result<()> {
     let mut transaction = store.transaction();
-    transaction.still_member(scope);
+    if let Some(scope) = scope {
+        transaction.still_member(scope);
+    }
     let mut terms = Terms::default();
     let condition = format!("{} = {}", terms.name("version"), terms.value(n(secret.version)));
     transaction.delete_if(Part::Version, Key::secret(secret.owner, secret.id), &condition, terms);

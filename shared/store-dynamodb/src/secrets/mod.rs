@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod read;
+mod reconcile;
 mod update;
 
 use domain::audit::AuditRecord;
@@ -45,7 +46,7 @@ impl WriteSecrets for Store {
 
     async fn delete_secret(&self, scope: &Scope, secret: &Secret, audit: &AuditRecord) -> Result<()> {
         check(scope, secret)?;
-        delete::delete(self, scope, secret, audit).await
+        delete::delete(self, Some(scope), secret, audit).await
     }
 }
 

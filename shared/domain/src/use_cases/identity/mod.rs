@@ -6,7 +6,9 @@ pub mod document;
 pub mod participants;
 mod plan;
 mod problems;
+pub mod reconcile;
 pub mod tokens;
+pub mod trail;
 
 use jiff::Timestamp;
 

@@ -1,0 +1,122 @@
+//! A table that was restored from a backup, and the logged audit trail that says what was taken away since.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod harness;
+
+use harness::{Bench, Ids};
+use serde_json::{Value, json};
+use support::Fault;
+
+fn line(action: &str, at: u8, scope: &str, more: &Value) -> Value {
+    let mut line = json!({"message": "audit", "action": action, "audit.at": format!("2026-11-23T10:20:{at:02}Z"),
+        "scope": scope, "subjects": ""});
+    for (name, value) in more.as_object().unwrap() {
+        line[name] = value.clone();
+    }
+    Value::String(line.to_string())
+}
+
+async fn restored() -> (Bench, Ids) {
+    let (mut bench, ids) = Bench::with_story().await;
+    bench.handler.settings.restored = true;
+    (bench, ids)
+}
+
+fn role(ids: &Ids, at: u8, person: &str, role: Option<&str>) -> Value {
+    let action = role.map_or("participant.removed", |_| "participant.set");
+    let person = ids.user(person).to_string();
+    line(action, at, &format!("WS#{}", ids.workspace), &json!({"person": person, "detail": role}))
+}
+
+async fn reconcile(bench: &Bench, events: &[Value]) -> Value {
+    bench.send(&json!({"reconcile": {"events": events}})).await.unwrap()
+}
+
+/// The trail of everything that is repeated: somebody left, was lowered, was raised, lost a token and a platform.
+async fn trail(bench: &Bench, ids: &Ids) -> Vec<Value> {
+    let rows = bench.rows().await;
+    let of_stranger = |row: &Value| row["user"] == ids.user("stranger") && row["hash"] != Value::Null;
+    let (key, _) = rows.iter().find(|((pk, _), row)| pk.starts_with("TOKEN#") && of_stranger(row)).unwrap();
+    let token = key.0.trim_start_matches("TOKEN#");
+    let stranger = format!("USER#{}", ids.user("stranger"));
+    vec![
+        role(ids, 1, "launch", None),
+        role(ids, 2, "admin", Some("view")),
+        role(ids, 3, "view", Some("admin")),
+        line("token.revoked", 4, &stranger, &json!({"detail": format!("token {token}")})),
+        line("workspace.platforms-changed", 5, &format!("WS#{}", ids.workspace), &json!({"detail": "none"})),
+        line("secret.created", 6, &stranger, &json!({"subjects": "42@1"})),
+        line("run.launched", 7, &stranger, &json!({"run.id": "ab12ABCDEFGHIJ"})),
+    ]
+}
+
+#[tokio::test]
+async fn what_was_taken_away_goes_again_and_nothing_is_given_and_a_repeat_changes_nothing() {
+    let (bench, ids) = restored().await;
+    let events = trail(&bench, &ids).await;
+    let done = reconcile(&bench, &events).await;
+    let expected = json!({"secretsDeleted": 0, "secretsOutdated": 0, "secretsMissing": 1, "tokensRevoked": 1,
+        "rolesRemoved": 1, "rolesLowered": 1, "platformsNarrowed": 1, "ownersKept": []});
+    assert_eq!(done, expected);
+    let roles = bench.roles(ids.workspace).await;
+    assert_eq!(
+        (roles["admin"].as_str(), roles["view"].as_str(), roles.get("launch")),
+        ("view", "view", None)
+    );
+    bench.check().await;
+    let audited = bench.audited().await;
+    let again = reconcile(&bench, &events).await;
+    assert_eq!((again["rolesRemoved"].as_u64(), again["tokensRevoked"].as_u64()), (Some(0), Some(0)));
+    assert_eq!(bench.audited().await, audited);
+}
+
+#[tokio::test]
+async fn the_last_owner_stays_until_another_one_is_declared() {
+    let (bench, ids) = restored().await;
+    let events = [role(&ids, 1, "owner", None)];
+    let done = reconcile(&bench, &events).await;
+    let kept = json!([{"workspaceId": ids.workspace, "userId": ids.user("owner")}]);
+    assert_eq!((&done["ownersKept"], &done["rolesRemoved"]), (&kept, &json!(0)));
+    let mut declared = harness::story();
+    declared["organizations"][0]["workspaces"][0]["participants"] =
+        json!([{"user": "admin", "role": "owner"}]);
+    bench.apply(&declared).await;
+    let done = reconcile(&bench, &events).await;
+    assert_eq!((&done["ownersKept"], &done["rolesRemoved"]), (&json!([]), &json!(1)));
+    bench.check().await;
+}
+
+#[tokio::test]
+async fn a_live_table_is_not_reconciled() {
+    let (bench, ids) = Bench::with_story().await;
+    let before = bench.rows().await;
+    let refused = reconcile(&bench, &[role(&ids, 1, "launch", None)]).await;
+    assert_eq!(refused["error"]["code"], "conflict", "{refused}");
+    assert_eq!(bench.rows().await, before);
+}
+
+#[tokio::test]
+async fn a_line_that_cannot_be_read_changes_nothing() {
+    let (bench, ids) = restored().await;
+    let before = bench.rows().await;
+    for events in [json!([role(&ids, 1, "launch", None), "START"]), json!("all"), json!({})] {
+        let refused = bench.send(&json!({"reconcile": {"events": events}})).await.unwrap();
+        assert_eq!(refused["error"]["code"], "invalid", "{refused}");
+    }
+    assert_eq!(bench.rows().await, before);
+}
+
+#[tokio::test]
+async fn after_a_crash_at_any_write_the_same_trail_does_the_rest() {
+    for nth in 1..=4 {
+        let (bench, ids) = restored().await;
+        let events = trail(&bench, &ids).await;
+        bench.crash_at("TransactWriteItems", nth, Fault::LostReply);
+        let _ = bench.send(&json!({"reconcile": {"events": events}})).await;
+        bench.table.faults.forget();
+        reconcile(&bench, &events).await;
+        let roles = bench.roles(ids.workspace).await;
+        assert_eq!((roles["admin"].as_str(), roles.get("launch")), ("view", None), "crash at {nth}");
+        bench.check().await;
+    }
+}

@@ -1,0 +1,233 @@
+//! Repeating, in a table that was restored from a backup, what was taken away since: the audit trail was logged, too, and
+//! the log does not forget. Operators alone come here, as with [`apply`](super::apply); hence no authorization below.
+//!
+//! Only what makes the table stricter is repeated. What was given or stored since is lost with the table, and has to be given
+//! or stored again. Everything may be repeated, in any order and in parts.
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+
+use super::trail::Trail;
+use super::{Deed, Ports, record, record_of};
+use crate::audit::{AuditAction, AuditRecord, Subject};
+use crate::identity::Change;
+use crate::ids::{SecretId, TokenId, UserId, WorkspaceId};
+use crate::owner::SecretOwner;
+use crate::platform::Platform;
+use crate::ports::{Pace, Randomness, Reconcile};
+use crate::role::Role;
+use crate::secret::Secret;
+use crate::use_cases::settle;
+use crate::{Error, Result};
+
+/// What was done with a trail.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Reconciled {
+    /// Secrets deleted again.
+    pub secrets_deleted: u32,
+    /// Secrets whose value is older than their newest version: refused at launch until they are written again.
+    pub secrets_outdated: u32,
+    /// Secrets that were stored since the backup, and are not there.
+    pub secrets_missing: u32,
+    /// Tokens revoked again.
+    pub tokens_revoked: u32,
+    /// Participants removed again.
+    pub roles_removed: u32,
+    /// Participants whose role is the lower one again.
+    pub roles_lowered: u32,
+    /// Workspaces that allow fewer platforms again.
+    pub platforms_narrowed: u32,
+    /// Who is still an owner, because the workspace has no other one any more: somebody else has to be declared owner,
+    /// and the trail sent again.
+    pub owners_kept: Vec<(WorkspaceId, UserId)>,
+}
+
+/// Deeds under way at once.
+const AT_ONCE: usize = 8;
+
+/// Does what the trail says was taken away. [`Error::Conflict`] on a table that is not marked as restored: on a live one an
+/// old trail would take away what was given back since.
+pub async fn reconcile(
+    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    trail: &Trail,
+    now: Timestamp,
+) -> Result<Reconciled> {
+    if !ports.settings.restored {
+        return Err(Error::Conflict(
+            "The stack is not marked as restored: reconcile is for the time in which the parameter Restored is true."
+                .into(),
+        ));
+    }
+    let secrets = each(trail.deleted.iter(), |key| bury(ports, *key, now)).await?;
+    let left = trail.written.iter().filter(|(key, _)| !trail.deleted.contains(key));
+    let versions = each(left, |(key, version)| outdate(ports, *key, *version, now)).await?;
+    let tokens = each(trail.revoked.iter(), |id| revoke(ports, *id, now)).await?;
+    let roles = each(trail.roles.iter(), |(place, (_, role))| lower(ports, *place, *role, now)).await?;
+    let platforms =
+        each(trail.platforms.iter(), |(workspace, (_, allowed))| narrow(ports, *workspace, allowed, now))
+            .await?;
+    let count = |of: &[Effect], what: &Effect| {
+        u32::try_from(of.iter().filter(|it| *it == what).count()).unwrap_or(u32::MAX)
+    };
+    Ok(Reconciled {
+        secrets_deleted: count(&secrets, &Effect::Done),
+        secrets_outdated: count(&versions, &Effect::Done),
+        secrets_missing: count(&versions, &Effect::Missing),
+        tokens_revoked: count(&tokens, &Effect::Done),
+        roles_removed: count(&roles, &Effect::Done),
+        roles_lowered: count(&roles, &Effect::Lowered),
+        platforms_narrowed: count(&platforms, &Effect::Done),
+        owners_kept: roles
+            .into_iter()
+            .filter_map(|effect| match effect {
+                Effect::OwnerKept(workspace, user) => Some((workspace, user)),
+                _ => None,
+            })
+            .collect(),
+    })
+}
+
+#[derive(PartialEq, Eq)]
+enum Effect {
+    Nothing,
+    Done,
+    Missing,
+    Lowered,
+    OwnerKept(WorkspaceId, UserId),
+}
+
+async fn each<I, F: Future<Output = Result<Effect>>>(
+    items: impl Iterator<Item = I>,
+    deed: impl Fn(I) -> F,
+) -> Result<Vec<Effect>> {
+    stream::iter(items.map(deed)).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+async fn bury(
+    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    (owner, id): (SecretOwner, SecretId),
+    now: Timestamp,
+) -> Result<Effect> {
+    settle(ports.pace, async || {
+        let Some(secret) = ports.store.stored_secret(owner, id).await? else {
+            return Ok(Effect::Nothing);
+        };
+        let audit = of_secret(ports, &secret, AuditAction::SecretDeleted, now);
+        done_or_gone(ports.store.bury_secret(&secret, &audit).await)
+    })
+    .await
+}
+
+async fn outdate(
+    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    (owner, id): (SecretOwner, SecretId),
+    version: u64,
+    now: Timestamp,
+) -> Result<Effect> {
+    settle(ports.pace, async || {
+        let Some(secret) = ports.store.stored_secret(owner, id).await? else {
+            return Ok(Effect::Missing);
+        };
+        if secret.version >= version {
+            return Ok(Effect::Nothing);
+        }
+        let mut lost = secret.clone();
+        lost.version = version;
+        lost.traits.lost = true;
+        let audit = of_secret(ports, &lost, AuditAction::SecretUpdated, now);
+        done_or_gone(ports.store.outdate_secret(&secret, &lost, &audit).await)
+    })
+    .await
+}
+
+async fn revoke(
+    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    id: TokenId,
+    now: Timestamp,
+) -> Result<Effect> {
+    settle(ports.pace, async || match ports.store.token(id).await? {
+        None => Ok(Effect::Nothing),
+        Some(token) => change(ports, Change::RevokeToken(token), now).await.map(|()| Effect::Done),
+    })
+    .await
+}
+
+async fn lower(
+    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    (workspace, user): (WorkspaceId, UserId),
+    to: Option<Role>,
+    now: Timestamp,
+) -> Result<Effect> {
+    settle(ports.pace, async || {
+        let Some(from) = ports.store.role(workspace, user).await? else {
+            return Ok(Effect::Nothing);
+        };
+        // Roles are ordered strongest first.
+        if to.is_some_and(|to| to <= from) {
+            return Ok(Effect::Nothing);
+        }
+        let effect = to.map_or(Effect::Done, |_| Effect::Lowered);
+        match change(ports, Change::SetRole { workspace, user, from: Some(from), to }, now).await {
+            Err(Error::Conflict(_)) => Ok(Effect::OwnerKept(workspace, user)),
+            changed => changed.map(|()| effect),
+        }
+    })
+    .await
+}
+
+async fn narrow(
+    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    workspace: WorkspaceId,
+    allowed: &[Platform],
+    now: Timestamp,
+) -> Result<Effect> {
+    settle(ports.pace, async || {
+        let Some(workspace) = ports.store.workspace(workspace).await? else {
+            return Ok(Effect::Nothing);
+        };
+        let both: Vec<_> = workspace.platforms.iter().copied().filter(|it| allowed.contains(it)).collect();
+        if both.len() == workspace.platforms.len() {
+            return Ok(Effect::Nothing);
+        }
+        change(ports, Change::SetPlatforms(workspace, both), now).await.map(|()| Effect::Done)
+    })
+    .await
+}
+
+async fn change(
+    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    change: Change,
+    now: Timestamp,
+) -> Result<()> {
+    let audit: Vec<_> = record_of(&change, deed(now), ports.randomness).map(reconciled).into_iter().collect();
+    ports.store.change_identity(&[change], &audit, None).await
+}
+
+/// Another writer had it done: the same trail sent twice at once.
+fn done_or_gone(outcome: Result<()>) -> Result<Effect> {
+    match outcome {
+        Ok(()) => Ok(Effect::Done),
+        Err(Error::NotFound) => Ok(Effect::Nothing),
+        Err(Error::VersionConflict) => Err(Error::Contended),
+        Err(error) => Err(error),
+    }
+}
+
+fn of_secret(
+    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    secret: &Secret,
+    action: AuditAction,
+    now: Timestamp,
+) -> AuditRecord {
+    let record = record(secret.owner, deed(now), action, ports.randomness);
+    AuditRecord { subjects: vec![Subject::of(secret)], detail: Some("reconciled".into()), ..record }
+}
+
+/// What somebody else did once is done again by nobody: the detail of the first deed stays as it is.
+fn reconciled(record: AuditRecord) -> AuditRecord {
+    AuditRecord { detail: record.detail.or_else(|| Some("reconciled".into())), ..record }
+}
+
+fn deed(at: Timestamp) -> Deed {
+    Deed { actor: None, at }
+}

@@ -1,0 +1,84 @@
+//! Repeating what a restored table has forgotten: for operators, whose right is IAM's, so that no membership is checked.
+
+use domain::Result;
+use domain::audit::AuditRecord;
+use domain::identity::Workspace;
+use domain::ids::{SecretId, WorkspaceId};
+use domain::owner::SecretOwner;
+use domain::ports::Reconcile;
+use domain::secret::Secret;
+
+use super::delete::delete;
+use super::update::{Part, refused};
+use crate::Store;
+use crate::keys::Key;
+use crate::rows::{from_fields, n, secret_from, secret_version};
+use crate::terms::Changes;
+use crate::transaction::Outcome;
+
+impl Reconcile for Store {
+    async fn stored_secret(&self, owner: SecretOwner, id: SecretId) -> Result<Option<Secret>> {
+        let row = self.get(Key::secret(owner, id)).await?;
+        row.as_ref().map(secret_from).transpose()
+    }
+
+    async fn workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>> {
+        let row = self.get(Key::meta(SecretOwner::Workspace(id))).await?;
+        row.map(|row| from_fields(&row, "workspace")).transpose()
+    }
+
+    async fn bury_secret(&self, secret: &Secret, audit: &AuditRecord) -> Result<()> {
+        delete(self, None, secret, audit).await
+    }
+
+    async fn outdate_secret(&self, secret: &Secret, lost: &Secret, audit: &AuditRecord) -> Result<()> {
+        let mut changes = Changes::default();
+        for (name, value) in secret_version(lost) {
+            changes.set_or_remove(&name, value);
+        }
+        let was = changes.terms().value(n(secret.version));
+        let mut transaction = self.transaction();
+        let key = Key::secret(secret.owner, secret.id);
+        transaction.change_if(Part::Version, key, changes, &format!("#version = {was}"));
+        transaction.delete(Part::Row, Key::value(secret.owner, secret.id));
+        transaction.audited(audit)?;
+        match transaction.send().await? {
+            Outcome::Done => Ok(()),
+            Outcome::Refused(refusal) => refused(&refusal),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::audit::AuditAction;
+    use domain::ports::{ReadSealedValues, ReadSecrets, WriteSecrets};
+    use domain::role::Permission;
+
+    use super::*;
+    use crate::testing::{Bench, a_secret, an_audit, next_version};
+
+    #[tokio::test]
+    async fn a_lost_version_has_no_value_until_it_is_written_again() {
+        let bench = Bench::start().await;
+        let scope = bench.scope(Permission::WriteSecrets).await;
+        let (secret, sealed) = a_secret(&scope, 7, "NCBI_API_KEY");
+        let created = an_audit(scope.owner(), AuditAction::SecretCreated, &[&secret]);
+        bench.store.create_secrets(&scope, &[(secret.clone(), sealed)], None, &created).await.unwrap();
+        let mut lost = secret.clone();
+        (lost.version, lost.traits.lost) = (4, true);
+        let audit = an_audit(scope.owner(), AuditAction::SecretUpdated, &[&lost]);
+        bench.store.outdate_secret(&secret, &lost, &audit).await.unwrap();
+        assert_eq!(bench.store.secret(&scope, secret.id).await.unwrap(), Some(lost.clone()));
+        assert_eq!(bench.store.sealed_values(&[(scope.owner(), secret.id)]).await.unwrap(), []);
+        let repeated = bench.store.outdate_secret(&secret, &lost, &audit).await.unwrap_err();
+        assert!(matches!(repeated, domain::Error::VersionConflict), "{repeated}");
+
+        let (mut again, sealed, replaced) = next_version(&lost);
+        again.traits.lost = false;
+        let audit = an_audit(scope.owner(), AuditAction::SecretUpdated, &[&again]);
+        bench.store.update_secret(&scope, &again, &sealed, &replaced, &audit).await.unwrap();
+        let stored = bench.store.stored_secret(scope.owner(), secret.id).await.unwrap().unwrap();
+        assert_eq!((stored.version, stored.traits.lost), (5, false));
+    }
+}
