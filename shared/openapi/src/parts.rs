@@ -50,6 +50,11 @@ pub(crate) fn run_id() -> Value {
     json!({"type": "string", "pattern": format!("^[0-9A-Za-z]{{{}}}$", RunId::LENGTH)})
 }
 
+/// A run's id where Nextflow reports; it writes `null` after a first message that was lost.
+fn reported_run_id() -> Value {
+    json!({"type": "string", "pattern": format!("^([0-9A-Za-z]{{{}}}|null)$", RunId::LENGTH)})
+}
+
 /// A secret's name.
 pub(crate) fn secret_name() -> Value {
     reference("SecretName")
@@ -179,6 +184,7 @@ pub(crate) fn path_parameters(operation: Operation) -> Vec<Value> {
     names
         .map(|name| {
             let (schema, description) = match name {
+                "workflowId" if operation.path().starts_with("/trace/") => (reported_run_id(), "The run, or `null`."),
                 "workflowId" => (run_id(), "The run."),
                 "secretId" => (id(), "The secret."),
                 "userId" => (id(), "The caller's own id."),

@@ -3,6 +3,7 @@
 mod afterwards;
 mod around;
 mod bad_input;
+mod guide;
 mod imports;
 mod matrix;
 mod nextflow;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         around::trials(),
         replay::trials(),
         imports::trials(),
+        guide::trials(),
         tower_cli::trials(),
         terraform::trials(),
         nextflow::trials(),

@@ -206,9 +206,12 @@ fn check_user_name(text: &str) -> std::result::Result<(), String> {
     Ok(())
 }
 
+/// Bytes of an e-mail address, at most (RFC 5321, with the erratum on RFC 3696). Names are shorter.
+pub(super) const LONGEST_EMAIL: usize = 254;
+
 fn check_email(text: &str) -> std::result::Result<(), String> {
     let parts = text.rsplit_once('@');
-    let shaped = text.len() <= 254
+    let shaped = text.len() <= LONGEST_EMAIL
         && parts.is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
         && !text.chars().any(|c| c.is_whitespace() || c.is_control());
     if shaped { Ok(()) } else { Err("it takes an e-mail address.".into()) }

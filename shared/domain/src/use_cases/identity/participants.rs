@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use super::describe;
+use super::document::LONGEST_EMAIL;
 use super::{Deed, Ports, record_of};
 use crate::identity::{Actor, Change, Standing, User, Workspace};
 use crate::ids::{OrgId, UserId, WorkspaceId};
@@ -155,6 +156,8 @@ fn admit(settings: &Settings, role: Role, touched: &[Role]) -> Result<Vec<Role>>
 async fn find(store: &impl ReadIdentity, whom: &Whom) -> Result<User> {
     let found = match whom {
         Whom::Id(id) => store.user(*id).await?,
+        // What nobody is called is no key of any store's.
+        Whom::NameOrEmail(text) if text.is_empty() || text.len() > LONGEST_EMAIL => None,
         Whom::NameOrEmail(email) if email.contains('@') => store.user_by_email(email).await?,
         Whom::NameOrEmail(name) => store.user_by_name(name).await?,
     };
