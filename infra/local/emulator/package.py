@@ -1,7 +1,9 @@
-"""Packs each function's program as a zip that holds `bootstrap`, without debug information, the same bytes for the same program.
+"""Packs each function's program as a zip that holds `bootstrap`, the same bytes for the same program.
 
 Reads {"folder": where zips are kept, "programs": {name: path}} on standard input; prints {"prefix": digest of all of them,
-"zips": {name: path}}. A program that did not change since (size and time of change) is not packed again.
+"zips": {name: path}}. A program that did not change since (size and time of change) is not packed again. Programs of the
+local stack lose their debug information and are packed in a hurry; with "release": true they stay as they are, and are
+packed as small as it goes.
 """
 
 import contextlib
@@ -19,12 +21,12 @@ def main():
     order = json.load(sys.stdin)
     folder = order["folder"]
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    packed = {name: pack(folder, name, path) for name, path in sorted(order["programs"].items())}
+    packed = {name: pack(folder, name, path, order.get("release", False)) for name, path in sorted(order["programs"].items())}
     prefix = hashlib.sha256(json.dumps({name: one["digest"] for name, one in packed.items()}).encode()).hexdigest()
     print(json.dumps({"prefix": prefix[:16], "zips": {name: one["zip"] for name, one in packed.items()}}))
 
 
-def pack(folder, name, program):
+def pack(folder, name, program, release):
     status = os.stat(program)
     seen = [os.path.abspath(program), status.st_mtime_ns, status.st_size]
     note = os.path.join(folder, f"{name}.json")
@@ -33,8 +35,11 @@ def pack(folder, name, program):
         return known
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         bootstrap, archive = os.path.join(scratch, "bootstrap"), os.path.join(scratch, "zip")
-        strip(program, bootstrap)
-        write_zip(bootstrap, archive)
+        if release:
+            shutil.copyfile(program, bootstrap)
+        else:
+            strip(program, bootstrap)
+        write_zip(bootstrap, archive, 9 if release else 1)
         with open(archive, "rb") as file:
             digest = hashlib.sha256(file.read()).hexdigest()
         target = os.path.join(folder, f"{name}-{digest[:16]}.zip")
@@ -65,12 +70,12 @@ def strip(program, target):
         shutil.copyfile(program, target)
 
 
-def write_zip(bootstrap, archive):
+def write_zip(bootstrap, archive, level):
     entry = zipfile.ZipInfo("bootstrap", (1980, 1, 1, 0, 0, 0))
     entry.external_attr = 0o755 << 16
     entry.compress_type = zipfile.ZIP_DEFLATED
     with zipfile.ZipFile(archive, "w") as made, open(bootstrap, "rb") as file:
-        made.writestr(entry, file.read(), compresslevel=1)
+        made.writestr(entry, file.read(), compresslevel=level)
 
 
 main()

@@ -70,6 +70,8 @@ where
     let foreign = level.min(LevelFilter::WARN);
     let targets = Targets::new()
         .with_default(level)
+        // A table that is restored from a backup needs the audit trail whatever the level.
+        .with_target("audit", LevelFilter::INFO)
         .with_targets(["aws_", "h2", "hyper", "rustls", "tower"].map(|target| (target, foreign)))
         // It prints what a handler returned or panicked with; `run` has logged that already, in its own words.
         .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
@@ -114,6 +116,16 @@ mod tests {
             .filter(|line| !line.is_empty())
             .map(|line| serde_json::from_slice(line).unwrap())
             .collect()
+    }
+
+    #[test]
+    fn no_level_leaves_the_audit_trail_out() {
+        let lines = logged(Some("ERROR"), || {
+            tracing::info!(target: "audit", "audit");
+            tracing::info!("something else");
+        });
+        let messages: Vec<_> = lines.iter().map(|line| &line["message"]).collect();
+        assert_eq!(messages, ["audit"]);
     }
 
     #[test]

@@ -67,20 +67,24 @@ fn audit_from(scope: SecretOwner, row: &Row) -> Result<AuditRecord> {
     })
 }
 
-/// Ids only: logs are read by more people than the table. Called once the record's transaction took effect.
+/// Ids only: logs are read by more people than the table. Called once the record's transaction took effect. The target
+/// is one that no log level leaves out.
 pub(crate) fn log_audit(record: &AuditRecord) {
     let subjects: Vec<_> =
         record.subjects.iter().map(|subject| format!("{}@{}", subject.id, subject.version)).collect();
     tracing::info!(
-        audit.id = record.id,
-        audit.at = %record.at,
-        scope = %record.scope,
-        action = record.action.as_str(),
-        actor = record.actor.map(tracing::field::display),
-        run.id = record.run.as_ref().map(tracing::field::display),
-        person = record.person.map(tracing::field::display),
-        detail = record.detail,
-        subjects = %subjects.join(","),
+        target: "audit",
+        {
+            audit.id = record.id,
+            audit.at = %record.at,
+            scope = %record.scope,
+            action = record.action.as_str(),
+            actor = record.actor.map(tracing::field::display),
+            run.id = record.run.as_ref().map(tracing::field::display),
+            person = record.person.map(tracing::field::display),
+            detail = record.detail,
+            subjects = %subjects.join(","),
+        },
         "audit"
     );
 }

@@ -1,0 +1,105 @@
+//! Building the programs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::tools::{Tools, run};
+use crate::{Arch, Error, Result};
+
+/// A built function.
+pub(crate) struct Program {
+    /// Its name.
+    pub(crate) function: String,
+    /// Its program.
+    pub(crate) path: PathBuf,
+}
+
+/// The functions to build: those named, or all.
+pub(crate) fn choose(root: &Path, named: &[String]) -> Result<Vec<String>> {
+    let folder = root.join("functions");
+    let entries = std::fs::read_dir(&folder).map_err(Error::file(&folder))?;
+    let mut known: Vec<String> = entries
+        .filter_map(std::result::Result::ok)
+        .filter(|entry| entry.path().join("Cargo.toml").exists())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    known.sort();
+    match named.iter().find(|name| !known.contains(name)) {
+        Some(name) => Err(Error::Function { name: name.clone(), known: known.join(", ") }),
+        None if named.is_empty() => Ok(known),
+        None => Ok(named.to_vec()),
+    }
+}
+
+/// That Rust's standard library for these processors is there: cargo would say so only after minutes.
+pub(crate) fn check_target(arch: Arch) -> Result<()> {
+    let asked = Command::new("rustc").args(["--print", "target-libdir", "--target", arch.target()]).output();
+    let asked = asked.map_err(|error| Error::Program { what: "rustc", reason: error.to_string() })?;
+    let folder = String::from_utf8_lossy(&asked.stdout);
+    if asked.status.success() && Path::new(folder.trim()).is_dir() {
+        return Ok(());
+    }
+    let other = if arch == Arch::Arm64 { Arch::X86 } else { Arch::Arm64 };
+    Err(Error::Target { target: arch.target(), other: other.name() })
+}
+
+/// Builds them all with one cargo.
+pub(crate) fn build(
+    root: &Path,
+    tools: &Tools,
+    target: &Path,
+    arch: Arch,
+    functions: &[String],
+) -> Result<Vec<Program>> {
+    let target = std::path::absolute(target).map_err(Error::file(target))?;
+    let lambda = target.join("lambda").join(arch.name());
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root).env("PATH", tools.path());
+    cargo.args(["lambda", "build", "--release", "--locked"]);
+    cargo.arg(if arch == Arch::Arm64 { "--arm64" } else { "--x86-64" });
+    cargo.arg("--target-dir").arg(&target).arg("--lambda-dir").arg(&lambda);
+    for function in functions {
+        cargo.args(["--package", function.as_str(), "--bin", function.as_str()]);
+    }
+    // Messages of panics and of AWS-LC name source files: by names that are the same on every machine.
+    let home = cargo_home();
+    let maps = [(home.as_path(), "/cargo"), (target.as_path(), "/target"), (root, "/source")];
+    let flag = |prefix: &str| {
+        let flags: Vec<_> =
+            maps.iter().map(|(from, to)| format!("{prefix}{}={to}", from.display())).collect();
+        flags.join(" ")
+    };
+    cargo.env("RUSTFLAGS", flag("--remap-path-prefix="));
+    cargo.env("CFLAGS", flag("-ffile-prefix-map="));
+    run(&mut cargo, "the build")?;
+    let programs = functions.iter().map(|function| {
+        let path = lambda.join(function).join("bootstrap");
+        check_c_library(function, &path)?;
+        Ok(Program { function: function.clone(), path })
+    });
+    programs.collect()
+}
+
+/// Where cargo keeps the sources of dependencies: <https://doc.rust-lang.org/cargo/guide/cargo-home.html>.
+fn cargo_home() -> PathBuf {
+    let home = || std::env::home_dir().unwrap_or_default().join(".cargo");
+    std::env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
+}
+
+/// The newest minor version of the C library in Amazon Linux 2023:
+/// <https://docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html>.
+const C_LIBRARY: u32 = 34;
+
+/// A dynamically linked program names each version of the C library that it needs in its string table.
+fn check_c_library(function: &str, path: &Path) -> Result<()> {
+    let program = std::fs::read(path).map_err(Error::file(path))?;
+    let marks = program.windows(8).enumerate().filter(|(_, window)| *window == b"GLIBC_2.");
+    let minors = marks.map(|(at, _)| {
+        let digits = program[at + 8..].iter().take_while(|byte| byte.is_ascii_digit());
+        digits.fold(0, |minor, digit| minor * 10 + u32::from(digit - b'0'))
+    });
+    match minors.max() {
+        Some(minor) if minor > C_LIBRARY => Err(Error::CLibrary { function: function.to_owned(), minor }),
+        _ => Ok(()),
+    }
+}
