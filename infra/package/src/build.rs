@@ -61,9 +61,10 @@ pub(crate) fn build(
     for function in functions {
         cargo.args(["--package", function.as_str(), "--bin", function.as_str()]);
     }
-    // Messages of panics and of AWS-LC name source files: by names that are the same on every machine.
+    // Messages of panics and of AWS-LC name source files: by names that are the same on every machine. Of two that fit, the
+    // last one counts.
     let home = cargo_home();
-    let maps = [(home.as_path(), "/cargo"), (target.as_path(), "/target"), (root, "/source")];
+    let maps = [(home.as_path(), "/cargo"), (root, "/source"), (target.as_path(), "/target")];
     let flag = |prefix: &str| {
         let flags: Vec<_> =
             maps.iter().map(|(from, to)| format!("{prefix}{}={to}", from.display())).collect();
