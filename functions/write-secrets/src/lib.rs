@@ -48,7 +48,7 @@ where
             Operation::ImportPipelineSecrets => {
                 let drafts = match request.content_type().as_str() {
                     "text/plain" => imports::from_dotenv(&request.body()?, &self.settings)?,
-                    _ => request.with_fields(|fields| imports::from_json(fields, &self.settings))?,
+                    _ => request.with_map(|entries| imports::from_json(entries, &self.settings))?,
                 };
                 let key = request.idempotency_key();
                 let ids = create_secrets::create(&ports, &actor, workspace, &drafts, key, now).await?;

@@ -132,6 +132,22 @@ impl<'a> Request<'a> {
     /// The fields of a JSON body. 415 for another type, 413 past the limit, 400 for what is no JSON object; a
     /// `workspaceId` among them has to be the query's.
     pub fn with_fields<T>(&self, read: impl FnOnce(&Fields<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
+        self.with_map(|fields| {
+            if let Some(named) = fields.number("workspaceId")? {
+                let meant = self.workspace()?.map(WorkspaceId::number);
+                if meant != Some(named) {
+                    return Err(Problem::bad_request(
+                        "workspaceId in the body differs from the query's: name the workspace in the query alone.",
+                    ));
+                }
+            }
+            read(fields)
+        })
+    }
+
+    /// The entries of a JSON body whose keys are the client's own, `workspaceId` too; otherwise as
+    /// [`with_fields`](Self::with_fields).
+    pub fn with_map<T>(&self, read: impl FnOnce(&Fields<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
         let content_type = self.content_type();
         if content_type != "application/json" && !content_type.ends_with("+json") {
             return Err(Problem::new(
@@ -140,16 +156,7 @@ impl<'a> Request<'a> {
             ));
         }
         let body = self.body()?;
-        let fields = Fields::parse(&body)?;
-        if let Some(named) = fields.number("workspaceId")? {
-            let meant = self.workspace()?.map(WorkspaceId::number);
-            if meant != Some(named) {
-                return Err(Problem::bad_request(
-                    "workspaceId in the body differs from the query's: name the workspace in the query alone.",
-                ));
-            }
-        }
-        read(&fields)
+        read(&Fields::parse(&body)?)
     }
 
     /// The body as text: the one copy that is made of it, zeroed after use.

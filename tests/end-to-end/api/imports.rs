@@ -9,6 +9,8 @@ use crate::trial::{bench, trials};
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
         a_json_map_is_imported_whole,
+        a_name_like_a_field_of_other_requests_is_a_name,
+        a_thousand_are_one_list_and_one_more_is_refused,
         the_lines_of_a_file_arrive_as_they_are_and_nothing_is_evaluated,
         thirty_two_are_imported_and_of_thirty_three_none,
         one_bad_entry_refuses_all_and_is_named_by_its_place,
@@ -44,6 +46,38 @@ async fn a_json_map_is_imported_whole() {
             "{list}"
         );
     }
+}
+
+async fn a_name_like_a_field_of_other_requests_is_a_name() {
+    let world = world().await;
+    let body = json!({"name": MARK, "value": MARK, "workspaceId": MARK});
+    assert_eq!(import(&world, "application/json", body.to_string()).await.json()["totalSize"], 3);
+    assert_eq!(world.names().await, ["name", "value", "workspaceId"]);
+}
+
+async fn a_thousand_are_one_list_and_one_more_is_refused() {
+    const MOST: usize = 1_000;
+    let world = world().await;
+    // What a value weighs is not in the list.
+    let value = format!("{MARK}{}", "x".repeat(8_000));
+    let names: Vec<_> = (0..MOST).map(|at| format!("N{at:03}")).collect();
+    for names in names.chunks(32) {
+        let entries: Map<_, _> = names.iter().map(|name| (name.clone(), json!(value))).collect();
+        let imported = import(&world, "application/json", Value::from(entries).to_string()).await.json();
+        assert_eq!(imported["totalSize"], names.len());
+    }
+    let list = world.caller("view").get(world.inside("/pipeline-secrets")).await;
+    assert!(list.body.len() < 250 * MOST, "{} bytes", list.body.len());
+    assert_eq!(list.json()["totalSize"], MOST);
+    assert_eq!(world.names().await, names);
+
+    let body = json!({"name": "ONE_MORE", "value": "v"});
+    let owner = world.caller("owner");
+    let refused = owner.post(world.inside("/pipeline-secrets"), &body).await.problem(400);
+    assert!(refused.contains("at most 1000 secrets"), "{refused}");
+    let id = &list.json()["pipelineSecrets"][0]["id"];
+    owner.delete(world.inside(&format!("/pipeline-secrets/{id}"))).await.no_content();
+    let _ = owner.post(world.inside("/pipeline-secrets"), &body).await.json();
 }
 
 async fn the_lines_of_a_file_arrive_as_they_are_and_nothing_is_evaluated() {
