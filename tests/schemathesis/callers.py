@@ -47,7 +47,11 @@ def expect(status, answer):
     return answer[1]
 
 
+# The end of the configuration, which is in its section `parameters`.
 AS_ONE = """
+"path.secretId" = { dictionary = "secret", probability = 0.6 }
+"path.workflowId" = { dictionary = "run", probability = 0.7 }
+
 [auth.openapi]
 token.bearer = "${TOKEN}"
 tokenAsBasic = { username = "@token", password = "${TOKEN}" }
@@ -56,6 +60,7 @@ runTokenAsBasic = { username = "@token", password = "${RUN_TOKEN}" }
 claimToken.bearer = "${CLAIM_TOKEN}"
 """
 
+# Without ids that are known beforehand: only of what the owner made on the way is it known whose it is.
 AS_PEERS = """
 [auth.wfc]
 path = "peers.json"
