@@ -59,3 +59,45 @@ fn ask(tools: &Tools, script: &Path, order: &Value) -> Result<Value> {
     }
     serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, FileTimes};
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    /// Packs a program that was made this long ago, in a folder of its own.
+    fn packed(content: &[u8], age: u64) -> (String, Vec<u8>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("program");
+        std::fs::write(&path, content).unwrap();
+        let made = SystemTime::now() - Duration::from_secs(age);
+        File::open(&path).unwrap().set_times(FileTimes::new().set_modified(made)).unwrap();
+        let program = Program { function: "identity".to_owned(), path };
+        let root = crate::checkout().unwrap();
+        let packed = pack(&root, &Tools::of_this_machine(), folder.path(), &[program]).unwrap();
+        let zip = std::fs::read(folder.path().join("identity.zip")).unwrap();
+        assert_eq!(packed.zips[0].packed_bytes, zip.len() as u64);
+        (packed.prefix, zip, folder)
+    }
+
+    #[test]
+    fn the_same_program_gives_the_same_bytes_and_prefix_whenever_and_wherever_it_was_made() {
+        let (prefix, zip, _) = packed(b"a program", 0);
+        let (again, same, _) = packed(b"a program", 86_400);
+        assert_eq!((&again, &same), (&prefix, &zip));
+        let (other, different, _) = packed(b"another program", 0);
+        assert!(other != prefix && different != zip);
+    }
+
+    #[test]
+    fn a_zip_holds_one_program_that_lambda_may_start() {
+        let (_, _, folder) = packed(b"a program", 0);
+        let script = "import sys, zipfile; [one] = zipfile.ZipFile(sys.argv[1]).infolist(); \
+                      print(one.filename, oct(one.external_attr >> 16), one.date_time[0])";
+        let zip = folder.path().join("identity.zip");
+        let listed = Command::new("python3").args(["-c", script]).arg(zip).output().unwrap();
+        assert_eq!(String::from_utf8(listed.stdout).unwrap().trim(), "bootstrap 0o755 1980");
+    }
+}

@@ -13,7 +13,15 @@ pub(crate) struct Tools {
 impl Tools {
     /// Their Python.
     pub(crate) fn python(&self) -> PathBuf {
-        self.bin.join("python")
+        self.bin.join("python3")
+    }
+
+    /// What this machine has itself, for tests that build nothing.
+    #[cfg(test)]
+    pub(crate) fn of_this_machine() -> Self {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        let bin = std::env::split_paths(&folders).find(|folder| folder.join("python3").exists());
+        Self { bin: bin.unwrap_or_default() }
     }
 
     /// A search path on which they come first.
