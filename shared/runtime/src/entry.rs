@@ -24,7 +24,7 @@ where
     Start: AsyncFnOnce(&Clients) -> Result<Handler, Misconfigured>,
     Handler: AsyncFn(Invocation) -> Outcome,
 {
-    log::init(config::process("AWS_LAMBDA_LOG_LEVEL").as_deref());
+    log::init(config::process("LOG_LEVEL").as_deref());
     // Not the runtime with many threads: it doubles the processor time of a warm call.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -8,8 +8,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Sets up log and panic hook of the process. `level` is `AWS_LAMBDA_LOG_LEVEL`, which Lambda sets from the function's
-/// logging configuration; INFO where it is missing, unknown, or asks for more.
+/// Sets up log and panic hook of the process. `level` is the template's `LogLevel`; INFO where it is missing, unknown, or
+/// asks for more.
 pub fn init(level: Option<&str>) {
     // A second call, as in tests, changes nothing.
     let _ = subscriber(level, std::io::stdout).try_init();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_level_is_lambda_s_and_never_more_than_info() {
+    fn the_level_is_the_template_s_and_never_more_than_info() {
         for (level, lines) in
             [(None, 3), (Some("TRACE"), 3), (Some("nonsense"), 3), (Some("WARN"), 2), (Some("FATAL"), 1)]
         {

@@ -43,7 +43,7 @@ fn start(api: &str, table: Option<&str>) -> Child {
         .env("AWS_LAMBDA_FUNCTION_NAME", "f")
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
         .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-        .env("AWS_LAMBDA_LOG_LEVEL", "TRACE")
+        .env("LOG_LEVEL", "TRACE")
         .env("RUST_LOG", "trace")
         .env("AWS_REGION", "eu-central-1")
         .env_remove("TABLE_NAME")

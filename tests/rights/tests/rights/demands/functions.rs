@@ -198,7 +198,7 @@ fn routes(template: &Template) -> Vec<String> {
 }
 
 /// Beside what all have: a function's own variables.
-const ALL: [&str; 4] = ["TABLE_NAME", "DEPLOYMENT", "ACCOUNT_ID", "RESTORED"];
+const ALL: [&str; 5] = ["TABLE_NAME", "DEPLOYMENT", "ACCOUNT_ID", "RESTORED", "LOG_LEVEL"];
 const TIMES: [&str; 4] = ["PROVISIONING_SECONDS", "PENDING_SECONDS", "LEASE_SECONDS", "LONGEST_RUN_SECONDS"];
 const OWN: [(&str, &[&str], bool); 8] = [
     ("Authorizer", &["OIDC_ISSUER", "OIDC_AUDIENCE"], false),

@@ -4,7 +4,7 @@ use rights::template::Template;
 use serde_json::{Value, json};
 
 use super::keys::is_kept;
-use super::{Demand, unless};
+use super::{Demand, logical_names, unless};
 
 pub(super) const DEMANDS: &[Demand] = &[
     Demand {
@@ -44,6 +44,16 @@ pub(super) const DEMANDS: &[Demand] = &[
                     && default == "true"
                     && is_kept(&template.document["Resources"]["Table"]),
             )
+        },
+    },
+    Demand {
+        what: "Lambda drops no line by its level: the audit trail is INFO, and metrics, which name none, count as INFO",
+        page: "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html",
+        broken: |template| {
+            unless(logical_names(), |name| {
+                let logging = &template.properties(name)["LoggingConfig"];
+                logging["LogFormat"] == "JSON" && logging["ApplicationLogLevel"].is_null()
+            })
         },
     },
     Demand {
