@@ -57,7 +57,7 @@ pub(crate) fn build(
     cargo.current_dir(root).env("PATH", tools.path());
     cargo.args(["lambda", "build", "--release", "--locked"]);
     cargo.arg(if arch == Arch::Arm64 { "--arm64" } else { "--x86-64" });
-    cargo.arg("--target-dir").arg(&target).arg("--lambda-dir").arg(&lambda);
+    cargo.env("CARGO_TARGET_DIR", &target).arg("--lambda-dir").arg(&lambda);
     for function in functions {
         cargo.args(["--package", function.as_str(), "--bin", function.as_str()]);
     }
