@@ -10,6 +10,7 @@ use domain::platform::Platform;
 use domain::ports::ReadRuns as _;
 use domain::resolve::{Request, Selection};
 use domain::run::{HeadJob, Outcome, Run, RunResult, ToldBy};
+use domain::secret::Secret;
 use domain::token::{Presented, TokenKey};
 use domain::use_cases::change_secret::{self, Change};
 use domain::use_cases::claim::{Claim, Claimer};
@@ -17,6 +18,7 @@ use domain::use_cases::clean_up::{Cleaner, Looked};
 use domain::use_cases::create_secrets::{self, Draft};
 use domain::use_cases::launch::{Launched, Launcher};
 use domain::use_cases::preview::LaunchRequest;
+use domain::use_cases::read_secrets;
 use domain::use_cases::report::Reporter;
 use domain::use_cases::sweep::Swept;
 use domain::value::SecretValue;
@@ -154,6 +156,11 @@ impl World {
             self.now(),
         )
         .await
+    }
+
+    /// The workspace's secrets, as its owner sees them.
+    pub async fn list(&self) -> Result<Vec<Secret>> {
+        read_secrets::list(&Ports(self), &self.settings, &actor(OWNER), Some(workspace())).await
     }
 
     /// Gives a workspace's secret a new value.

@@ -16,6 +16,7 @@ pub mod plan;
 pub mod ports;
 pub mod runner;
 pub mod sim;
+pub mod storm;
 pub mod story;
 pub mod trial;
 pub mod watch;

@@ -17,7 +17,7 @@ pub enum Depth {
 /// The calls of a story and of the sweep after it where nothing fails.
 #[must_use]
 pub fn rehearse(story: Story) -> Verdict {
-    let trial = Trial { story, first: Vec::new(), sweep: Vec::new(), delivers: false };
+    let trial = Trial { story, first: Vec::new(), repeat: Vec::new(), sweep: Vec::new(), delivers: false };
     runner::alone(async move |world| Box::pin(trial::run(world, &trial)).await)
 }
 
@@ -29,6 +29,7 @@ pub fn singles(story: Story, calls: &[(Layer, String)], depth: Depth) -> Vec<Tri
         .map(|(index, planned)| Trial {
             story,
             first: vec![planned],
+            repeat: Vec::new(),
             sweep: Vec::new(),
             delivers: index % 2 == 0,
         })
@@ -39,33 +40,53 @@ pub fn singles(story: Story, calls: &[(Layer, String)], depth: Depth) -> Vec<Tri
 #[must_use]
 pub fn in_the_sweep(story: Story, calls: &[(Layer, String)], depth: Depth) -> Vec<Trial> {
     let points = points(calls, depth).into_iter();
-    points.map(|planned| Trial { story, first: Vec::new(), sweep: vec![planned], delivers: false }).collect()
-}
-
-/// Two faults: one at each call of the story, one at each call of the sweep after it; every `stride`th pair.
-#[must_use]
-pub fn pairs(story: Story, rehearsed: &Verdict, stride: usize) -> Vec<Trial> {
-    let first = points(&rehearsed.calls, Depth::Quick);
-    let second = points(&rehearsed.sweep_calls, Depth::Quick);
-    let all = first.iter().flat_map(|one| second.iter().map(move |other| (*one, *other)));
-    all.step_by(stride.max(1))
-        .map(|(one, other)| Trial { story, first: vec![one], sweep: vec![other], delivers: false })
+    points
+        .map(|planned| Trial {
+            story,
+            first: Vec::new(),
+            repeat: Vec::new(),
+            sweep: vec![planned],
+            delivers: false,
+        })
         .collect()
 }
 
-/// Two faults within the story, every `stride`th pair.
+/// One fault: at every call of every story, and of the sweep after each.
 #[must_use]
-pub fn twice(story: Story, rehearsed: &Verdict, stride: usize) -> Vec<Trial> {
-    let points = points(&rehearsed.calls, Depth::Quick);
-    let all = points.iter().enumerate().flat_map(|(index, one)| {
-        points[index + 1..]
-            .iter()
-            .filter(|other| !one.fault.is_crash() || other.layer != one.layer)
-            .map(move |other| (*one, *other))
-    });
-    all.step_by(stride.max(1))
-        .map(|(one, other)| Trial { story, first: vec![one, other], sweep: Vec::new(), delivers: true })
-        .collect()
+pub fn every_fault(depth: Depth) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for story in Story::ALL {
+        let rehearsed = rehearse(story);
+        trials.extend(singles(story, &rehearsed.calls, depth));
+        trials.extend(in_the_sweep(story, &rehearsed.sweep_calls, depth));
+    }
+    trials
+}
+
+/// Two faults of those that have found bugs, at every two calls: both in the story; one in the story and one in the
+/// client's first repeat of it; one in the story and one in the sweep after it.
+#[must_use]
+pub fn every_pair() -> Vec<Trial> {
+    Story::ALL.into_iter().flat_map(pairs).collect()
+}
+
+/// The pairs of a story.
+#[must_use]
+pub fn pairs(story: Story) -> Vec<Trial> {
+    let rehearsed = rehearse(story);
+    let (calls, sweep_calls) =
+        (points(&rehearsed.calls, Depth::Quick), points(&rehearsed.sweep_calls, Depth::Quick));
+    let trial = |first, repeat, sweep, delivers| Trial { story, first, repeat, sweep, delivers };
+    let mut trials = Vec::new();
+    for (index, one) in calls.iter().enumerate() {
+        // A process that died meets nothing more.
+        let later =
+            calls[index + 1..].iter().filter(|other| !one.fault.is_crash() || other.layer != one.layer);
+        trials.extend(later.map(|other| trial(vec![*one, *other], vec![], vec![], true)));
+        trials.extend(calls.iter().map(|other| trial(vec![*one], vec![*other], vec![], index % 2 == 0)));
+        trials.extend(sweep_calls.iter().map(|other| trial(vec![*one], vec![], vec![*other], false)));
+    }
+    trials
 }
 
 fn points(calls: &[(Layer, String)], depth: Depth) -> Vec<Planned> {

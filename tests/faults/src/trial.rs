@@ -19,6 +19,8 @@ pub struct Trial {
     pub story: Story,
     /// What happens to it.
     pub first: Vec<Planned>,
+    /// What happens to the client's first repeat of it.
+    pub repeat: Vec<Planned>,
     /// What happens to the first sweep after it.
     pub sweep: Vec<Planned>,
     /// Whether the bus delivers what was put on it, twice; else everything is lost.
@@ -51,7 +53,7 @@ pub async fn run(world: &World, trial: &Trial) -> Verdict {
     verdict.calls = world.aws.gate.met();
     verdict.faults += world.aws.gate.open();
 
-    let told = repeat(world, story, &prepared, first).await;
+    let told = repeat(world, trial, &prepared, first, &mut verdict).await;
     if let Err(wrong) = expect(world, story, &prepared, told, verdict.faults > 0).await {
         verdict.wrongs.push(wrong);
     }
@@ -84,7 +86,13 @@ async fn attempt(world: &World, story: Story, prepared: &Prepared) -> End {
 }
 
 /// Repeats as a client does: at once, then every few seconds, then once the sweep went by.
-async fn repeat(world: &World, story: Story, prepared: &Prepared, first: End) -> Result<Told, Error> {
+async fn repeat(
+    world: &World,
+    trial: &Trial,
+    prepared: &Prepared,
+    first: End,
+    verdict: &mut Verdict,
+) -> Result<Told, Error> {
     let mut end = first;
     for repeat in 0..6 {
         match end {
@@ -97,7 +105,11 @@ async fn repeat(world: &World, story: Story, prepared: &Prepared, first: End) ->
             world.pass(SignedDuration::from_mins(5));
             let _ = world.clean(Deed::Sweep).await;
         }
-        end = attempt(world, story, prepared).await;
+        if repeat == 0 {
+            world.aws.gate.arm(&trial.repeat);
+        }
+        end = attempt(world, trial.story, prepared).await;
+        verdict.faults += world.aws.gate.open();
     }
     match end {
         End::Answered(told) => Ok(told),

@@ -89,9 +89,22 @@ where
             by_run.entry(copy.run.clone()).or_default().push(copy);
         }
         for (run, copies) in by_run {
-            let state = match run.as_deref().map(RunId::new) {
-                Some(Ok(id)) => self.store.run(&id).await?.map(|run| run.life.state),
-                _ => None,
+            let known = match run.as_deref().map(RunId::new) {
+                Some(Ok(id)) => self.store.run(&id).await,
+                _ => Ok(None),
+            };
+            let state = match known {
+                Ok(run) => run.map(|run| run.life.state),
+                // One row that cannot be read keeps its own copies, and no other run's.
+                Err(error) => {
+                    swept.orphans_failed += u32::try_from(copies.len()).unwrap_or(u32::MAX);
+                    tracing::error!(
+                        error.code = error.code(),
+                        error.cause = error.causes(),
+                        "the run of a copy could not be read"
+                    );
+                    continue;
+                }
             };
             for copy in copies {
                 let over = copy.not_after.is_some_and(|latest| latest <= now);

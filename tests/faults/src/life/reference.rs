@@ -12,6 +12,7 @@ pub(super) fn expected(kind: Kind, row: Row, happening: Happening, now: u8) -> M
     let launched = matches!(row.state, State::Pending | State::Running);
     let untouched = row.state == State::Pending && !row.claimed && !row.job;
     let lease = Row { state: State::Running, due: Some(now + LEASE), lease: now + LEASE, ..row };
+    let at_least_pending = Row { state: row.state.max(State::Pending), ..row };
     let nothing = (None, None);
     match happening {
         // The end of the end.
@@ -20,6 +21,14 @@ pub(super) fn expected(kind: Kind, row: Row, happening: Happening, now: u8) -> M
         }
         Happening::Looked if row.state == State::Ending => (None, Some(Action::RemoveCopies)),
         _ if !live => nothing,
+        // A table from a backup: reports may be lost, and a claim that nobody knows of may have been made.
+        Happening::Restored if kind.claims && !row.claimed => over(kind, row, Result::LaunchFailed, now),
+        Happening::Restored if row.job && row.lease >= now + LEASE / 2 => nothing,
+        Happening::Restored if row.job => {
+            write(Row { due: Some(now), lease: now + LEASE, ..at_least_pending })
+        }
+        Happening::Restored if launched && row.lease >= LONGEST => nothing,
+        Happening::Restored => write(Row { due: Some(LONGEST), lease: LONGEST, ..at_least_pending }),
         // A launch.
         Happening::Provisioned if row.state == State::Provisioning => {
             write(Row { state: State::Pending, due: Some(now + PENDING), lease: now + PENDING, ..row })

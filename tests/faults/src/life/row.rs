@@ -52,10 +52,11 @@ pub(super) enum Happening {
     SeenUnknown,
     Looked,
     CopiesGone,
+    Restored,
 }
 
 impl Happening {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Provisioned,
         Self::Repinned,
         Self::TokensRenewed,
@@ -70,6 +71,7 @@ impl Happening {
         Self::SeenUnknown,
         Self::Looked,
         Self::CopiesGone,
+        Self::Restored,
     ];
 }
 
@@ -235,5 +237,6 @@ fn event(kind: Kind, row: Row, happening: Happening) -> Event {
         Happening::SeenUnknown => Event::HeadJobSeen(Sighting::Unknown),
         Happening::Looked => Event::Looked,
         Happening::CopiesGone => Event::CopiesGone,
+        Happening::Restored => Event::Restored,
     }
 }

@@ -6,6 +6,7 @@ mod dynamodb;
 mod secrets;
 mod services;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::gate::{Fault, Gate, Layer};
 pub use dynamodb::{Database, TABLE};
@@ -48,12 +50,42 @@ pub struct State {
     pub calls: Vec<Call>,
     /// How long each request takes: with tokio's clock paused this makes rounds visible.
     pub takes: Duration,
+    /// Operations that the account may call only so often.
+    pub limits: BTreeMap<&'static str, Limit>,
+    /// How often they were called too often.
+    pub throttled: usize,
+    /// Whether nobody checks each call as it takes effect: that costs a look at every row.
+    pub unwatched: bool,
     /// What must never happen and did.
     pub wrongs: Vec<String>,
     /// The time that the invariants are checked at.
     pub now: domain::Timestamp,
     late: Vec<(String, Value)>,
     nonce: u64,
+}
+
+/// How often an operation may be called: a bucket that holds a second's calls and fills up again, as AWS's do.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    per_second: f64,
+    left: f64,
+    at: Instant,
+}
+
+impl Limit {
+    /// So many calls a second.
+    #[must_use]
+    pub fn per_second(calls: u32) -> Self {
+        Self { per_second: calls.into(), left: calls.into(), at: Instant::now() }
+    }
+
+    fn allows(&mut self) -> bool {
+        let filled = self.left + self.at.elapsed().as_secs_f64() * self.per_second;
+        (self.left, self.at) = (filled.min(self.per_second), Instant::now());
+        let allows = self.left >= 1.0;
+        self.left -= if allows { 1.0 } else { 0.0 };
+        allows
+    }
 }
 
 /// A request that was sent.
@@ -155,8 +187,14 @@ impl Aws {
 
 impl State {
     fn answer(&mut self, operation: &str, body: &Value) -> Answer {
-        let wrong = crate::watch::wrong(self, operation, body);
-        self.wrongs.extend(wrong);
+        if self.limits.get_mut(operation).is_some_and(|limit| !limit.allows()) {
+            self.throttled += 1;
+            return refusal("ThrottlingException");
+        }
+        if !self.unwatched {
+            let wrong = crate::watch::wrong(self, operation, body);
+            self.wrongs.extend(wrong);
+        }
         match operation {
             "Decrypt" => self.decrypt(body),
             "GenerateDataKey" => self.generate_data_key(body),

@@ -15,8 +15,6 @@ pub struct Target {
     pub deleted: Vec<String>,
     /// Creations that took effect, by name.
     pub created: Vec<String>,
-    /// How many more creations the account's limit allows before `ThrottlingException`; `None` for any number.
-    pub allowance: Option<u32>,
 }
 
 /// A secret of the account.
@@ -58,11 +56,6 @@ impl Target {
                 true => (200, json!({ "ARN": arn(&name), "Name": name })),
                 false => refused("ResourceExistsException"),
             };
-        }
-        match &mut self.allowance {
-            Some(0) => return refused("ThrottlingException"),
-            Some(left) => *left -= 1,
-            None => {}
         }
         let tags = body["Tags"].as_array().into_iter().flatten();
         let tags = tags.map(|tag| (text_of(tag, "Key"), text_of(tag, "Value"))).collect();

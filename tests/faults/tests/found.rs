@@ -1,0 +1,51 @@
+//! What the proof found once, so that it stays mended.
+
+use domain::ids::RunId;
+use domain::platform::Platform;
+use domain::{copies::Layout, run::State};
+use faults::deeds::Deed;
+use faults::runner::alone;
+use faults::sim::Made;
+use faults::story::SECRETS;
+use faults::world::{DEPLOYMENT, World};
+use jiff::SignedDuration;
+use serde_json::json;
+
+/// A copy of this run, made when nobody waited for it any more.
+fn orphan(world: &World, run: &RunId) -> String {
+    let tags = [
+        ("deployment", DEPLOYMENT),
+        ("scope", "WS#42"),
+        ("run", run.as_str()),
+        ("not-after", "2036-01-01T00:00:00Z"),
+    ];
+    let name = format!("tower-{run}.9");
+    world.aws.state().target.secrets.insert(name.clone(), Made::by_others(&tags));
+    name
+}
+
+#[test]
+fn one_row_that_cannot_be_read_keeps_no_other_runs_orphan() {
+    alone(async |world| {
+        world.reset();
+        world.people();
+        world.create(&SECRETS[..2], None).await.expect("stored");
+        let launched = world.launch(Platform::AwsBatch, Layout::Bundle, None).await.expect("launched");
+        world.pass(SignedDuration::from_hours(25));
+        world.clean(Deed::Sweep).await.expect("swept");
+        let ended = launched.run.id;
+        assert_eq!(world.run(&ended).await.life.state, State::Ended);
+        // Sorts before every other run.
+        let garbled = RunId::new("ab1200000000AA").expect("an id");
+        world.put(
+            &json!({ "pk": { "S": format!("RUN#{garbled}") }, "sk": { "S": "RUN" }, "state": { "N": "7" } }),
+        );
+        let (kept, gone) = (orphan(world, &garbled), orphan(world, &ended));
+
+        let swept = world.clean(Deed::Sweep).await.expect("swept");
+        assert_eq!((swept.orphans, swept.orphans_failed), (1, 1));
+        let state = world.aws.state();
+        assert!(state.target.secrets.contains_key(&kept));
+        assert!(!state.target.secrets.contains_key(&gone));
+    });
+}

@@ -1,0 +1,116 @@
+//! `cargo prove`: the long proof, and its figures (`docs/reliability.md`).
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use domain::copies::Layout;
+use faults::figures::Figures;
+use faults::plan::{self, Depth};
+use faults::storm::Storm;
+use faults::{life, runner};
+use serde::Serialize;
+
+/// Proves that nothing is lost, left or leaked, whatever fails, and prints what was tried.
+#[derive(Parser)]
+struct Options {
+    /// A part of the proof, in about a minute.
+    #[arg(long)]
+    quick: bool,
+    /// The figures as one JSON object on one line.
+    #[arg(long)]
+    json: bool,
+    /// Where the random parts begin; another one each day is another proof.
+    #[arg(long, default_value_t = 1)]
+    seed: u8,
+}
+
+/// The figures, as `--json` prints them.
+#[derive(Serialize)]
+struct Report {
+    fault_points: usize,
+    interleavings: usize,
+    model_states: usize,
+    orphans: usize,
+    early_deletions: usize,
+    double_effects: usize,
+    other_violations: usize,
+    seconds: u64,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let begun = Instant::now();
+    let parts = parts(&options);
+    let figures: Figures = parts
+        .into_iter()
+        .map(|(name, part)| {
+            let begun = Instant::now();
+            let figures = part();
+            note(&format!("{name}: {} s", begun.elapsed().as_secs()));
+            figures
+        })
+        .sum();
+    for wrong in &figures.wrongs {
+        note(wrong);
+    }
+    let report = Report::of(&figures, begun.elapsed().as_secs());
+    let printed =
+        if options.json { serde_json::to_string(&report) } else { serde_json::to_string_pretty(&report) };
+    let printed = printed.unwrap_or_default();
+    let written = writeln!(std::io::stdout(), "{printed}");
+    match written.is_ok() && figures.wrongs.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+type Part = (&'static str, Box<dyn FnOnce() -> Figures>);
+
+fn parts(options: &Options) -> Vec<Part> {
+    let (depth, interleavings, seed) = match options.quick {
+        true => (Depth::Quick, 100_000, options.seed),
+        false => (Depth::Full, 1_000_000, options.seed),
+    };
+    let mut parts: Vec<Part> = vec![
+        ("the model of a run's life", Box::new(move || life::check_models(depth))),
+        ("random interleavings", Box::new(move || life::compare(interleavings, seed))),
+        ("a fault at every call", Box::new(move || runner::prove(&plan::every_fault(depth)))),
+    ];
+    if depth == Depth::Full {
+        parts.push(("every pair of faults", Box::new(|| runner::prove(&plan::every_pair()))));
+        parts.push(("1,000 launches at once", Box::new(storm)));
+    }
+    parts
+}
+
+/// A thousand launches with 20 secrets each, where the account allows 50 creations a second.
+fn storm() -> Figures {
+    let storm = Storm { launches: 1_000, secrets: 20, layout: Layout::Bundle, creations: 50 };
+    let weathered = runner::alone(async |world| Box::pin(storm.rage(world)).await);
+    note(&format!("{weathered:?}"));
+    Figures { wrongs: weathered.wrongs, ..Figures::default() }
+}
+
+impl Report {
+    fn of(figures: &Figures, seconds: u64) -> Self {
+        let (orphans, early, double) =
+            (figures.violations("INV2"), figures.violations("INV3"), figures.violations("INV6"));
+        Self {
+            fault_points: figures.fault_points,
+            interleavings: figures.interleavings,
+            model_states: figures.model_states,
+            orphans,
+            early_deletions: early,
+            double_effects: double,
+            other_violations: figures.wrongs.len() - orphans - early - double,
+            seconds,
+        }
+    }
+}
+
+/// Progress and what is wrong, beside the figures.
+fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
