@@ -29,6 +29,7 @@ def arguments():
     parser.add_argument("--aws-port", type=int, default=0, help="port of the AWS endpoint; 0 = a free one")
     parser.add_argument("--api-port", type=int, default=0, help="port of the HTTP API; 0 = a free one")
     parser.add_argument("--deployment", default="pipeline-secrets", help="stack whose HTTP API the second port serves")
+    parser.add_argument("--functions-endpoint", help="where functions find AWS: something in front of the AWS endpoint")
     parser.add_argument("--forget", action="store_true", help="write no state")
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input is closed")
     return parser.parse_args()
@@ -45,7 +46,7 @@ def listen(port, what):
     return listener
 
 
-def settle_environment(directory, aws_port, forget):
+def settle_environment(directory, aws_port, functions_endpoint, forget):
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     os.environ.clear()
     os.environ.update(
@@ -53,7 +54,7 @@ def settle_environment(directory, aws_port, forget):
         AUTH="true",
         AWS_CONFIG_FILE=os.devnull,
         AWS_EC2_METADATA_DISABLED="true",
-        AWS_ENDPOINT_URL=f"http://127.0.0.1:{aws_port}",
+        AWS_ENDPOINT_URL=functions_endpoint or f"http://127.0.0.1:{aws_port}",
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
         BIND_HOST="127.0.0.1",
         GATEWAY_PORT=str(aws_port),
@@ -104,7 +105,7 @@ def main():
     os.makedirs(directory, mode=0o700, exist_ok=True)
     aws, api = listen(options.aws_port, "AWS endpoint"), listen(options.api_port, "HTTP API")
     aws_port, api_port = aws.getsockname()[1], api.getsockname()[1]
-    settle_environment(directory, aws_port, options.forget)
+    settle_environment(directory, aws_port, options.functions_endpoint, options.forget)
     ready_file = os.path.join(directory, "emulator.json")
 
     # Only now: ministack reads the environment when it is imported.

@@ -82,6 +82,16 @@ impl Emulator {
         installation: &Installation,
         options: &EmulatorOptions,
     ) -> Result<Self> {
+        Self::start_behind(checkout, installation, options, None).await
+    }
+
+    /// The same, its functions finding AWS at another address: that of something in front of it.
+    pub async fn start_behind(
+        checkout: &Checkout,
+        installation: &Installation,
+        options: &EmulatorOptions,
+        functions_endpoint: Option<&str>,
+    ) -> Result<Self> {
         make_private_folder(&options.folder)?;
         for port in [options.aws_port, options.api_port] {
             check_port(port)?;
@@ -91,9 +101,11 @@ impl Emulator {
             std::fs::remove_file(&stale).map_err(Error::file(&stale))?;
         }
         let log = open_log(&options.folder)?;
-        let mut child = command(checkout, installation, options, log)?
-            .spawn()
-            .map_err(|error| emulator_error(&options.folder, &error))?;
+        let mut command = command(checkout, installation, options, log)?;
+        if let Some(endpoint) = functions_endpoint {
+            command.args(["--functions-endpoint", endpoint]);
+        }
+        let mut child = command.spawn().map_err(|error| emulator_error(&options.folder, &error))?;
         let addresses = wait_until_ready(&mut child, &options.folder).await?;
         Ok(Self { folder: options.folder.clone(), addresses, child: Some(child) })
     }

@@ -93,6 +93,18 @@ impl Bench {
         found.secret_string().map(str::to_owned)
     }
 
+    /// The names of all secrets in AWS Secrets Manager.
+    pub async fn secret_names(&self) -> Vec<String> {
+        let list = aws_sdk_secretsmanager::Client::new(&self.operator).list_secrets();
+        let mut pages = list.into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.expect("a page").secret_list.unwrap_or_default();
+            names.extend(page.into_iter().filter_map(|secret| secret.name));
+        }
+        names
+    }
+
     /// Submits a head job to AWS Batch and takes it to running; gives what a run records of it.
     pub async fn head_job(&self) -> Value {
         let batch = aws_sdk_batch::Client::new(&self.operator);

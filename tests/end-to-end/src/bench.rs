@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_config::SdkConfig;
-use local::{Credentials, EmulatorOptions, Lifetime, Progress, Stack, Tools};
+use local::{Credentials, Emulator, EmulatorOptions, Lifetime, Progress, Stack, Tools};
 
 /// Stands in every value that tests store: wherever it turns up beside a run's copies and claims, a value got out.
 pub const MARK: &str = "kAnArIeNvOgEl";
@@ -27,6 +27,15 @@ impl Bench {
     /// Builds what is missing, and deploys the template on free ports of loopback with these parameters. It is gone with
     /// this value, or with the process.
     pub async fn start(parameters: &[(&str, &str)]) -> local::Result<Self> {
+        Self::start_behind(parameters, None).await
+    }
+
+    /// The same, its functions finding AWS at another address: that of something in front of it, which is to be told
+    /// where the stack's endpoint is before it is needed.
+    pub async fn start_behind(
+        parameters: &[(&str, &str)],
+        front: Option<(&str, &dyn Fn(&str))>,
+    ) -> local::Result<Self> {
         let tools = Tools::ready(Progress::Quiet).await?;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let options = EmulatorOptions {
@@ -38,7 +47,13 @@ impl Bench {
         };
         let parameters: BTreeMap<_, _> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let stack = Stack::start(&tools, &options, &parameters).await?;
+        let endpoint = front.map(|(endpoint, _)| endpoint);
+        let emulator =
+            Emulator::start_behind(&tools.checkout, &tools.installation, &options, endpoint).await?;
+        if let Some((_, tell)) = front {
+            tell(&emulator.addresses().aws_endpoint);
+        }
+        let stack = Stack::on(&tools, emulator, &options.deployment, &parameters).await?;
         let operator = stack.sdk_config(&Credentials::operator()).await;
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         let template = tools.checkout.template();

@@ -1,12 +1,15 @@
 //! What the proof found once, so that it stays mended.
 
+use domain::Error;
 use domain::ids::RunId;
 use domain::platform::Platform;
 use domain::{copies::Layout, run::State};
-use faults::deeds::Deed;
+use faults::deeds::{Deed, KEY};
+use faults::gate::{Fault, Layer, Planned};
+use faults::plan;
 use faults::runner::alone;
 use faults::sim::Made;
-use faults::story::SECRETS;
+use faults::story::{SECRETS, Story};
 use faults::world::{DEPLOYMENT, World};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -47,5 +50,25 @@ fn one_row_that_cannot_be_read_keeps_no_other_runs_orphan() {
         let state = world.aws.state();
         assert!(state.target.secrets.contains_key(&kept));
         assert!(!state.target.secrets.contains_key(&gone));
+    });
+}
+
+#[test]
+fn a_launch_whose_intent_lost_its_answer_is_repeated_at_once() {
+    let calls = plan::rehearse(Story::LaunchKeyed).calls;
+    let http = calls.iter().filter(|(layer, _)| *layer == Layer::Http);
+    let intent = http.map(|(_, what)| what).position(|what| what == "TransactWriteItems").expect("an intent");
+    alone(async move |world| {
+        world.reset();
+        world.people();
+        world.create(&SECRETS[..2], None).await.expect("stored");
+        let lost = Planned { layer: Layer::Http, nth: intent + 1, fault: Fault::AfterForGood };
+        world.aws.gate.arm(&[lost]);
+        let first = world.launch(Platform::AwsBatch, Layout::Bundle, Some(KEY)).await;
+        assert!(matches!(first, Err(Error::Unavailable { .. })));
+        assert_eq!(world.aws.gate.open(), 1);
+        // No time passes and nobody sweeps.
+        let again = world.launch(Platform::AwsBatch, Layout::Bundle, Some(KEY)).await.expect("launched");
+        assert!(again.tokens.is_some());
     });
 }

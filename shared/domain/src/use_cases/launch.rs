@@ -206,7 +206,13 @@ where
                 return Err(Error::InProgress);
             }
             Err(Error::Contended) => return Ok(None),
-            Err(error) => return Err(error),
+            Err(error) => {
+                // The intent may be written and only its answer lost: ended now, its idempotency key is free at once.
+                if matches!(error, Error::Unavailable { .. }) {
+                    self.give_up(&run, now).await;
+                }
+                return Err(error);
+            }
         }
         match self.provision(&run, values, now).await {
             Ok(run) => Ok(Some(Launched { tokens: Some(keyring.tokens(&run.id)), run })),
@@ -294,7 +300,9 @@ where
     /// repeated launch has renewed is another caller's by now.
     async fn give_up(&self, begun: &Run, now: Timestamp) {
         let ended = async {
-            let run = self.store.run(&begun.id).await?.ok_or(Error::NotFound)?;
+            let Some(run) = self.store.run(&begun.id).await? else {
+                return Ok(());
+            };
             if run.life.run_token != begun.life.run_token {
                 return Ok(());
             }

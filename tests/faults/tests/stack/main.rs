@@ -1,0 +1,144 @@
+//! Faults between the real functions and AWS on the local stack: at every call of each request, whatever fails, what the
+//! client is told is so, and nothing is left.
+//!
+//! `cargo test` has the answers that get lost; with `EVERY_FAULT=1` each way in which a call can go wrong is tried.
+
+mod proxy;
+mod stories;
+
+use std::sync::Arc;
+
+use end_to_end::{Bench, World};
+use local::Credentials;
+use proxy::{Proxy, Way};
+use serde_json::json;
+use stories::Story;
+
+/// Runs that a launch left are due after a second: the sweep at the end finds them all.
+const PARAMETERS: &[(&str, &str)] = &[
+    ("DeletionProtection", "false"),
+    ("ThrottleRate", "10000"),
+    ("ThrottleBurst", "10000"),
+    ("ProvisioningSeconds", "30"),
+];
+
+/// What is tried: the answers that get lost, of a request of each function; or everything.
+fn tried() -> (&'static [Way], &'static [Story]) {
+    const FEW: [Story; 6] =
+        [Story::Create, Story::Update, Story::LaunchPerName, Story::Claim, Story::End, Story::Sweep];
+    match std::env::var_os("EVERY_FAULT") {
+        Some(_) => (&Way::ALL, &Story::ALL),
+        None => (&[Way::LostForGood], &FEW),
+    }
+}
+
+#[test]
+fn a_fault_at_any_call_of_a_function_loses_nothing_and_leaves_nothing() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(prove());
+}
+
+async fn prove() {
+    let proxy = Proxy::listen().await;
+    let tell = |endpoint: &str| proxy.forward_to(endpoint);
+    let bench = Bench::start_behind(PARAMETERS, Some((&proxy.endpoint, &tell))).await.expect("a stack");
+    let bench = Arc::new(bench);
+    let world = World::make(bench.clone()).await;
+    let (ways, stories) = tried();
+    let (mut tried, mut points, mut wrongs) = (0, 0, Vec::new());
+    for story in stories.iter().copied() {
+        // Twice: the first call of a function's process opens its connections.
+        let mut calls = Vec::new();
+        for _ in 0..2 {
+            let prepared = story.prepare(&world, tried).await;
+            tried += 1;
+            proxy.arm(&key(&bench, story).await, None);
+            let told = story.tell(&world, &prepared).await;
+            calls = proxy.disarm().0;
+            wrongs.extend(story.wrong(&world, &prepared, &told, false).await);
+        }
+        assert!(!calls.is_empty(), "{story:?} asks nothing of AWS");
+        for nth in 1..=calls.len() {
+            for way in ways {
+                let prepared = story.prepare(&world, tried).await;
+                tried += 1;
+                proxy.arm(&key(&bench, story).await, Some((nth, *way)));
+                let mut told = story.tell(&world, &prepared).await;
+                let (_, happened) = proxy.disarm();
+                points += usize::from(happened);
+                for _ in 0..12 {
+                    if !matches!(told.status, 409 | 429 | 500.. if told.retries()) {
+                        break;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                    told = story.tell(&world, &prepared).await;
+                }
+                let wrong = story.wrong(&world, &prepared, &told, happened).await;
+                wrongs.extend(
+                    wrong.map(|wrong| {
+                        format!("{story:?}, {way:?} at call {nth} ({}): {wrong}", calls[nth - 1])
+                    }),
+                );
+            }
+        }
+    }
+    wrongs.extend(aftermath(&bench, &world).await);
+    eprintln!("{points} faults through real functions");
+    assert_eq!(wrongs, Vec::<String>::new());
+    assert!(points > 20, "{points} faults happened");
+    drop(world);
+    if let Some(bench) = Arc::into_inner(bench) {
+        bench.stop().await.expect("stopped");
+    }
+}
+
+/// The access key of the function that serves a story.
+async fn key(bench: &Bench, story: Story) -> String {
+    let credentials: Credentials = bench.stack.credentials(story.function()).await.expect("credentials");
+    credentials.access_key_id
+}
+
+/// Once all is over: every run ended, no copy left, no secret half-written, no function panicked.
+async fn aftermath(bench: &Bench, world: &World) -> Vec<String> {
+    let mut wrongs = Vec::new();
+    // Until what failed launches left is due; the sweep says so itself, by what is left of runs that live.
+    let begun = std::time::Instant::now();
+    loop {
+        bench
+            .stack
+            .invoke("cleanup-run", &json!({ "source": "pipeline-secrets.sweep" }))
+            .await
+            .expect("swept");
+        let rows = bench.every_row().await;
+        let live =
+            rows.iter().filter(|row| row.contains("sk=S(\"RUN\")") && !row.contains("state=S(\"ended\")"));
+        let live: Vec<_> = live.cloned().collect();
+        if live.is_empty() {
+            break;
+        }
+        if begun.elapsed().as_secs() > 90 {
+            wrongs.push(format!("INV2: {} runs do not end: {}", live.len(), live[0]));
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    for name in bench.secret_names().await {
+        wrongs.push(format!("INV2: the copy {name} is left"));
+    }
+    let rows = bench.rows(&format!("WS#{}", world.workspace)).await;
+    let count = |kind: &str| rows.iter().filter(|row| row.contains(&format!("sk=S(\"{kind}"))).count();
+    if [count("VALUE#"), count("NAME#")] != [count("SECRET#"); 2] {
+        wrongs.push(format!(
+            "{} secrets, {} values, {} names",
+            count("SECRET#"),
+            count("VALUE#"),
+            count("NAME#")
+        ));
+    }
+    for (group, log) in bench.logs().await {
+        wrongs.extend(
+            log.lines().find(|line| line.contains("panicked")).map(|line| format!("{group}: {line}")),
+        );
+    }
+    wrongs
+}
