@@ -27,14 +27,15 @@ impl Bench {
     /// Builds what is missing, and deploys the template on free ports of loopback with these parameters. It is gone with
     /// this value, or with the process.
     pub async fn start(parameters: &[(&str, &str)]) -> local::Result<Self> {
-        Self::start_behind(parameters, None).await
+        Self::start_behind(parameters, None, |_| ()).await
     }
 
-    /// The same, its functions finding AWS at another address: that of something in front of it, which is to be told
-    /// where the stack's endpoint is before it is needed.
+    /// The same, its functions finding AWS at another address: that of something in front of it, which is told where AWS
+    /// is before anything asks.
     pub async fn start_behind(
         parameters: &[(&str, &str)],
-        front: Option<(&str, &dyn Fn(&str))>,
+        functions_endpoint: Option<&str>,
+        tell: impl FnOnce(&str),
     ) -> local::Result<Self> {
         let tools = Tools::ready(Progress::Quiet).await?;
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -47,12 +48,9 @@ impl Bench {
         };
         let parameters: BTreeMap<_, _> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let endpoint = front.map(|(endpoint, _)| endpoint);
-        let emulator =
-            Emulator::start_behind(&tools.checkout, &tools.installation, &options, endpoint).await?;
-        if let Some((_, tell)) = front {
-            tell(&emulator.addresses().aws_endpoint);
-        }
+        let (checkout, installation) = (&tools.checkout, &tools.installation);
+        let emulator = Emulator::start_behind(checkout, installation, &options, functions_endpoint).await?;
+        tell(&emulator.addresses().aws_endpoint);
         let stack = Stack::on(&tools, emulator, &options.deployment, &parameters).await?;
         let operator = stack.sdk_config(&Credentials::operator()).await;
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");

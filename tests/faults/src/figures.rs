@@ -11,6 +11,8 @@ pub struct Figures {
     pub interleavings: usize,
     /// States that the model checker visited.
     pub model_states: usize,
+    /// Rows and requests to AWS that were searched for the values of their trial.
+    pub sinks_searched: usize,
     /// What was wrong, in words that begin with the invariant; empty where nothing was.
     pub wrongs: Vec<String>,
 }
@@ -29,6 +31,7 @@ impl Sum for Figures {
             sum.fault_points += part.fault_points;
             sum.interleavings += part.interleavings;
             sum.model_states += part.model_states;
+            sum.sinks_searched += part.sinks_searched;
             sum.wrongs.extend(part.wrongs);
             sum
         })

@@ -45,7 +45,8 @@ pub fn prove(trials: &[Trial]) -> Figures {
     if fault_points < trials.len() * 9 / 10 {
         wrongs.push(format!("in {} trials {fault_points} faults happened", trials.len()));
     }
-    Figures { fault_points, wrongs, ..Figures::default() }
+    let sinks_searched = verdicts.iter().map(|verdict| verdict.searched).sum();
+    Figures { fault_points, sinks_searched, wrongs, ..Figures::default() }
 }
 
 /// Does something in a world, on this thread, with a clock that jumps over every wait.

@@ -34,6 +34,8 @@ pub struct Verdict {
     pub wrongs: Vec<String>,
     /// Faults that happened.
     pub faults: usize,
+    /// Rows and requests that were searched for values.
+    pub searched: usize,
     /// The calls of the story, where nothing failed.
     pub calls: Vec<(Layer, String)>,
     /// The calls of the first sweep.
@@ -61,6 +63,9 @@ pub async fn run(world: &World, trial: &Trial) -> Verdict {
         deliver(world).await;
     }
     settle(world, trial, &mut verdict).await;
+    let (searched, leaks) = check::leaks(world);
+    verdict.searched = searched;
+    verdict.wrongs.extend(leaks);
     verdict.wrongs.extend(check::aftermath(world).await);
     verdict
 }

@@ -35,6 +35,8 @@ struct Report {
     orphans: usize,
     early_deletions: usize,
     double_effects: usize,
+    sinks_searched: usize,
+    canary_hits: usize,
     other_violations: usize,
     seconds: u64,
 }
@@ -95,16 +97,19 @@ fn storm() -> Figures {
 
 impl Report {
     fn of(figures: &Figures, seconds: u64) -> Self {
-        let (orphans, early, double) =
-            (figures.violations("INV2"), figures.violations("INV3"), figures.violations("INV6"));
+        let [orphans, early_deletions, double_effects, canary_hits] =
+            ["INV2", "INV3", "INV6", "INV4"].map(|invariant| figures.violations(invariant));
+        let named = orphans + early_deletions + double_effects + canary_hits;
         Self {
             fault_points: figures.fault_points,
             interleavings: figures.interleavings,
             model_states: figures.model_states,
             orphans,
-            early_deletions: early,
-            double_effects: double,
-            other_violations: figures.wrongs.len() - orphans - early - double,
+            early_deletions,
+            double_effects,
+            sinks_searched: figures.sinks_searched,
+            canary_hits,
+            other_violations: figures.wrongs.len() - named,
             seconds,
         }
     }

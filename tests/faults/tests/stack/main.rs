@@ -6,9 +6,11 @@
 mod proxy;
 mod stories;
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use end_to_end::{Bench, World};
+use futures_util::future::{join, join_all};
 use local::Credentials;
 use proxy::{Proxy, Way};
 use serde_json::json;
@@ -41,7 +43,7 @@ fn a_fault_at_any_call_of_a_function_loses_nothing_and_leaves_nothing() {
 async fn prove() {
     let proxy = Proxy::listen().await;
     let tell = |endpoint: &str| proxy.forward_to(endpoint);
-    let bench = Bench::start_behind(PARAMETERS, Some((&proxy.endpoint, &tell))).await.expect("a stack");
+    let bench = Bench::start_behind(PARAMETERS, Some(&proxy.endpoint), tell).await.expect("a stack");
     let bench = Arc::new(bench);
     let world = World::make(bench.clone()).await;
     let (ways, stories) = tried();
@@ -82,14 +84,60 @@ async fn prove() {
             }
         }
     }
+    wrongs.extend(storm(&world, &proxy).await);
     wrongs.extend(aftermath(&bench, &world).await);
-    eprintln!("{points} faults through real functions");
+    note(&format!("{points} faults through real functions"));
     assert_eq!(wrongs, Vec::<String>::new());
     assert!(points > 20, "{points} faults happened");
     drop(world);
     if let Some(bench) = Arc::into_inner(bench) {
         bench.stop().await.expect("stopped");
     }
+}
+
+/// Says a figure to whoever looks at what a test prints.
+fn note(figure: &str) {
+    let _ = writeln!(std::io::stderr(), "{figure}");
+}
+
+/// Launches all at once, where the account allows few creations a second: each is live, or refused with the time to wait.
+/// Meanwhile others read and write.
+async fn storm(world: &World, proxy: &Proxy) -> Vec<String> {
+    const AT_ONCE: usize = 50;
+    let mut prepared = Vec::new();
+    for number in 0..AT_ONCE {
+        prepared.push(Story::LaunchBundle.prepare(world, 10_000 + number).await);
+    }
+    proxy.limit_creations(Some(5));
+    let launches = join_all(prepared.iter().map(|launch| Story::LaunchBundle.tell(world, launch)));
+    let others = async {
+        let mut wrongs = Vec::new();
+        for number in 0..5 {
+            let create = Story::Create;
+            let other = create.prepare(world, 20_000 + number).await;
+            let told = create.tell(world, &other).await;
+            wrongs.extend(create.wrong(world, &other, &told, false).await);
+        }
+        wrongs
+    };
+    let (told, mut wrongs) = join(launches, others).await;
+    let throttled = proxy.limit_creations(None);
+    let (mut live, mut refused) = (0, 0);
+    for (launch, told) in prepared.iter().zip(&told) {
+        if told.status == 429 && told.retries() {
+            refused += 1;
+            continue;
+        }
+        live += 1;
+        wrongs.extend(Story::LaunchBundle.wrong(world, launch, told, false).await);
+    }
+    note(&format!(
+        "{AT_ONCE} launches at once: {live} live, {refused} refused, {throttled} creations throttled"
+    ));
+    if live == 0 || throttled == 0 {
+        wrongs.push(format!("{live} launches live, {throttled} creations were throttled"));
+    }
+    wrongs
 }
 
 /// The access key of the function that serves a story.

@@ -1,10 +1,10 @@
 //! A proxy between the functions and AWS that makes one call of one function go wrong. HTTP/1.1, a connection for each
 //! request.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -71,6 +71,9 @@ struct State {
     met: Vec<String>,
     repeats: HashMap<String, Way>,
     happened: bool,
+    /// How many secrets may be created in a second, and the seconds in which how many were.
+    creations: Option<(usize, VecDeque<Instant>)>,
+    throttled: usize,
 }
 
 struct Request {
@@ -104,6 +107,13 @@ impl Proxy {
     pub(crate) fn arm(&self, whose: &str, planned: Option<(usize, Way)>) {
         let upstream = self.state().upstream;
         *self.state() = State { upstream, whose: whose.to_owned(), planned, ..State::default() };
+    }
+
+    /// Throttles creations of secrets beyond so many a second, whosever they are; gives how many were until now.
+    pub(crate) fn limit_creations(&self, per_second: Option<usize>) -> usize {
+        let mut state = self.state();
+        state.creations = per_second.map(|limit| (limit, VecDeque::new()));
+        std::mem::take(&mut state.throttled)
     }
 
     /// Lets everything pass; gives what was called, and whether the fault happened.
@@ -155,6 +165,10 @@ impl Proxy {
 
     fn meet(&self, request: &Request) -> Option<Way> {
         let mut state = self.state();
+        if request.operation() == "CreateSecret" && !state.allows_creation() {
+            state.throttled += 1;
+            return Some(Way::Throttled);
+        }
         let authorization = request.header("authorization").unwrap_or_default();
         if state.whose.is_empty() || !authorization.contains(&format!("Credential={}/", state.whose)) {
             return None;
@@ -188,13 +202,29 @@ impl Proxy {
         let upstream = self.state().upstream?;
         let mut server = TcpStream::connect(upstream).await.ok()?;
         let kept = request.head.iter().filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
-        let mut sent = kept.map(|line| format!("{line}\r\n")).collect::<String>();
-        sent.push_str("connection: close\r\n\r\n");
+        let kept: Vec<_> = kept.map(String::as_str).collect();
+        let sent = format!("{}\r\nconnection: close\r\n\r\n", kept.join("\r\n"));
         server.write_all(sent.as_bytes()).await.ok()?;
         server.write_all(&request.body).await.ok()?;
         let mut answer = Vec::new();
         server.read_to_end(&mut answer).await.ok()?;
         Some(answer)
+    }
+}
+
+impl State {
+    fn allows_creation(&mut self) -> bool {
+        let Some((limit, made)) = &mut self.creations else {
+            return true;
+        };
+        while made.front().is_some_and(|at| at.elapsed() >= Duration::from_secs(1)) {
+            made.pop_front();
+        }
+        let allows = made.len() < *limit;
+        if allows {
+            made.push_back(Instant::now());
+        }
+        allows
     }
 }
 
