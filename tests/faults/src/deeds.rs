@@ -11,21 +11,26 @@ use domain::ports::ReadRuns as _;
 use domain::resolve::{Request, Selection};
 use domain::run::{HeadJob, Outcome, Run, RunResult, ToldBy};
 use domain::secret::Secret;
+use domain::settings::Settings;
 use domain::token::{Presented, TokenKey};
 use domain::use_cases::change_secret::{self, Change};
 use domain::use_cases::claim::{Claim, Claimer};
 use domain::use_cases::clean_up::{Cleaner, Looked};
 use domain::use_cases::create_secrets::{self, Draft};
+use domain::use_cases::identity;
+use domain::use_cases::identity::reconcile::reconcile;
+use domain::use_cases::identity::trail::Trail;
 use domain::use_cases::launch::{Launched, Launcher};
 use domain::use_cases::preview::LaunchRequest;
 use domain::use_cases::read_secrets;
 use domain::use_cases::report::Reporter;
 use domain::use_cases::sweep::Swept;
 use domain::value::SecretValue;
+use serde_json::json;
 
 use crate::ports::Ports;
 use crate::sim::QUEUE;
-use crate::world::{LAUNCHER, OWNER, REGION, World, actor, workspace};
+use crate::world::{LAUNCHER, OWNER, REGION, WORKSPACE, World, actor, scope, workspace};
 
 /// An idempotency key.
 pub const KEY: &str = "0123456789abcdef";
@@ -178,6 +183,28 @@ impl World {
         let (ports, pace) = (Ports(self), self.deadline());
         let (writing, owner) = (self.writing(&ports, &pace), actor(OWNER));
         change_secret::delete(&writing, &owner, Some(workspace()), id, if_version, self.now()).await
+    }
+
+    /// Repeats, in a table that was restored, that these secrets of the workspace were deleted. An operator's function has
+    /// the table itself: its faults are those of requests.
+    pub async fn reconcile(&self, deleted: &[SecretId]) -> Result<()> {
+        let pace = self.deadline();
+        let settings = Settings { restored: true, ..self.settings.clone() };
+        let ports = identity::Ports {
+            store: &self.store,
+            randomness: &self.randomness,
+            pace: &pace,
+            settings: &settings,
+        };
+        let line = |id: &SecretId| {
+            let line = json!({
+                "message": "audit", "action": "secret.deleted", "scope": scope(WORKSPACE),
+                "audit.at": self.now().to_string(), "subjects": format!("{id}@1"),
+            });
+            line.to_string().into()
+        };
+        let lines: Vec<_> = deleted.iter().map(line).collect();
+        reconcile(&ports, &Trail::parse(&lines)?, self.now()).await.map(drop)
     }
 
     fn writing<'a>(

@@ -60,6 +60,8 @@ pub enum Story {
     UpdateIf,
     /// A secret is deleted.
     Delete,
+    /// A table from a backup is reconciled with the trail of what was deleted since.
+    Reconcile,
 }
 
 /// What a story was prepared with.
@@ -73,8 +75,8 @@ pub struct Prepared {
     pub token: String,
     /// Its claim token.
     pub claim: String,
-    /// A secret of the workspace.
-    pub secret: Option<SecretId>,
+    /// The secrets of the workspace.
+    pub secrets: Vec<SecretId>,
 }
 
 /// What a story answered.
@@ -105,7 +107,7 @@ pub const JOB: &str = "9d7a1f2e-0000-4000-8000-000000000001";
 
 impl Story {
     /// Every story.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::LaunchBundle,
         Self::LaunchPerName,
         Self::LaunchHpc,
@@ -128,6 +130,7 @@ impl Story {
         Self::Update,
         Self::UpdateIf,
         Self::Delete,
+        Self::Reconcile,
     ];
 
     /// Whether it launches: its first act is the one that makes the run.
@@ -172,9 +175,10 @@ impl Story {
     pub async fn prepare(self, world: &World) -> Prepared {
         let (platform, layout) = self.platform();
         let mut prepared = Prepared::default();
-        let writes = self.stores() || matches!(self, Self::Update | Self::UpdateIf | Self::Delete);
+        let writes =
+            self.stores() || matches!(self, Self::Update | Self::UpdateIf | Self::Delete | Self::Reconcile);
         if !self.stores() {
-            prepared.secret = world.create(&SECRETS[..2], None).await.expect("stored").first().copied();
+            prepared.secrets = world.create(&SECRETS[..2], None).await.expect("stored");
             let own = world.create_as(LAUNCHER, false, &SECRETS[2..], None).await;
             own.expect("stored");
         }
@@ -263,7 +267,7 @@ impl Story {
     }
 
     async fn write(self, world: &World, prepared: &Prepared) -> Option<Result<Told>> {
-        let secret = prepared.secret;
+        let secret = prepared.secrets.first().copied();
         Some(match self {
             Self::Create => world.create(&SECRETS[..1], None).await.map(Told::Stored),
             Self::CreateKeyed => world.create(&SECRETS[..1], Some(KEY)).await.map(Told::Stored),
@@ -274,6 +278,7 @@ impl Story {
             Self::Update => world.update(secret?, "new", None).await.map(Told::Version),
             Self::UpdateIf => world.update(secret?, "new", Some(1)).await.map(Told::Version),
             Self::Delete => world.delete(secret?, None).await.map(|()| Told::Done),
+            Self::Reconcile => world.reconcile(&prepared.secrets).await.map(|()| Told::Done),
             _ => return None,
         })
     }

@@ -213,6 +213,7 @@ fn done(rows: &[Row], story: Story, prepared: &Prepared) -> Result<(), String> {
     let run = prepared.run.as_ref().and_then(|run| ledger::run(rows, run.as_str())).map(Row::life);
     let state = run.as_ref().map(|life| life.state);
     let job = run.as_ref().and_then(|life| life.head_job.as_ref());
+    let secrets = rows.iter().filter(|row| row.text("sk").starts_with("SECRET#")).count();
     let good = match story {
         Story::End => matches!(state, Some(State::Ending | State::Ended)),
         Story::EndHpc | Story::JobEnded | Story::Look | Story::Sweep => state == Some(State::Ended),
@@ -222,7 +223,8 @@ fn done(rows: &[Row], story: Story, prepared: &Prepared) -> Result<(), String> {
             let rows = rows.iter().filter(|row| row.text("sk") == "JOB").count();
             job.is_some() && state == Some(State::Running) && rows == 1
         }
-        Story::Delete => rows.iter().filter(|row| row.text("sk").starts_with("SECRET#")).count() == 2,
+        Story::Delete => secrets == 2,
+        Story::Reconcile => secrets == 1,
         _ => false,
     };
     match good {
