@@ -104,3 +104,36 @@ fn check_c_library(function: &str, path: &Path) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_amazon_linux_cannot_start_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bootstrap");
+        for (needs, runs) in [("GLIBC_2.2.5", true), ("GLIBC_2.34", true), ("GLIBC_2.35", false), ("", true)]
+        {
+            std::fs::write(&path, format!("\x7fELF\0GLIBC_2.17\0{needs}\0GLIBC_2.4\0")).unwrap();
+            assert_eq!(check_c_library("identity", &path).is_ok(), runs, "{needs}");
+        }
+    }
+
+    #[test]
+    fn all_functions_are_built_unless_some_are_named() {
+        let root = crate::checkout().unwrap();
+        let all = choose(&root, &[]).unwrap();
+        assert!(all.contains(&"identity".to_owned()) && all.contains(&"launch-run".to_owned()), "{all:?}");
+        assert_eq!(choose(&root, &["identity".to_owned()]).unwrap(), ["identity"]);
+        let unknown = choose(&root, &["Identity".to_owned()]).err().unwrap().to_string();
+        assert!(unknown.contains("Identity") && unknown.contains("launch-run"), "{unknown}");
+    }
+
+    #[test]
+    fn a_missing_target_is_answered_with_what_to_install() {
+        let error = Error::Target { target: Arch::Arm64.target(), other: Arch::X86.name() }.to_string();
+        assert!(error.contains("rustup target add aarch64-unknown-linux-gnu"), "{error}");
+        assert!(error.contains("--arch x86_64"), "{error}");
+    }
+}
