@@ -12,11 +12,16 @@ use zeroize::Zeroizing;
 use crate::ids::{RunId, TokenId};
 use crate::ports::Randomness;
 
-/// The secret half of a token, zeroed after use; never printed.
+/// The secret half of a token, zeroed after use; never printed, and compared by its hash alone.
+///
+/// ```compile_fail,E0369
+/// # use domain::token::TokenKey;
+/// fn early_exit(one: TokenKey, other: TokenKey) -> bool { one == other }
+/// ```
 pub struct TokenKey(Zeroizing<String>);
 
-/// The SHA-256 of a token's secret half: what rows hold.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// The SHA-256 of a token's secret half: what rows hold. However two are compared, it takes constant time.
+#[derive(Clone, Eq, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TokenHash(String);
 
@@ -85,7 +90,13 @@ impl TokenHash {
     /// Whether the key is the one of which this is the hash, in constant time.
     #[must_use]
     pub fn matches(&self, key: &TokenKey) -> bool {
-        constant_time::verify_slices_are_equal(self.0.as_bytes(), key.hash().0.as_bytes()).is_ok()
+        *self == key.hash()
+    }
+}
+
+impl PartialEq for TokenHash {
+    fn eq(&self, other: &Self) -> bool {
+        constant_time::verify_slices_are_equal(self.0.as_bytes(), other.0.as_bytes()).is_ok()
     }
 }
 

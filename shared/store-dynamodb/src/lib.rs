@@ -54,7 +54,8 @@ impl Store {
     /// The epoch second at which DynamoDB may remove a row of something that was over at `from`.
     pub(crate) fn ttl(&self, from: Timestamp) -> i64 {
         let retention = SignedDuration::from_hours(24 * i64::from(self.retention_days));
-        (from + retention).as_second()
+        // What a row says of its end may be any time.
+        from.saturating_add(retention).unwrap_or(Timestamp::MAX).as_second()
     }
 }
 

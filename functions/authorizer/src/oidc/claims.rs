@@ -61,7 +61,7 @@ impl Claims {
             return Err("a token for another audience");
         }
         let expires = instant(self.exp).ok_or("the token's expiry is no time")?;
-        if expires + LEEWAY <= now {
+        if expires <= now - LEEWAY {
             return Err("the token has expired");
         }
         if let Some(from) = self.nbf {

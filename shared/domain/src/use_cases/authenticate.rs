@@ -60,7 +60,7 @@ async fn by_token(
 
 /// Notes that a token is in use. Whether that succeeds decides nothing.
 async fn note_use(store: &impl ReadTokens, token: &StoredToken, now: Timestamp) {
-    if token.last_used.is_some_and(|last| now < last + NOTED_EVERY) {
+    if token.last_used.is_some_and(|last| now - NOTED_EVERY < last) {
         return;
     }
     if let Err(error) = store.touch_token(token.id, now).await {

@@ -1,0 +1,33 @@
+use domain::settings::Settings;
+use domain::use_cases::identity::document::Document;
+use identity::Handler;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::aws::{Aws, Fixed, Hurry, wait};
+
+/// What is sent to `identity` is declared or refused in words; what has the mark of API Gateway is never an operator's.
+pub fn run(data: &[u8]) {
+    let Ok(event) = serde_json::from_slice::<Box<RawValue>>(data) else {
+        return; // Lambda hands over JSON alone
+    };
+    let aws = Aws::empty();
+    let handler = Handler { store: aws.store(), randomness: Fixed, settings: Settings::new("test") };
+    let served = wait(handler.handle(&event, &Hurry));
+    let answer: Value = match &served {
+        Ok(served) => serde_json::from_str(served.answer.get()).expect("an answer is JSON"),
+        Err(error) => return super::one_line(&error.to_string()),
+    };
+    let Ok(event) = serde_json::from_str::<Value>(event.get()) else {
+        return; // an escape that is no Unicode
+    };
+    if event.get("requestContext").is_some() {
+        super::answered(&answer.to_string());
+        assert!(aws.calls().iter().all(|(call, _)| call != "TransactWriteItems"), "a request declared something");
+    } else if let Some(message) = answer["error"]["message"].as_str() {
+        assert!(!message.contains(super::MARK) && !message.is_empty());
+    }
+    if let Ok(document) = Document::parse(&event["apply"]) {
+        assert!(document.users.iter().all(|user| user.user_name.is_ascii()));
+    }
+}

@@ -1,0 +1,29 @@
+use cleanup_run::Handler;
+use delivery_secretsmanager::CopyRemover;
+use domain::settings::Settings;
+use jobs_batch::JobObserver;
+
+use crate::aws::{Aws, Fixed, Hurry, REGION, wait};
+
+/// An event of any shape is handled or refused; by itself it removes nothing, and what it says goes nowhere.
+pub fn run(data: &[u8]) {
+    let aws = Aws::empty();
+    let config = aws.config();
+    let handler = Handler {
+        store: aws.store(),
+        jobs: JobObserver::new(aws_sdk_batch::Client::new(&config)),
+        copies: CopyRemover::new(aws_sdk_secretsmanager::Client::new(&config)),
+        randomness: Fixed,
+        settings: Settings::new("test"),
+        account: "111122223333".into(),
+        region: REGION.into(),
+    };
+    let handled = wait(handler.handle(&super::text(data), &Hurry));
+    if let Err(error) = handled {
+        super::one_line(&error.to_string());
+    }
+    for (call, body) in aws.calls() {
+        assert!(["GetItem", "Query", "ListSecrets"].contains(&call.as_str()), "an event alone made {call}");
+        assert!(!body.contains(super::MARK), "{call} sends what an event held");
+    }
+}

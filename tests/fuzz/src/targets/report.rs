@@ -1,0 +1,60 @@
+use domain::settings::Settings;
+use domain::token::Presented;
+use events_eventbridge::RunAnnouncer;
+use http_api::Operation;
+use http_api::operation::Credential;
+use jobs_batch::JobObserver;
+use report_run::Handler;
+use serde_json::json;
+use serde_json::value::to_raw_value;
+
+use crate::aws::{Aws, Fixed, Hurry, REGION, wait};
+
+const RUN: &str = "ab12ABCDEFGHIJ";
+const TOKEN: &str = "eyJ0aWQiOiJhYjEyQUJDREVGR0hJSiJ9LjA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDc=";
+const ROW: &str = r#"{"pk":{"S":"RUN#ab12ABCDEFGHIJ"},"sk":{"S":"RUN"},"workspace":{"N":"42"},"user":{"N":"1"},
+    "platform":{"S":"aws-batch"},"layout":{"S":"bundle"},"createdAt":{"S":"2026-11-24T00:00:00Z"},
+    "notAfter":{"S":"2036-11-24T00:00:00Z"},"revision":{"N":"2"},"state":{"S":"running"},
+    "leaseUntil":{"S":"2026-11-24T00:30:00Z"},"secrets":{"L":[]},"copies":{"L":[]},"runToken":{"S":"HASH"}}"#;
+
+/// A run's message of any shape, for the operation that its first byte names: Nextflow's are always answered, so that no
+/// pipeline stalls, and nothing that they hold is sent on.
+pub fn run(data: &[u8]) {
+    let Some((first, body)) = data.split_first() else {
+        return;
+    };
+    let operations: Vec<_> =
+        Operation::ALL.iter().copied().filter(|operation| operation.credential() == Credential::Run).collect();
+    let operation = operations[usize::from(*first) % operations.len()];
+    let aws = Aws::holding(&ROW.replace("HASH", &hash()));
+    let config = aws.config();
+    let settings = Settings::new("test");
+    let handler = Handler {
+        store: aws.store(),
+        jobs: JobObserver::new(aws_sdk_batch::Client::new(&config)),
+        bus: RunAnnouncer::new(aws_sdk_eventbridge::Client::new(&config), "bus"),
+        randomness: Fixed,
+        settings: settings.clone(),
+        region: REGION.into(),
+    };
+    let event = json!({
+        "routeKey": operation.route_key(),
+        "headers": { "content-type": "application/json", "authorization": format!("Bearer {TOKEN}") },
+        "pathParameters": { "workflowId": RUN },
+        "body": super::text(body),
+    });
+    let event = to_raw_value(&event).expect("JSON");
+    let served = wait(http_api::serve(&settings, &event, async |request| handler.handle(request, &Hurry).await));
+    let status = super::answered(served.answer.get());
+    assert!(!operation.id().starts_with("Trace") || status == 200, "{} is answered {status}", operation.id());
+    for (call, body) in aws.calls() {
+        assert!(!body.contains(super::MARK), "{call} sends what a message held");
+    }
+}
+
+fn hash() -> String {
+    let Some(Presented::Run(_, key)) = Presented::from_authorization(&format!("Bearer {TOKEN}")) else {
+        panic!("the token is one");
+    };
+    serde_json::to_value(key.hash()).expect("JSON").as_str().expect("text").to_owned()
+}

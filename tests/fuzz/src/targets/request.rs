@@ -1,0 +1,52 @@
+use domain::Timestamp;
+use domain::settings::Settings;
+use http_api::operation::Credential;
+use http_api::{Answer, Problem, Request};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// An event of any shape gets an answer that API Gateway takes, and only one that the authorizer vouched for has a
+/// caller.
+pub fn run(data: &[u8]) {
+    let Ok(event) = serde_json::from_slice::<Box<RawValue>>(data) else {
+        return; // Lambda hands over JSON alone
+    };
+    let served = crate::aws::wait(http_api::serve(&Settings::new("test"), &event, async |request| {
+        read_all(&request, event.get())
+    }));
+    super::answered(served.answer.get());
+    assert_eq!(served.fault, None);
+}
+
+/// Reads whatever a handler could.
+fn read_all(request: &Request<'_>, event: &str) -> Result<Answer, Problem> {
+    let actor = request.actor();
+    if let Ok(actor) = &actor {
+        let event: Value = serde_json::from_str(event).expect("it was read");
+        let vouched = &event["requestContext"]["authorizer"]["lambda"]["userId"];
+        assert_eq!(vouched.as_str().and_then(|id| id.parse().ok()), Some(actor.user.number()));
+    }
+    if let Ok(run) = request.run_id() {
+        assert!(run.as_str().len() == 14 && run.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    }
+    let month = request.month(Timestamp::UNIX_EPOCH);
+    assert!(month.as_ref().is_ok_and(|month| month.len() == 7) || month.is_err());
+    if let Ok(limit) = request.limit("max", 50, 100) {
+        assert!((1..=100).contains(&limit));
+    }
+    let _ = (request.workspace(), request.secret_id(), request.if_version(), request.presented().is_ok());
+    let _ = (request.wants_text(), request.content_type(), request.idempotency_key());
+    let body = request.body()?;
+    assert!(body.len() <= request.operation.max_body());
+    request.with_fields(|fields| {
+        for (name, _) in fields.iter() {
+            let _ = (fields.text(name).is_ok(), fields.number(name), fields.boolean(name), fields.names(name));
+            let _ = (fields.texts(name), fields.instant(name), fields.object(name).is_ok(), fields.is_null(name));
+        }
+        Ok(())
+    })?;
+    if request.operation.credential() == Credential::User {
+        actor?;
+    }
+    Ok(Answer::no_content())
+}

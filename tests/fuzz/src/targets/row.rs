@@ -1,0 +1,73 @@
+use domain::identity::Actor;
+use domain::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
+use domain::owner::{Scope, authorize};
+use domain::ports::{
+    FindDueRuns, ListRuns, ReadAudit, ReadIdentity, ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets,
+    ReadTokens, SaveRuns,
+};
+use domain::role::Permission;
+use domain::run::{Event, Outcome, Run, RunResult, Sighting, ToldBy, next};
+use domain::settings::Settings;
+use domain::{Result, Timestamp};
+use store_dynamodb::Store;
+
+use crate::aws::{Aws, REGION, wait};
+
+/// A row of any shape, wherever it is looked for, is read or refused; and with what was read the service goes on. Somebody
+/// who can write the table stops neither the sweep of other runs nor the authorizer by what stands in a row.
+pub fn run(data: &[u8]) {
+    if serde_json::from_slice::<serde_json::Value>(data).is_ok_and(|row| row.is_object()) {
+        let aws = Aws::holding(&super::text(data));
+        wait(read_all(&aws.store())).expect("no row makes this fail");
+    }
+}
+
+async fn read_all(store: &Store) -> Result<()> {
+    let settings = Settings::new("test");
+    let now = Timestamp::now();
+    let user = UserId::new(1).expect("an id");
+    let (secret, workspace) = (SecretId::new(7).expect("an id"), WorkspaceId::new(42).expect("an id"));
+    let actor = Actor { user, token: None };
+    let scope: Scope = authorize(store, &settings, &actor, None, Permission::ReadSecrets).await?;
+    let _ = (store.secrets(&scope).await, store.secret(&scope, secret).await);
+    let _ = store.history(&scope, secret).await;
+    let _ = store.sealed_values(&[(scope.owner(), secret)]).await;
+    let _ = store.current_secrets(&[(scope.owner(), secret)]).await;
+    let _ = store.audit(&scope, "2026-11", 10).await;
+    let _ = store.runs(&scope, None, 10, None).await;
+    let _ = (store.role(workspace, user).await, store.role_and_workspace(workspace, user).await);
+    let _ = (store.user(user).await, store.tokens(user).await, store.memberships(user).await);
+    let _ = store.participants(workspace).await;
+    let _ = store.due_runs(now, 10).await;
+    let _ = store.run_of_head_job(REGION, "job").await;
+    if let Ok(Some(token)) = store.token(TokenId::new(42).expect("an id")).await {
+        let header = format!("Bearer {}", super::authorization::TOKEN);
+        let jwts = super::authorization::no_jwts();
+        let _ = domain::use_cases::authenticate::authenticate(store, &jwts, &crate::aws::Fixed, &header, now).await;
+        assert!(token.user.number() > 0);
+    }
+    if let Ok(Some(run)) = store.run(&RunId::new("ab12ABCDEFGHIJ").expect("an id")).await {
+        live(store, &run, &settings, now).await;
+    }
+    Ok(())
+}
+
+/// Whatever happens to the run next, it is decided, and written.
+async fn live(store: &Store, run: &Run, settings: &Settings, now: Timestamp) {
+    let outcome = Outcome { result: RunResult::Failed, exit_status: Some(1), told_by: ToldBy::Report };
+    let over = Sighting::Final { succeeded: true, exit_status: Some(0) };
+    for event in [
+        Event::LaunchFailed,
+        Event::SignOfLife,
+        Event::Reported(outcome),
+        Event::HeadJobSeen(over),
+        Event::HeadJobSeen(Sighting::NotFinal),
+        Event::Looked,
+        Event::Restored,
+        Event::CopiesGone,
+    ] {
+        if let Some(life) = next(run, event, now, &settings.limits).life {
+            let _ = store.save_life(run, &life, None).await;
+        }
+    }
+}

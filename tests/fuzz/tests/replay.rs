@@ -1,0 +1,32 @@
+//! The corpora, and mutations of every input: a short run, the same every time.
+
+use fuzz::targets;
+
+/// Executions of each target, at least.
+const EXECUTIONS: usize = 1_500;
+
+macro_rules! replays {
+    ($($name:ident)*) => {
+        const REPLAYED: &[&str] = &[$(stringify!($name)),*];
+
+        $(#[test]
+        fn $name() {
+            let target = targets::ALL.iter().find(|target| target.name == stringify!($name)).expect("a target");
+            let inputs = fuzz::replay(target, 0).inputs;
+            let replayed = fuzz::replay(target, EXECUTIONS.div_ceil(inputs));
+            assert!(replayed.executions >= EXECUTIONS, "{replayed:?}");
+        })*
+    };
+}
+
+replays! { name request body dotenv envelope row event authorization report launch apply }
+
+#[test]
+fn every_target_is_replayed_and_is_a_program_of_cargo_fuzz() {
+    let names: Vec<_> = targets::ALL.iter().map(|target| target.name).collect();
+    assert_eq!(names, REPLAYED);
+    let manifest = include_str!("../Cargo.toml");
+    for name in names {
+        assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name}");
+    }
+}
