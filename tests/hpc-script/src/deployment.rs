@@ -1,4 +1,4 @@
-//! The service that real clients run against: a deployment named by the environment, or the stand-in.
+//! The service that real clients run against: a deployed one, or the stand-in.
 
 use std::{
     fs,
@@ -12,10 +12,6 @@ use crate::{
 };
 
 /// A service, a user of it who may launch in a workspace, and secrets in it.
-///
-/// With `PIPELINE_SECRETS_ENDPOINT` in the environment it is that service, and `PIPELINE_SECRETS_TOKEN_FILE` and
-/// `PIPELINE_SECRETS_WORKSPACE` must name an owner or admin of a workspace that allows HPC; the secrets are written there
-/// first. Its lease must be shorter than the tests' patience of three minutes.
 pub struct Deployment {
     endpoint: String,
     token: String,
@@ -25,32 +21,33 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// The one for this test. `home` gets the files that it needs.
+    /// A stand-in. `home` gets the files that it needs.
+    #[must_use]
+    pub fn stand_in(home: &Path) -> Self {
+        let service = Service::start();
+        let mut deployment = Self::told(home, &service.endpoint(), USER_TOKEN, WORKSPACE);
+        deployment.stand_in = Some(service);
+        deployment
+    }
+
+    /// A deployed service, the token of an owner or admin of a workspace that allows HPC, and that workspace. The secrets
+    /// are written there; its lease must be shorter than the tests' patience of three minutes.
     ///
     /// # Panics
-    /// When the environment names one that does not work.
+    /// When it does not work.
     #[must_use]
-    pub fn find(home: &Path) -> Self {
-        let Ok(endpoint) = std::env::var("PIPELINE_SECRETS_ENDPOINT") else {
-            let (service, token_file) = (Service::start(), home.join("token"));
-            fs::write(&token_file, USER_TOKEN).expect("a token file");
-            set_mode(&token_file, 0o600);
-            let (endpoint, token) = (service.endpoint(), USER_TOKEN.to_owned());
-            return Self {
-                endpoint,
-                token,
-                token_file,
-                workspace: WORKSPACE.to_owned(),
-                stand_in: Some(service),
-            };
-        };
-        let need = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
-        let token_file = PathBuf::from(need("PIPELINE_SECRETS_TOKEN_FILE"));
-        let token = fs::read_to_string(&token_file).expect("the token file").trim().to_owned();
-        let workspace = need("PIPELINE_SECRETS_WORKSPACE");
-        let deployment = Self { endpoint, token, token_file, workspace, stand_in: None };
+    pub fn of(home: &Path, endpoint: &str, token: &str, workspace: &str) -> Self {
+        let deployment = Self::told(home, endpoint, token, workspace);
         deployment.write_secrets(home);
         deployment
+    }
+
+    fn told(home: &Path, endpoint: &str, token: &str, workspace: &str) -> Self {
+        let token_file = home.join("token");
+        fs::write(&token_file, token).expect("a token file");
+        set_mode(&token_file, 0o600);
+        let [endpoint, token, workspace] = [endpoint, token, workspace].map(str::to_owned);
+        Self { endpoint, token, token_file, workspace, stand_in: None }
     }
 
     /// The secrets that each run gets, by name.

@@ -3,6 +3,7 @@
 //! [`shells`]. [`real`] has a Nextflow and a Slurm to run it in, against the stand-in or a [`Deployment`].
 
 mod bench;
+mod cluster;
 mod deployment;
 pub mod real;
 mod service;
@@ -11,5 +12,6 @@ pub use bench::{
     Bench, Outcome, Run, WORKSPACE, grow_old, script, set_mode, shells, signal, skip, under_every_shell,
     wait_until,
 };
+pub use cluster::Cluster;
 pub use deployment::Deployment;
 pub use service::{Answer, CLAIM_TOKEN, RUN_TOKEN, Request, STORE, Service, USER_TOKEN, WORKFLOW};
