@@ -11,6 +11,10 @@ pub struct Figures {
     pub interleavings: usize,
     /// States that the model checker visited.
     pub model_states: usize,
+    /// Published vectors of the cryptography that came out as they say.
+    pub vectors: usize,
+    /// Inputs of outsiders that were tried, from the corpora and mutated.
+    pub fuzz_executions: usize,
     /// Rows and requests to AWS that were searched for the values of their trial.
     pub sinks_searched: usize,
     /// What was wrong, in words that begin with the invariant; empty where nothing was.
@@ -31,6 +35,8 @@ impl Sum for Figures {
             sum.fault_points += part.fault_points;
             sum.interleavings += part.interleavings;
             sum.model_states += part.model_states;
+            sum.vectors += part.vectors;
+            sum.fuzz_executions += part.fuzz_executions;
             sum.sinks_searched += part.sinks_searched;
             sum.wrongs.extend(part.wrongs);
             sum

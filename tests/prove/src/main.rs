@@ -35,6 +35,8 @@ struct Report {
     orphans: usize,
     early_deletions: usize,
     double_effects: usize,
+    vectors: usize,
+    fuzz_executions: usize,
     sinks_searched: usize,
     canary_hits: usize,
     other_violations: usize,
@@ -71,20 +73,34 @@ fn main() -> ExitCode {
 type Part = (&'static str, Box<dyn FnOnce() -> Figures>);
 
 fn parts(options: &Options) -> Vec<Part> {
-    let (depth, interleavings, seed) = match options.quick {
-        true => (Depth::Quick, 100_000, options.seed),
-        false => (Depth::Full, 1_000_000, options.seed),
+    let (depth, interleavings, mutations) = match options.quick {
+        true => (Depth::Quick, 100_000, 20),
+        false => (Depth::Full, 1_000_000, 1_000),
     };
+    let seed = options.seed;
     let mut parts: Vec<Part> = vec![
         ("the model of a run's life", Box::new(move || life::check_models(depth))),
         ("random interleavings", Box::new(move || life::compare(interleavings, seed))),
         ("a fault at every call", Box::new(move || runner::prove(&plan::every_fault(depth)))),
+        ("Wycheproof's vectors", Box::new(|| outsiders(|| (fuzz::vectors::check(), 0)))),
+        ("what outsiders send", Box::new(move || outsiders(|| (0, fuzz::replay_all(mutations).executions)))),
     ];
     if depth == Depth::Full {
         parts.push(("every pair of faults", Box::new(|| runner::prove(&plan::every_pair()))));
         parts.push(("1,000 launches at once", Box::new(storm)));
     }
     parts
+}
+
+/// Vectors and executions, where none broke a promise: a broken one is a panic that says which.
+fn outsiders(check: impl FnOnce() -> (usize, usize) + std::panic::UnwindSafe) -> Figures {
+    match std::panic::catch_unwind(check) {
+        Ok((vectors, fuzz_executions)) => Figures { vectors, fuzz_executions, ..Figures::default() },
+        Err(panic) => {
+            let why = panic.downcast_ref::<String>().map_or("a broken promise", String::as_str);
+            Figures { wrongs: vec![why.to_owned()], ..Figures::default() }
+        }
+    }
 }
 
 /// A thousand launches with 20 secrets each, where the account allows 50 creations a second.
@@ -107,6 +123,8 @@ impl Report {
             orphans,
             early_deletions,
             double_effects,
+            vectors: figures.vectors,
+            fuzz_executions: figures.fuzz_executions,
             sinks_searched: figures.sinks_searched,
             canary_hits,
             other_violations: figures.wrongs.len() - named,
