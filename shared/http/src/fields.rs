@@ -116,7 +116,7 @@ impl<'a> Fields<'a> {
             .map(|text| {
                 text.parse().map_err(|_| {
                     Problem::bad_request(format!(
-                        "`{name}` must be a date and time like 2027-01-31T00:00:00Z."
+                        "`{name}` must be a date and time like 2027-01-31T00:00:00Z, before 9999-12-30."
                     ))
                 })
             })
