@@ -112,7 +112,7 @@ fn refuse_reserved(text: &str, allow_aws_names: bool) -> Result<()> {
 
 const MAX_GROUPS: usize = 49;
 
-const RESERVED: [&str; 52] = [
+const RESERVED: [&str; 68] = [
     "PATH",
     "IFS",
     "ENV",
@@ -130,6 +130,22 @@ const RESERVED: [&str; 52] = [
     "TMPDIR",
     "HOSTNAME",
     "GCONV_PATH",
+    "CURL_CA_BUNDLE",
+    "CURL_HOME",
+    "GLIBC_TUNABLES",
+    "HOSTALIASES",
+    "LUA_INIT",
+    "PHPRC",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "R_LIBS",
+    "R_LIBS_SITE",
+    "R_LIBS_USER",
+    "SINGULARITY_BIND",
+    "SINGULARITY_BINDPATH",
+    "APPTAINER_BIND",
+    "APPTAINER_BINDPATH",
     "RUBYOPT",
     "RUBYLIB",
     "NODE_OPTIONS",
@@ -168,9 +184,12 @@ const RESERVED: [&str; 52] = [
     "UID",
 ];
 
-const RESERVED_PREFIXES: [&str; 18] = [
+const RESERVED_PREFIXES: [&str; 20] = [
     "BASH",
     "LD_",
+    // Singularity and Apptainer set what follows these, inside the container.
+    "SINGULARITYENV_",
+    "APPTAINERENV_",
     "DYLD_",
     "PYTHON",
     "PERL5",
@@ -261,6 +280,17 @@ mod tests {
             "SLURM_CONF",
         ] {
             assert!(!accepted(name), "{name}");
+        }
+        // Where a tool finds its settings or the authorities it trusts; and what a container is started with.
+        for name in ["SSL_CERT_FILE", "curl_ca_bundle", "CURL_HOME", "R_LIBS_USER", "ApptainerEnv_LD_PRELOAD"]
+        {
+            assert!(!accepted(name), "{name}");
+        }
+        for name in ["SINGULARITYENV_PATH", "Singularity_Bind", "GLIBC_TUNABLES", "LUA_INIT"] {
+            assert!(!accepted(name), "{name}");
+        }
+        for name in ["SINGULARITY_DOCKER_PASSWORD", "APPTAINER_DOCKER_PASSWORD", "R_LIBSYN_KEY", "SSL_KEY"] {
+            assert!(accepted(name), "{name}");
         }
         for name in ["BASHRC", "random", "Uid"] {
             assert!(!accepted(name), "{name}");
