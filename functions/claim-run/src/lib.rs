@@ -2,7 +2,7 @@
 //! values and hand them over; it creates and deletes nothing.
 
 use domain::Timestamp;
-use domain::ports::{AnnounceRuns, DecryptDataKey, Randomness, ReadSealedValues, SaveRuns};
+use domain::ports::{AnnounceRuns, DecryptDataKey, Randomness, ReadMembership, ReadSealedValues, SaveRuns};
 use domain::settings::Settings;
 use domain::token::Presented;
 use domain::use_cases::claim::{Claim, Claimer};
@@ -24,7 +24,7 @@ pub struct Handler<Store, Keys, Bus, Rng> {
 
 impl<Store, Keys, Bus, Rng> Handler<Store, Keys, Bus, Rng>
 where
-    Store: SaveRuns + ReadSealedValues,
+    Store: SaveRuns + ReadMembership + ReadSealedValues,
     Keys: DecryptDataKey,
     Bus: AnnounceRuns,
     Rng: Randomness,

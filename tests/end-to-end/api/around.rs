@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use end_to_end::{Answer, Ask, Caller, World};
+use end_to_end::{Answer, Ask, Caller, MARK, World};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -18,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_revoked_token_is_refused_as_soon_as_its_answer_is_forgotten,
         without_a_token_it_is_401_and_with_a_bad_one_403,
         a_role_that_was_taken_away_acts_on_the_next_request,
+        who_may_launch_no_more_claims_nothing_launched_before,
         whoever_takes_part_may_leave_but_the_last_owner,
     ]
 }
@@ -155,6 +156,46 @@ async fn a_role_that_was_taken_away_acts_on_the_next_request() {
     assert_eq!(world.names().await, ["BEFORE"]);
     let found = admin.get(format!("/user/{}/workspaces", world.person("admin").id)).await.json();
     assert_eq!(found, json!({"orgsAndWorkspaces": []}));
+}
+
+/// A claim may come a day after its launch, and would hand over what was replaced because somebody left.
+async fn who_may_launch_no_more_claims_nothing_launched_before() {
+    let world = World::make(bench().await).await;
+    let owner = world.caller("owner");
+    let secret = world.secret("REPLACED", "old").await;
+    let launch = async |person: &str| {
+        let body = json!({"platform": "slurm"});
+        let run = world.caller(person).post(world.inside("/launches"), &body).await.json();
+        let token = run["claimToken"].as_str().expect("a token");
+        world.bench.handed_out(token);
+        world.bench.handed_out(run["runToken"].as_str().expect("a token"));
+        let id = run["workflowId"].as_str().expect("an id").to_owned();
+        (Caller::bearer(&world.bench, token), id)
+    };
+    let claim = |id: &str| Ask::new("POST", format!("/runs/{id}/claim"));
+    let (removed, lowered) = (launch("launch").await, launch("maintain").await);
+    let (stays, shut_out) = (launch("admin").await, launch("admin").await);
+    owner.delete(world.below(&format!("/participants/{}", world.person("launch").id))).await.no_content();
+    let role = world.below(&format!("/participants/{}/role", world.person("maintain").id));
+    owner.put(role, &json!({"role": "view"})).await.no_content();
+    owner
+        .put(world.inside(&format!("/pipeline-secrets/{secret}")), &json!({"value": MARK}))
+        .await
+        .no_content();
+    // An answer that shows the value fails the test by itself: these asks are not `showing_values`.
+    for (claimer, id) in [&removed, &lowered] {
+        let message = claimer.ask(claim(id)).await.problem(422);
+        assert!(message.contains("launch"), "{message}");
+        let run = owner.get(format!("/runs/{id}")).await.json();
+        assert_eq!((&run["state"], &run["outcome"]["result"]), (&json!("ended"), &json!("launch-failed")));
+        let _ = claimer.ask(claim(id)).await.problem(410);
+    }
+    let (claimer, id) = &stays;
+    let store = claimer.ask(claim(id).showing_values()).await.json();
+    assert_eq!(store, json!([{"name": "REPLACED", "value": MARK}]));
+    owner.put(world.below("/platforms"), &json!({"platforms": ["aws-batch"]})).await.no_content();
+    let (claimer, id) = &shut_out;
+    let _ = claimer.ask(claim(id)).await.problem(422);
 }
 
 async fn whoever_takes_part_may_leave_but_the_last_owner() {

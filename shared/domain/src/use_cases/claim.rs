@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::try_join;
+use futures_util::future::try_join3;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::open_values::{open_values, pin_what_was_read};
+use super::preview::authorize_platform;
 use crate::audit::{AuditAction, AuditRecord};
+use crate::identity::Actor;
 use crate::ids::RunId;
 use crate::name::SecretName;
 use crate::nextflow;
-use crate::ports::{AnnounceRuns, DecryptDataKey, Randomness, ReadSealedValues, RunNotice, SaveRuns};
+use crate::ports::{
+    AnnounceRuns, DecryptDataKey, Randomness, ReadMembership, ReadSealedValues, RunNotice, SaveRuns,
+};
 use crate::run::{Event, Life, PinnedSecret, Run, State, next};
 use crate::secret::Secret;
 use crate::settings::Settings;
@@ -45,7 +49,7 @@ pub enum Claim {
 
 impl<Store, Keys, Bus, Rng> Claimer<'_, Store, Keys, Bus, Rng>
 where
-    Store: SaveRuns + ReadSealedValues,
+    Store: SaveRuns + ReadMembership + ReadSealedValues,
     Keys: DecryptDataKey,
     Bus: AnnounceRuns,
     Rng: Randomness,
@@ -62,10 +66,23 @@ where
             return Ok(refusal);
         }
         let pinned: Vec<_> = run.life.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
-        let (secrets, values) = match pinned.is_empty() {
-            true => (Vec::new(), Vec::new()),
-            false => try_join(self.store.current_secrets(&pinned), self.store.sealed_values(&pinned)).await?,
+        let current = async {
+            match pinned.is_empty() {
+                true => Ok(Vec::new()),
+                false => self.store.current_secrets(&pinned).await,
+            }
         };
+        let sealed = async {
+            match pinned.is_empty() {
+                true => Ok(Vec::new()),
+                false => self.store.sealed_values(&pinned).await,
+            }
+        };
+        let (barred, secrets, values) = try_join3(self.is_barred(&run), current, sealed).await?;
+        if barred {
+            let reason = "whoever launched it may launch it no more".to_owned();
+            return self.refuse(&run, reason, now).await;
+        }
         if let Some(reason) = refuse(&run.life.secrets, &secrets, now) {
             return self.refuse(&run, reason, now).await;
         }
@@ -85,6 +102,20 @@ where
             tracing::warn!(run.id = %run.id, error.code = error.code(), "a delivery was not announced");
         }
         Ok(Claim::Store(store))
+    }
+
+    /// Whether the launcher could not launch this run today. A claim may come a day after its launch, and hands over the
+    /// values of that day: whoever lost the role meanwhile must not get them, those least that were replaced since.
+    async fn is_barred(&self, run: &Run) -> Result<bool> {
+        let Some(workspace) = run.workspace else {
+            return Ok(false);
+        };
+        let launcher = Actor { user: run.user, token: None };
+        match authorize_platform(self.store, self.settings, &launcher, workspace, run.platform).await {
+            Ok(_) => Ok(false),
+            Err(Error::NotFound | Error::Forbidden { .. } | Error::Refused(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// The run as claimed; `None` where another request was first.

@@ -66,26 +66,36 @@ pub(crate) struct LaunchScopes {
     pub(crate) user: Scope,
 }
 
-/// A launch is authorized when it starts: one read of role and workspace.
+/// A launch is authorized when it starts; a claim, which may come much later, asks again.
 pub(crate) async fn authorize_launch(
     store: &impl ReadMembership,
     settings: &Settings,
     actor: &Actor,
     request: &LaunchRequest,
 ) -> Result<LaunchScopes> {
-    let user = Scope::own(actor, Permission::Launch);
-    let Some(id) = request.workspace else {
-        return Ok(LaunchScopes { workspace: None, user });
+    let workspace = match request.workspace {
+        Some(id) => Some(authorize_platform(store, settings, actor, id, request.platform).await?),
+        None => None,
     };
+    Ok(LaunchScopes { workspace, user: Scope::own(actor, Permission::Launch) })
+}
+
+/// Whether the actor may launch in the workspace on the platform: one read of role and workspace.
+pub(crate) async fn authorize_platform(
+    store: &impl ReadMembership,
+    settings: &Settings,
+    actor: &Actor,
+    id: WorkspaceId,
+    platform: Platform,
+) -> Result<Scope> {
     let (role, workspace) = store.role_and_workspace(id, actor.user).await?.ok_or(Error::NotFound)?;
     let scope = Scope::for_role(settings, actor, id, role, Permission::Launch)?;
-    if !workspace.platforms.contains(&request.platform) {
+    if !workspace.platforms.contains(&platform) {
         return Err(Error::Refused(format!(
-            "This workspace does not allow launches on {}: an owner or admin of it can allow the platform.",
-            request.platform
+            "This workspace does not allow launches on {platform}: an owner or admin of it can allow the platform."
         )));
     }
-    Ok(LaunchScopes { workspace: Some(scope), user })
+    Ok(scope)
 }
 
 /// The small rows of both scopes, read side by side.

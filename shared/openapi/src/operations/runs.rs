@@ -125,7 +125,8 @@ pub(super) fn claim() -> Described {
     Described::new(
         "Claim a run's secrets",
         "HPC: hands the head job Nextflow's secrets store, of the versions current now, once. Never repeat it: who lost the \
-         answer launches anew. It is the one answer that holds values.",
+         answer launches anew. Refused, and the run ended, where the launcher may launch it no more. It is the one answer \
+         that holds values.",
         answer("The store.", "NextflowStore", store),
     )
     .errors(&[410, 422])
