@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::fields::Fields;
-use crate::operation::Operation;
+use crate::operation::{Function, Operation};
 use crate::problem::Problem;
 
 /// A request for one operation of the table.
@@ -180,6 +180,12 @@ impl<'a> Request<'a> {
             let bytes = STANDARD.decode(text.as_bytes()).map_err(|_| malformed())?;
             Zeroizing::new(String::from_utf8(bytes).map_err(|_| malformed())?)
         } else {
+            // What is no UTF-8 comes as U+FFFD: a value would be stored that nobody ever sees to be another one. In JSON that
+            // character can still be written as an escape. Nextflow's messages are read whatever they hold.
+            if text.contains(char::REPLACEMENT_CHARACTER) && self.operation.function() != Function::ReportRun
+            {
+                return Err(malformed());
+            }
             text
         };
         match text.len() > self.operation.max_body() {

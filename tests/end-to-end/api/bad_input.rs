@@ -139,7 +139,9 @@ async fn values_past_a_limit_are_refused_and_those_at_it_arrive_exactly() {
     // Of the types that it takes for text, API Gateway hands on text, whatever the bytes were.
     let bytes = [br#"{"name":"AB","value":""#.as_slice(), &[0xff, 0xfe], br#""}"#].concat();
     let not_unicode =
-        Ask::new("POST", world.inside("/pipeline-secrets")).body("application/vnd.example+json", bytes);
+        |media: &'static str| Ask::new("POST", world.inside("/pipeline-secrets")).body(media, bytes.clone());
+    let env = Ask::new("POST", world.inside("/pipeline-secrets/import"))
+        .body("text/plain", b"AB=\xe9t\xe9\n".to_vec());
     refused(
         &world,
         vec![
@@ -149,7 +151,9 @@ async fn values_past_a_limit_are_refused_and_those_at_it_arrive_exactly() {
             (create(&world, value(&format!("{widest}x"))), 413, "at most 60000 bytes"),
             (create(&world, format!(r#"{{"name":"AB","value":"{MARK}\ud800"}}"#)), 400, "`value`"),
             (create(&world, format!(r#"{{"name":"AB","value":"{MARK}\udc00\ud800"}}"#)), 400, "`value`"),
-            (not_unicode, 400, "UTF-8"),
+            (not_unicode("application/vnd.example+json"), 400, "UTF-8"),
+            (not_unicode("application/json"), 400, "UTF-8"),
+            (env, 400, "UTF-8"),
         ],
     )
     .await;
