@@ -1,4 +1,4 @@
-//! The service that real clients run against: a deployed one, or the stand-in.
+//! The deployed service that real clients run against.
 
 use std::{
     fs,
@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    bench::{WORKSPACE, set_mode, wait_until},
-    service::{STORE, Service, USER_TOKEN},
+    bench::{set_mode, wait_until},
+    service::STORE,
 };
 
 /// A service, a user of it who may launch in a workspace, and secrets in it.
@@ -17,37 +17,23 @@ pub struct Deployment {
     token: String,
     token_file: PathBuf,
     workspace: String,
-    stand_in: Option<Service>,
 }
 
 impl Deployment {
-    /// A stand-in. `home` gets the files that it needs.
-    #[must_use]
-    pub fn stand_in(home: &Path) -> Self {
-        let service = Service::start();
-        let mut deployment = Self::told(home, &service.endpoint(), USER_TOKEN, WORKSPACE);
-        deployment.stand_in = Some(service);
-        deployment
-    }
-
-    /// A deployed service, the token of an owner or admin of a workspace that allows HPC, and that workspace. The secrets
+    /// A service, the token of an owner or admin of a workspace that allows HPC, and that workspace. The secrets
     /// are written there; its lease must be shorter than the tests' patience of three minutes.
     ///
     /// # Panics
     /// When it does not work.
     #[must_use]
     pub fn of(home: &Path, endpoint: &str, token: &str, workspace: &str) -> Self {
-        let deployment = Self::told(home, endpoint, token, workspace);
-        deployment.write_secrets(home);
-        deployment
-    }
-
-    fn told(home: &Path, endpoint: &str, token: &str, workspace: &str) -> Self {
         let token_file = home.join("token");
         fs::write(&token_file, token).expect("a token file");
         set_mode(&token_file, 0o600);
         let [endpoint, token, workspace] = [endpoint, token, workspace].map(str::to_owned);
-        Self { endpoint, token, token_file, workspace, stand_in: None }
+        let deployment = Self { endpoint, token, token_file, workspace };
+        deployment.write_secrets(home);
+        deployment
     }
 
     /// The secrets that each run gets, by name.
@@ -71,9 +57,6 @@ impl Deployment {
     pub fn hidden(&self) -> Vec<String> {
         let mut hidden: Vec<_> = Self::secrets().into_iter().map(|(_, value)| value).collect();
         hidden.push(self.token.clone());
-        if self.stand_in.is_some() {
-            hidden.extend([crate::CLAIM_TOKEN.to_owned(), crate::RUN_TOKEN.to_owned()]);
-        }
         hidden
     }
 
@@ -97,12 +80,7 @@ impl Deployment {
 
     /// Waits until a run that nobody renews any more has ended.
     pub fn let_lease_end(&self, workflow: &str) {
-        match &self.stand_in {
-            Some(service) => service.end_run(workflow),
-            None => {
-                wait_until(&format!("the lease of {workflow} is over"), || self.state(workflow) == "ended");
-            }
-        }
+        wait_until(&format!("the lease of {workflow} is over"), || self.state(workflow) == "ended");
     }
 
     /// The user's own key for NCBI wins over the workspace's.

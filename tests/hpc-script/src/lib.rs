@@ -1,6 +1,6 @@
 //! A bench for `infra/hpc/nextflow-with-secrets`: a stand-in for the service on loopback ([`Service`]), and a home
 //! directory with everything that a user of the script has ([`Bench`]). The script itself is run, unchanged, under each of
-//! [`shells`]. [`real`] has a Nextflow and a Slurm to run it in, against the stand-in or a [`Deployment`].
+//! [`shells`]. [`real`] has a Nextflow and a Slurm to run it in, against a [`Deployment`].
 
 mod bench;
 mod cluster;
