@@ -67,17 +67,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_statement_names_prefix_deployment_and_scope() {
+    fn the_statements_are_those_that_the_linter_of_policies_judges() {
         let home = CopyHome::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap();
         let prefix = RunPrefix::new("ab12").unwrap();
-        let statements = read_copies(&home, &prefix, "prod", "WS#42".parse().unwrap(), None);
-        assert_eq!(
-            statements[0]["Resource"],
-            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tower-ab12*"
-        );
-        let equals = &statements[0]["Condition"]["StringEquals"];
-        assert_eq!(equals["secretsmanager:ResourceTag/deployment"], "prod");
-        assert_eq!(equals["secretsmanager:ResourceTag/scope"], "WS#42");
-        assert_eq!(statements.as_array().unwrap().len(), 1);
+        let key = "arn:aws:kms:eu-west-1:123456789012:key/11112222-3333-4444-5555-666677778888";
+        let statements = |key| read_copies(&home, &prefix, "prod", "WS#42".parse().unwrap(), key);
+        let judged: Value =
+            serde_json::from_str(include_str!("../../../infra/checks/launch-statements.json")).unwrap();
+        assert_eq!(statements(Some(key)), judged);
+        assert_eq!(statements(None).as_array().unwrap()[..], judged.as_array().unwrap()[..1]);
     }
 }

@@ -1,0 +1,105 @@
+"""Has a policy linter judge every role's and key's policy of the expanded template, and the statements that a launch gives for job roles: that each
+action, resource and condition key exists and fits together in IAM. A condition key that AWS does not know for an action is never
+true, and would make a statement void without a word.
+
+Reads the expanded template on standard input and the launch's statements from the file that is named; prints what is wrong.
+"""
+
+import json
+import re
+import sys
+
+from parliament import analyze_policy_string, enhance_finding
+
+PSEUDO = {
+    "AWS::Partition": "aws",
+    "AWS::Region": "us-east-1",
+    "AWS::AccountId": "123456789012",
+    "AWS::StackName": "pipeline-secrets",
+    "AWS::StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/pipeline-secrets/11112222-3333-4444-5555-666677778888",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+ARNS = {
+    "AWS::DynamoDB::Table": "arn:aws:dynamodb:us-east-1:123456789012:table/Table",
+    "AWS::KMS::Key": "arn:aws:kms:us-east-1:123456789012:key/11112222-3333-4444-5555-666677778888",
+    "AWS::Logs::LogGroup": "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/any:*",
+    "AWS::SQS::Queue": "arn:aws:sqs:us-east-1:123456789012:Queue",
+    "AWS::Events::EventBus": "arn:aws:events:us-east-1:123456789012:event-bus/bus",
+    "AWS::IAM::Role": "arn:aws:iam::123456789012:role/any",
+}
+
+
+LOGS_PAGE = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html"
+# What is found and is right: the finding, what stands in it, and why.
+ACCEPTED = [
+    ("RESOURCE_STAR", "kms:", "in a key's own policy * is that key, and nothing else can be said"),
+    ("UNKNOWN_CONDITION_FOR_ACTION", "kms:EncryptionContext:aws:logs:arn for action kms:DescribeKey", f"as {LOGS_PAGE} has it"),
+    ("MISMATCHED_TYPE", "ArnLike requires", f"an encryption context is text, and here an ARN: as {LOGS_PAGE} has it"),
+]
+
+
+class Resolver:
+    """Intrinsic functions, as far as policies use them, with the parameters' defaults."""
+
+    def __init__(self, template):
+        self.template = template
+        self.functions = {
+            "Ref": self.reference,
+            "Fn::GetAtt": self.arn,
+            "Fn::Sub": self.substitute,
+            "Fn::If": lambda given: self.resolve(given[1 if self.resolve(template["Conditions"][given[0]]) else 2]),
+            "Fn::Equals": lambda given: len({str(one) for one in self.resolve(given)}) == 1,
+            "Fn::Not": lambda given: not self.resolve(given[0]),
+            "Fn::Select": lambda given: self.resolve(given[1])[int(given[0])],
+            "Fn::Split": lambda given: self.resolve(given[1]).split(given[0]),
+        }
+
+    def resolve(self, value):
+        if isinstance(value, list):
+            return [one for one in map(self.resolve, value) if one != "AWS::NoValue"]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1 and (function := self.functions.get(next(iter(value)))):
+            return function(next(iter(value.values())))
+        return {key: self.resolve(one) for key, one in value.items()}
+
+    def reference(self, name):
+        parameter = self.template["Parameters"].get(name, {})
+        return PSEUDO.get(name) or str(parameter.get("Default", name))
+
+    def arn(self, path):
+        resource, attribute = path if isinstance(path, list) else path.split(".")
+        assert attribute == "Arn", path
+        return ARNS[self.template["Resources"][resource]["Type"]]
+
+    def substitute(self, given):
+        text, extra = given if isinstance(given, list) else (given, {})
+        extra = self.resolve(extra)
+        return re.sub(r"\$\{([^}]+)\}", lambda found: extra.get(found[1]) or self.reference(found[1]), text)
+
+
+def policies(template):
+    for name, resource in template["Resources"].items():
+        document = {"AWS::IAM::Policy": "PolicyDocument", "AWS::KMS::Key": "KeyPolicy"}.get(resource["Type"])
+        if document:
+            yield name, Resolver(template).resolve(resource["Properties"][document])
+
+
+def main():
+    judged = dict(policies(json.load(sys.stdin)))
+    with open(sys.argv[1], encoding="utf-8") as file:
+        judged["a launch's statements"] = {"Version": "2012-10-17", "Statement": json.load(file)}
+    wrong = 0
+    for name, document in judged.items():
+        for finding in analyze_policy_string(json.dumps(document)).findings:
+            finding = enhance_finding(finding)
+            if any(finding.issue == issue and part in str(finding.detail) for issue, part, _ in ACCEPTED):
+                continue
+            wrong += 1
+            print(f"{name}: {finding.issue}: {finding.title}: {finding.detail}")
+    statements = sum(len(document["Statement"]) for document in judged.values())
+    print(f"parliament: {len(judged)} policies, {statements} statements, {wrong} findings")
+    sys.exit(wrong > 0)
+
+
+main()
