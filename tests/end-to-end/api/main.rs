@@ -3,6 +3,7 @@
 mod afterwards;
 mod around;
 mod bad_input;
+mod canary;
 mod guide;
 mod imports;
 mod matrix;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         routes::trials(),
         secrets::trials(),
         bad_input::trials(),
+        canary::trials(),
         strangers::trials(),
         around::trials(),
         replay::trials(),

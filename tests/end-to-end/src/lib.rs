@@ -8,8 +8,10 @@
 mod api;
 mod behind;
 mod bench;
+mod sinks;
 mod world;
 
 pub use api::{Answer, Ask, Caller};
 pub use bench::{Bench, MARK};
+pub use sinks::{Sink, forms};
 pub use world::{Person, World};

@@ -1,0 +1,152 @@
+//! Every place where a value could have got to beside a run's copies and claims, and every form in which it could stand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, MARK};
+
+/// A place that was read: its kind, its name, and what stands there.
+pub struct Sink {
+    /// As in `log` or `row`.
+    pub kind: &'static str,
+    /// Which of its kind.
+    pub name: String,
+    /// What stands there; what is no text is replaced.
+    pub text: String,
+}
+
+/// The forms in which a part of the mark of eight characters or more can stand in text: every such part that a value
+/// could be cut to begins or ends with one of these, as it is, in base64 at each of three places, in hexadecimal, in
+/// percent-encoding, in JSON's escapes, and as a list of numbers.
+#[must_use]
+pub fn forms() -> BTreeSet<String> {
+    let mut forms = BTreeSet::new();
+    for part in [&MARK[..8], &MARK[MARK.len() - 8..]] {
+        let each = |form: fn(u8) -> String| part.bytes().map(form).collect::<String>();
+        forms.insert(part.to_owned());
+        forms.insert(each(|byte| format!("{byte:02x}")));
+        forms.insert(each(|byte| format!("{byte:02X}")));
+        forms.insert(each(|byte| format!("%{byte:02X}")));
+        forms.insert(each(|byte| format!("\\u{byte:04x}")));
+        forms.insert(part.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(", "));
+        forms.insert(part.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(","));
+        for shift in 0..3 {
+            let encoded = STANDARD_NO_PAD.encode(format!("{}{part}", "-".repeat(shift)));
+            // The first and last characters also hold what stands around.
+            let whole = (8 + shift) / 3 * 4;
+            forms.insert(encoded[4 * usize::from(shift > 0)..whole].to_owned());
+        }
+    }
+    forms
+}
+
+impl Bench {
+    /// Reads every place where no value may be.
+    pub async fn sinks(&self) -> Vec<Sink> {
+        let mut sinks = Vec::new();
+        let mut add = |kind, name: &str, text: String| sinks.push(Sink { kind, name: name.to_owned(), text });
+        for (group, log) in self.logs().await {
+            add("log", &group, log);
+        }
+        add("log", "the emulator", self.emulator_log());
+        for (number, row) in self.every_row().await.into_iter().enumerate() {
+            add("row", &number.to_string(), row);
+        }
+        for (number, copy) in self.copies_seen().await.into_iter().enumerate() {
+            add("copy's name and tags", &number.to_string(), copy);
+        }
+        for (queue, message) in self.dead_letters().await {
+            add("dead letter", &queue, message);
+        }
+        for (name, value) in &self.stack.deployed.outputs {
+            add("output of the stack", name, value.clone());
+        }
+        for (process, text) in family() {
+            add("process", &process, text);
+        }
+        sinks
+    }
+
+    /// What lists and descriptions of AWS Secrets Manager show of every copy, its value left out.
+    async fn copies_seen(&self) -> Vec<String> {
+        let secrets = aws_sdk_secretsmanager::Client::new(&self.operator);
+        let mut pages = secrets.list_secrets().into_paginator().send();
+        let mut seen = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.expect("a page");
+            seen.extend(page.secret_list().iter().map(|secret| format!("{secret:?}")));
+        }
+        seen
+    }
+
+    /// The messages that wait in queues.
+    async fn dead_letters(&self) -> Vec<(String, String)> {
+        let mut letters = Vec::new();
+        let queues = self.aws("sqs", "AmazonSQS.ListQueues", &json!({})).await;
+        for queue in queues["QueueUrls"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let order =
+                json!({"QueueUrl": queue, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"]});
+            let messages = self.aws("sqs", "AmazonSQS.ReceiveMessage", &order).await;
+            letters.push((queue.to_owned(), messages.to_string()));
+        }
+        letters
+    }
+}
+
+/// Arguments, environment and temporary files of this process and all that come of it: the emulator's, and the
+/// functions'.
+fn family() -> Vec<(String, String)> {
+    let mut parents = BTreeMap::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // `pid (name) state parent …`, and a name can hold anything.
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());
+        parents.extend(parent.map(|parent| (pid, parent)));
+    }
+    let is_ours = |mut pid: u32| loop {
+        match parents.get(&pid) {
+            _ if pid == std::process::id() => break true,
+            Some(parent) => pid = *parent,
+            None => break false,
+        }
+    };
+    let mut found = Vec::new();
+    for pid in parents.keys().copied().filter(|pid| is_ours(*pid)) {
+        for file in ["cmdline", "environ"] {
+            let text = std::fs::read(Path::new("/proc").join(pid.to_string()).join(file)).unwrap_or_default();
+            found.push((format!("{pid}/{file}"), String::from_utf8_lossy(&text).into_owned()));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_found_in_every_form_and_cut_at_either_end() {
+        let value = format!("before {MARK} behind");
+        let json = serde_json::to_string(&value).expect("JSON");
+        let hex = value.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+        let numbers = format!("{:?}", value.as_bytes());
+        let mut texts = vec![value.clone(), json, hex, numbers];
+        for shift in 0..3 {
+            texts.push(STANDARD_NO_PAD.encode(format!("{}{value}", "x".repeat(shift))));
+            texts.push(STANDARD_NO_PAD.encode(format!("{}{}", "x".repeat(shift), &MARK[..8])));
+        }
+        texts.push(value[.."before ".len() + 8].to_owned());
+        texts.push(value["before ".len() + 5..].to_owned());
+        for text in texts {
+            assert!(forms().iter().any(|form| text.contains(form)), "{text}");
+        }
+        assert!(!forms().iter().any(|form| form.len() < 8));
+    }
+}
