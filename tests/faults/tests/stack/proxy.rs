@@ -1,10 +1,10 @@
 //! A proxy between the functions and AWS that makes one call of one function go wrong. HTTP/1.1, a connection for each
 //! request.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -71,8 +71,8 @@ struct State {
     met: Vec<String>,
     repeats: HashMap<String, Way>,
     happened: bool,
-    /// How many secrets may be created in a second, and the seconds in which how many were.
-    creations: Option<(usize, VecDeque<Instant>)>,
+    /// One creation of a secret in how many goes through, and how many came.
+    creations: Option<(usize, usize)>,
     throttled: usize,
 }
 
@@ -109,10 +109,11 @@ impl Proxy {
         *self.state() = State { upstream, whose: whose.to_owned(), planned, ..State::default() };
     }
 
-    /// Throttles creations of secrets beyond so many a second, whosever they are; gives how many were until now.
-    pub(crate) fn limit_creations(&self, per_second: Option<usize>) -> usize {
+    /// Throttles all creations of secrets but one in so many, whosever they are; gives how many were until now. By number
+    /// and not by time, so that a slow machine sees the same.
+    pub(crate) fn limit_creations(&self, one_in: Option<usize>) -> usize {
         let mut state = self.state();
-        state.creations = per_second.map(|limit| (limit, VecDeque::new()));
+        state.creations = one_in.map(|many| (many, 0));
         std::mem::take(&mut state.throttled)
     }
 
@@ -214,17 +215,11 @@ impl Proxy {
 
 impl State {
     fn allows_creation(&mut self) -> bool {
-        let Some((limit, made)) = &mut self.creations else {
+        let Some((many, came)) = &mut self.creations else {
             return true;
         };
-        while made.front().is_some_and(|at| at.elapsed() >= Duration::from_secs(1)) {
-            made.pop_front();
-        }
-        let allows = made.len() < *limit;
-        if allows {
-            made.push_back(Instant::now());
-        }
-        allows
+        *came += 1;
+        came.is_multiple_of(*many)
     }
 }
 
