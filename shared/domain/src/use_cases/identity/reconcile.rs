@@ -223,7 +223,7 @@ fn of_secret(
     AuditRecord { subjects: vec![Subject::of(secret)], detail: Some("reconciled".into()), ..record }
 }
 
-/// What somebody else did once is done again by nobody: the detail of the first deed stays as it is.
+/// Marks a deed as a repeat, where it has no detail of its own: a later reconciliation reads tokens and roles from there.
 fn reconciled(record: AuditRecord) -> AuditRecord {
     AuditRecord { detail: record.detail.or_else(|| Some("reconciled".into())), ..record }
 }

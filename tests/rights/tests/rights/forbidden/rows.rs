@@ -9,8 +9,8 @@ use super::{FUNCTIONS, Outcome, Targets, Trial};
 const KINDS: [&str; 8] = ["ORG#", "WS#", "USER#", "LOGIN#", "TOKEN#", "RUN#", "JOB#", "AUDIT#"];
 const OPERATIONS: [&str; 5] = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];
 
-#[expect(clippy::match_same_arms, reason = "read function by function")]
 /// What each function may do: with rows of these kinds, these operations. All else is refused.
+#[expect(clippy::match_same_arms, reason = "read function by function")]
 fn allowed(function: &str, kind: &str, operation: &str) -> bool {
     let reads = ["GetItem", "Query"].contains(&operation);
     match (function, kind) {
