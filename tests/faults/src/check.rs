@@ -17,7 +17,7 @@ use crate::world::{DEPLOYMENT, World, others};
 /// What is wrong now that all is over. Empty where nothing is.
 pub async fn aftermath(world: &World) -> Vec<String> {
     let mut wrongs = std::mem::take(&mut world.aws.state().wrongs);
-    let rows = ledger::rows(&world.aws.state().database);
+    let rows = ledger::rows(&world.aws.state().services.database);
     runs_are_over(&rows, &mut wrongs);
     copies_are_gone(world, &mut wrongs);
     scopes_are_whole(&rows, &mut wrongs);
@@ -51,13 +51,13 @@ fn runs_are_over(rows: &[Row], wrongs: &mut Vec<String>) {
 fn copies_are_gone(world: &World, wrongs: &mut Vec<String>) {
     let state = world.aws.state();
     let others: BTreeMap<_, _> = others().into();
-    for name in state.target.secrets.keys().filter(|name| !others.contains_key(*name)) {
+    for name in state.services.target.secrets.keys().filter(|name| !others.contains_key(*name)) {
         wrongs.push(format!("INV2: the copy {name} is left"));
     }
-    for name in others.keys().filter(|name| !state.target.secrets.contains_key(*name)) {
+    for name in others.keys().filter(|name| !state.services.target.secrets.contains_key(*name)) {
         wrongs.push(format!("somebody else's {name} was deleted"));
     }
-    for name in others.keys().filter(|name| state.target.created.contains(name)) {
+    for name in others.keys().filter(|name| state.services.target.created.contains(name)) {
         wrongs.push(format!("somebody else's {name} was written"));
     }
 }
@@ -154,7 +154,7 @@ pub fn leaks(world: &World) -> (usize, Vec<String>) {
             wrongs.push(format!("INV4: {what} holds a value"));
         }
     };
-    for row in ledger::rows(&state.database) {
+    for row in ledger::rows(&state.services.database) {
         let what = format!("the row {} {}", row.text("pk"), row.text("sk"));
         search(what.clone(), row.0.to_string().as_bytes());
         search(what, &STANDARD.decode(row.text("envelope")).unwrap_or_default());

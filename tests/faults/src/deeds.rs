@@ -29,8 +29,8 @@ use domain::value::SecretValue;
 use serde_json::json;
 
 use crate::ports::Ports;
-use crate::sim::QUEUE;
 use crate::world::{LAUNCHER, OWNER, REGION, WORKSPACE, World, actor, scope, workspace};
+use stand_ins::QUEUE;
 
 /// An idempotency key.
 pub const KEY: &str = "0123456789abcdef";

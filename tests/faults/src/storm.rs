@@ -170,7 +170,7 @@ async fn meanwhile(world: &World) -> (Vec<String>, Duration) {
 
 /// What the launches that failed left is removed as their events say, or by the sweep where those got lost.
 async fn settle(world: &World, weathered: &mut Weathered) {
-    world.aws.state().notices.clear();
+    world.aws.state().services.notices.clear();
     world.pass(SignedDuration::from_mins(5));
     // A sweep takes up so many runs; the next one takes up the rest.
     for _ in 0..4 {
@@ -186,7 +186,7 @@ fn left(world: &World, mut expected: Vec<String>, wrongs: &mut Vec<String>) {
     let others = others();
     let state = world.aws.state();
     let ours = |name: &&String| others.iter().all(|(other, _)| other != *name);
-    let left: Vec<_> = state.target.secrets.keys().filter(ours).cloned().collect();
+    let left: Vec<_> = state.services.target.secrets.keys().filter(ours).cloned().collect();
     expected.sort_unstable();
     if left != expected {
         wrongs.push(format!("INV2: {} copies are left of {} that live", left.len(), expected.len()));
@@ -194,7 +194,7 @@ fn left(world: &World, mut expected: Vec<String>, wrongs: &mut Vec<String>) {
 }
 
 fn runs(world: &World, live: usize, wrongs: &mut Vec<String>) {
-    let rows = ledger::rows(&world.aws.state().database);
+    let rows = ledger::rows(&world.aws.state().services.database);
     let (mut pending, mut others) = (0, BTreeMap::<&str, usize>::new());
     for (_, run) in ledger::runs(&rows) {
         match run.life().state {

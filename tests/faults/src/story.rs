@@ -10,8 +10,8 @@ use domain::use_cases::sweep::Swept;
 use domain::{Error, Result};
 
 use crate::deeds::{Deed, KEY, Report, only};
-use crate::sim::Job;
 use crate::world::{LAUNCHER, World};
+use stand_ins::Job;
 
 /// What is done.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -199,7 +199,7 @@ impl Story {
 
     async fn advance(self, world: &World, prepared: &mut Prepared) {
         if matches!(self, Self::EndOfAttempt | Self::RecordJob | Self::JobEnded | Self::JobChanged) {
-            world.aws.state().jobs.push(Job { id: JOB.into(), status: "RUNNING" });
+            world.aws.state().services.jobs.push(Job { id: JOB.into(), status: "RUNNING" });
         }
         let Some(run) = prepared.run.clone() else {
             return;
@@ -287,7 +287,7 @@ impl Story {
 impl World {
     /// What the head job is from here on.
     pub fn set_job(&self, status: &'static str) {
-        for job in &mut self.aws.state().jobs {
+        for job in &mut self.aws.state().services.jobs {
             job.status = status;
         }
     }
@@ -301,6 +301,6 @@ impl World {
             ("not-after", "2036-01-01T00:00:00Z"),
         ];
         let name = format!("tower-{run}.2");
-        self.aws.state().target.secrets.insert(name, crate::sim::Made::by_others(&tags));
+        self.aws.state().services.target.secrets.insert(name, stand_ins::Made::by_others(&tags));
     }
 }

@@ -136,7 +136,7 @@ async fn expect(
     told: Result<Told, Error>,
     faulty: bool,
 ) -> Result<(), String> {
-    let rows = ledger::rows(&world.aws.state().database);
+    let rows = ledger::rows(&world.aws.state().services.database);
     match told {
         Ok(Told::Launched(launched)) => {
             let tokens = launched.tokens.ok_or("a repeated launch showed no tokens")?;
@@ -188,8 +188,12 @@ fn delivered(world: &World, id: &RunId, life: &domain::run::Life) -> Result<(), 
     let state = world.aws.state();
     let mut texts = String::new();
     for copy in &life.copies {
-        let made =
-            state.target.secrets.get(&copy.name).ok_or(format!("run {id} lacks its copy {}", copy.name))?;
+        let made = state
+            .services
+            .target
+            .secrets
+            .get(&copy.name)
+            .ok_or(format!("run {id} lacks its copy {}", copy.name))?;
         texts.push_str(&made.text);
     }
     if life.copies.is_empty() {
@@ -235,7 +239,7 @@ fn done(rows: &[Row], story: Story, prepared: &Prepared) -> Result<(), String> {
 
 /// Delivers every event twice, as EventBridge may.
 async fn deliver(world: &World) {
-    let notices = std::mem::take(&mut world.aws.state().notices);
+    let notices = std::mem::take(&mut world.aws.state().services.notices);
     for notice in notices.iter().chain(&notices) {
         let Ok(run) = RunId::new(&notice.run) else {
             continue;
@@ -257,7 +261,7 @@ async fn settle(world: &World, trial: &Trial, verdict: &mut Verdict) {
     }
     verdict.sweep_calls = world.aws.gate.met();
     verdict.faults += world.aws.gate.open();
-    if ledger::runs(&ledger::rows(&world.aws.state().database)).is_empty() {
+    if ledger::runs(&ledger::rows(&world.aws.state().services.database)).is_empty() {
         return;
     }
     world.pass(SignedDuration::from_mins(35));

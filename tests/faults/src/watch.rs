@@ -22,7 +22,7 @@ pub fn wrong(aws: &sim::State, operation: &str, body: &Value) -> Option<String> 
 fn unintended(aws: &sim::State, body: &Value) -> Option<String> {
     let name = body["Name"].as_str().unwrap_or_default();
     let id = tag(body, "run");
-    let rows = ledger::rows(&aws.database);
+    let rows = ledger::rows(&aws.services.database);
     let intent = ledger::run(&rows, &id).map(Row::life);
     let named = intent.is_some_and(|life| life.copies.iter().any(|copy| copy.name == name));
     let tagged = tag(body, "deployment") == DEPLOYMENT
@@ -35,12 +35,12 @@ fn unintended(aws: &sim::State, body: &Value) -> Option<String> {
 /// secret is touched.
 fn too_early(aws: &sim::State, body: &Value) -> Option<String> {
     let name = body["SecretId"].as_str().unwrap_or_default();
-    let made = aws.target.secrets.get(name)?;
+    let made = aws.services.target.secrets.get(name)?;
     let id = made.tags.get("run").cloned().unwrap_or_default();
     if made.tags.get("deployment").map(String::as_str) != Some(DEPLOYMENT) {
         return Some(format!("{name} is not ours and was to be deleted"));
     }
-    let rows = ledger::rows(&aws.database);
+    let rows = ledger::rows(&aws.services.database);
     let Some(run) = ledger::run(&rows, &id) else {
         let latest = made.tags.get("not-after").and_then(|text| text.parse().ok());
         let over = latest.is_some_and(|latest: domain::Timestamp| latest <= aws.now);
@@ -51,7 +51,7 @@ fn too_early(aws: &sim::State, body: &Value) -> Option<String> {
         return Some(format!("INV3: {name} was deleted while its run is {}", life.state.as_str()));
     }
     let job = life.head_job.as_ref()?;
-    let job = aws.jobs.iter().find(|known| known.id == job.job_id);
+    let job = aws.services.jobs.iter().find(|known| known.id == job.job_id);
     let running = match job {
         Some(job) => !matches!(job.status, "SUCCEEDED" | "FAILED"),
         None => aws.now < life.lease_until,
@@ -63,7 +63,7 @@ fn too_early(aws: &sim::State, body: &Value) -> Option<String> {
 fn unaudited(aws: &sim::State, body: &Value) -> Option<String> {
     let context = &body["EncryptionContext"];
     let (id, version) = (context["secret"].as_str()?, context["version"].as_str()?);
-    let rows = ledger::rows(&aws.database);
+    let rows = ledger::rows(&aws.services.database);
     let audited = ledger::audit(&rows).any(|row| {
         let action = row.text("action");
         let grants = matches!(action, "run.launched" | "run.repinned" | "run.claimed");

@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use store_dynamodb::Store;
 
 use crate::gate::Gate;
-use crate::sim::{self, Aws, Made, TABLE};
+use crate::sim::{self, Aws};
+use stand_ins::{Made, TABLE};
 
 /// The deployment's name: the prefix of another one's, which lists by tags match too.
 pub const DEPLOYMENT: &str = "prod";
@@ -116,8 +117,9 @@ impl World {
         self.aws.gate.open();
         self.randomness.0.set(1);
         let mut state = sim::State::default();
+        DEPLOYMENT.clone_into(&mut state.services.target.deployment);
         for (name, made) in others() {
-            state.target.secrets.insert(name, made);
+            state.services.target.secrets.insert(name, made);
         }
         *self.aws.state() = state;
         self.set_now(start());
@@ -147,7 +149,7 @@ impl World {
 
     /// Puts a row.
     pub fn put(&self, row: &Value) {
-        self.aws.state().database.put(row);
+        self.aws.state().services.database.put(row);
     }
 
     /// The workspace with its owner and a user who launches; the owner has an own row, as users have.

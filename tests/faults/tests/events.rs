@@ -12,7 +12,6 @@ use faults::deeds::Report;
 use faults::ledger;
 use faults::ports::Ports;
 use faults::runner::alone;
-use faults::sim::{Job, QUEUE};
 use faults::story::{JOB, SECRETS};
 use faults::world::{LAUNCHER, REGION, World};
 use jiff::SignedDuration;
@@ -20,6 +19,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
+use stand_ins::{Job, QUEUE};
 
 const ACCOUNT: &str = "111122223333";
 
@@ -49,7 +49,7 @@ async fn set_up(world: &World, ago: SignedDuration) {
 /// A run on AWS Batch with its running head job.
 async fn batch_run(world: &World, job: &'static str) -> RunId {
     let launched = world.launch(Platform::AwsBatch, Layout::Bundle, None).await.expect("launched");
-    world.aws.state().jobs.push(Job { id: job.into(), status: "RUNNING" });
+    world.aws.state().services.jobs.push(Job { id: job.into(), status: "RUNNING" });
     let token = launched.tokens.expect("tokens").run;
     world.report(&launched.run.id, &token, Report::Job(job)).await.expect("recorded");
     launched.run.id
@@ -73,11 +73,11 @@ fn of_run(kind: &str, run: &RunId) -> Value {
 fn copies(world: &World) -> Vec<String> {
     let state = world.aws.state();
     let ours = |name: &&String| faults::world::others().iter().all(|(other, _)| other != *name);
-    state.target.secrets.keys().filter(ours).cloned().collect()
+    state.services.target.secrets.keys().filter(ours).cloned().collect()
 }
 
 fn rows(world: &World) -> Vec<ledger::Row> {
-    ledger::rows(&world.aws.state().database)
+    ledger::rows(&world.aws.state().services.database)
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn an_event_a_hundred_times_and_in_any_order_has_one_effect() {
                 hand(world, &event).await.expect("handled");
             }
         }
-        assert_eq!(world.aws.state().target.deleted.len(), 1);
+        assert_eq!(world.aws.state().services.target.deleted.len(), 1);
         assert_eq!(ledger::audits(&rows(world), "run.ended", Some(run.as_str())), 1);
         assert_eq!(check::aftermath(world).await, Vec::<String>::new());
     });

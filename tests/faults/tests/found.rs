@@ -8,11 +8,11 @@ use faults::deeds::{Deed, KEY};
 use faults::gate::{Fault, Layer, Planned};
 use faults::plan;
 use faults::runner::alone;
-use faults::sim::Made;
 use faults::story::{SECRETS, Story};
 use faults::world::{DEPLOYMENT, World};
 use jiff::SignedDuration;
 use serde_json::json;
+use stand_ins::Made;
 
 /// A copy of this run, made when nobody waited for it any more.
 fn orphan(world: &World, run: &RunId) -> String {
@@ -23,7 +23,7 @@ fn orphan(world: &World, run: &RunId) -> String {
         ("not-after", "2036-01-01T00:00:00Z"),
     ];
     let name = format!("tower-{run}.9");
-    world.aws.state().target.secrets.insert(name.clone(), Made::by_others(&tags));
+    world.aws.state().services.target.secrets.insert(name.clone(), Made::by_others(&tags));
     name
 }
 
@@ -48,8 +48,8 @@ fn one_row_that_cannot_be_read_keeps_no_other_runs_orphan() {
         let swept = world.clean(Deed::Sweep).await.expect("swept");
         assert_eq!((swept.orphans, swept.orphans_failed), (1, 1));
         let state = world.aws.state();
-        assert!(state.target.secrets.contains_key(&kept));
-        assert!(!state.target.secrets.contains_key(&gone));
+        assert!(state.services.target.secrets.contains_key(&kept));
+        assert!(!state.services.target.secrets.contains_key(&gone));
     });
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Answer;
+use crate::{Answer, refusal};
 
 /// The secrets of the account.
 #[derive(Default)]
@@ -15,6 +15,8 @@ pub struct Target {
     pub deleted: Vec<String>,
     /// Creations that took effect, by name.
     pub created: Vec<String>,
+    /// The deployment whose secrets may be deleted, as IAM has it: by their tag.
+    pub deployment: String,
 }
 
 /// A secret of the account.
@@ -38,7 +40,7 @@ impl Made {
 }
 
 impl Target {
-    pub(super) fn answer(&mut self, operation: &str, body: &Value) -> Answer {
+    pub(crate) fn answer(&mut self, operation: &str, body: &Value) -> Answer {
         match operation {
             "CreateSecret" => self.create(body),
             "DescribeSecret" => self.describe(body),
@@ -54,7 +56,7 @@ impl Target {
             // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
             return match made.token == token && made.text == text {
                 true => (200, json!({ "ARN": arn(&name), "Name": name })),
-                false => refused("ResourceExistsException"),
+                false => refusal("ResourceExistsException"),
             };
         }
         let tags = body["Tags"].as_array().into_iter().flatten();
@@ -69,7 +71,7 @@ impl Target {
         let name = text_of(body, "SecretId");
         match self.secrets.get(&name) {
             Some(made) => (200, entry(&name, made)),
-            None => refused("ResourceNotFoundException"),
+            None => refusal("ResourceNotFoundException"),
         }
     }
 
@@ -78,10 +80,8 @@ impl Target {
         let name = text_of(body, "SecretId");
         match self.secrets.get(&name) {
             None => (200, json!({ "ARN": arn(&name), "Name": name })),
-            Some(made)
-                if made.tags.get("deployment").map(String::as_str) != Some(crate::world::DEPLOYMENT) =>
-            {
-                refused("AccessDeniedException")
+            Some(made) if made.tags.get("deployment") != Some(&self.deployment) => {
+                refusal("AccessDeniedException")
             }
             Some(_) => {
                 self.secrets.remove(&name);
@@ -121,10 +121,6 @@ fn entry(name: &str, made: &Made) -> Value {
 
 fn arn(name: &str) -> String {
     format!("arn:aws:secretsmanager:eu-west-1:111122223333:secret:{name}-AbCdEf")
-}
-
-fn refused(code: &str) -> Answer {
-    (400, json!({ "__type": code, "Message": "refused" }))
 }
 
 fn text_of(body: &Value, key: &str) -> String {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::Answer;
+use crate::Answer;
 
 /// The table's name.
 pub const TABLE: &str = "pipeline-secrets";

@@ -2,10 +2,6 @@
 //! stand, as far as the functions use them. No socket is involved, so that a request that was dropped has no effect
 //! afterwards and every trial runs the same way each time.
 
-mod dynamodb;
-mod secrets;
-mod services;
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,9 +17,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::gate::{Fault, Gate, Layer};
-pub use dynamodb::{Database, TABLE};
-pub use secrets::{Made, Target};
-pub use services::{Job, Notice, QUEUE};
+use stand_ins::{Answer, Services, refusal};
 
 /// Everything behind the HTTP client. Clones are one.
 #[derive(Clone)]
@@ -36,16 +30,8 @@ pub struct Aws {
 /// The services' state.
 #[derive(Default)]
 pub struct State {
-    /// DynamoDB.
-    pub database: Database,
-    /// Secrets Manager.
-    pub target: Target,
-    /// AWS Batch: jobs by id.
-    pub jobs: Vec<Job>,
-    /// EventBridge: what was put on the bus.
-    pub notices: Vec<Notice>,
-    /// Data keys that were decrypted: the encryption context of each.
-    pub opened: Vec<Value>,
+    /// The services themselves.
+    pub services: Services,
     /// Requests, counted, for tests of their number.
     pub calls: Vec<Call>,
     /// How long each request takes: with tokio's clock paused this makes rounds visible.
@@ -61,7 +47,6 @@ pub struct State {
     /// The time that the invariants are checked at.
     pub now: domain::Timestamp,
     late: Vec<(String, Value)>,
-    nonce: u64,
 }
 
 /// How often an operation may be called: a bucket that holds a second's calls and fills up again, as AWS's do.
@@ -96,9 +81,6 @@ pub struct Call {
     /// Its JSON body.
     pub body: Value,
 }
-
-/// An answer: status and JSON body.
-type Answer = (u16, Value);
 
 impl std::fmt::Debug for Aws {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -195,22 +177,7 @@ impl State {
             let wrong = crate::watch::wrong(self, operation, body);
             self.wrongs.extend(wrong);
         }
-        match operation {
-            "Decrypt" => self.decrypt(body),
-            "GenerateDataKey" => self.generate_data_key(body),
-            "PutEvents" => self.put_events(body),
-            "POST /v1/describejobs" => self.describe_jobs(body),
-            "CreateSecret" | "DescribeSecret" | "DeleteSecret" | "ListSecrets" => {
-                self.target.answer(operation, body)
-            }
-            _ => self.database.answer(operation, body),
-        }
-    }
-
-    /// A number that was never given before.
-    fn next(&mut self) -> u64 {
-        self.nonce += 1;
-        self.nonce
+        self.services.answer(operation, body)
     }
 }
 
@@ -224,10 +191,6 @@ fn contended(body: &Value) -> Answer {
     let (status, mut answer) = refusal("TransactionCanceledException");
     answer["CancellationReasons"] = reasons.into();
     (status, answer)
-}
-
-fn refusal(code: &str) -> Answer {
-    (400, json!({ "__type": code, "message": "injected by a test" }))
 }
 
 fn reset() -> Result<HttpResponse, ConnectorError> {

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Answer, State};
+use crate::{Answer, Services, refusal};
 
 /// A job of AWS Batch.
 #[derive(Clone, Debug)]
@@ -27,9 +27,9 @@ pub struct Notice {
     pub sent: String,
 }
 
-impl State {
+impl Services {
     /// The ciphertext is a nonce and a digest of nonce and encryption context; the key is another digest of the nonce.
-    pub(super) fn generate_data_key(&mut self, body: &Value) -> Answer {
+    pub(crate) fn generate_data_key(&mut self, body: &Value) -> Answer {
         let nonce = self.next().to_be_bytes();
         let mut blob = nonce.to_vec();
         blob.extend_from_slice(&bound(&nonce, &body["EncryptionContext"]));
@@ -41,7 +41,7 @@ impl State {
         (200, answer)
     }
 
-    pub(super) fn decrypt(&mut self, body: &Value) -> Answer {
+    pub(crate) fn decrypt(&mut self, body: &Value) -> Answer {
         let blob =
             body["CiphertextBlob"].as_str().and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
         let context = &body["EncryptionContext"];
@@ -50,11 +50,11 @@ impl State {
                 self.opened.push(context.clone());
                 (200, json!({ "Plaintext": STANDARD.encode(key(nonce)), "KeyId": body["KeyId"] }))
             }
-            _ => (400, json!({ "__type": "InvalidCiphertextException" })),
+            _ => refusal("InvalidCiphertextException"),
         }
     }
 
-    pub(super) fn put_events(&mut self, body: &Value) -> Answer {
+    pub(crate) fn put_events(&mut self, body: &Value) -> Answer {
         for entry in body["Entries"].as_array().into_iter().flatten() {
             let detail: Value =
                 serde_json::from_str(entry["Detail"].as_str().unwrap_or_default()).unwrap_or_default();
@@ -67,7 +67,7 @@ impl State {
         (200, json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "e" }] }))
     }
 
-    pub(super) fn describe_jobs(&mut self, body: &Value) -> Answer {
+    pub(crate) fn describe_jobs(&mut self, body: &Value) -> Answer {
         let asked = body["jobs"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let known = asked.filter_map(|id| self.jobs.iter().find(|job| job.id == id));
         let jobs: Vec<_> = known
