@@ -1,9 +1,10 @@
 //! Building the programs.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::tools::{Tools, run};
+use venv::Venv;
+
 use crate::{Arch, Error, Result};
 
 /// A built function.
@@ -46,7 +47,7 @@ pub(crate) fn check_target(arch: Arch) -> Result<()> {
 /// Builds them all with one cargo.
 pub(crate) fn build(
     root: &Path,
-    tools: &Tools,
+    tools: &Venv,
     target: &Path,
     arch: Arch,
     functions: &[String],
@@ -72,7 +73,12 @@ pub(crate) fn build(
     };
     cargo.env("RUSTFLAGS", flag("--remap-path-prefix="));
     cargo.env("CFLAGS", flag("-ffile-prefix-map="));
-    run(&mut cargo, "the build")?;
+    let failed = |reason: String| Error::Program { what: "the build", reason };
+    match cargo.stdin(Stdio::null()).stdout(std::io::stderr()).status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => return Err(failed(status.to_string())),
+        Err(error) => return Err(failed(error.to_string())),
+    }
     let programs = functions.iter().map(|function| {
         let path = lambda.join(function).join("bootstrap");
         check_c_library(function, &path)?;

@@ -7,13 +7,13 @@
 mod build;
 mod error;
 mod pack;
-mod tools;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use venv::Venv;
 
 pub(crate) use error::{Error, Result};
 
@@ -76,12 +76,12 @@ fn package(arguments: &Arguments) -> Result<()> {
     let root = checkout()?;
     let functions = build::choose(&root, &arguments.functions)?;
     build::check_target(arguments.arch)?;
-    let tools = tools::ready(&root)?;
+    let tools = Venv::ready(&root.join(".local/package"), &root.join("infra/package/requirements.txt"))?;
     let target = arguments.target_dir.clone().unwrap_or_else(|| root.join("target"));
     let programs = build::build(&root, &tools, &target, arguments.arch, &functions)?;
     let out =
         std::path::absolute(&arguments.out).map_err(Error::file(&arguments.out))?.join(arguments.arch.name());
-    let packed = pack::pack(&root, &tools, &out, &programs)?;
+    let packed = pack::pack(&root, &tools.python(), &out, &programs)?;
     let mut stdout = std::io::stdout();
     for one in &packed.zips {
         let line = format!(

@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::build::Program;
-use crate::tools::Tools;
 use crate::{Error, Result};
 
 /// What was packed.
@@ -29,10 +28,10 @@ pub(crate) struct Zip {
 }
 
 /// Packs the programs as `<function>.zip` into the folder.
-pub(crate) fn pack(root: &Path, tools: &Tools, out: &Path, programs: &[Program]) -> Result<Packed> {
+pub(crate) fn pack(root: &Path, python: &Path, out: &Path, programs: &[Program]) -> Result<Packed> {
     let paths: Value = programs.iter().map(|one| (one.function.clone(), json!(one.path))).collect();
     let order = json!({"folder": out.join("packed"), "programs": paths, "release": true});
-    let answer = ask(tools, &root.join("infra/local/emulator/package.py"), &order)?;
+    let answer = ask(python, &root.join("infra/local/emulator/package.py"), &order)?;
     let mut zips = Vec::new();
     for program in programs {
         let packed = PathBuf::from(answer["zips"][&program.function].as_str().unwrap_or_default());
@@ -45,9 +44,9 @@ pub(crate) fn pack(root: &Path, tools: &Tools, out: &Path, programs: &[Program])
     Ok(Packed { prefix, zips })
 }
 
-fn ask(tools: &Tools, script: &Path, order: &Value) -> Result<Value> {
+fn ask(python: &Path, script: &Path, order: &Value) -> Result<Value> {
     let failed = |reason: String| Error::Program { what: "packing", reason };
-    let mut python = Command::new(tools.python());
+    let mut python = Command::new(python);
     let python = python.arg("-B").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut python = python.spawn().map_err(|error| failed(error.to_string()))?;
     if let Some(mut stdin) = python.stdin.take() {
@@ -76,7 +75,7 @@ mod tests {
         File::open(&path).unwrap().set_times(FileTimes::new().set_modified(made)).unwrap();
         let program = Program { function: "identity".to_owned(), path };
         let root = crate::checkout().unwrap();
-        let packed = pack(&root, &Tools::of_this_machine(), folder.path(), &[program]).unwrap();
+        let packed = pack(&root, Path::new("python3"), folder.path(), &[program]).unwrap();
         let zip = std::fs::read(folder.path().join("identity.zip")).unwrap();
         assert_eq!(packed.zips[0].packed_bytes, zip.len() as u64);
         (packed.prefix, zip, folder)

@@ -14,10 +14,9 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use crate::gate::{Fault, Gate, Layer};
-use stand_ins::{Answer, Services, refusal};
+use stand_ins::{Answer, Limit, Services, refusal};
 
 /// Everything behind the HTTP client. Clones are one.
 #[derive(Clone)]
@@ -47,30 +46,6 @@ pub struct State {
     /// The time that the invariants are checked at.
     pub now: domain::Timestamp,
     late: Vec<(String, Value)>,
-}
-
-/// How often an operation may be called: a bucket that holds a second's calls and fills up again, as AWS's do.
-#[derive(Clone, Copy, Debug)]
-pub struct Limit {
-    per_second: f64,
-    left: f64,
-    at: Instant,
-}
-
-impl Limit {
-    /// So many calls a second.
-    #[must_use]
-    pub fn per_second(calls: u32) -> Self {
-        Self { per_second: calls.into(), left: calls.into(), at: Instant::now() }
-    }
-
-    fn allows(&mut self) -> bool {
-        let filled = self.left + self.at.elapsed().as_secs_f64() * self.per_second;
-        (self.left, self.at) = (filled.min(self.per_second), Instant::now());
-        let allows = self.left >= 1.0;
-        self.left -= if allows { 1.0 } else { 0.0 };
-        allows
-    }
 }
 
 /// A request that was sent.

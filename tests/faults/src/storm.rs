@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use crate::deeds::Deed;
 use crate::ledger;
-use crate::sim::Limit;
 use crate::world::{World, others};
+use stand_ins::Limit;
 
 /// A storm.
 #[derive(Clone, Copy, Debug)]

@@ -7,12 +7,14 @@
 )]
 
 mod dynamodb;
+mod limit;
 mod secrets;
 mod services;
 
 use serde_json::{Value, json};
 
 pub use dynamodb::{Database, TABLE};
+pub use limit::Limit;
 pub use secrets::{Made, Target};
 pub use services::{Job, Notice, QUEUE};
 
@@ -41,6 +43,7 @@ impl Services {
         match operation {
             "Decrypt" => self.decrypt(body),
             "GenerateDataKey" => self.generate_data_key(body),
+            "DescribeKey" => (200, json!({ "KeyMetadata": { "KeyId": body["KeyId"] } })),
             "PutEvents" => self.put_events(body),
             "POST /v1/describejobs" => self.describe_jobs(body),
             "CreateSecret" | "DescribeSecret" | "DeleteSecret" | "ListSecrets" => {

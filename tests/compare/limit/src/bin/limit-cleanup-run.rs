@@ -1,0 +1,14 @@
+//! `Query` four times, `ListSecrets`, `GetItem`.
+
+fn main() -> std::process::ExitCode {
+    limit::run(async |config| {
+        let table = limit::Table::open(&config).await;
+        let target = limit::Target::new(&config);
+        async move || {
+            let due = |shard| table.query_due(shard);
+            tokio::join!(due("DUE#0"), due("DUE#1"), due("DUE#2"), due("DUE#3"));
+            target.list().await;
+            table.get().await;
+        }
+    })
+}

@@ -1,0 +1,8 @@
+//! `GetItem`.
+
+fn main() -> std::process::ExitCode {
+    limit::run(async |config| {
+        let table = limit::Table::open(&config).await;
+        async move || table.get().await
+    })
+}

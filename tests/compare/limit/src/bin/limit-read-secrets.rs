@@ -1,0 +1,11 @@
+//! `GetItem`, `Query`.
+
+fn main() -> std::process::ExitCode {
+    limit::run(async |config| {
+        let table = limit::Table::open(&config).await;
+        async move || {
+            table.get().await;
+            table.query().await;
+        }
+    })
+}

@@ -1,0 +1,11 @@
+//! `GetItem`, `TransactWriteItems`.
+
+fn main() -> std::process::ExitCode {
+    limit::run(async |config| {
+        let table = limit::Table::open(&config).await;
+        async move || {
+            table.get().await;
+            table.transact(2).await;
+        }
+    })
+}

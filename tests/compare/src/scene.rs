@@ -1,0 +1,153 @@
+//! What a function is asked in a measurement, from which state on, and what a right answer is.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::envelope::{EncryptionContext, Envelope, PlainDataKey};
+use domain::ids::SecretId;
+use domain::name::SecretName;
+use serde_json::{Value, json};
+
+use crate::aws::{DEPLOYMENT, Snapshot};
+use crate::error::Result;
+use crate::stage::{KEY, Stage, expect, wrong};
+
+/// One request to one function.
+pub(crate) struct Scene {
+    /// The function.
+    pub(crate) function: &'static str,
+    /// What it is asked, for tables.
+    pub(crate) asked: &'static str,
+    /// The account before it.
+    pub(crate) from: Snapshot,
+    /// The event.
+    pub(crate) event: Value,
+    right: Right,
+}
+
+/// What a right answer is.
+#[derive(Clone, Copy)]
+enum Right {
+    /// The authorizer lets the caller in.
+    Authorized,
+    /// The user's name.
+    Named,
+    /// The one secret is listed.
+    Listed,
+    /// The secret is stored, and its row opens to the value.
+    Created,
+    /// A run that is pending.
+    Launched,
+    /// The value.
+    Claimed,
+    /// The run is alive.
+    Alive,
+    /// A sweep that found nothing to do: nothing.
+    Nothing,
+}
+
+/// The secret that is stored.
+const NAME: &str = "NCBI_API_KEY";
+const VALUE: &str = "a value of some length, as licence keys have it: 0123456789abcdef";
+
+impl Scene {
+    /// One for each of our functions.
+    pub(crate) async fn all(stage: &Stage) -> Result<Vec<Self>> {
+        let people = stage.people.clone();
+        let one = stage.secrets(1, 64).await?;
+        let batch = stage.run(&one, "aws-batch").await?;
+        let with_batch = stage.aws.snapshot();
+        let slurm = stage.run(&one, "slurm").await?;
+        let with_slurm = stage.aws.snapshot();
+        let scene = |function, asked, from: &Snapshot, event, right| Self {
+            function,
+            asked,
+            from: from.clone(),
+            event,
+            right,
+        };
+        let sweep = json!({ "source": "pipeline-secrets.sweep" });
+        Ok(vec![
+            scene("authorizer", "a personal access token", &people, stage.authorize(), Right::Authorized),
+            scene("identity", "GET /user-info", &people, stage.who(), Right::Named),
+            scene("read-secrets", "a list of one", &one, stage.list(), Right::Listed),
+            scene("write-secrets", "a create", &people, stage.create(NAME, VALUE), Right::Created),
+            scene(
+                "launch-run",
+                "a launch with one",
+                &one,
+                stage.launch("aws-batch", "bundle"),
+                Right::Launched,
+            ),
+            scene("claim-run", "a claim of one", &with_slurm, stage.claim(&slurm), Right::Claimed),
+            scene("report-run", "a sign of life", &with_batch, stage.heartbeat(&batch), Right::Alive),
+            scene("cleanup-run", "a sweep of nothing", &with_batch, sweep, Right::Nothing),
+        ])
+    }
+
+    /// Checks an answer of this contender, and what it left in the account.
+    pub(crate) fn check(&self, stage: &Stage, contender: &str, answer: &Value) -> Result<()> {
+        let bad = |what: &str| Err(wrong(contender, what));
+        match self.right {
+            Right::Authorized if answer["isAuthorized"] == true => return Ok(()),
+            Right::Authorized => return bad("it does not let the caller in"),
+            Right::Nothing if answer.is_null() => return Ok(()),
+            Right::Nothing => return bad("a sweep answers nothing"),
+            _ => {}
+        }
+        let body = expect(contender, answer, 200)?;
+        match self.right {
+            Right::Named if body["user"]["userName"] == "olivia" => Ok(()),
+            Right::Listed if body["totalSize"] == 1 && body["pipelineSecrets"][0]["name"] == "SECRET_0" => {
+                Ok(())
+            }
+            Right::Created => opens(stage, contender, &body),
+            Right::Launched if body["state"] == "pending" => {
+                match stage.aws.with(|aws| aws.services.target.secrets.len()) {
+                    1 => Ok(()),
+                    copies => bad(&format!("a launch left {copies} copies, not one")),
+                }
+            }
+            Right::Claimed if body[0]["value"] == "x".repeat(64) => Ok(()),
+            Right::Alive if body["state"] == "running" => Ok(()),
+            _ => bad("its body is another one"),
+        }
+    }
+}
+
+/// The stored envelope opens under our own code to the value that was sent.
+fn opens(stage: &Stage, contender: &str, body: &Value) -> Result<()> {
+    let bad = |what: &str| wrong(contender, what);
+    let id = body["secretId"].as_i64().and_then(SecretId::new).ok_or_else(|| bad("it gives no secretId"))?;
+    let scope = format!("WS#{}", stage.workspace);
+    let rows = stage.aws.with(|aws| aws.services.database.rows());
+    let row = |kind: &str| {
+        rows.iter().find(|row| row["pk"]["S"] == *scope && row["sk"]["S"] == *format!("{kind}#{id}"))
+    };
+    let named = row("SECRET").and_then(|row| row["name"]["S"].as_str());
+    if named != Some(NAME) {
+        return Err(bad("the secret's row is not there"));
+    }
+    let envelope = row("VALUE").and_then(|row| STANDARD.decode(row["envelope"]["B"].as_str()?).ok());
+    let envelope = envelope.ok_or_else(|| bad("the value's row is not there"))?;
+    let envelope = Envelope::parse(&envelope).map_err(|_| bad("what it sealed is no envelope"))?;
+    let context = EncryptionContext {
+        deployment: DEPLOYMENT.to_owned(),
+        owner: scope.parse().map_err(|_| bad("the scope is none"))?,
+        secret: id,
+        name: SecretName::parse(NAME).map_err(|_| bad("the name is none"))?,
+        version: 1,
+    };
+    let asked = json!({
+        "KeyId": KEY, "CiphertextBlob": STANDARD.encode(envelope.encrypted_key()), "EncryptionContext": context.pairs(),
+    });
+    let (_, key) = stage.aws.with(|aws| aws.services.answer("Decrypt", &asked));
+    let key = key["Plaintext"].as_str().and_then(|text| STANDARD.decode(text).ok());
+    let key = key
+        .and_then(|key| PlainDataKey::new(&key))
+        .ok_or_else(|| bad("its data key is bound to something else"))?;
+    let value = envelope.open(&context, &key).map_err(|_| bad("what it sealed does not open"))?;
+    match value.expose() == VALUE {
+        true => Ok(()),
+        false => Err(bad("what it sealed opens to another value")),
+    }
+}

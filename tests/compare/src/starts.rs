@@ -1,0 +1,236 @@
+//! Cold starts and warm calls: every contender in turn, again and again, so that what disturbs one disturbs all.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::Effort;
+use crate::error::Result;
+use crate::function::{Function, Program, Spent};
+use crate::install::Peers;
+use crate::scene::Scene;
+use crate::stage::{KEY, Stage, wrong};
+use crate::stats::Summary;
+
+/// Who is asked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Who {
+    /// One of our functions.
+    Ours,
+    /// The least Rust function with the same calls.
+    Limit,
+    /// The same in Node.
+    Node,
+    /// The same in Python.
+    Python,
+}
+
+impl Who {
+    /// For tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Limit => "limit",
+            Self::Node => "Node",
+            Self::Python => "Python",
+        }
+    }
+}
+
+/// What one contender took in one scene, in milliseconds and megabytes.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Figures {
+    /// The function.
+    pub(crate) function: &'static str,
+    /// What it was asked.
+    pub(crate) asked: &'static str,
+    /// Who.
+    pub(crate) who: Who,
+    /// From the start of the process until it asks for an event.
+    pub(crate) init_cpu: Summary,
+    /// The first call.
+    pub(crate) first_cpu: Summary,
+    /// Both.
+    pub(crate) cold_cpu: Summary,
+    /// Both, on the wall.
+    pub(crate) cold_wall: Summary,
+    /// A later call.
+    pub(crate) warm_cpu: Summary,
+    /// A later call, on the wall.
+    pub(crate) warm_wall: Summary,
+    /// The most memory that it held.
+    pub(crate) peak_mb: f64,
+}
+
+/// A contender while it is measured.
+struct Contender<'a> {
+    scene: &'a Scene,
+    who: Who,
+    program: Program,
+    init: Vec<Spent>,
+    first: Vec<Spent>,
+    warm: Vec<Spent>,
+    peak: u64,
+    process: Option<Function>,
+}
+
+/// Calls of one contender before the next one's turn.
+const BLOCK: usize = 25;
+
+/// Measures them all.
+pub(crate) async fn measure(
+    stage: &Stage,
+    scenes: &[Scene],
+    peers: &Peers,
+    effort: Effort,
+) -> Result<Vec<Figures>> {
+    let mut contenders: Vec<_> = scenes.iter().flat_map(|scene| cast(stage, scene, peers)).collect();
+    // The calls of each function at its start and for its request: the others' have to be the same.
+    let mut calls = BTreeMap::new();
+    for _ in 0..effort.cold {
+        for contender in &mut contenders {
+            contender.start(stage, &mut calls).await?;
+        }
+    }
+    for _ in 0..effort.warm.div_ceil(BLOCK) {
+        for contender in &mut contenders {
+            contender.go_on(stage).await?;
+        }
+    }
+    Ok(contenders.into_iter().map(Contender::figures).collect())
+}
+
+/// Everybody who can do this.
+fn cast<'a>(stage: &Stage, scene: &'a Scene, peers: &Peers) -> Vec<Contender<'a>> {
+    let mut programs = vec![(Who::Ours, stage.ours(scene.function)), (Who::Limit, limit(stage, scene))];
+    let peer = match scene.function {
+        "read-secrets" => Some("list"),
+        "write-secrets" => Some("create"),
+        _ => None,
+    };
+    if let (Some(script), Some((node, bundle))) = (peer, &peers.node) {
+        let command = vec![node.into(), bundle.join(format!("{script}.mjs")).into()];
+        programs.push((
+            Who::Node,
+            Program { name: format!("Node's {script}"), command, environment: stage.environment() },
+        ));
+    }
+    if let (Some(script), Some(python)) = (peer, &peers.python) {
+        let command =
+            vec![python.into(), "-m".into(), "awslambdaric".into(), format!("{script}.handler").into()];
+        let mut environment = stage.environment();
+        environment.push(("PYTHONPATH".to_owned(), peers.sources.join("python").into()));
+        programs.push((Who::Python, Program { name: format!("Python's {script}"), command, environment }));
+    }
+    let contenders = programs.into_iter().map(|(who, program)| Contender {
+        scene,
+        who,
+        program,
+        init: Vec::new(),
+        first: Vec::new(),
+        warm: Vec::new(),
+        peak: 0,
+        process: None,
+    });
+    contenders.collect()
+}
+
+/// It has the same rows to read, and a ciphertext to decrypt.
+fn limit(stage: &Stage, scene: &Scene) -> Program {
+    let scope = format!("WS#{}", stage.workspace);
+    let context =
+        json!({ "deployment": "compare", "name": "SECRET_0", "scope": scope, "secret": "7", "version": "1" });
+    let asked = json!({ "KeyId": KEY, "EncryptionContext": context });
+    let (_, key) = stage.aws.with(|aws| aws.services.answer("GenerateDataKey", &asked));
+    let mut program = stage.limit(scene.function);
+    let ciphertext = key["CiphertextBlob"].as_str().unwrap_or_default().to_owned();
+    for (name, value) in [("SCOPE", scope), ("CONTEXT", context.to_string()), ("CIPHERTEXT", ciphertext)] {
+        program.environment.push((name.to_owned(), value.into()));
+    }
+    program
+}
+
+impl Contender<'_> {
+    /// One cold start, with its first call; the last process stays for the warm calls.
+    async fn start(&mut self, stage: &Stage, calls: &mut BTreeMap<&'static str, Vec<String>>) -> Result<()> {
+        self.process = None;
+        stage.aws.restore(&self.scene.from);
+        let mut process = stage.start(&self.program).await?;
+        let at_start = stage.aws.take_calls();
+        let (answer, spent) = process.invoke(&self.scene.event).await?;
+        let mut made = stage.aws.take_calls();
+        if matches!(self.who, Who::Ours | Who::Limit) {
+            made.extend(at_start);
+        }
+        made.sort();
+        self.same_calls(made, calls)?;
+        self.check(stage, &answer)?;
+        self.init.push(process.init);
+        self.first.push(spent);
+        self.peak = self.peak.max(process.peak_memory()?);
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Some warm calls.
+    async fn go_on(&mut self, stage: &Stage) -> Result<()> {
+        let Some(mut process) = self.process.take() else {
+            return Ok(());
+        };
+        for _ in 0..BLOCK {
+            stage.aws.restore(&self.scene.from);
+            let (answer, spent) = process.invoke(&self.scene.event).await?;
+            self.check(stage, &answer)?;
+            self.warm.push(spent);
+        }
+        self.peak = self.peak.max(process.peak_memory()?);
+        self.process = Some(process);
+        Ok(())
+    }
+
+    fn check(&self, stage: &Stage, answer: &serde_json::Value) -> Result<()> {
+        match self.who {
+            Who::Limit if answer["statusCode"] == 200 => Ok(()),
+            Who::Limit => Err(wrong(&self.program.name, "it failed")),
+            _ => self.scene.check(stage, &self.program.name, answer),
+        }
+    }
+
+    /// The limit makes exactly ours; the peers, which open no connection beforehand, those of the request.
+    fn same_calls(&self, made: Vec<String>, calls: &mut BTreeMap<&'static str, Vec<String>>) -> Result<()> {
+        let ours = calls.entry(self.scene.function).or_insert_with(|| made.clone());
+        let same = match self.who {
+            Who::Ours | Who::Limit => made == *ours,
+            Who::Node | Who::Python => made.iter().all(|call| ours.contains(call)),
+        };
+        match same {
+            true => Ok(()),
+            false => Err(wrong(&self.program.name, format!("it calls {made:?} where ours calls {ours:?}"))),
+        }
+    }
+
+    fn figures(self) -> Figures {
+        let both = self.init.iter().zip(&self.first);
+        let cpu = |spent: &[Spent]| Summary::of_times(spent.iter().map(|spent| spent.cpu));
+        Figures {
+            function: self.scene.function,
+            asked: self.scene.asked,
+            who: self.who,
+            init_cpu: cpu(&self.init),
+            first_cpu: cpu(&self.first),
+            cold_cpu: Summary::of_times(both.clone().map(|(init, first)| init.cpu + first.cpu)),
+            cold_wall: Summary::of_times(both.map(|(init, first)| init.wall + first.wall)),
+            warm_cpu: cpu(&self.warm),
+            warm_wall: Summary::of_times(self.warm.iter().map(|spent| spent.wall)),
+            peak_mb: megabytes(self.peak),
+        }
+    }
+}
+
+/// Bytes in megabytes.
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+pub(crate) fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}

@@ -1,0 +1,54 @@
+//! Medians, and how far apart the middle half lies.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// What many measurements say.
+#[derive(Clone, Copy, Default, Debug, Serialize)]
+pub(crate) struct Summary {
+    /// Half of them are below.
+    pub(crate) median: f64,
+    /// Three quarters are above, and three quarters below: the spread.
+    pub(crate) quartiles: [f64; 2],
+}
+
+impl Summary {
+    /// Of these; zero of none.
+    pub(crate) fn of(mut samples: Vec<f64>) -> Self {
+        samples.sort_by(f64::total_cmp);
+        let at = |part: usize| samples.get((samples.len() * part / 4).min(samples.len().saturating_sub(1)));
+        let at = |part| at(part).copied().unwrap_or_default();
+        Self { median: at(2), quartiles: [at(1), at(3)] }
+    }
+
+    /// Of these times, in milliseconds.
+    pub(crate) fn of_times(times: impl IntoIterator<Item = Duration>) -> Self {
+        Self::of(times.into_iter().map(milliseconds).collect())
+    }
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [low, high] = self.quartiles;
+        write!(f, "{:.2} ({low:.2}–{high:.2})", self.median)
+    }
+}
+
+/// A time in milliseconds.
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_the_median_and_the_middle_half_in_any_order() {
+        let summary = Summary::of(vec![9.0, 1.0, 5.0, 3.0, 7.0]);
+        assert_eq!(summary.to_string(), "5.00 (3.00–7.00)");
+        assert_eq!(Summary::of(vec![2.0]).to_string(), "2.00 (2.00–2.00)");
+        assert_eq!(Summary::of(Vec::new()).to_string(), "0.00 (0.00–0.00)");
+    }
+}
