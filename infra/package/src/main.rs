@@ -81,7 +81,7 @@ fn package(arguments: &Arguments) -> Result<()> {
     let programs = build::build(&root, &tools, &target, arguments.arch, &functions)?;
     let out =
         std::path::absolute(&arguments.out).map_err(Error::file(&arguments.out))?.join(arguments.arch.name());
-    let packed = pack::pack(&root, &tools.python(), &out, &programs)?;
+    let packed = pack::pack(&root, &tools.python(), &out, &programs, pack::Pack::Smallest)?;
     let mut stdout = std::io::stdout();
     for one in &packed.zips {
         let line = format!(

@@ -27,10 +27,36 @@ pub(crate) struct Zip {
     pub(crate) program_bytes: u64,
 }
 
+/// How small the zips are to be.
+#[derive(Clone, Copy)]
+pub(crate) enum Pack {
+    /// As any Python packs them.
+    #[cfg(test)]
+    Small,
+    /// As zopfli packs them, which the build tools have.
+    Smallest,
+}
+
+impl Pack {
+    fn name(self) -> &'static str {
+        match self {
+            #[cfg(test)]
+            Self::Small => "small",
+            Self::Smallest => "smallest",
+        }
+    }
+}
+
 /// Packs the programs as `<function>.zip` into the folder.
-pub(crate) fn pack(root: &Path, python: &Path, out: &Path, programs: &[Program]) -> Result<Packed> {
+pub(crate) fn pack(
+    root: &Path,
+    python: &Path,
+    out: &Path,
+    programs: &[Program],
+    how: Pack,
+) -> Result<Packed> {
     let paths: Value = programs.iter().map(|one| (one.function.clone(), json!(one.path))).collect();
-    let order = json!({"folder": out.join("packed"), "programs": paths, "release": true});
+    let order = json!({"folder": out.join("packed"), "programs": paths, "pack": how.name()});
     let answer = ask(python, &root.join("infra/local/emulator/package.py"), &order)?;
     let mut zips = Vec::new();
     for program in programs {
@@ -75,7 +101,7 @@ mod tests {
         File::open(&path).unwrap().set_times(FileTimes::new().set_modified(made)).unwrap();
         let program = Program { function: "identity".to_owned(), path };
         let root = crate::checkout().unwrap();
-        let packed = pack(&root, Path::new("python3"), folder.path(), &[program]).unwrap();
+        let packed = pack(&root, Path::new("python3"), folder.path(), &[program], Pack::Small).unwrap();
         let zip = std::fs::read(folder.path().join("identity.zip")).unwrap();
         assert_eq!(packed.zips[0].packed_bytes, zip.len() as u64);
         (packed.prefix, zip, folder)

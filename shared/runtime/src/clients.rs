@@ -3,9 +3,16 @@
 
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+
+use crate::config;
 
 /// The configuration of the function's AWS clients: region, credentials and endpoints from the environment
 /// (`AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` included), and time limits by kind of service.
@@ -16,10 +23,25 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Loads it from the environment. Costs no call: credentials are resolved with the first request.
-    pub async fn load() -> Self {
+    /// Takes it from the environment, where Lambda puts it:
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>. The SDK's
+    /// own loader would look into files and ask metadata services as well, and link what that takes.
+    #[must_use]
+    pub fn load() -> Self {
+        let variable = config::process;
+        let key = variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY")).map(|(id, secret)| {
+            let mut key = Credentials::builder().access_key_id(id).secret_access_key(secret);
+            key.set_session_token(variable("AWS_SESSION_TOKEN"));
+            SharedCredentialsProvider::new(key.provider_name("environment").build())
+        });
         // Dated, so that an update of the SDK changes nothing silently.
-        Self::of(&aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await)
+        let mut loaded = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(variable("AWS_REGION").map(Region::new))
+            .service_config(Environment);
+        loaded.set_credentials_provider(key);
+        loaded.set_endpoint_url(variable("AWS_ENDPOINT_URL"));
+        Self::of(&loaded.build())
     }
 
     /// Sets the time limits on a configuration that is there.
@@ -39,6 +61,18 @@ impl Clients {
     #[must_use]
     pub fn control(&self) -> &SdkConfig {
         &self.control
+    }
+}
+
+/// What is set for one service alone, `AWS_ENDPOINT_URL_SECRETS_MANAGER`:
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/ss-endpoints-table.html>.
+#[derive(Debug)]
+struct Environment;
+
+impl LoadServiceConfig for Environment {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace(' ', "_");
+        config::process(&format!("{}_{service}", key.env()))
     }
 }
 

@@ -34,7 +34,7 @@ where
         }
     };
     runtime.block_on(async {
-        let handler = match start(&Clients::load().await).await {
+        let handler = match start(&Clients::load()).await {
             Ok(handler) => handler,
             Err(misconfigured) => {
                 tracing::error!(error.code = "misconfigured", "the environment is wrong: {misconfigured}");

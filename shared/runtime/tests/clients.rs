@@ -37,7 +37,7 @@ async fn throttles_are_repeated_a_bounded_number_of_times_within_the_limit() {
 #[tokio::test]
 #[ignore = "started by the other test"]
 async fn caller() {
-    let clients = Clients::load().await;
+    let clients = Clients::load();
     aws_sdk_kms::Client::new(clients.data()).describe_key().key_id("k").send().await.unwrap();
 }
 

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -44,6 +44,8 @@ pub(crate) struct Account {
     pub(crate) calls: Vec<String>,
     /// By how much each answer is late.
     pub(crate) delay: Duration,
+    /// By how much they were late, the timer's own lateness included.
+    pub(crate) delays: Vec<Duration>,
     /// Operations that may be called only so often.
     pub(crate) limits: BTreeMap<&'static str, Limit>,
 }
@@ -145,7 +147,9 @@ impl Aws {
             account.delay
         });
         if !delay.is_zero() {
+            let begun = Instant::now();
             tokio::time::sleep(delay).await;
+            self.with(|account| account.delays.push(begun.elapsed()));
         }
         let (status, answer) = self.with(|account| account.answer(&operation, &body));
         let mut response = Response::new(Full::new(Bytes::from(answer.to_string())));

@@ -27,6 +27,8 @@ pub(crate) struct Growth {
     pub(crate) sweeps: Vec<Sweep>,
     /// Launches a second at the quota: with bundles, and with a copy per name.
     pub(crate) launches_per_second: [f64; 2],
+    /// The most memory that a function held in all but the last, in megabytes.
+    pub(crate) peak_mb: f64,
     /// Peak memory of launch-run in a launch with 64 values of 32 KiB, in megabytes.
     pub(crate) large_launch_mb: f64,
 }
@@ -72,24 +74,27 @@ const QUOTA: u32 = 50;
 
 /// Measures all of it.
 pub(crate) async fn measure(stage: &Stage, effort: Effort) -> Result<Growth> {
+    let mut peak = 0;
     let mut launches = Vec::new();
     for secrets in [1, 8, 64] {
-        launches.push(launch(stage, secrets, effort).await?);
+        launches.push(launch(stage, secrets, effort, &mut peak).await?);
     }
     let mut lists = Vec::new();
     for secrets in [10, 100, 1_000] {
-        lists.push(list(stage, secrets, effort).await?);
+        lists.push(list(stage, secrets, effort, &mut peak).await?);
     }
+    let sweeps = sweeps(stage, &mut peak).await?;
     Ok(Growth {
         launches,
         lists,
-        sweeps: sweeps(stage).await?,
+        sweeps,
+        peak_mb: megabytes(peak),
         launches_per_second: quota(stage, effort).await?,
         large_launch_mb: large_launch(stage).await?,
     })
 }
 
-async fn launch(stage: &Stage, secrets: usize, effort: Effort) -> Result<Launch> {
+async fn launch(stage: &Stage, secrets: usize, effort: Effort, peak: &mut u64) -> Result<Launch> {
     let from = stage.secrets(secrets, 64).await?;
     let mut launcher = stage.start(&stage.ours("launch-run")).await?;
     let (mut delays, mut calls) = (Vec::new(), 0);
@@ -104,13 +109,15 @@ async fn launch(stage: &Stage, secrets: usize, effort: Effort) -> Result<Launch>
         calls = stage.aws.take_calls().len();
         // The first one opens connections.
         if turn > 0 {
-            delays.push(milliseconds(spent.wall) / milliseconds(DELAY));
+            let late = stage.aws.with(|aws| Summary::of_times(std::mem::take(&mut aws.delays)));
+            delays.push(milliseconds(spent.wall) / late.median);
         }
     }
+    *peak = launcher.peak_memory()?.max(*peak);
     Ok(Launch { secrets, delays: Summary::of(delays), calls })
 }
 
-async fn list(stage: &Stage, secrets: usize, effort: Effort) -> Result<List> {
+async fn list(stage: &Stage, secrets: usize, effort: Effort, peak: &mut u64) -> Result<List> {
     stage.secrets(secrets, 64).await?;
     let mut reader = stage.start(&stage.ours("read-secrets")).await?;
     let (mut times, mut calls) = (Vec::new(), 0);
@@ -125,10 +132,11 @@ async fn list(stage: &Stage, secrets: usize, effort: Effort) -> Result<List> {
             times.push(spent.cpu);
         }
     }
+    *peak = reader.peak_memory()?.max(*peak);
     Ok(List { secrets, cpu: Summary::of_times(times), calls })
 }
 
-async fn sweeps(stage: &Stage) -> Result<Vec<Sweep>> {
+async fn sweeps(stage: &Stage, peak: &mut u64) -> Result<Vec<Sweep>> {
     let from = stage.secrets(1, 64).await?;
     let ended = ended_run(stage, &from).await?;
     let mut program = stage.ours("launch-run");
@@ -150,13 +158,13 @@ async fn sweeps(stage: &Stage) -> Result<Vec<Sweep>> {
             }
         });
         there = history;
-        sweeps.push(sweep(stage, &due, history).await?);
+        sweeps.push(sweep(stage, &due, history, peak).await?);
     }
     Ok(sweeps)
 }
 
 /// One sweep; what it changed is put back.
-async fn sweep(stage: &Stage, due: &Snapshot, ended: usize) -> Result<Sweep> {
+async fn sweep(stage: &Stage, due: &Snapshot, ended: usize, peak: &mut u64) -> Result<Sweep> {
     let mut cleaner = stage.start(&stage.ours("cleanup-run")).await?;
     stage.aws.take_calls();
     let (answer, spent) = cleaner.invoke(&json!({ "source": "pipeline-secrets.sweep" })).await?;
@@ -166,6 +174,7 @@ async fn sweep(stage: &Stage, due: &Snapshot, ended: usize) -> Result<Sweep> {
         return Err(wrong("cleanup-run", format!("a sweep of {DUE} runs left {left} copies")));
     }
     stage.aws.put_back(due);
+    *peak = cleaner.peak_memory()?.max(*peak);
     Ok(Sweep { ended, cpu_ms: milliseconds(spent.cpu), calls: calls.len() })
 }
 

@@ -1,54 +1,138 @@
-//! x
+//! `cargo compare`: the functions beside their peers, their limit and their own growth (`docs/performance.md`).
+
 mod aws;
+mod cost;
+mod credstash;
 mod error;
 mod function;
 mod growth;
 mod install;
+mod micro;
+mod plots;
+mod programs;
+mod report;
 mod scene;
 mod stage;
 mod starts;
 mod stats;
 
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
+use clap::Parser;
+
+use crate::aws::Aws;
+use crate::error::{Error, Result};
+use crate::report::{Parts, Report};
+use crate::scene::Scene;
+use crate::stage::Stage;
+
+/// Measures every function beside its peers, its limit and its own growth, side by side, and prints tables.
+#[derive(Parser)]
+#[command(name = "cargo compare", bin_name = "cargo compare")]
+struct Options {
+    /// A small run, in some minutes: its figures say whether something broke, not how fast it is.
+    #[arg(long)]
+    quick: bool,
+    /// The figures as one JSON object on one line.
+    #[arg(long)]
+    json: bool,
+    /// Where the plots go: a folder, made if need be.
+    #[arg(long, default_value = "target/compare")]
+    plots: PathBuf,
+}
+
+/// How often everything is measured.
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
-    pub(crate) cold: usize,
-    pub(crate) warm: usize, pub(crate) growth: usize, pub(crate) quota: std::time::Duration,
+    /// Cold starts of each contender.
+    cold: usize,
+    /// Warm calls of each contender.
+    warm: usize,
+    /// Calls of each size, where something grows.
+    growth: usize,
+    /// How long launches race for the quota.
+    quota: Duration,
+    /// Seconds that a benchmark warms up and is measured.
+    micro: [f64; 2],
+}
+
+impl Options {
+    fn effort(&self) -> Effort {
+        match self.quick {
+            true => Effort { cold: 5, warm: 50, growth: 3, quota: Duration::from_secs(4), micro: [0.2, 0.5] },
+            false => {
+                Effort { cold: 40, warm: 400, growth: 20, quota: Duration::from_secs(20), micro: [3.0, 5.0] }
+            }
+        }
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
-    let local = tokio::task::LocalSet::new();
-    if let Err(error) = local.run_until(go()).await {
-        println!("error: {error}");
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    let compared = tokio::task::LocalSet::new().run_until(compare(&options)).await;
+    match compared.and_then(|report| print(&options, &report).map(|()| report)) {
+        Ok(report) if report.missing.is_empty() => ExitCode::SUCCESS,
+        Ok(report) => {
+            report.missing.iter().for_each(|missing| note(&format!("error: missing: {missing}")));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            note(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
     }
 }
 
-async fn go() -> error::Result<()> {
-    let root = Path::new("/work/main");
-    let peers = install::ready(root);
-    println!("{:?}", peers.missing);
-    let folder = tempfile::tempdir().unwrap();
-    let aws = aws::Aws::start(folder.path()).await?;
-    let stage = stage::Stage::set(aws, folder.path(), Path::new("/work/main/target/release")).await?;
-    let effort = Effort { cold: 10, warm: 50, growth: 5, quota: std::time::Duration::from_secs(5) };
-    let t = std::time::Instant::now();
-    println!("{:#?} {:?}", growth::measure(&stage, effort).await?, t.elapsed());
-    let scenes = scene::Scene::all(&stage).await?;
-    for f in starts::measure(&stage, &scenes, &peers, effort).await? {
-        println!(
-            "{:14} {:7} init {} first {} cold {} wall {} warm {} wall {} rss {:.1}",
-            f.function,
-            f.who.name(),
-            f.init_cpu,
-            f.first_cpu,
-            f.cold_cpu,
-            f.cold_wall,
-            f.warm_cpu,
-            f.warm_wall,
-            f.peak_mb
-        );
-    }
-    Ok(())
+async fn compare(options: &Options) -> Result<Report> {
+    let root = checkout()?;
+    let effort = options.effort();
+    let begun = Instant::now();
+    let step = |what: &str| note(&format!("{:>4} s  {what}", begun.elapsed().as_secs()));
+    step("the peers: Node, Python, credstash");
+    let mut peers = install::ready(&root);
+    step("the functions and their limits, for this machine");
+    let programs = programs::build(&root)?;
+    step("the functions' zips, for arm64");
+    let zips = programs::zips(&root).unwrap_or_else(|error| {
+        peers.missing.push(format!("the zips for arm64: {error}"));
+        Vec::new()
+    });
+    let folder = tempfile::tempdir().map_err(Error::machine("a temporary folder"))?;
+    step("between calls");
+    let micro = micro::measure(&programs.micro, folder.path(), effort)?;
+    let aws = Aws::start(folder.path()).await?;
+    let stage = Stage::set(aws, folder.path(), &programs.folder).await?;
+    step("cold starts and warm calls");
+    let scenes = Scene::all(&stage, effort.warm).await?;
+    let starts = starts::measure(&stage, &scenes, &peers, effort).await?;
+    step("credstash");
+    let credstash = credstash::measure(&stage, &peers, effort).await?;
+    step("growth");
+    let growth = growth::measure(&stage, effort).await?;
+    step("done");
+    Ok(Report::of(Parts { missing: peers.missing, starts, growth, micro, credstash, zips }))
+}
+
+fn print(options: &Options, report: &Report) -> Result<()> {
+    plots::draw(report, &options.plots)?;
+    let printed = match options.json {
+        true => serde_json::to_string(report).map_err(Error::machine("the figures as JSON"))?,
+        false => report.tables(),
+    };
+    writeln!(std::io::stdout(), "{printed}").map_err(Error::machine("standard output"))
+}
+
+/// Standard output is for the figures alone.
+fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Two folders above this crate.
+fn checkout() -> Result<PathBuf> {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_folder.join("../..").canonicalize().map_err(Error::file(crate_folder))
 }

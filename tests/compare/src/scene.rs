@@ -19,8 +19,8 @@ pub(crate) struct Scene {
     pub(crate) asked: &'static str,
     /// The account before it.
     pub(crate) from: Snapshot,
-    /// The event.
-    pub(crate) event: Value,
+    /// The event of the first call, and those of later ones: different ones where the same would be refused.
+    events: Vec<Value>,
     right: Right,
 }
 
@@ -51,41 +51,61 @@ const VALUE: &str = "a value of some length, as licence keys have it: 0123456789
 
 impl Scene {
     /// One for each of our functions.
-    pub(crate) async fn all(stage: &Stage) -> Result<Vec<Self>> {
+    ///
+    /// `warm` is how many warm calls there will be.
+    pub(crate) async fn all(stage: &Stage, warm: usize) -> Result<Vec<Self>> {
         let people = stage.people.clone();
         let one = stage.secrets(1, 64).await?;
         let batch = stage.run(&one, "aws-batch").await?;
         let with_batch = stage.aws.snapshot();
-        let slurm = stage.run(&one, "slurm").await?;
+        let mut claims = vec![stage.claim(&stage.run(&one, "slurm").await?)];
+        let mut launcher = stage.start(&stage.ours("launch-run")).await?;
+        for _ in 0..warm {
+            claims.push(stage.claim(&stage.launched(&mut launcher, "slurm").await?));
+        }
         let with_slurm = stage.aws.snapshot();
-        let scene = |function, asked, from: &Snapshot, event, right| Self {
+        let names =
+            std::iter::once(NAME.to_owned()).chain((0..warm).map(|number| format!("{NAME}_{number}")));
+        let creates: Vec<_> = names.map(|name| stage.create(&name, VALUE)).collect();
+        let scene = |function, asked, from: &Snapshot, events, right| Self {
             function,
             asked,
             from: from.clone(),
-            event,
+            events,
             right,
         };
         let sweep = json!({ "source": "pipeline-secrets.sweep" });
         Ok(vec![
-            scene("authorizer", "a personal access token", &people, stage.authorize(), Right::Authorized),
-            scene("identity", "GET /user-info", &people, stage.who(), Right::Named),
-            scene("read-secrets", "a list of one", &one, stage.list(), Right::Listed),
-            scene("write-secrets", "a create", &people, stage.create(NAME, VALUE), Right::Created),
+            scene(
+                "authorizer",
+                "a personal access token",
+                &people,
+                vec![stage.authorize()],
+                Right::Authorized,
+            ),
+            scene("identity", "GET /user-info", &people, vec![stage.who()], Right::Named),
+            scene("read-secrets", "a list of one", &one, vec![stage.list()], Right::Listed),
+            scene("write-secrets", "a create", &people, creates, Right::Created),
             scene(
                 "launch-run",
                 "a launch with one",
                 &one,
-                stage.launch("aws-batch", "bundle"),
+                vec![stage.launch("aws-batch", "bundle")],
                 Right::Launched,
             ),
-            scene("claim-run", "a claim of one", &with_slurm, stage.claim(&slurm), Right::Claimed),
-            scene("report-run", "a sign of life", &with_batch, stage.heartbeat(&batch), Right::Alive),
-            scene("cleanup-run", "a sweep of nothing", &with_batch, sweep, Right::Nothing),
+            scene("claim-run", "a claim of one", &with_slurm, claims, Right::Claimed),
+            scene("report-run", "a sign of life", &with_batch, vec![stage.heartbeat(&batch)], Right::Alive),
+            scene("cleanup-run", "a sweep of nothing", &with_batch, vec![sweep], Right::Nothing),
         ])
     }
 
-    /// Checks an answer of this contender, and what it left in the account.
-    pub(crate) fn check(&self, stage: &Stage, contender: &str, answer: &Value) -> Result<()> {
+    /// The event of the call with this number; the first has 0.
+    pub(crate) fn event(&self, call: usize) -> &Value {
+        &self.events[call % self.events.len()]
+    }
+
+    /// Checks an answer of this contender and, after the first call, what it left in the account.
+    pub(crate) fn check(&self, stage: &Stage, contender: &str, call: usize, answer: &Value) -> Result<()> {
         let bad = |what: &str| Err(wrong(contender, what));
         match self.right {
             Right::Authorized if answer["isAuthorized"] == true => return Ok(()),
@@ -100,7 +120,9 @@ impl Scene {
             Right::Listed if body["totalSize"] == 1 && body["pipelineSecrets"][0]["name"] == "SECRET_0" => {
                 Ok(())
             }
+            Right::Created if call > 0 && body["secretId"].is_i64() => Ok(()),
             Right::Created => opens(stage, contender, &body),
+            Right::Launched if call > 0 && body["state"] == "pending" => Ok(()),
             Right::Launched if body["state"] == "pending" => {
                 match stage.aws.with(|aws| aws.services.target.secrets.len()) {
                     1 => Ok(()),

@@ -1,6 +1,6 @@
 //! KMS, EventBridge and Batch, as far as the functions use them.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, SHA512, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -28,10 +28,13 @@ pub struct Notice {
 }
 
 impl Services {
-    /// The ciphertext is a nonce and a digest of nonce and encryption context; the key is another digest of the nonce.
+    /// The ciphertext is a nonce, the key's length, and a digest of these and the encryption context; the key is another
+    /// digest of the nonce.
     pub(crate) fn generate_data_key(&mut self, body: &Value) -> Answer {
-        let nonce = self.next().to_be_bytes();
-        let mut blob = nonce.to_vec();
+        let asked = body["NumberOfBytes"].as_u64().unwrap_or(32).min(64); // AES_256, where nothing else is asked for
+        let mut nonce = self.next().to_be_bytes().to_vec();
+        nonce.push(u8::try_from(asked).unwrap_or(32));
+        let mut blob = nonce.clone();
         blob.extend_from_slice(&bound(&nonce, &body["EncryptionContext"]));
         let answer = json!({
             "CiphertextBlob": STANDARD.encode(&blob),
@@ -45,7 +48,7 @@ impl Services {
         let blob =
             body["CiphertextBlob"].as_str().and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
         let context = &body["EncryptionContext"];
-        match blob.split_at_checked(8) {
+        match blob.split_at_checked(9) {
             Some((nonce, binding)) if binding == bound(nonce, context) => {
                 self.opened.push(context.clone());
                 (200, json!({ "Plaintext": STANDARD.encode(key(nonce)), "KeyId": body["KeyId"] }))
@@ -93,6 +96,8 @@ fn bound(nonce: &[u8], context: &Value) -> Vec<u8> {
     digest(&SHA256, &text).as_ref()[..16].to_vec()
 }
 
+/// Of the length that the nonce's last byte says, at most 64.
 fn key(nonce: &[u8]) -> Vec<u8> {
-    digest(&SHA256, &[nonce, b"key"].concat()).as_ref().to_vec()
+    let length = nonce.last().copied().unwrap_or_default().into();
+    digest(&SHA512, &[nonce, b"key"].concat()).as_ref()[..length].to_vec()
 }

@@ -1,0 +1,93 @@
+//! credstash (<https://github.com/fugue/credstash>), the best known secret store over DynamoDB and KMS, beside ours: one
+//! secret stored, a hundred listed.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::Effort;
+use crate::error::Result;
+use crate::function::Program;
+use crate::install::Peers;
+use crate::stage::{Stage, expect, wrong};
+use crate::stats::Summary;
+
+/// Processor time, in milliseconds.
+#[derive(Debug, Serialize)]
+pub(crate) struct Credstash {
+    /// Storing one.
+    pub(crate) put: Summary,
+    /// Reading one: ours has no such call.
+    pub(crate) get: Summary,
+    /// Listing a hundred.
+    pub(crate) list: Summary,
+    /// Storing one with ours.
+    pub(crate) our_put: Summary,
+    /// Listing a hundred with ours.
+    pub(crate) our_list: Summary,
+}
+
+const SECRETS: usize = 100;
+const VALUE: &str = "a value of some length, as licence keys have it: 0123456789abcdef";
+
+/// Measures it; `None` where it could not be had.
+pub(crate) async fn measure(stage: &Stage, peers: &Peers, effort: Effort) -> Result<Option<Credstash>> {
+    let Some(python) = &peers.python else {
+        return Ok(None);
+    };
+    stage.aws.restore(&stage.people);
+    let (status, _) = stage.aws.with(|aws| aws.services.database.answer("CreateTable", &table()));
+    if status != 200 {
+        return Err(wrong("credstash", "its table cannot be made"));
+    }
+    let mut environment = stage.environment();
+    environment.push(("PYTHONPATH".to_owned(), peers.sources.join("python").into()));
+    let command = ["-m", "awslambdaric", "credstash_handler.handler"].map(Into::into);
+    let command = std::iter::once(python.into()).chain(command).collect();
+    let mut theirs = stage.start(&Program { name: "credstash".to_owned(), command, environment }).await?;
+    let mut writer = stage.start(&stage.ours("write-secrets")).await?;
+    let mut reader = stage.start(&stage.ours("read-secrets")).await?;
+
+    let (mut put, mut get, mut list) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut our_put, mut our_list) = (Vec::new(), Vec::new());
+    for number in 0..SECRETS {
+        let name = format!("SECRET_{number}");
+        let (_, spent) = theirs.invoke(&json!({ "do": "put", "name": name, "value": VALUE })).await?;
+        put.push(spent.cpu);
+        let (answer, spent) = writer.invoke(&stage.create(&name, VALUE)).await?;
+        expect("write-secrets", &answer, 200)?;
+        our_put.push(spent.cpu);
+        let (answer, spent) = theirs.invoke(&json!({ "do": "get", "name": name })).await?;
+        if answer["value"] != VALUE {
+            return Err(wrong("credstash", "it reads another value than it stored"));
+        }
+        get.push(spent.cpu);
+    }
+    for _ in 0..effort.growth * 4 {
+        let (answer, spent) = theirs.invoke(&json!({ "do": "list" })).await?;
+        if answer["names"].as_array().map(Vec::len) != Some(SECRETS) {
+            return Err(wrong("credstash", "a list of a hundred has another length"));
+        }
+        list.push(spent.cpu);
+        let (answer, spent) = reader.invoke(&stage.list()).await?;
+        if expect("read-secrets", &answer, 200)?["totalSize"] != SECRETS {
+            return Err(wrong("read-secrets", "a list of a hundred has another length"));
+        }
+        our_list.push(spent.cpu);
+    }
+    let [put, get, list, our_put, our_list] = [put, get, list, our_put, our_list].map(Summary::of_times);
+    Ok(Some(Credstash { put, get, list, our_put, our_list }))
+}
+
+/// As `credstash setup` makes it.
+fn table() -> Value {
+    json!({
+        "TableName": "credential-store",
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [
+            { "AttributeName": "name", "KeyType": "HASH" }, { "AttributeName": "version", "KeyType": "RANGE" },
+        ],
+        "AttributeDefinitions": [
+            { "AttributeName": "name", "AttributeType": "S" }, { "AttributeName": "version", "AttributeType": "S" },
+        ],
+    })
+}
