@@ -72,7 +72,7 @@ def strip(program, target):
 
 def write_zip(bootstrap, archive, how):
     if how == "smallest":
-        from zopfli.zipfile import ZipFile  # only the packaging tools have it
+        from zopfli import ZipFile  # only the packaging tools have it
     else:
         from zipfile import ZipFile
     entry = zipfile.ZipInfo("bootstrap", (1980, 1, 1, 0, 0, 0))

@@ -72,7 +72,9 @@ pub(crate) fn build(
         flags.join(" ")
     };
     cargo.env("RUSTFLAGS", flag("--remap-path-prefix="));
-    cargo.env("CFLAGS", flag("-ffile-prefix-map="));
+    // No panic passes through C code: what unwinding would need of it is left out.
+    let c = flag("-ffile-prefix-map=") + " -fno-asynchronous-unwind-tables -fno-unwind-tables";
+    cargo.env("CFLAGS", c);
     let failed = |reason: String| Error::Program { what: "the build", reason };
     match cargo.stdin(Stdio::null()).stdout(std::io::stderr()).status() {
         Ok(status) if status.success() => {}

@@ -115,29 +115,29 @@ pub fn seal(
     randomness.fill(&mut nonce);
 
     let text = value.expose().as_bytes();
-    let mut body = Zeroizing::new(Vec::with_capacity(padded(text.len()) + TAG));
-    body.extend_from_slice(text);
-    body.resize(padded(text.len()), 0);
-    let tag = derived
-        .cipher()?
-        .seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(context.additional_data(flags)),
-            &mut body,
-        )
-        .map_err(|_| Error::bug("AES-GCM refused to seal"))?;
-
     let key_length = u16::try_from(encrypted.len()).map_err(|_| Error::bug("checked above"))?;
-    let mut envelope =
-        Vec::with_capacity(HEADER + encrypted.len() + COMMITMENT + NONCE_LEN + body.len() + TAG);
+    let before = HEADER + encrypted.len() + COMMITMENT + NONCE_LEN;
+    let length = before + padded(text.len());
+    // The text is sealed where it ends up. Sized beforehand, so that growing leaves no copy of it behind.
+    let mut envelope = Zeroizing::new(Vec::with_capacity(length + TAG));
     envelope.extend_from_slice(&[FORMAT, flags]);
     envelope.extend_from_slice(&key_length.to_be_bytes());
     envelope.extend_from_slice(encrypted);
     envelope.extend_from_slice(derived.commitment());
     envelope.extend_from_slice(&nonce);
-    envelope.extend_from_slice(&body);
+    envelope.extend_from_slice(text);
+    envelope.resize(length, 0);
+    let tag = derived
+        .cipher()?
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(context.additional_data(flags)),
+            &mut envelope[before..],
+        )
+        .map_err(|_| Error::bug("AES-GCM refused to seal"))?;
     envelope.extend_from_slice(tag.as_ref());
-    Ok(envelope)
+    // Nothing in it has to be zeroed any more.
+    Ok(std::mem::take(&mut *envelope))
 }
 
 /// An envelope taken apart: lengths are checked, nothing is trusted yet.
@@ -200,9 +200,14 @@ impl<'a> Envelope<'a> {
             .len();
         // A value holds no NUL, so the padding ends it unambiguously.
         let text = &body[..length];
-        let text = &text[..text.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)];
-        let text = std::str::from_utf8(text).map_err(|_| Error::EnvelopeRefused)?;
-        SecretValue::new(Zeroizing::new(text.to_owned())).map_err(|_| Error::EnvelopeRefused)
+        let end = text.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        body.truncate(end);
+        // The buffer becomes the value: what is beyond its end is zeroed with it.
+        let text = String::from_utf8(std::mem::take(&mut *body)).map_err(|refused| {
+            drop(Zeroizing::new(refused.into_bytes()));
+            Error::EnvelopeRefused
+        })?;
+        SecretValue::opened(Zeroizing::new(text)).ok_or(Error::EnvelopeRefused)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The value of a secret, in a type that cannot be printed, copied or serialized by accident.
 
+use std::sync::OnceLock;
+
 use zeroize::Zeroizing;
 
 use crate::{Error, Result};
@@ -20,7 +22,11 @@ use crate::{Error, Result};
 /// let value = domain::value::SecretValue::new("v".to_owned().into()).unwrap();
 /// serde_json::to_string(&value);
 /// ```
-pub struct SecretValue(Zeroizing<String>);
+pub struct SecretValue {
+    text: Zeroizing<String>,
+    /// Looked at once: every byte counts for them.
+    traits: OnceLock<Traits>,
+}
 
 impl SecretValue {
     /// Bytes in the largest value (contract §2).
@@ -46,7 +52,7 @@ impl SecretValue {
                     .into(),
             ));
         }
-        let value = Self(text);
+        let value = Self { text, traits: OnceLock::new() };
         if value.json_length() > Self::MAX_JSON_BYTES {
             return Err(Error::TooLarge(format!(
                 "The secret value is too large: written as a JSON string it may have at most {} bytes.",
@@ -56,32 +62,38 @@ impl SecretValue {
         Ok(value)
     }
 
+    /// Takes a value that was sealed, and was checked before it was: `None` for what no value can be.
+    pub(crate) fn opened(text: Zeroizing<String>) -> Option<Self> {
+        let good = !text.is_empty() && text.len() <= Self::MAX_BYTES && !text.contains('\0');
+        good.then(|| Self { text, traits: OnceLock::new() })
+    }
+
     /// The text itself: for sealing and for the target, and nothing else.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Bytes of the value as a JSON string, quotes included.
     #[must_use]
     pub fn json_length(&self) -> usize {
-        2 + self.0.bytes().map(json_width).sum::<usize>()
+        2 + self.text.bytes().map(|byte| usize::from(JSON_WIDTHS[usize::from(byte)])).sum::<usize>()
     }
 
     /// Appends the value as a JSON string, quotes included.
     pub fn write_json(&self, out: &mut String) {
-        write_json_string(&self.0, out);
+        write_json_string(&self.text, out);
     }
 
     /// What the target must know without the value: see [`Traits`].
     #[must_use]
     pub fn traits(&self) -> Traits {
-        Traits {
-            raw_bytes: padded(self.0.len()),
+        *self.traits.get_or_init(|| Traits {
+            raw_bytes: padded(self.text.len()),
             json_bytes: padded(self.json_length()),
-            nextflow_store: crate::nextflow::store_carries(&self.0),
+            nextflow_store: crate::nextflow::store_carries(&self.text),
             lost: false,
-        }
+        })
     }
 }
 
@@ -109,14 +121,23 @@ pub(crate) fn padded(length: usize) -> usize {
     length.next_multiple_of(Traits::STEP)
 }
 
-/// Bytes that a byte of text takes inside a JSON string (RFC 8259 §7, with the short escapes).
-fn json_width(byte: u8) -> usize {
-    match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
-        0..=0x1f => 6,
-        _ => 1,
+/// Bytes that a byte of text takes inside a JSON string (RFC 8259 §7, with the short escapes). A table, because the
+/// release profile makes of a `match` four branches for each byte.
+const JSON_WIDTHS: [u8; 256] = {
+    let mut widths = [1; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        widths[byte] = 6;
+        byte += 1;
     }
-}
+    let short = *b"\"\\\n\r\t\x08\x0c";
+    let mut index = 0;
+    while index < short.len() {
+        widths[short[index] as usize] = 2;
+        index += 1;
+    }
+    widths
+};
 
 /// Appends text as a JSON string into a buffer that the caller sized, so that no copy of the text is left behind by a
 /// buffer that grew.

@@ -42,6 +42,7 @@ const LOG_BYTES: f64 = 40_000.0;
 const EVENTS: f64 = 2.0;
 /// A month of sweeps, one in five minutes.
 const SWEEPS: f64 = 8_640.0;
+const SWEEP_SECONDS: f64 = 0.5;
 const KEYS: f64 = 2.0;
 /// 13 alarms look at 26 metrics, eight of them ours.
 const ALARM_METRICS: f64 = 26.0;
@@ -69,7 +70,7 @@ pub(crate) fn table() -> Vec<Line> {
         dollars: LAUNCHES.map(|launches| f64::from(launches) * each + fixed),
         pages: pages.to_vec(),
     };
-    let second = INVOCATION.dollars + SECONDS * GIGABYTES * GIGABYTE_SECOND.dollars;
+    let invocation = |seconds: f64| INVOCATION.dollars + seconds * GIGABYTES * GIGABYTE_SECOND.dollars;
     let fixed = KEYS * KMS_KEY.dollars + ALARM_METRICS * ALARM_METRIC.dollars + METRICS * METRIC.dollars;
     let rows = WRITE_UNITS * WRITE_UNIT.dollars + READ_UNITS * READ_UNIT.dollars;
     let logs = LOG_BYTES * LOG_BYTE.dollars + EVENTS * EVENT.dollars;
@@ -80,8 +81,8 @@ pub(crate) fn table() -> Vec<Line> {
         line("API Gateway, 20 requests", REQUESTS * API_REQUEST.dollars, 0.0, &[API_REQUEST.page]),
         line(
             "Lambda, 24 invocations of 50 ms at 128 MB, and the sweep",
-            INVOCATIONS * second,
-            SWEEPS * second,
+            INVOCATIONS * invocation(SECONDS),
+            SWEEPS * invocation(SWEEP_SECONDS),
             &[INVOCATION.page],
         ),
         line("logs, EventBridge", logs, 0.0, &[LOG_BYTE.page, EVENT.page]),

@@ -1,26 +1,36 @@
 //! credstash (<https://github.com/fugue/credstash>), the best known secret store over DynamoDB and KMS, beside ours: one
 //! secret stored, a hundred listed.
 
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Effort;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::function::Program;
 use crate::install::Peers;
-use crate::stage::{Stage, expect, wrong};
+use crate::stage::{KEY, Stage, expect, wrong};
 use crate::stats::Summary;
 
 /// Processor time, in milliseconds.
 #[derive(Debug, Serialize)]
 pub(crate) struct Credstash {
-    /// Storing one.
+    /// Storing one by its command, as its users do: the whole process.
+    pub(crate) command: Summary,
+    /// Storing one with its library, in a process that stays.
     pub(crate) put: Summary,
     /// Reading one: ours has no such call.
     pub(crate) get: Summary,
     /// Listing a hundred.
     pub(crate) list: Summary,
-    /// Storing one with ours.
+    /// Storing one with ours, from the start of the process.
+    pub(crate) our_command: Summary,
+    /// Storing one with ours, in a process that stays.
     pub(crate) our_put: Summary,
     /// Listing a hundred with ours.
     pub(crate) our_list: Summary,
@@ -39,6 +49,7 @@ pub(crate) async fn measure(stage: &Stage, peers: &Peers, effort: Effort) -> Res
     if status != 200 {
         return Err(wrong("credstash", "its table cannot be made"));
     }
+    let (commands, ours) = commands(stage, python, effort).await?;
     let mut environment = stage.environment();
     environment.push(("PYTHONPATH".to_owned(), peers.sources.join("python").into()));
     let command = ["-m", "awslambdaric", "credstash_handler.handler"].map(Into::into);
@@ -75,7 +86,38 @@ pub(crate) async fn measure(stage: &Stage, peers: &Peers, effort: Effort) -> Res
         our_list.push(spent.cpu);
     }
     let [put, get, list, our_put, our_list] = [put, get, list, our_put, our_list].map(Summary::of_times);
-    Ok(Some(Credstash { put, get, list, our_put, our_list }))
+    let [command, our_command] = [commands, ours].map(Summary::of_times);
+    Ok(Some(Credstash { command, put, get, list, our_command, our_put, our_list }))
+}
+
+/// A secret stored by a process of its own: by credstash's command, and by ours from its start.
+async fn commands(stage: &Stage, python: &Path, effort: Effort) -> Result<(Vec<Duration>, Vec<Duration>)> {
+    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+    for number in 0..effort.growth {
+        let name = format!("COMMAND_{number}");
+        let mut command = tokio::process::Command::new(python);
+        command.args(["-m", "credstash", "put", "-k", KEY, &name, VALUE]).current_dir(&stage.folder);
+        command.env_clear().envs(stage.environment()).stdin(Stdio::null());
+        let before = spent_by_children()?;
+        let output = command.kill_on_drop(true).output().await.map_err(Error::machine("credstash put"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();
+            return Err(wrong("credstash put", said));
+        }
+        theirs.push(spent_by_children()?.saturating_sub(before));
+        let mut writer = stage.start(&stage.ours("write-secrets")).await?;
+        let (answer, spent) = writer.invoke(&stage.create(&name, VALUE)).await?;
+        expect("write-secrets", &answer, 200)?;
+        ours.push(writer.init.cpu + spent.cpu);
+    }
+    Ok((theirs, ours))
+}
+
+/// Processor time of children that ended and were waited for.
+fn spent_by_children() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(Error::machine("processor time of a child"))?;
+    let microseconds = [usage.user_time(), usage.system_time()].map(|time| time.num_microseconds());
+    Ok(microseconds.into_iter().map(|time| Duration::from_micros(time.unsigned_abs())).sum())
 }
 
 /// As `credstash setup` makes it.

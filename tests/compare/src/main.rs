@@ -62,7 +62,9 @@ pub(crate) struct Effort {
 impl Options {
     fn effort(&self) -> Effort {
         match self.quick {
-            true => Effort { cold: 5, warm: 50, growth: 3, quota: Duration::from_secs(4), micro: [0.2, 0.5] },
+            true => {
+                Effort { cold: 10, warm: 100, growth: 5, quota: Duration::from_secs(4), micro: [0.2, 0.5] }
+            }
             false => {
                 Effort { cold: 40, warm: 400, growth: 20, quota: Duration::from_secs(20), micro: [3.0, 5.0] }
             }

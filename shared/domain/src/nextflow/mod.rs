@@ -20,7 +20,8 @@ use crate::value::SecretValue;
 /// task, but Apptainer and Singularity, the usual containers on HPC, evaluate it in every variable they are given.
 #[must_use]
 pub fn store_carries(value: &str) -> bool {
-    !value.contains(['\0', '\n', '"', '$', '\\', '`'])
+    // Bytes, not characters: no byte of a longer character is one of these.
+    !value.bytes().any(|byte| matches!(byte, b'\0' | b'\n' | b'"' | b'$' | b'\\' | b'`'))
 }
 
 /// The first secret whose value would hand a task a further secret: Nextflow's `grep -w 'NAME=.*'` also finds a line
