@@ -39,6 +39,9 @@ pub(crate) enum Error {
         /// What is wrong.
         what: String,
     },
+    /// Somebody stopped it.
+    #[error("stopped: nothing is left running")]
+    Stopped,
 }
 
 /// The result of everything here.

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::aws::Aws;
 use crate::error::{Error, Result};
@@ -75,7 +76,11 @@ impl Options {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let compared = tokio::task::LocalSet::new().run_until(compare(&options)).await;
+    let tasks = tokio::task::LocalSet::new();
+    let compared = tokio::select! {
+        compared = tasks.run_until(compare(&options)) => compared,
+        stopped = stop() => Err(stopped),
+    };
     match compared.and_then(|report| print(&options, &report).map(|()| report)) {
         Ok(report) if report.missing.is_empty() => ExitCode::SUCCESS,
         Ok(report) => {
@@ -89,6 +94,19 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Until somebody stops this: every process that was started ends with the future that started it.
+async fn stop() -> Error {
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => return Error::machine("waiting for a signal")(error),
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    Error::Stopped
+}
+
 async fn compare(options: &Options) -> Result<Report> {
     let root = checkout()?;
     let effort = options.effort();
@@ -97,15 +115,15 @@ async fn compare(options: &Options) -> Result<Report> {
     step("the peers: Node, Python, credstash");
     let mut peers = install::ready(&root);
     step("the functions and their limits, for this machine");
-    let programs = programs::build(&root)?;
+    let programs = programs::build(&root).await?;
     step("the functions' zips, for arm64");
-    let zips = programs::zips(&root).unwrap_or_else(|error| {
+    let zips = programs::zips(&root).await.unwrap_or_else(|error| {
         peers.missing.push(format!("the zips for arm64: {error}"));
         Vec::new()
     });
     let folder = tempfile::tempdir().map_err(Error::machine("a temporary folder"))?;
     step("between calls");
-    let micro = micro::measure(&programs.micro, folder.path(), effort)?;
+    let micro = micro::measure(&programs.micro, folder.path(), effort).await?;
     let aws = Aws::start(folder.path()).await?;
     let stage = Stage::set(aws, folder.path(), &programs.folder).await?;
     step("cold starts and warm calls");

@@ -1,10 +1,10 @@
 //! What the functions do between calls: criterion measures it, in the release profile; here its estimates are read.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde::Serialize;
 use serde_json::Value;
+use tokio::process::Command;
 
 use crate::Effort;
 use crate::error::{Error, Result};
@@ -37,14 +37,14 @@ pub(crate) struct Sealing {
 }
 
 /// Runs the benchmarks.
-pub(crate) fn measure(program: &Path, folder: &Path, effort: Effort) -> Result<Micro> {
+pub(crate) async fn measure(program: &Path, folder: &Path, effort: Effort) -> Result<Micro> {
     let home = folder.join("criterion");
     std::fs::create_dir_all(&home).map_err(Error::file(&home))?;
     let seconds = |time: f64| format!("{time}");
     let [warm_up, measurement] = effort.micro.map(seconds);
     let mut benchmarks = Command::new(program);
     benchmarks.args(["--bench", "--noplot", "--warm-up-time", &warm_up, "--measurement-time", &measurement]);
-    run(benchmarks.env("CRITERION_HOME", &home).current_dir(folder), "the benchmarks")?;
+    run(benchmarks.env("CRITERION_HOME", &home).current_dir(folder), "the benchmarks").await?;
     let estimate = |name: &str| -> Result<f64> {
         let estimates = read(&home.join(name).join("new/estimates.json"))?;
         Ok(estimates["median"]["point_estimate"].as_f64().unwrap_or(f64::NAN) / 1_000.0)

@@ -22,8 +22,6 @@ fn services(package: &str) -> BTreeSet<String> {
     let tree = links(package);
     tree.lines()
         .filter_map(|line| line.split_whitespace().next()?.strip_prefix("aws-sdk-"))
-        // aws-config links it, for credentials of a kind that no function has.
-        .filter(|service| *service != "sts")
         .map(str::to_owned)
         .collect()
 }

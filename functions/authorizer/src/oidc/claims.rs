@@ -14,7 +14,7 @@ const MAX_EMAIL: usize = 254;
 
 /// The claims that are read. It has no `Debug`: they are somebody's data.
 #[derive(Deserialize)]
-pub(super) struct Claims {
+pub struct Claims {
     iss: String,
     sub: String,
     aud: Audience,
@@ -44,7 +44,7 @@ enum Verified {
 
 impl Claims {
     /// Whom the issuer vouches for; an error says why nobody.
-    pub(super) fn check(
+    pub fn check(
         self,
         issuer: &str,
         audience: &str,

@@ -4,7 +4,7 @@
 //! publishes for just that algorithm; keys that a token brings or points to (`jwk`, `jku`, `x5c`, `x5u`) are never looked
 //! at. What the token claims is checked here, against the time of the request.
 
-mod claims;
+pub mod claims;
 mod fetch;
 mod keys;
 

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::process;
+
 /// What becomes of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Way {
@@ -31,10 +33,14 @@ pub(crate) enum Way {
     Slow,
     /// An index or a list is answered as it was before anything was there.
     StalePage,
+    /// The function's process is killed before it takes effect.
+    DiesBefore,
+    /// The function's process is killed after it took effect.
+    DiesAfter,
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Throttled,
         Self::ThrottledForGood,
         Self::Internal,
@@ -44,7 +50,14 @@ impl Way {
         Self::TimedOut,
         Self::Slow,
         Self::StalePage,
+        Self::DiesBefore,
+        Self::DiesAfter,
     ];
+
+    /// Whether the function's process ends: its client is told nothing that the function said.
+    pub(crate) fn kills(self) -> bool {
+        matches!(self, Self::DiesBefore | Self::DiesAfter)
+    }
 
     fn of_repeats(self) -> Option<Self> {
         match self {
@@ -156,6 +169,12 @@ impl Proxy {
                 let answer = self.ask(&request).await.unwrap_or_default();
                 tokio::time::sleep(Duration::from_millis(600)).await;
                 let _ = client.write_all(&answer).await;
+            }
+            Some(way @ (Way::DiesBefore | Way::DiesAfter)) => {
+                if way == Way::DiesAfter {
+                    let _ = self.ask(&request).await;
+                }
+                process::kill(&client);
             }
             Some(Way::StalePage) => {
                 let empty = json!({ "Items": [], "Count": 0, "ScannedCount": 0, "SecretList": [] });

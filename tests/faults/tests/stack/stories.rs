@@ -3,6 +3,8 @@
 use end_to_end::{Answer, Ask, Caller, MARK, World};
 use serde_json::{Value, json};
 
+use crate::proxy::Way;
+
 /// A request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Story {
@@ -151,11 +153,13 @@ impl Story {
         world: &World,
         prepared: &Prepared,
         told: &Told,
-        faulty: bool,
+        fault: Option<Way>,
     ) -> Option<String> {
         let good = match (self, told.status) {
             // What was done and not heard of shows as its own conflict.
-            (Self::Delete, 404) | (Self::Claim, 410) => faulty,
+            (Self::Delete, 404) | (Self::Claim, 410) => fault.is_some(),
+            // A launch that died is under way until its time for provisioning is over; then the sweep ends it.
+            (Self::LaunchBundle | Self::LaunchPerName, 409) if fault.is_some_and(Way::kills) => return None,
             (Self::Claim, 200) => told.body.to_string().contains(MARK),
             (Self::LaunchBundle | Self::LaunchPerName, 200) => told.body["runToken"].is_string(),
             (_, 200 | 204) => true,

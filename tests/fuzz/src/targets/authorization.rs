@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
     assert!(!answer.to_string().contains(KEY));
 }
 
-/// No issuer: what follows the signature is out of a fuzzer's reach anyway.
+/// No issuer: what follows the signature is out of a fuzzer's reach, and `claims` begins behind it.
 pub(super) fn no_jwts() -> Jwts {
     runtime::config::load::<Jwts>(|_| None).expect("no issuer is no fault")
 }

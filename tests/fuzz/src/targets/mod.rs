@@ -35,6 +35,8 @@ targets! {
     event;
     /// `Authorization` headers, JSON Web Tokens among them.
     authorization;
+    /// What a JSON Web Token claims whose signature holds.
+    claims;
     /// What runs say of themselves, Nextflow's messages among it.
     report;
     /// Launches and previews.
