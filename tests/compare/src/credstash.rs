@@ -49,7 +49,6 @@ pub(crate) async fn measure(stage: &Stage, peers: &Peers, effort: Effort) -> Res
     if status != 200 {
         return Err(wrong("credstash", "its table cannot be made"));
     }
-    let (commands, ours) = commands(stage, python, effort).await?;
     let mut environment = stage.environment();
     environment.push(("PYTHONPATH".to_owned(), peers.sources.join("python").into()));
     let command = ["-m", "awslambdaric", "credstash_handler.handler"].map(Into::into);
@@ -85,6 +84,7 @@ pub(crate) async fn measure(stage: &Stage, peers: &Peers, effort: Effort) -> Res
         }
         our_list.push(spent.cpu);
     }
+    let (commands, ours) = commands(stage, python, effort).await?;
     let [put, get, list, our_put, our_list] = [put, get, list, our_put, our_list].map(Summary::of_times);
     let [command, our_command] = [commands, ours].map(Summary::of_times);
     Ok(Some(Credstash { command, put, get, list, our_command, our_put, our_list }))
