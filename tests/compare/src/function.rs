@@ -70,7 +70,7 @@ enum Told {
 }
 
 /// No start and no call takes as long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Function {
     /// Starts a process, and waits until it asks for its first event.

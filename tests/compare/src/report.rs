@@ -1,5 +1,7 @@
 //! The figures: as tables for people, as one JSON object for machines.
 
+use std::fmt::Write as _;
+
 use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 use serde::Serialize;
@@ -143,7 +145,7 @@ impl Report {
         ];
         let mut text = String::new();
         for (title, table) in parts {
-            text.push_str(&format!("### {title}\n\n{table}\n\n"));
+            let _ = write!(text, "### {title}\n\n{table}\n\n");
         }
         text
     }

@@ -165,7 +165,7 @@ impl Contender<'_> {
             made.extend(at_start);
         }
         made.sort();
-        self.same_calls(made, calls)?;
+        self.same_calls(&made, calls)?;
         self.check(stage, 0, &answer)?;
         self.init.push(process.init);
         self.first.push(spent);
@@ -201,10 +201,10 @@ impl Contender<'_> {
     }
 
     /// The limit makes exactly ours; the peers, which open no connection beforehand, those of the request.
-    fn same_calls(&self, made: Vec<String>, calls: &mut BTreeMap<&'static str, Vec<String>>) -> Result<()> {
-        let ours = calls.entry(self.scene.function).or_insert_with(|| made.clone());
+    fn same_calls(&self, made: &[String], calls: &mut BTreeMap<&'static str, Vec<String>>) -> Result<()> {
+        let ours = calls.entry(self.scene.function).or_insert_with(|| made.to_owned());
         let same = match self.who {
-            Who::Ours | Who::Limit => made == *ours,
+            Who::Ours | Who::Limit => made == ours.as_slice(),
             Who::Node | Who::Python => made.iter().all(|call| ours.contains(call)),
         };
         match same {

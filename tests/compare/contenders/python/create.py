@@ -22,12 +22,12 @@ def seal(value, context, plain, encrypted):
     derived = HKDF(algorithm=SHA512(), length=64, salt=None, info=b"pipeline-secrets/envelope/1").derive(plain)
     header = bytes([1, 1])
     parts = [part.encode() for pair in sorted(context.items()) for part in pair]
-    additional = header + b"".join(len(part).to_bytes(2) + part for part in parts)
+    additional = header + b"".join(len(part).to_bytes(2, "big") + part for part in parts)
     text = value.encode()
     padded = text.ljust(-(-len(text) // 256) * 256, b"\0")
     nonce = os.urandom(12)
     body = AESGCM(derived[:32]).encrypt(nonce, padded, additional)
-    return header + len(encrypted).to_bytes(2) + encrypted + derived[32:] + nonce + body
+    return header + len(encrypted).to_bytes(2, "big") + encrypted + derived[32:] + nonce + body
 
 
 def handler(event, _context):
