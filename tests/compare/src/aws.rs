@@ -42,9 +42,9 @@ pub(crate) struct Account {
     pub(crate) services: Services,
     /// The operations that were called, in order.
     pub(crate) calls: Vec<String>,
-    /// By how much each answer is late.
+    /// How long after its request each answer goes out, at least.
     pub(crate) delay: Duration,
-    /// By how much they were late, the timer's own lateness included.
+    /// How long after it was, the timer's own lateness included.
     pub(crate) delays: Vec<Duration>,
     /// Operations that may be called only so often.
     pub(crate) limits: BTreeMap<&'static str, Limit>,
@@ -139,6 +139,7 @@ impl Aws {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let came = Instant::now();
         let operation = operation(&request);
         let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
         let body: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
@@ -146,12 +147,12 @@ impl Aws {
             account.calls.push(operation.clone());
             account.delay
         });
-        if !delay.is_zero() {
-            let begun = Instant::now();
-            tokio::time::sleep(delay).await;
-            self.with(|account| account.delays.push(begun.elapsed()));
-        }
         let (status, answer) = self.with(|account| account.answer(&operation, &body));
+        if !delay.is_zero() {
+            // What the stand-in itself takes is part of the delay, as a service's own time is.
+            tokio::time::sleep_until((came + delay).into()).await;
+            self.with(|account| account.delays.push(came.elapsed()));
+        }
         let mut response = Response::new(Full::new(Bytes::from(answer.to_string())));
         *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
         let kind = hyper::header::HeaderValue::from_static("application/x-amz-json-1.1");
