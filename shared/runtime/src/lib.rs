@@ -25,6 +25,7 @@ mod deadline;
 mod entry;
 mod invocation;
 pub mod log;
+mod memory;
 pub mod metrics;
 mod randomness;
 

@@ -20,7 +20,7 @@ pub struct Bench {
     tokens: Mutex<Vec<String>>,
     worlds: AtomicU32,
     template: PathBuf,
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -55,7 +55,7 @@ impl Bench {
         let operator = stack.sdk_config(&Credentials::operator()).await;
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         let template = tools.checkout.template();
-        Ok(Self {
+        let bench = Self {
             stack,
             http,
             operator,
@@ -63,7 +63,9 @@ impl Bench {
             worlds: AtomicU32::new(0),
             template,
             folder,
-        })
+        };
+        bench.keep_events().await;
+        Ok(bench)
     }
 
     /// Stops it, and removes what it wrote.

@@ -8,6 +8,7 @@
 mod api;
 mod behind;
 mod bench;
+pub mod memory;
 mod sinks;
 mod world;
 

@@ -59,14 +59,23 @@ impl Bench {
         for (number, copy) in self.copies_seen().await.into_iter().enumerate() {
             add("copy's name and tags", &number.to_string(), copy);
         }
-        for (queue, message) in self.dead_letters().await {
-            add("dead letter", &queue, message);
+        for (queue, messages) in self.queues().await {
+            // The operator's queue of events, and the service's own of what could not be delivered.
+            let kind = if queue.ends_with(EVENTS) { "event" } else { "dead letter" };
+            add(kind, &queue, messages);
+        }
+        for (file, text) in files(self.folder.path()) {
+            add("file", &file, text);
         }
         for (name, value) in &self.stack.deployed.outputs {
             add("output of the stack", name, value.clone());
         }
-        for (process, text) in family() {
-            add("process", &process, text);
+        for pid in family() {
+            for file in ["cmdline", "environ"] {
+                let text =
+                    std::fs::read(Path::new("/proc").join(pid.to_string()).join(file)).unwrap_or_default();
+                add("process", &format!("{pid}/{file}"), String::from_utf8_lossy(&text).into_owned());
+            }
         }
         sinks
     }
@@ -83,23 +92,61 @@ impl Bench {
         seen
     }
 
-    /// The messages that wait in queues.
-    async fn dead_letters(&self) -> Vec<(String, String)> {
-        let mut letters = Vec::new();
+    /// Keeps every event of the deployment's bus from here on, for [`Bench::sinks`].
+    pub(crate) async fn keep_events(&self) {
+        let queue = self.aws("sqs", "AmazonSQS.CreateQueue", &json!({ "QueueName": EVENTS })).await;
+        let asked = json!({ "QueueUrl": queue["QueueUrl"], "AttributeNames": ["QueueArn"] });
+        let queue = self.aws("sqs", "AmazonSQS.GetQueueAttributes", &asked).await;
+        let bus = self.stack.output("EventBusName").expect("a bus");
+        let rule = json!({ "Name": EVENTS, "EventBusName": bus, "EventPattern": r#"{"version":["0"]}"# });
+        self.aws("events", "AWSEvents.PutRule", &rule).await;
+        let target = json!({ "Id": EVENTS, "Arn": queue["Attributes"]["QueueArn"] });
+        let targets = json!({ "Rule": EVENTS, "EventBusName": bus, "Targets": [target] });
+        self.aws("events", "AWSEvents.PutTargets", &targets).await;
+    }
+
+    /// The messages that wait in queues, each of which is then hidden for a while.
+    pub async fn queues(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
         let queues = self.aws("sqs", "AmazonSQS.ListQueues", &json!({})).await;
         for queue in queues["QueueUrls"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             let order =
                 json!({"QueueUrl": queue, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"]});
-            let messages = self.aws("sqs", "AmazonSQS.ReceiveMessage", &order).await;
-            letters.push((queue.to_owned(), messages.to_string()));
+            let mut text = String::new();
+            loop {
+                let messages = self.aws("sqs", "AmazonSQS.ReceiveMessage", &order).await;
+                text.push_str(&messages.to_string());
+                text.push('\n');
+                if messages["Messages"].as_array().is_none_or(Vec::is_empty) {
+                    break;
+                }
+            }
+            found.push((queue.to_owned(), text));
         }
-        letters
+        found
     }
 }
 
-/// Arguments, environment and temporary files of this process and all that come of it: the emulator's, and the
-/// functions'.
-fn family() -> Vec<(String, String)> {
+/// The operator's rule and queue of events.
+const EVENTS: &str = "every-event";
+
+/// What stands in the files below a folder, the functions' programs left out.
+fn files(folder: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if !path.ends_with("bootstrap") {
+            let text = std::fs::read(&path).unwrap_or_default();
+            found.push((path.display().to_string(), String::from_utf8_lossy(&text).into_owned()));
+        }
+    }
+    found
+}
+
+/// This process and all that come of it: the emulator's, and the functions'.
+pub(crate) fn family() -> Vec<u32> {
     let mut parents = BTreeMap::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
@@ -117,14 +164,7 @@ fn family() -> Vec<(String, String)> {
             None => break false,
         }
     };
-    let mut found = Vec::new();
-    for pid in parents.keys().copied().filter(|pid| is_ours(*pid)) {
-        for file in ["cmdline", "environ"] {
-            let text = std::fs::read(Path::new("/proc").join(pid.to_string()).join(file)).unwrap_or_default();
-            found.push((format!("{pid}/{file}"), String::from_utf8_lossy(&text).into_owned()));
-        }
-    }
-    found
+    parents.keys().copied().filter(|pid| is_ours(*pid)).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod stories;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use end_to_end::{Bench, MARK, World};
+use end_to_end::{Bench, MARK, World, forms, memory};
 use futures_util::future::{join, join_all};
 use local::Credentials;
 use proxy::{Proxy, Way};
@@ -203,6 +203,10 @@ async fn aftermath(bench: &Bench, world: &World) -> Vec<String> {
         wrongs.extend(
             log.lines().find(|line| line.contains("panicked")).map(|line| format!("{group}: {line}")),
         );
+    }
+    for process in memory::functions() {
+        let found = memory::search(&process.memory, &forms());
+        wrongs.extend(found.first().map(|found| format!("INV4: {} remembers {found}", process.name)));
     }
     wrongs
 }
