@@ -12,7 +12,6 @@ use futures_util::FutureExt as _;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 
-use crate::answer::Answer;
 use crate::config::Misconfigured;
 use crate::{Clients, Failed, Invocation, Outcome, config, log};
 
@@ -63,7 +62,7 @@ pub async fn warm_up(warm: impl Future<Output = domain::Result<()>>) {
     }
 }
 
-async fn answer<Handler>(handler: &Handler, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Failed>
+async fn answer<Handler>(handler: &Handler, event: LambdaEvent<Box<RawValue>>) -> Outcome
 where
     Handler: AsyncFn(Invocation) -> Outcome,
 {
@@ -75,5 +74,5 @@ where
     if let Err(failed) = &outcome {
         tracing::error!(error.code = failed.code(), "the invocation failed");
     }
-    outcome.map(Answer)
+    outcome
 }

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use lambda_runtime::{Context, Diagnostic};
 use serde_json::value::RawValue;
-use zeroize::Zeroize as _;
 
 use crate::Deadline;
 
-/// One invocation. The payload is zeroed when this is dropped; the runtime's own buffers, which it came from, are not
-/// within reach.
+/// One invocation.
 pub struct Invocation {
     payload: Box<RawValue>,
     request_id: String,
@@ -45,18 +43,6 @@ impl Invocation {
     pub fn deadline(&self) -> &Deadline {
         &self.deadline
     }
-}
-
-impl Drop for Invocation {
-    fn drop(&mut self) {
-        wipe(&mut self.payload);
-    }
-}
-
-/// Zeroes JSON text, and leaves `null`.
-pub(crate) fn wipe(json: &mut Box<RawValue>) {
-    let text = std::mem::replace(json, RawValue::NULL.to_owned());
-    Box::<str>::from(text).zeroize();
 }
 
 /// What a handler answers: JSON, or that the invocation failed, after which Lambda repeats what it repeats.
@@ -111,13 +97,6 @@ impl From<Failed> for Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_wiped_is_null() {
-        let mut json = RawValue::from_string(r#"{"value":"v"}"#.to_owned()).unwrap();
-        wipe(&mut json);
-        assert_eq!(json.get(), "null");
-    }
 
     #[test]
     fn a_failure_has_a_code_and_no_more() {

@@ -18,7 +18,6 @@
 //! }
 //! ```
 
-mod answer;
 mod clients;
 pub mod config;
 mod deadline;

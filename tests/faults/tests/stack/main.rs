@@ -3,6 +3,7 @@
 //!
 //! `cargo test` has the answers that get lost; with `EVERY_FAULT=1` each way in which a call can go wrong is tried.
 
+mod poison;
 mod process;
 mod proxy;
 mod stories;
@@ -50,6 +51,7 @@ async fn prove() {
     let world = World::make(bench.clone()).await;
     let (ways, stories) = tried();
     let (mut tried, mut points, mut wrongs) = (0, 0, Vec::new());
+    wrongs.extend(poison::wrong(&bench).await);
     for story in stories.iter().copied() {
         // Twice: the first call of a function's process opens its connections.
         let mut calls = Vec::new();
