@@ -58,10 +58,17 @@ impl<'a> Request<'a> {
         query.get(name).map(|value| &**value)
     }
 
-    /// The workspace that the query names.
+    /// The workspace that the query names. A name that was meant as `workspaceId` is refused: it must not mean the
+    /// caller's own secrets.
     pub fn workspace(&self) -> Result<Option<WorkspaceId>, Problem> {
         let Some(text) = self.query("workspaceId") else {
-            return Ok(None);
+            let mut names = self.event.query_string_parameters.iter().flatten().map(|(name, _)| name);
+            return match names.any(|name| means_workspace(name)) {
+                true => Err(Problem::bad_request(
+                    "Name the workspace by the query parameter workspaceId, written exactly so.",
+                )),
+                false => Ok(None),
+            };
         };
         let number: i64 = text
             .parse()
@@ -241,6 +248,12 @@ struct Event<'a> {
     body: Option<&'a RawValue>,
     #[serde(default)]
     is_base64_encoded: bool,
+}
+
+/// `workspaceid`, `workspace_id`, `workspace`, and their like.
+fn means_workspace(name: &str) -> bool {
+    let letters = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
+    matches!(&*letters.collect::<String>(), "workspaceid" | "workspace")
 }
 
 #[derive(Deserialize, Default)]

@@ -86,7 +86,7 @@ a value: only a run gets it, in AWS Secrets Manager or by one claim.
 
 Paths, fields and codes are those of Seqera Platform wherever it has them, so that the `tw` command line, the Terraform \
 provider `seqera`, seqerakit and Nextflow work unmodified. `workspaceId` is a query parameter everywhere: absent, the \
-caller's own secrets are meant; present, that workspace's. A workspace that does not exist, one that the caller takes no \
+caller's own secrets are meant; present, that workspace's; misspelt, 400. A workspace that does not exist, one that the caller takes no \
 part in, and an id of another workspace are one and the same 404.
 
 Errors are `{\"message\": \"…\"}` with `Content-Type: application/json`, whatever the status. Any \

@@ -345,6 +345,16 @@ async fn ids_that_are_no_numbers_are_bad_and_numbers_that_are_no_ids_are_absent(
     // One whose value was lost on the way does not mean the caller's own secrets.
     let lost = Ask::post("/pipeline-secrets?workspaceId=", &json!({"name": "AB", "value": MARK}));
     cases.push((lost, 400, "workspaceId must be a whole number"));
+    for name in
+        ["workspaceid", "WorkspaceId", "workspace_id", "workspace-id", "workspaceId%5B%5D", "workspace"]
+    {
+        let path = format!("/pipeline-secrets?{name}={}", world.workspace);
+        cases.push((
+            Ask::post(path, &json!({"name": "AB", "value": MARK})),
+            400,
+            "workspaceId, written exactly so",
+        ));
+    }
     refused(&world, cases).await;
 }
 
