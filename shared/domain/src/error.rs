@@ -47,7 +47,7 @@ pub enum Error {
         /// What is counted.
         what: &'static str,
     },
-    /// A well-formed request that cannot be done; the text names every reason at once.
+    /// A well-formed request that cannot be done; the text names the reasons, up to twenty, at once.
     #[error("{0}")]
     Refused(String),
     /// The same idempotency key came with another request.

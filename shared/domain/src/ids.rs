@@ -16,7 +16,7 @@ macro_rules! numeric_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-        #[serde(transparent)]
+        #[serde(try_from = "i64", into = "i64")]
         pub struct $name(i64);
 
         impl $name {
@@ -38,6 +38,20 @@ macro_rules! numeric_id {
             #[must_use]
             pub fn number(self) -> i64 {
                 self.0
+            }
+        }
+
+        impl TryFrom<i64> for $name {
+            type Error = Error;
+
+            fn try_from(number: i64) -> Result<Self> {
+                Self::new(number).ok_or(Error::NotFound)
+            }
+        }
+
+        impl From<$name> for i64 {
+            fn from(id: $name) -> Self {
+                id.0
             }
         }
 

@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// Secrets in a launch, at most (architecture §3).
 pub const MAX_IN_LAUNCH: usize = 64;
 
+/// Reasons that a refusal gives, at most: a launch may name thousands of secrets that are not there.
+const MAX_REASONS: usize = 20;
+
 /// Which secrets of a scope a launch asks for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Selection {
@@ -85,7 +88,7 @@ impl Resolved {
     }
 }
 
-/// Chooses a run's secrets, or refuses with every reason at once. An expired winner refuses the launch: falling back to
+/// Chooses a run's secrets, or refuses with up to twenty reasons at once. An expired winner refuses the launch: falling back to
 /// the workspace's secret would silently send other data than its owner meant.
 pub fn resolve(
     request: &Request,
@@ -104,7 +107,15 @@ pub fn resolve(
         winners.insert(&secret.name, Winner { secret: secret.clone(), overrides });
     }
 
-    let mut reasons = missing(request, workspace, user);
+    let mut reasons = Vec::new();
+    if winners.len() > MAX_IN_LAUNCH {
+        reasons.push(format!(
+            "{} secrets are asked for, and a launch takes at most {MAX_IN_LAUNCH}: name the ones it needs in \
+             workspaceSecrets and userSecrets",
+            winners.len()
+        ));
+    }
+    reasons.extend(missing(request, workspace, user));
     for Winner { secret, .. } in winners.values() {
         let whose = secret.owner.kind();
         if secret.traits.lost {
@@ -122,15 +133,13 @@ pub fn resolve(
             ));
         }
     }
-    if winners.len() > MAX_IN_LAUNCH {
-        reasons.push(format!(
-            "{} secrets are asked for, and a launch takes at most {MAX_IN_LAUNCH}: name the ones it needs in \
-             workspaceSecrets and userSecrets",
-            winners.len()
-        ));
-    }
     if reasons.is_empty() {
         return Ok(Resolved { secrets: winners.into_values().collect() });
+    }
+    let unsaid = reasons.len().saturating_sub(MAX_REASONS);
+    if unsaid > 0 {
+        reasons.truncate(MAX_REASONS);
+        reasons.push(format!("and {unsaid} more of the kind"));
     }
     Err(Error::Refused(format!("The launch is refused: {}.", reasons.join("; "))))
 }
@@ -141,10 +150,10 @@ fn missing(request: &Request, workspace: &[Secret], user: &[Secret]) -> Vec<Stri
         let Selection::These(names) = selection else {
             return Vec::new();
         };
+        let there: BTreeSet<_> = secrets.iter().map(|secret| &secret.name).collect();
         names
             .iter()
-            .filter(|name| !request.optional.contains(name))
-            .filter(|name| !secrets.iter().any(|secret| &secret.name == *name))
+            .filter(|name| !request.optional.contains(name) && !there.contains(name))
             .map(|name| format!("there is no {whose} secret {name}"))
             .collect()
     };

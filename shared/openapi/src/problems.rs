@@ -65,7 +65,7 @@ const PROBLEMS: [(u16, &str, &str, &str, bool); 13] = [
     (
         422,
         "Unprocessable",
-        "It is well formed and cannot be done; the message names every reason at once. Or the \
+        "It is well formed and cannot be done; the message names the reasons, up to twenty, at once. Or the \
         `Idempotency-Key` was used with another request.",
         "The launch is refused: there is no workspace secret NCBI_API_KEY.",
         false,

@@ -55,7 +55,7 @@ impl Key {
     }
 
     pub(crate) fn member(workspace: WorkspaceId, user: UserId) -> Self {
-        Self::new(SecretOwner::Workspace(workspace).to_string(), format!("MEMBER#{user}"))
+        Self::new(members_of(workspace), format!("MEMBER#{user}"))
     }
 
     pub(crate) fn token(id: TokenId) -> Self {
@@ -88,6 +88,12 @@ impl Key {
             ("sk".to_owned(), AttributeValue::S(self.sk)),
         ])
     }
+}
+
+/// The partition of a workspace's memberships. Not that of its secrets: IAM tells rows apart by their partition, and who
+/// writes secrets must not be able to write a role.
+pub(crate) fn members_of(workspace: WorkspaceId) -> String {
+    format!("MEMBERS#{workspace}")
 }
 
 /// What the sort keys of a secret's replaced versions begin with.
@@ -123,7 +129,7 @@ mod tests {
             (Key::name(owner, &name), "WS#42", "NAME#ncbi_api_key"),
             (Key::history(owner, id, 12), "WS#42", "HISTORY#7#00000000000000000012"),
             (Key::meta("USER#3".parse().unwrap()), "USER#3", "META"),
-            (Key::member(WorkspaceId::new(42).unwrap(), UserId::new(3).unwrap()), "WS#42", "MEMBER#3"),
+            (Key::member(WorkspaceId::new(42).unwrap(), UserId::new(3).unwrap()), "MEMBERS#42", "MEMBER#3"),
             (Key::token(TokenId::new(5).unwrap()), "TOKEN#5", "TOKEN"),
             (Key::run(&run), "RUN#ab12ABCDEFGHIJ", "RUN"),
             (Key::job("eu-west-1", "j-1"), "JOB#eu-west-1#j-1", "JOB"),

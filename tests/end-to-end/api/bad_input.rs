@@ -387,6 +387,9 @@ async fn queries_are_checked() {
     cases.push((launch(json!({"platform": "aws-batch", "optional": [1]})), 400, "`optional` must be"));
     cases.push((launch(json!({"platform": "lsf"})), 422, "lsf"));
     cases.push((launch(json!({"platform": "aws-batch", "workspaceSecrets": ["NONE", "NOR"]})), 422, "NONE"));
+    let many: Vec<_> = (0..10_000).map(|number| format!("NONE_{number}")).collect();
+    let many = json!({"platform": "aws-batch", "workspaceSecrets": many});
+    cases.push((launch(many), 422, "; and 9980 more of the kind."));
     refused(&world, cases).await;
 }
 

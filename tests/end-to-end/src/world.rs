@@ -145,7 +145,8 @@ impl World {
     /// The workspace's rows, and its people's own ones: what no refused request changes. Tokens note when they are used.
     pub async fn rows(&self) -> Vec<String> {
         let scopes = self.people.iter().map(|person| format!("USER#{}", person.id));
-        let scopes = scopes.chain([format!("WS#{}", self.workspace), format!("ORG#{}", self.org)]);
+        let workspace = ["WS", "MEMBERS"].map(|kind| format!("{kind}#{}", self.workspace));
+        let scopes = scopes.chain(workspace).chain([format!("ORG#{}", self.org)]);
         let mut rows = Vec::new();
         for scope in scopes {
             rows.extend(self.bench.rows(&scope).await);

@@ -162,7 +162,7 @@ impl World {
         }));
         for (user, role) in [(OWNER, "owner"), (LAUNCHER, "launch")] {
             self.put(&json!({
-                "pk": { "S": scope(WORKSPACE) }, "sk": { "S": format!("MEMBER#{user}") }, "role": { "S": role },
+                "pk": { "S": format!("MEMBERS#{WORKSPACE}") }, "sk": { "S": format!("MEMBER#{user}") }, "role": { "S": role },
             }));
             self.put(&json!({ "pk": { "S": format!("USER#{user}") }, "sk": { "S": "META" } }));
         }

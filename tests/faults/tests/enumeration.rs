@@ -52,7 +52,7 @@ async fn two_workspaces(world: &World) -> (SecretId, RunId, String) {
     for user in [STRANGER, 10] {
         world.put(&json!({ "pk": { "S": format!("USER#{user}") }, "sk": { "S": "META" } }));
     }
-    world.put(&json!({ "pk": { "S": scope(THEIRS) }, "sk": { "S": "MEMBER#10" }, "role": { "S": "owner" } }));
+    world.put(&json!({ "pk": { "S": format!("MEMBERS#{THEIRS}") }, "sk": { "S": "MEMBER#10" }, "role": { "S": "owner" } }));
     world.create(&[("OURS", "a value")], None).await.expect("stored");
     let pace = world.deadline();
     let ports = create_secrets::Ports {

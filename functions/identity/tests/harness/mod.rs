@@ -109,14 +109,14 @@ impl Bench {
         for ((pk, sk), row) in &rows {
             let scope = pk.split_once('#').unwrap();
             match (scope.0, sk.split_once('#').unwrap_or((sk, ""))) {
-                ("WS", ("MEMBER", user)) => {
+                ("MEMBERS", ("MEMBER", user)) => {
                     let mirror =
                         rows.get(&(format!("USER#{user}"), format!("IN#{}", scope.1))).expect("a mirror");
                     assert_eq!(mirror["role"], row["role"]);
-                    *owners.entry(pk).or_default() += i64::from(row["role"] == "owner");
+                    *owners.entry(scope.1).or_default() += i64::from(row["role"] == "owner");
                 }
                 ("USER", ("IN", workspace)) => {
-                    assert!(has(&format!("WS#{workspace}"), &format!("MEMBER#{}", scope.1)));
+                    assert!(has(&format!("MEMBERS#{workspace}"), &format!("MEMBER#{}", scope.1)));
                 }
                 ("USER", ("TOKEN", token)) => {
                     assert!(has(&format!("TOKEN#{token}"), "TOKEN"));
@@ -139,8 +139,9 @@ impl Bench {
             }
         }
         for ((pk, sk), row) in rows.iter().filter(|((pk, sk), _)| pk.starts_with("WS#") && sk == "META") {
-            assert_eq!(row["ownerCount"], owners[pk.as_str()], "{pk} {sk}");
-            assert!(owners[pk.as_str()] >= 1, "{pk} has no owner");
+            let owners = owners[pk.trim_start_matches("WS#")];
+            assert_eq!(row["ownerCount"], owners, "{pk} {sk}");
+            assert!(owners >= 1, "{pk} has no owner");
         }
     }
 
@@ -156,8 +157,7 @@ impl Bench {
     /// Roles by user name, as the table holds them.
     pub(crate) async fn roles(&self, workspace: i64) -> BTreeMap<String, String> {
         let rows = self.rows().await;
-        let members =
-            rows.iter().filter(|((pk, sk), _)| *pk == format!("WS#{workspace}") && sk.starts_with("MEMBER#"));
+        let members = rows.iter().filter(|((pk, _), _)| *pk == format!("MEMBERS#{workspace}"));
         members
             .map(|((_, sk), row)| {
                 let user = sk.trim_start_matches("MEMBER#");

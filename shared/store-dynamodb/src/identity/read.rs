@@ -11,7 +11,7 @@ use domain::{Error, Result};
 
 use super::keys::{MEMBERS, MEMBERSHIPS, TOKENS};
 use crate::Store;
-use crate::keys::Key;
+use crate::keys::{Key, members_of};
 use crate::membership::role_from;
 use crate::read::Search;
 use crate::rows::{Row, from_fields, garbled};
@@ -31,7 +31,7 @@ impl ReadIdentity for Store {
     }
 
     async fn tokens(&self, user: UserId) -> Result<Vec<StoredToken>> {
-        let mirrors = self.rows_of(SecretOwner::User(user), TOKENS).await?;
+        let mirrors = self.rows_of(SecretOwner::User(user).to_string(), TOKENS).await?;
         let ids = mirrors.iter().map(|row| id_of::<TokenId>(row).map(Key::token));
         let rows = self.get_many(&ids.collect::<Result<Vec<_>>>()?).await?;
         let tokens = rows.iter().map(|row| from_fields(row, "token"));
@@ -55,7 +55,7 @@ impl ReadIdentity for Store {
     }
 
     async fn memberships(&self, user: UserId) -> Result<Vec<(Workspace, Role)>> {
-        let mirrors = self.rows_of(SecretOwner::User(user), MEMBERSHIPS).await?;
+        let mirrors = self.rows_of(SecretOwner::User(user).to_string(), MEMBERSHIPS).await?;
         let roles = roles::<WorkspaceId>(&mirrors)?;
         let keys: Vec<_> = roles.keys().copied().map(Key::workspace).collect();
         let rows = self.get_many(&keys).await?;
@@ -68,7 +68,7 @@ impl ReadIdentity for Store {
     }
 
     async fn participants(&self, workspace: WorkspaceId) -> Result<Vec<(User, Role)>> {
-        let members = self.rows_of(SecretOwner::Workspace(workspace), MEMBERS).await?;
+        let members = self.rows_of(members_of(workspace), MEMBERS).await?;
         let roles = roles::<UserId>(&members)?;
         let keys: Vec<_> = roles.keys().copied().map(Key::user).collect();
         let rows = self.get_many(&keys).await?;
@@ -89,9 +89,8 @@ impl Store {
         user.map(Some).ok_or(Error::bug("a user's name is guarded and the user is not there"))
     }
 
-    async fn rows_of(&self, scope: SecretOwner, prefix: &str) -> Result<Vec<Row>> {
-        let (pk, prefix) = (scope.to_string(), prefix.to_owned());
-        self.search(Search { pk, prefix, newest_first: false, limit: None }).await
+    async fn rows_of(&self, pk: String, prefix: &str) -> Result<Vec<Row>> {
+        self.search(Search { pk, prefix: prefix.to_owned(), newest_first: false, limit: None }).await
     }
 }
 

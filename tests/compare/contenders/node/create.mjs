@@ -2,7 +2,7 @@ import { createCipheriv, hkdfSync, randomBytes, randomInt } from 'node:crypto';
 import { TransactWriteItemsCommand } from '@aws-sdk/client-dynamodb';
 import { GenerateDataKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { run } from './runtime.mjs';
-import { answer, dynamodb, role, table } from './shared.mjs';
+import { answer, dynamodb, member, role, table } from './shared.mjs';
 
 const kms = new KMSClient({});
 const key = process.env.ENVELOPE_KEY_ARN;
@@ -34,12 +34,13 @@ function seal(value, context, plain, encrypted) {
 
 await run(async (event) => {
   const user = event.requestContext.authorizer.lambda.userId;
-  const scope = `WS#${event.queryStringParameters.workspaceId}`;
+  const workspace = event.queryStringParameters.workspaceId;
+  const scope = `WS#${workspace}`;
   const { name, value } = JSON.parse(event.body);
   if (!/^[A-Za-z_][A-Za-z0-9_]{1,99}$/.test(name) || typeof value !== 'string' || value === '' || value.includes('\0')) {
     return answer(400, { message: 'Invalid secret' });
   }
-  if (!['owner', 'admin'].includes(await role(scope, user))) {
+  if (!['owner', 'admin'].includes(await role(workspace, user))) {
     return answer(403, { message: 'Forbidden' });
   }
   const id = String(randomInt(2 ** 47));
@@ -56,7 +57,7 @@ await run(async (event) => {
     TransactItems: [
       { ConditionCheck: {
         TableName: table,
-        Key: { pk: { S: scope }, sk: { S: `MEMBER#${user}` } },
+        Key: member(workspace, user),
         ConditionExpression: '#role IN (:owner, :admin)',
         ExpressionAttributeNames: { '#role': 'role' },
         ExpressionAttributeValues: { ':owner': { S: 'owner' }, ':admin': { S: 'admin' } },

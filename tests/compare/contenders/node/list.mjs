@@ -3,8 +3,9 @@ import { run } from './runtime.mjs';
 import { answer, dynamodb, role, table } from './shared.mjs';
 
 await run(async (event) => {
-  const scope = `WS#${event.queryStringParameters.workspaceId}`;
-  if (!(await role(scope, event.requestContext.authorizer.lambda.userId))) {
+  const workspace = event.queryStringParameters.workspaceId;
+  const scope = `WS#${workspace}`;
+  if (!(await role(workspace, event.requestContext.authorizer.lambda.userId))) {
     return answer(403, { message: 'Forbidden' });
   }
   const secrets = [];

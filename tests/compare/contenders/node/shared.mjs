@@ -9,9 +9,12 @@ export const answer = (statusCode, body) => ({
   body: JSON.stringify(body),
 });
 
+/** The key of a membership's row. */
+export const member = (workspace, user) => ({ pk: { S: `MEMBERS#${workspace}` }, sk: { S: `MEMBER#${user}` } });
+
 /** The caller's role in the workspace. */
-export async function role(scope, user) {
-  const key = { pk: { S: scope }, sk: { S: `MEMBER#${user}` } };
-  const { Item } = await dynamodb.send(new GetItemCommand({ TableName: table, Key: key, ConsistentRead: true }));
+export async function role(workspace, user) {
+  const request = { TableName: table, Key: member(workspace, user), ConsistentRead: true };
+  const { Item } = await dynamodb.send(new GetItemCommand(request));
   return Item?.role?.S;
 }

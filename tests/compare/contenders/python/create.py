@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from shared import DYNAMODB, TABLE, answer, role
+from shared import DYNAMODB, TABLE, answer, member, role
 
 KMS = boto3.client("kms")
 KEY = os.environ["ENVELOPE_KEY_ARN"]
@@ -32,12 +32,13 @@ def seal(value, context, plain, encrypted):
 
 def handler(event, _context):
     user = event["requestContext"]["authorizer"]["lambda"]["userId"]
-    scope = f"WS#{event['queryStringParameters']['workspaceId']}"
+    workspace = event["queryStringParameters"]["workspaceId"]
+    scope = f"WS#{workspace}"
     asked = json.loads(event["body"])
     name, value = asked["name"], asked["value"]
     if not NAME.match(name) or not isinstance(value, str) or not value or "\0" in value:
         return answer(400, {"message": "Invalid secret"})
-    if role(scope, user) not in ("owner", "admin"):
+    if role(workspace, user) not in ("owner", "admin"):
         return answer(403, {"message": "Forbidden"})
     number = str(secrets.randbelow(2**47))
     context = {"deployment": DEPLOYMENT, "name": name, "scope": scope, "secret": number, "version": "1"}
@@ -54,7 +55,7 @@ def handler(event, _context):
             {
                 "ConditionCheck": {
                     "TableName": TABLE,
-                    "Key": {"pk": {"S": scope}, "sk": {"S": f"MEMBER#{user}"}},
+                    "Key": member(workspace, user),
                     "ConditionExpression": "#role IN (:owner, :admin)",
                     "ExpressionAttributeNames": {"#role": "role"},
                     "ExpressionAttributeValues": {":owner": {"S": "owner"}, ":admin": {"S": "admin"}},

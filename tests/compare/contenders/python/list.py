@@ -2,8 +2,9 @@ from shared import DYNAMODB, TABLE, answer, role
 
 
 def handler(event, _context):
-    scope = f"WS#{event['queryStringParameters']['workspaceId']}"
-    if not role(scope, event["requestContext"]["authorizer"]["lambda"]["userId"]):
+    workspace = event["queryStringParameters"]["workspaceId"]
+    scope = f"WS#{workspace}"
+    if not role(workspace, event["requestContext"]["authorizer"]["lambda"]["userId"]):
         return answer(403, {"message": "Forbidden"})
     secrets, more = [], {}
     while True:

@@ -12,8 +12,13 @@ def answer(status, body):
     return {"statusCode": status, "headers": headers, "body": json.dumps(body)}
 
 
-def role(scope, user):
+def member(workspace, user):
+    """The key of a membership's row."""
+    return {"pk": {"S": f"MEMBERS#{workspace}"}, "sk": {"S": f"MEMBER#{user}"}}
+
+
+def role(workspace, user):
     """The caller's role in the workspace."""
-    key = {"pk": {"S": scope}, "sk": {"S": f"MEMBER#{user}"}}
+    key = member(workspace, user)
     row = DYNAMODB.get_item(TableName=TABLE, Key=key, ConsistentRead=True).get("Item", {})
     return row.get("role", {}).get("S")

@@ -21,8 +21,8 @@ pub fn run(data: &[u8]) {
 /// Reads whatever a handler could.
 fn read_all(request: &Request<'_>, event: &str) -> Result<Answer, Problem> {
     let actor = request.actor();
-    if let Ok(actor) = &actor {
-        let event: Value = serde_json::from_str(event).expect("it was read");
+    // Half of a surrogate pair, in the body say, is no matter for who the caller is, and nothing that this could compare with.
+    if let (Ok(actor), Ok(event)) = (&actor, serde_json::from_str::<Value>(event)) {
         let vouched = &event["requestContext"]["authorizer"]["lambda"]["userId"];
         assert_eq!(vouched.as_str().and_then(|id| id.parse().ok()), Some(actor.user.number()));
     }

@@ -6,7 +6,7 @@ use rights::sealed::{Tried, tried};
 
 use super::{FUNCTIONS, Outcome, Targets, Trial};
 
-const KINDS: [&str; 8] = ["ORG#", "WS#", "USER#", "LOGIN#", "TOKEN#", "RUN#", "JOB#", "AUDIT#"];
+const KINDS: [&str; 9] = ["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "RUN#", "JOB#", "AUDIT#"];
 const OPERATIONS: [&str; 5] = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];
 
 /// What each function may do: with rows of these kinds, these operations. All else is refused.
@@ -18,9 +18,10 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
         ("authorizer", "LOGIN#" | "USER#") => ["GetItem", "PutItem"].contains(&operation),
         ("authorizer" | "launch-run" | "claim-run", "AUDIT#") => operation == "PutItem",
         ("identity", kind) => !["RUN#", "JOB#"].contains(&kind),
+        ("read-secrets" | "write-secrets" | "claim-run", "MEMBERS#") => operation == "GetItem",
         ("read-secrets", "WS#" | "USER#" | "RUN#" | "AUDIT#") => reads,
         ("write-secrets", "WS#" | "USER#" | "AUDIT#") => operation != "Query",
-        ("launch-run", "WS#" | "USER#") => reads,
+        ("launch-run", "WS#" | "MEMBERS#" | "USER#") => reads,
         ("launch-run", "RUN#") => operation != "DeleteItem",
         ("claim-run", "WS#" | "USER#") => operation == "GetItem",
         ("claim-run", "RUN#") => ["GetItem", "UpdateItem"].contains(&operation),
