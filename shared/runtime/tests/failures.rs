@@ -42,37 +42,48 @@ fn function() -> ExitCode {
 }
 
 fn tests() -> ExitCode {
-    let trial = |name: &str, test: fn()| {
+    let tests: [(_, fn()); 3] = [
+        (
+            "a_panic_shows_its_place_and_nothing_of_the_event",
+            a_panic_shows_its_place_and_nothing_of_the_event,
+        ),
+        (
+            "an_error_shows_its_code_and_nothing_of_the_event",
+            an_error_shows_its_code_and_nothing_of_the_event,
+        ),
+        ("an_event_that_is_no_json_is_not_shown", an_event_that_is_no_json_is_not_shown),
+    ];
+    let trial = |(name, test): (&str, fn())| {
         Trial::test(name, move || {
             test();
             Ok(())
         })
     };
-    let trials = vec![
-        trial("a_panic_shows_its_place_and_nothing_of_the_event", || {
-            for how in ["panics", "cuts", "expects"] {
-                let (printed, told) = run(&format!("{{\"{how}\":\"{VALUE}\"}}"));
-                assert!(told.contains("the invocation failed (panicked)"), "{how}: {told}");
-                assert!(printed.contains(&format!("\"location\":\"{}", file!())), "{how}: {printed}");
-                assert!(!printed.contains(VALUE) && !told.contains(VALUE), "{how}: {printed} {told}");
-            }
-        }),
-        trial("an_error_shows_its_code_and_nothing_of_the_event", || {
-            let (printed, told) = run(&format!("{{\"fails\":\"{VALUE}\"}}"));
-            assert!(told.contains("the invocation failed (as-told)"), "{told}");
-            assert!(printed.contains("\"error.code\":\"as-told\""), "{printed}");
-            assert!(!printed.contains(VALUE) && !told.contains(VALUE), "{printed} {told}");
-        }),
-        trial("an_event_that_is_no_json_is_not_shown", || {
-            for event in [format!("{{\"fails\":\"{VALUE}"), VALUE.to_owned(), format!("[\"{VALUE}\",\u{1}]")]
-            {
-                let (printed, told) = run(&event);
-                assert!(!told.is_empty(), "{event} was answered by nothing");
-                assert!(!printed.contains(VALUE) && !told.contains(VALUE), "{event}: {printed} {told}");
-            }
-        }),
-    ];
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    libtest_mimic::run(&Arguments::from_args(), tests.map(trial).into()).exit_code()
+}
+
+fn a_panic_shows_its_place_and_nothing_of_the_event() {
+    for how in ["panics", "cuts", "expects"] {
+        let (printed, told) = run(&format!("{{\"{how}\":\"{VALUE}\"}}"));
+        assert!(told.contains("the invocation failed (panicked)"), "{how}: {told}");
+        assert!(printed.contains(&format!("\"location\":\"{}", file!())), "{how}: {printed}");
+        assert!(!printed.contains(VALUE) && !told.contains(VALUE), "{how}: {printed} {told}");
+    }
+}
+
+fn an_error_shows_its_code_and_nothing_of_the_event() {
+    let (printed, told) = run(&format!("{{\"fails\":\"{VALUE}\"}}"));
+    assert!(told.contains("the invocation failed (as-told)"), "{told}");
+    assert!(printed.contains("\"error.code\":\"as-told\""), "{printed}");
+    assert!(!printed.contains(VALUE) && !told.contains(VALUE), "{printed} {told}");
+}
+
+fn an_event_that_is_no_json_is_not_shown() {
+    for event in [format!("{{\"fails\":\"{VALUE}"), VALUE.to_owned(), format!("[\"{VALUE}\",\u{1}]")] {
+        let (printed, told) = run(&event);
+        assert!(!told.is_empty(), "{event} was answered by nothing");
+        assert!(!printed.contains(VALUE) && !told.contains(VALUE), "{event}: {printed} {told}");
+    }
 }
 
 /// Runs the function for one event, at the most verbose that any setting makes it; gives what it printed, and the body of
