@@ -15,7 +15,8 @@ pub fn run(data: &[u8]) {
     let Ok(claims) = serde_json::from_slice::<Claims>(data) else { return };
     let now = Timestamp::from_second(NOW).expect("a time");
     let Ok(vouched) = claims.check(ISSUER, AUDIENCE, now) else { return };
-    let read: Value = serde_json::from_slice(data).expect("it was read");
+    // A field that nobody reads may hold what is no text; then this could compare nothing.
+    let Ok(read) = serde_json::from_slice::<Value>(data) else { return };
     // Where a name comes twice the types refuse; so the last one of a map is the only one.
     assert_eq!(read["iss"], ISSUER, "another issuer's token was taken");
     let named = read["aud"] == AUDIENCE
