@@ -26,5 +26,8 @@ pub mod token;
 pub mod use_cases;
 pub mod value;
 
+#[cfg(test)]
+mod testing;
+
 pub use error::{Error, Result};
 pub use jiff::Timestamp;

@@ -1,0 +1,301 @@
+//! What the tests of use cases share: every port in memory, each answer of which can be replaced by a
+//! failure, and the secrets, runs and people that the cases are about.
+//!
+//! [`Table`] keeps what it is given and checks revisions, nothing else: the conditions of a write are
+//! tested where they are written, in the store's own crate
+//! ([ADR 1](../../../docs/adr/0001-tests-use-the-one-real-store.md)).
+
+mod people;
+mod table;
+mod target;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use jiff::{SignedDuration, Timestamp};
+
+pub(crate) use self::people::*;
+pub(crate) use self::table::Table;
+pub(crate) use self::target::{Bus, Jobs, Keys, Target};
+use crate::copies::{Copy, Layout};
+use crate::identity::Actor;
+use crate::ids::{RunId, RunPrefix, SecretId, UserId, WorkspaceId};
+use crate::name::SecretName;
+use crate::owner::SecretOwner;
+use crate::platform::Platform;
+use crate::ports::{Pace, Randomness};
+use crate::run::{Life, PinnedSecret, Run, State};
+use crate::secret::Secret;
+use crate::settings::Settings;
+use crate::token::TokenKey;
+use crate::value::{SecretValue, Traits};
+use crate::{Error, Result};
+
+/// The instant at which every test happens.
+pub(crate) const NOW: Timestamp = Timestamp::constant(1_790_000_000, 0);
+
+/// So many minutes after [`NOW`], or before.
+pub(crate) fn minutes(minutes: i64) -> Timestamp {
+    NOW + SignedDuration::from_mins(minutes)
+}
+
+/// Every port, and the settings of the deployment.
+pub(crate) struct Fixture {
+    pub(crate) table: Table,
+    pub(crate) keys: Keys,
+    pub(crate) target: Target,
+    pub(crate) jobs: Jobs,
+    pub(crate) bus: Bus,
+    pub(crate) randomness: Sequence,
+    pub(crate) backoff: Backoff,
+    pub(crate) settings: Settings,
+    pub(crate) prefix: RunPrefix,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        Self {
+            table: Table::default(),
+            keys: Keys::default(),
+            target: Target::default(),
+            jobs: Jobs::default(),
+            bus: Bus::default(),
+            randomness: Sequence::default(),
+            backoff: Backoff::of(3),
+            settings: Settings::new("test"),
+            prefix: RunPrefix::new("ab12").unwrap(),
+        }
+    }
+}
+
+/// Failures that a test has planned for the next calls of an operation.
+#[derive(Default)]
+pub(crate) struct Faults(RefCell<BTreeMap<&'static str, Vec<Fault>>>, RefCell<Vec<&'static str>>);
+
+struct Fault {
+    error: Error,
+    after_effect: bool,
+}
+
+impl Faults {
+    /// The next call of `operation` fails, before it has an effect.
+    pub(crate) fn fail(&self, operation: &'static str, error: Error) {
+        self.plan(operation, Fault { error, after_effect: false });
+    }
+
+    /// The next call of `operation` takes effect, and its answer is this error.
+    pub(crate) fn lose_answer(&self, operation: &'static str, error: Error) {
+        self.plan(operation, Fault { error, after_effect: true });
+    }
+
+    /// The operations called so far, in order.
+    pub(crate) fn calls(&self) -> Vec<&'static str> {
+        self.1.borrow().clone()
+    }
+
+    /// How often the operation was called.
+    pub(crate) fn count(&self, operation: &str) -> usize {
+        self.1.borrow().iter().filter(|called| **called == operation).count()
+    }
+
+    fn plan(&self, operation: &'static str, fault: Fault) {
+        self.0.borrow_mut().entry(operation).or_default().push(fault);
+    }
+
+    /// Carries out an operation, or the failure that is planned for it.
+    fn call<T>(&self, operation: &'static str, effect: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.1.borrow_mut().push(operation);
+        let fault =
+            self.0.borrow_mut().get_mut(operation).filter(|faults| !faults.is_empty()).map(|f| f.remove(0));
+        match fault {
+            None => effect(),
+            Some(Fault { error, after_effect: false }) => Err(error),
+            Some(Fault { error, after_effect: true }) => effect().and(Err(error)),
+        }
+    }
+}
+
+/// Bytes that never repeat: 0, 1, 2, …
+#[derive(Default)]
+pub(crate) struct Sequence(Cell<u64>);
+
+impl Randomness for Sequence {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            self.0.set(self.0.get() + 1);
+            // Spread over the whole byte, so that ids and tokens differ in every character.
+            let number = self.0.get().wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+            chunk.copy_from_slice(&number[..chunk.len()]);
+        }
+    }
+}
+
+/// Time for so many repeats.
+pub(crate) struct Backoff {
+    left: Cell<u32>,
+    attempts: RefCell<Vec<u32>>,
+}
+
+impl Backoff {
+    pub(crate) fn of(repeats: u32) -> Self {
+        Self { left: Cell::new(repeats), attempts: RefCell::default() }
+    }
+
+    /// The numbers of the repeats that were waited for.
+    pub(crate) fn attempts(&self) -> Vec<u32> {
+        self.attempts.borrow().clone()
+    }
+}
+
+impl Pace for Backoff {
+    async fn pause(&self, attempt: u32) -> bool {
+        let left = self.left.get();
+        if left == 0 {
+            return false;
+        }
+        self.left.set(left - 1);
+        self.attempts.borrow_mut().push(attempt);
+        true
+    }
+}
+
+/// Runs a future of ports in memory, none of which waits.
+pub(crate) fn run_now<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..1_000 {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+    }
+    panic!("a port in memory waits for something");
+}
+
+/// The error of an outcome that has to be one, for types without `Debug`.
+pub(crate) fn error_of<T>(outcome: Result<T>) -> Error {
+    match outcome {
+        Ok(_) => panic!("it succeeded and had to fail"),
+        Err(error) => error,
+    }
+}
+
+pub(crate) fn unavailable() -> Error {
+    Error::unavailable("test", "planned by a test")
+}
+
+pub(crate) fn workspace_id() -> WorkspaceId {
+    WorkspaceId::new(42).unwrap()
+}
+
+pub(crate) fn user_id(number: i64) -> UserId {
+    UserId::new(number).unwrap()
+}
+
+/// The user who launches and stores in most tests.
+pub(crate) fn actor() -> Actor {
+    Actor { user: user_id(7), token: None }
+}
+
+pub(crate) fn of_workspace() -> SecretOwner {
+    SecretOwner::Workspace(workspace_id())
+}
+
+pub(crate) fn of_user() -> SecretOwner {
+    SecretOwner::User(actor().user)
+}
+
+pub(crate) fn name(text: &str) -> SecretName {
+    SecretName::parse(text).unwrap()
+}
+
+pub(crate) fn value(text: &str) -> SecretValue {
+    SecretValue::new(text.to_owned().into()).unwrap()
+}
+
+/// A secret of this owner, at version 3, with a small value that every platform carries.
+pub(crate) fn secret(owner: SecretOwner, id: i64, text: &str) -> Secret {
+    Secret {
+        id: SecretId::new(id).unwrap(),
+        owner,
+        name: name(text),
+        version: 3,
+        created: minutes(-100),
+        created_by: user_id(8),
+        updated: minutes(-50),
+        updated_by: user_id(9),
+        last_used: None,
+        expires: None,
+        description: None,
+        traits: Traits { raw_bytes: 256, json_bytes: 256, nextflow_store: true, lost: false },
+    }
+}
+
+pub(crate) fn pin_of(secret: &Secret) -> PinnedSecret {
+    PinnedSecret {
+        name: secret.name.clone(),
+        owner: secret.owner,
+        id: secret.id,
+        version: secret.version,
+        overrides: None,
+    }
+}
+
+/// The key behind the run token of [`run`].
+pub(crate) fn run_key() -> TokenKey {
+    TokenKey::make_random(&Sequence(Cell::new(1_000)))
+}
+
+/// The key behind the claim token of [`run`].
+pub(crate) fn claim_key() -> TokenKey {
+    TokenKey::make_claim(&Sequence(Cell::new(2_000)))
+}
+
+/// A run of the workspace in this state, with one pinned secret and, on AWS Batch, one copy. On an HPC
+/// platform it has a claim token that was not used.
+pub(crate) fn run(platform: Platform, state: State) -> Run {
+    let id = RunId::new("ab12ABCDEFGHIJ").unwrap();
+    let secret = secret(of_workspace(), 1, "LICENCE");
+    let copies = match platform.claims() {
+        true => Vec::new(),
+        false => vec![Copy {
+            name: format!("tower-{id}"),
+            arn: (state != State::Provisioning).then(|| "arn:copy".into()),
+            holds: vec![secret.name.clone()],
+        }],
+    };
+    let (due, lease_until) = match state {
+        State::Provisioning => (Some(minutes(2)), minutes(2)),
+        State::Pending => (Some(minutes(24 * 60)), minutes(24 * 60)),
+        State::Running => (Some(minutes(20)), minutes(20)),
+        State::Ending => (Some(NOW), minutes(20)),
+        State::Ended => (None, minutes(20)),
+    };
+    Run {
+        id,
+        workspace: Some(workspace_id()),
+        user: actor().user,
+        platform,
+        layout: Layout::Bundle,
+        created: minutes(-10),
+        not_after: minutes(30 * 24 * 60),
+        life: Life {
+            revision: 5,
+            state,
+            due,
+            lease_until,
+            secrets: vec![pin_of(&secret)],
+            copies,
+            run_token: run_key().hash(),
+            claim_token: platform.claims().then(|| claim_key().hash()),
+            claimed: None,
+            delivered: (!platform.claims() && state != State::Provisioning).then_some(minutes(-9)),
+            head_job: None,
+            outcome: None,
+            ending: None,
+            removed: None,
+        },
+    }
+}

@@ -1,0 +1,505 @@
+//! The table. It keeps what it is given and checks revisions and versions; it is no second store.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::Faults;
+use crate::audit::AuditRecord;
+use crate::idempotency::{Idempotency, Made, Remembered};
+use crate::identity::{Change, Login, Organization, Standing, StoredToken, User, Workspace};
+use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
+use crate::name::SecretName;
+use crate::owner::{Scope, SecretOwner};
+use crate::ports::{
+    ChangeIdentity, Created, FindDueRuns, HeadJobs, LaunchRuns, ListRuns, Logins, ReadAudit, ReadIdentity,
+    ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets, ReadTokens, Reconcile, SaveRuns, WriteSecrets,
+    remember,
+};
+use crate::role::Role;
+use crate::run::{HeadJob, Life, Run, State};
+use crate::secret::{OldVersion, SealedValue, Secret};
+use crate::{Error, Result};
+
+/// What a [`Table`] holds.
+#[derive(Default)]
+pub(crate) struct Rows {
+    pub(crate) users: BTreeMap<UserId, User>,
+    pub(crate) logins: Vec<(Login, UserId)>,
+    pub(crate) tokens: BTreeMap<TokenId, StoredToken>,
+    pub(crate) organizations: Vec<Organization>,
+    pub(crate) workspaces: BTreeMap<WorkspaceId, Workspace>,
+    pub(crate) roles: BTreeMap<(WorkspaceId, UserId), Role>,
+    pub(crate) secrets: BTreeMap<(SecretOwner, SecretId), Secret>,
+    pub(crate) sealed: BTreeMap<(SecretOwner, SecretId), SealedValue>,
+    pub(crate) history: Vec<(SecretId, OldVersion)>,
+    pub(crate) runs: BTreeMap<RunId, Run>,
+    pub(crate) head_jobs: BTreeMap<(String, String), RunId>,
+    pub(crate) idempotency: BTreeMap<String, Remembered>,
+    pub(crate) audit: Vec<AuditRecord>,
+    /// Of every change of identity: the changes, and the membership that it asked for.
+    pub(crate) changes: Vec<(Vec<Change>, Option<Standing>)>,
+    /// What `lastUsed` was noted for.
+    pub(crate) used: Vec<(SecretOwner, SecretId, Timestamp)>,
+}
+
+/// Every port of the store.
+#[derive(Default)]
+pub(crate) struct Table {
+    pub(crate) faults: Faults,
+    pub(crate) rows: RefCell<Rows>,
+}
+
+impl Table {
+    pub(crate) fn put_member(&self, workspace: Workspace, user: UserId, role: Role) {
+        let mut rows = self.rows.borrow_mut();
+        rows.roles.insert((workspace.id, user), role);
+        rows.workspaces.insert(workspace.id, workspace);
+    }
+
+    pub(crate) fn put_secret(&self, secret: Secret, sealed: SealedValue) {
+        let mut rows = self.rows.borrow_mut();
+        rows.sealed.insert((secret.owner, secret.id), sealed);
+        rows.secrets.insert((secret.owner, secret.id), secret);
+    }
+
+    pub(crate) fn put_run(&self, run: Run) {
+        let mut rows = self.rows.borrow_mut();
+        if let Some(job) = &run.life.head_job {
+            rows.head_jobs.insert((job.region.clone(), job.job_id.clone()), run.id.clone());
+        }
+        rows.runs.insert(run.id.clone(), run);
+    }
+
+    /// The run as it is stored.
+    pub(crate) fn stored_run(&self, id: &RunId) -> Run {
+        self.rows.borrow().runs[id].clone()
+    }
+
+    /// Every audit record, in the order of writing.
+    pub(crate) fn audit(&self) -> Vec<AuditRecord> {
+        self.rows.borrow().audit.clone()
+    }
+
+    fn read<T>(&self, operation: &'static str, read: impl FnOnce(&Rows) -> T) -> Result<T> {
+        self.faults.call(operation, || Ok(read(&self.rows.borrow())))
+    }
+
+    fn write<T>(&self, operation: &'static str, write: impl FnOnce(&mut Rows) -> Result<T>) -> Result<T> {
+        self.faults.call(operation, || write(&mut self.rows.borrow_mut()))
+    }
+}
+
+impl Rows {
+    fn save(&mut self, run: &Run, life: &Life) -> Result<()> {
+        let stored = self.runs.get_mut(&run.id).ok_or(Error::VersionConflict)?;
+        if life.revision != stored.life.revision + 1 {
+            return Err(Error::VersionConflict);
+        }
+        stored.life = life.clone();
+        Ok(())
+    }
+
+    fn of_version(&self, secret: &Secret, version: u64) -> Result<()> {
+        let stored = self.secrets.get(&(secret.owner, secret.id)).ok_or(Error::NotFound)?;
+        if stored.version == version { Ok(()) } else { Err(Error::VersionConflict) }
+    }
+}
+
+impl ReadMembership for Table {
+    async fn role(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>> {
+        self.read("role", |rows| rows.roles.get(&(workspace, user)).copied())
+    }
+
+    async fn role_and_workspace(
+        &self,
+        workspace: WorkspaceId,
+        user: UserId,
+    ) -> Result<Option<(Role, Workspace)>> {
+        self.read("role_and_workspace", |rows| {
+            let role = rows.roles.get(&(workspace, user))?;
+            Some((*role, rows.workspaces.get(&workspace)?.clone()))
+        })
+    }
+}
+
+impl ReadTokens for Table {
+    async fn token(&self, id: TokenId) -> Result<Option<StoredToken>> {
+        self.read("token", |rows| rows.tokens.get(&id).cloned())
+    }
+
+    async fn touch_token(&self, id: TokenId, at: Timestamp) -> Result<()> {
+        self.write("touch_token", |rows| {
+            rows.tokens.get_mut(&id).ok_or(Error::NotFound)?.last_used = Some(at);
+            Ok(())
+        })
+    }
+}
+
+impl ReadSecrets for Table {
+    async fn secrets(&self, scope: &Scope) -> Result<Vec<Secret>> {
+        let of_scope = |secret: &&Secret| secret.owner == scope.owner();
+        self.read("secrets", |rows| rows.secrets.values().filter(of_scope).cloned().collect())
+    }
+
+    async fn secret(&self, scope: &Scope, id: SecretId) -> Result<Option<Secret>> {
+        self.read("secret", |rows| rows.secrets.get(&(scope.owner(), id)).cloned())
+    }
+
+    async fn is_name_taken(&self, scope: &Scope, name: &SecretName) -> Result<bool> {
+        self.read("is_name_taken", |rows| {
+            let mut of_scope = rows.secrets.values().filter(|secret| secret.owner == scope.owner());
+            of_scope.any(|secret| secret.name.folded() == name.folded())
+        })
+    }
+
+    async fn history(&self, _: &Scope, id: SecretId) -> Result<Vec<OldVersion>> {
+        self.read("history", |rows| {
+            let of_secret = rows.history.iter().rev().filter(|(secret, _)| *secret == id);
+            of_secret.map(|(_, old)| old.clone()).collect()
+        })
+    }
+}
+
+impl WriteSecrets for Table {
+    async fn create_secrets(
+        &self,
+        scope: &Scope,
+        secrets: &[(Secret, SealedValue)],
+        idempotency: Option<&Idempotency>,
+        audit: &AuditRecord,
+    ) -> Result<Created> {
+        self.write("create_secrets", |rows| {
+            if let Some(known) = idempotency.and_then(|key| rows.idempotency.get(key.key_hash())) {
+                return Ok(Created::Known(known.clone()));
+            }
+            for (secret, sealed) in secrets {
+                assert_eq!(secret.owner, scope.owner(), "a secret of another scope");
+                rows.secrets.insert((secret.owner, secret.id), secret.clone());
+                rows.sealed.insert((secret.owner, secret.id), sealed.clone());
+            }
+            if let Some(key) = idempotency {
+                let made = match secrets {
+                    [(secret, _)] => Made::Secret(secret.id),
+                    several => Made::Secrets(several.iter().map(|(secret, _)| secret.id).collect()),
+                };
+                rows.idempotency.insert(key.key_hash().to_owned(), remember(key, made, audit.at));
+            }
+            rows.audit.push(audit.clone());
+            Ok(Created::Done)
+        })
+    }
+
+    async fn update_secret(
+        &self,
+        _: &Scope,
+        secret: &Secret,
+        sealed: &SealedValue,
+        replaced: &OldVersion,
+        audit: &AuditRecord,
+    ) -> Result<()> {
+        self.write("update_secret", |rows| {
+            rows.of_version(secret, secret.version - 1)?;
+            rows.secrets.insert((secret.owner, secret.id), secret.clone());
+            rows.sealed.insert((secret.owner, secret.id), sealed.clone());
+            rows.history.push((secret.id, replaced.clone()));
+            rows.audit.push(audit.clone());
+            Ok(())
+        })
+    }
+
+    async fn delete_secret(&self, _: &Scope, secret: &Secret, audit: &AuditRecord) -> Result<()> {
+        self.write("delete_secret", |rows| {
+            rows.of_version(secret, secret.version)?;
+            rows.secrets.remove(&(secret.owner, secret.id));
+            rows.sealed.remove(&(secret.owner, secret.id));
+            rows.audit.push(audit.clone());
+            Ok(())
+        })
+    }
+}
+
+impl ReadSealedValues for Table {
+    async fn sealed_values(&self, secrets: &[(SecretOwner, SecretId)]) -> Result<Vec<SealedValue>> {
+        self.read("sealed_values", |rows| {
+            secrets.iter().filter_map(|key| rows.sealed.get(key).cloned()).collect()
+        })
+    }
+
+    async fn current_secrets(&self, secrets: &[(SecretOwner, SecretId)]) -> Result<Vec<Secret>> {
+        self.read("current_secrets", |rows| {
+            secrets.iter().filter_map(|key| rows.secrets.get(key).cloned()).collect()
+        })
+    }
+}
+
+impl ReadAudit for Table {
+    async fn audit(&self, scope: &Scope, month: &str, limit: u32) -> Result<Vec<AuditRecord>> {
+        self.read("audit", |rows| {
+            let of_month =
+                rows.audit.iter().rev().filter(|record| {
+                    record.scope == scope.owner() && record.at.to_string().starts_with(month)
+                });
+            of_month.take(limit as usize).cloned().collect()
+        })
+    }
+}
+
+impl ReadRuns for Table {
+    async fn run(&self, id: &RunId) -> Result<Option<Run>> {
+        self.read("run", |rows| rows.runs.get(id).cloned())
+    }
+}
+
+impl ListRuns for Table {
+    async fn runs(
+        &self,
+        scope: &Scope,
+        state: Option<State>,
+        limit: u32,
+        after: Option<&RunId>,
+    ) -> Result<Vec<Run>> {
+        self.read("runs", |rows| {
+            let of_scope = rows.runs.values().filter(|run| {
+                run.scope() == scope.owner()
+                    && state.is_none_or(|state| run.life.state == state)
+                    && after.is_none_or(|after| run.id < *after)
+            });
+            of_scope.rev().take(limit as usize).cloned().collect()
+        })
+    }
+}
+
+impl SaveRuns for Table {
+    async fn save_life(&self, run: &Run, life: &Life, audit: Option<&AuditRecord>) -> Result<()> {
+        self.write("save_life", |rows| {
+            rows.save(run, life)?;
+            rows.audit.extend(audit.cloned());
+            Ok(())
+        })
+    }
+}
+
+impl LaunchRuns for Table {
+    async fn recall(&self, idempotency: &Idempotency, now: Timestamp) -> Result<Option<Remembered>> {
+        self.read("recall", |rows| {
+            rows.idempotency.get(idempotency.key_hash()).filter(|known| known.expires > now).cloned()
+        })
+    }
+
+    async fn begin_run(
+        &self,
+        run: &Run,
+        idempotency: Option<&Idempotency>,
+        replaces: Option<&RunId>,
+        audit: &AuditRecord,
+    ) -> Result<Created> {
+        self.write("begin_run", |rows| {
+            if let Some(known) = idempotency.and_then(|key| rows.idempotency.get(key.key_hash()))
+                && replaces.is_none_or(|replaced| known.made != Made::Run(replaced.clone()))
+                && known.expires > run.created
+            {
+                return Ok(Created::Known(known.clone()));
+            }
+            if let Some(key) = idempotency {
+                let made = remember(key, Made::Run(run.id.clone()), run.created);
+                rows.idempotency.insert(key.key_hash().to_owned(), made);
+            }
+            rows.runs.insert(run.id.clone(), run.clone());
+            rows.audit.push(audit.clone());
+            Ok(Created::Done)
+        })
+    }
+}
+
+impl HeadJobs for Table {
+    async fn record_head_job(
+        &self,
+        run: &Run,
+        life: &Life,
+        job: &HeadJob,
+        audit: &AuditRecord,
+    ) -> Result<()> {
+        self.write("record_head_job", |rows| {
+            let key = (job.region.clone(), job.job_id.clone());
+            if rows.head_jobs.contains_key(&key) {
+                return Err(Error::Conflict("The job is another run's.".into()));
+            }
+            rows.save(run, life)?;
+            rows.head_jobs.insert(key, run.id.clone());
+            rows.audit.push(audit.clone());
+            Ok(())
+        })
+    }
+}
+
+impl FindDueRuns for Table {
+    async fn due_runs(&self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
+        self.read("due_runs", |rows| {
+            let due = rows.runs.values().filter(|run| run.life.due.is_some_and(|due| due <= now));
+            due.take(limit as usize).map(|run| run.id.clone()).collect()
+        })
+    }
+
+    async fn run_of_head_job(&self, region: &str, job_id: &str) -> Result<Option<RunId>> {
+        self.read("run_of_head_job", |rows| rows.head_jobs.get(&(region.into(), job_id.into())).cloned())
+    }
+
+    async fn note_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()> {
+        self.write("note_use", |rows| {
+            rows.used.push((owner, secret, at));
+            Ok(())
+        })
+    }
+}
+
+impl Logins for Table {
+    async fn user_of_login(&self, login: &Login) -> Result<Option<UserId>> {
+        self.read("user_of_login", |rows| {
+            rows.logins.iter().find(|(known, _)| known == login).map(|(_, user)| *user)
+        })
+    }
+
+    async fn is_email_taken(&self, email: &str) -> Result<bool> {
+        self.read("is_email_taken", |rows| {
+            rows.users.values().any(|user| user.email.eq_ignore_ascii_case(email))
+        })
+    }
+
+    async fn welcome(&self, user: &User, login: &Login, audit: &AuditRecord) -> Result<()> {
+        self.write("welcome", |rows| {
+            rows.users.insert(user.id, user.clone());
+            rows.logins.push((login.clone(), user.id));
+            rows.audit.push(audit.clone());
+            Ok(())
+        })
+    }
+}
+
+impl ReadIdentity for Table {
+    async fn user(&self, id: UserId) -> Result<Option<User>> {
+        self.read("user", |rows| rows.users.get(&id).cloned())
+    }
+
+    async fn user_by_name(&self, name: &str) -> Result<Option<User>> {
+        self.read("user_by_name", |rows| {
+            rows.users.values().find(|user| user.user_name.eq_ignore_ascii_case(name)).cloned()
+        })
+    }
+
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>> {
+        self.read("user_by_email", |rows| {
+            rows.users.values().find(|user| user.email.eq_ignore_ascii_case(email)).cloned()
+        })
+    }
+
+    async fn tokens(&self, user: UserId) -> Result<Vec<StoredToken>> {
+        self.read("tokens", |rows| rows.tokens.values().filter(|token| token.user == user).cloned().collect())
+    }
+
+    async fn organization_by_name(&self, name: &str) -> Result<Option<Organization>> {
+        self.read("organization_by_name", |rows| {
+            rows.organizations.iter().find(|known| known.name.eq_ignore_ascii_case(name)).cloned()
+        })
+    }
+
+    async fn workspace_by_name(&self, org: OrgId, name: &str) -> Result<Option<Workspace>> {
+        self.read("workspace_by_name", |rows| {
+            let mut of_org = rows.workspaces.values().filter(|workspace| workspace.org == org);
+            of_org.find(|workspace| workspace.name.eq_ignore_ascii_case(name)).cloned()
+        })
+    }
+
+    async fn memberships(&self, user: UserId) -> Result<Vec<(Workspace, Role)>> {
+        self.read("memberships", |rows| {
+            let of_user = rows.roles.iter().filter(|((_, member), _)| *member == user);
+            of_user.map(|((workspace, _), role)| (rows.workspaces[workspace].clone(), *role)).collect()
+        })
+    }
+
+    async fn participants(&self, workspace: WorkspaceId) -> Result<Vec<(User, Role)>> {
+        self.read("participants", |rows| {
+            let of_workspace = rows.roles.iter().filter(|((id, _), _)| *id == workspace);
+            of_workspace.map(|((_, user), role)| (rows.users[user].clone(), *role)).collect()
+        })
+    }
+}
+
+impl ChangeIdentity for Table {
+    async fn change_identity(
+        &self,
+        changes: &[Change],
+        audit: &[AuditRecord],
+        standing: Option<&Standing>,
+    ) -> Result<()> {
+        self.write("change_identity", |rows| {
+            for change in changes {
+                rows.change(change.clone());
+            }
+            rows.audit.extend_from_slice(audit);
+            rows.changes.push((changes.to_vec(), standing.cloned()));
+            Ok(())
+        })
+    }
+}
+
+impl Rows {
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::CreateUser(user, login) => {
+                self.logins.extend(login.map(|login| (login, user.id)));
+                self.users.insert(user.id, user);
+            }
+            Change::CreateToken(token) => {
+                self.tokens.insert(token.id, token);
+            }
+            Change::RevokeToken(token) => {
+                self.tokens.remove(&token.id);
+            }
+            Change::CreateOrganization(organization) => self.organizations.push(organization),
+            Change::CreateWorkspace(workspace) => {
+                self.workspaces.insert(workspace.id, workspace);
+            }
+            Change::SetPlatforms(workspace, platforms) => {
+                self.workspaces.insert(workspace.id, Workspace { platforms, ..workspace });
+            }
+            Change::SetRole { workspace, user, to, .. } => {
+                match to {
+                    Some(role) => self.roles.insert((workspace, user), role),
+                    None => self.roles.remove(&(workspace, user)),
+                };
+            }
+        }
+    }
+}
+
+impl Reconcile for Table {
+    async fn stored_secret(&self, owner: SecretOwner, id: SecretId) -> Result<Option<Secret>> {
+        self.read("stored_secret", |rows| rows.secrets.get(&(owner, id)).cloned())
+    }
+
+    async fn workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>> {
+        self.read("workspace", |rows| rows.workspaces.get(&id).cloned())
+    }
+
+    async fn bury_secret(&self, secret: &Secret, audit: &AuditRecord) -> Result<()> {
+        self.write("bury_secret", |rows| {
+            rows.of_version(secret, secret.version)?;
+            rows.secrets.remove(&(secret.owner, secret.id));
+            rows.sealed.remove(&(secret.owner, secret.id));
+            rows.audit.push(audit.clone());
+            Ok(())
+        })
+    }
+
+    async fn outdate_secret(&self, secret: &Secret, lost: &Secret, audit: &AuditRecord) -> Result<()> {
+        self.write("outdate_secret", |rows| {
+            rows.of_version(secret, secret.version)?;
+            rows.sealed.remove(&(secret.owner, secret.id));
+            rows.secrets.insert((lost.owner, lost.id), lost.clone());
+            rows.audit.push(audit.clone());
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! KMS, AWS Secrets Manager, AWS Batch and the event bus.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::Faults;
+use crate::copies::{Copy, CopyTags};
+use crate::envelope::{DataKey, EncryptionContext, PlainDataKey};
+use crate::ids::RunId;
+use crate::ports::{
+    AnnounceRuns, CopySighting, CreateCopies, DecryptDataKey, FoundCopy, GenerateDataKey, ObserveJobs,
+    RemoveCopies, RunNotice,
+};
+use crate::run::Sighting;
+use crate::{Error, Result};
+
+/// Data keys, each bound to its encryption context.
+#[derive(Default)]
+pub(crate) struct Keys {
+    pub(crate) faults: Faults,
+    made: RefCell<Vec<EncryptionContext>>,
+}
+
+fn data_key(index: u8) -> PlainDataKey {
+    PlainDataKey::new(&[index; PlainDataKey::LENGTH]).unwrap()
+}
+
+impl GenerateDataKey for Keys {
+    async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey> {
+        self.faults.call("generate_data_key", || {
+            let mut made = self.made.borrow_mut();
+            made.push(context.clone());
+            let index = u8::try_from(made.len()).unwrap();
+            Ok(DataKey { plain: data_key(index), encrypted: vec![index] })
+        })
+    }
+}
+
+impl DecryptDataKey for Keys {
+    async fn decrypt_data_key(&self, encrypted: &[u8], context: &EncryptionContext) -> Result<PlainDataKey> {
+        self.faults.call("decrypt_data_key", || {
+            let index = encrypted[0];
+            let made = self.made.borrow();
+            let bound = made.get(usize::from(index) - 1).ok_or(Error::EnvelopeRefused)?;
+            if bound == context { Ok(data_key(index)) } else { Err(Error::EnvelopeRefused) }
+        })
+    }
+}
+
+/// AWS Secrets Manager: what stands under each name.
+#[derive(Default)]
+pub(crate) struct Target {
+    pub(crate) faults: Faults,
+    pub(crate) copies: RefCell<BTreeMap<String, TargetCopy>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct TargetCopy {
+    pub(crate) deployment: Option<String>,
+    pub(crate) scope: Option<String>,
+    pub(crate) run: Option<String>,
+    pub(crate) not_after: Option<Timestamp>,
+    pub(crate) body: String,
+}
+
+impl Target {
+    /// Puts a copy with these tags under a name.
+    pub(crate) fn put(
+        &self,
+        name: &str,
+        deployment: Option<&str>,
+        run: Option<&str>,
+        not_after: Option<Timestamp>,
+    ) {
+        let copy = TargetCopy {
+            deployment: deployment.map(str::to_owned),
+            scope: None,
+            run: run.map(str::to_owned),
+            not_after,
+            body: String::new(),
+        };
+        self.copies.borrow_mut().insert(name.to_owned(), copy);
+    }
+
+    /// The names under which something stands.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.copies.borrow().keys().cloned().collect()
+    }
+}
+
+impl CreateCopies for Target {
+    async fn create_copy(&self, copy: &Copy, body: Zeroizing<String>, tags: &CopyTags) -> Result<String> {
+        self.faults.call("create_copy", || {
+            let mut copies = self.copies.borrow_mut();
+            if copies.contains_key(&copy.name) {
+                return Err(Error::Conflict("The name of a copy is taken.".into()));
+            }
+            let made = TargetCopy {
+                deployment: Some(tags.deployment.clone()),
+                scope: Some(tags.scope.clone()),
+                run: Some(tags.run.clone()),
+                not_after: Some(tags.not_after),
+                body: body.as_str().to_owned(),
+            };
+            copies.insert(copy.name.clone(), made);
+            Ok(format!("arn:{}", copy.name))
+        })
+    }
+}
+
+impl RemoveCopies for Target {
+    async fn describe_copy(&self, name: &str) -> Result<CopySighting> {
+        self.faults.call("describe_copy", || {
+            Ok(self.copies.borrow().get(name).map_or(CopySighting::Gone, |copy| CopySighting::Found {
+                deployment: copy.deployment.clone(),
+                run: copy.run.clone(),
+            }))
+        })
+    }
+
+    async fn delete_copy(&self, name: &str) -> Result<()> {
+        self.faults.call("delete_copy", || {
+            self.copies.borrow_mut().remove(name);
+            Ok(())
+        })
+    }
+
+    async fn list_copies(&self, deployment: &str) -> Result<Vec<FoundCopy>> {
+        self.faults.call("list_copies", || {
+            let copies = self.copies.borrow();
+            let ours = copies.iter().filter(|(_, copy)| copy.deployment.as_deref() == Some(deployment));
+            Ok(ours
+                .map(|(name, copy)| FoundCopy {
+                    name: name.clone(),
+                    run: copy.run.clone(),
+                    not_after: copy.not_after,
+                })
+                .collect())
+        })
+    }
+}
+
+/// AWS Batch: what DescribeJobs says of each job, with its queue.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    pub(crate) faults: Faults,
+    jobs: RefCell<BTreeMap<String, (Sighting, Option<String>)>>,
+}
+
+impl Jobs {
+    /// What is said of a job from here on.
+    pub(crate) fn set(&self, id: &str, status: Sighting, queue: Option<&str>) {
+        self.jobs.borrow_mut().insert(id.to_owned(), (status, queue.map(str::to_owned)));
+    }
+}
+
+impl ObserveJobs for Jobs {
+    async fn observe_job(&self, job_id: &str) -> Result<(Sighting, Option<String>)> {
+        self.faults.call("observe_job", || {
+            Ok(self.jobs.borrow().get(job_id).cloned().unwrap_or((Sighting::Unknown, None)))
+        })
+    }
+}
+
+/// The event bus: what was announced, in order.
+#[derive(Default)]
+pub(crate) struct Bus {
+    pub(crate) faults: Faults,
+    pub(crate) announced: RefCell<Vec<(RunId, RunNotice)>>,
+}
+
+impl AnnounceRuns for Bus {
+    async fn announce(&self, run: &RunId, notice: RunNotice) -> Result<()> {
+        self.faults.call("announce", || {
+            self.announced.borrow_mut().push((run.clone(), notice));
+            Ok(())
+        })
+    }
+}
