@@ -205,3 +205,6 @@ impl CopyTags {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,3 +161,6 @@ fn missing(request: &Request, workspace: &[Secret], user: &[Secret]) -> Vec<Stri
     reasons.extend(absent(&request.user, user, "user"));
     reasons
 }
+
+#[cfg(test)]
+mod tests;

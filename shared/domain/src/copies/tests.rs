@@ -1,0 +1,149 @@
+use super::*;
+use crate::platform::Platform;
+use crate::run::State;
+use crate::testing::{name, of_workspace, run, value, workspace_id};
+
+fn id() -> RunId {
+    RunId::new("ab12ABCDEFGHIJ").unwrap()
+}
+
+fn sizes(list: &[(&str, usize)]) -> Vec<(SecretName, usize)> {
+    list.iter().map(|(text, bytes)| (name(text), *bytes)).collect()
+}
+
+fn planned(layout: Layout, list: &[(&str, usize)]) -> Vec<(String, Vec<String>)> {
+    let copies = plan(&id(), layout, &sizes(list));
+    assert_eq!(count(layout, &sizes(list)), copies.len(), "what a preview counts is what a launch makes");
+    assert!(copies.iter().all(|copy| copy.arn.is_none()), "no copy has an ARN before it is made");
+    copies.into_iter().map(|copy| (copy.name, copy.holds.iter().map(ToString::to_string).collect())).collect()
+}
+
+fn expected(list: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
+    list.iter()
+        .map(|(copy, holds)| ((*copy).to_owned(), holds.iter().map(|text| (*text).to_owned()).collect()))
+        .collect()
+}
+
+#[test]
+fn a_layout_is_read_by_its_name_alone() {
+    for layout in [Layout::Bundle, Layout::PerName] {
+        assert_eq!(layout.as_str().parse::<Layout>().unwrap(), layout);
+    }
+    for other in ["", "Bundle", "per_name", "bundles"] {
+        let refused = other.parse::<Layout>().unwrap_err().to_string();
+        assert_eq!(refused, "layout must be bundle or per-name.", "{other:?}");
+    }
+}
+
+#[test]
+fn one_copy_per_name_is_called_after_run_and_name() {
+    assert_eq!(planned(Layout::PerName, &[]), []);
+    assert_eq!(
+        planned(Layout::PerName, &[("BB", 60_000), ("AA", 60_000)]),
+        expected(&[("tower-ab12ABCDEFGHIJ/BB", &["BB"]), ("tower-ab12ABCDEFGHIJ/AA", &["AA"])])
+    );
+}
+
+#[test]
+fn a_bundle_is_as_few_copies_as_their_size_allows() {
+    // An entry takes its value, its name and four bytes more: `"NAME":"value",`; the braces take two.
+    let fits = MAX_COPY_BYTES - 2;
+    let one = "tower-ab12ABCDEFGHIJ";
+    let (two, three) = ("tower-ab12ABCDEFGHIJ.2", "tower-ab12ABCDEFGHIJ.3");
+    let cases: [(&str, &[(&str, usize)], Vec<(String, Vec<String>)>); 6] = [
+        ("nothing", &[], vec![]),
+        ("all in one, by name", &[("BB", 10), ("AA", 20)], expected(&[(one, &["AA", "BB"])])),
+        ("exactly full", &[("AA", fits - 6 - 106), ("BB", 100)], expected(&[(one, &["AA", "BB"])])),
+        (
+            "one byte over",
+            &[("AA", fits - 6 - 105), ("BB", 100)],
+            expected(&[(one, &["AA"]), (two, &["BB"])]),
+        ),
+        (
+            "the largest first, whatever fits beside it",
+            &[("A1", 30_000), ("A2", 40_000), ("A3", 50_000), ("A4", 10_000)],
+            expected(&[(one, &["A3", "A4"]), (two, &["A2"]), (three, &["A1"])]),
+        ),
+        (
+            "of one size by name",
+            &[("CC", 40_000), ("BB", 40_000), ("AA", 20_000)],
+            expected(&[(one, &["AA", "BB"]), (two, &["CC"])]),
+        ),
+    ];
+    for (case, list, copies) in cases {
+        assert_eq!(planned(Layout::Bundle, list), copies, "{case}");
+    }
+}
+
+fn values(list: &[(&str, &str)]) -> BTreeMap<SecretName, SecretValue> {
+    list.iter().map(|(text, content)| (name(text), value(content))).collect()
+}
+
+fn body_of(layout: Layout, holds: &[&str], list: &[(&str, &str)]) -> Result<String> {
+    let holds = holds.iter().map(|text| name(text)).collect();
+    let copy = Copy { name: "tower-ab12ABCDEFGHIJ".into(), arn: None, holds };
+    body(layout, &copy, &values(list)).map(|text| text.as_str().to_owned())
+}
+
+#[test]
+fn a_copy_per_name_holds_the_value_itself() {
+    let list = [("AA", "one\n\"two\""), ("BB", "other")];
+    assert_eq!(body_of(Layout::PerName, &["AA"], &list).unwrap(), "one\n\"two\"");
+}
+
+#[test]
+fn a_bundle_is_a_json_object_of_strings_with_just_the_secrets_it_holds() {
+    let list = [("AA", "7"), ("BB", "x\"y"), ("CC", "not in it")];
+    assert_eq!(body_of(Layout::Bundle, &["AA", "BB"], &list).unwrap(), r#"{"AA":"7","BB":"x\"y"}"#);
+    assert_eq!(body_of(Layout::Bundle, &["AA"], &list).unwrap(), r#"{"AA":"7"}"#);
+}
+
+#[test]
+fn a_body_is_never_larger_than_a_secret_of_secrets_manager_may_be() {
+    let long = |bytes: usize| "v".repeat(bytes);
+    // Two entries of name (2), quotes (2) and four bytes more, and the braces.
+    let rest = MAX_COPY_BYTES - 2 - 2 * 8 - 32_768;
+    let holds = ["AA", "BB"];
+    let full = body_of(Layout::Bundle, &holds, &[("AA", &long(32_768)), ("BB", &long(rest))]).unwrap();
+    // The last entry has no comma.
+    assert_eq!(full.len(), MAX_COPY_BYTES - 1);
+    let over = body_of(Layout::Bundle, &holds, &[("AA", &long(32_768)), ("BB", &long(rest + 1))]);
+    assert!(
+        matches!(&over, Err(Error::Conflict(text)) if text.contains("changed during the launch")),
+        "{over:?}"
+    );
+}
+
+#[test]
+fn a_copy_whose_value_was_not_opened_is_a_bug_and_no_copy() {
+    for (layout, holds) in
+        [(Layout::Bundle, &["AA", "NO"] as &[&str]), (Layout::PerName, &["NO"]), (Layout::PerName, &[])]
+    {
+        let outcome = body_of(layout, holds, &[("AA", "v")]);
+        assert!(matches!(outcome, Err(Error::Bug { .. })), "{layout:?} {holds:?}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_job_refers_to_a_copy_or_to_a_key_of_a_bundle() {
+    assert_eq!(value_from(Layout::PerName, "arn:copy", &name("AA")), "arn:copy");
+    assert_eq!(value_from(Layout::Bundle, "arn:copy", &name("AA")), "arn:copy:AA::");
+}
+
+#[test]
+fn the_tags_of_a_copy_name_deployment_scope_run_and_latest_end() {
+    let mut run = run(Platform::AwsBatch, State::Provisioning);
+    let tags = CopyTags::of(&run, "test");
+    assert_eq!(
+        tags,
+        CopyTags {
+            deployment: "test".into(),
+            scope: of_workspace().to_string(),
+            run: "ab12ABCDEFGHIJ".into(),
+            not_after: run.not_after,
+        }
+    );
+    assert_eq!(tags.scope, format!("WS#{}", workspace_id()));
+    run.workspace = None;
+    assert_eq!(CopyTags::of(&run, "test").scope, "USER#7", "without a workspace the scope is the user's");
+}
