@@ -465,3 +465,6 @@ impl Step {
         Self { life: Some(life), action: None }
     }
 }
+
+#[cfg(test)]
+mod tests;
