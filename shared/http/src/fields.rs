@@ -28,20 +28,24 @@ impl<'a> Fields<'a> {
         self.0.iter().map(|(name, value)| (&**name, *value))
     }
 
-    /// A field; `None` where it is absent or null. 400 where it stands twice.
-    fn raw(&self, name: &str) -> Result<Option<&'a RawValue>, Problem> {
+    /// A field, null or not; `None` where it is absent. 400 where it stands twice.
+    fn only(&self, name: &str) -> Result<Option<&'a RawValue>, Problem> {
         let mut found = self.0.iter().filter(|(field, _)| field == name).map(|(_, value)| *value);
         let first = found.next();
         if found.next().is_some() {
             return Err(Problem::bad_request(format!("Malformed body: `{name}` stands twice.")));
         }
-        Ok(first.filter(|value| value.get() != "null"))
+        Ok(first)
     }
 
-    /// Whether the field is there and null.
-    #[must_use]
-    pub fn is_null(&self, name: &str) -> bool {
-        self.0.iter().any(|(field, value)| field == name && value.get() == "null")
+    /// A field; `None` where it is absent or null. 400 where it stands twice.
+    fn raw(&self, name: &str) -> Result<Option<&'a RawValue>, Problem> {
+        Ok(self.only(name)?.filter(|value| value.get() != "null"))
+    }
+
+    /// Whether the field is there and null. 400 where it stands twice.
+    pub fn is_null(&self, name: &str) -> Result<bool, Problem> {
+        Ok(self.only(name)?.is_some_and(|value| value.get() == "null"))
     }
 
     /// A field that is a JSON string, zeroed after use.

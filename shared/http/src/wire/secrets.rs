@@ -134,11 +134,11 @@ pub fn draft(fields: &Fields<'_>, settings: &Settings) -> Result<Draft, Problem>
 
 /// Reads the body of an update: `null` takes a description or expiry away.
 pub fn change(fields: &Fields<'_>) -> Result<Change, Problem> {
-    let description = match fields.is_null("description") {
+    let description = match fields.is_null("description")? {
         true => Some(None),
         false => fields.description()?.map(Some),
     };
-    let expires: Option<Option<Timestamp>> = match fields.is_null("expires") {
+    let expires: Option<Option<Timestamp>> = match fields.is_null("expires")? {
         true => Some(None),
         false => fields.instant("expires")?.map(Some),
     };
