@@ -73,3 +73,58 @@ impl Answer {
         serde_json::value::to_raw_value(&event).unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn an_answer_becomes_an_api_gateway_response_that_is_never_cached() {
+        let text = |text: &str| Zeroizing::new(text.to_owned());
+        for (case, answer, status, headers, body) in [
+            (
+                "json",
+                Answer::json(200, &json!({ "name": "\"ü\n" })),
+                200,
+                json!({ "content-type": "application/json" }),
+                json!("{\"name\":\"\\\"ü\\n\"}"),
+            ),
+            (
+                "json as written",
+                Answer::raw_json(201, text("[ 1 ]")),
+                201,
+                json!({ "content-type": "application/json" }),
+                json!("[ 1 ]"),
+            ),
+            (
+                "text",
+                Answer::text(200, text("a=1\n")),
+                200,
+                json!({ "content-type": "text/plain; charset=utf-8" }),
+                json!("a=1\n"),
+            ),
+            ("no content", Answer::no_content(), 204, json!({}), Value::Null),
+            (
+                "further headers",
+                Answer::no_content()
+                    .with_header("etag", "\"3\"".into())
+                    .with_header("retry-after", "2".into()),
+                204,
+                json!({ "etag": "\"3\"", "retry-after": "2" }),
+                Value::Null,
+            ),
+        ] {
+            let mut headers = headers;
+            headers["cache-control"] = "no-store".into();
+            headers["x-content-type-options"] = "nosniff".into();
+            assert_eq!(answer.status(), status, "{case}");
+            let event: Value = serde_json::from_str(answer.into_event().get()).unwrap();
+            let mut expected = json!({ "statusCode": status, "headers": headers });
+            if !body.is_null() {
+                expected["body"] = body;
+            }
+            assert_eq!(event, expected, "{case}");
+        }
+    }
+}

@@ -176,3 +176,78 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 /// A field's name, borrowed where it holds no escapes.
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome<T>(result: Result<T, Problem>) -> Result<T, String> {
+        result.map_err(|problem| format!("{} {}", problem.status(), problem.message()))
+    }
+
+    #[test]
+    fn a_body_that_is_not_an_object_is_refused_with_its_position() {
+        for (body, message) in [
+            ("", "400 The body is missing: it must be a JSON object."),
+            ("\n", "400 The body is missing: it must be a JSON object."),
+            ("[]", "400 Malformed body: it must be a JSON object."),
+            ("\"hidden\"", "400 Malformed body: it must be a JSON object."),
+            ("{\"a\":", "400 Malformed body: it is not valid JSON at line 1, column 5."),
+            ("{\n\"a\": hidden}", "400 Malformed body: it is not valid JSON at line 2, column 6."),
+            ("hidden", "400 Malformed body: it is not valid JSON at line 1, column 1."),
+        ] {
+            assert_eq!(outcome(Fields::parse(body).map(|_| ())), Err(message.to_owned()), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn fields_keep_their_order_and_escaped_names_are_decoded() {
+        let fields = Fields::parse(r#"{"b": 1, "\u0061": [2 ], "b": null}"#).unwrap();
+        let read: Vec<_> = fields.iter().map(|(name, value)| (name, value.get())).collect();
+        assert_eq!(read, [("b", "1"), ("a", "[2 ]"), ("b", "null")]);
+    }
+
+    #[test]
+    fn a_field_is_read_as_its_type_and_absent_or_null_is_none() {
+        let fields = Fields::parse(
+            r#"{"n": -7, "t": true, "f": false, "s": "ü", "o": {"n": 8}, "l": ["a"], "z": null}"#,
+        )
+        .unwrap();
+        for name in ["z", "absent"] {
+            assert_eq!(outcome(fields.number(name)), Ok(None), "{name}");
+            assert_eq!(outcome(fields.boolean(name)), Ok(None), "{name}");
+            assert_eq!(outcome(fields.text(name)), Ok(None), "{name}");
+            assert_eq!(outcome(fields.texts(name)), Ok(None), "{name}");
+            assert!(fields.object(name).unwrap().is_none(), "{name}");
+            assert_eq!(outcome(fields.is_null(name)), Ok(name == "z"), "{name}");
+        }
+        assert_eq!(outcome(fields.number("n")), Ok(Some(-7)));
+        assert_eq!(outcome(fields.boolean("t")), Ok(Some(true)));
+        assert_eq!(outcome(fields.boolean("f")), Ok(Some(false)));
+        assert_eq!(outcome(fields.text("s")), Ok(Some(Zeroizing::new("ü".to_owned()))));
+        assert_eq!(outcome(fields.texts("l")), Ok(Some(vec!["a".to_owned()])));
+        assert_eq!(outcome(fields.object("o").unwrap().unwrap().number("n")), Ok(Some(8)));
+        assert_eq!(outcome(fields.is_null("n")), Ok(false));
+    }
+
+    #[test]
+    fn an_error_names_the_field() {
+        let fields = Fields::parse(r#"{"x": [[]], "y": 1, "y": 1}"#).unwrap();
+        for (error, message) in [
+            (outcome(fields.number("x")).unwrap_err(), "400 `x` must be a whole number."),
+            (outcome(fields.boolean("x")).unwrap_err(), "400 `x` must be true or false."),
+            (outcome(fields.text("x")).unwrap_err(), "400 `x` must be a valid JSON string."),
+            (outcome(fields.texts("x")).unwrap_err(), "400 `x` must be a list of JSON strings."),
+            (outcome(fields.names("x")).unwrap_err(), "400 `x` must be a list of secret names."),
+            (outcome(fields.object("x").map(|_| ())).unwrap_err(), "400 `x` must be a JSON object."),
+            (
+                outcome(fields.required_text("z")).unwrap_err(),
+                "400 `z` is missing: it must be a JSON string.",
+            ),
+            (outcome(fields.number("y")).unwrap_err(), "400 Malformed body: `y` stands twice."),
+            (outcome(fields.is_null("y")).unwrap_err(), "400 Malformed body: `y` stands twice."),
+        ] {
+            assert_eq!(error, message);
+        }
+    }
+}

@@ -9,6 +9,8 @@ pub mod fields;
 pub mod operation;
 pub mod problem;
 pub mod request;
+#[cfg(test)]
+mod testing;
 pub mod wire;
 
 use domain::settings::Settings;
@@ -57,3 +59,6 @@ pub async fn serve<'a>(
     };
     Served { answer: answer.into_event(), fault }
 }
+
+#[cfg(test)]
+mod tests;

@@ -224,4 +224,15 @@ mod tests {
         assert_eq!(routes.len(), Operation::ALL.len());
         assert_eq!(ids.len(), Operation::ALL.len());
     }
+    #[test]
+    fn imports_and_nextflow_messages_have_larger_body_limits() {
+        for operation in Operation::ALL {
+            let bytes = match operation.path() {
+                "/pipeline-secrets/import" => 1_048_576,
+                path if path.starts_with("/trace/") => 6_291_456,
+                _ => 262_144,
+            };
+            assert_eq!(operation.max_body(), bytes, "{}", operation.id());
+        }
+    }
 }

@@ -99,3 +99,73 @@ impl From<Error> for Problem {
         Self { status, message: error.to_string(), retry_after, cause: Some(error) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::name::SecretName;
+    use serde_json::{Value, json};
+
+    /// The answer as a client sees it: the status, `Retry-After`, the body.
+    fn seen(problem: Problem) -> (Value, Value, Value) {
+        let event: Value = serde_json::from_str(problem.into_answer().into_event().get()).unwrap();
+        assert_eq!(event["headers"]["content-type"], "application/json");
+        let body = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
+        (event["statusCode"].clone(), event["headers"]["retry-after"].clone(), body)
+    }
+
+    #[test]
+    fn every_error_has_a_status_a_body_and_retry_after_where_a_retry_helps() {
+        let existing = SecretName::parse("NCBI_API_KEY").unwrap();
+        for (error, status, retry_after, fault) in [
+            (Error::Invalid("A rule.".into()), 400, None, None),
+            (Error::LimitExceeded { limit: 1_000, what: "secrets" }, 400, None, None),
+            (Error::Forbidden { needs: "owner or admin".into() }, 403, None, None),
+            (Error::NotFound, 404, None, None),
+            (Error::AlreadyExists { existing }, 409, None, None),
+            (Error::Conflict("A contradiction.".into()), 409, None, None),
+            (Error::KeyUnusable { state: "Disabled" }, 409, None, Some("key-unusable")),
+            (Error::InProgress, 409, Some("3"), None),
+            (Error::Gone("The run is over.".into()), 410, None, None),
+            (Error::VersionConflict, 412, None, None),
+            (Error::TooLarge("A limit.".into()), 413, None, None),
+            (Error::Refused("Reasons.".into()), 422, None, None),
+            (Error::IdempotencyMismatch, 422, None, None),
+            (Error::Contended, 429, Some("1"), None),
+            (Error::EnvelopeRefused, 500, None, Some("envelope-refused")),
+            (Error::bug("hidden"), 500, None, Some("bug")),
+            (
+                Error::unavailable("hidden", std::io::Error::other("hidden")),
+                503,
+                Some("2"),
+                Some("unavailable"),
+            ),
+        ] {
+            let code = error.code();
+            let text = error.to_string();
+            let problem = Problem::from(error);
+            assert_eq!((problem.status(), problem.message()), (status, text.as_str()), "{code}");
+            assert_eq!(problem.fault(), fault, "{code}");
+            let retry_after = retry_after.map_or(Value::Null, Value::from);
+            let (answered, retry, body) = seen(problem);
+            assert_eq!((answered, retry), (json!(status), retry_after), "{code}");
+            assert_eq!(body, json!({ "message": text }), "{code}");
+            assert!(!text.contains("hidden"), "{code}: a cause is for the log alone: {text}");
+        }
+    }
+
+    #[test]
+    fn a_refused_request_is_not_a_fault() {
+        for (problem, status, retry_after, message) in [
+            (Problem::new(415, "Not JSON."), 415, Value::Null, "Not JSON."),
+            (Problem::bad_request("`name` is \"missing\"."), 400, Value::Null, "`name` is \"missing\"."),
+        ] {
+            assert_eq!(problem.fault(), None, "{message}");
+            assert_eq!(
+                seen(problem),
+                (json!(status), retry_after, json!({ "message": message })),
+                "{message}"
+            );
+        }
+    }
+}

@@ -277,3 +277,6 @@ struct Vouched<'a> {
     #[serde(borrow, default)]
     token_id: Option<Cow<'a, str>>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+mod body;
+
+use super::*;
+use crate::testing::event::event;
+use crate::testing::sample::{at, user_id};
+use serde_json::{Value, json};
+
+/// An outcome as tests compare it.
+fn outcome<T>(result: Result<T, Problem>) -> Result<T, u16> {
+    result.map_err(|problem| problem.status())
+}
+
+/// A request for an operation, whose event has the members of `changes`. The event is leaked, because
+/// a request borrows it.
+fn request(operation: Operation, changes: &Value) -> Request<'static> {
+    Request::parse(event(operation, changes).leak()).unwrap()
+}
+
+fn with_query(query: &Value) -> Request<'static> {
+    request(Operation::ListRuns, &json!({ "queryStringParameters": query }))
+}
+
+fn with_header(name: &str, value: Option<&str>) -> Request<'static> {
+    let headers = value.map_or_else(|| json!({}), |value| json!({ name: value }));
+    request(Operation::UpdatePipelineSecret, &json!({ "headers": headers }))
+}
+
+#[test]
+fn every_route_finds_its_operation_and_others_are_not_found() {
+    for operation in Operation::ALL {
+        let event = event(*operation, &json!({}));
+        assert_eq!(Request::parse(&event).unwrap().operation, *operation, "{}", operation.id());
+    }
+    for route in ["", "$default", "GET /", "get /runs", "POST /runs", "GET /runs/", "GET /runs/{id}"] {
+        let event = event(Operation::ListRuns, &json!({ "routeKey": route }));
+        assert_eq!(Request::parse(&event).err().unwrap().status(), 404, "{route}");
+    }
+}
+
+#[test]
+fn a_malformed_event_is_refused_without_quoting_it() {
+    for event in ["", "hidden", "[]", "{\"hidden\":1}", "{\"routeKey\":[\"hidden\"]}"] {
+        let problem = Request::parse(event).err().unwrap();
+        assert_eq!(problem.status(), 400, "{event}");
+        assert!(!problem.message().contains("hidden"), "{event}: {}", problem.message());
+    }
+}
+
+#[test]
+fn the_caller_is_the_user_that_the_authorizer_names() {
+    let token = TokenId::new(5);
+    for (case, context, expected) in [
+        ("a token", json!({ "authorizer": { "lambda": { "userId": "17", "tokenId": "5" } } }), Ok(token)),
+        ("a JSON Web Token", json!({ "authorizer": { "lambda": { "userId": "17" } } }), Ok(None)),
+        ("no token id", json!({ "authorizer": { "lambda": { "userId": "17", "tokenId": null } } }), Ok(None)),
+        ("no authorizer", json!({}), Err(403)),
+        ("no user", json!({ "authorizer": { "lambda": { "userId": "" } } }), Err(403)),
+        ("no number", json!({ "authorizer": { "lambda": { "userId": "liam" } } }), Err(403)),
+        ("no id", json!({ "authorizer": { "lambda": { "userId": "0" } } }), Err(403)),
+    ] {
+        let actor = request(Operation::ListRuns, &json!({ "requestContext": context })).actor();
+        let expected = expected.map(|token| Actor { user: user_id(17), token });
+        assert_eq!(outcome(actor), expected, "{case}");
+    }
+}
+
+#[test]
+fn the_workspace_is_a_number_and_a_misspelt_parameter_is_refused() {
+    for (query, expected) in [
+        (Value::Null, Ok(None)),
+        (json!({}), Ok(None)),
+        (json!({ "max": "5", "workspaces": "42" }), Ok(None)),
+        (json!({ "workspaceId": "42" }), Ok(Some(42))),
+        (json!({ "workspaceId": "42", "workspace": "43" }), Ok(Some(42))),
+        (json!({ "workspaceId": "9007199254740991" }), Ok(Some(9_007_199_254_740_991))),
+        (json!({ "workspaceId": "9007199254740992" }), Err(404)),
+        (json!({ "workspaceId": "0" }), Err(404)),
+        (json!({ "workspaceId": "-42" }), Err(404)),
+        (json!({ "workspaceId": "" }), Err(400)),
+        (json!({ "workspaceId": "hidden" }), Err(400)),
+        (json!({ "workspaceId": " 42" }), Err(400)),
+        (json!({ "workspaceId": "42,42" }), Err(400)),
+        (json!({ "workspaceId": "4.2" }), Err(400)),
+        (json!({ "workspaceId": "99999999999999999999" }), Err(400)),
+        (json!({ "workspace": "42" }), Err(400)),
+        (json!({ "workspaceid": "42" }), Err(400)),
+        (json!({ "workspace_id": "42" }), Err(400)),
+        (json!({ "WORKSPACE-ID": "" }), Err(400)),
+    ] {
+        let workspace = with_query(&query).workspace();
+        if let Err(problem) = &workspace {
+            let message = problem.message();
+            assert!(!message.contains("hidden"), "{query}: {message}");
+            assert!(problem.status() == 404 || message.contains("workspaceId"), "{query}: {message}");
+        }
+        let number = workspace.map(|workspace| workspace.map(WorkspaceId::number));
+        assert_eq!(outcome(number), expected, "{query}");
+    }
+}
+
+#[test]
+fn a_query_parameter_without_a_value_is_present_and_empty() {
+    for (query, expected) in
+        [(Value::Null, None), (json!({ "other": "1" }), None), (json!({ "name": "" }), Some(""))]
+    {
+        assert_eq!(with_query(&query).query("name"), expected, "{query}");
+    }
+    assert_eq!(with_query(&json!({ "name": "AB" })).query("name"), Some("AB"));
+}
+
+#[test]
+fn a_secret_id_must_be_a_number_and_out_of_range_is_not_found() {
+    for (text, expected) in [
+        ("1", Ok(1)),
+        ("9007199254740991", Ok(9_007_199_254_740_991)),
+        ("9007199254740992", Err(404)),
+        ("0", Err(404)),
+        ("-1", Err(404)),
+        ("", Err(400)),
+        ("NCBI_API_KEY", Err(400)),
+        ("1.5", Err(400)),
+        ("99999999999999999999", Err(400)),
+    ] {
+        let path = json!({ "pathParameters": { "secretId": text } });
+        let id = request(Operation::DescribePipelineSecret, &path).secret_id();
+        assert_eq!(outcome(id.map(SecretId::number)), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_malformed_run_id_is_not_found() {
+    for (parameters, expected) in [
+        (json!({ "workflowId": "0a1bABCDEFGHIJ" }), Ok("0a1bABCDEFGHIJ")),
+        (json!({ "workflowId": "0a1bABCDEFGHI" }), Err(404)),
+        (json!({ "workflowId": "0a1bABCDEFGH-J" }), Err(404)),
+        (json!({ "runId": "0a1bABCDEFGHIJ" }), Err(404)),
+        (Value::Null, Err(404)),
+    ] {
+        let id = request(Operation::DescribeRun, &json!({ "pathParameters": parameters })).run_id();
+        let id = outcome(id);
+        assert_eq!(id.as_ref().map(RunId::as_str).map_err(|status| *status), expected, "{parameters}");
+    }
+}
+
+#[test]
+fn a_missing_authorization_header_is_401_and_an_unreadable_one_403() {
+    for (header, expected) in [
+        (None, Err(401)),
+        (Some(""), Err(403)),
+        (Some("Bearer"), Err(403)),
+        (Some("Digest hidden"), Err(403)),
+        (Some("Bearer claim-token"), Ok("claim-token")),
+    ] {
+        let presented = with_header("authorization", header).presented();
+        let key = outcome(presented).map(|presented| match presented {
+            Presented::Opaque(key) => key.expose().to_owned(),
+            _ => "another kind of token".to_owned(),
+        });
+        assert_eq!(key, expected.map(str::to_owned), "{header:?}");
+    }
+}
+
+#[test]
+fn if_match_is_a_version_or_any_and_otherwise_412() {
+    for (header, expected) in [
+        (None, Ok(None)),
+        (Some("*"), Ok(None)),
+        (Some(" * "), Ok(None)),
+        (Some("\"3\""), Ok(Some(3))),
+        (Some("3"), Ok(Some(3))),
+        (Some(" \"18446744073709551615\" "), Ok(Some(u64::MAX))),
+        (Some("\"18446744073709551616\""), Err(412)),
+        (Some(""), Err(412)),
+        (Some("\"\""), Err(412)),
+        (Some("W/\"3\""), Err(412)),
+        (Some("\"3\", \"4\""), Err(412)),
+        (Some("\"-3\""), Err(412)),
+    ] {
+        let version = with_header("if-match", header).if_version();
+        assert_eq!(outcome(version), expected, "{header:?}");
+    }
+}
+
+#[test]
+fn headers_are_read_as_they_are() {
+    for value in [None, Some(""), Some("0b6bd7a5-6f0e-4f2a-9a38-3b0a8f6f2a10")] {
+        let request = with_header("idempotency-key", value);
+        assert_eq!(request.idempotency_key(), value);
+        assert_eq!(request.header("if-match"), None, "another header");
+    }
+}
+
+#[test]
+fn plain_text_is_answered_only_if_accept_names_it_and_not_json() {
+    for (accept, expected) in [
+        (None, false),
+        (Some("*/*"), false),
+        (Some("text/html"), false),
+        (Some("application/json"), false),
+        (Some("application/json, text/plain, */*"), false),
+        (Some("text/plain"), true),
+        (Some("text/plain; charset=utf-8"), true),
+    ] {
+        assert_eq!(with_header("accept", accept).wants_text(), expected, "{accept:?}");
+    }
+}
+
+#[test]
+fn a_media_type_is_compared_without_its_parameters_and_case() {
+    for (header, expected) in [
+        (None, ""),
+        (Some("text/plain"), "text/plain"),
+        (Some(" Text/Plain ; charset=utf-8; boundary=x"), "text/plain"),
+    ] {
+        assert_eq!(with_header("content-type", header).content_type(), expected, "{header:?}");
+    }
+}
+
+#[test]
+fn a_month_has_one_form_and_defaults_to_the_current_one() {
+    let now = at("2026-10-31T23:59:59Z");
+    for (month, expected) in [
+        (None, Some("2026-10")),
+        (Some("2026-01"), Some("2026-01")),
+        (Some("0000-12"), Some("0000-12")),
+        (Some(""), None),
+        (Some("2026-00"), None),
+        (Some("2026-13"), None),
+        (Some("2026-1"), None),
+        (Some("2026-1x"), None),
+        (Some("2026-010"), None),
+        (Some("2026/01"), None),
+        (Some("2026001"), None),
+        (Some("x026-01"), None),
+        (Some("202é-01"), None),
+        (Some("20é-01"), None),
+        (Some("2026-01-01"), None),
+    ] {
+        let query = month.map_or_else(|| json!({}), |month| json!({ "month": month }));
+        let read = with_query(&query).month(now);
+        if let Err(problem) = &read {
+            assert!(problem.message().contains("month"), "{month:?}: {}", problem.message());
+        }
+        assert_eq!(outcome(read), expected.map(str::to_owned).ok_or(400), "{month:?}");
+    }
+}
+
+#[test]
+fn a_limit_is_a_number_from_1_to_the_maximum() {
+    for (text, expected) in [
+        (None, Ok(50)),
+        (Some("1"), Ok(1)),
+        (Some("2"), Ok(2)),
+        (Some("100"), Ok(100)),
+        (Some("101"), Err(400)),
+        (Some("0"), Err(400)),
+        (Some("-1"), Err(400)),
+        (Some(""), Err(400)),
+        (Some("hidden"), Err(400)),
+        (Some("4294967296"), Err(400)),
+    ] {
+        let query = text.map_or_else(|| json!({}), |text| json!({ "max": text }));
+        let limit = with_query(&query).limit("max", 50, 100);
+        if let Err(problem) = &limit {
+            let message = problem.message();
+            assert!(message.contains("max") && !message.contains("hidden"), "{text:?}: {message}");
+        }
+        assert_eq!(outcome(limit), expected, "{text:?}");
+    }
+}

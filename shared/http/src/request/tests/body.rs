@@ -1,0 +1,105 @@
+use super::*;
+use base64::engine::general_purpose::STANDARD;
+
+#[test]
+fn a_body_that_is_not_json_by_its_content_type_is_415() {
+    for (content_type, expected) in [
+        (Some("application/json"), Ok(1)),
+        (Some("Application/JSON; charset=utf-8"), Ok(1)),
+        (Some("application/merge-patch+json"), Ok(1)),
+        (None, Err(415)),
+        (Some(""), Err(415)),
+        (Some("text/plain"), Err(415)),
+        (Some("application/x-www-form-urlencoded"), Err(415)),
+        (Some("application/json5"), Err(415)),
+        (Some("text/plain; application/json"), Err(415)),
+    ] {
+        let headers = content_type.map_or_else(|| json!({}), |value| json!({ "content-type": value }));
+        let changes = json!({ "headers": headers, "body": "{\"name\": \"AB\"}" });
+        let request = request(Operation::CreatePipelineSecret, &changes);
+        let count = |fields: &Fields<'_>| Ok(fields.iter().count());
+        assert_eq!(outcome(request.with_fields(count)), expected, "{content_type:?}");
+        assert_eq!(outcome(request.with_map(count)), expected, "a map as {content_type:?}");
+    }
+}
+
+#[test]
+fn a_body_arrives_as_the_text_that_was_sent() {
+    let encoded = |bytes: &[u8]| json!({ "body": STANDARD.encode(bytes), "isBase64Encoded": true });
+    for (case, operation, changes, expected) in [
+        ("none", Operation::LaunchRun, json!({}), Ok("")),
+        ("null", Operation::LaunchRun, json!({ "body": null }), Ok("")),
+        ("text", Operation::LaunchRun, json!({ "body": "a\n\"ü\"\u{1f511}" }), Ok("a\n\"ü\"\u{1f511}")),
+        ("base64", Operation::LaunchRun, encoded("a\nü".as_bytes()), Ok("a\nü")),
+        (
+            "U+FFFD in base64 is what was sent",
+            Operation::LaunchRun,
+            encoded("\u{fffd}".as_bytes()),
+            Ok("\u{fffd}"),
+        ),
+        (
+            "U+FFFD stands for bytes that are lost",
+            Operation::LaunchRun,
+            json!({ "body": "a\u{fffd}" }),
+            Err(400),
+        ),
+        ("of Nextflow it is read", Operation::TraceBegin, json!({ "body": "a\u{fffd}" }), Ok("a\u{fffd}")),
+        ("not UTF-8", Operation::LaunchRun, encoded(b"a\xff"), Err(400)),
+        ("not base64", Operation::LaunchRun, json!({ "body": "-", "isBase64Encoded": true }), Err(400)),
+        ("no text", Operation::LaunchRun, json!({ "body": { "a": 1 } }), Err(400)),
+    ] {
+        let body = request(operation, &changes).body();
+        assert_eq!(outcome(body.map(|text| text.to_string())), expected.map(str::to_owned), "{case}");
+    }
+}
+
+#[test]
+fn a_body_is_taken_up_to_the_limit_however_it_is_escaped() {
+    const MOST: usize = 256 * 1024;
+    let encoded = |length| json!({ "body": STANDARD.encode("x".repeat(length)), "isBase64Encoded": true });
+    let wide = |length| json!({ "body": "\n".repeat(length) });
+    for (case, changes, expected) in [
+        ("the most", json!({ "body": "x".repeat(MOST) }), Ok(MOST)),
+        ("the most, twice as long as JSON", wide(MOST), Ok(MOST)),
+        ("the most in base64", encoded(MOST), Ok(MOST)),
+        ("one byte more", json!({ "body": "x".repeat(MOST + 1) }), Err(413)),
+        ("one byte more in base64", encoded(MOST + 1), Err(413)),
+        ("one more, escaped", wide(MOST + 1), Err(413)),
+        (
+            "so long that it is not even decoded",
+            json!({ "body": "-".repeat(9 * MOST), "isBase64Encoded": true }),
+            Err(413),
+        ),
+    ] {
+        let body = request(Operation::LaunchRun, &changes).body();
+        if let Err(problem) = &body {
+            assert!(problem.message().contains("at most 256 KiB"), "{case}: {}", problem.message());
+        }
+        assert_eq!(outcome(body.map(|text| text.len())), expected, "{case}");
+    }
+}
+
+#[test]
+fn a_workspace_id_in_the_body_must_match_the_query() {
+    for (query, body, expected) in [
+        (json!({}), "{}", Ok(())),
+        (json!({}), "{\"workspaceId\": null}", Ok(())),
+        (json!({ "workspaceId": "42" }), "{}", Ok(())),
+        (json!({ "workspaceId": "42" }), "{\"workspaceId\": 42}", Ok(())),
+        (json!({ "workspaceId": "42" }), "{\"workspaceId\": 43}", Err(400)),
+        (json!({}), "{\"workspaceId\": 42}", Err(400)),
+        (json!({ "workspaceId": "42" }), "{\"workspaceId\": \"42\"}", Err(400)),
+        (json!({ "workspaceId": "42" }), "{\"workspaceId\": 42, \"workspaceId\": 42}", Err(400)),
+        (json!({ "workspaceId": "hidden" }), "{\"workspaceId\": 42}", Err(400)),
+    ] {
+        let changes = json!({ "queryStringParameters": query, "body": body });
+        let read = request(Operation::LaunchRun, &changes).with_fields(|_| Ok(()));
+        if let Err(problem) = &read {
+            let message = problem.message();
+            assert!(message.contains("workspaceId"), "{query} {body}: {message}");
+        }
+        assert_eq!(outcome(read), expected, "{query} {body}");
+        let map = request(Operation::ImportPipelineSecrets, &changes).with_map(|_| Ok(()));
+        assert_eq!(outcome(map), Ok(()), "in a map it is a name like others: {query} {body}");
+    }
+}

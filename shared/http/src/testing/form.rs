@@ -1,0 +1,131 @@
+//! Checks that apply to every reader of a JSON body.
+
+use crate::problem::Problem;
+
+/// Text that the bodies here hold and that no message may repeat.
+const INPUT: &str = "do-not-quote";
+/// A number, likewise.
+const NUMBER: &str = "12345678";
+
+/// The JSON type of a field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Type {
+    Text,
+    Number,
+    Texts,
+}
+
+/// Whether a field may be absent or null.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Presence {
+    Required,
+    Optional,
+}
+
+/// Checks what holds for every reader of a JSON object: wrong types, missing fields, null, repeated
+/// fields, unknown fields, and bodies that are not an object. `example` is an accepted body, as names
+/// and raw JSON.
+pub(crate) fn check(
+    example: &[(&str, &str)],
+    fields: &[(&str, Type, Presence)],
+    read: impl Fn(&[u8]) -> Result<(), Problem>,
+) {
+    accepts(&read, "the example", &object(example));
+    let deep = nested(10_000);
+    let unknown = [("unknown", INPUT_JSON), ("unknown", "null"), ("deep", deep.as_str())];
+    accepts(&read, "unknown fields", &object(&[example, &unknown].concat()));
+
+    for (field, right, presence) in fields {
+        let others: Vec<_> = example.iter().copied().filter(|(name, _)| name != field).collect();
+        let with = |value| object(&[others.as_slice(), &[(field, value)]].concat());
+
+        for (case, value, its_type) in values(&deep) {
+            if its_type != Some(*right) {
+                refuses(&read, &format!("{field}: {case}"), field, &with(value));
+            }
+        }
+        for (case, body) in [("absent", object(&others)), ("null", with("null"))] {
+            match presence {
+                Presence::Required => refuses(&read, &format!("{field}: {case}"), field, &body),
+                Presence::Optional => accepts(&read, &format!("{field}: {case}"), &body),
+            }
+        }
+        let value = example.iter().find(|(name, _)| name == field).map_or("null", |(_, value)| value);
+        let twice = object(&[others.as_slice(), &[(field, value), (field, value)]].concat());
+        refuses(&read, &format!("{field}: twice"), field, &twice);
+    }
+    for (case, body) in unreadable() {
+        refuses_bytes(&read, case, "", &body);
+    }
+}
+
+const INPUT_JSON: &str = "\"do-not-quote\"";
+
+/// JSON values of every kind, each with the type for which it is a right one.
+fn values(deep: &str) -> [(&'static str, &str, Option<Type>); 9] {
+    [
+        ("text", INPUT_JSON, Some(Type::Text)),
+        ("half a surrogate pair", r#""do-not-quote\ud800""#, None),
+        ("whole number", NUMBER, Some(Type::Number)),
+        ("fraction", "12345678.5", None),
+        ("number past 64 bits", "12345678901234567890", None),
+        ("boolean", "true", None),
+        ("list of texts", r#"["do-not-quote"]"#, Some(Type::Texts)),
+        ("object", r#"{"do-not-quote": "do-not-quote"}"#, None),
+        ("too deep", deep, None),
+    ]
+}
+
+/// Bodies that are no JSON object.
+fn unreadable() -> Vec<(&'static str, Vec<u8>)> {
+    let unfinished = "[".repeat(10_000);
+    let deep = nested(10_000);
+    let bodies: [(&str, &[u8]); 15] = [
+        ("no body", b""),
+        ("blank", b" \n "),
+        ("not JSON", b"do-not-quote"),
+        ("a form", b"name=do-not-quote"),
+        ("unfinished", b"{\"name\": \"do-not-quote"),
+        ("two objects", b"{} {\"do-not-quote\": 1}"),
+        ("a comma too many", b"{\"do-not-quote\": 1,}"),
+        ("list", b"[\"do-not-quote\"]"),
+        ("text", b"\"do-not-quote\""),
+        ("number", NUMBER.as_bytes()),
+        ("boolean", b"true"),
+        ("null", b"null"),
+        ("not UTF-8", b"{\"do-not-quote\": \"\xff\"}"),
+        ("too deep", deep.as_bytes()),
+        ("too deep and unfinished", unfinished.as_bytes()),
+    ];
+    bodies.map(|(case, body)| (case, body.to_vec())).into()
+}
+
+fn nested(depth: usize) -> String {
+    format!("{}{INPUT_JSON}{}", "[".repeat(depth), "]".repeat(depth))
+}
+
+/// An object whose names may stand twice.
+fn object(members: &[(&str, &str)]) -> String {
+    let members: Vec<_> = members.iter().map(|(name, value)| format!("{name:?}: {value}")).collect();
+    format!("{{{}}}", members.join(", "))
+}
+
+fn accepts(read: &impl Fn(&[u8]) -> Result<(), Problem>, case: &str, body: &str) {
+    if let Err(problem) = read(body.as_bytes()) {
+        panic!("{case}: refused with {} {}", problem.status(), problem.message());
+    }
+}
+
+fn refuses(read: &impl Fn(&[u8]) -> Result<(), Problem>, case: &str, field: &str, body: &str) {
+    refuses_bytes(read, case, field, body.as_bytes());
+}
+
+fn refuses_bytes(read: &impl Fn(&[u8]) -> Result<(), Problem>, case: &str, field: &str, body: &[u8]) {
+    let Err(problem) = read(body) else {
+        panic!("{case}: accepted");
+    };
+    let message = problem.message();
+    assert_eq!(problem.status(), 400, "{case}: {message}");
+    assert!(message.contains(field), "{case}: the message does not name {field}: {message}");
+    assert!(!message.contains(INPUT) && !message.contains(NUMBER), "{case}: quotes the input: {message}");
+}
