@@ -110,3 +110,75 @@ impl<'a> From<&'a Applied> for AppliedAnswer<'a> {
         Self { users: users.collect(), organizations: organizations.collect(), changes: applied.changes }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::sample::{user_id, workspace_id};
+    use domain::ids::OrgId;
+    use domain::use_cases::identity::apply;
+    use serde_json::json;
+    use zeroize::Zeroizing;
+
+    #[test]
+    fn an_applied_document_shows_the_keys_of_new_tokens_only() {
+        let token = |number, name: &str, key: Option<&str>| apply::AppliedToken {
+            id: TokenId::new(number).unwrap(),
+            name: name.to_owned(),
+            access_key: key.map(|key| Zeroizing::new(key.to_owned())),
+        };
+        let applied = Applied {
+            users: vec![apply::AppliedUser {
+                id: user_id(17),
+                user_name: "liam".to_owned(),
+                tokens: vec![token(5, "ci", Some("key")), token(6, "old", None)],
+            }],
+            organizations: vec![apply::AppliedOrganization {
+                id: OrgId::new(7).unwrap(),
+                name: "example".to_owned(),
+                workspaces: vec![apply::AppliedWorkspace {
+                    id: workspace_id(42),
+                    name: "research".to_owned(),
+                }],
+            }],
+            changes: 4,
+        };
+        let expected = json!({
+            "users": [{
+                "id": 17,
+                "userName": "liam",
+                "tokens": [{ "id": 5, "name": "ci", "accessKey": "key" }, { "id": 6, "name": "old" }],
+            }],
+            "organizations": [
+                { "id": 7, "name": "example", "workspaces": [{ "id": 42, "name": "research" }] },
+            ],
+            "changes": 4,
+        });
+        assert_eq!(serde_json::to_value(AppliedAnswer::from(&applied)).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
+        let done = Reconciled {
+            secrets_deleted: 1,
+            secrets_outdated: 2,
+            secrets_missing: 3,
+            tokens_revoked: 4,
+            roles_removed: 5,
+            roles_lowered: 6,
+            platforms_narrowed: 7,
+            owners_kept: vec![(workspace_id(42), user_id(17))],
+        };
+        let expected = json!({
+            "secretsDeleted": 1,
+            "secretsOutdated": 2,
+            "secretsMissing": 3,
+            "tokensRevoked": 4,
+            "rolesRemoved": 5,
+            "rolesLowered": 6,
+            "platformsNarrowed": 7,
+            "ownersKept": [{ "workspaceId": 42, "userId": 17 }],
+        });
+        assert_eq!(serde_json::to_value(ReconciledAnswer::from(&done)).unwrap(), expected);
+    }
+}

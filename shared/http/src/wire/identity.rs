@@ -347,3 +347,6 @@ impl<'a> TokenCreated<'a> {
 const ORG_ROLE: &str = "member";
 /// Workspaces are seen by their participants alone.
 const VISIBILITY: &str = "PRIVATE";
+
+#[cfg(test)]
+mod tests;

@@ -258,3 +258,6 @@ pub fn previewed(request: &LaunchRequest, preview: &Preview) -> Answer {
     };
     Answer::json(200, &answer)
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,3 +149,126 @@ pub fn lines(pairs: &[(&str, Option<&str>)]) -> Zeroizing<String> {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::sample::{RUN, at, pin, run, secret_id, user_id};
+    use domain::copies::Layout;
+    use domain::ids::RunId;
+    use domain::owner::SecretOwner;
+    use domain::platform::Platform;
+    use domain::run::{self, RunResult, State, ToldBy};
+    use serde_json::{Value, json};
+
+    fn answer(body: impl Serialize) -> Value {
+        serde_json::to_value(body).unwrap()
+    }
+
+    fn pending() -> Value {
+        json!({
+            "workflowId": RUN, "state": "pending", "workspaceId": 42, "userId": 17, "platform": "aws-batch",
+            "layout": "bundle", "dateLaunched": "2026-10-25T12:42:21Z", "dateDelivered": null,
+            "dateEnding": null, "dateRemoved": null, "leaseUntil": "2026-10-26T12:42:21Z", "headJob": null,
+            "outcome": null,
+            "secrets": [{
+                "name": "NCBI_API_KEY", "owner": "workspace", "secretId": 501, "version": 3,
+                "overrides": false,
+            }],
+            "copies": ["tower-0a1bABCDEFGHIJ"],
+        })
+    }
+
+    #[test]
+    fn a_receipt_shows_a_run_at_each_stage() {
+        let live = run(Platform::AwsBatch, Layout::Bundle);
+        assert_eq!(answer(Receipt::from(&live)), pending());
+
+        let mut ended = run(Platform::AwsBatch, Layout::PerName);
+        ended.workspace = None;
+        let mut own = pin("NCBI_API_KEY", 502, SecretOwner::User(user_id(17)));
+        own.overrides = Some(secret_id(501));
+        ended.life.secrets = vec![own];
+        ended.life.state = State::Ended;
+        ended.life.delivered = Some(at("2026-10-25T12:42:22Z"));
+        ended.life.ending = Some(at("2026-10-25T14:00:01Z"));
+        ended.life.removed = Some(at("2026-10-25T14:00:02Z"));
+        ended.life.head_job = Some(run::HeadJob {
+            job_id: "876da822".to_owned(),
+            queue: "heads".to_owned(),
+            region: "us-east-1".to_owned(),
+        });
+        ended.life.outcome = Some(run::Outcome {
+            result: RunResult::LaunchFailed,
+            exit_status: Some(-1),
+            told_by: ToldBy::HeadJob,
+        });
+        let expected = json!({
+            "workflowId": RUN, "state": "ended", "workspaceId": null, "userId": 17, "platform": "aws-batch",
+            "layout": "per-name", "dateLaunched": "2026-10-25T12:42:21Z",
+            "dateDelivered": "2026-10-25T12:42:22Z", "dateEnding": "2026-10-25T14:00:01Z",
+            "dateRemoved": "2026-10-25T14:00:02Z", "leaseUntil": null,
+            "headJob": { "jobId": "876da822", "jobQueue": "heads", "region": "us-east-1" },
+            "outcome": { "result": "launch-failed", "exitStatus": -1, "toldBy": "head-job" },
+            "secrets": [{
+                "name": "NCBI_API_KEY", "owner": "user", "secretId": 502, "version": 3, "overrides": true,
+            }],
+            "copies": ["tower-0a1bABCDEFGHIJ"],
+        });
+        assert_eq!(answer(Receipt::from(&ended)), expected);
+
+        let mut claims = pending();
+        (claims["platform"], claims["layout"], claims["copies"]) = ("slurm".into(), Value::Null, json!([]));
+        assert_eq!(answer(Receipt::from(&run(Platform::Slurm, Layout::Bundle))), claims);
+    }
+
+    #[test]
+    fn a_full_page_of_runs_may_have_a_next_one() {
+        let first = run(Platform::AwsBatch, Layout::Bundle);
+        let last = Run { id: RunId::new("0a1bABCDEFGHIK").unwrap(), ..first.clone() };
+        let runs = [first, last];
+        for (count, limit, next) in [
+            (0, 1, Value::Null),
+            (1, 1, json!(RUN)),
+            (1, 2, Value::Null),
+            (2, 2, json!("0a1bABCDEFGHIK")),
+            (2, 3, Value::Null),
+        ] {
+            let list = answer(RunList::new(&runs[..count], limit));
+            assert_eq!(list["next"], next, "{count} of {limit}");
+            assert_eq!(list["runs"].as_array().unwrap().len(), count, "{count} of {limit}");
+        }
+        assert_eq!(answer(RunList::new(&runs[..1], 2)), json!({ "runs": [pending()], "next": null }));
+    }
+
+    #[test]
+    fn a_report_returns_the_run_state() {
+        for state in State::ALL {
+            let mut run = run(Platform::AwsBatch, Layout::Bundle);
+            run.life.state = state;
+            let expected = json!({ "workflowId": RUN, "state": state.as_str() });
+            assert_eq!(answer(RunState::from(&run)), expected);
+        }
+    }
+
+    #[test]
+    fn lines_omit_missing_values_and_quote_nothing() {
+        for (pairs, expected) in [
+            (vec![], ""),
+            (vec![("a", None)], ""),
+            (vec![("a", Some(""))], "a=\n"),
+            (
+                vec![("name", Some("a 'b' \"c\" $d")), ("none", None), ("b", Some("="))],
+                "name=a 'b' \"c\" $d\nb==\n",
+            ),
+        ] {
+            assert_eq!(*lines(&pairs), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn lines_never_reallocate_and_so_leave_no_copy_of_a_token() {
+        let text = lines(&[("runToken", Some("a-token-that-is-longer-than-its-name")), ("a", Some("b"))]);
+        assert_eq!(text.capacity(), text.len());
+    }
+}

@@ -150,3 +150,6 @@ pub fn change(fields: &Fields<'_>) -> Result<Change, Problem> {
 pub fn etag(secret: &Secret) -> String {
     format!("\"{}\"", secret.version)
 }
+
+#[cfg(test)]
+mod tests;

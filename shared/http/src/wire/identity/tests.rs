@@ -1,0 +1,275 @@
+use super::*;
+use crate::operation::Operation;
+use crate::testing::event::read_body;
+use crate::testing::form::{self, Presence, Type};
+use crate::testing::sample::{at, user, user_id, workspace};
+use domain::ids::TokenId;
+
+fn answer(body: impl Serialize) -> Value {
+    serde_json::to_value(body).unwrap()
+}
+
+fn read_participant(body: &[u8]) -> Result<(Whom, Role), Problem> {
+    read_body(Operation::AddParticipant, body, new_participant)
+}
+
+fn read_role(body: &[u8]) -> Result<Role, Problem> {
+    read_body(Operation::UpdateParticipantRole, body, new_role)
+}
+
+fn read_platforms(body: &[u8]) -> Result<Vec<Platform>, Problem> {
+    read_body(Operation::UpdateWorkspacePlatforms, body, platforms)
+}
+
+/// Checks that a body is refused with 400, the message naming `names` and nothing that the body says.
+fn refuse<T>(read: impl Fn(&[u8]) -> Result<T, Problem>, body: &str, names: &str) {
+    let Err(problem) = read(body.as_bytes()) else {
+        panic!("{body}: accepted");
+    };
+    let message = problem.message();
+    assert_eq!(problem.status(), 400, "{body}: {message}");
+    assert!(message.contains(names) && !message.contains("hidden"), "{body}: {message}");
+}
+
+#[test]
+fn malformed_bodies_are_refused_by_the_field() {
+    let optional_role = ("role", Type::Text, Presence::Optional);
+    for (who, its_type, example) in
+        [("memberId", Type::Number, "17"), ("userNameOrEmail", Type::Text, "\"liam\"")]
+    {
+        let fields = [(who, its_type, Presence::Required), optional_role];
+        form::check(&[(who, example), ("role", "\"view\"")], &fields, |body| {
+            read_participant(body).map(drop)
+        });
+    }
+    let fields = [("role", Type::Text, Presence::Required)];
+    form::check(&[("role", "\"view\"")], &fields, |body| read_role(body).map(drop));
+    let fields = [("platforms", Type::Texts, Presence::Required)];
+    form::check(&[("platforms", "[\"slurm\"]")], &fields, |body| read_platforms(body).map(drop));
+}
+
+#[test]
+fn a_participant_is_named_in_one_way_and_may_launch_by_default() {
+    let liam = || Whom::NameOrEmail("liam".to_owned());
+    for (body, expected) in [
+        (r#"{"memberId": 17}"#, (Whom::Id(user_id(17)), Role::Launch)),
+        (r#"{"memberId": 17, "userNameOrEmail": null}"#, (Whom::Id(user_id(17)), Role::Launch)),
+        (r#"{"userNameOrEmail": "liam"}"#, (liam(), Role::Launch)),
+        (r#"{"userNameOrEmail": "liam", "memberId": null, "role": null}"#, (liam(), Role::Launch)),
+        (r#"{"userNameOrEmail": "liam", "role": "admin"}"#, (liam(), Role::Admin)),
+        (r#"{"userNameOrEmail": "liam", "role": "OWNER"}"#, (liam(), Role::Owner)),
+    ] {
+        assert_eq!(read_participant(body.as_bytes()).unwrap(), expected, "{body}");
+    }
+    for (body, names) in [
+        ("{}", "memberId"),
+        (r#"{"memberId": 17, "userNameOrEmail": "hidden"}"#, "userNameOrEmail"),
+        (r#"{"teamId": 3}"#, "userNameOrEmail"),
+        (r#"{"memberId": 0}"#, "memberId"),
+        (r#"{"memberId": -17}"#, "memberId"),
+        (r#"{"memberId": 9007199254740992}"#, "memberId"),
+        (r#"{"memberId": 17, "role": "hidden"}"#, "role"),
+    ] {
+        refuse(read_participant, body, names);
+    }
+}
+
+#[test]
+fn a_role_is_one_of_six_in_any_case() {
+    for (text, role) in [
+        ("owner", Role::Owner),
+        ("admin", Role::Admin),
+        ("MAINTAIN", Role::Maintain),
+        ("Launch", Role::Launch),
+        ("connect", Role::Connect),
+        ("view", Role::View),
+    ] {
+        assert_eq!(read_role(json!({ "role": text }).to_string().as_bytes()).unwrap(), role, "{text}");
+    }
+    for text in ["", "hidden", "owner ", "ｏwner"] {
+        refuse(read_role, &json!({ "role": text }).to_string(), "role");
+    }
+}
+
+#[test]
+fn platforms_are_a_list_of_known_names() {
+    for (list, expected) in [
+        (json!([]), vec![]),
+        (json!(["aws-batch", "slurm"]), vec![Platform::AwsBatch, Platform::Slurm]),
+        (json!(["moab", "moab"]), vec![Platform::Moab, Platform::Moab]),
+    ] {
+        let body = json!({ "platforms": list }).to_string();
+        assert_eq!(read_platforms(body.as_bytes()).unwrap(), expected, "{body}");
+    }
+    for list in
+        [json!(["slurm", "hidden"]), json!(["Slurm"]), json!(["slurm", 1]), json!([null]), json!("slurm")]
+    {
+        refuse(read_platforms, &json!({ "platforms": list }).to_string(), "platform");
+    }
+}
+
+#[test]
+fn service_info_has_every_field_that_clients_read() {
+    let expected = json!({ "serviceInfo": {
+        "version": "0.1.0", "apiVersion": API_VERSION, "commitId": null, "authTypes": [], "loginPath": null,
+        "navbar": { "menus": [] }, "heartbeatInterval": 60, "userWorkspaceEnabled": true,
+        "allowInstanceCredentials": false, "landingUrl": null, "termsOfUseUrl": null, "contentUrl": null,
+        "analytics": null, "waveEnabled": false,
+    }});
+    assert_eq!(service_info("0.1.0"), expected);
+}
+
+#[test]
+fn user_info_has_every_field_that_clients_read() {
+    let expected = json!({
+        "user": {
+            "id": 17, "userName": "liam", "email": "liam@example.org", "firstName": null, "lastName": null,
+            "organization": null, "description": null, "avatar": null, "notification": false,
+            "termsOfUseConsent": true, "marketingConsent": false, "deleted": false, "lastAccess": null,
+            "dateCreated": "2026-10-25T12:42:21Z", "lastUpdated": "2026-10-25T12:42:21Z",
+        },
+        "needConsent": false,
+        "defaultWorkspaceId": null,
+    });
+    assert_eq!(user_info(&user(17, "liam")), expected);
+}
+
+#[test]
+fn memberships_list_organizations_first_and_then_workspaces() {
+    let memberships =
+        [(workspace(7, 42), Role::Owner), (workspace(7, 43), Role::View), (workspace(8, 44), Role::Launch)];
+    let organization = |org: i64| {
+        json!({
+            "orgId": org, "orgName": format!("org{org}"), "orgLogoUrl": null, "workspaceId": null,
+            "workspaceName": null, "workspaceFullName": null, "visibility": null, "roles": ["member"],
+        })
+    };
+    let of = |org: i64, number: i64, role: &str| {
+        json!({
+            "orgId": org, "orgName": format!("org{org}"), "orgLogoUrl": null, "workspaceId": number,
+            "workspaceName": format!("space{number}"), "workspaceFullName": format!("Space {number}"),
+            "visibility": "PRIVATE", "roles": [role],
+        })
+    };
+    for (count, rows) in [
+        (0, vec![]),
+        (1, vec![organization(7), of(7, 42, "owner")]),
+        (
+            3,
+            vec![
+                organization(7),
+                organization(8),
+                of(7, 42, "owner"),
+                of(7, 43, "view"),
+                of(8, 44, "launch"),
+            ],
+        ),
+    ] {
+        let shown = answer(OrgsAndWorkspaces::new(&memberships[..count]));
+        assert_eq!(shown, json!({ "orgsAndWorkspaces": rows }), "{count} memberships");
+    }
+
+    let organization = |org: i64| {
+        json!({
+            "orgId": org, "name": format!("org{org}"), "fullName": format!("org{org}"), "description": null,
+            "location": null, "website": null, "logoId": null, "logoUrl": null, "memberId": 17,
+            "memberRole": "member",
+        })
+    };
+    let expected = json!({ "totalSize": 2, "organizations": [organization(7), organization(8)] });
+    assert_eq!(organization_list(user_id(17), &memberships), expected);
+    assert_eq!(organization_list(user_id(17), &[]), json!({ "totalSize": 0, "organizations": [] }));
+
+    let workspaces = [42, 43].map(|number| {
+        json!({
+            "id": number, "name": format!("space{number}"), "fullName": format!("Space {number}"),
+            "description": null, "visibility": "PRIVATE",
+        })
+    });
+    assert_eq!(workspace_list(&memberships[..2]), json!({ "workspaces": workspaces }));
+}
+
+#[test]
+fn a_workspace_lists_its_allowed_platforms() {
+    let expected = json!({ "workspace": {
+        "id": 42, "name": "space42", "fullName": "Space 42", "description": null, "visibility": "PRIVATE",
+        "dateCreated": "2026-10-25T12:42:21Z", "lastUpdated": "2026-10-25T12:42:21Z",
+        "platforms": ["aws-batch", "slurm"],
+    }});
+    assert_eq!(workspace_answer(&workspace(7, 42)), expected);
+}
+
+#[test]
+fn a_participant_has_the_user_s_id_in_both_places() {
+    let row = json!({
+        "participantId": 17, "memberId": 17, "userName": "liam", "firstName": null, "lastName": null,
+        "email": "liam@example.org", "orgRole": "member", "teamId": null, "teamName": null,
+        "wspRole": "launch", "type": "MEMBER", "teamAvatarUrl": null, "userAvatarUrl": null,
+    });
+    let liam = user(17, "liam");
+    assert_eq!(answer(ParticipantAnswer::new(&liam, Role::Launch)), json!({ "participant": row }));
+    let list = answer(ParticipantList::new(&[(liam, Role::Launch)], "", 0, 10));
+    assert_eq!(list, json!({ "participants": [row], "totalSize": 1 }));
+}
+
+#[test]
+fn participants_are_searched_and_paged_with_exact_matches_first() {
+    let people = ["Anna", "Joanna", "anna2", "liam"].map(|name| (user(17, name), Role::View));
+    for (search, offset, max, total, names) in [
+        ("", 0, 10, 4, vec!["Anna", "Joanna", "anna2", "liam"]),
+        ("", 1, 2, 4, vec!["Joanna", "anna2"]),
+        ("", 4, 2, 4, vec![]),
+        ("", 0, 0, 4, vec![]),
+        ("anna", 0, 10, 3, vec!["Anna", "Joanna", "anna2"]),
+        ("JOANNA", 0, 10, 1, vec!["Joanna"]),
+        ("anna2", 0, 10, 1, vec!["anna2"]),
+        ("ANNA2@example.org", 0, 10, 1, vec!["anna2"]),
+        ("anna@example.org", 0, 10, 2, vec!["Anna", "Joanna"]),
+        ("@example", 0, 10, 4, vec!["Anna", "Joanna", "anna2", "liam"]),
+        ("nobody", 0, 10, 0, vec![]),
+    ] {
+        let case = format!("{search:?} from {offset}, at most {max}");
+        let list = answer(ParticipantList::new(&people, search, offset, max));
+        assert_eq!(list["totalSize"], total, "{case}");
+        let found: Vec<_> = list["participants"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["userName"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, names, "{case}");
+    }
+    let behind = ["joanna", "anna"].map(|name| (user(17, name), Role::View));
+    let list = answer(ParticipantList::new(&behind, "anna", 0, 1));
+    assert_eq!(
+        list["participants"][0]["userName"], "anna",
+        "the exact name, though the other stands before it"
+    );
+    let list = answer(ParticipantList::new(&behind, "anna@example.org", 0, 1));
+    assert_eq!(list["participants"][0]["userName"], "anna", "the exact address, likewise");
+}
+
+#[test]
+fn only_a_new_token_shows_its_key() {
+    let token = StoredToken {
+        id: TokenId::new(5).unwrap(),
+        user: user_id(17),
+        name: "ci".to_owned(),
+        hash: serde_json::from_str("\"hidden\"").unwrap(),
+        created: at("2026-10-25T12:42:21.987Z"),
+        last_used: None,
+        expires: None,
+    };
+    let plain = json!({ "id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": null });
+    let used = StoredToken {
+        last_used: Some(at("2026-10-26T07:00:00Z")),
+        expires: Some(at("2030-01-31T00:00:00Z")),
+        ..token.clone()
+    };
+    let shown = json!({
+        "id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": "2026-10-26T07:00:00Z",
+        "expires": "2030-01-31T00:00:00Z",
+    });
+    assert_eq!(answer(TokenCreated::new(&token, "key")), json!({ "accessKey": "key", "token": plain }));
+    assert_eq!(answer(TokenList::new(&[token, used])), json!({ "tokens": [plain, shown] }));
+}

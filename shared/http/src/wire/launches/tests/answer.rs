@@ -1,0 +1,233 @@
+use super::super::*;
+use crate::testing::sample::{ARN, RUN, at, copy, name, pin, run, secret, secret_id, user_id};
+use domain::owner::SecretOwner;
+use domain::platform::Platform;
+use domain::resolve::{Resolved, Winner};
+use domain::secret::Secret;
+use domain::use_cases::launch::RunTokens;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+const OTHER_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-0a1bABCDEFGHIJ.2-GhIjKl";
+
+/// The event of an answer, with its JSON body taken apart.
+fn shown(answer: Answer) -> Value {
+    assert_eq!(answer.status(), 200);
+    let event: Value = serde_json::from_str(answer.into_event().get()).unwrap();
+    assert_eq!(event["headers"]["content-type"], "application/json");
+    serde_json::from_str(event["body"].as_str().unwrap()).unwrap()
+}
+
+fn launched_as(run: Run, tokens: Option<RunTokens>, copy_key: Option<&str>, as_text: bool) -> Answer {
+    let settings = Settings::new("test");
+    let prefix = RunPrefix::new("0a1b").unwrap();
+    let deployment =
+        Deployment { endpoint: "https://api.example.org", prefix: &prefix, copy_key, settings: &settings };
+    launched(&Launched { run, tokens }, &deployment, as_text)
+}
+
+fn tokens(claim: Option<&str>) -> RunTokens {
+    let text = |text: &str| Zeroizing::new(text.to_owned());
+    RunTokens { run: text("run-token"), claim: claim.map(text) }
+}
+
+fn statements(scope: &str) -> Value {
+    json!([{
+        "Sid": "ReadPipelineSecrets",
+        "Effect": "Allow",
+        "Action": "secretsmanager:GetSecretValue",
+        "Resource": "arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-0a1b*",
+        "Condition": { "StringEquals": {
+            "secretsmanager:ResourceTag/deployment": "test",
+            "secretsmanager:ResourceTag/scope": scope,
+        }},
+    }])
+}
+
+#[test]
+fn a_bundle_launch_returns_job_definition_secrets() {
+    let from = format!("{ARN}:NCBI_API_KEY::");
+    let secrets = json!([{
+        "name": "NCBI_API_KEY", "owner": "workspace", "secretId": 501, "version": 3, "overrides": false,
+        "arn": ARN, "valueFrom": from,
+    }]);
+    let expected = json!({
+        "workflowId": RUN,
+        "state": "pending",
+        "platform": "aws-batch",
+        "layout": "bundle",
+        "expires": "2026-10-26T12:42:21Z",
+        "secrets": secrets,
+        "runToken": "run-token",
+        "environment": {
+            "TOWER_API_ENDPOINT": "https://api.example.org",
+            "TOWER_ACCESS_TOKEN": "run-token",
+            "TOWER_WORKFLOW_ID": RUN,
+            "TOWER_WORKSPACE_ID": "42",
+        },
+        "batch": { "secrets": [{ "name": "NCBI_API_KEY", "valueFrom": from }] },
+        "iam": { "statements": statements("WS#42") },
+    });
+    let bundle = || run(Platform::AwsBatch, Layout::Bundle);
+    assert_eq!(shown(launched_as(bundle(), Some(tokens(None)), None, false)), expected);
+
+    let mut replayed = expected.clone();
+    replayed.as_object_mut().unwrap().retain(|name, _| name != "runToken" && name != "environment");
+    assert_eq!(shown(launched_as(bundle(), None, None, false)), replayed, "a repeated launch shows no token");
+
+    let mut own = expected.clone();
+    own["environment"].as_object_mut().unwrap().remove("TOWER_WORKSPACE_ID");
+    own["iam"]["statements"] = statements("USER#17");
+    let run = Run { workspace: None, ..bundle() };
+    assert_eq!(shown(launched_as(run, Some(tokens(None)), None, false)), own, "a launch without a workspace");
+
+    let key = "arn:aws:kms:us-east-1:123456789012:key/copies";
+    let answer = shown(launched_as(bundle(), Some(tokens(None)), Some(key), false));
+    assert_eq!(answer["iam"]["statements"][1]["Resource"], key, "the copies' own KMS key is allowed too");
+}
+
+#[test]
+fn each_secret_refers_to_the_copy_that_holds_it() {
+    let mut run = run(Platform::AwsBatch, Layout::Bundle);
+    let mut own = pin("AA", 502, SecretOwner::User(user_id(17)));
+    own.overrides = Some(secret_id(503));
+    run.life.secrets.extend([own, pin("BB", 504, SecretOwner::User(user_id(17)))]);
+    run.life.copies.extend([
+        copy("tower-0a1bABCDEFGHIJ.2", Some(OTHER_ARN), &["AA"]),
+        copy("tower-0a1bABCDEFGHIJ.3", None, &["BB"]),
+    ]);
+    let answer = shown(launched_as(run, Some(tokens(None)), None, false));
+    let from = |arn: &str, name: &str| format!("{arn}:{name}::");
+    let expected = json!([
+        {
+            "name": "NCBI_API_KEY", "owner": "workspace", "secretId": 501, "version": 3, "overrides": false,
+            "arn": ARN, "valueFrom": from(ARN, "NCBI_API_KEY"),
+        },
+        {
+            "name": "AA", "owner": "user", "secretId": 502, "version": 3, "overrides": true,
+            "arn": OTHER_ARN, "valueFrom": from(OTHER_ARN, "AA"),
+        },
+        { "name": "BB", "owner": "user", "secretId": 504, "version": 3, "overrides": false },
+    ]);
+    assert_eq!(answer["secrets"], expected);
+    let batch = json!({ "secrets": [
+        { "name": "NCBI_API_KEY", "valueFrom": from(ARN, "NCBI_API_KEY") },
+        { "name": "AA", "valueFrom": from(OTHER_ARN, "AA") },
+    ]});
+    assert_eq!(answer["batch"], batch, "a copy that is not made is not referred to");
+}
+
+#[test]
+fn a_per_name_launch_returns_nextflow_config_and_prelude() {
+    let run = run(Platform::AwsBatch, Layout::PerName);
+    let home = CopyHome {
+        partition: "aws".to_owned(),
+        region: "us-east-1".to_owned(),
+        account: "123456789012".to_owned(),
+    };
+    let nextflow = json!({
+        "config": nextflow::tasks_config(&run, &home),
+        "prelude": nextflow::head_job_prelude(&run, &home, "https://api.example.org"),
+    });
+    let answer = shown(launched_as(run, Some(tokens(None)), None, false));
+    assert_eq!(answer["layout"], "per-name");
+    assert_eq!(answer["secrets"][0]["valueFrom"], ARN, "the copy is the value itself");
+    assert_eq!(answer["nextflow"], nextflow);
+    assert_eq!(answer["iam"]["statements"], statements("WS#42"));
+}
+
+#[test]
+fn a_run_without_secrets_needs_no_iam_statement() {
+    for layout in [Layout::Bundle, Layout::PerName] {
+        let mut run = run(Platform::AwsBatch, layout);
+        run.life.secrets.clear();
+        run.life.copies.clear();
+        let answer = shown(launched_as(run, Some(tokens(None)), None, false));
+        assert_eq!(answer["secrets"], json!([]), "{layout:?}");
+        assert_eq!(answer["batch"], json!({ "secrets": [] }), "{layout:?}");
+        assert_eq!((&answer["nextflow"], &answer["iam"]), (&Value::Null, &Value::Null), "{layout:?}");
+    }
+}
+
+#[test]
+fn an_hpc_launch_returns_a_claim_token_and_nothing_for_aws() {
+    let expected = json!({
+        "workflowId": RUN,
+        "state": "pending",
+        "platform": "slurm",
+        "layout": null,
+        "expires": "2026-10-26T12:42:21Z",
+        "secrets": [{
+            "name": "NCBI_API_KEY", "owner": "workspace", "secretId": 501, "version": 3, "overrides": false,
+        }],
+        "runToken": "run-token",
+        "claimToken": "claim-token",
+        "environment": {
+            "TOWER_API_ENDPOINT": "https://api.example.org",
+            "TOWER_ACCESS_TOKEN": "run-token",
+            "TOWER_WORKFLOW_ID": RUN,
+            "TOWER_WORKSPACE_ID": "42",
+        },
+    });
+    let run = run(Platform::Slurm, Layout::Bundle);
+    assert_eq!(shown(launched_as(run, Some(tokens(Some("claim-token"))), None, false)), expected);
+}
+
+#[test]
+fn a_launch_as_text_is_one_line_per_value() {
+    let head = format!("workflowId={RUN}\nstate=pending\nexpires=2026-10-26T12:42:21Z\n");
+    for (platform, tokens, lines) in [
+        (Platform::AwsBatch, Some(tokens(None)), "runToken=run-token\n"),
+        (Platform::Slurm, Some(tokens(Some("claim-token"))), "runToken=run-token\nclaimToken=claim-token\n"),
+        (Platform::Slurm, None, ""),
+    ] {
+        let answer = launched_as(run(platform, Layout::Bundle), tokens, None, true);
+        let event: Value = serde_json::from_str(answer.into_event().get()).unwrap();
+        assert_eq!(event["statusCode"], 200, "{platform}, {lines:?}");
+        assert_eq!(event["headers"]["content-type"], "text/plain; charset=utf-8", "{platform}, {lines:?}");
+        assert_eq!(event["body"], format!("{head}{lines}"), "{platform}, {lines:?}");
+    }
+}
+
+#[test]
+fn a_preview_shows_what_a_launch_would_take() {
+    let own = Secret {
+        id: secret_id(502),
+        owner: SecretOwner::User(user_id(17)),
+        expires: Some(at("2030-01-31T00:00:00Z")),
+        ..secret()
+    };
+    let preview = Preview {
+        resolved: Resolved {
+            secrets: vec![
+                Winner { secret: own, overrides: Some(secret()) },
+                Winner { secret: Secret { name: name("ZZ"), ..secret() }, overrides: None },
+            ],
+        },
+        layout: Layout::PerName,
+        copies: 2,
+        warnings: vec!["A warning.".to_owned()],
+    };
+    for (platform, layout) in [(Platform::AwsBatch, json!("per-name")), (Platform::Lsf, Value::Null)] {
+        let request = LaunchRequest {
+            workspace: None,
+            platform,
+            layout: Some(Layout::Bundle),
+            secrets: SecretsRequest::default(),
+        };
+        let expected = json!({
+            "platform": platform.as_str(),
+            "layout": layout,
+            "copies": 2,
+            "secrets": [
+                {
+                    "name": "NCBI_API_KEY", "owner": "user", "secretId": 502, "version": 3, "overrides": 501,
+                    "expires": "2030-01-31T00:00:00Z",
+                },
+                { "name": "ZZ", "owner": "workspace", "secretId": 501, "version": 3, "overrides": null },
+            ],
+            "warnings": ["A warning."],
+        });
+        assert_eq!(shown(previewed(&request, &preview)), expected, "{platform}");
+    }
+}
