@@ -106,7 +106,7 @@ mod tests {
     use domain::name::SecretName;
     use serde_json::{Value, json};
 
-    /// The answer as a client sees it: the status, `Retry-After`, the body.
+    /// The status, `Retry-After` and body that a client receives.
     fn seen(problem: Problem) -> (Value, Value, Value) {
         let event: Value = serde_json::from_str(problem.into_answer().into_event().get()).unwrap();
         assert_eq!(event["headers"]["content-type"], "application/json");
@@ -150,7 +150,7 @@ mod tests {
             let (answered, retry, body) = seen(problem);
             assert_eq!((answered, retry), (json!(status), retry_after), "{code}");
             assert_eq!(body, json!({ "message": text }), "{code}");
-            assert!(!text.contains("hidden"), "{code}: a cause is for the log alone: {text}");
+            assert!(!text.contains("hidden"), "{code}: shows the cause: {text}");
         }
     }
 

@@ -45,7 +45,7 @@ fn served(
         let future = pin!(serve(settings, &payload, async |_| handle()));
         match future.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(served) => served,
-            Poll::Pending => panic!("nothing here waits"),
+            Poll::Pending => panic!("the handler never waits"),
         }
     });
     let bytes = lines.0.lock().unwrap().clone();
@@ -103,7 +103,7 @@ fn each_request_is_answered_and_logged_in_one_line() {
 fn an_event_without_an_operation_is_answered_without_a_handler() {
     for (case, event, status) in [
         ("another route", event(Operation::ListRuns, &json!({ "routeKey": "GET /nothing" })), 404),
-        ("no event of API Gateway", "{\"hidden\": \"hidden\"}".to_owned(), 400),
+        ("not an event of API Gateway", "{\"hidden\": \"hidden\"}".to_owned(), 400),
     ] {
         let (answer, fault, lines) =
             served(&Settings::new("test"), &event, || panic!("{case}: a handler was called"));
@@ -126,7 +126,7 @@ fn a_restored_service_answers_nextflow_heartbeats_only() {
             assert_eq!(answer["statusCode"], if handled { 204 } else { 503 }, "{case}");
             let retry = if handled { Value::Null } else { "60".into() };
             assert_eq!(answer["headers"]["retry-after"], retry, "{case}");
-            assert_eq!(fault, None, "{case}: an operator's choice is no fault");
+            assert_eq!(fault, None, "{case}: not a fault");
         }
     }
 }

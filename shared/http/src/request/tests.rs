@@ -55,8 +55,8 @@ fn the_caller_is_the_user_that_the_authorizer_names() {
         ("no token id", json!({ "authorizer": { "lambda": { "userId": "17", "tokenId": null } } }), Ok(None)),
         ("no authorizer", json!({}), Err(403)),
         ("no user", json!({ "authorizer": { "lambda": { "userId": "" } } }), Err(403)),
-        ("no number", json!({ "authorizer": { "lambda": { "userId": "liam" } } }), Err(403)),
-        ("no id", json!({ "authorizer": { "lambda": { "userId": "0" } } }), Err(403)),
+        ("not a number", json!({ "authorizer": { "lambda": { "userId": "liam" } } }), Err(403)),
+        ("out of range", json!({ "authorizer": { "lambda": { "userId": "0" } } }), Err(403)),
     ] {
         let actor = request(Operation::ListRuns, &json!({ "requestContext": context })).actor();
         let expected = expected.map(|token| Actor { user: user_id(17), token });

@@ -2,9 +2,9 @@
 
 use crate::problem::Problem;
 
-/// Text that the bodies here hold and that no message may repeat.
+/// Text in the bodies below. No message may quote it.
 const INPUT: &str = "do-not-quote";
-/// A number, likewise.
+/// A number in the bodies below. No message may quote it.
 const NUMBER: &str = "12345678";
 
 /// The JSON type of a field.
@@ -35,12 +35,12 @@ pub(crate) fn check(
     let unknown = [("unknown", INPUT_JSON), ("unknown", "null"), ("deep", deep.as_str())];
     accepts(&read, "unknown fields", &object(&[example, &unknown].concat()));
 
-    for (field, right, presence) in fields {
+    for (field, accepted_type, presence) in fields {
         let others: Vec<_> = example.iter().copied().filter(|(name, _)| name != field).collect();
         let with = |value| object(&[others.as_slice(), &[(field, value)]].concat());
 
         for (case, value, its_type) in values(&deep) {
-            if its_type != Some(*right) {
+            if its_type != Some(*accepted_type) {
                 refuses(&read, &format!("{field}: {case}"), field, &with(value));
             }
         }
@@ -51,8 +51,8 @@ pub(crate) fn check(
             }
         }
         let value = example.iter().find(|(name, _)| name == field).map_or("null", |(_, value)| value);
-        let twice = object(&[others.as_slice(), &[(field, value), (field, value)]].concat());
-        refuses(&read, &format!("{field}: twice"), field, &twice);
+        let repeated = object(&[others.as_slice(), &[(field, value), (field, value)]].concat());
+        refuses(&read, &format!("{field}: repeated"), field, &repeated);
     }
     for (case, body) in unreadable() {
         refuses_bytes(&read, case, "", &body);
@@ -61,7 +61,7 @@ pub(crate) fn check(
 
 const INPUT_JSON: &str = "\"do-not-quote\"";
 
-/// JSON values of every kind, each with the type for which it is a right one.
+/// JSON values of every kind, each with the field type that accepts it.
 fn values(deep: &str) -> [(&'static str, &str, Option<Type>); 9] {
     [
         ("text", INPUT_JSON, Some(Type::Text)),
@@ -76,18 +76,18 @@ fn values(deep: &str) -> [(&'static str, &str, Option<Type>); 9] {
     ]
 }
 
-/// Bodies that are no JSON object.
+/// Bodies that are not a JSON object.
 fn unreadable() -> Vec<(&'static str, Vec<u8>)> {
     let unfinished = "[".repeat(10_000);
     let deep = nested(10_000);
     let bodies: [(&str, &[u8]); 15] = [
-        ("no body", b""),
+        ("empty", b""),
         ("blank", b" \n "),
         ("not JSON", b"do-not-quote"),
         ("a form", b"name=do-not-quote"),
         ("unfinished", b"{\"name\": \"do-not-quote"),
         ("two objects", b"{} {\"do-not-quote\": 1}"),
-        ("a comma too many", b"{\"do-not-quote\": 1,}"),
+        ("trailing comma", b"{\"do-not-quote\": 1,}"),
         ("list", b"[\"do-not-quote\"]"),
         ("text", b"\"do-not-quote\""),
         ("number", NUMBER.as_bytes()),
@@ -104,7 +104,7 @@ fn nested(depth: usize) -> String {
     format!("{}{INPUT_JSON}{}", "[".repeat(depth), "]".repeat(depth))
 }
 
-/// An object whose names may stand twice.
+/// An object, which may repeat names.
 fn object(members: &[(&str, &str)]) -> String {
     let members: Vec<_> = members.iter().map(|(name, value)| format!("{name:?}: {value}")).collect();
     format!("{{{}}}", members.join(", "))

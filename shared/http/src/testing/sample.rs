@@ -1,4 +1,4 @@
-//! Values of the domain, each with fields that tell it apart.
+//! Values of the domain.
 
 use domain::Timestamp;
 use domain::copies::{Copy, Layout};

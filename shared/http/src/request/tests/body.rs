@@ -27,26 +27,26 @@ fn a_body_that_is_not_json_by_its_content_type_is_415() {
 fn a_body_arrives_as_the_text_that_was_sent() {
     let encoded = |bytes: &[u8]| json!({ "body": STANDARD.encode(bytes), "isBase64Encoded": true });
     for (case, operation, changes, expected) in [
-        ("none", Operation::LaunchRun, json!({}), Ok("")),
+        ("absent", Operation::LaunchRun, json!({}), Ok("")),
         ("null", Operation::LaunchRun, json!({ "body": null }), Ok("")),
         ("text", Operation::LaunchRun, json!({ "body": "a\n\"ü\"\u{1f511}" }), Ok("a\n\"ü\"\u{1f511}")),
         ("base64", Operation::LaunchRun, encoded("a\nü".as_bytes()), Ok("a\nü")),
+        ("U+FFFD sent as base64", Operation::LaunchRun, encoded("\u{fffd}".as_bytes()), Ok("\u{fffd}")),
         (
-            "U+FFFD in base64 is what was sent",
-            Operation::LaunchRun,
-            encoded("\u{fffd}".as_bytes()),
-            Ok("\u{fffd}"),
-        ),
-        (
-            "U+FFFD stands for bytes that are lost",
+            "U+FFFD sent as text replaces lost bytes",
             Operation::LaunchRun,
             json!({ "body": "a\u{fffd}" }),
             Err(400),
         ),
-        ("of Nextflow it is read", Operation::TraceBegin, json!({ "body": "a\u{fffd}" }), Ok("a\u{fffd}")),
+        (
+            "U+FFFD in a Nextflow message",
+            Operation::TraceBegin,
+            json!({ "body": "a\u{fffd}" }),
+            Ok("a\u{fffd}"),
+        ),
         ("not UTF-8", Operation::LaunchRun, encoded(b"a\xff"), Err(400)),
         ("not base64", Operation::LaunchRun, json!({ "body": "-", "isBase64Encoded": true }), Err(400)),
-        ("no text", Operation::LaunchRun, json!({ "body": { "a": 1 } }), Err(400)),
+        ("not a string", Operation::LaunchRun, json!({ "body": { "a": 1 } }), Err(400)),
     ] {
         let body = request(operation, &changes).body();
         assert_eq!(outcome(body.map(|text| text.to_string())), expected.map(str::to_owned), "{case}");
@@ -54,20 +54,20 @@ fn a_body_arrives_as_the_text_that_was_sent() {
 }
 
 #[test]
-fn a_body_is_taken_up_to_the_limit_however_it_is_escaped() {
-    const MOST: usize = 256 * 1024;
+fn a_body_is_accepted_up_to_the_limit_however_it_is_encoded() {
+    const LIMIT: usize = 256 * 1024;
     let encoded = |length| json!({ "body": STANDARD.encode("x".repeat(length)), "isBase64Encoded": true });
-    let wide = |length| json!({ "body": "\n".repeat(length) });
+    let escaped = |length| json!({ "body": "\n".repeat(length) });
     for (case, changes, expected) in [
-        ("the most", json!({ "body": "x".repeat(MOST) }), Ok(MOST)),
-        ("the most, twice as long as JSON", wide(MOST), Ok(MOST)),
-        ("the most in base64", encoded(MOST), Ok(MOST)),
-        ("one byte more", json!({ "body": "x".repeat(MOST + 1) }), Err(413)),
-        ("one byte more in base64", encoded(MOST + 1), Err(413)),
-        ("one more, escaped", wide(MOST + 1), Err(413)),
+        ("at the limit", json!({ "body": "x".repeat(LIMIT) }), Ok(LIMIT)),
+        ("at the limit, escaped", escaped(LIMIT), Ok(LIMIT)),
+        ("at the limit, in base64", encoded(LIMIT), Ok(LIMIT)),
+        ("one byte more", json!({ "body": "x".repeat(LIMIT + 1) }), Err(413)),
+        ("one byte more, in base64", encoded(LIMIT + 1), Err(413)),
+        ("one byte more, escaped", escaped(LIMIT + 1), Err(413)),
         (
-            "so long that it is not even decoded",
-            json!({ "body": "-".repeat(9 * MOST), "isBase64Encoded": true }),
+            "refused by its length before it is decoded",
+            json!({ "body": "-".repeat(9 * LIMIT), "isBase64Encoded": true }),
             Err(413),
         ),
     ] {
@@ -100,6 +100,6 @@ fn a_workspace_id_in_the_body_must_match_the_query() {
         }
         assert_eq!(outcome(read), expected, "{query} {body}");
         let map = request(Operation::ImportPipelineSecrets, &changes).with_map(|_| Ok(()));
-        assert_eq!(outcome(map), Ok(()), "in a map it is a name like others: {query} {body}");
+        assert_eq!(outcome(map), Ok(()), "a name like any other in a map: {query} {body}");
     }
 }

@@ -120,7 +120,7 @@ fn a_map_keeps_its_order_and_its_duplicates_for_the_use_case_to_refuse() {
 fn an_invalid_entry_is_named_by_number_and_never_quoted() {
     let large = format!(r#"{{"AA": "{}"}}"#, "x".repeat(32_769));
     for (case, body, status, place) in [
-        ("no text", r#"{"AA": "1", "BB": ["hidden"]}"#, 400, "Entry 2: "),
+        ("not a string", r#"{"AA": "1", "BB": ["hidden"]}"#, 400, "Entry 2: "),
         ("null", r#"{"AA": null}"#, 400, "Entry 1: "),
         ("a number", r#"{"AA": 12345678}"#, 400, "Entry 1: "),
         ("half a surrogate pair", r#"{"AA": "hidden\ud800"}"#, 400, "Entry 1: "),
@@ -131,7 +131,7 @@ fn an_invalid_entry_is_named_by_number_and_never_quoted() {
         ("a reserved name", r#"{"NXF_HOME": "hidden"}"#, 400, "Entry 1: "),
         ("a list", r#"["hidden"]"#, 400, ""),
         ("unfinished", r#"{"AA": "hidden"#, 400, ""),
-        ("no body", "", 400, ""),
+        ("empty body", "", 400, ""),
     ] {
         let problem = read_map(body.as_bytes()).err().unwrap();
         let message = problem.message();

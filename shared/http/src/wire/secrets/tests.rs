@@ -77,7 +77,7 @@ fn a_broken_rule_is_named_and_the_input_is_not_quoted() {
         ("a name of 101 characters", "name", "hidden".repeat(17), 400, "name"),
         ("a reserved name", "name", "LD_PRELOAD".to_owned(), 400, "name"),
         (
-            "AWS's names, unless the deployment allows them",
+            "an AWS name, which the default settings refuse",
             "name",
             "AWS_SESSION_TOKEN".to_owned(),
             400,
@@ -88,10 +88,10 @@ fn a_broken_rule_is_named_and_the_input_is_not_quoted() {
         ("a value of 32,769 bytes", "value", "x".repeat(32_769), 413, "32768 bytes"),
         ("a value past 60,000 bytes as JSON", "value", "\u{1}".repeat(10_000), 413, "60000 bytes"),
         ("a description of 257 bytes", "description", "ü".repeat(129), 400, "description"),
-        ("no date", "expires", "hidden".to_owned(), 400, "expires"),
+        ("not a date", "expires", "hidden".to_owned(), 400, "expires"),
         ("a date without a time", "expires", "2030-01-31".to_owned(), 400, "expires"),
         ("a time without an offset", "expires", "2030-01-31T00:00:00".to_owned(), 400, "expires"),
-        ("past the end of time", "expires", "9999-12-31T00:00:00Z".to_owned(), 400, "expires"),
+        ("a date past the supported range", "expires", "9999-12-31T00:00:00Z".to_owned(), 400, "expires"),
     ] {
         let mut body = json!({ "name": "NCBI_API_KEY", "value": "hidden" });
         body[field] = value.into();

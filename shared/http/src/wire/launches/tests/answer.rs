@@ -83,7 +83,7 @@ fn a_bundle_launch_returns_job_definition_secrets() {
 
     let key = "arn:aws:kms:us-east-1:123456789012:key/copies";
     let answer = shown(launched_as(bundle(), Some(tokens(None)), Some(key), false));
-    assert_eq!(answer["iam"]["statements"][1]["Resource"], key, "the copies' own KMS key is allowed too");
+    assert_eq!(answer["iam"]["statements"][1]["Resource"], key, "the KMS key of the copies is allowed too");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn each_secret_refers_to_the_copy_that_holds_it() {
         { "name": "NCBI_API_KEY", "valueFrom": from(ARN, "NCBI_API_KEY") },
         { "name": "AA", "valueFrom": from(OTHER_ARN, "AA") },
     ]});
-    assert_eq!(answer["batch"], batch, "a copy that is not made is not referred to");
+    assert_eq!(answer["batch"], batch, "a copy that does not exist yet is left out");
 }
 
 #[test]
