@@ -144,3 +144,138 @@ impl Scope {
         Ok(Self { owner: SecretOwner::Workspace(workspace), actor: actor.user, permission, roles })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Workspace;
+
+    /// A store in which one user has this role in one workspace.
+    struct OneMember(Option<Role>);
+
+    impl ReadMembership for OneMember {
+        async fn role(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>> {
+            Ok(self.0.filter(|_| workspace == self::workspace() && user == actor().user))
+        }
+
+        async fn role_and_workspace(&self, _: WorkspaceId, _: UserId) -> Result<Option<(Role, Workspace)>> {
+            unreachable!("authorize asks for the role alone")
+        }
+    }
+
+    /// A store that does not answer.
+    struct Down;
+
+    impl ReadMembership for Down {
+        async fn role(&self, _: WorkspaceId, _: UserId) -> Result<Option<Role>> {
+            Err(Error::unavailable("membership", "timed out"))
+        }
+
+        async fn role_and_workspace(&self, _: WorkspaceId, _: UserId) -> Result<Option<(Role, Workspace)>> {
+            unreachable!("authorize asks for the role alone")
+        }
+    }
+
+    fn workspace() -> WorkspaceId {
+        WorkspaceId::new(42).unwrap()
+    }
+
+    fn user(number: i64) -> UserId {
+        UserId::new(number).unwrap()
+    }
+
+    fn actor() -> Actor {
+        Actor { user: user(7), token: None }
+    }
+
+    fn settings(maintain_may_write: bool) -> Settings {
+        Settings { maintain_may_write, ..Settings::new("test") }
+    }
+
+    #[test]
+    fn an_owner_is_written_as_its_kind_and_id_and_reads_back() {
+        for (owner, text, kind) in [
+            (SecretOwner::Workspace(workspace()), "WS#42", "workspace"),
+            (SecretOwner::User(user(7)), "USER#7", "user"),
+        ] {
+            assert_eq!(owner.to_string(), text);
+            assert_eq!(owner.kind(), kind, "{text}");
+            assert_eq!(text.parse::<SecretOwner>().unwrap(), owner, "{text}");
+            let json = format!("\"{text}\"");
+            assert_eq!(serde_json::to_string(&owner).unwrap(), json);
+            assert_eq!(serde_json::from_str::<SecretOwner>(&json).unwrap(), owner, "{text}");
+        }
+    }
+
+    #[test]
+    fn text_that_names_no_owner_is_not_found() {
+        for text in ["", "WS", "WS#", "WS#0", "WS#x", "WS#1#2", "ws#42", "USER#-7", "ORG#42", "#42", "42"] {
+            assert!(matches!(text.parse::<SecretOwner>(), Err(Error::NotFound)), "{text:?}");
+            assert!(serde_json::from_value::<SecretOwner>(text.into()).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_role_gets_a_scope_exactly_where_it_holds_the_permission() {
+        for maintain_may_write in [false, true] {
+            let settings = settings(maintain_may_write);
+            for permission in Permission::ALL {
+                let allowed = permission.roles(&settings);
+                for role in Role::ALL {
+                    let case = format!("{role:?}, {permission:?}, maintain may write: {maintain_may_write}");
+                    match Scope::for_role(&settings, &actor(), workspace(), role, permission) {
+                        Ok(scope) => {
+                            assert!(allowed.contains(&role), "{case}");
+                            assert_eq!(scope.owner(), SecretOwner::Workspace(workspace()), "{case}");
+                            assert_eq!(scope.actor(), actor().user, "{case}");
+                            assert_eq!(scope.permission(), permission, "{case}");
+                            assert_eq!(scope.roles(), allowed, "{case}");
+                        }
+                        Err(Error::Forbidden { needs }) => {
+                            assert!(!allowed.contains(&role), "{case}");
+                            assert_eq!(needs, Role::in_words(&allowed), "{case}");
+                        }
+                        Err(error) => panic!("{case}: {error:?}"),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_users_own_scope_depends_on_no_membership() {
+        let scope = Scope::own(&actor(), Permission::WriteSecrets);
+        assert_eq!(scope.owner(), SecretOwner::User(actor().user));
+        assert_eq!(scope.actor(), actor().user);
+        assert_eq!(scope.permission(), Permission::WriteSecrets);
+        assert!(scope.roles().is_empty());
+    }
+
+    #[tokio::test]
+    async fn authorize_tells_members_strangers_and_the_users_own_secrets_apart() {
+        let elsewhere = WorkspaceId::new(43).unwrap();
+        let write = Permission::WriteSecrets;
+        for (case, role, place, expected) in [
+            ("an owner", Some(Role::Owner), Some(workspace()), "WS#42"),
+            ("a viewer", Some(Role::View), Some(workspace()), "forbidden"),
+            ("no member", None, Some(workspace()), "not-found"),
+            ("an owner of another workspace", Some(Role::Owner), Some(elsewhere), "not-found"),
+            ("an owner's own secrets", Some(Role::Owner), None, "USER#7"),
+            ("a viewer's own secrets", Some(Role::View), None, "USER#7"),
+            ("the own secrets of a user without a workspace", None, None, "USER#7"),
+        ] {
+            let scope = authorize(&OneMember(role), &settings(false), &actor(), place, write).await;
+            let answer =
+                scope.map_or_else(|error| error.code().to_owned(), |scope| scope.owner().to_string());
+            assert_eq!(answer, expected, "{case}");
+        }
+    }
+
+    #[tokio::test]
+    async fn authorize_reads_no_membership_for_the_users_own_secrets() {
+        for (place, code) in [(Some(workspace()), Some("unavailable")), (None, None)] {
+            let scope = authorize(&Down, &settings(false), &actor(), place, Permission::ReadSecrets).await;
+            assert_eq!(scope.err().map(|error| error.code()), code, "{place:?}");
+        }
+    }
+}

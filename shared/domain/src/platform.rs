@@ -66,3 +66,42 @@ impl FromStr for Platform {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_reads_back_from_its_name_and_only_aws_batch_does_without_a_claim() {
+        let platforms = [
+            (Platform::AwsBatch, "aws-batch", false),
+            (Platform::Slurm, "slurm", true),
+            (Platform::Lsf, "lsf", true),
+            (Platform::PbsPro, "pbs-pro", true),
+            (Platform::GridEngine, "grid-engine", true),
+            (Platform::Moab, "moab", true),
+        ];
+        assert_eq!(platforms.map(|(platform, ..)| platform), Platform::ALL, "the table is complete");
+        for (platform, name, claims) in platforms {
+            assert_eq!(platform.as_str(), name);
+            assert_eq!(platform.to_string(), name);
+            assert_eq!(name.parse::<Platform>().unwrap(), platform, "{name}");
+            assert_eq!(serde_json::to_value(platform).unwrap(), name);
+            assert_eq!(serde_json::from_value::<Platform>(name.into()).unwrap(), platform, "{name}");
+            assert_eq!(platform.claims(), claims, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_platform_is_refused_with_the_platforms_that_there_are() {
+        for text in ["", "AWS-Batch", "awsbatch", "slurm ", "k8s"] {
+            let Err(Error::Invalid(message)) = text.parse::<Platform>() else {
+                panic!("{text:?} is a platform")
+            };
+            assert_eq!(
+                message, "platform must be one of aws-batch, slurm, lsf, pbs-pro, grid-engine, moab.",
+                "{text:?}"
+            );
+        }
+    }
+}

@@ -130,3 +130,105 @@ impl Permission {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Permission::{
+        AdministerWorkspace, DeleteSecrets, Launch, ReadAudit, ReadRuns, ReadSecrets, ReadWorkspace,
+        WriteSecrets,
+    };
+
+    fn settings(maintain_may_write: bool) -> Settings {
+        Settings { maintain_may_write, ..Settings::new("test") }
+    }
+
+    /// Who holds a permission: a letter for each role, strongest first, or a dot.
+    fn holders(permission: Permission, maintain_may_write: bool) -> String {
+        let roles = permission.roles(&settings(maintain_may_write));
+        assert!(roles.is_sorted(), "{permission:?} names its roles strongest first");
+        "OAMLCV"
+            .chars()
+            .zip(Role::ALL)
+            .map(|(letter, role)| if roles.contains(&role) { letter } else { '.' })
+            .collect()
+    }
+
+    #[test]
+    fn each_permission_is_held_by_the_documented_roles() {
+        // The letters are owner, admin, maintain, launch, connect, view; the second column is for
+        // deployments in which maintain may write.
+        let matrix = [
+            (ReadSecrets, "OAMLCV", "OAMLCV"),
+            (WriteSecrets, "OA....", "OAM..."),
+            (DeleteSecrets, "OA....", "OAM..."),
+            (Launch, "OAML..", "OAML.."),
+            (ReadRuns, "OAMLCV", "OAMLCV"),
+            (ReadAudit, "OA....", "OA...."),
+            (ReadWorkspace, "OAMLCV", "OAMLCV"),
+            (AdministerWorkspace, "OA....", "OA...."),
+        ];
+        assert_eq!(matrix.map(|(permission, ..)| permission), Permission::ALL, "the matrix is complete");
+        for (permission, by_default, where_maintain_may_write) in matrix {
+            assert_eq!(holders(permission, false), by_default, "{permission:?}");
+            assert_eq!(
+                holders(permission, true),
+                where_maintain_may_write,
+                "{permission:?}, maintain may write"
+            );
+        }
+    }
+
+    #[test]
+    fn permissions_have_seqera_platforms_names() {
+        let names = Permission::ALL.map(Permission::as_str);
+        assert_eq!(
+            names,
+            [
+                "pipeline_secrets:read",
+                "pipeline_secrets:write",
+                "pipeline_secrets:delete",
+                "workflow:execute",
+                "workflow:read",
+                "audit:read",
+                "workspace:read",
+                "workspace:admin",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_role_reads_back_from_the_name_that_text_and_json_give_it() {
+        for (role, name) in
+            Role::ALL.into_iter().zip(["owner", "admin", "maintain", "launch", "connect", "view"])
+        {
+            assert_eq!(role.as_str(), name);
+            assert_eq!(name.parse::<Role>().unwrap(), role, "{name}");
+            assert_eq!(serde_json::to_value(role).unwrap(), name);
+            assert_eq!(serde_json::from_value::<Role>(name.into()).unwrap(), role, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_role_is_refused_with_the_roles_that_there_are() {
+        for text in ["", "Owner", "owner ", "viewer"] {
+            let Err(Error::Invalid(message)) = text.parse::<Role>() else { panic!("{text:?} is a role") };
+            assert_eq!(
+                message, "role must be one of owner, admin, maintain, launch, connect or view",
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn roles_in_words_are_a_phrase() {
+        for (roles, words) in [
+            (&[][..], ""),
+            (&[Role::Owner], "owner"),
+            (&[Role::Owner, Role::Admin], "owner or admin"),
+            (&[Role::Owner, Role::Admin, Role::Launch], "owner, admin or launch"),
+        ] {
+            assert_eq!(Role::in_words(roles), words, "{roles:?}");
+        }
+    }
+}
