@@ -192,3 +192,6 @@ impl TryFrom<String> for RunId {
         Self::new(&text)
     }
 }
+
+#[cfg(test)]
+mod tests;
