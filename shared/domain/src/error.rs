@@ -160,3 +160,103 @@ impl Error {
         Self::Bug { what }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error with a cause of its own.
+    #[derive(Debug, thiserror::Error)]
+    #[error("the call failed")]
+    struct CallFailed(#[source] std::io::Error);
+
+    fn call_failed() -> CallFailed {
+        CallFailed(std::io::Error::other("connection reset"))
+    }
+
+    /// What others may rely on: an error, its code, whether it is worth a repeat and whether it is ours.
+    type Expected = (Error, &'static str, bool, bool);
+
+    fn every_variant() -> Vec<Expected> {
+        let existing = SecretName::parse("NCBI_API_KEY").unwrap();
+        vec![
+            (Error::Invalid("a rule".into()), "invalid", false, false),
+            (Error::TooLarge("a limit".into()), "too-large", false, false),
+            (Error::NotFound, "not-found", false, false),
+            (Error::Forbidden { needs: "owner or admin".into() }, "forbidden", false, false),
+            (Error::AlreadyExists { existing }, "already-exists", false, false),
+            (Error::Conflict("a state".into()), "conflict", false, false),
+            (Error::VersionConflict, "version-conflict", true, false),
+            (Error::LimitExceeded { limit: 10, what: "tokens" }, "limit-exceeded", false, false),
+            (Error::Refused("a reason".into()), "refused", false, false),
+            (Error::IdempotencyMismatch, "idempotency-mismatch", false, false),
+            (Error::InProgress, "in-progress", true, false),
+            (Error::Gone("what is gone".into()), "gone", false, false),
+            (Error::Contended, "contended", true, false),
+            (Error::EnvelopeRefused, "envelope-refused", false, true),
+            (Error::unavailable("kms", call_failed()), "unavailable", true, true),
+            (Error::KeyUnusable { state: "Disabled" }, "key-unusable", false, true),
+            (Error::bug("a row without an id"), "bug", false, true),
+        ]
+    }
+
+    #[test]
+    fn each_error_has_its_code_and_says_whether_to_repeat_and_whose_fault_it_is() {
+        for (error, code, retryable, is_ours) in every_variant() {
+            assert_eq!(error.code(), code);
+            assert_eq!(error.retryable(), retryable, "{code}: retryable");
+            assert_eq!(error.is_ours(), is_ours, "{code}: ours");
+        }
+    }
+
+    #[test]
+    fn no_two_errors_share_a_code() {
+        let mut codes: Vec<_> = every_variant().iter().map(|(error, ..)| error.code()).collect();
+        let all = codes.len();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), all);
+    }
+
+    #[test]
+    fn the_text_for_a_client_names_rules_and_limits() {
+        for (error, part) in [
+            (Error::Invalid("a rule".into()), "a rule"),
+            (Error::Forbidden { needs: "owner or admin".into() }, "it takes owner or admin."),
+            (Error::AlreadyExists { existing: SecretName::parse("Ab").unwrap() }, "already exists here: Ab."),
+            (Error::LimitExceeded { limit: 10, what: "tokens" }, "at most 10 tokens"),
+            (Error::KeyUnusable { state: "Disabled" }, "(Disabled)"),
+        ] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn causes_are_for_the_log_and_never_in_the_text_for_a_client() {
+        for (case, error, causes) in [
+            (
+                "a cause with a cause",
+                Error::unavailable("kms", call_failed()),
+                "kms: the call failed: connection reset",
+            ),
+            ("a plain cause", Error::unavailable("kms", "timed out"), "kms: timed out"),
+            ("a bug", Error::bug("a row without an id"), "a row without an id"),
+        ] {
+            assert_eq!(error.causes(), causes, "{case}");
+            let shown = error.to_string();
+            for part in causes.split(": ") {
+                assert!(!shown.contains(part), "{case}: {part:?} is shown");
+            }
+        }
+        for (error, code, ..) in every_variant() {
+            let has_causes = matches!(error, Error::Unavailable { .. } | Error::Bug { .. });
+            assert_eq!(!error.causes().is_empty(), has_causes, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_causes_of_a_cause_without_a_port_begin_with_the_cause() {
+        let error = Error::unavailable("", call_failed());
+        assert_eq!(error.causes(), "the call failed: connection reset");
+    }
+}
