@@ -98,3 +98,103 @@ impl Idempotency {
             .map_err(|_| Error::IdempotencyMismatch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "0123456789abcdef";
+
+    fn user() -> UserId {
+        UserId::new(5).unwrap()
+    }
+
+    fn request(key: &str, parts: &[&str]) -> Result<Idempotency> {
+        let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
+        Idempotency::new(user(), key, &parts)
+    }
+
+    fn fingerprint(key: &str, parts: &[&str]) -> Vec<u8> {
+        request(key, parts).unwrap().fingerprint().to_vec()
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    }
+
+    #[test]
+    fn the_stored_form_of_a_request_is_frozen() {
+        // Rows hold these for a day: a new version of the service has to recognize the requests of the
+        // one before it. Computed with another implementation: HMAC-SHA256 under the key over each part
+        // behind its length in eight bytes, and the SHA-256 of the key in base64.
+        let known = request(KEY, &["create-secret", "WS#42", "", "NCBI_API_KEY"]).unwrap();
+        assert_eq!(
+            hex(known.fingerprint()),
+            "50114faf0d05577ca037c23d4c6a6aee1ee0381396825b23fdf72b80bdfb29b7"
+        );
+        assert_eq!(known.key_hash(), "n59REfeyengfHx3d5evC3St5a/xzZcnCi1SOVkF2kp8");
+        assert_eq!(known.user(), user());
+    }
+
+    #[test]
+    fn a_key_is_16_to_256_visible_ascii_characters() {
+        for (case, key, valid) in [
+            ("15 characters", "k".repeat(15), false),
+            ("16 characters", "k".repeat(16), true),
+            ("256 characters", "k".repeat(256), true),
+            ("257 characters", "k".repeat(257), false),
+            ("the first and last visible characters", "!~".repeat(8), true),
+            ("a space", format!("{KEY} {KEY}"), false),
+            ("a new line", format!("{KEY}\n"), false),
+            ("DEL", format!("{KEY}\x7f"), false),
+            ("beyond ASCII", "é".repeat(16), false),
+            ("nothing", String::new(), false),
+        ] {
+            match request(&key, &["x"]) {
+                Ok(_) => assert!(valid, "{case}"),
+                Err(error) => assert!(!valid && matches!(error, Error::Invalid(_)), "{case}: {error:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn another_key_or_another_division_into_parts_is_another_request() {
+        let first = fingerprint(KEY, &["ab", "c"]);
+        assert_eq!(fingerprint(KEY, &["ab", "c"]), first, "the same request");
+        for (case, key, parts) in [
+            ("another key", "0123456789abcdeF", &["ab", "c"][..]),
+            ("another part", KEY, &["ab", "d"]),
+            ("another division", KEY, &["a", "bc"]),
+            ("another order", KEY, &["c", "ab"]),
+            ("one part", KEY, &["abc"]),
+            ("an empty part more", KEY, &["ab", "c", ""]),
+            ("an empty part first", KEY, &["", "ab", "c"]),
+            ("no part", KEY, &[]),
+        ] {
+            assert_ne!(fingerprint(key, parts), first, "{case}");
+        }
+    }
+
+    #[test]
+    fn only_the_first_request_itself_is_taken_for_a_repeat() {
+        let same = fingerprint(KEY, &["ab", "c"]);
+        for (case, stored, accepted) in [
+            ("the same request", same.clone(), true),
+            ("another request", fingerprint(KEY, &["ab", "d"]), false),
+            ("a shorter fingerprint", same[..31].to_vec(), false),
+            ("no fingerprint", Vec::new(), false),
+        ] {
+            let remembered = Remembered {
+                fingerprint: stored,
+                made: Made::Secret(SecretId::new(7).unwrap()),
+                expires: Timestamp::UNIX_EPOCH,
+            };
+            match request(KEY, &["ab", "c"]).unwrap().check(&remembered) {
+                Ok(()) => assert!(accepted, "{case}"),
+                Err(error) => {
+                    assert!(!accepted && matches!(error, Error::IdempotencyMismatch), "{case}: {error:?}");
+                }
+            }
+        }
+    }
+}
