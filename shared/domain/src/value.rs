@@ -190,6 +190,63 @@ mod tests {
         assert!(matches!(value("a\0b"), Err(Error::Invalid(_))));
     }
 
+    #[test]
+    fn each_ascii_character_takes_the_shortest_json_form() {
+        for byte in 1..=0x7f {
+            let text = char::from(byte).to_string();
+            let expected = serde_json::to_string(&text).unwrap();
+            let value = value(&text).unwrap();
+            let mut json = String::new();
+            value.write_json(&mut json);
+            assert_eq!(json, expected, "{byte:#04x}");
+            assert_eq!(value.json_length(), expected.len(), "{byte:#04x}");
+        }
+    }
+
+    #[test]
+    fn the_json_form_is_appended_and_the_text_is_exposed_unchanged() {
+        let value = value("a\n\"é€😀").unwrap();
+        let mut json = "before ".to_owned();
+        value.write_json(&mut json);
+        assert_eq!(json, r#"before "a\n\"é€😀""#);
+        assert_eq!(value.expose(), "a\n\"é€😀");
+    }
+
+    #[test]
+    fn what_was_sealed_opens_within_the_limits_of_bytes_alone() {
+        for (case, text, opens) in [
+            ("nothing", String::new(), false),
+            ("one byte", "x".into(), true),
+            ("the largest value", "x".repeat(SecretValue::MAX_BYTES), true),
+            ("one byte more", "x".repeat(SecretValue::MAX_BYTES + 1), false),
+            ("NUL inside", "a\0b".into(), false),
+            ("NUL alone", "\0".into(), false),
+            // The limit on the JSON form is for new values: an old one is still to be had.
+            ("a long JSON form", "\u{1}".repeat(10_000), true),
+        ] {
+            let value = SecretValue::opened(text.clone().into());
+            assert_eq!(value.as_ref().map(SecretValue::expose), opens.then_some(&*text), "{case}");
+        }
+    }
+
+    #[test]
+    fn the_properties_of_a_value_tell_its_size_class_and_whether_nextflow_carries_it() {
+        for (case, text, raw_bytes, json_bytes, nextflow_store) in [
+            ("one byte", "x".to_owned(), 256, 256, true),
+            ("254 bytes, 256 in JSON", "x".repeat(254), 256, 256, true),
+            ("255 bytes, 257 in JSON", "x".repeat(255), 256, 512, true),
+            ("256 bytes", "x".repeat(256), 256, 512, true),
+            ("257 bytes", "x".repeat(257), 512, 512, true),
+            ("a new line", "a\nb".to_owned(), 256, 256, false),
+            ("128 quotes, 258 in JSON", "\"".repeat(128), 256, 512, false),
+        ] {
+            let value = value(&text).unwrap();
+            let expected = Traits { raw_bytes, json_bytes, nextflow_store, lost: false };
+            assert_eq!(value.traits(), expected, "{case}");
+            assert_eq!(value.traits(), expected, "{case}, asked again");
+        }
+    }
+
     proptest! {
         #[test]
         fn the_json_form_parses_back_and_has_the_computed_length(text in "[^\0]{1,200}") {
