@@ -180,3 +180,6 @@ audit_actions! {
     /// Someone left a workspace.
     ParticipantRemoved = "participant.removed",
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,4 +77,36 @@ mod tests {
         assert_eq!(statements(Some(key)), judged);
         assert_eq!(statements(None).as_array().unwrap()[..], judged.as_array().unwrap()[..1]);
     }
+
+    #[test]
+    fn the_home_of_copies_is_read_off_any_arn() {
+        for (arn, home) in [
+            ("arn:aws:dynamodb:eu-west-1:123456789012:table/t", Some("aws eu-west-1 123456789012")),
+            ("arn:aws-cn:kms:cn-north-1:210987654321:key/k", Some("aws-cn cn-north-1 210987654321")),
+            ("arn:aws:lambda:us-east-1:123456789012:function:f:1", Some("aws us-east-1 123456789012")),
+            ("arn:aws:dynamodb:eu-west-1", None),
+            ("arn:aws", None),
+            ("", None),
+        ] {
+            let read = CopyHome::of_arn(arn)
+                .map(|home| format!("{} {} {}", home.partition, home.region, home.account));
+            assert_eq!(read.as_deref(), home, "{arn:?}");
+        }
+    }
+
+    #[test]
+    fn the_statements_name_the_deployments_own_partition_region_and_scope() {
+        let home = CopyHome::of_arn("arn:aws-cn:kms:cn-north-1:210987654321:key/k").unwrap();
+        let prefix = RunPrefix::new("ZZ99").unwrap();
+        let statements = read_copies(&home, &prefix, "test", "USER#7".parse().unwrap(), Some("the-key"));
+        for (pointer, expected) in [
+            ("/0/Resource", "arn:aws-cn:secretsmanager:cn-north-1:210987654321:secret:tower-ZZ99*"),
+            ("/0/Condition/StringEquals/secretsmanager:ResourceTag~1deployment", "test"),
+            ("/0/Condition/StringEquals/secretsmanager:ResourceTag~1scope", "USER#7"),
+            ("/1/Resource", "the-key"),
+            ("/1/Condition/StringEquals/kms:ViaService", "secretsmanager.cn-north-1.amazonaws.com"),
+        ] {
+            assert_eq!(statements.pointer(pointer), Some(&Value::from(expected)), "{pointer}");
+        }
+    }
 }

@@ -176,3 +176,102 @@ impl Change {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::TokenKey;
+
+    fn user() -> User {
+        User {
+            id: UserId::new(5).unwrap(),
+            user_name: "olivia".into(),
+            email: "olivia@example.org".into(),
+            created: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn token() -> StoredToken {
+        StoredToken {
+            id: TokenId::new(6).unwrap(),
+            user: user().id,
+            name: "laptop".into(),
+            hash: TokenKey::make_random(&Zeros).hash(),
+            created: Timestamp::UNIX_EPOCH,
+            last_used: None,
+            expires: None,
+        }
+    }
+
+    struct Zeros;
+
+    impl crate::ports::Randomness for Zeros {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    fn organization() -> Organization {
+        Organization { id: OrgId::new(3).unwrap(), name: "lab".into() }
+    }
+
+    fn workspace() -> Workspace {
+        Workspace {
+            id: WorkspaceId::new(42).unwrap(),
+            org: organization().id,
+            org_name: organization().name,
+            name: "main".into(),
+            full_name: "Main".into(),
+            platforms: vec![Platform::AwsBatch],
+            created: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn set_role(from: Option<Role>, to: Option<Role>) -> Change {
+        Change::SetRole { workspace: workspace().id, user: user().id, from, to }
+    }
+
+    /// Every change but those of roles, with the rows that a transaction spends on it.
+    fn other_changes() -> [(Change, &'static [&'static str]); 6] {
+        let login = Login { issuer: "https://issuer.example".into(), subject: "olivia".into() };
+        [
+            (Change::CreateUser(user(), Some(login)), &["user", "name", "e-mail", "login", "audit"]),
+            (Change::CreateToken(token()), &["token", "token of the user", "name", "audit"]),
+            (Change::RevokeToken(token()), &["token", "token of the user", "name", "audit"]),
+            (Change::CreateOrganization(organization()), &["organization", "name"]),
+            (Change::CreateWorkspace(workspace()), &["workspace", "name", "audit"]),
+            (Change::SetPlatforms(workspace(), vec![Platform::Slurm]), &["workspace", "audit"]),
+        ]
+    }
+
+    #[test]
+    fn each_change_reserves_the_rows_that_its_transaction_takes() {
+        for (change, rows) in other_changes() {
+            assert_eq!(change.rows(), rows.len(), "{change:?}");
+        }
+        for (from, to) in [(None, Some(Role::Owner)), (Some(Role::Owner), None)] {
+            let rows = ["participant of the workspace", "workspace of the user", "workspace", "audit"];
+            assert_eq!(set_role(from, to).rows(), rows.len(), "{from:?} to {to:?}");
+        }
+    }
+
+    #[test]
+    fn only_becoming_or_ceasing_to_be_an_owner_changes_the_number_of_owners() {
+        for (from, to, change) in [
+            (None, Some(Role::Owner), 1),
+            (Some(Role::Admin), Some(Role::Owner), 1),
+            (Some(Role::Owner), None, -1),
+            (Some(Role::Owner), Some(Role::View), -1),
+            (Some(Role::Owner), Some(Role::Owner), 0),
+            (None, Some(Role::Admin), 0),
+            (Some(Role::Admin), Some(Role::Maintain), 0),
+            (Some(Role::Admin), None, 0),
+            (None, None, 0),
+        ] {
+            assert_eq!(set_role(from, to).owners(), change, "{from:?} to {to:?}");
+        }
+        for (change, _) in other_changes() {
+            assert_eq!(change.owners(), 0, "{change:?}");
+        }
+    }
+}

@@ -99,3 +99,59 @@ pub struct OldVersion {
     /// When it was replaced.
     pub replaced: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn secret(expires: Option<Timestamp>) -> Secret {
+        Secret {
+            id: SecretId::new(7).unwrap(),
+            owner: "WS#42".parse().unwrap(),
+            name: SecretName::parse("NCBI_API_KEY").unwrap(),
+            version: 1,
+            created: at(0),
+            created_by: UserId::new(1).unwrap(),
+            updated: at(0),
+            updated_by: UserId::new(1).unwrap(),
+            last_used: None,
+            expires,
+            description: None,
+            traits: Traits { raw_bytes: 256, json_bytes: 256, nextflow_store: true, lost: false },
+        }
+    }
+
+    #[test]
+    fn a_secret_is_expired_from_its_expiry_on_and_never_without_one() {
+        for (expires, now, expired) in [
+            (None, 1_000, false),
+            (Some(1_000), 999, false),
+            (Some(1_000), 1_000, true),
+            (Some(1_000), 1_001, true),
+        ] {
+            let secret = secret(expires.map(at));
+            assert_eq!(secret.is_expired(at(now)), expired, "expires at {expires:?}, now {now}");
+        }
+    }
+
+    #[test]
+    fn a_description_has_at_most_256_bytes() {
+        for (case, text, fits) in [
+            ("nothing", String::new(), true),
+            ("256 bytes", "x".repeat(256), true),
+            ("257 bytes", "x".repeat(257), false),
+            ("128 characters of two bytes", "é".repeat(128), true),
+            ("129 characters of two bytes", "é".repeat(129), false),
+        ] {
+            match Description::new(&text) {
+                Ok(description) => assert!(fits && description.as_str() == text, "{case}"),
+                Err(Error::Invalid(message)) => assert!(!fits && message.contains("256 bytes"), "{case}"),
+                Err(error) => panic!("{case}: {error:?}"),
+            }
+        }
+    }
+}

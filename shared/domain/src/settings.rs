@@ -59,3 +59,27 @@ impl Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_deployment_takes_the_safe_side_of_every_choice() {
+        let settings = Settings::new("prod");
+        assert_eq!(settings.deployment, "prod");
+        assert!(!settings.maintain_may_write, "only owners and admins write");
+        assert!(!settings.allow_aws_names, "no secret changes the permissions of a task");
+        assert_eq!(settings.default_layout, Layout::Bundle, "the layout that costs least");
+        assert!(!settings.restored, "an empty table has nothing to reconcile");
+    }
+
+    #[test]
+    fn the_default_limits_are_positive_and_leave_room_for_each_other() {
+        let Limits { provisioning, pending, lease, longest_run } = Limits::default();
+        assert!(provisioning.is_positive());
+        assert!(provisioning < lease, "a crashed launch is noticed before a silent run");
+        assert!(lease < pending, "a queue may take longer than the pause between two heartbeats");
+        assert!(pending < longest_run, "a run that waited in a queue can still begin");
+    }
+}

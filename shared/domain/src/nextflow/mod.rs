@@ -88,7 +88,46 @@ pub fn head_job_prelude(run: &Run, home: &CopyHome, endpoint: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::copies::Layout;
+    use crate::ids::{RunId, UserId};
+    use crate::platform::Platform;
+
+    fn home() -> CopyHome {
+        CopyHome::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap()
+    }
+
+    fn run(names: &[&str]) -> Run {
+        let secrets: Vec<_> = names
+            .iter()
+            .map(|name| serde_json::json!({"name": name, "owner": "WS#42", "id": 7, "version": 1}))
+            .collect();
+        let life = serde_json::json!({
+            "revision": 1,
+            "state": "pending",
+            "leaseUntil": "2026-01-01T00:00:00Z",
+            "secrets": secrets,
+            "runToken": "hash",
+        });
+        Run {
+            id: RunId::new("ab12ABCDEFGHIJ").unwrap(),
+            workspace: "42".parse().ok(),
+            user: UserId::new(5).unwrap(),
+            platform: Platform::AwsBatch,
+            layout: Layout::PerName,
+            created: Timestamp::UNIX_EPOCH,
+            not_after: Timestamp::UNIX_EPOCH,
+            life: serde_json::from_value(life).unwrap(),
+        }
+    }
+
+    /// Whether a placeholder such as `@RUN@` was left in a text.
+    fn placeholder_in(text: &str) -> bool {
+        let placeholder = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_uppercase());
+        text.split('@').skip(1).any(placeholder)
+    }
 
     fn values(pairs: &[(&str, &str)]) -> BTreeMap<SecretName, SecretValue> {
         pairs
@@ -112,21 +151,81 @@ mod tests {
 
     #[test]
     fn a_value_that_looks_like_another_secrets_entry_is_found() {
-        let found = |pairs| store_collision(&values(pairs)).map(|(holder, name)| format!("{holder} {name}"));
-        assert_eq!(found(&[("AA", "x BB=1"), ("BB", "v")]), Some("AA BB".into()));
-        assert_eq!(found(&[("AA", "BB=1"), ("BB", "v")]), Some("AA BB".into()));
-        assert_eq!(found(&[("AA", "xBB=1"), ("BB", "v")]), None);
-        assert_eq!(found(&[("AA", "AA=1"), ("BB", "BB")]), None);
+        for (first, second, found) in [
+            ("x BB=1", "v", Some("AA BB")),
+            ("BB=1", "v", Some("AA BB")),
+            ("x-BB=1", "v", Some("AA BB")),
+            ("=BB=", "v", Some("AA BB")),
+            ("éBB=1", "v", Some("AA BB")),
+            ("BB and BB=1", "v", Some("AA BB")),
+            ("xBB=1 BB=1", "v", Some("AA BB")),
+            ("v", "AA=1", Some("BB AA")),
+            ("BB=1", "AA=1", Some("AA BB")),
+            ("xBB=1", "v", None),
+            ("9BB=1", "v", None),
+            ("_BB=1", "v", None),
+            ("BB =1", "v", None),
+            ("BB", "v", None),
+            ("BBB=1", "v", None),
+            ("bb=1", "v", None),
+            ("CC=1", "v", None),
+            ("AA=1", "BB=1", None),
+            ("v", "v", None),
+        ] {
+            let values = values(&[("AA", first), ("BB", second)]);
+            let collision = store_collision(&values).map(|(holder, name)| format!("{holder} {name}"));
+            assert_eq!(collision.as_deref(), found, "AA is {first:?}, BB is {second:?}");
+        }
     }
 
     #[test]
     fn the_store_is_the_json_that_nextflow_reads() {
-        let store = store(&values(&[("AA", "1\" 2"), ("BB", "é")]));
-        let parsed: serde_json::Value = serde_json::from_str(&store).unwrap();
-        assert_eq!(
-            parsed,
-            serde_json::json!([{"name": "AA", "value": "1\" 2"}, {"name": "BB", "value": "é"}])
+        for (pairs, expected) in [
+            (&[][..], "[]"),
+            (&[("AA", "1\" 2")], r#"[{"name":"AA","value":"1\" 2"}]"#),
+            (
+                &[("AA", "1"), ("BB", "é"), ("CC", "\n")],
+                r#"[{"name":"AA","value":"1"},{"name":"BB","value":"é"},{"name":"CC","value":"\n"}]"#,
+            ),
+        ] {
+            let store = store(&values(pairs));
+            assert_eq!(*store, expected);
+            // A buffer that grew would have left a copy of the values behind, and had another capacity. It has
+            // room for one comma that the last entry does without.
+            assert_eq!(store.capacity(), store.len() + usize::from(!pairs.is_empty()), "{expected}");
+        }
+    }
+
+    #[test]
+    fn the_config_for_tasks_reads_this_runs_copies_in_its_region() {
+        let config = tasks_config(&run(&["AA"]), &home());
+        assert!(
+            config.contains(r#"--region eu-west-1 --secret-id \"tower-ab12ABCDEFGHIJ/\$1\""#),
+            "{config}"
         );
-        assert!(store.capacity() >= store.len());
+        assert!(!placeholder_in(&config), "{config}");
+    }
+
+    #[test]
+    fn the_prelude_of_the_head_job_records_the_run_and_reads_the_copy_of_each_name() {
+        for (names, list) in [(&[][..], ""), (&["AA"], "AA"), (&["AA", "BB_2"], "AA BB_2")] {
+            let prelude = head_job_prelude(&run(names), &home(), "https://secrets.example");
+            for part in [
+                "'https://secrets.example/runs/ab12ABCDEFGHIJ/head-job'",
+                r#"\"region\":\"eu-west-1\""#,
+                r#"--region eu-west-1 --secret-id "tower-ab12ABCDEFGHIJ/$name""#,
+                &format!("for name in {list}; do"),
+            ] {
+                assert!(prelude.contains(part), "{names:?}: {part}");
+            }
+            assert!(!placeholder_in(&prelude), "{names:?}: {prelude}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_is_recognized() {
+        for (text, left) in [("a @RUN@ b", true), ("a@b", false), ("@@", false)] {
+            assert_eq!(placeholder_in(text), left, "{text}");
+        }
     }
 }
