@@ -28,9 +28,10 @@ use crate::owner::SecretOwner;
 use crate::platform::Platform;
 use crate::ports::{Pace, Randomness};
 use crate::run::{Life, PinnedSecret, Run, State};
-use crate::secret::Secret;
+use crate::secret::{SealedValue, Secret};
 use crate::settings::Settings;
 use crate::token::TokenKey;
+use crate::use_cases::create_secrets::seal_version;
 use crate::value::{SecretValue, Traits};
 use crate::{Error, Result};
 
@@ -68,6 +69,17 @@ impl Fixture {
             settings: Settings::new("test"),
             prefix: RunPrefix::new("ab12").unwrap(),
         }
+    }
+
+    /// Seals a value for this version of the secret.
+    pub(crate) fn seal(&self, secret: &Secret, text: &str) -> SealedValue {
+        let text = value(text);
+        run_now(seal_version(&self.keys, &self.randomness, &self.settings, secret, &text)).unwrap()
+    }
+
+    /// Stores a secret with its value.
+    pub(crate) fn put_secret(&self, secret: &Secret, text: &str) {
+        self.table.put_secret(secret.clone(), self.seal(secret, text));
     }
 }
 

@@ -44,11 +44,15 @@ pub(crate) struct Rows {
     pub(crate) used: Vec<(SecretOwner, SecretId, Timestamp)>,
 }
 
+/// What another caller writes in between.
+type OtherWrite = Box<dyn FnOnce(&mut Rows)>;
+
 /// Every port of the store.
 #[derive(Default)]
 pub(crate) struct Table {
     pub(crate) faults: Faults,
     pub(crate) rows: RefCell<Rows>,
+    others: RefCell<Vec<(&'static str, OtherWrite)>>,
 }
 
 impl Table {
@@ -82,11 +86,26 @@ impl Table {
         self.rows.borrow().audit.clone()
     }
 
+    /// Another caller writes this just before the next call of `operation`.
+    pub(crate) fn before(&self, operation: &'static str, write: impl FnOnce(&mut Rows) + 'static) {
+        self.others.borrow_mut().push((operation, Box::new(write)));
+    }
+
+    fn let_others_write(&self, operation: &str) {
+        let mut others = self.others.borrow_mut();
+        if let Some(index) = others.iter().position(|(awaited, _)| *awaited == operation) {
+            let (_, write) = others.remove(index);
+            write(&mut self.rows.borrow_mut());
+        }
+    }
+
     fn read<T>(&self, operation: &'static str, read: impl FnOnce(&Rows) -> T) -> Result<T> {
+        self.let_others_write(operation);
         self.faults.call(operation, || Ok(read(&self.rows.borrow())))
     }
 
     fn write<T>(&self, operation: &'static str, write: impl FnOnce(&mut Rows) -> Result<T>) -> Result<T> {
+        self.let_others_write(operation);
         self.faults.call(operation, || write(&mut self.rows.borrow_mut()))
     }
 }
