@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::Faults;
-use crate::audit::AuditRecord;
+use crate::audit::{AuditAction, AuditRecord};
 use crate::idempotency::{Idempotency, Made, Remembered};
 use crate::identity::{Change, Login, Organization, Standing, StoredToken, User, Workspace};
 use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
@@ -84,6 +84,11 @@ impl Table {
     /// Every audit record, in the order of writing.
     pub(crate) fn audit(&self) -> Vec<AuditRecord> {
         self.rows.borrow().audit.clone()
+    }
+
+    /// What the audit trail says was done, in the order of writing.
+    pub(crate) fn actions(&self) -> Vec<AuditAction> {
+        self.rows.borrow().audit.iter().map(|record| record.action).collect()
     }
 
     /// Another caller writes this just before the next call of `operation`.

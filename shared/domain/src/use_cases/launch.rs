@@ -398,3 +398,6 @@ fn bind(key: &str, actor: &Actor, request: &LaunchRequest) -> Result<Idempotency
     ];
     Idempotency::new(actor.user, key, &parts.map(str::as_bytes))
 }
+
+#[cfg(test)]
+mod tests;

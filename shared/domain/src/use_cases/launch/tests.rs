@@ -1,0 +1,359 @@
+//! Launches that succeed or are refused; those that fail halfway and those that are repeated have files
+//! of their own.
+
+mod failed;
+mod repeated;
+
+use super::*;
+use crate::audit::Subject;
+use crate::copies::Layout;
+use crate::ids::SecretId;
+use crate::platform::Platform;
+use crate::resolve::Request;
+use crate::role::Role;
+use crate::run::{Outcome, PinnedSecret, ToldBy};
+use crate::secret::Secret;
+use crate::testing::*;
+use crate::token::Presented;
+
+const DAY: i64 = 24 * 60;
+
+fn launch(fixture: &Fixture, request: &LaunchRequest, idempotency_key: Option<&str>) -> Result<Launched> {
+    launch_at(fixture, request, idempotency_key, NOW)
+}
+
+fn launch_at(
+    fixture: &Fixture,
+    request: &LaunchRequest,
+    idempotency_key: Option<&str>,
+    now: Timestamp,
+) -> Result<Launched> {
+    let launcher = Launcher {
+        store: &fixture.table,
+        keys: &fixture.keys,
+        copies: &fixture.target,
+        bus: &fixture.bus,
+        randomness: &fixture.randomness,
+        pace: &fixture.backoff,
+        settings: &fixture.settings,
+        prefix: &fixture.prefix,
+    };
+    run_now(launcher.launch(&actor(), request, idempotency_key, now))
+}
+
+fn licence() -> Secret {
+    secret(of_workspace(), 1, "LICENCE")
+}
+
+/// The user secret has the number of the workspace's licence: only the owner tells them apart.
+fn token() -> Secret {
+    secret(of_user(), 1, "TOKEN")
+}
+
+/// A member who may launch; a workspace secret, and a user secret that overrides a second one.
+fn fixture() -> Fixture {
+    let fixture = Fixture::new();
+    fixture.table.put_member(workspace(), actor().user, Role::Launch);
+    fixture.put_secret(&licence(), "licence text");
+    fixture.put_secret(&secret(of_workspace(), 2, "TOKEN"), "overridden text");
+    fixture.put_secret(&token(), "token text");
+    fixture
+}
+
+fn request(platform: Platform) -> LaunchRequest {
+    LaunchRequest { workspace: Some(workspace_id()), platform, layout: None, secrets: Request::default() }
+}
+
+fn pins() -> Vec<PinnedSecret> {
+    let overrides = SecretId::new(2);
+    vec![pin_of(&licence()), PinnedSecret { overrides, ..pin_of(&token()) }]
+}
+
+fn subjects() -> Vec<Subject> {
+    let of_pin = |pin: PinnedSecret| Subject {
+        owner: pin.owner,
+        id: pin.id,
+        name: pin.name,
+        version: pin.version,
+        overrides: pin.overrides,
+    };
+    pins().into_iter().map(of_pin).collect()
+}
+
+fn only_run(fixture: &Fixture) -> Run {
+    let rows = fixture.table.rows.borrow();
+    assert_eq!(rows.runs.len(), 1, "exactly one run is stored");
+    rows.runs.values().next().unwrap().clone()
+}
+
+fn assert_nothing_opened(fixture: &Fixture, case: &str) {
+    assert_eq!(fixture.keys.faults.count("decrypt_data_key"), 0, "{case}: a value was opened");
+    assert_eq!(fixture.target.faults.count("create_copy"), 0, "{case}: a copy was created");
+}
+
+fn is_run_token(token: &str, run: &Run) -> bool {
+    match Presented::from_authorization(&format!("Bearer {token}")) {
+        Some(Presented::Run(id, key)) => id == run.id && run.life.run_token.matches(&key),
+        _ => false,
+    }
+}
+
+fn is_claim_token(token: &str, run: &Run) -> bool {
+    match Presented::from_authorization(&format!("Bearer {token}")) {
+        Some(Presented::Opaque(key)) => run.life.claim_token.as_ref().is_some_and(|hash| hash.matches(&key)),
+        _ => false,
+    }
+}
+
+#[test]
+fn the_intent_names_every_secret_and_copy_before_one_exists() {
+    let fixture = fixture();
+    fixture.table.faults.lose_answer("begin_run", unavailable());
+    fixture.table.faults.fail("run", unavailable());
+    error_of(launch(&fixture, &request(Platform::AwsBatch), None));
+
+    let intent = only_run(&fixture);
+    assert!(intent.id.has_prefix(&fixture.prefix));
+    assert_nothing_opened(&fixture, "intent");
+    let expected = Run {
+        id: intent.id.clone(),
+        workspace: Some(workspace_id()),
+        user: actor().user,
+        platform: Platform::AwsBatch,
+        layout: Layout::Bundle,
+        created: NOW,
+        not_after: minutes(30 * DAY),
+        life: Life {
+            revision: 1,
+            state: State::Provisioning,
+            due: Some(minutes(2)),
+            lease_until: minutes(2),
+            secrets: pins(),
+            copies: vec![Copy {
+                name: format!("tower-{}", intent.id),
+                arn: None,
+                holds: vec![name("LICENCE"), name("TOKEN")],
+            }],
+            run_token: intent.life.run_token.clone(),
+            claim_token: None,
+            claimed: None,
+            delivered: None,
+            head_job: None,
+            outcome: None,
+            ending: None,
+            removed: None,
+        },
+    };
+    assert_eq!(intent, expected);
+}
+
+#[test]
+fn a_launch_on_aws_batch_creates_copies_and_shows_a_run_token() {
+    let fixture = fixture();
+    let Launched { run, tokens } = launch(&fixture, &request(Platform::AwsBatch), None).unwrap();
+
+    assert_eq!(run, fixture.table.stored_run(&run.id));
+    assert_eq!((run.life.state, run.life.revision), (State::Pending, 2));
+    assert_eq!((run.life.due, run.life.delivered), (Some(minutes(DAY)), Some(NOW)));
+    let name = format!("tower-{}", run.id);
+    assert_eq!(run.life.copies.len(), 1);
+    assert_eq!(run.life.copies[0].arn, Some(format!("arn:{name}")));
+
+    let copy = fixture.target.copies.borrow()[&name].clone();
+    assert_eq!(copy.body, r#"{"LICENCE":"licence text","TOKEN":"token text"}"#);
+    assert_eq!(copy.deployment.as_deref(), Some("test"));
+    assert_eq!(copy.scope.as_deref(), Some("WS#42"));
+    assert_eq!(copy.run.as_deref(), Some(run.id.as_str()));
+    assert_eq!(copy.not_after, Some(run.not_after));
+
+    let tokens = tokens.unwrap();
+    assert!(is_run_token(&tokens.run, &run));
+    assert!(tokens.claim.is_none());
+    assert_eq!(*fixture.bus.announced.borrow(), [(run.id.clone(), RunNotice::Delivered)]);
+    assert_eq!(
+        fixture.table.faults.calls(),
+        ["role_and_workspace", "secrets", "secrets", "begin_run", "sealed_values", "save_life"]
+    );
+    assert_eq!(
+        fixture.table.audit(),
+        [AuditRecord {
+            scope: of_workspace(),
+            at: NOW,
+            id: fixture.table.audit()[0].id.clone(),
+            actor: Some(actor().user),
+            action: AuditAction::RunLaunched,
+            subjects: subjects(),
+            run: Some(run.id),
+            person: None,
+            detail: None,
+        }]
+    );
+}
+
+#[test]
+fn a_launch_on_an_hpc_platform_opens_nothing_and_shows_a_claim_token() {
+    for platform in Platform::ALL.into_iter().filter(|platform| platform.claims()) {
+        let fixture = fixture();
+        let Launched { run, tokens } = launch(&fixture, &request(platform), None).unwrap();
+        let tokens = tokens.unwrap();
+        assert!(is_run_token(&tokens.run, &run), "{platform}");
+        assert!(is_claim_token(&tokens.claim.unwrap(), &run), "{platform}");
+        assert_eq!(run, fixture.table.stored_run(&run.id), "{platform}");
+        assert_eq!((run.life.state, run.life.delivered), (State::Pending, None), "{platform}");
+        assert_eq!((run.life.secrets, run.life.copies), (pins(), Vec::new()), "{platform}");
+        assert_nothing_opened(&fixture, platform.as_str());
+        assert_eq!(fixture.table.faults.count("sealed_values"), 0, "{platform}: the claim reads the values");
+        assert!(fixture.bus.announced.borrow().is_empty(), "{platform}: nothing was delivered yet");
+    }
+}
+
+#[test]
+fn a_launch_without_a_workspace_takes_user_secrets_alone() {
+    let fixture = fixture();
+    let request = LaunchRequest { workspace: None, ..request(Platform::AwsBatch) };
+    let run = launch(&fixture, &request, None).unwrap().run;
+    assert_eq!(run.life.secrets, [pin_of(&token())]);
+    assert_eq!(fixture.table.audit()[0].scope, of_user());
+    assert_eq!(fixture.table.faults.calls(), ["secrets", "begin_run", "sealed_values", "save_life"]);
+}
+
+#[test]
+fn a_launch_without_secrets_reads_no_values_and_creates_no_copies() {
+    let fixture = fixture();
+    let none = Selection::These([].into());
+    let secrets = Request { workspace: none.clone(), user: none, ..Request::default() };
+    let run = launch(&fixture, &LaunchRequest { secrets, ..request(Platform::AwsBatch) }, None).unwrap().run;
+    assert_eq!((run.life.state, run.life.secrets, run.life.copies), (State::Pending, vec![], vec![]));
+    assert_nothing_opened(&fixture, "no secrets");
+    assert_eq!(fixture.table.faults.count("sealed_values"), 0);
+}
+
+#[test]
+fn the_layout_is_the_requests_or_else_the_deployments() {
+    let cases = [
+        (None, Layout::Bundle, Layout::Bundle, 1),
+        (None, Layout::PerName, Layout::PerName, 2),
+        (Some(Layout::PerName), Layout::Bundle, Layout::PerName, 2),
+        (Some(Layout::Bundle), Layout::PerName, Layout::Bundle, 1),
+    ];
+    for (layout, default_layout, expected, copies) in cases {
+        let case = format!("{layout:?}, default {default_layout:?}");
+        let mut fixture = fixture();
+        fixture.settings.default_layout = default_layout;
+        let run =
+            launch(&fixture, &LaunchRequest { layout, ..request(Platform::AwsBatch) }, None).unwrap().run;
+        assert_eq!(run.layout, expected, "{case}");
+        assert_eq!(run.life.copies.len(), copies, "{case}");
+        assert!(run.life.copies.iter().all(|copy| copy.arn.is_some()), "{case}");
+        assert_eq!(fixture.target.names().len(), copies, "{case}");
+    }
+}
+
+#[test]
+fn a_refused_launch_writes_and_opens_nothing() {
+    type Arrange = fn(&Fixture, &mut LaunchRequest);
+    fn change(fixture: &Fixture, change: impl FnOnce(&mut Secret)) {
+        let mut rows = fixture.table.rows.borrow_mut();
+        change(rows.secrets.get_mut(&(of_user(), token().id)).unwrap());
+    }
+    let cases: [(&str, Arrange, &str, &str); 11] = [
+        ("no member", |f, _| f.table.rows.borrow_mut().roles.clear(), "not-found", "Not found"),
+        (
+            "role without the right",
+            |f, _| f.table.put_member(workspace(), actor().user, Role::Connect),
+            "forbidden",
+            "it takes owner, admin, maintain or launch",
+        ),
+        (
+            "platform not allowed",
+            |f, _| f.table.rows.borrow_mut().workspaces.get_mut(&workspace_id()).unwrap().platforms.clear(),
+            "refused",
+            "does not allow launches on aws-batch: an owner or admin of it can allow the platform",
+        ),
+        (
+            "expired at this instant",
+            |f, _| change(f, |secret| secret.expires = Some(NOW)),
+            "refused",
+            "the user secret TOKEN has expired",
+        ),
+        (
+            "value lost",
+            |f, _| change(f, |secret| secret.traits.lost = true),
+            "refused",
+            "the user secret TOKEN was lost when the service was restored from a backup: write it again",
+        ),
+        (
+            "not carried by Nextflow's store",
+            |f, request| {
+                request.platform = Platform::Slurm;
+                change(f, |secret| secret.traits.nextflow_store = false);
+            },
+            "refused",
+            "the user secret TOKEN cannot pass through Nextflow's secrets store unchanged: store it as base64",
+        ),
+        (
+            "unknown secret",
+            |_, request| request.secrets.workspace = Selection::These([name("ABSENT")].into()),
+            "refused",
+            "there is no workspace secret ABSENT",
+        ),
+        (
+            "membership cannot be read",
+            |f, _| f.table.faults.fail("role_and_workspace", unavailable()),
+            "unavailable",
+            "Repeat in a moment",
+        ),
+        (
+            "secrets cannot be read",
+            |f, _| f.table.faults.fail("secrets", unavailable()),
+            "unavailable",
+            "Repeat in a moment",
+        ),
+        (
+            "idempotency key cannot be looked up",
+            |f, _| f.table.faults.fail("recall", unavailable()),
+            "unavailable",
+            "Repeat in a moment",
+        ),
+        (
+            "write not allowed",
+            |f, _| f.table.faults.fail("begin_run", Error::NotFound),
+            "not-found",
+            "Not found",
+        ),
+    ];
+    for (case, arrange, code, text) in cases {
+        let (fixture, mut request) = (fixture(), request(Platform::AwsBatch));
+        arrange(&fixture, &mut request);
+        let error = error_of(launch(&fixture, &request, Some("a-key-of-this-request")));
+        assert_eq!(error.code(), code, "{case}");
+        assert!(error.to_string().contains(text), "{case}: {error}");
+        assert_nothing_opened(&fixture, case);
+        assert!(fixture.table.rows.borrow().runs.is_empty(), "{case}: a run was written");
+        assert!(fixture.table.rows.borrow().idempotency.is_empty(), "{case}: the key was taken");
+        assert_eq!(fixture.table.actions(), [], "{case}");
+        assert_eq!(fixture.table.faults.count("run"), 0, "{case}: there is no run to end");
+        assert_eq!(fixture.backoff.attempts(), [0; 0], "{case}: repeated in vain");
+    }
+}
+
+#[test]
+fn a_secret_is_delivered_until_it_expires() {
+    for (case, now, delivered) in
+        [("before", minutes(4), true), ("at the instant", minutes(5), false), ("after", minutes(6), false)]
+    {
+        let fixture = fixture();
+        fixture.put_secret(&Secret { expires: Some(minutes(5)), ..token() }, "token text");
+        let launched = launch_at(&fixture, &request(Platform::AwsBatch), None, now);
+        assert_eq!(launched.is_ok(), delivered, "{case}");
+        assert_eq!(fixture.target.names().len(), usize::from(delivered), "{case}");
+    }
+}
+
+#[test]
+fn a_malformed_idempotency_key_is_refused_before_it_is_looked_up() {
+    let fixture = fixture();
+    let error = error_of(launch(&fixture, &request(Platform::AwsBatch), Some("short")));
+    assert!(error.to_string().starts_with("Idempotency-Key takes 16 to 256"), "{error}");
+    assert_eq!(fixture.table.faults.calls(), ["role_and_workspace"]);
+}

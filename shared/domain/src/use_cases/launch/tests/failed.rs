@@ -1,0 +1,264 @@
+//! Launches that fail after the intent: nothing is opened without a record, and the run is ended.
+
+use super::*;
+use crate::run::HeadJob;
+
+/// Other versions of the token, written by another caller before the launch reads the sealed values.
+fn rotate(fixture: &Fixture, text: &str) {
+    let rotated = Secret { version: 4, ..token() };
+    let sealed = fixture.seal(&rotated, text);
+    fixture.table.before("sealed_values", move |rows| {
+        rows.sealed.insert((rotated.owner, rotated.id), sealed);
+        rows.secrets.insert((rotated.owner, rotated.id), rotated);
+    });
+}
+
+fn envelope_refused(fixture: &Fixture) {
+    fixture.keys.faults.fail("decrypt_data_key", Error::EnvelopeRefused);
+}
+
+#[test]
+fn no_value_is_opened_before_the_intent_is_written() {
+    let cases: [(&str, fn(&Fixture), &str); 3] = [
+        ("not written", |f| f.table.faults.fail("begin_run", unavailable()), "unavailable"),
+        ("written, answer lost", |f| f.table.faults.lose_answer("begin_run", unavailable()), "unavailable"),
+        (
+            "another launch in every attempt",
+            |f| (0..4).for_each(|_| f.table.faults.fail("begin_run", Error::Contended)),
+            "contended",
+        ),
+    ];
+    for (case, arrange, code) in cases {
+        let fixture = fixture();
+        arrange(&fixture);
+        let error = error_of(launch(&fixture, &request(Platform::AwsBatch), None));
+        assert_eq!(error.code(), code, "{case}");
+        assert_nothing_opened(&fixture, case);
+    }
+}
+
+#[test]
+fn a_failed_launch_ends_its_run() {
+    let cases: [(&str, fn(&Fixture), &str); 8] = [
+        (
+            "the intent's answer is lost",
+            |f| f.table.faults.lose_answer("begin_run", unavailable()),
+            "unavailable",
+        ),
+        ("values cannot be read", |f| f.table.faults.fail("sealed_values", unavailable()), "unavailable"),
+        (
+            "a data key is not decrypted",
+            |f| f.keys.faults.fail("decrypt_data_key", unavailable()),
+            "unavailable",
+        ),
+        ("an envelope is refused", envelope_refused, "envelope-refused"),
+        ("a copy is not created", |f| f.target.faults.fail("create_copy", unavailable()), "unavailable"),
+        (
+            "a created copy's answer is lost",
+            |f| f.target.faults.lose_answer("create_copy", unavailable()),
+            "unavailable",
+        ),
+        ("the delivery is not written", |f| f.table.faults.fail("save_life", unavailable()), "unavailable"),
+        (
+            "the delivery's answer is lost",
+            |f| f.table.faults.lose_answer("save_life", unavailable()),
+            "unavailable",
+        ),
+    ];
+    for (case, arrange, code) in cases {
+        let fixture = fixture();
+        arrange(&fixture);
+        let error = error_of(launch(&fixture, &request(Platform::AwsBatch), None));
+        assert_eq!(error.code(), code, "{case}");
+
+        let run = only_run(&fixture);
+        let outcome = Outcome { result: RunResult::LaunchFailed, exit_status: None, told_by: ToldBy::Launch };
+        assert_eq!((run.life.state, run.life.due), (State::Ending, Some(NOW)), "{case}");
+        assert_eq!(run.life.outcome, Some(outcome), "{case}");
+        assert!(!run.life.copies.is_empty(), "{case}: cleanup does not know what to remove");
+
+        let audit = fixture.table.audit();
+        assert_eq!(fixture.table.actions(), [AuditAction::RunLaunched, AuditAction::RunEnding], "{case}");
+        assert_eq!((audit[1].actor, &audit[1].run), (None, &Some(run.id.clone())), "{case}");
+        assert_eq!((&audit[1].subjects, audit[1].at), (&subjects(), NOW), "{case}");
+        assert_eq!(fixture.bus.announced.borrow().last(), Some(&(run.id, RunNotice::Look)), "{case}");
+        assert_eq!(fixture.backoff.attempts(), [0; 0], "{case}: a target in trouble was asked again");
+    }
+}
+
+#[test]
+fn a_failed_launch_without_copies_leaves_nothing_to_clean_up() {
+    let fixture = fixture();
+    fixture.table.faults.fail("save_life", unavailable());
+    error_of(launch(&fixture, &request(Platform::Slurm), None));
+    let run = only_run(&fixture);
+    assert_eq!((run.life.state, run.life.due), (State::Ended, None));
+    assert_eq!(fixture.table.actions(), [AuditAction::RunLaunched, AuditAction::RunEnded]);
+    assert_eq!(fixture.table.audit()[1].actor, None);
+}
+
+#[test]
+fn every_copy_is_waited_for_even_where_one_fails() {
+    let fixture = fixture();
+    fixture.target.faults.fail("create_copy", unavailable());
+    let request = LaunchRequest { layout: Some(Layout::PerName), ..request(Platform::AwsBatch) };
+    error_of(launch(&fixture, &request, None));
+    assert_eq!(fixture.target.faults.count("create_copy"), 2);
+}
+
+#[test]
+fn a_lost_notice_of_delivery_does_not_fail_the_launch() {
+    let fixture = fixture();
+    fixture.bus.faults.fail("announce", unavailable());
+    let run = launch(&fixture, &request(Platform::AwsBatch), None).unwrap().run;
+    assert_eq!(fixture.table.stored_run(&run.id).life.state, State::Pending);
+}
+
+/// Each row: what the caller of a launch whose last answer was lost finds when it wants to end the run.
+#[test]
+fn a_failed_launch_leaves_a_run_that_is_no_longer_its_own() {
+    let cases: [(&str, fn(&mut Run)); 3] = [
+        ("a repeated launch renewed the tokens", |run| run.life.run_token = run_key().hash()),
+        ("its head job is recorded", |run| {
+            let job = HeadJob { job_id: "job".into(), queue: "queue".into(), region: "region".into() };
+            run.life.head_job = Some(job);
+        }),
+        ("its job reported that it is alive", |run| run.life.state = State::Running),
+    ];
+    for (case, change) in cases {
+        let fixture = fixture();
+        fixture.table.faults.lose_answer("save_life", unavailable());
+        fixture.table.before("run", move |rows| change(rows.runs.values_mut().next().unwrap()));
+        let error = error_of(launch(&fixture, &request(Platform::AwsBatch), None));
+        assert_eq!(error.code(), "unavailable", "{case}");
+        assert_eq!(only_run(&fixture).life.outcome, None, "{case}: the run was ended");
+        assert_eq!(fixture.table.faults.count("save_life"), 1, "{case}");
+        assert_eq!(fixture.table.actions(), [AuditAction::RunLaunched], "{case}");
+        assert_eq!(fixture.bus.faults.count("announce"), 1, "{case}: announced for cleanup");
+    }
+}
+
+#[test]
+fn a_launch_that_cannot_end_its_run_reports_the_first_failure_and_leaves_the_run_to_the_sweep() {
+    let cases: [(&str, fn(&Fixture), State); 4] = [
+        ("the run is gone", |f| f.table.before("run", |rows| rows.runs.clear()), State::Provisioning),
+        ("the run cannot be read", |f| f.table.faults.fail("run", unavailable()), State::Provisioning),
+        (
+            "the end cannot be written",
+            |f| f.table.faults.fail("save_life", unavailable()),
+            State::Provisioning,
+        ),
+        ("the end is not announced", |f| f.bus.faults.fail("announce", unavailable()), State::Ending),
+    ];
+    for (case, arrange, state) in cases {
+        let fixture = fixture();
+        envelope_refused(&fixture);
+        arrange(&fixture);
+        let error = error_of(launch(&fixture, &request(Platform::AwsBatch), None));
+        assert_eq!(error.code(), "envelope-refused", "{case}");
+        assert!(fixture.bus.announced.borrow().is_empty(), "{case}");
+        let rows = fixture.table.rows.borrow();
+        let left = rows.runs.values().next();
+        assert!(left.is_none_or(|run| run.life.state == state && run.life.due.is_some()), "{case}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_deleted_meanwhile_refuses_the_launch() {
+    let fixture = fixture();
+    fixture.table.before("sealed_values", |rows| {
+        rows.sealed.remove(&(of_user(), token().id));
+    });
+    let error = error_of(launch(&fixture, &request(Platform::AwsBatch), None));
+    assert_eq!(error.code(), "refused");
+    assert!(error.to_string().contains("the secret TOKEN was deleted meanwhile"), "{error}");
+    assert_nothing_opened(&fixture, "deleted");
+    assert_eq!(only_run(&fixture).life.state, State::Ending);
+}
+
+#[test]
+fn a_value_that_is_rotated_meanwhile_is_pinned_and_recorded_before_it_is_opened() {
+    let fixture = fixture();
+    rotate(&fixture, "rotated text");
+    let run = launch(&fixture, &request(Platform::AwsBatch), None).unwrap().run;
+    assert_eq!(run, fixture.table.stored_run(&run.id));
+    assert_eq!(run.life.secrets.iter().map(|pin| pin.version).collect::<Vec<_>>(), [3, 4]);
+    assert_eq!(run.life.revision, 3);
+    let body = fixture.target.copies.borrow()[&format!("tower-{}", run.id)].body.clone();
+    assert_eq!(body, r#"{"LICENCE":"licence text","TOKEN":"rotated text"}"#);
+    let audit = fixture.table.audit();
+    assert_eq!(fixture.table.actions(), [AuditAction::RunLaunched, AuditAction::RunRepinned]);
+    assert_eq!(audit[1].actor, Some(actor().user));
+    assert_eq!(audit[1].subjects.iter().map(|subject| subject.version).collect::<Vec<_>>(), [3, 4]);
+
+    for (case, error) in [("unavailable", unavailable()), ("refused", Error::Refused("planned".into()))] {
+        let fixture = self::fixture();
+        rotate(&fixture, "rotated text");
+        fixture.table.faults.fail("save_life", error);
+        assert_eq!(error_of(launch(&fixture, &request(Platform::AwsBatch), None)).code(), case);
+        assert_nothing_opened(&fixture, case);
+    }
+}
+
+#[test]
+fn a_launch_whose_names_are_taken_or_whose_run_was_swept_starts_over_as_another_run() {
+    let cases: [(&str, fn(&Fixture)); 4] = [
+        ("run id taken", |f| f.table.faults.lose_answer("begin_run", Error::Contended)),
+        ("copy's name taken", |f| f.target.faults.fail("create_copy", Error::Conflict("taken".into()))),
+        ("the sweep was faster", |f| {
+            f.table.before("save_life", |rows| {
+                let life = &mut rows.runs.values_mut().next().unwrap().life;
+                (life.state, life.revision) = (State::Ending, life.revision + 1);
+            });
+        }),
+        ("a value outgrew the planned copy", |f| {
+            // Two of the largest values, planned as if they were small, do not fit into one copy.
+            let large = "x".repeat(SecretValue::MAX_BYTES);
+            for id in [3, 4] {
+                let planned = secret(of_workspace(), id, &format!("LARGE_{id}"));
+                f.put_secret(&planned, &large);
+            }
+            // It shrinks again while the first attempt fails, so that the second fits.
+            let smaller = f.seal(&secret(of_workspace(), 3, "LARGE_3"), "small");
+            f.table.before("run", move |rows| {
+                rows.sealed.insert((smaller.owner, smaller.secret), smaller);
+            });
+        }),
+    ];
+    for (case, arrange) in cases {
+        let fixture = fixture();
+        arrange(&fixture);
+        let key = if case == "run id taken" { None } else { Some("a-key-of-this-request") };
+        let Launched { run, tokens } = launch(&fixture, &request(Platform::AwsBatch), key).unwrap();
+        assert!(is_run_token(&tokens.unwrap().run, &run), "{case}");
+        assert_eq!(fixture.backoff.attempts(), [1], "{case}");
+        let rows = fixture.table.rows.borrow();
+        assert_eq!(rows.runs.len(), 2, "{case}: the second attempt has an id of its own");
+        assert_eq!(rows.runs[&run.id].life.state, State::Pending, "{case}");
+        if key.is_some() {
+            let first = rows.runs.values().find(|other| other.id != run.id).unwrap();
+            assert_eq!(first.life.state, State::Ending, "{case}: the first attempt is not ended");
+            let known = rows.idempotency.values().next().unwrap();
+            assert_eq!(known.made, Made::Run(run.id), "{case}: the key stands for the first attempt");
+        }
+    }
+}
+
+#[test]
+fn a_launch_gives_up_starting_over_when_its_time_is_over() {
+    let cases: [(&str, fn(&Fixture)); 2] = [
+        ("run ids taken", |f| (0..4).for_each(|_| f.table.faults.fail("begin_run", Error::Contended))),
+        ("copies' names taken", |f| {
+            (0..4).for_each(|_| f.target.faults.fail("create_copy", Error::Conflict("taken".into())));
+        }),
+    ];
+    for (case, arrange) in cases {
+        let fixture = fixture();
+        arrange(&fixture);
+        let error = error_of(launch(&fixture, &request(Platform::AwsBatch), None));
+        assert_eq!(error.code(), "contended", "{case}");
+        assert_eq!(fixture.backoff.attempts(), [1, 2, 3], "{case}");
+        let rows = fixture.table.rows.borrow();
+        assert!(rows.runs.values().all(|run| run.life.state == State::Ending), "{case}");
+    }
+}

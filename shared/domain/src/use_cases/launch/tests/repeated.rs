@@ -1,0 +1,251 @@
+//! Launches with an idempotency key that is known.
+
+use super::*;
+use crate::idempotency::Remembered;
+use crate::run::HeadJob;
+
+const KEY: &str = "a-key-of-this-request";
+
+/// A first launch that succeeded, and what was called until then.
+fn launched(platform: Platform) -> (Fixture, Launched) {
+    let fixture = fixture();
+    let first = launch(&fixture, &request(platform), Some(KEY)).unwrap();
+    (fixture, first)
+}
+
+fn change_run(fixture: &Fixture, id: &RunId, change: impl FnOnce(&mut Run)) {
+    change(fixture.table.rows.borrow_mut().runs.get_mut(id).unwrap());
+}
+
+fn end(run: &mut Run, state: State, result: RunResult) {
+    run.life.state = state;
+    run.life.outcome = Some(Outcome { result, exit_status: None, told_by: ToldBy::Report });
+}
+
+fn head_job() -> HeadJob {
+    HeadJob { job_id: "job".into(), queue: "queue".into(), region: "region".into() }
+}
+
+#[test]
+fn a_repeated_launch_that_had_failed_is_launched_anew_under_the_same_key() {
+    for (case, state) in [("copies are being removed", State::Ending), ("ended", State::Ended)] {
+        let (fixture, first) = launched(Platform::AwsBatch);
+        change_run(&fixture, &first.run.id, |run| end(run, state, RunResult::LaunchFailed));
+        let Launched { run, tokens } = launch(&fixture, &request(Platform::AwsBatch), Some(KEY)).unwrap();
+        assert_ne!(run.id, first.run.id, "{case}");
+        assert!(is_run_token(&tokens.unwrap().run, &run), "{case}");
+        assert_eq!(run.life.state, State::Pending, "{case}");
+        assert_eq!(fixture.table.stored_run(&first.run.id).life.state, state, "{case}");
+        let rows = fixture.table.rows.borrow();
+        let known: Vec<_> = rows.idempotency.values().map(|known| known.made.clone()).collect();
+        assert_eq!(known, [Made::Run(run.id)], "{case}");
+    }
+}
+
+#[test]
+fn a_repeated_launch_that_had_failed_is_decided_anew() {
+    let (fixture, first) = launched(Platform::AwsBatch);
+    change_run(&fixture, &first.run.id, |run| end(run, State::Ended, RunResult::LaunchFailed));
+    fixture.put_secret(&Secret { expires: Some(NOW), ..token() }, "token text");
+    let error = error_of(launch(&fixture, &request(Platform::AwsBatch), Some(KEY)));
+    assert!(error.to_string().contains("TOKEN has expired"), "{error}");
+    assert_eq!(fixture.table.rows.borrow().runs.len(), 1);
+}
+
+#[test]
+fn a_repeated_launch_whose_run_waits_for_its_first_heartbeat_renews_the_tokens() {
+    for platform in [Platform::AwsBatch, Platform::Slurm] {
+        let (fixture, first) = launched(platform);
+        // What was decided then stands: an expiry since does not matter.
+        fixture
+            .table
+            .put_secret(Secret { expires: Some(NOW), ..token() }, fixture.seal(&token(), "token text"));
+        let opened = fixture.keys.faults.count("decrypt_data_key");
+
+        let Launched { run, tokens } =
+            launch_at(&fixture, &request(platform), Some(KEY), minutes(1)).unwrap();
+        assert_eq!(run.id, first.run.id, "{platform}");
+        assert_eq!(run, fixture.table.stored_run(&run.id), "{platform}");
+        assert_eq!(run.life.revision, first.run.life.revision + 1, "{platform}");
+        assert_eq!(run.life.due, first.run.life.due, "{platform}: the repeat prolonged the run");
+
+        let (old, new) = (first.tokens.unwrap(), tokens.unwrap());
+        assert!(is_run_token(&new.run, &run) && !is_run_token(&old.run, &run), "{platform}");
+        assert_eq!(new.claim.is_some(), platform.claims(), "{platform}");
+        if let (Some(old), Some(new)) = (old.claim, new.claim) {
+            assert!(is_claim_token(&new, &run) && !is_claim_token(&old, &run), "{platform}");
+        }
+
+        let audit = fixture.table.audit();
+        assert_eq!(fixture.table.actions(), [AuditAction::RunLaunched, AuditAction::RunTokensRenewed]);
+        assert_eq!((audit[1].actor, audit[1].at), (Some(actor().user), minutes(1)), "{platform}");
+        assert_eq!(audit[1].subjects, subjects(), "{platform}");
+        assert_eq!(fixture.table.faults.count("begin_run"), 1, "{platform}");
+        assert_eq!(fixture.keys.faults.count("decrypt_data_key"), opened, "{platform}: opened again");
+    }
+}
+
+#[test]
+fn a_repeated_launch_whose_run_is_under_way_answers_without_tokens() {
+    let cases: [(&str, fn(&mut Run)); 6] = [
+        ("running", |run| run.life.state = State::Running),
+        ("claimed", |run| run.life.claimed = Some(NOW)),
+        ("with a head job", |run| run.life.head_job = Some(head_job())),
+        ("reported as failed", |run| end(run, State::Ending, RunResult::Failed)),
+        ("succeeded", |run| end(run, State::Ended, RunResult::Succeeded)),
+        ("lost", |run| end(run, State::Ended, RunResult::Lost)),
+    ];
+    for (case, change) in cases {
+        let (fixture, first) = launched(Platform::Slurm);
+        change_run(&fixture, &first.run.id, change);
+        let before = fixture.table.stored_run(&first.run.id);
+        let Launched { run, tokens } = launch(&fixture, &request(Platform::Slurm), Some(KEY)).unwrap();
+        assert!(tokens.is_none(), "{case}: a token was shown");
+        assert_eq!(run, before, "{case}");
+        assert_eq!(fixture.table.stored_run(&run.id), before, "{case}");
+        assert_eq!(fixture.table.actions(), [AuditAction::RunLaunched], "{case}");
+    }
+}
+
+#[test]
+fn a_run_that_comes_alive_while_its_tokens_are_renewed_keeps_them() {
+    let (fixture, first) = launched(Platform::AwsBatch);
+    let id = first.run.id.clone();
+    fixture.table.before("save_life", move |rows| {
+        let life = &mut rows.runs.get_mut(&id).unwrap().life;
+        (life.state, life.revision) = (State::Running, life.revision + 1);
+    });
+    let repeated = launch(&fixture, &request(Platform::AwsBatch), Some(KEY)).unwrap();
+    assert!(repeated.tokens.is_none());
+    assert_eq!(repeated.run, first.run);
+    let stored = fixture.table.stored_run(&first.run.id);
+    assert!(is_run_token(&first.tokens.unwrap().run, &stored));
+}
+
+#[test]
+fn a_repeated_launch_is_refused_and_changes_nothing() {
+    type Arrange = fn(&Fixture, &RunId);
+    fn known(fixture: &Fixture, made: Made) {
+        fixture.table.rows.borrow_mut().idempotency.values_mut().for_each(|known| known.made = made.clone());
+    }
+    let cases: [(&str, Arrange, &str); 10] = [
+        (
+            "the first is in progress",
+            |f, id| change_run(f, id, |run| run.life.state = State::Provisioning),
+            "in-progress",
+        ),
+        ("the key stands for a secret", |f, _| known(f, Made::Secret(token().id)), "idempotency-mismatch"),
+        (
+            "the key stands for an import",
+            |f, _| known(f, Made::Secrets(vec![token().id])),
+            "idempotency-mismatch",
+        ),
+        ("the run is gone", |f, _| f.table.rows.borrow_mut().runs.clear(), "not-found"),
+        ("the run cannot be read", |f, _| f.table.faults.fail("run", unavailable()), "unavailable"),
+        ("the key cannot be looked up", |f, _| f.table.faults.fail("recall", unavailable()), "unavailable"),
+        ("the renewal is not written", |f, _| f.table.faults.fail("save_life", unavailable()), "unavailable"),
+        ("the launcher left the workspace", |f, _| f.table.rows.borrow_mut().roles.clear(), "not-found"),
+        (
+            "the launcher may look only",
+            |f, _| f.table.put_member(workspace(), actor().user, Role::View),
+            "forbidden",
+        ),
+        (
+            "the platform is no longer allowed",
+            |f, _| f.table.rows.borrow_mut().workspaces.get_mut(&workspace_id()).unwrap().platforms.clear(),
+            "refused",
+        ),
+    ];
+    for (case, arrange, code) in cases {
+        let (fixture, first) = launched(Platform::AwsBatch);
+        arrange(&fixture, &first.run.id);
+        let before = fixture.table.rows.borrow().runs.clone();
+        let error = error_of(launch(&fixture, &request(Platform::AwsBatch), Some(KEY)));
+        assert_eq!(error.code(), code, "{case}");
+        assert_eq!(fixture.table.rows.borrow().runs, before, "{case}");
+        assert_eq!(fixture.table.actions(), [AuditAction::RunLaunched], "{case}");
+        assert_eq!(fixture.target.names().len(), 1, "{case}");
+    }
+}
+
+#[test]
+fn a_key_is_remembered_for_a_day() {
+    for (case, now, same) in [("before", minutes(DAY - 1), true), ("at the instant", minutes(DAY), false)] {
+        let (fixture, first) = launched(Platform::AwsBatch);
+        let run = launch_at(&fixture, &request(Platform::AwsBatch), Some(KEY), now).unwrap().run;
+        assert_eq!(run.id == first.run.id, same, "{case}");
+    }
+}
+
+#[test]
+fn another_key_or_none_is_another_launch() {
+    for key in [Some("another-key-of-this-request"), None] {
+        let (fixture, first) = launched(Platform::AwsBatch);
+        let run = launch(&fixture, &request(Platform::AwsBatch), key).unwrap().run;
+        assert_ne!(run.id, first.run.id, "{key:?}");
+    }
+}
+
+/// What the table remembers after a launch of this request elsewhere.
+fn remembered_of(request: &LaunchRequest) -> (String, Remembered) {
+    let fixture = fixture();
+    launch(&fixture, request, Some(KEY)).unwrap();
+    fixture.table.rows.take().idempotency.pop_first().unwrap()
+}
+
+#[test]
+fn of_two_launches_in_the_same_moment_the_second_opens_nothing() {
+    let other = LaunchRequest { layout: Some(Layout::PerName), ..request(Platform::AwsBatch) };
+    let cases = [
+        ("same request", request(Platform::AwsBatch), "in-progress"),
+        ("other request", other, "idempotency-mismatch"),
+    ];
+    for (case, first, code) in cases {
+        let fixture = fixture();
+        let (hash, known) = remembered_of(&first);
+        fixture.table.before("begin_run", move |rows| {
+            rows.idempotency.insert(hash, known);
+        });
+        let error = error_of(launch(&fixture, &request(Platform::AwsBatch), Some(KEY)));
+        assert_eq!(error.code(), code, "{case}");
+        assert_nothing_opened(&fixture, case);
+        assert!(fixture.table.rows.borrow().runs.is_empty(), "{case}");
+        assert_eq!(fixture.table.faults.count("run"), 0, "{case}: there is no run of its own to end");
+    }
+}
+
+#[test]
+fn requests_that_differ_in_any_one_part_are_different_requests() {
+    let these = |names: &[&str]| Selection::These(names.iter().map(|text| name(text)).collect());
+    let both = || Request { workspace: these(&[]), user: these(&[]), optional: [].into() };
+    let of = |secrets: Request| LaunchRequest { secrets, ..request(Platform::AwsBatch) };
+    let base = || request(Platform::AwsBatch);
+    let requests = [
+        base(),
+        LaunchRequest { workspace: None, ..base() },
+        request(Platform::Slurm),
+        request(Platform::Lsf),
+        LaunchRequest { layout: Some(Layout::Bundle), ..base() },
+        LaunchRequest { layout: Some(Layout::PerName), ..base() },
+        of(both()),
+        of(Request { workspace: Selection::All, ..both() }),
+        of(Request { user: Selection::All, ..both() }),
+        of(Request { workspace: these(&["LICENCE"]), ..both() }),
+        of(Request { workspace: these(&["TOKEN"]), ..both() }),
+        of(Request { workspace: these(&["LICENCE", "TOKEN"]), ..both() }),
+        of(Request { user: these(&["TOKEN"]), ..both() }),
+        of(Request { optional: [name("TOKEN")].into(), ..both() }),
+        of(Request { optional: [name("LICENCE"), name("TOKEN")].into(), ..both() }),
+    ];
+    for (i, first) in requests.iter().enumerate() {
+        let fixture = fixture();
+        launch(&fixture, first, Some(KEY)).unwrap();
+        for (j, second) in requests.iter().enumerate() {
+            let outcome = launch(&fixture, second, Some(KEY)).map(|launched| launched.run.platform);
+            match i == j {
+                true => assert!(outcome.is_ok(), "{first:?} is not recognized"),
+                false => assert_eq!(error_of(outcome).code(), "idempotency-mismatch", "{first:?} {second:?}"),
+            }
+        }
+    }
+}
