@@ -201,3 +201,6 @@ fn not_carried(values: &BTreeMap<SecretName, SecretValue>) -> Option<String> {
         format!("the value of the secret {holder} reads like an entry of {name} to Nextflow's store; store it as base64")
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,3 +57,6 @@ pub(crate) fn pin_what_was_read(
 fn value_of<'a>(pin: &PinnedSecret, sealed: &'a [SealedValue]) -> Option<&'a SealedValue> {
     sealed.iter().find(|value| value.owner == pin.owner && value.secret == pin.id)
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,3 +138,6 @@ pub(crate) fn warnings(request: &LaunchRequest, resolved: &Resolved) -> Vec<Stri
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,395 @@
+//! Claims that succeed, are refused, or come second.
+
+use super::*;
+use crate::platform::Platform;
+use crate::role::Role;
+use crate::run::{Outcome, RunResult, ToldBy};
+use crate::testing::*;
+
+fn claim(fixture: &Fixture, id: &RunId, key: &TokenKey) -> Result<Claim> {
+    let claimer = Claimer {
+        store: &fixture.table,
+        keys: &fixture.keys,
+        bus: &fixture.bus,
+        randomness: &fixture.randomness,
+        settings: &fixture.settings,
+    };
+    run_now(claimer.claim(id, key, NOW))
+}
+
+fn licence() -> Secret {
+    secret(of_workspace(), 1, "LICENCE")
+}
+
+/// The user secret has the number of the workspace's licence: only the owner tells them apart.
+fn token() -> Secret {
+    secret(of_user(), 1, "TOKEN")
+}
+
+fn extra() -> Secret {
+    secret(of_workspace(), 2, "EXTRA")
+}
+
+fn launched() -> Run {
+    let mut run = run(Platform::Slurm, State::Pending);
+    run.life.secrets = [extra(), licence(), token()].iter().map(pin_of).collect();
+    run
+}
+
+/// A run that waits for its claim, launched by a member who may launch.
+fn fixture() -> Fixture {
+    let fixture = Fixture::new();
+    fixture.table.put_member(workspace(), actor().user, Role::Launch);
+    fixture.put_secret(&extra(), "extra text");
+    fixture.put_secret(&licence(), "licence text");
+    fixture.put_secret(&token(), "token text");
+    fixture.table.put_run(launched());
+    fixture
+}
+
+fn stored(fixture: &Fixture) -> Run {
+    fixture.table.stored_run(&launched().id)
+}
+
+fn change_run(fixture: &Fixture, change: impl FnOnce(&mut Run)) {
+    change(fixture.table.rows.borrow_mut().runs.get_mut(&launched().id).unwrap());
+}
+
+/// The store that was handed over, or how the claim was answered instead.
+fn answer(outcome: Result<Claim>) -> std::result::Result<String, &'static str> {
+    match outcome {
+        Ok(Claim::Store(store)) => Ok(store.as_str().to_owned()),
+        Ok(Claim::SecondUse) => Err("second use"),
+        Ok(Claim::Ended) => Err("ended"),
+        Err(error) => Err(error.code()),
+    }
+}
+
+fn opened(fixture: &Fixture) -> usize {
+    fixture.keys.faults.count("decrypt_data_key")
+}
+
+const STORE: &str = r#"[{"name":"EXTRA","value":"extra text"},{"name":"LICENCE","value":"licence text"},{"name":"TOKEN","value":"token text"}]"#;
+
+#[test]
+fn a_claim_marks_the_token_used_and_hands_over_nextflows_store() {
+    let fixture = fixture();
+    assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())).as_deref(), Ok(STORE));
+
+    let run = stored(&fixture);
+    let expected = Life {
+        revision: 6,
+        state: State::Running,
+        due: Some(minutes(30)),
+        lease_until: minutes(30),
+        claimed: Some(NOW),
+        delivered: Some(NOW),
+        ..launched().life
+    };
+    assert_eq!(run.life, expected);
+    let audit = fixture.table.audit();
+    assert_eq!(audit.len(), 1);
+    assert_eq!((audit[0].action, audit[0].at), (AuditAction::RunClaimed, NOW));
+    assert_eq!((audit[0].actor, audit[0].scope), (Some(actor().user), of_workspace()));
+    assert_eq!((&audit[0].run, &audit[0].detail), (&Some(run.id.clone()), &None));
+    let subjects: Vec<_> = audit[0].subjects.iter().map(|subject| (subject.owner, subject.version)).collect();
+    assert_eq!(subjects, [(of_workspace(), 3), (of_workspace(), 3), (of_user(), 3)]);
+    assert_eq!(*fixture.bus.announced.borrow(), [(run.id, RunNotice::Delivered)]);
+    assert_eq!(
+        fixture.table.faults.calls(),
+        ["run", "role_and_workspace", "current_secrets", "sealed_values", "save_life"]
+    );
+}
+
+#[test]
+fn a_claim_hands_over_and_records_the_versions_of_today() {
+    let fixture = fixture();
+    fixture.put_secret(&Secret { version: 4, ..token() }, "rotated text");
+    let store = answer(claim(&fixture, &launched().id, &claim_key())).unwrap();
+    assert!(store.contains("rotated text") && !store.contains("token text"), "{store}");
+    let pinned: Vec<_> = stored(&fixture).life.secrets.iter().map(|pin| pin.version).collect();
+    assert_eq!(pinned, [3, 3, 4]);
+    assert_eq!(fixture.table.audit()[0].subjects[2].version, 4);
+}
+
+#[test]
+fn a_claim_of_a_run_without_secrets_reads_none() {
+    let fixture = fixture();
+    change_run(&fixture, |run| run.life.secrets.clear());
+    assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())).as_deref(), Ok("[]"));
+    assert_eq!(fixture.table.faults.calls(), ["run", "role_and_workspace", "save_life"]);
+}
+
+#[test]
+fn a_run_without_a_workspace_asks_for_no_membership() {
+    let fixture = fixture();
+    fixture.table.rows.borrow_mut().roles.clear();
+    change_run(&fixture, |run| {
+        run.workspace = None;
+        run.life.secrets.retain(|pin| pin.owner == of_user());
+    });
+    let store = answer(claim(&fixture, &launched().id, &claim_key()));
+    assert_eq!(store.as_deref(), Ok(r#"[{"name":"TOKEN","value":"token text"}]"#));
+    assert_eq!(fixture.table.faults.count("role_and_workspace"), 0);
+    assert_eq!(fixture.table.audit()[0].scope, of_user());
+}
+
+#[test]
+fn a_lost_notice_of_delivery_does_not_fail_the_claim() {
+    let fixture = fixture();
+    fixture.bus.faults.fail("announce", unavailable());
+    assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())).as_deref(), Ok(STORE));
+}
+
+#[test]
+fn a_secret_is_handed_over_until_it_expires() {
+    for (case, expires, code) in [
+        ("later", minutes(1), None),
+        ("at this instant", NOW, Some("refused")),
+        ("earlier", minutes(-1), Some("refused")),
+    ] {
+        let fixture = fixture();
+        fixture.put_secret(&Secret { expires: Some(expires), ..token() }, "token text");
+        assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())).err(), code, "{case}");
+    }
+}
+
+/// Changes the token as it stands in the table, which is not the first of the run's secrets.
+fn change_token(fixture: &Fixture, change: impl FnOnce(&mut Secret)) {
+    change(fixture.table.rows.borrow_mut().secrets.get_mut(&(of_user(), token().id)).unwrap());
+}
+
+type Arrange = fn(&Fixture);
+
+#[test]
+fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
+    const BARRED: &str = "whoever launched it may launch it no more";
+    let cases: [(&str, Arrange, &str); 9] = [
+        (
+            "deleted",
+            |f| {
+                f.table.rows.borrow_mut().secrets.remove(&(of_user(), token().id));
+            },
+            "the secret TOKEN was deleted",
+        ),
+        (
+            "deleted between the two reads",
+            |f| {
+                f.table.before("sealed_values", |rows| {
+                    rows.sealed.remove(&(of_user(), token().id));
+                });
+            },
+            "the secret TOKEN was deleted",
+        ),
+        (
+            "lost",
+            |f| change_token(f, |secret| secret.traits.lost = true),
+            "the value of the secret TOKEN was lost: write it again",
+        ),
+        ("expired", |f| change_token(f, |secret| secret.expires = Some(NOW)), "the secret TOKEN has expired"),
+        (
+            "second of the workspace's expired",
+            |f| f.put_secret(&Secret { expires: Some(NOW), ..licence() }, "licence text"),
+            "the secret LICENCE has expired",
+        ),
+        (
+            "no longer carried",
+            |f| change_token(f, |secret| secret.traits.nextflow_store = false),
+            "the secret TOKEN now has a value that cannot pass through Nextflow's secrets store; store it as base64",
+        ),
+        ("left the workspace", |f| f.table.rows.borrow_mut().roles.clear(), BARRED),
+        ("lost the right", |f| f.table.put_member(workspace(), actor().user, Role::Connect), BARRED),
+        (
+            "platform no longer allowed",
+            |f| {
+                let mut rows = f.table.rows.borrow_mut();
+                rows.workspaces.get_mut(&workspace_id()).unwrap().platforms = vec![Platform::AwsBatch];
+            },
+            BARRED,
+        ),
+    ];
+    for (case, arrange, reason) in cases {
+        let fixture = fixture();
+        arrange(&fixture);
+        let error = error_of(claim(&fixture, &launched().id, &claim_key()));
+        assert!(matches!(error, Error::Refused(_)), "{case}: {error}");
+        assert_eq!(error.to_string(), format!("The run is ended: {reason}."), "{case}");
+        assert_eq!(opened(&fixture), 0, "{case}: a value was opened");
+        assert_ended(&fixture, case);
+        assert_eq!(fixture.table.actions(), [AuditAction::RunEnded], "{case}");
+        assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("ended"), "{case}: repeated");
+    }
+}
+
+fn assert_ended(fixture: &Fixture, case: &str) {
+    let life = stored(fixture).life;
+    let outcome = Outcome { result: RunResult::LaunchFailed, exit_status: None, told_by: ToldBy::Launch };
+    assert_eq!((life.state, life.outcome), (State::Ended, Some(outcome)), "{case}");
+    let last = fixture.table.audit().pop().unwrap();
+    assert_eq!((last.action, last.actor), (AuditAction::RunEnded, None), "{case}");
+    assert_eq!(last.detail.as_deref(), Some("claim refused"), "{case}");
+    assert_eq!((last.scope, last.run), (of_workspace(), Some(launched().id)), "{case}");
+    assert!(fixture.bus.announced.borrow().is_empty(), "{case}: announced as delivered");
+}
+
+#[test]
+fn values_that_nextflows_store_would_change_end_the_run_once_they_are_opened() {
+    let cases = [
+        (
+            "not carried",
+            "a $dollar",
+            "the secret TOKEN has a value that cannot pass through Nextflow's secrets store; store it as base64",
+        ),
+        (
+            "collision",
+            "x LICENCE=stolen",
+            "the value of the secret TOKEN reads like an entry of LICENCE to Nextflow's store; store it as base64",
+        ),
+    ];
+    for (case, text, reason) in cases {
+        let fixture = fixture();
+        fixture.put_secret(&token(), text);
+        let error = error_of(claim(&fixture, &launched().id, &claim_key()));
+        assert_eq!(error.to_string(), format!("The run is ended: {reason}."), "{case}");
+        assert_ended(&fixture, case);
+        assert_eq!(fixture.table.actions(), [AuditAction::RunClaimed, AuditAction::RunEnded], "{case}");
+        assert_eq!(stored(&fixture).life.revision, 7, "{case}");
+    }
+}
+
+#[test]
+fn a_claim_that_finds_no_unused_token_reads_and_writes_nothing_more() {
+    let cases: [(&str, fn(&mut Run), &str); 6] = [
+        ("used before", |run| run.life.claimed = Some(minutes(-1)), "second use"),
+        ("ending", |run| run.life.state = State::Ending, "ended"),
+        ("ended", |run| run.life.state = State::Ended, "ended"),
+        (
+            "used before, ended",
+            |run| {
+                run.life.claimed = Some(minutes(-1));
+                run.life.state = State::Ended;
+            },
+            "ended",
+        ),
+        ("wrong token", |run| run.life.claim_token = Some(run_key().hash()), "not-found"),
+        ("platform without claims", |run| run.life.claim_token = None, "not-found"),
+    ];
+    for (case, change, expected) in cases {
+        let fixture = fixture();
+        change_run(&fixture, change);
+        let before = stored(&fixture);
+        assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err(expected), "{case}");
+        assert_eq!(fixture.table.faults.calls(), ["run"], "{case}");
+        assert_eq!((opened(&fixture), stored(&fixture)), (0, before), "{case}");
+    }
+    let fixture = fixture();
+    let unknown = RunId::new("ab12unknownrun").unwrap();
+    assert_eq!(answer(claim(&fixture, &unknown, &claim_key())), Err("not-found"));
+    assert_eq!(fixture.table.faults.calls(), ["run"]);
+}
+
+#[test]
+fn a_claim_token_is_used_once() {
+    let fixture = fixture();
+    assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())).as_deref(), Ok(STORE));
+    let before = (stored(&fixture), opened(&fixture));
+    assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("second use"));
+    assert_eq!((stored(&fixture), opened(&fixture)), before);
+}
+
+/// Each row: what another caller writes between the claim's read of the run and its write.
+#[test]
+fn of_two_writers_the_claim_that_comes_second_opens_nothing() {
+    let cases: [(&str, fn(&mut Life), &str); 3] = [
+        ("another claim", |life| life.claimed = Some(NOW), "second use"),
+        ("an end", |life| life.state = State::Ended, "ended"),
+        ("a heartbeat", |life| life.state = State::Running, "contended"),
+    ];
+    for (case, change, expected) in cases {
+        let fixture = fixture();
+        fixture.table.before("save_life", move |rows| {
+            let life = &mut rows.runs.get_mut(&launched().id).unwrap().life;
+            change(life);
+            life.revision += 1;
+        });
+        assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err(expected), "{case}");
+        assert_eq!((opened(&fixture), fixture.table.actions()), (0, vec![]), "{case}");
+    }
+    let fixture = fixture();
+    fixture.table.before("save_life", |rows| rows.runs.clear());
+    assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("not-found"));
+}
+
+#[test]
+fn a_claim_during_the_launch_may_be_repeated() {
+    let fixture = fixture();
+    change_run(&fixture, |run| run.life.state = State::Provisioning);
+    assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("contended"));
+    assert_eq!((opened(&fixture), fixture.table.actions()), (0, vec![]));
+
+    change_token(&fixture, |secret| secret.expires = Some(NOW));
+    assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("refused"));
+    assert_eq!(stored(&fixture).life.state, State::Provisioning, "the launch writes how it went");
+}
+
+#[test]
+fn no_value_is_opened_before_the_claim_is_recorded() {
+    let cases: [(&str, Arrange); 5] = [
+        ("run", |f| f.table.faults.fail("run", unavailable())),
+        ("membership", |f| f.table.faults.fail("role_and_workspace", unavailable())),
+        ("secrets", |f| f.table.faults.fail("current_secrets", unavailable())),
+        ("values", |f| f.table.faults.fail("sealed_values", unavailable())),
+        ("record", |f| f.table.faults.fail("save_life", unavailable())),
+    ];
+    for (case, arrange) in cases {
+        let fixture = fixture();
+        arrange(&fixture);
+        assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("unavailable"), "{case}");
+        assert_eq!((opened(&fixture), stored(&fixture)), (0, launched()), "{case}");
+        // Nothing happened: the same claim succeeds.
+        assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())).as_deref(), Ok(STORE), "{case}");
+    }
+}
+
+#[test]
+fn a_claim_whose_record_got_no_answer_opens_nothing_and_is_used_up() {
+    let fixture = fixture();
+    fixture.table.faults.lose_answer("save_life", unavailable());
+    assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("unavailable"));
+    assert_eq!((opened(&fixture), fixture.table.actions()), (0, vec![AuditAction::RunClaimed]));
+    assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("second use"));
+}
+
+#[test]
+fn a_value_that_does_not_open_fails_the_claim_and_leaves_it_recorded() {
+    let fixture = fixture();
+    fixture.keys.faults.fail("decrypt_data_key", Error::EnvelopeRefused);
+    assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("envelope-refused"));
+    assert_eq!(fixture.table.actions(), [AuditAction::RunClaimed]);
+    assert_eq!(stored(&fixture).life.claimed, Some(NOW));
+    assert!(fixture.bus.announced.borrow().is_empty());
+}
+
+#[test]
+fn a_refusal_that_is_not_written_is_found_out_by_the_same_claim_repeated() {
+    let cases: [(&str, Arrange, &str); 2] = [
+        (
+            "another writer",
+            |f| {
+                f.table.before("save_life", |rows| {
+                    rows.runs.get_mut(&launched().id).unwrap().life.revision += 1;
+                });
+            },
+            "contended",
+        ),
+        ("unavailable", |f| f.table.faults.fail("save_life", unavailable()), "unavailable"),
+    ];
+    for (case, arrange, expected) in cases {
+        let fixture = fixture();
+        change_token(&fixture, |secret| secret.expires = Some(NOW));
+        arrange(&fixture);
+        assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err(expected), "{case}");
+        assert_eq!(stored(&fixture).life.state, State::Pending, "{case}");
+        assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("refused"), "{case}: repeated");
+    }
+}

@@ -1,0 +1,153 @@
+use super::*;
+use crate::role::Role;
+use crate::testing::*;
+use crate::value::Traits;
+
+fn preview(fixture: &Fixture, request: &LaunchRequest) -> Result<Preview> {
+    run_now(super::preview(&fixture.table, &fixture.settings, &actor(), request, NOW))
+}
+
+fn put(fixture: &Fixture, secret: Secret) {
+    fixture.table.rows.borrow_mut().secrets.insert((secret.owner, secret.id), secret);
+}
+
+/// A member who may launch, and two workspace secrets.
+fn fixture() -> Fixture {
+    let fixture = Fixture::new();
+    fixture.table.put_member(workspace(), actor().user, Role::Launch);
+    put(&fixture, secret(of_workspace(), 1, "LICENCE"));
+    put(&fixture, secret(of_workspace(), 2, "TOKEN"));
+    fixture
+}
+
+fn request(platform: Platform) -> LaunchRequest {
+    LaunchRequest { workspace: Some(workspace_id()), platform, layout: None, secrets: Request::default() }
+}
+
+#[test]
+fn a_preview_shows_what_would_be_delivered_and_reads_names_only() {
+    let fixture = fixture();
+    put(&fixture, secret(of_user(), 3, "TOKEN"));
+    let preview = preview(&fixture, &request(Platform::AwsBatch)).unwrap();
+    let resolved: Vec<_> = preview
+        .resolved
+        .secrets
+        .iter()
+        .map(|winner| (winner.secret.id.number(), winner.overrides.as_ref().map(|secret| secret.id.number())))
+        .collect();
+    assert_eq!(resolved, [(1, None), (3, Some(2))]);
+    assert_eq!((preview.layout, preview.copies), (Layout::Bundle, 1));
+    assert_eq!(fixture.table.faults.calls(), ["role_and_workspace", "secrets", "secrets"]);
+}
+
+#[test]
+fn a_preview_counts_the_copies_of_the_layout() {
+    let cases = [
+        (Platform::AwsBatch, None, Layout::Bundle, 1),
+        (Platform::AwsBatch, Some(Layout::Bundle), Layout::Bundle, 1),
+        (Platform::AwsBatch, Some(Layout::PerName), Layout::PerName, 2),
+        (Platform::Slurm, Some(Layout::PerName), Layout::PerName, 0),
+    ];
+    for (platform, layout, expected, copies) in cases {
+        let case = format!("{platform} {layout:?}");
+        let preview = preview(&fixture(), &LaunchRequest { layout, ..request(platform) }).unwrap();
+        assert_eq!((preview.layout, preview.copies), (expected, copies), "{case}");
+    }
+    let mut fixture = fixture();
+    fixture.settings.default_layout = Layout::PerName;
+    assert_eq!(self::preview(&fixture, &request(Platform::AwsBatch)).unwrap().copies, 2);
+}
+
+#[test]
+fn user_secrets_in_a_workspace_are_warned_of() {
+    const WARNING: &str = "can be read by the jobs of this workspace while the run lasts";
+    let cases = [
+        ("user secret, workspace", Some(workspace_id()), true, 1),
+        ("user secret, no workspace", None, true, 0),
+        ("workspace secrets alone", Some(workspace_id()), false, 0),
+    ];
+    for (case, workspace, with_user_secret, warnings) in cases {
+        let fixture = fixture();
+        if with_user_secret {
+            put(&fixture, secret(of_user(), 3, "MINE"));
+        }
+        let preview = preview(&fixture, &LaunchRequest { workspace, ..request(Platform::AwsBatch) }).unwrap();
+        assert_eq!(preview.warnings.len(), warnings, "{case}: {:?}", preview.warnings);
+        assert!(preview.warnings.iter().all(|warning| warning.contains(WARNING)), "{case}");
+    }
+}
+
+/// Half of what Linux allows, for a task has an environment of its own. Each secret counts as `NAME=value`
+/// and the NUL that ends it.
+#[test]
+fn secrets_that_may_not_fit_into_an_environment_are_warned_of() {
+    const HALF: usize = 1_048_576;
+    let around = "LICENCE=".len() + "TOKEN=".len() + 2;
+    for (case, total, warned) in
+        [("below", HALF - 1, false), ("at the limit", HALF, false), ("above", HALF + 1, true)]
+    {
+        let fixture = fixture();
+        let small = secret(of_workspace(), 1, "LICENCE");
+        let raw_bytes = total - around - small.traits.raw_bytes;
+        let large = secret(of_workspace(), 2, "TOKEN");
+        put(&fixture, Secret { traits: Traits { raw_bytes, ..large.traits }, ..large });
+        let warnings = preview(&fixture, &request(Platform::Slurm)).unwrap().warnings;
+        assert_eq!(warnings.len(), usize::from(warned), "{case}: {warnings:?}");
+        if warned {
+            assert!(warnings[0].starts_with("These secrets come to 1048577 bytes"), "{warnings:?}");
+            assert!(warnings[0].contains("allows 2097152 bytes"), "{warnings:?}");
+            assert!(warnings[0].ends_with("Select fewer, or let each task name its own."), "{warnings:?}");
+        }
+    }
+}
+
+#[test]
+fn a_preview_is_refused_where_the_launch_would_be() {
+    type Arrange = fn(&Fixture);
+    let cases: [(&str, Arrange, &str, &str); 6] = [
+        ("no member", |f| f.table.rows.borrow_mut().roles.clear(), "not-found", "Not found"),
+        (
+            "role without the right",
+            |f| f.table.put_member(workspace(), actor().user, Role::View),
+            "forbidden",
+            "owner, admin, maintain or launch",
+        ),
+        (
+            "platform not allowed",
+            |f| f.table.rows.borrow_mut().workspaces.get_mut(&workspace_id()).unwrap().platforms.clear(),
+            "refused",
+            "This workspace does not allow launches on aws-batch: an owner or admin of it can allow the platform.",
+        ),
+        (
+            "expired at this instant",
+            |f| put(f, Secret { expires: Some(NOW), ..secret(of_workspace(), 1, "LICENCE") }),
+            "refused",
+            "the workspace secret LICENCE has expired",
+        ),
+        (
+            "membership cannot be read",
+            |f| f.table.faults.fail("role_and_workspace", unavailable()),
+            "unavailable",
+            "",
+        ),
+        ("secrets cannot be read", |f| f.table.faults.fail("secrets", unavailable()), "unavailable", ""),
+    ];
+    for (case, arrange, code, text) in cases {
+        let fixture = fixture();
+        arrange(&fixture);
+        let error = error_of(preview(&fixture, &request(Platform::AwsBatch)));
+        assert_eq!(error.code(), code, "{case}");
+        assert!(error.to_string().contains(text), "{case}: {error}");
+    }
+}
+
+#[test]
+fn a_preview_without_a_workspace_reads_user_secrets_alone() {
+    let fixture = fixture();
+    put(&fixture, secret(of_user(), 3, "MINE"));
+    let request = LaunchRequest { workspace: None, ..request(Platform::AwsBatch) };
+    let preview = preview(&fixture, &request).unwrap();
+    let names: Vec<_> = preview.resolved.secrets.iter().map(|winner| winner.secret.name.as_str()).collect();
+    assert_eq!(names, ["MINE"]);
+    assert_eq!(fixture.table.faults.calls(), ["secrets"]);
+}
