@@ -113,3 +113,6 @@ fn unless_expected(error: Error, if_version: Option<u64>) -> Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

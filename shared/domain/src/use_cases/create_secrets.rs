@@ -189,3 +189,6 @@ fn audit(
     let subjects = sealed.iter().map(|(secret, _)| Subject::of(secret)).collect();
     AuditRecord::by(scope, randomness, now, AuditAction::SecretCreated, subjects)
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,3 +47,6 @@ pub async fn list(
     let scope = authorize(store, settings, actor, workspace, Permission::ReadRuns).await?;
     store.runs(&scope, state, limit, after).await
 }
+
+#[cfg(test)]
+mod tests;

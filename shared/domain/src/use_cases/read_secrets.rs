@@ -77,3 +77,6 @@ pub async fn audit_trail(
     let scope = authorize(store, settings, actor, workspace, Permission::ReadAudit).await?;
     store.audit(&scope, month, limit).await
 }
+
+#[cfg(test)]
+mod tests;
