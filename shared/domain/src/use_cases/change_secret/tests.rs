@@ -30,6 +30,9 @@ fn delete(fixture: &Fixture, if_version: Option<u64>) -> Result<()> {
 /// What a test does to the secret: a new value, or the deletion.
 type Operation = fn(&Fixture, Option<u64>) -> Result<()>;
 
+/// An error, how often it is met, the code of the outcome, and the repeats before.
+type Failure = (fn() -> Error, usize, &'static str, &'static [u32]);
+
 const OPERATIONS: [(&str, &str, Operation); 2] = [
     ("update", "update_secret", |fixture, if_version| update(fixture, &change(), if_version).map(drop)),
     ("delete", "delete_secret", delete),
@@ -280,7 +283,7 @@ fn a_refused_change_leaves_the_secret_as_it_was() {
 #[test]
 fn a_failed_write_is_reported_and_only_a_contended_one_is_repeated() {
     for (case, operation, act) in OPERATIONS {
-        let failures: [(fn() -> Error, usize, &str, &[u32]); 4] = [
+        let failures: [Failure; 4] = [
             (unavailable, 1, "unavailable", &[]),
             (|| Error::NotFound, 1, "not-found", &[]),
             (|| Error::Contended, 4, "contended", &[1, 2, 3]),

@@ -1,7 +1,7 @@
-//! Launches that succeed or are refused; those that fail halfway and those that are repeated have files
-//! of their own.
+//! Launches that succeed; those that are refused, fail halfway or are repeated have files of their own.
 
 mod failed;
+mod refused;
 mod repeated;
 
 use super::*;
@@ -247,113 +247,4 @@ fn the_layout_is_the_requests_or_else_the_deployments() {
         assert!(run.life.copies.iter().all(|copy| copy.arn.is_some()), "{case}");
         assert_eq!(fixture.target.names().len(), copies, "{case}");
     }
-}
-
-#[test]
-fn a_refused_launch_writes_and_opens_nothing() {
-    type Arrange = fn(&Fixture, &mut LaunchRequest);
-    fn change(fixture: &Fixture, change: impl FnOnce(&mut Secret)) {
-        let mut rows = fixture.table.rows.borrow_mut();
-        change(rows.secrets.get_mut(&(of_user(), token().id)).unwrap());
-    }
-    let cases: [(&str, Arrange, &str, &str); 11] = [
-        ("no member", |f, _| f.table.rows.borrow_mut().roles.clear(), "not-found", "Not found"),
-        (
-            "role without the right",
-            |f, _| f.table.put_member(workspace(), actor().user, Role::Connect),
-            "forbidden",
-            "it takes owner, admin, maintain or launch",
-        ),
-        (
-            "platform not allowed",
-            |f, _| f.table.rows.borrow_mut().workspaces.get_mut(&workspace_id()).unwrap().platforms.clear(),
-            "refused",
-            "does not allow launches on aws-batch: an owner or admin of it can allow the platform",
-        ),
-        (
-            "expired at this instant",
-            |f, _| change(f, |secret| secret.expires = Some(NOW)),
-            "refused",
-            "the user secret TOKEN has expired",
-        ),
-        (
-            "value lost",
-            |f, _| change(f, |secret| secret.traits.lost = true),
-            "refused",
-            "the user secret TOKEN was lost when the service was restored from a backup: write it again",
-        ),
-        (
-            "not carried by Nextflow's store",
-            |f, request| {
-                request.platform = Platform::Slurm;
-                change(f, |secret| secret.traits.nextflow_store = false);
-            },
-            "refused",
-            "the user secret TOKEN cannot pass through Nextflow's secrets store unchanged: store it as base64",
-        ),
-        (
-            "unknown secret",
-            |_, request| request.secrets.workspace = Selection::These([name("ABSENT")].into()),
-            "refused",
-            "there is no workspace secret ABSENT",
-        ),
-        (
-            "membership cannot be read",
-            |f, _| f.table.faults.fail("role_and_workspace", unavailable()),
-            "unavailable",
-            "Repeat in a moment",
-        ),
-        (
-            "secrets cannot be read",
-            |f, _| f.table.faults.fail("secrets", unavailable()),
-            "unavailable",
-            "Repeat in a moment",
-        ),
-        (
-            "idempotency key cannot be looked up",
-            |f, _| f.table.faults.fail("recall", unavailable()),
-            "unavailable",
-            "Repeat in a moment",
-        ),
-        (
-            "write not allowed",
-            |f, _| f.table.faults.fail("begin_run", Error::NotFound),
-            "not-found",
-            "Not found",
-        ),
-    ];
-    for (case, arrange, code, text) in cases {
-        let (fixture, mut request) = (fixture(), request(Platform::AwsBatch));
-        arrange(&fixture, &mut request);
-        let error = error_of(launch(&fixture, &request, Some("a-key-of-this-request")));
-        assert_eq!(error.code(), code, "{case}");
-        assert!(error.to_string().contains(text), "{case}: {error}");
-        assert_nothing_opened(&fixture, case);
-        assert!(fixture.table.rows.borrow().runs.is_empty(), "{case}: a run was written");
-        assert!(fixture.table.rows.borrow().idempotency.is_empty(), "{case}: the key was taken");
-        assert_eq!(fixture.table.actions(), [], "{case}");
-        assert_eq!(fixture.table.faults.count("run"), 0, "{case}: there is no run to end");
-        assert_eq!(fixture.backoff.attempts(), [0; 0], "{case}: repeated in vain");
-    }
-}
-
-#[test]
-fn a_secret_is_delivered_until_it_expires() {
-    for (case, now, delivered) in
-        [("before", minutes(4), true), ("at the instant", minutes(5), false), ("after", minutes(6), false)]
-    {
-        let fixture = fixture();
-        fixture.put_secret(&Secret { expires: Some(minutes(5)), ..token() }, "token text");
-        let launched = launch_at(&fixture, &request(Platform::AwsBatch), None, now);
-        assert_eq!(launched.is_ok(), delivered, "{case}");
-        assert_eq!(fixture.target.names().len(), usize::from(delivered), "{case}");
-    }
-}
-
-#[test]
-fn a_malformed_idempotency_key_is_refused_before_it_is_looked_up() {
-    let fixture = fixture();
-    let error = error_of(launch(&fixture, &request(Platform::AwsBatch), Some("short")));
-    assert!(error.to_string().starts_with("Idempotency-Key takes 16 to 256"), "{error}");
-    assert_eq!(fixture.table.faults.calls(), ["role_and_workspace"]);
 }

@@ -30,7 +30,8 @@ fn each_pin_gets_the_value_of_its_own_secret_in_whatever_order_they_were_read() 
 
 #[test]
 fn a_value_opens_only_as_the_version_scope_name_and_deployment_that_it_was_sealed_for() {
-    let cases: [(&str, fn(&mut Fixture, &mut PinnedSecret, &mut SealedValue)); 5] = [
+    type Change = fn(&mut Fixture, &mut PinnedSecret, &mut SealedValue);
+    let cases: [(&str, Change); 5] = [
         ("version", |_, pin, _| pin.version += 1),
         ("owner", |_, pin, sealed| (pin.owner, sealed.owner) = (of_workspace(), of_workspace())),
         ("secret", |_, pin, sealed| {

@@ -3,6 +3,9 @@
 use super::*;
 use crate::run::HeadJob;
 
+type Arrange = fn(&Fixture);
+type ChangeRun = fn(&mut Run);
+
 /// Other versions of the token, written by another caller before the launch reads the sealed values.
 fn rotate(fixture: &Fixture, text: &str) {
     let rotated = Secret { version: 4, ..token() };
@@ -19,7 +22,7 @@ fn envelope_refused(fixture: &Fixture) {
 
 #[test]
 fn no_value_is_opened_before_the_intent_is_written() {
-    let cases: [(&str, fn(&Fixture), &str); 3] = [
+    let cases: [(&str, Arrange, &str); 3] = [
         ("not written", |f| f.table.faults.fail("begin_run", unavailable()), "unavailable"),
         ("written, answer lost", |f| f.table.faults.lose_answer("begin_run", unavailable()), "unavailable"),
         (
@@ -39,7 +42,7 @@ fn no_value_is_opened_before_the_intent_is_written() {
 
 #[test]
 fn a_failed_launch_ends_its_run() {
-    let cases: [(&str, fn(&Fixture), &str); 8] = [
+    let cases: [(&str, Arrange, &str); 8] = [
         (
             "the intent's answer is lost",
             |f| f.table.faults.lose_answer("begin_run", unavailable()),
@@ -117,7 +120,7 @@ fn a_lost_notice_of_delivery_does_not_fail_the_launch() {
 /// Each row: what the caller of a launch whose last answer was lost finds when it wants to end the run.
 #[test]
 fn a_failed_launch_leaves_a_run_that_is_no_longer_its_own() {
-    let cases: [(&str, fn(&mut Run)); 3] = [
+    let cases: [(&str, ChangeRun); 3] = [
         ("a repeated launch renewed the tokens", |run| run.life.run_token = run_key().hash()),
         ("its head job is recorded", |run| {
             let job = HeadJob { job_id: "job".into(), queue: "queue".into(), region: "region".into() };
@@ -140,7 +143,7 @@ fn a_failed_launch_leaves_a_run_that_is_no_longer_its_own() {
 
 #[test]
 fn a_launch_that_cannot_end_its_run_reports_the_first_failure_and_leaves_the_run_to_the_sweep() {
-    let cases: [(&str, fn(&Fixture), State); 4] = [
+    let cases: [(&str, Arrange, State); 4] = [
         ("the run is gone", |f| f.table.before("run", |rows| rows.runs.clear()), State::Provisioning),
         ("the run cannot be read", |f| f.table.faults.fail("run", unavailable()), State::Provisioning),
         (
@@ -202,7 +205,7 @@ fn a_value_that_is_rotated_meanwhile_is_pinned_and_recorded_before_it_is_opened(
 
 #[test]
 fn a_launch_whose_names_are_taken_or_whose_run_was_swept_starts_over_as_another_run() {
-    let cases: [(&str, fn(&Fixture)); 4] = [
+    let cases: [(&str, Arrange); 4] = [
         ("run id taken", |f| f.table.faults.lose_answer("begin_run", Error::Contended)),
         ("copy's name taken", |f| f.target.faults.fail("create_copy", Error::Conflict("taken".into()))),
         ("the sweep was faster", |f| {
@@ -246,7 +249,7 @@ fn a_launch_whose_names_are_taken_or_whose_run_was_swept_starts_over_as_another_
 
 #[test]
 fn a_launch_gives_up_starting_over_when_its_time_is_over() {
-    let cases: [(&str, fn(&Fixture)); 2] = [
+    let cases: [(&str, Arrange); 2] = [
         ("run ids taken", |f| (0..4).for_each(|_| f.table.faults.fail("begin_run", Error::Contended))),
         ("copies' names taken", |f| {
             (0..4).for_each(|_| f.target.faults.fail("create_copy", Error::Conflict("taken".into())));

@@ -6,6 +6,9 @@ use crate::run::HeadJob;
 
 const KEY: &str = "a-key-of-this-request";
 
+type Arrange = fn(&Fixture, &RunId);
+type ChangeRun = fn(&mut Run);
+
 /// A first launch that succeeded, and what was called until then.
 fn launched(platform: Platform) -> (Fixture, Launched) {
     let fixture = fixture();
@@ -87,7 +90,7 @@ fn a_repeated_launch_whose_run_waits_for_its_first_heartbeat_renews_the_tokens()
 
 #[test]
 fn a_repeated_launch_whose_run_is_under_way_answers_without_tokens() {
-    let cases: [(&str, fn(&mut Run)); 6] = [
+    let cases: [(&str, ChangeRun); 6] = [
         ("running", |run| run.life.state = State::Running),
         ("claimed", |run| run.life.claimed = Some(NOW)),
         ("with a head job", |run| run.life.head_job = Some(head_job())),
@@ -124,8 +127,7 @@ fn a_run_that_comes_alive_while_its_tokens_are_renewed_keeps_them() {
 
 #[test]
 fn a_repeated_launch_is_refused_and_changes_nothing() {
-    type Arrange = fn(&Fixture, &RunId);
-    fn known(fixture: &Fixture, made: Made) {
+    fn known(fixture: &Fixture, made: &Made) {
         fixture.table.rows.borrow_mut().idempotency.values_mut().for_each(|known| known.made = made.clone());
     }
     let cases: [(&str, Arrange, &str); 10] = [
@@ -134,10 +136,10 @@ fn a_repeated_launch_is_refused_and_changes_nothing() {
             |f, id| change_run(f, id, |run| run.life.state = State::Provisioning),
             "in-progress",
         ),
-        ("the key stands for a secret", |f, _| known(f, Made::Secret(token().id)), "idempotency-mismatch"),
+        ("the key stands for a secret", |f, _| known(f, &Made::Secret(token().id)), "idempotency-mismatch"),
         (
             "the key stands for an import",
-            |f, _| known(f, Made::Secrets(vec![token().id])),
+            |f, _| known(f, &Made::Secrets(vec![token().id])),
             "idempotency-mismatch",
         ),
         ("the run is gone", |f, _| f.table.rows.borrow_mut().runs.clear(), "not-found"),

@@ -1,0 +1,137 @@
+//! Claims of runs that cannot get their secrets: the run is ended, and the user is told why.
+
+use super::*;
+use crate::run::{Outcome, RunResult, ToldBy};
+
+#[test]
+fn a_secret_is_handed_over_until_it_expires() {
+    for (case, expires, code) in [
+        ("later", minutes(1), None),
+        ("at this instant", NOW, Some("refused")),
+        ("earlier", minutes(-1), Some("refused")),
+    ] {
+        let fixture = fixture();
+        fixture.put_secret(&Secret { expires: Some(expires), ..token() }, "token text");
+        assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())).err(), code, "{case}");
+    }
+}
+
+#[test]
+fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
+    const BARRED: &str = "whoever launched it may launch it no more";
+    let cases: [(&str, Arrange, &str); 9] = [
+        (
+            "deleted",
+            |f| {
+                f.table.rows.borrow_mut().secrets.remove(&(of_user(), token().id));
+            },
+            "the secret TOKEN was deleted",
+        ),
+        (
+            "deleted between the two reads",
+            |f| {
+                f.table.before("sealed_values", |rows| {
+                    rows.sealed.remove(&(of_user(), token().id));
+                });
+            },
+            "the secret TOKEN was deleted",
+        ),
+        (
+            "lost",
+            |f| change_token(f, |secret| secret.traits.lost = true),
+            "the value of the secret TOKEN was lost: write it again",
+        ),
+        ("expired", |f| change_token(f, |secret| secret.expires = Some(NOW)), "the secret TOKEN has expired"),
+        (
+            "second of the workspace's expired",
+            |f| f.put_secret(&Secret { expires: Some(NOW), ..licence() }, "licence text"),
+            "the secret LICENCE has expired",
+        ),
+        (
+            "no longer carried",
+            |f| change_token(f, |secret| secret.traits.nextflow_store = false),
+            "the secret TOKEN now has a value that cannot pass through Nextflow's secrets store; store it as base64",
+        ),
+        ("left the workspace", |f| f.table.rows.borrow_mut().roles.clear(), BARRED),
+        ("lost the right", |f| f.table.put_member(workspace(), actor().user, Role::Connect), BARRED),
+        (
+            "platform no longer allowed",
+            |f| {
+                let mut rows = f.table.rows.borrow_mut();
+                rows.workspaces.get_mut(&workspace_id()).unwrap().platforms = vec![Platform::AwsBatch];
+            },
+            BARRED,
+        ),
+    ];
+    for (case, arrange, reason) in cases {
+        let fixture = fixture();
+        arrange(&fixture);
+        let error = error_of(claim(&fixture, &launched().id, &claim_key()));
+        assert!(matches!(error, Error::Refused(_)), "{case}: {error}");
+        assert_eq!(error.to_string(), format!("The run is ended: {reason}."), "{case}");
+        assert_eq!(opened(&fixture), 0, "{case}: a value was opened");
+        assert_ended(&fixture, case);
+        assert_eq!(fixture.table.actions(), [AuditAction::RunEnded], "{case}");
+        assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("ended"), "{case}: repeated");
+    }
+}
+
+fn assert_ended(fixture: &Fixture, case: &str) {
+    let life = stored(fixture).life;
+    let outcome = Outcome { result: RunResult::LaunchFailed, exit_status: None, told_by: ToldBy::Launch };
+    assert_eq!((life.state, life.outcome), (State::Ended, Some(outcome)), "{case}");
+    let last = fixture.table.audit().pop().unwrap();
+    assert_eq!((last.action, last.actor), (AuditAction::RunEnded, None), "{case}");
+    assert_eq!(last.detail.as_deref(), Some("claim refused"), "{case}");
+    assert_eq!((last.scope, last.run), (of_workspace(), Some(launched().id)), "{case}");
+    assert!(fixture.bus.announced.borrow().is_empty(), "{case}: announced as delivered");
+}
+
+#[test]
+fn values_that_nextflows_store_would_change_end_the_run_once_they_are_opened() {
+    let cases = [
+        (
+            "not carried",
+            "a $dollar",
+            "the secret TOKEN has a value that cannot pass through Nextflow's secrets store; store it as base64",
+        ),
+        (
+            "collision",
+            "x LICENCE=stolen",
+            "the value of the secret TOKEN reads like an entry of LICENCE to Nextflow's store; store it as base64",
+        ),
+    ];
+    for (case, text, reason) in cases {
+        let fixture = fixture();
+        fixture.put_secret(&token(), text);
+        let error = error_of(claim(&fixture, &launched().id, &claim_key()));
+        assert_eq!(error.to_string(), format!("The run is ended: {reason}."), "{case}");
+        assert_ended(&fixture, case);
+        assert_eq!(fixture.table.actions(), [AuditAction::RunClaimed, AuditAction::RunEnded], "{case}");
+        assert_eq!(stored(&fixture).life.revision, 7, "{case}");
+    }
+}
+
+#[test]
+fn a_refusal_that_is_not_written_is_found_out_by_the_same_claim_repeated() {
+    let cases: [(&str, Arrange, &str); 2] = [
+        (
+            "another writer",
+            |f| {
+                f.table.before("save_life", |rows| {
+                    rows.runs.get_mut(&launched().id).unwrap().life.revision += 1;
+                });
+            },
+            "contended",
+        ),
+        ("unavailable", |f| f.table.faults.fail("save_life", unavailable()), "unavailable"),
+    ];
+    for (case, arrange, expected) in cases {
+        let fixture = fixture();
+        change_token(&fixture, |secret| secret.expires = Some(NOW));
+        arrange(&fixture);
+        assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err(expected), "{case}");
+        assert_eq!(stored(&fixture).life.state, State::Pending, "{case}");
+        assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("refused"), "{case}: repeated");
+    }
+}
