@@ -159,3 +159,6 @@ where
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -68,3 +68,6 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

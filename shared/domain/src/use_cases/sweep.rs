@@ -131,3 +131,6 @@ where
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

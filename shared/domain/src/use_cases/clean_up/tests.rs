@@ -1,0 +1,239 @@
+//! What becomes of a run that is looked at; the removal of its copies and other writers have files of
+//! their own.
+
+mod copies;
+mod writers;
+
+use super::*;
+use crate::audit::Subject;
+use crate::platform::Platform;
+use crate::run::{HeadJob, Outcome, RunResult, Sighting, ToldBy};
+use crate::testing::*;
+
+type CleanerOf<'a> = Cleaner<'a, Table, Jobs, Target, Sequence, Backoff>;
+
+/// How every test of cleaning up, sweeping and holding reaches the use case.
+pub(in crate::use_cases) fn cleaner(fixture: &Fixture) -> CleanerOf<'_> {
+    Cleaner {
+        store: &fixture.table,
+        jobs: &fixture.jobs,
+        copies: &fixture.target,
+        randomness: &fixture.randomness,
+        pace: &fixture.backoff,
+        settings: &fixture.settings,
+    }
+}
+
+fn look(fixture: &Fixture, id: &RunId) -> Result<Looked> {
+    run_now(cleaner(fixture).look(id, NOW))
+}
+
+/// A fixture with this run, and its copies under their names.
+fn with_run(run: &Run) -> Fixture {
+    let fixture = Fixture::new();
+    fixture.table.put_run(run.clone());
+    for copy in &run.life.copies {
+        fixture.target.put(&copy.name, Some("test"), Some(run.id.as_str()), None);
+    }
+    fixture
+}
+
+fn due_at(due: Timestamp, mut run: Run) -> Run {
+    run.life.due = Some(due);
+    run
+}
+
+fn head_job() -> HeadJob {
+    HeadJob { job_id: "job-1".into(), queue: "arn:queue".into(), region: "eu-west-1".into() }
+}
+
+fn with_head_job(mut run: Run) -> Run {
+    run.life.head_job = Some(head_job());
+    run
+}
+
+fn outcome(result: RunResult, exit_status: Option<i64>, told_by: ToldBy) -> Outcome {
+    Outcome { result, exit_status, told_by }
+}
+
+fn actions(fixture: &Fixture) -> Vec<AuditAction> {
+    fixture.table.audit().iter().map(|record| record.action).collect()
+}
+
+#[test]
+fn a_look_ends_a_run_that_is_due_and_leaves_every_other_alone() {
+    use AuditAction::{RunEnded, RunEnding};
+    use Looked::{Ended, Nothing};
+    use Platform::{AwsBatch, Slurm};
+    let launch_failed = Some(outcome(RunResult::LaunchFailed, None, ToldBy::Sweep));
+    let lost = Some(outcome(RunResult::Lost, None, ToldBy::Sweep));
+    let both = vec![RunEnding, RunEnded];
+    let cases = [
+        ("provisioning", due_at(minutes(1), run(AwsBatch, State::Provisioning)), Nothing, None, vec![]),
+        (
+            "provisioning, due now",
+            due_at(NOW, run(AwsBatch, State::Provisioning)),
+            Ended,
+            launch_failed,
+            both.clone(),
+        ),
+        ("pending", due_at(minutes(1), run(AwsBatch, State::Pending)), Nothing, None, vec![]),
+        ("pending, due now", due_at(NOW, run(AwsBatch, State::Pending)), Ended, lost.clone(), both.clone()),
+        ("running", due_at(minutes(1), run(AwsBatch, State::Running)), Nothing, None, vec![]),
+        ("running, due now", due_at(NOW, run(AwsBatch, State::Running)), Ended, lost.clone(), both.clone()),
+        ("running, long due", due_at(minutes(-60), run(AwsBatch, State::Running)), Ended, lost.clone(), both),
+        ("running, without copies", due_at(NOW, run(Slurm, State::Running)), Ended, lost, vec![RunEnded]),
+        ("ending", run(AwsBatch, State::Ending), Ended, None, vec![RunEnded]),
+        ("ending, due later", due_at(minutes(9), run(AwsBatch, State::Ending)), Ended, None, vec![RunEnded]),
+        ("ended", run(AwsBatch, State::Ended), Nothing, None, vec![]),
+    ];
+    for (case, run, looked, told, audited) in cases {
+        let fixture = with_run(&run);
+        assert_eq!(look(&fixture, &run.id).unwrap(), looked, "{case}");
+        let life = fixture.table.stored_run(&run.id).life;
+        match looked {
+            Nothing => {
+                assert_eq!(life, run.life, "{case}: it is as it was");
+                assert!(fixture.target.faults.calls().is_empty(), "{case}: no copy is touched");
+            }
+            Ended => {
+                assert_eq!((life.state, life.due, life.removed), (State::Ended, None, Some(NOW)), "{case}");
+                assert!(fixture.target.names().is_empty(), "{case}: no copy is left");
+                let writes = u64::try_from(fixture.table.faults.count("save_life")).unwrap();
+                assert_eq!(life.revision, run.life.revision + writes, "{case}: each write is a revision");
+            }
+        }
+        assert_eq!(life.outcome, told, "{case}");
+        assert_eq!(actions(&fixture), audited, "{case}");
+        assert!(fixture.jobs.faults.calls().is_empty(), "{case}: no head job is on record to ask about");
+    }
+}
+
+#[test]
+fn a_recorded_head_job_decides_whether_a_run_is_over() {
+    let lost = outcome(RunResult::Lost, None, ToldBy::HeadJob);
+    let failed = outcome(RunResult::Failed, Some(3), ToldBy::HeadJob);
+    let succeeded = outcome(RunResult::Succeeded, Some(0), ToldBy::HeadJob);
+    let last = |succeeded, status| Sighting::Final { succeeded, exit_status: Some(status) };
+    // What AWS Batch says, how long the lease holds, and either the outcome or the next due time.
+    let cases = [
+        ("it may still run", Sighting::NotFinal, 20, Err(minutes(30))),
+        ("it may still run, and the lease is over", Sighting::NotFinal, -1, Err(minutes(30))),
+        ("it failed", last(false, 3), 20, Ok(failed)),
+        ("it succeeded", last(true, 0), 20, Ok(succeeded)),
+        ("it is unknown", Sighting::Unknown, 20, Err(minutes(20))),
+        ("it is unknown and the lease ends now", Sighting::Unknown, 0, Ok(lost)),
+    ];
+    for (case, status, lease, expected) in cases {
+        let mut run = with_head_job(due_at(NOW, run(Platform::AwsBatch, State::Running)));
+        run.life.lease_until = minutes(lease);
+        let fixture = with_run(&run);
+        fixture.jobs.set("job-1", status, None);
+        let looked = look(&fixture, &run.id).unwrap();
+        let life = fixture.table.stored_run(&run.id).life;
+        assert_eq!(fixture.jobs.faults.count("observe_job"), 1, "{case}");
+        match expected {
+            Ok(outcome) => {
+                assert_eq!((looked, life.state), (Looked::Ended, State::Ended), "{case}");
+                assert_eq!(life.outcome, Some(outcome), "{case}");
+                assert!(fixture.target.names().is_empty(), "{case}");
+            }
+            Err(due) => {
+                assert_eq!((looked, life.state), (Looked::Nothing, State::Running), "{case}");
+                assert_eq!((life.due, life.outcome), (Some(due), None), "{case}");
+                assert_eq!(fixture.target.names().len(), 1, "{case}");
+                assert!(fixture.table.audit().is_empty(), "{case}: only the end is audited");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_asked_about_a_head_job_ends_nothing() {
+    let run = with_head_job(due_at(minutes(-60), run(Platform::AwsBatch, State::Running)));
+    let fixture = with_run(&run);
+    fixture.jobs.faults.fail("observe_job", unavailable());
+    assert_eq!(error_of(look(&fixture, &run.id)).code(), "unavailable");
+    assert_eq!(fixture.table.stored_run(&run.id), run);
+    assert!(fixture.target.faults.calls().is_empty());
+}
+
+#[test]
+fn the_end_is_audited_with_the_secrets_that_the_run_held_and_without_an_actor() {
+    let run = due_at(NOW, run(Platform::AwsBatch, State::Running));
+    let fixture = with_run(&run);
+    look(&fixture, &run.id).unwrap();
+    let records = fixture.table.audit();
+    assert_eq!(actions(&fixture), [AuditAction::RunEnding, AuditAction::RunEnded]);
+    for record in &records {
+        assert_eq!((record.scope, record.actor, record.at), (of_workspace(), None, NOW));
+        assert_eq!(record.run.as_ref(), Some(&run.id));
+        assert_eq!(record.subjects, [Subject::of(&secret(of_workspace(), 1, "LICENCE"))]);
+        assert_eq!((record.person, &record.detail), (None, &None));
+    }
+    assert_ne!(records[0].id, records[1].id, "two records of one instant are told apart");
+}
+
+#[test]
+fn an_unknown_run_is_nothing_and_nothing_is_called_for_it() {
+    let fixture = Fixture::new();
+    let id = run(Platform::AwsBatch, State::Running).id;
+    assert_eq!(look(&fixture, &id).unwrap(), Looked::Nothing);
+    assert_eq!(fixture.table.faults.calls(), ["run"]);
+    assert!(fixture.target.faults.calls().is_empty());
+    fixture.table.faults.fail("run", unavailable());
+    assert_eq!(error_of(look(&fixture, &id)).code(), "unavailable", "what cannot be read is not unknown");
+}
+
+#[test]
+fn an_event_of_a_job_looks_at_the_run_whose_head_job_it_is() {
+    let changed = |fixture: &Fixture, region: &str, job: &str| {
+        run_now(cleaner(fixture).head_job_changed(region, job, NOW))
+    };
+    let cases = [
+        ("its own region and id", "eu-west-1", "job-1", Looked::Ended),
+        ("another region", "us-east-1", "job-1", Looked::Nothing),
+        ("another job", "eu-west-1", "job-2", Looked::Nothing),
+    ];
+    for (case, region, job, looked) in cases {
+        let run = with_head_job(run(Platform::AwsBatch, State::Running));
+        let fixture = with_run(&run);
+        // The event proves nothing: what AWS Batch says when asked counts.
+        fixture.jobs.set("job-1", Sighting::Final { succeeded: true, exit_status: None }, None);
+        assert_eq!(changed(&fixture, region, job).unwrap(), looked, "{case}");
+        let asked = usize::from(looked == Looked::Ended);
+        assert_eq!(fixture.jobs.faults.count("observe_job"), asked, "{case}");
+        assert_eq!(fixture.target.names().len(), 1 - asked, "{case}");
+    }
+    let fixture = Fixture::new();
+    fixture.table.faults.fail("run_of_head_job", unavailable());
+    assert_eq!(error_of(changed(&fixture, "eu-west-1", "job-1")).code(), "unavailable");
+}
+
+#[test]
+fn a_delivery_notes_the_use_of_every_secret_at_the_time_of_the_delivery() {
+    let note = |fixture: &Fixture, id: &RunId| {
+        run_now(cleaner(fixture).note_delivery(id, NOW)).map_err(|e| e.code())
+    };
+    let mut given = run(Platform::AwsBatch, State::Pending);
+    let (first, second) = (secret(of_workspace(), 1, "LICENCE"), secret(of_user(), 2, "TOKEN"));
+    given.life.secrets = vec![pin_of(&first), pin_of(&second)];
+    let used_at = |at| vec![(of_workspace(), first.id, at), (of_user(), second.id, at)];
+    for (case, delivered, at) in
+        [("delivered before", Some(minutes(-9)), minutes(-9)), ("not delivered yet", None, NOW)]
+    {
+        given.life.delivered = delivered;
+        let fixture = with_run(&given);
+        assert_eq!(note(&fixture, &given.id), Ok(()), "{case}");
+        assert_eq!(fixture.table.rows.borrow().used, used_at(at), "{case}");
+    }
+
+    let fixture = with_run(&given);
+    fixture.table.faults.fail("note_use", unavailable());
+    assert_eq!(note(&fixture, &given.id), Err("unavailable"), "the event is delivered once more");
+    assert_eq!(fixture.table.rows.borrow().used, used_at(NOW)[1..], "the other secret is noted all the same");
+
+    let fixture = Fixture::new();
+    assert_eq!(note(&fixture, &given.id), Ok(()), "an unknown run");
+    assert_eq!(fixture.table.faults.calls(), ["run"], "an unknown run");
+}

@@ -1,0 +1,122 @@
+//! The removal of copies: what is deleted, what is left alone, and what is tried again.
+
+use super::*;
+
+const NAME: &str = "tower-ab12ABCDEFGHIJ";
+
+fn ending() -> Run {
+    run(Platform::AwsBatch, State::Ending)
+}
+
+/// A run whose secrets are in two copies.
+fn ending_with_two_copies() -> (Run, [String; 2]) {
+    let mut run = ending();
+    let shard = Copy { name: format!("{NAME}.2"), ..run.life.copies[0].clone() };
+    run.life.copies.push(shard);
+    (run, [NAME.to_owned(), format!("{NAME}.2")])
+}
+
+#[test]
+fn only_a_copy_with_the_tags_of_this_deployment_and_this_run_is_deleted() {
+    let ours = Some("ab12ABCDEFGHIJ");
+    // Deployment tag, run tag, whether it is deleted.
+    let cases = [
+        (Some("test"), ours, true),
+        (Some("test"), Some("ab12JIHGFEDCBA"), false),
+        (Some("test"), Some("ab12abcdefghij"), false),
+        (Some("test"), Some(""), false),
+        (Some("test"), None, false),
+        (Some("production"), ours, false),
+        (Some("TEST"), ours, false),
+        (Some("production"), Some("ab12JIHGFEDCBA"), false),
+        (None, ours, false),
+        (None, None, false),
+    ];
+    for (deployment, tag, deleted) in cases {
+        let case = format!("deployment {deployment:?}, run {tag:?}");
+        let fixture = Fixture::new();
+        fixture.table.put_run(ending());
+        fixture.target.put(NAME, deployment, tag, None);
+        assert_eq!(look(&fixture, &ending().id).unwrap(), Looked::Ended, "{case}");
+        assert_eq!(fixture.target.faults.count("delete_copy"), usize::from(deleted), "{case}");
+        assert_eq!(fixture.target.names().is_empty(), deleted, "{case}");
+        assert_eq!(fixture.table.stored_run(&ending().id).life.state, State::Ended, "{case}");
+    }
+}
+
+#[test]
+fn a_copy_is_gone_only_when_a_look_finds_nothing() {
+    let present = ["describe_copy", "delete_copy"];
+    let cases = [
+        ("it was gone before", 0, false, vec!["describe_copy"]),
+        ("it is gone after its delete", 0, true, [&present[..], &["describe_copy"]].concat()),
+        ("it outlives one delete", 1, true, [&present[..], &present, &["describe_copy"]].concat()),
+        ("it outlives two", 2, true, [&present[..], &present, &present, &["describe_copy"]].concat()),
+    ];
+    for (case, slow_deletes, stands, calls) in cases {
+        let fixture = with_run(&ending());
+        fixture.target.slow_deletes.set(slow_deletes);
+        if !stands {
+            fixture.target.copies.borrow_mut().clear();
+        }
+        assert_eq!(look(&fixture, &ending().id).unwrap(), Looked::Ended, "{case}");
+        assert_eq!(fixture.target.faults.calls(), calls, "{case}");
+        let waited: Vec<u32> = (1..).take(calls.len() / 2).collect();
+        assert_eq!(fixture.backoff.attempts(), waited, "{case}: it waits after each delete");
+    }
+}
+
+#[test]
+fn a_copy_that_stays_keeps_its_run_from_ending() {
+    let fixture = with_run(&ending());
+    fixture.target.slow_deletes.set(100);
+    let error = error_of(look(&fixture, &ending().id));
+    assert_eq!(error.code(), "unavailable");
+    assert!(error.causes().contains("still there after its delete"), "{}", error.causes());
+    assert_eq!(fixture.backoff.attempts(), [1, 2, 3], "as long as there is time");
+    assert_eq!(fixture.target.faults.count("delete_copy"), 4);
+    assert_eq!(fixture.table.stored_run(&ending().id), ending(), "it is looked at again");
+}
+
+#[test]
+fn a_failure_at_one_copy_keeps_no_other_and_the_next_look_removes_the_rest() {
+    let cases = [
+        ("describe_copy", false, 1),
+        ("delete_copy", false, 1),
+        // The first copy was deleted although the call failed.
+        ("delete_copy", true, 0),
+    ];
+    for (operation, answer_lost, left) in cases {
+        let case = format!("{operation}, answer lost: {answer_lost}");
+        let (run, names) = ending_with_two_copies();
+        let fixture = with_run(&run);
+        match answer_lost {
+            true => fixture.target.faults.lose_answer(operation, unavailable()),
+            false => fixture.target.faults.fail(operation, unavailable()),
+        }
+        assert_eq!(error_of(look(&fixture, &run.id)).code(), "unavailable", "{case}");
+        assert_eq!(fixture.target.names(), names[..left], "{case}");
+        assert_eq!(fixture.table.stored_run(&run.id), run, "{case}: it is still ending");
+        assert!(fixture.table.audit().is_empty(), "{case}");
+
+        assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Ended, "{case}");
+        assert!(fixture.target.names().is_empty(), "{case}");
+        assert_eq!(actions(&fixture), [AuditAction::RunEnded], "{case}");
+    }
+}
+
+#[test]
+fn a_run_is_written_as_ending_before_its_first_copy_is_touched() {
+    let run = due_at(NOW, run(Platform::AwsBatch, State::Running));
+    let fixture = with_run(&run);
+    fixture.table.faults.fail("save_life", unavailable());
+    assert_eq!(error_of(look(&fixture, &run.id)).code(), "unavailable");
+    assert!(fixture.target.faults.calls().is_empty(), "the run may still live");
+    assert_eq!(fixture.backoff.attempts(), [0; 0], "the adapter has repeated it already");
+
+    fixture.target.faults.fail("describe_copy", unavailable());
+    error_of(look(&fixture, &run.id));
+    let life = fixture.table.stored_run(&run.id).life;
+    assert_eq!((life.state, life.due, life.ending), (State::Ending, Some(NOW), Some(NOW)));
+    assert_eq!(actions(&fixture), [AuditAction::RunEnding]);
+}

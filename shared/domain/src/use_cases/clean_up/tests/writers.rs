@@ -1,0 +1,102 @@
+//! Another writer between the read and the write of a look.
+
+use super::*;
+
+fn due_run() -> Run {
+    due_at(NOW, run(Platform::AwsBatch, State::Running))
+}
+
+/// Before the next write, somebody else writes this life over the same revision.
+fn meanwhile(fixture: &Fixture, id: &RunId, change: impl FnOnce(&mut Life) + 'static) {
+    let id = id.clone();
+    fixture.table.before("save_life", move |rows| {
+        let life = &mut rows.runs.get_mut(&id).unwrap().life;
+        life.revision += 1;
+        change(life);
+    });
+}
+
+#[test]
+fn a_run_that_reports_between_read_and_write_lives() {
+    let run = due_run();
+    let fixture = with_run(&run);
+    meanwhile(&fixture, &run.id, |life| {
+        life.due = Some(minutes(30));
+        life.lease_until = minutes(30);
+    });
+    assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Nothing);
+    let life = fixture.table.stored_run(&run.id).life;
+    assert_eq!((life.state, life.due), (State::Running, Some(minutes(30))));
+    assert!(fixture.table.audit().is_empty());
+    assert!(fixture.target.faults.calls().is_empty());
+    assert_eq!(fixture.backoff.attempts(), [1]);
+}
+
+#[test]
+fn a_head_job_is_asked_about_again_when_another_writer_was_first() {
+    let run = with_head_job(due_run());
+    let fixture = with_run(&run);
+    fixture.jobs.set("job-1", Sighting::NotFinal, None);
+    meanwhile(&fixture, &run.id, |_| {});
+    assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Nothing);
+    assert_eq!(fixture.jobs.faults.count("observe_job"), 2, "an old answer decides nothing");
+    let life = fixture.table.stored_run(&run.id).life;
+    assert_eq!((life.revision, life.lease_until), (run.life.revision + 2, minutes(30)));
+}
+
+#[test]
+fn a_run_that_another_look_ended_ends_once() {
+    let run = run(Platform::AwsBatch, State::Ending);
+    let fixture = with_run(&run);
+    meanwhile(&fixture, &run.id, |life| {
+        life.state = State::Ended;
+        life.due = None;
+    });
+    assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Nothing, "the other look says that it ended");
+    assert!(fixture.table.audit().is_empty(), "the other look audits it");
+}
+
+#[test]
+fn a_run_that_another_look_took_to_its_end_is_taken_on_from_there() {
+    let run = due_run();
+    let fixture = with_run(&run);
+    meanwhile(&fixture, &run.id, |life| life.state = State::Ending);
+    assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Ended);
+    assert_eq!(actions(&fixture), [AuditAction::RunEnded], "the other look audited that it is ending");
+    assert!(fixture.target.names().is_empty());
+}
+
+#[test]
+fn writers_that_never_rest_are_contention_once_time_is_up() {
+    for error in [|| Error::VersionConflict, || Error::Contended] {
+        let run = due_run();
+        let fixture = with_run(&run);
+        for _ in 0..4 {
+            fixture.table.faults.fail("save_life", error());
+        }
+        assert_eq!(error_of(look(&fixture, &run.id)).code(), "contended", "{:?}", error());
+        assert_eq!(fixture.backoff.attempts(), [1, 2, 3], "{:?}", error());
+        assert_eq!(fixture.table.faults.count("save_life"), 4, "{:?}", error());
+        assert_eq!(fixture.table.stored_run(&run.id), run, "{:?}", error());
+        assert!(fixture.target.faults.calls().is_empty(), "{:?}", error());
+    }
+}
+
+#[test]
+fn a_run_that_is_gone_after_a_conflict_is_not_found() {
+    let run = due_run();
+    let fixture = with_run(&run);
+    fixture.table.before("save_life", |rows| rows.runs.clear());
+    assert_eq!(error_of(look(&fixture, &run.id)).code(), "not-found");
+}
+
+#[test]
+fn a_write_whose_answer_is_lost_is_an_error_and_the_next_look_goes_on_from_it() {
+    let run = due_run();
+    let fixture = with_run(&run);
+    fixture.table.faults.lose_answer("save_life", unavailable());
+    assert_eq!(error_of(look(&fixture, &run.id)).code(), "unavailable");
+    assert_eq!(fixture.table.stored_run(&run.id).life.state, State::Ending);
+    assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Ended);
+    assert_eq!(actions(&fixture), [AuditAction::RunEnding, AuditAction::RunEnded]);
+}

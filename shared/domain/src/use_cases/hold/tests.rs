@@ -1,0 +1,138 @@
+use super::*;
+use crate::audit::AuditAction;
+use crate::platform::Platform;
+use crate::run::{HeadJob, Run};
+use crate::testing::*;
+use crate::use_cases::clean_up::tests::cleaner;
+
+fn hold(fixture: &Fixture) -> Held {
+    run_now(cleaner(fixture).hold(NOW)).unwrap()
+}
+
+fn held(live: u32, failed: u32) -> Held {
+    Held { live, failed }
+}
+
+fn with_head_job(mut run: Run, lease: i64) -> Run {
+    run.life.lease_until = minutes(lease);
+    run.life.head_job =
+        Some(HeadJob { job_id: "job-1".into(), queue: "arn:queue".into(), region: "eu-west-1".into() });
+    run
+}
+
+/// A run of this number on AWS Batch, whose lease ends before its latest end.
+fn numbered(number: u32, state: State) -> Run {
+    Run { id: RunId::new(&format!("ab12{number:010}")).unwrap(), ..run(Platform::AwsBatch, state) }
+}
+
+#[test]
+fn every_live_run_outlasts_what_the_restored_table_has_forgotten() {
+    use Platform::{AwsBatch, Slurm};
+    let latest = minutes(30 * 24 * 60);
+    let unclaimed = run(Slurm, State::Pending);
+    let mut claimed = run(Slurm, State::Running);
+    claimed.life.claimed = Some(minutes(-5));
+    let mut held_before = run(AwsBatch, State::Running);
+    held_before.life.lease_until = latest;
+    // State, end of the lease and due time afterwards; `None` where nothing is written.
+    let cases = [
+        ("provisioning", run(AwsBatch, State::Provisioning), Some((State::Pending, latest, Some(latest)))),
+        ("pending", run(AwsBatch, State::Pending), Some((State::Pending, latest, Some(latest)))),
+        ("running", run(AwsBatch, State::Running), Some((State::Running, latest, Some(latest)))),
+        ("held before", held_before, None),
+        ("claimed", claimed, Some((State::Running, latest, Some(latest)))),
+        (
+            "claim token that may have been used since",
+            unclaimed,
+            Some((State::Ended, minutes(24 * 60), None)),
+        ),
+        (
+            "head job, short lease",
+            with_head_job(run(AwsBatch, State::Running), 14),
+            Some((State::Running, minutes(30), Some(NOW))),
+        ),
+        ("head job, half of the lease left", with_head_job(run(AwsBatch, State::Running), 15), None),
+        ("ending", run(AwsBatch, State::Ending), None),
+    ];
+    for (case, run, written) in cases {
+        let fixture = Fixture::new();
+        fixture.table.put_run(run.clone());
+        assert_eq!(hold(&fixture), held(1, 0), "{case}");
+        let life = fixture.table.stored_run(&run.id).life;
+        match written {
+            Some(expected) => {
+                assert_eq!((life.state, life.lease_until, life.due), expected, "{case}");
+                assert_eq!(life.revision, run.life.revision + 1, "{case}");
+            }
+            None => assert_eq!(life, run.life, "{case}"),
+        }
+        let audited = if life.state == State::Ended { vec![AuditAction::RunEnded] } else { vec![] };
+        let actions: Vec<_> = fixture.table.audit().iter().map(|record| record.action).collect();
+        assert_eq!(actions, audited, "{case}");
+        assert!(fixture.target.faults.calls().is_empty(), "{case}: no copy is touched");
+        assert!(fixture.jobs.faults.calls().is_empty(), "{case}: no job is asked about");
+
+        let writes = fixture.table.faults.count("save_life");
+        hold(&fixture);
+        assert_eq!(fixture.table.faults.count("save_life"), writes, "{case}: a second pass writes nothing");
+    }
+}
+
+#[test]
+fn runs_that_have_ended_are_not_among_the_live() {
+    let fixture = Fixture::new();
+    fixture.table.put_run(run(Platform::AwsBatch, State::Ended));
+    assert_eq!(hold(&fixture), held(0, 0));
+    assert_eq!(fixture.table.faults.calls(), ["due_runs"]);
+}
+
+#[test]
+fn a_run_that_fails_is_counted_and_keeps_no_other() {
+    let cases = [
+        ("run", unavailable as fn() -> Error, 1),
+        ("save_life", unavailable, 1),
+        ("save_life", || Error::Contended, 1),
+        // Another writer was first: the next pass decides anew.
+        ("save_life", || Error::VersionConflict, 0),
+    ];
+    for (operation, error, failed) in cases {
+        let case = format!("{operation}: {:?}", error());
+        let fixture = Fixture::new();
+        for number in 1..=4 {
+            fixture.table.put_run(numbered(number, State::Running));
+        }
+        for _ in 0..2 {
+            fixture.table.faults.fail(operation, error());
+        }
+        assert_eq!(hold(&fixture), held(4, 2 * failed), "{case}");
+        let lasting =
+            |number| fixture.table.stored_run(&numbered(number, State::Running).id).life.lease_until;
+        assert_eq!([1, 2].map(lasting), [minutes(20); 2], "{case}");
+        assert_eq!([3, 4].map(lasting), [minutes(30 * 24 * 60); 2], "{case}");
+        assert_eq!(hold(&fixture), held(4, 0), "{case}: the next pass");
+        assert_eq!([1, 2].map(lasting), [minutes(30 * 24 * 60); 2], "{case}: the next pass");
+    }
+}
+
+#[test]
+fn a_run_that_ended_or_went_after_it_was_listed_is_no_failure() {
+    let run = numbered(1, State::Running);
+    for gone in [false, true] {
+        let fixture = Fixture::new();
+        fixture.table.put_run(run.clone());
+        let id = run.id.clone();
+        fixture.table.before("run", move |rows| match gone {
+            true => drop(rows.runs.remove(&id)),
+            false => rows.runs.get_mut(&id).unwrap().life.state = State::Ended,
+        });
+        assert_eq!(hold(&fixture), held(1, 0), "gone: {gone}");
+        assert_eq!(fixture.table.faults.calls(), ["due_runs", "run"], "gone: {gone}");
+    }
+}
+
+#[test]
+fn runs_that_cannot_be_listed_are_a_failure() {
+    let fixture = Fixture::new();
+    fixture.table.faults.fail("due_runs", unavailable());
+    assert_eq!(error_of(run_now(cleaner(&fixture).hold(NOW))).code(), "unavailable");
+}

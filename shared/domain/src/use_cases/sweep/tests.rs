@@ -1,0 +1,227 @@
+use super::*;
+use crate::audit::AuditAction;
+use crate::platform::Platform;
+use crate::run::Run;
+use crate::testing::*;
+use crate::use_cases::clean_up::tests::cleaner;
+
+const OTHER: &str = "ab12JIHGFEDCBA";
+
+fn sweep(fixture: &Fixture) -> Result<Swept> {
+    run_now(cleaner(fixture).sweep(NOW))
+}
+
+/// A run of this number and state, due so many minutes from now.
+fn due_run(number: u32, state: State, due: i64) -> Run {
+    let id = RunId::new(&format!("ab12{number:010}")).unwrap();
+    let mut run = Run { id, ..run(Platform::AwsBatch, state) };
+    run.life.due = Some(minutes(due));
+    run.life.copies[0].name = format!("tower-{}", run.id);
+    run
+}
+
+fn put(fixture: &Fixture, run: &Run) {
+    fixture.table.put_run(run.clone());
+    for copy in &run.life.copies {
+        fixture.target.put(&copy.name, Some("test"), Some(run.id.as_str()), Some(run.not_after));
+    }
+}
+
+#[test]
+fn every_run_that_is_due_is_looked_at_and_no_other() {
+    let fixture = Fixture::new();
+    let runs = [
+        due_run(1, State::Running, -3),
+        due_run(2, State::Ending, -7),
+        due_run(3, State::Pending, 0),
+        due_run(4, State::Running, 1),
+    ];
+    for run in &runs {
+        put(&fixture, run);
+    }
+    let swept = sweep(&fixture).unwrap();
+    let expected = Swept { due: 3, ended: 3, longest_due_seconds: 7 * 60, ..Swept::default() };
+    assert_eq!(swept, expected);
+    assert_eq!(fixture.target.names(), [runs[3].life.copies[0].name.clone()]);
+    assert_eq!(fixture.table.stored_run(&runs[3].id), runs[3]);
+    let ended = fixture.table.audit().into_iter().filter(|record| record.action == AuditAction::RunEnded);
+    let mut ended: Vec<_> = ended.filter_map(|record| record.run).collect();
+    ended.sort();
+    assert_eq!(ended, [runs[0].id.clone(), runs[1].id.clone(), runs[2].id.clone()]);
+}
+
+#[test]
+fn a_sweep_with_nothing_to_do_reports_nothing() {
+    let fixture = Fixture::new();
+    put(&fixture, &due_run(1, State::Running, 20));
+    assert_eq!(sweep(&fixture).unwrap(), Swept::default());
+    assert!(fixture.table.audit().is_empty());
+    assert_eq!(fixture.target.names().len(), 1);
+}
+
+#[test]
+fn a_run_that_fails_stays_due_and_keeps_no_other_from_its_end() {
+    // The operation that fails once, and how long the longest due run counts as due: a row that cannot
+    // be read does not say it.
+    for (operation, longest) in [("run", 4), ("save_life", 9)] {
+        let fixture = Fixture::new();
+        let runs =
+            [due_run(1, State::Running, -9), due_run(2, State::Running, -4), due_run(3, State::Running, -2)];
+        for run in &runs {
+            put(&fixture, run);
+        }
+        fixture.table.faults.fail(operation, unavailable());
+        let swept = sweep(&fixture).unwrap();
+        let expected =
+            Swept { due: 3, ended: 2, failed: 1, longest_due_seconds: longest * 60, ..Swept::default() };
+        assert_eq!(swept, expected, "{operation}");
+        assert_eq!(fixture.table.stored_run(&runs[0].id), runs[0], "{operation}");
+        assert_eq!(sweep(&fixture).unwrap().ended, 1, "{operation}: the next sweep ends it");
+    }
+}
+
+#[test]
+fn several_failures_are_counted_one_by_one() {
+    let fixture = Fixture::new();
+    for number in 1..=3 {
+        put(&fixture, &due_run(number, State::Running, -1));
+    }
+    for _ in 0..2 {
+        fixture.table.faults.fail("run", unavailable());
+    }
+    let swept = sweep(&fixture).unwrap();
+    assert_eq!((swept.due, swept.ended, swept.failed), (3, 1, 2));
+}
+
+#[test]
+fn a_run_that_the_index_names_too_late_is_judged_by_its_own_row() {
+    let fixture = Fixture::new();
+    let run = due_run(1, State::Running, -1);
+    put(&fixture, &run);
+    let id = run.id.clone();
+    fixture.table.before("run", move |rows| {
+        rows.runs.get_mut(&id).unwrap().life.due = Some(minutes(30));
+    });
+    assert_eq!(sweep(&fixture).unwrap(), Swept { due: 1, ..Swept::default() }, "renewed meanwhile");
+    assert_eq!(fixture.table.stored_run(&run.id).life.state, State::Running);
+
+    fixture.table.rows.borrow_mut().runs.get_mut(&run.id).unwrap().life.due = Some(NOW);
+    fixture.target.copies.borrow_mut().clear();
+    fixture.table.before("run", |rows| rows.runs.clear());
+    assert_eq!(sweep(&fixture).unwrap(), Swept { due: 1, ..Swept::default() }, "gone meanwhile");
+}
+
+#[test]
+fn one_sweep_takes_up_500_runs_and_the_next_one_the_rest() {
+    let fixture = Fixture::new();
+    for number in 0..501 {
+        let mut run = due_run(number, State::Running, -1);
+        run.life.copies.clear();
+        put(&fixture, &run);
+    }
+    let ended: Vec<_> = (0..3).map(|_| sweep(&fixture).unwrap().ended).collect();
+    assert_eq!(ended, [500, 1, 0]);
+}
+
+#[test]
+fn a_failure_to_list_is_a_failure_of_the_sweep() {
+    for (operation, ended) in [("due_runs", 0), ("list_copies", 1)] {
+        let fixture = Fixture::new();
+        put(&fixture, &due_run(1, State::Running, -1));
+        fixture.table.faults.fail(operation, unavailable());
+        fixture.target.faults.fail(operation, unavailable());
+        assert_eq!(error_of(sweep(&fixture)).code(), "unavailable", "{operation}");
+        assert_eq!(fixture.table.audit().iter().filter(|r| r.action == AuditAction::RunEnded).count(), ended);
+        assert_eq!(fixture.target.faults.count("list_copies"), ended, "{operation}");
+    }
+}
+
+#[test]
+fn a_copy_is_an_orphan_when_its_run_is_over_or_when_nobody_knows_the_run_after_its_latest_end() {
+    #[derive(Clone, Copy, PartialEq, Debug)]
+    enum Fate {
+        Deleted,
+        Unknown,
+        LeftAlone,
+    }
+    use Fate::{Deleted, LeftAlone, Unknown};
+    // The run in the table, the copy's run tag, and what becomes of the copy whose latest end is absent,
+    // in the future, now, in the past.
+    let known = "ab12ABCDEFGHIJ";
+    let cases = [
+        (Some(State::Provisioning), Some(known), [LeftAlone; 4]),
+        (Some(State::Pending), Some(known), [LeftAlone; 4]),
+        (Some(State::Running), Some(known), [LeftAlone; 4]),
+        (Some(State::Ending), Some(known), [LeftAlone; 4]),
+        (Some(State::Ended), Some(known), [Deleted; 4]),
+        (None, Some(known), [Unknown, Unknown, Deleted, Deleted]),
+        (Some(State::Running), Some(OTHER), [Unknown, Unknown, Deleted, Deleted]),
+        (Some(State::Ended), Some(OTHER), [Unknown, Unknown, Deleted, Deleted]),
+        (Some(State::Ended), Some("no run id"), [Unknown, Unknown, Deleted, Deleted]),
+        (Some(State::Ended), Some(""), [Unknown, Unknown, Deleted, Deleted]),
+        (Some(State::Ended), None, [Unknown, Unknown, Deleted, Deleted]),
+    ];
+    let ends = [None, Some(minutes(1)), Some(NOW), Some(minutes(-1))];
+    for (state, tag, fates) in cases {
+        for (not_after, fate) in ends.into_iter().zip(fates) {
+            let case = format!("run {state:?}, tag {tag:?}, latest end {not_after:?}");
+            let fixture = Fixture::new();
+            if let Some(state) = state {
+                let mut run = run(Platform::AwsBatch, state);
+                // Only the search for orphans is tried here.
+                run.life.due = None;
+                fixture.table.put_run(run);
+            }
+            fixture.target.put("tower-copy", Some("test"), tag, not_after);
+            let swept = sweep(&fixture).unwrap();
+            let expected = Swept {
+                orphans: u32::from(fate == Deleted),
+                unknown: u32::from(fate == Unknown),
+                ..Swept::default()
+            };
+            assert_eq!(swept, expected, "{case}");
+            assert_eq!(fixture.target.names().is_empty(), fate == Deleted, "{case}");
+            assert_eq!(fixture.target.faults.count("delete_copy"), usize::from(fate == Deleted), "{case}");
+        }
+    }
+}
+
+#[test]
+fn copies_of_other_deployments_are_never_touched() {
+    let fixture = Fixture::new();
+    fixture.table.put_run(run(Platform::AwsBatch, State::Ended));
+    fixture.target.put("theirs", Some("production"), Some("ab12ABCDEFGHIJ"), Some(minutes(-1)));
+    fixture.target.put("untagged", None, Some("ab12ABCDEFGHIJ"), Some(minutes(-1)));
+    assert_eq!(sweep(&fixture).unwrap(), Swept::default());
+    assert_eq!(fixture.target.names(), ["theirs", "untagged"]);
+}
+
+#[test]
+fn an_orphan_that_cannot_be_removed_is_counted_and_keeps_no_other() {
+    let fixture = Fixture::new();
+    for (name, tag) in [("1", "ab12ABCDEFGHIJ"), ("2", "ab12ABCDEFGHIJ"), ("3", OTHER), ("4", OTHER)] {
+        fixture.target.put(name, Some("test"), Some(tag), Some(minutes(-1)));
+    }
+    fixture.target.put("5", Some("test"), Some(OTHER), Some(minutes(1)));
+    fixture.target.put("6", Some("test"), None, None);
+    for _ in 0..2 {
+        fixture.target.faults.fail("delete_copy", unavailable());
+    }
+    let swept = sweep(&fixture).unwrap();
+    assert_eq!(swept, Swept { orphans: 4, orphans_failed: 2, unknown: 2, ..Swept::default() });
+    assert_eq!(fixture.target.names(), ["1", "2", "5", "6"]);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_keeps_its_own_copies_and_no_other_runs() {
+    let fixture = Fixture::new();
+    for (name, tag) in [("1", "ab12ABCDEFGHIJ"), ("2", "ab12ABCDEFGHIJ"), ("3", OTHER)] {
+        fixture.target.put(name, Some("test"), Some(tag), Some(minutes(-1)));
+    }
+    // The rows are read in the order of the tags, each once however many copies the run has.
+    fixture.table.faults.fail("run", unavailable());
+    let swept = sweep(&fixture).unwrap();
+    assert_eq!(swept, Swept { orphans: 1, orphans_failed: 2, ..Swept::default() });
+    assert_eq!(fixture.target.names(), ["1", "2"]);
+    assert_eq!(fixture.table.faults.count("run"), 2);
+}
