@@ -33,3 +33,38 @@ pub(crate) async fn settle<T>(pace: &impl Pace, mut attempt: impl AsyncFnMut() -
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Backoff, run_now, unavailable};
+
+    #[test]
+    fn an_attempt_is_retried_only_after_contention_and_only_while_there_is_time() {
+        // How many attempts meet another writer, how the next one ends, and the outcome.
+        let cases = [
+            ("at once", 0, Ok(7), Ok(7), vec![]),
+            ("after two", 2, Ok(7), Ok(7), vec![1, 2]),
+            ("with the last repeat", 3, Ok(7), Ok(7), vec![1, 2, 3]),
+            ("never in time", 4, Ok(7), Err("contended"), vec![1, 2, 3]),
+            ("another error at once", 0, Err(unavailable()), Err("unavailable"), vec![]),
+            ("another error later", 1, Err(unavailable()), Err("unavailable"), vec![1]),
+            (
+                "a version that is not current",
+                0,
+                Err(Error::VersionConflict),
+                Err("version-conflict"),
+                vec![],
+            ),
+        ];
+        for (case, contended, last, expected, waited) in cases {
+            let backoff = Backoff::of(3);
+            let mut outcomes: Vec<Result<i32>> = vec![last];
+            outcomes.extend((0..contended).map(|_| Err(Error::Contended)));
+            let settled =
+                run_now(settle(&backoff, async || outcomes.pop().expect("no attempt after the end")));
+            assert_eq!(settled.map_err(|error| error.code()), expected, "{case}");
+            assert_eq!(backoff.attempts(), waited, "{case}");
+        }
+    }
+}

@@ -167,3 +167,6 @@ fn reread(error: Error) -> Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,290 @@
+//! What each report does to a run. The checks of head jobs have a file of their own.
+
+mod head_job;
+
+use super::*;
+use crate::audit::Subject;
+use crate::platform::Platform;
+use crate::run::{RunResult, ToldBy};
+use crate::testing::*;
+
+const REGION: &str = "eu-west-1";
+
+/// What a run can report.
+#[derive(Clone, Debug)]
+enum Report {
+    Heartbeat,
+    End,
+    HeadJob(HeadJob),
+}
+
+/// How every test reaches the use case.
+fn report_as(fixture: &Fixture, id: &RunId, key: &TokenKey, report: &Report) -> Result<Run> {
+    let reporter = Reporter {
+        store: &fixture.table,
+        jobs: &fixture.jobs,
+        bus: &fixture.bus,
+        randomness: &fixture.randomness,
+        pace: &fixture.backoff,
+        settings: &fixture.settings,
+        region: REGION,
+    };
+    run_now(async {
+        match report {
+            Report::Heartbeat => reporter.sign_of_life(id, key, NOW).await,
+            Report::End => reporter.end(id, key, failed(), NOW).await,
+            Report::HeadJob(job) => reporter.record_head_job(id, key, job, NOW).await,
+        }
+    })
+}
+
+fn report(fixture: &Fixture, run: &Run, report: &Report) -> Result<Run> {
+    report_as(fixture, &run.id, &run_key(), report)
+}
+
+fn failed() -> Outcome {
+    Outcome { result: RunResult::Failed, exit_status: Some(1), told_by: ToldBy::Report }
+}
+
+/// The job that [`with_run`] makes known to AWS Batch.
+fn head_job() -> HeadJob {
+    HeadJob { job_id: "job-1".into(), queue: QUEUE.into(), region: REGION.into() }
+}
+
+const QUEUE: &str = "arn:aws:batch:eu-west-1:123456789012:job-queue/main";
+
+fn with_run(run: &Run) -> Fixture {
+    let fixture = Fixture::new();
+    fixture.table.put_run(run.clone());
+    fixture.jobs.set("job-1", Sighting::NotFinal, Some(QUEUE));
+    fixture
+}
+
+fn recorded(mut run: Run) -> Run {
+    run.life.head_job = Some(head_job());
+    run
+}
+
+fn lease_until(lease: Timestamp, mut run: Run) -> Run {
+    (run.life.lease_until, run.life.due) = (lease, Some(lease));
+    run
+}
+
+fn actions(fixture: &Fixture) -> Vec<AuditAction> {
+    fixture.table.audit().iter().map(|record| record.action).collect()
+}
+
+/// Before the next call of `operation`, another writer replaces the same revision.
+fn meanwhile(
+    fixture: &Fixture,
+    operation: &'static str,
+    run: &Run,
+    change: impl FnOnce(&mut Life) + 'static,
+) {
+    let id = run.id.clone();
+    fixture.table.before(operation, move |rows| {
+        let life = &mut rows.runs.get_mut(&id).unwrap().life;
+        life.revision += 1;
+        change(life);
+    });
+}
+
+#[test]
+fn a_report_is_written_audited_and_announced_by_the_state_of_its_run() {
+    use AuditAction::{RunEnded, RunEnding, RunHeadJobRecorded};
+    use Platform::{AwsBatch, Slurm};
+    use State::{Ended, Ending, Pending, Provisioning, Running};
+    let heartbeat = || Report::Heartbeat;
+    let end = || Report::End;
+    let job = || Report::HeadJob(head_job());
+    // The state and due time that are written, if any; the audit record; whether cleanup-run is told.
+    let cases = [
+        (heartbeat(), run(AwsBatch, Provisioning), None, None, false),
+        (heartbeat(), run(AwsBatch, Pending), Some((Running, Some(minutes(30)))), None, false),
+        (heartbeat(), run(AwsBatch, Running), None, None, false),
+        (heartbeat(), lease_until(minutes(15), run(AwsBatch, Running)), None, None, false),
+        (
+            heartbeat(),
+            lease_until(minutes(14), run(AwsBatch, Running)),
+            Some((Running, Some(minutes(30)))),
+            None,
+            false,
+        ),
+        (
+            heartbeat(),
+            recorded(lease_until(minutes(14), run(AwsBatch, Running))),
+            Some((Running, Some(minutes(14)))),
+            None,
+            false,
+        ),
+        (heartbeat(), run(AwsBatch, Ending), None, None, false),
+        (heartbeat(), run(AwsBatch, Ended), None, None, false),
+        (end(), run(AwsBatch, Provisioning), None, None, false),
+        (end(), run(AwsBatch, Pending), Some((Ending, Some(NOW))), Some(RunEnding), true),
+        (end(), run(AwsBatch, Running), Some((Ending, Some(NOW))), Some(RunEnding), true),
+        (end(), recorded(run(AwsBatch, Running)), Some((Running, Some(NOW))), None, true),
+        (end(), run(Slurm, Running), Some((Ended, None)), Some(RunEnded), false),
+        (end(), run(AwsBatch, Ending), None, None, false),
+        (end(), run(AwsBatch, Ended), None, None, false),
+        (job(), run(AwsBatch, Pending), Some((Running, Some(NOW))), Some(RunHeadJobRecorded), true),
+        (job(), run(AwsBatch, Running), Some((Running, Some(NOW))), Some(RunHeadJobRecorded), true),
+        (job(), recorded(run(AwsBatch, Running)), None, None, false),
+        (job(), recorded(run(AwsBatch, Ending)), None, None, false),
+        (job(), recorded(run(AwsBatch, Ended)), None, None, false),
+    ];
+    for (said, run, written, audited, announced) in cases {
+        let (state, due, recorded) = (run.life.state, run.life.due, run.life.head_job.is_some());
+        let case = format!("{said:?}, {} {state:?}, due {due:?}, head job {recorded}", run.platform);
+        let fixture = with_run(&run);
+        let answer = report(&fixture, &run, &said).unwrap();
+        assert_eq!(answer, fixture.table.stored_run(&run.id), "{case}: the answer is what is stored");
+        match written {
+            Some(expected) => {
+                assert_eq!((answer.life.state, answer.life.due), expected, "{case}");
+                assert_eq!(answer.life.revision, run.life.revision + 1, "{case}");
+            }
+            None => assert_eq!(answer, run, "{case}"),
+        }
+        let told = matches!(said, Report::End) && written.is_some();
+        assert_eq!(answer.life.outcome, told.then(failed), "{case}");
+        assert_eq!(actions(&fixture), Vec::from_iter(audited), "{case}");
+        let notices: Vec<_> = announced.then(|| (run.id.clone(), RunNotice::Look)).into_iter().collect();
+        assert_eq!(*fixture.bus.announced.borrow(), notices, "{case}");
+    }
+}
+
+#[test]
+fn a_report_is_audited_with_the_secrets_of_the_run_and_without_an_actor() {
+    let cases = [
+        (Report::End, run(Platform::AwsBatch, State::Running)),
+        (Report::End, run(Platform::Slurm, State::Running)),
+        (Report::HeadJob(head_job()), run(Platform::AwsBatch, State::Running)),
+    ];
+    for (said, run) in cases {
+        let case = format!("{said:?}, {}", run.platform);
+        let fixture = with_run(&run);
+        report(&fixture, &run, &said).unwrap();
+        let [record] = fixture.table.audit().try_into().expect("one record");
+        assert_eq!((record.scope, record.actor, record.at), (of_workspace(), None, NOW), "{case}");
+        assert_eq!(record.run, Some(run.id), "{case}");
+        assert_eq!(record.subjects, [Subject::of(&secret(of_workspace(), 1, "LICENCE"))], "{case}");
+        assert_eq!((record.person, record.detail), (None, None), "{case}");
+    }
+}
+
+#[test]
+fn a_wrong_token_and_an_unknown_run_get_the_same_answer_and_nothing_is_written() {
+    let known = run(Platform::AwsBatch, State::Running);
+    let unknown = RunId::new("ab12JIHGFEDCBA").unwrap();
+    for said in [Report::Heartbeat, Report::End, Report::HeadJob(head_job())] {
+        for (case, id, key) in [
+            ("wrong token", &known.id, TokenKey::make_random(&Sequence::default())),
+            ("claim token", &known.id, claim_key()),
+            ("unknown run", &unknown, run_key()),
+        ] {
+            let fixture = with_run(&known);
+            assert_eq!(
+                error_of(report_as(&fixture, id, &key, &said)).code(),
+                "not-found",
+                "{case}: {said:?}"
+            );
+            assert_eq!(fixture.table.faults.calls(), ["run"], "{case}: {said:?}");
+            assert!(fixture.jobs.faults.calls().is_empty(), "{case}: {said:?}");
+            assert!(fixture.bus.faults.calls().is_empty(), "{case}: {said:?}");
+        }
+        let fixture = with_run(&known);
+        fixture.table.faults.fail("run", unavailable());
+        assert_eq!(error_of(report(&fixture, &known, &said)).code(), "unavailable", "{said:?}");
+    }
+}
+
+/// Each report that writes, and the operation that writes it.
+fn writing() -> [(Report, &'static str); 3] {
+    [
+        (Report::Heartbeat, "save_life"),
+        (Report::End, "save_life"),
+        (Report::HeadJob(head_job()), "record_head_job"),
+    ]
+}
+
+#[test]
+fn a_report_that_is_not_written_is_not_announced() {
+    for (said, operation) in writing() {
+        let run = run(Platform::AwsBatch, State::Pending);
+        let fixture = with_run(&run);
+        fixture.table.faults.fail(operation, unavailable());
+        assert_eq!(error_of(report(&fixture, &run, &said)).code(), "unavailable", "{said:?}");
+        assert!(fixture.bus.faults.calls().is_empty(), "{said:?}");
+        assert_eq!(fixture.backoff.attempts(), [0; 0], "{said:?}: the adapter has retried it already");
+    }
+}
+
+#[test]
+fn a_failed_announcement_does_not_fail_the_report() {
+    for said in [Report::End, Report::HeadJob(head_job())] {
+        let run = run(Platform::AwsBatch, State::Running);
+        let fixture = with_run(&run);
+        fixture.bus.faults.fail("announce", unavailable());
+        let answer = report(&fixture, &run, &said).unwrap();
+        assert_eq!(fixture.bus.faults.count("announce"), 1, "{said:?}");
+        assert_eq!(answer.life.due, Some(NOW), "{said:?}: the sweep finds it");
+    }
+}
+
+#[test]
+fn a_report_that_is_repeated_has_one_effect() {
+    for (said, operation) in writing() {
+        for answer_lost in [false, true] {
+            let case = format!("{said:?}, answer lost: {answer_lost}");
+            let run = run(Platform::AwsBatch, State::Pending);
+            let fixture = with_run(&run);
+            if answer_lost {
+                fixture.table.faults.lose_answer(operation, unavailable());
+            }
+            assert_eq!(report(&fixture, &run, &said).is_err(), answer_lost, "{case}");
+            let first = fixture.table.stored_run(&run.id);
+            let records = fixture.table.audit().len();
+            assert_eq!(report(&fixture, &run, &said).unwrap(), first, "{case}");
+            assert_eq!(fixture.table.faults.count(operation), 1, "{case}");
+            assert_eq!(fixture.table.audit().len(), records, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_report_is_decided_again_after_a_conflict() {
+    for (said, operation) in writing() {
+        let run = run(Platform::AwsBatch, State::Pending);
+        let fixture = with_run(&run);
+        meanwhile(&fixture, operation, &run, |_| {});
+        let answer = report(&fixture, &run, &said).unwrap();
+        assert_eq!(answer.life.revision, run.life.revision + 2, "{said:?}");
+        assert_eq!(fixture.backoff.attempts(), [1], "{said:?}");
+        assert!(fixture.table.audit().len() <= 1, "{said:?}: the attempt that lost is not audited");
+    }
+    let run = run(Platform::AwsBatch, State::Pending);
+    let fixture = with_run(&run);
+    meanwhile(&fixture, "save_life", &run, |life| life.state = State::Ended);
+    let answer = report(&fixture, &run, &Report::End).unwrap();
+    assert_eq!((answer.life.state, answer.life.outcome), (State::Ended, None), "it was over before");
+    assert!(fixture.bus.faults.calls().is_empty());
+}
+
+#[test]
+fn constant_conflicts_become_contention_when_time_runs_out() {
+    for (said, operation) in writing() {
+        for error in [|| Error::VersionConflict, || Error::Contended] {
+            let case = format!("{said:?}, {:?}", error());
+            let run = run(Platform::AwsBatch, State::Pending);
+            let fixture = with_run(&run);
+            for _ in 0..4 {
+                fixture.table.faults.fail(operation, error());
+            }
+            assert_eq!(error_of(report(&fixture, &run, &said)).code(), "contended", "{case}");
+            assert_eq!(fixture.backoff.attempts(), [1, 2, 3], "{case}");
+            assert_eq!(fixture.table.stored_run(&run.id), run, "{case}");
+            assert!(fixture.table.audit().is_empty(), "{case}");
+            assert!(fixture.bus.faults.calls().is_empty(), "{case}");
+        }
+    }
+}
