@@ -5,6 +5,7 @@
 //! tested where they are written, in the store's own crate
 //! ([ADR 1](../../../docs/adr/0001-tests-use-the-one-real-store.md)).
 
+mod log;
 mod people;
 mod table;
 mod target;
@@ -17,6 +18,7 @@ use std::task::{Context, Poll, Waker};
 
 use jiff::{SignedDuration, Timestamp};
 
+pub(crate) use self::log::logged;
 pub(crate) use self::people::*;
 pub(crate) use self::table::Table;
 pub(crate) use self::target::{Bus, Jobs, Keys, Target};

@@ -122,3 +122,6 @@ pub(crate) const LOGIN_NAME_PREFIX: &str = "oidc-";
 
 /// The domain of addresses that stand for none: `.invalid` names no host (RFC 2606 §2).
 pub(crate) const NO_EMAIL_DOMAIN: &str = "no-email.invalid";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! Personal access tokens, and headers that name no caller. OpenID Connect logins have a file of their own.
+
+mod logins;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::*;
+use crate::identity::Login;
+use crate::ids::RunId;
+use crate::testing::*;
+
+/// An issuer's answer about every token.
+enum Issuer {
+    VouchesFor(Vouched),
+    Refuses,
+    Fails,
+}
+
+impl VerifyJwt for Issuer {
+    async fn verify_jwt(&self, token: &str, _: Timestamp) -> Result<Option<Vouched>> {
+        assert_eq!(token, JWT, "it is asked about the token as it was presented");
+        match self {
+            Self::VouchesFor(vouched) => Ok(Some(vouched.clone())),
+            Self::Refuses => Ok(None),
+            Self::Fails => Err(unavailable()),
+        }
+    }
+}
+
+const JWT: &str = "e30.e30.c2ln";
+
+/// How every test reaches the use case.
+fn authenticate_by(fixture: &Fixture, issuer: &Issuer, header: &str) -> Result<Option<Actor>> {
+    run_now(authenticate(&fixture.table, issuer, &fixture.randomness, header, NOW))
+}
+
+fn presented(fixture: &Fixture, header: &str) -> Result<Option<Actor>> {
+    authenticate_by(fixture, &Issuer::Refuses, header)
+}
+
+fn key() -> TokenKey {
+    run_key()
+}
+
+fn token_id() -> TokenId {
+    TokenId::new(70).unwrap()
+}
+
+fn bearer() -> String {
+    format!("Bearer {}", *key().access_token(token_id()))
+}
+
+fn stored() -> StoredToken {
+    stored_token(70, 7, "laptop", &key())
+}
+
+fn with_token(token: StoredToken) -> Fixture {
+    let fixture = Fixture::new();
+    fixture.table.rows.borrow_mut().tokens.insert(token.id, token);
+    fixture
+}
+
+fn token_user() -> Actor {
+    Actor { user: user_id(7), token: Some(token_id()) }
+}
+
+/// The header is refused, and the log contains this reason and no part of the header.
+fn assert_refused(fixture: &Fixture, issuer: &Issuer, header: &str, reason: &str) {
+    let (actor, log) = logged(|| authenticate_by(fixture, issuer, header).unwrap());
+    assert_eq!(actor, None, "{reason}");
+    assert_eq!(log, [format!("INFO message=refused a credential reason={reason:?}")]);
+}
+
+#[test]
+fn a_personal_access_token_names_its_user_in_each_form_of_the_header() {
+    let token = key().access_token(token_id());
+    let basic = STANDARD.encode(format!("@token:{}", *token));
+    let headers = [
+        format!("Bearer {}", *token),
+        format!("bearer {}", *token),
+        format!("  BEARER   {}  ", *token),
+        format!("Basic {basic}"),
+        format!("basic {basic}"),
+        format!("Bearer {}", token.trim_end_matches('=')),
+    ];
+    for header in headers {
+        assert_eq!(presented(&with_token(stored()), &header).unwrap(), Some(token_user()), "{header}");
+    }
+}
+
+#[test]
+fn a_header_that_names_no_caller_is_refused_without_reading_the_table() {
+    let run = RunId::new("ab12ABCDEFGHIJ").unwrap();
+    let no_scheme = "the header is neither Bearer nor Basic @token";
+    let no_kind = "the token is of no kind that names a caller";
+    let run_token = key().run_token(&run);
+    let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+    let cases = [
+        (String::new(), no_scheme),
+        ("Bearer".into(), no_scheme),
+        (key().access_token(token_id()).to_string(), no_scheme),
+        (format!("Digest {}", *key().access_token(token_id())), no_scheme),
+        (basic(&format!("somebody:{}", *key().access_token(token_id()))), no_scheme),
+        ("Basic not base64".into(), no_scheme),
+        (format!("Bearer {}", *run_token), "a run token names no caller"),
+        (basic(&format!("@token:{}", *run_token)), "a run token names no caller"),
+        (format!("Bearer {}", claim_key().expose()), no_kind),
+        (basic(&format!("@token:{}", claim_key().expose())), no_kind),
+        (format!("Bearer {}", key().expose()), no_kind),
+        (format!("Bearer {}", STANDARD.encode("{\"tid\": 0}.key")), no_kind),
+    ];
+    for (header, reason) in cases {
+        let fixture = with_token(stored());
+        assert_refused(&fixture, &Issuer::Fails, &header, reason);
+        assert!(fixture.table.faults.calls().is_empty(), "{header}");
+    }
+}
+
+#[test]
+fn an_unknown_or_expired_token_and_a_wrong_key_are_refused() {
+    let expiring = |expires| StoredToken { expires: Some(expires), ..stored() };
+    let second = Timestamp::constant(1_790_000_001, 0);
+    let other_key = StoredToken { hash: claim_key().hash(), ..stored() };
+    let expired_too = StoredToken { hash: claim_key().hash(), ..expiring(minutes(-1)) };
+    let other_id = StoredToken { id: TokenId::new(71).unwrap(), ..stored() };
+    // The key is checked before the expiry.
+    let (no_id, no_key) = ("no token has this id", "the token's key does not match");
+    let expired = "the token has expired";
+    let cases = [
+        ("never expires", stored(), None),
+        ("expires in a second", expiring(second), None),
+        ("expires now", expiring(NOW), Some(expired)),
+        ("expired long ago", expiring(minutes(-60)), Some(expired)),
+        ("another key", other_key, Some(no_key)),
+        ("another key, and expired", expired_too, Some(no_key)),
+        ("another id", other_id, Some(no_id)),
+    ];
+    for (case, token, refused) in cases {
+        let fixture = with_token(token);
+        match refused {
+            None => assert_eq!(presented(&fixture, &bearer()).unwrap(), Some(token_user()), "{case}"),
+            Some(reason) => {
+                assert_refused(&fixture, &Issuer::Refuses, &bearer(), reason);
+                assert_eq!(fixture.table.faults.calls(), ["token"], "{case}: its use is not recorded");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_that_cannot_be_read_is_an_error_and_not_a_refusal() {
+    let fixture = with_token(stored());
+    fixture.table.faults.fail("token", unavailable());
+    assert_eq!(error_of(presented(&fixture, &bearer())).code(), "unavailable");
+}
+
+#[test]
+fn the_use_of_a_token_is_recorded_at_most_once_an_hour() {
+    let within = Timestamp::constant(1_790_000_000 - 3_599, 0);
+    let cases = [
+        ("never used", None, true),
+        ("used now", Some(NOW), false),
+        ("used within the hour", Some(within), false),
+        ("used an hour ago", Some(minutes(-60)), true),
+        ("used long ago", Some(minutes(-10_000)), true),
+        ("used later, by another clock", Some(minutes(1)), false),
+    ];
+    for (case, last_used, noted) in cases {
+        let fixture = with_token(StoredToken { last_used, ..stored() });
+        assert_eq!(presented(&fixture, &bearer()).unwrap(), Some(token_user()), "{case}");
+        assert_eq!(fixture.table.faults.count("touch_token"), usize::from(noted), "{case}");
+        let now_stored = fixture.table.rows.borrow().tokens[&token_id()].last_used;
+        assert_eq!(now_stored, if noted { Some(NOW) } else { last_used }, "{case}");
+        assert!(fixture.table.audit().is_empty(), "{case}: a use is not audited");
+    }
+}
+
+#[test]
+fn a_failure_to_record_the_use_of_a_token_is_ignored() {
+    let fixture = with_token(stored());
+    fixture.table.faults.fail("touch_token", unavailable());
+    let (actor, log) = logged(|| presented(&fixture, &bearer()).unwrap());
+    assert_eq!(actor, Some(token_user()));
+    assert_eq!(fixture.table.faults.count("touch_token"), 1, "it is not retried");
+    assert_eq!(log.len(), 1);
+    assert!(log[0].starts_with("WARN") && log[0].contains("error.code=\"unavailable\""), "{}", log[0]);
+}
