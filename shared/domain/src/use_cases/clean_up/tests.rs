@@ -1,5 +1,4 @@
-//! What becomes of a run that is looked at; the removal of its copies and other writers have files of
-//! their own.
+//! Which runs a look ends. The removal of copies and concurrent writers have files of their own.
 
 mod copies;
 mod writers;
@@ -149,7 +148,7 @@ fn a_recorded_head_job_decides_whether_a_run_is_over() {
 }
 
 #[test]
-fn what_cannot_be_asked_about_a_head_job_ends_nothing() {
+fn a_failed_request_to_aws_batch_ends_no_run() {
     let run = with_head_job(due_at(minutes(-60), run(Platform::AwsBatch, State::Running)));
     let fixture = with_run(&run);
     fixture.jobs.faults.fail("observe_job", unavailable());
@@ -175,14 +174,14 @@ fn the_end_is_audited_with_the_secrets_that_the_run_held_and_without_an_actor() 
 }
 
 #[test]
-fn an_unknown_run_is_nothing_and_nothing_is_called_for_it() {
+fn an_unknown_run_is_ignored() {
     let fixture = Fixture::new();
     let id = run(Platform::AwsBatch, State::Running).id;
     assert_eq!(look(&fixture, &id).unwrap(), Looked::Nothing);
     assert_eq!(fixture.table.faults.calls(), ["run"]);
     assert!(fixture.target.faults.calls().is_empty());
     fixture.table.faults.fail("run", unavailable());
-    assert_eq!(error_of(look(&fixture, &id)).code(), "unavailable", "what cannot be read is not unknown");
+    assert_eq!(error_of(look(&fixture, &id)).code(), "unavailable", "a failed read is an error");
 }
 
 #[test]
@@ -198,7 +197,7 @@ fn an_event_of_a_job_looks_at_the_run_whose_head_job_it_is() {
     for (case, region, job, looked) in cases {
         let run = with_head_job(run(Platform::AwsBatch, State::Running));
         let fixture = with_run(&run);
-        // The event proves nothing: what AWS Batch says when asked counts.
+        // The event proves nothing: only the answer of AWS Batch counts.
         fixture.jobs.set("job-1", Sighting::Final { succeeded: true, exit_status: None }, None);
         assert_eq!(changed(&fixture, region, job).unwrap(), looked, "{case}");
         let asked = usize::from(looked == Looked::Ended);
@@ -231,7 +230,7 @@ fn a_delivery_notes_the_use_of_every_secret_at_the_time_of_the_delivery() {
     let fixture = with_run(&given);
     fixture.table.faults.fail("note_use", unavailable());
     assert_eq!(note(&fixture, &given.id), Err("unavailable"), "the event is delivered once more");
-    assert_eq!(fixture.table.rows.borrow().used, used_at(NOW)[1..], "the other secret is noted all the same");
+    assert_eq!(fixture.table.rows.borrow().used, used_at(NOW)[1..], "the other secret is noted");
 
     let fixture = Fixture::new();
     assert_eq!(note(&fixture, &given.id), Ok(()), "an unknown run");

@@ -26,7 +26,7 @@ fn numbered(number: u32, state: State) -> Run {
 }
 
 #[test]
-fn every_live_run_outlasts_what_the_restored_table_has_forgotten() {
+fn the_lease_of_each_live_run_is_extended_unless_it_is_long_enough_already() {
     use Platform::{AwsBatch, Slurm};
     let latest = minutes(30 * 24 * 60);
     let unclaimed = run(Slurm, State::Pending);
@@ -79,7 +79,7 @@ fn every_live_run_outlasts_what_the_restored_table_has_forgotten() {
 }
 
 #[test]
-fn runs_that_have_ended_are_not_among_the_live() {
+fn a_run_that_has_ended_is_not_counted_as_live() {
     let fixture = Fixture::new();
     fixture.table.put_run(run(Platform::AwsBatch, State::Ended));
     assert_eq!(hold(&fixture), held(0, 0));
@@ -87,7 +87,7 @@ fn runs_that_have_ended_are_not_among_the_live() {
 }
 
 #[test]
-fn a_run_that_fails_is_counted_and_keeps_no_other() {
+fn a_run_that_fails_is_counted_and_does_not_stop_the_others() {
     let cases = [
         ("run", unavailable as fn() -> Error, 1),
         ("save_life", unavailable, 1),
@@ -115,7 +115,7 @@ fn a_run_that_fails_is_counted_and_keeps_no_other() {
 }
 
 #[test]
-fn a_run_that_ended_or_went_after_it_was_listed_is_no_failure() {
+fn a_run_that_ended_or_was_deleted_after_it_was_listed_is_not_a_failure() {
     let run = numbered(1, State::Running);
     for gone in [false, true] {
         let fixture = Fixture::new();
@@ -131,7 +131,7 @@ fn a_run_that_ended_or_went_after_it_was_listed_is_no_failure() {
 }
 
 #[test]
-fn runs_that_cannot_be_listed_are_a_failure() {
+fn a_pass_fails_if_it_cannot_list_the_runs() {
     let fixture = Fixture::new();
     fixture.table.faults.fail("due_runs", unavailable());
     assert_eq!(error_of(run_now(cleaner(&fixture).hold(NOW))).code(), "unavailable");

@@ -28,7 +28,7 @@ fn put(fixture: &Fixture, run: &Run) {
 }
 
 #[test]
-fn every_run_that_is_due_is_looked_at_and_no_other() {
+fn only_runs_that_are_due_are_looked_at() {
     let fixture = Fixture::new();
     let runs = [
         due_run(1, State::Running, -3),
@@ -60,9 +60,9 @@ fn a_sweep_with_nothing_to_do_reports_nothing() {
 }
 
 #[test]
-fn a_run_that_fails_stays_due_and_keeps_no_other_from_its_end() {
-    // The operation that fails once, and how long the longest due run counts as due: a row that cannot
-    // be read does not say it.
+fn a_run_that_fails_stays_due_and_does_not_stop_the_others() {
+    // The operation that fails once, and how long the longest due run counts as due: it is unknown for
+    // a row that cannot be read.
     for (operation, longest) in [("run", 4), ("save_life", 9)] {
         let fixture = Fixture::new();
         let runs =
@@ -94,7 +94,7 @@ fn several_failures_are_counted_one_by_one() {
 }
 
 #[test]
-fn a_run_that_the_index_names_too_late_is_judged_by_its_own_row() {
+fn a_run_is_judged_by_its_own_row_and_not_by_the_index() {
     let fixture = Fixture::new();
     let run = due_run(1, State::Running, -1);
     put(&fixture, &run);
@@ -108,11 +108,11 @@ fn a_run_that_the_index_names_too_late_is_judged_by_its_own_row() {
     fixture.table.rows.borrow_mut().runs.get_mut(&run.id).unwrap().life.due = Some(NOW);
     fixture.target.copies.borrow_mut().clear();
     fixture.table.before("run", |rows| rows.runs.clear());
-    assert_eq!(sweep(&fixture).unwrap(), Swept { due: 1, ..Swept::default() }, "gone meanwhile");
+    assert_eq!(sweep(&fixture).unwrap(), Swept { due: 1, ..Swept::default() }, "deleted meanwhile");
 }
 
 #[test]
-fn one_sweep_takes_up_500_runs_and_the_next_one_the_rest() {
+fn one_sweep_handles_500_runs_and_the_next_one_the_rest() {
     let fixture = Fixture::new();
     for number in 0..501 {
         let mut run = due_run(number, State::Running, -1);
@@ -124,7 +124,7 @@ fn one_sweep_takes_up_500_runs_and_the_next_one_the_rest() {
 }
 
 #[test]
-fn a_failure_to_list_is_a_failure_of_the_sweep() {
+fn a_sweep_fails_if_it_cannot_list_runs_or_copies() {
     for (operation, ended) in [("due_runs", 0), ("list_copies", 1)] {
         let fixture = Fixture::new();
         put(&fixture, &due_run(1, State::Running, -1));
@@ -137,7 +137,7 @@ fn a_failure_to_list_is_a_failure_of_the_sweep() {
 }
 
 #[test]
-fn a_copy_is_an_orphan_when_its_run_is_over_or_when_nobody_knows_the_run_after_its_latest_end() {
+fn a_copy_is_deleted_if_its_run_has_ended_or_if_it_has_expired_and_its_run_is_unknown() {
     #[derive(Clone, Copy, PartialEq, Debug)]
     enum Fate {
         Deleted,
@@ -145,7 +145,7 @@ fn a_copy_is_an_orphan_when_its_run_is_over_or_when_nobody_knows_the_run_after_i
         LeftAlone,
     }
     use Fate::{Deleted, LeftAlone, Unknown};
-    // The run in the table, the copy's run tag, and what becomes of the copy whose latest end is absent,
+    // The run in the table, the copy's run tag, and what happens to the copy if its latest end is absent,
     // in the future, now, in the past.
     let known = "ab12ABCDEFGHIJ";
     let cases = [
@@ -197,7 +197,7 @@ fn copies_of_other_deployments_are_never_touched() {
 }
 
 #[test]
-fn an_orphan_that_cannot_be_removed_is_counted_and_keeps_no_other() {
+fn an_orphan_that_cannot_be_removed_is_counted_and_does_not_stop_the_others() {
     let fixture = Fixture::new();
     for (name, tag) in [("1", "ab12ABCDEFGHIJ"), ("2", "ab12ABCDEFGHIJ"), ("3", OTHER), ("4", OTHER)] {
         fixture.target.put(name, Some("test"), Some(tag), Some(minutes(-1)));
@@ -213,7 +213,7 @@ fn an_orphan_that_cannot_be_removed_is_counted_and_keeps_no_other() {
 }
 
 #[test]
-fn a_row_that_cannot_be_read_keeps_its_own_copies_and_no_other_runs() {
+fn a_run_that_cannot_be_read_keeps_its_own_copies_and_no_others() {
     let fixture = Fixture::new();
     for (name, tag) in [("1", "ab12ABCDEFGHIJ"), ("2", "ab12ABCDEFGHIJ"), ("3", OTHER)] {
         fixture.target.put(name, Some("test"), Some(tag), Some(minutes(-1)));

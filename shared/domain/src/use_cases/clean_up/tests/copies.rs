@@ -1,4 +1,4 @@
-//! The removal of copies: what is deleted, what is left alone, and what is tried again.
+//! The removal of copies: which are deleted, which are left alone, and what is retried.
 
 use super::*;
 
@@ -18,7 +18,8 @@ fn ending_with_two_copies() -> (Run, [String; 2]) {
 
 #[test]
 fn only_a_copy_with_the_tags_of_this_deployment_and_this_run_is_deleted() {
-    let ours = Some("ab12ABCDEFGHIJ");
+    let run = ending().id;
+    let ours = Some(run.as_str());
     // Deployment tag, run tag, whether it is deleted.
     let cases = [
         (Some("test"), ours, true),
@@ -37,15 +38,18 @@ fn only_a_copy_with_the_tags_of_this_deployment_and_this_run_is_deleted() {
         let fixture = Fixture::new();
         fixture.table.put_run(ending());
         fixture.target.put(NAME, deployment, tag, None);
-        assert_eq!(look(&fixture, &ending().id).unwrap(), Looked::Ended, "{case}");
+        let (looked, log) = logged(|| look(&fixture, &run).unwrap());
+        assert_eq!(looked, Looked::Ended, "{case}");
         assert_eq!(fixture.target.faults.count("delete_copy"), usize::from(deleted), "{case}");
+        assert_eq!(log.is_empty(), deleted, "{case}");
+        assert!(log.iter().all(|line| line.starts_with("ERROR") && line.contains(run.as_str())), "{case}");
         assert_eq!(fixture.target.names().is_empty(), deleted, "{case}");
-        assert_eq!(fixture.table.stored_run(&ending().id).life.state, State::Ended, "{case}");
+        assert_eq!(fixture.table.stored_run(&run).life.state, State::Ended, "{case}");
     }
 }
 
 #[test]
-fn a_copy_is_gone_only_when_a_look_finds_nothing() {
+fn a_copy_is_deleted_until_describe_finds_nothing() {
     let present = ["describe_copy", "delete_copy"];
     let cases = [
         ("it was gone before", 0, false, vec!["describe_copy"]),
@@ -67,7 +71,7 @@ fn a_copy_is_gone_only_when_a_look_finds_nothing() {
 }
 
 #[test]
-fn a_copy_that_stays_keeps_its_run_from_ending() {
+fn a_run_does_not_end_while_a_copy_is_still_there() {
     let fixture = with_run(&ending());
     fixture.target.slow_deletes.set(100);
     let error = error_of(look(&fixture, &ending().id));
@@ -79,7 +83,7 @@ fn a_copy_that_stays_keeps_its_run_from_ending() {
 }
 
 #[test]
-fn a_failure_at_one_copy_keeps_no_other_and_the_next_look_removes_the_rest() {
+fn a_failure_at_one_copy_does_not_stop_the_others_and_the_next_look_removes_it() {
     let cases = [
         ("describe_copy", false, 1),
         ("delete_copy", false, 1),
@@ -112,7 +116,7 @@ fn a_run_is_written_as_ending_before_its_first_copy_is_touched() {
     fixture.table.faults.fail("save_life", unavailable());
     assert_eq!(error_of(look(&fixture, &run.id)).code(), "unavailable");
     assert!(fixture.target.faults.calls().is_empty(), "the run may still live");
-    assert_eq!(fixture.backoff.attempts(), [0; 0], "the adapter has repeated it already");
+    assert_eq!(fixture.backoff.attempts(), [0; 0], "the adapter has retried it already");
 
     fixture.target.faults.fail("describe_copy", unavailable());
     error_of(look(&fixture, &run.id));

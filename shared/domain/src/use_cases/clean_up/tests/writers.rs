@@ -1,4 +1,4 @@
-//! Another writer between the read and the write of a look.
+//! Another writer changes the run between a read and a write.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn due_run() -> Run {
     due_at(NOW, run(Platform::AwsBatch, State::Running))
 }
 
-/// Before the next write, somebody else writes this life over the same revision.
+/// Before the next write, another writer replaces the same revision.
 fn meanwhile(fixture: &Fixture, id: &RunId, change: impl FnOnce(&mut Life) + 'static) {
     let id = id.clone();
     fixture.table.before("save_life", move |rows| {
@@ -39,7 +39,7 @@ fn a_head_job_is_asked_about_again_when_another_writer_was_first() {
     fixture.jobs.set("job-1", Sighting::NotFinal, None);
     meanwhile(&fixture, &run.id, |_| {});
     assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Nothing);
-    assert_eq!(fixture.jobs.faults.count("observe_job"), 2, "an old answer decides nothing");
+    assert_eq!(fixture.jobs.faults.count("observe_job"), 2, "the earlier answer is stale");
     let life = fixture.table.stored_run(&run.id).life;
     assert_eq!((life.revision, life.lease_until), (run.life.revision + 2, minutes(30)));
 }
@@ -57,7 +57,7 @@ fn a_run_that_another_look_ended_ends_once() {
 }
 
 #[test]
-fn a_run_that_another_look_took_to_its_end_is_taken_on_from_there() {
+fn a_run_that_another_look_set_to_ending_is_cleaned_up_from_there() {
     let run = due_run();
     let fixture = with_run(&run);
     meanwhile(&fixture, &run.id, |life| life.state = State::Ending);
@@ -67,7 +67,7 @@ fn a_run_that_another_look_took_to_its_end_is_taken_on_from_there() {
 }
 
 #[test]
-fn writers_that_never_rest_are_contention_once_time_is_up() {
+fn constant_conflicts_become_contention_when_time_runs_out() {
     for error in [|| Error::VersionConflict, || Error::Contended] {
         let run = due_run();
         let fixture = with_run(&run);
@@ -83,7 +83,7 @@ fn writers_that_never_rest_are_contention_once_time_is_up() {
 }
 
 #[test]
-fn a_run_that_is_gone_after_a_conflict_is_not_found() {
+fn a_run_that_is_missing_after_a_conflict_is_not_found() {
     let run = due_run();
     let fixture = with_run(&run);
     fixture.table.before("save_life", |rows| rows.runs.clear());
