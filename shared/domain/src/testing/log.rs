@@ -1,21 +1,32 @@
 //! What was logged while something ran.
 
+use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Runs this, and gives each event that it logged as one line: the level, then every field with its name.
-pub(crate) fn logged<T>(run: impl FnOnce() -> T) -> (T, Vec<String>) {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let outcome = tracing::subscriber::with_default(Log(Arc::clone(&lines)), run);
-    let lines = lines.lock().unwrap().clone();
-    (outcome, lines)
+thread_local! {
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-struct Log(Arc<Mutex<Vec<String>>>);
+/// Runs this, and gives each event that it logged as one line: the level, then every field with its name.
+pub(crate) fn logged<T>(run: impl FnOnce() -> T) -> (T, Vec<String>) {
+    // One subscriber for every thread: a scoped one misses events whose callsite another test's thread,
+    // which has no subscriber, registers at the same time.
+    static SET: Once = Once::new();
+    SET.call_once(|| {
+        tracing::subscriber::set_global_default(Log).unwrap();
+        tracing::callsite::rebuild_interest_cache();
+    });
+    LINES.take();
+    let outcome = run();
+    (outcome, LINES.take())
+}
+
+struct Log;
 
 impl Subscriber for Log {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
@@ -33,7 +44,7 @@ impl Subscriber for Log {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(event.metadata().level().to_string());
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        LINES.with_borrow_mut(|lines| lines.push(line.0));
     }
 
     fn enter(&self, _: &Id) {}
