@@ -174,7 +174,7 @@ mod tests {
         CallFailed(std::io::Error::other("connection reset"))
     }
 
-    /// What others may rely on: an error, its code, whether it is worth a repeat and whether it is ours.
+    /// An error, its code, whether a retry may succeed, and whether the service is at fault.
     type Expected = (Error, &'static str, bool, bool);
 
     fn every_variant() -> Vec<Expected> {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn each_error_has_its_code_and_says_whether_to_repeat_and_whose_fault_it_is() {
+    fn each_error_has_its_code_and_says_whether_to_retry_and_whether_the_service_is_at_fault() {
         for (error, code, retryable, is_ours) in every_variant() {
             assert_eq!(error.code(), code);
             assert_eq!(error.retryable(), retryable, "{code}: retryable");
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_causes_of_a_cause_without_a_port_begin_with_the_cause() {
+    fn causes_do_not_begin_with_a_separator_where_the_port_has_no_name() {
         let error = Error::unavailable("", call_failed());
         assert_eq!(error.causes(), "the call failed: connection reset");
     }

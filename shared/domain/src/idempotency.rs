@@ -124,9 +124,9 @@ mod tests {
 
     #[test]
     fn the_stored_form_of_a_request_is_frozen() {
-        // Rows hold these for a day: a new version of the service has to recognize the requests of the
-        // one before it. Computed with another implementation: HMAC-SHA256 under the key over each part
-        // behind its length in eight bytes, and the SHA-256 of the key in base64.
+        // Rows keep them for a day, so a new version of the service must recognize requests that the
+        // previous version recorded. Computed with Python: the HMAC-SHA256, under the key, of each part
+        // after its length in eight bytes; and the SHA-256 of the key in base64.
         let known = request(KEY, &["create-secret", "WS#42", "", "NCBI_API_KEY"]).unwrap();
         assert_eq!(
             hex(known.fingerprint()),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_request_itself_is_taken_for_a_repeat() {
+    fn only_the_same_request_passes_the_check_for_a_replay() {
         let same = fingerprint(KEY, &["ab", "c"]);
         for (case, stored, accepted) in [
             ("the same request", same.clone(), true),

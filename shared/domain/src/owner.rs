@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_users_own_scope_depends_on_no_membership() {
+    fn the_scope_of_user_secrets_has_no_roles_to_check_again() {
         let scope = Scope::own(&actor(), Permission::WriteSecrets);
         assert_eq!(scope.owner(), SecretOwner::User(actor().user));
         assert_eq!(scope.actor(), actor().user);
@@ -252,17 +252,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn authorize_tells_members_strangers_and_the_users_own_secrets_apart() {
+    async fn authorize_distinguishes_members_other_users_and_user_secrets() {
         let elsewhere = WorkspaceId::new(43).unwrap();
         let write = Permission::WriteSecrets;
         for (case, role, place, expected) in [
             ("an owner", Some(Role::Owner), Some(workspace()), "WS#42"),
             ("a viewer", Some(Role::View), Some(workspace()), "forbidden"),
-            ("no member", None, Some(workspace()), "not-found"),
+            ("not a participant", None, Some(workspace()), "not-found"),
             ("an owner of another workspace", Some(Role::Owner), Some(elsewhere), "not-found"),
-            ("an owner's own secrets", Some(Role::Owner), None, "USER#7"),
-            ("a viewer's own secrets", Some(Role::View), None, "USER#7"),
-            ("the own secrets of a user without a workspace", None, None, "USER#7"),
+            ("the user secrets of a workspace owner", Some(Role::Owner), None, "USER#7"),
+            ("the user secrets of a viewer", Some(Role::View), None, "USER#7"),
+            ("the user secrets of a user without a workspace", None, None, "USER#7"),
         ] {
             let scope = authorize(&OneMember(role), &settings(false), &actor(), place, write).await;
             let answer =
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn authorize_reads_no_membership_for_the_users_own_secrets() {
+    async fn authorize_reads_no_membership_for_user_secrets() {
         for (place, code) in [(Some(workspace()), Some("unavailable")), (None, None)] {
             let scope = authorize(&Down, &settings(false), &actor(), place, Permission::ReadSecrets).await;
             assert_eq!(scope.err().map(|error| error.code()), code, "{place:?}");

@@ -148,7 +148,7 @@ fn the_flag_says_whether_nextflows_store_carries_the_value() {
 }
 
 #[test]
-fn only_the_lengths_and_headers_of_an_envelope_parse() {
+fn an_envelope_with_an_impossible_header_or_length_is_refused() {
     // Format, flags, length of the encrypted key, bytes of ciphertext and tag.
     for (case, format, flags, key_length, rest, valid) in [
         ("the smallest", 1, 0, 1, 256 + 16, true),

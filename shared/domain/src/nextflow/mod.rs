@@ -190,8 +190,8 @@ mod tests {
         ] {
             let store = store(&values(pairs));
             assert_eq!(*store, expected);
-            // A buffer that grew would have left a copy of the values behind, and had another capacity. It has
-            // room for one comma that the last entry does without.
+            // A buffer that grew would have left a copy of the values behind, and would have another
+            // capacity. It has room for a comma after each entry; the last entry has none.
             assert_eq!(store.capacity(), store.len() + usize::from(!pairs.is_empty()), "{expected}");
         }
     }

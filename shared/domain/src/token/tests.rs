@@ -46,7 +46,7 @@ fn basic(user_and_password: &str) -> String {
 
 #[test]
 fn the_forms_of_tokens_and_hashes_are_frozen() {
-    // Clients and rows hold them; computed with another implementation.
+    // Clients and rows hold them. Computed with Python.
     let key = key();
     for (form, text, frozen) in [
         ("key", key.expose(), "9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadae"),
