@@ -189,7 +189,7 @@ fn a_change_of_a_named_version_takes_effect_on_that_version_alone() {
 }
 
 #[test]
-fn a_version_written_meanwhile_refuses_who_named_one_and_is_read_by_who_did_not() {
+fn a_version_written_meanwhile_fails_a_change_that_names_one_and_is_replaced_by_one_that_does_not() {
     for (case, operation, act) in OPERATIONS {
         let named = fixture();
         written_meanwhile(&named, operation);

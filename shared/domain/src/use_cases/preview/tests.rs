@@ -59,7 +59,7 @@ fn a_preview_counts_the_copies_of_the_layout() {
 }
 
 #[test]
-fn user_secrets_in_a_workspace_are_warned_of() {
+fn a_preview_warns_of_user_secrets_in_a_workspace() {
     const WARNING: &str = "can be read by the jobs of this workspace while the run lasts";
     let cases = [
         ("user secret, workspace", Some(workspace_id()), true, 1),
@@ -80,7 +80,7 @@ fn user_secrets_in_a_workspace_are_warned_of() {
 /// Half of what Linux allows, for a task has an environment of its own. Each secret counts as `NAME=value`
 /// and the NUL that ends it.
 #[test]
-fn secrets_that_may_not_fit_into_an_environment_are_warned_of() {
+fn a_preview_warns_of_secrets_that_may_not_fit_into_an_environment() {
     const HALF: usize = 1_048_576;
     let around = "LICENCE=".len() + "TOKEN=".len() + 2;
     for (case, total, warned) in

@@ -74,7 +74,7 @@ fn a_run_is_shown_to_its_launcher_and_to_every_member_of_its_workspace() {
 }
 
 #[test]
-fn a_launcher_who_left_the_workspace_sees_its_runs_no_more() {
+fn a_launcher_who_left_the_workspace_no_longer_sees_its_runs() {
     let fixture = fixture(None);
     let run = Run { user: actor().user, ..of_the_workspace() };
     fixture.table.put_run(run.clone());
@@ -106,7 +106,7 @@ fn runs_of_a_scope_are_listed_a_page_at_a_time() {
     fixture.table.put_run(Run { id: id('5'), ..run(Platform::Slurm, State::Running) });
     let cases = [
         ("workspace's", here, None, 9, None, vec![id('5'), id('4'), id('1')]),
-        ("user's own", None, None, 9, None, vec![id('2')]),
+        ("user's", None, None, 9, None, vec![id('2')]),
         ("in one state", here, Some(State::Running), 9, None, vec![id('5'), id('1')]),
         ("first page", here, None, 2, None, vec![id('5'), id('4')]),
         ("next page", here, None, 2, Some(id('4')), vec![id('1')]),

@@ -91,7 +91,7 @@ fn a_scopes_secrets_are_shown_and_no_others() {
 }
 
 #[test]
-fn a_secret_that_is_gone_is_not_found_nor_is_its_history() {
+fn a_deleted_secret_and_its_history_are_not_found() {
     let fixture = fixture(Some(Role::View));
     fixture.table.rows.borrow_mut().secrets.clear();
     assert_eq!(error_of(describe(&fixture, Some(workspace_id()))).code(), "not-found");
@@ -134,7 +134,7 @@ fn the_audit_trail_is_one_scopes_and_one_months_newest_first() {
         ("workspace's", here, MONTH, 9, vec!["4", "2"]),
         ("the newest", here, MONTH, 1, vec!["4"]),
         ("an earlier month", here, "2026-07", 9, vec!["1"]),
-        ("the user's own", None, MONTH, 9, vec!["3"]),
+        ("the user's", None, MONTH, 9, vec!["3"]),
     ];
     for (case, workspace, month, limit, expected) in cases {
         let records = audit_trail(&fixture(Some(Role::Admin)), workspace, month, limit).unwrap();

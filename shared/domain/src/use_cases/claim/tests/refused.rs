@@ -113,7 +113,7 @@ fn values_that_nextflows_store_would_change_end_the_run_once_they_are_opened() {
 }
 
 #[test]
-fn a_refusal_that_is_not_written_is_found_out_by_the_same_claim_repeated() {
+fn a_refusal_that_could_not_be_written_is_repeated_by_the_same_claim() {
     let cases: [(&str, Arrange, &str); 2] = [
         (
             "another writer",

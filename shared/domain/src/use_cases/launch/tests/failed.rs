@@ -85,7 +85,7 @@ fn a_failed_launch_ends_its_run() {
         assert_eq!((audit[1].actor, &audit[1].run), (None, &Some(run.id.clone())), "{case}");
         assert_eq!((&audit[1].subjects, audit[1].at), (&subjects(), NOW), "{case}");
         assert_eq!(fixture.bus.announced.borrow().last(), Some(&(run.id, RunNotice::Look)), "{case}");
-        assert_eq!(fixture.backoff.attempts(), [0; 0], "{case}: a target in trouble was asked again");
+        assert_eq!(fixture.backoff.attempts(), [0; 0], "{case}: a target in trouble was called again");
     }
 }
 
@@ -117,9 +117,9 @@ fn a_lost_notice_of_delivery_does_not_fail_the_launch() {
     assert_eq!(fixture.table.stored_run(&run.id).life.state, State::Pending);
 }
 
-/// Each row: what the caller of a launch whose last answer was lost finds when it wants to end the run.
+/// Each row: what happened to the run between the lost answer and the attempt to end it.
 #[test]
-fn a_failed_launch_leaves_a_run_that_is_no_longer_its_own() {
+fn a_failed_launch_does_not_end_a_run_that_another_caller_uses() {
     let cases: [(&str, ChangeRun); 3] = [
         ("a repeated launch renewed the tokens", |run| run.life.run_token = run_key().hash()),
         ("its head job is recorded", |run| {
@@ -248,7 +248,7 @@ fn a_launch_whose_names_are_taken_or_whose_run_was_swept_starts_over_as_another_
 }
 
 #[test]
-fn a_launch_gives_up_starting_over_when_its_time_is_over() {
+fn a_launch_stops_starting_over_when_its_time_runs_out() {
     let cases: [(&str, Arrange); 2] = [
         ("run ids taken", |f| (0..4).for_each(|_| f.table.faults.fail("begin_run", Error::Contended))),
         ("copies' names taken", |f| {

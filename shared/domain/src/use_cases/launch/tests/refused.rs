@@ -87,7 +87,7 @@ fn a_refused_launch_writes_and_opens_nothing() {
         assert!(fixture.table.rows.borrow().idempotency.is_empty(), "{case}: the key was taken");
         assert_eq!(fixture.table.actions(), [], "{case}");
         assert_eq!(fixture.table.faults.count("run"), 0, "{case}: there is no run to end");
-        assert_eq!(fixture.backoff.attempts(), [0; 0], "{case}: repeated in vain");
+        assert_eq!(fixture.backoff.attempts(), [0; 0], "{case}: retried");
     }
 }
 

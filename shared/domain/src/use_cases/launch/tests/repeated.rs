@@ -148,7 +148,7 @@ fn a_repeated_launch_is_refused_and_changes_nothing() {
         ("the renewal is not written", |f, _| f.table.faults.fail("save_life", unavailable()), "unavailable"),
         ("the launcher left the workspace", |f, _| f.table.rows.borrow_mut().roles.clear(), "not-found"),
         (
-            "the launcher may look only",
+            "the launcher may only view",
             |f, _| f.table.put_member(workspace(), actor().user, Role::View),
             "forbidden",
         ),
