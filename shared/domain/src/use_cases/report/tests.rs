@@ -117,6 +117,7 @@ fn a_report_is_written_audited_and_announced_by_the_state_of_its_run() {
             None,
             false,
         ),
+        (heartbeat(), Run { not_after: NOW, ..run(AwsBatch, Pending) }, None, None, false),
         (heartbeat(), run(AwsBatch, Ending), None, None, false),
         (heartbeat(), run(AwsBatch, Ended), None, None, false),
         (end(), run(AwsBatch, Provisioning), None, None, false),
@@ -134,7 +135,9 @@ fn a_report_is_written_audited_and_announced_by_the_state_of_its_run() {
     ];
     for (said, run, written, audited, announced) in cases {
         let (state, due, recorded) = (run.life.state, run.life.due, run.life.head_job.is_some());
-        let case = format!("{said:?}, {} {state:?}, due {due:?}, head job {recorded}", run.platform);
+        let until = run.not_after;
+        let case =
+            format!("{said:?}, {} {state:?} until {until}, due {due:?}, head job {recorded}", run.platform);
         let fixture = with_run(&run);
         let answer = report(&fixture, &run, &said).unwrap();
         assert_eq!(answer, fixture.table.stored_run(&run.id), "{case}: the answer is what is stored");

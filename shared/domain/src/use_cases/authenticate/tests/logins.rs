@@ -24,11 +24,14 @@ fn user_by_login(fixture: &Fixture) -> User {
 
 #[test]
 fn a_known_login_names_its_user_and_nothing_is_written() {
-    let fixture = Fixture::new();
-    fixture.table.rows.borrow_mut().logins.push((login(), user_id(7)));
-    let actor = sign_in(&fixture, Some("ada@example.org")).unwrap();
-    assert_eq!(actor, Some(Actor { user: user_id(7), token: None }));
-    assert_eq!(fixture.table.faults.calls(), ["user_of_login"]);
+    let basic = format!("Basic {}", STANDARD.encode(format!("@token:{JWT}")));
+    for header in [format!("Bearer {JWT}"), basic] {
+        let fixture = Fixture::new();
+        fixture.table.rows.borrow_mut().logins.push((login(), user_id(7)));
+        let actor = authenticate_by(&fixture, &issuer(Some("ada@example.org")), &header).unwrap();
+        assert_eq!(actor, Some(Actor { user: user_id(7), token: None }), "{header}");
+        assert_eq!(fixture.table.faults.calls(), ["user_of_login"], "{header}");
+    }
 }
 
 #[test]
