@@ -173,6 +173,29 @@ fn the_end_is_audited_with_the_secrets_that_the_run_held_and_without_an_actor() 
     assert_ne!(records[0].id, records[1].id, "two records of one instant are told apart");
 }
 
+/// All pairs of states, those too between which no event of today leads.
+#[test]
+fn a_write_is_audited_when_it_begins_or_completes_the_end_of_a_run() {
+    use State::{Ended, Ending};
+    for before in State::ALL {
+        for after in State::ALL {
+            let audited = match (before, after) {
+                (Ended, _) => None,
+                (_, Ended) => Some(AuditAction::RunEnded),
+                (Ending, _) => None,
+                (_, Ending) => Some(AuditAction::RunEnding),
+                _ => None,
+            };
+            let run = run(Platform::AwsBatch, before);
+            let fixture = with_run(&run);
+            let life = Life { state: after, ..run.life.clone() };
+            let saved = run_now(cleaner(&fixture).save(&run, life, NOW)).unwrap();
+            assert_eq!(saved, fixture.table.stored_run(&run.id), "{before:?} to {after:?}");
+            assert_eq!(actions(&fixture), Vec::from_iter(audited), "{before:?} to {after:?}");
+        }
+    }
+}
+
 #[test]
 fn an_unknown_run_is_ignored() {
     let fixture = Fixture::new();
