@@ -87,7 +87,7 @@ impl Fixture {
 
 /// Failures that a test has planned for the next calls of an operation.
 #[derive(Default)]
-pub(crate) struct Faults(RefCell<BTreeMap<&'static str, Vec<Fault>>>, RefCell<Vec<&'static str>>);
+pub(crate) struct Faults(RefCell<BTreeMap<&'static str, Vec<Option<Fault>>>>, RefCell<Vec<&'static str>>);
 
 struct Fault {
     error: Error,
@@ -97,12 +97,17 @@ struct Fault {
 impl Faults {
     /// The next call of `operation` fails, before it has an effect.
     pub(crate) fn fail(&self, operation: &'static str, error: Error) {
-        self.plan(operation, Fault { error, after_effect: false });
+        self.plan(operation, Some(Fault { error, after_effect: false }));
     }
 
     /// The next call of `operation` takes effect, and its answer is this error.
     pub(crate) fn lose_answer(&self, operation: &'static str, error: Error) {
-        self.plan(operation, Fault { error, after_effect: true });
+        self.plan(operation, Some(Fault { error, after_effect: true }));
+    }
+
+    /// The next call of `operation` succeeds: failures that are planned after this are those of later calls.
+    pub(crate) fn pass(&self, operation: &'static str) {
+        self.plan(operation, None);
     }
 
     /// The operations called so far, in order.
@@ -115,7 +120,7 @@ impl Faults {
         self.1.borrow().iter().filter(|called| **called == operation).count()
     }
 
-    fn plan(&self, operation: &'static str, fault: Fault) {
+    fn plan(&self, operation: &'static str, fault: Option<Fault>) {
         self.0.borrow_mut().entry(operation).or_default().push(fault);
     }
 
@@ -124,7 +129,7 @@ impl Faults {
         self.1.borrow_mut().push(operation);
         let fault =
             self.0.borrow_mut().get_mut(operation).filter(|faults| !faults.is_empty()).map(|f| f.remove(0));
-        match fault {
+        match fault.flatten() {
             None => effect(),
             Some(Fault { error, after_effect: false }) => Err(error),
             Some(Fault { error, after_effect: true }) => effect().and(Err(error)),
