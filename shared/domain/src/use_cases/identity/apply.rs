@@ -183,3 +183,6 @@ async fn all<I, T>(items: impl IntoIterator<Item = I>, read: impl AsyncFn(I) -> 
     let reads = stream::iter(items).map(|item| read(item)).buffered(READS);
     reads.collect::<Vec<_>>().await.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,3 +61,6 @@ pub async fn workspace(
         .ok_or(Error::NotFound)?;
     Ok((workspace, role))
 }
+
+#[cfg(test)]
+mod tests;

@@ -229,3 +229,6 @@ fn check_text(text: &str, max: usize) -> std::result::Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

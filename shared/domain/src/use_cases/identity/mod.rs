@@ -7,6 +7,8 @@ pub mod participants;
 mod plan;
 mod problems;
 pub mod reconcile;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
 pub mod trail;
 
@@ -105,3 +107,6 @@ fn platform_names(platforms: &[Platform]) -> String {
     let names: Vec<_> = platforms.iter().map(|platform| platform.as_str()).collect();
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
+
+#[cfg(test)]
+mod tests;

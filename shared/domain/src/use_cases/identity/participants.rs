@@ -178,3 +178,6 @@ async fn change_one(
     let audit: Vec<_> = record_of(&change, deed, ports.randomness).into_iter().collect();
     ports.store.change_identity(&[change], &audit, Some(standing)).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -319,3 +319,6 @@ impl<Rng: Randomness> Planner<'_, Rng> {
 }
 
 const NO_OWNER: &str = "a workspace takes one owner or more.";
+
+#[cfg(test)]
+mod tests;

@@ -160,3 +160,6 @@ const MAX_SHOWN: usize = 100;
 /// Users, workspaces and tokens in a document, each at most, and participants in a workspace: what the time of one
 /// invocation holds.
 const MAX_LIST: usize = 500;
+
+#[cfg(test)]
+mod tests;

@@ -231,3 +231,6 @@ fn reconciled(record: AuditRecord) -> AuditRecord {
 fn deed(at: Timestamp) -> Deed {
     Deed { actor: None, at }
 }
+
+#[cfg(test)]
+mod tests;

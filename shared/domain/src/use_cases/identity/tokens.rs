@@ -85,3 +85,6 @@ async fn change_own(
     let audit: Vec<_> = record_of(&change, deed, ports.randomness).into_iter().collect();
     ports.store.change_identity(&[change], &audit, None).await
 }
+
+#[cfg(test)]
+mod tests;

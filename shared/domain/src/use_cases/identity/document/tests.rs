@@ -1,0 +1,324 @@
+use serde_json::json;
+
+use super::*;
+
+fn problems_of(json: &Value) -> Vec<String> {
+    match Document::parse(json) {
+        Ok(_) => Vec::new(),
+        Err(Error::Invalid(text)) => {
+            let mut lines = text.lines().map(str::to_owned);
+            let first = lines.next().unwrap();
+            let lines: Vec<_> = lines.collect();
+            assert_eq!(first, format!("Nothing was changed. The document has {} problem(s):", lines.len()));
+            lines
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn with_user(user: &Value) -> Value {
+    json!({"users": [user]})
+}
+
+fn with_token(token: &Value) -> Value {
+    with_user(&json!({"userName": "sam", "email": "sam@example.org", "tokens": [token]}))
+}
+
+fn with_workspace(workspace: &Value) -> Value {
+    json!({"organizations": [{"name": "acme", "workspaces": [workspace]}]})
+}
+
+#[test]
+fn every_field_of_a_document_is_read() {
+    let json = json!({
+        "organizations": [{"name": "acme", "workspaces": [{
+            "name": "research", "fullName": "Research group", "platforms": ["slurm", "aws-batch", "slurm"],
+            "participants": [{"user": "sam", "role": "owner"}, {"user": "Vera", "role": "view"}],
+        }]}],
+        "users": [{"userName": "sam", "email": "Sam@example.org", "tokens": [
+            {"name": "laptop", "expires": "2030-01-31T00:00:00Z"}, {"name": "old", "revoked": true},
+        ]}],
+        "prune": true,
+    });
+    let participant = |user: &str, role| DeclaredParticipant { user: user.into(), role };
+    let token = |name: &str, expires: Option<&str>, revoked| DeclaredToken {
+        name: name.into(),
+        expires: expires.map(|text| text.parse().unwrap()),
+        revoked,
+    };
+    let expected = Document {
+        organizations: vec![DeclaredOrganization {
+            name: "acme".into(),
+            workspaces: vec![DeclaredWorkspace {
+                name: "research".into(),
+                full_name: Some("Research group".into()),
+                platforms: Some(vec![Platform::AwsBatch, Platform::Slurm]),
+                participants: vec![participant("sam", Role::Owner), participant("Vera", Role::View)],
+            }],
+        }],
+        users: vec![DeclaredUser {
+            user_name: "sam".into(),
+            email: "Sam@example.org".into(),
+            tokens: vec![token("laptop", Some("2030-01-31T00:00:00Z"), false), token("old", None, true)],
+        }],
+        prune: true,
+    };
+    assert_eq!(Document::parse(&json).unwrap(), expected);
+}
+
+#[test]
+fn a_field_that_is_absent_or_null_declares_nothing() {
+    for json in [json!({}), json!({"organizations": null, "users": null, "prune": null})] {
+        assert_eq!(Document::parse(&json).unwrap(), Document::default(), "{json}");
+    }
+    let absent = with_workspace(&json!({"name": "research"}));
+    let null = json!({"name": "research", "fullName": null, "platforms": null, "participants": null});
+    for json in [absent, with_workspace(&null)] {
+        let document = Document::parse(&json).unwrap();
+        let workspace = &document.organizations[0].workspaces[0];
+        assert_eq!((&workspace.full_name, &workspace.platforms), (&None, &None), "{json}");
+        assert!(workspace.participants.is_empty() && !document.prune, "{json}");
+    }
+    let empty = Document::parse(&with_workspace(&json!({"name": "research", "platforms": []}))).unwrap();
+    assert_eq!(empty.organizations[0].workspaces[0].platforms, Some(Vec::new()), "no platform at all");
+    for token in [json!({"name": "t"}), json!({"name": "t", "expires": null, "revoked": null})] {
+        let document = Document::parse(&with_token(&token)).unwrap();
+        let token = &document.users[0].tokens[0];
+        assert_eq!((token.expires, token.revoked), (None, false));
+    }
+}
+
+#[test]
+fn each_problem_names_its_place_and_the_rule() {
+    let name_rule = "it takes 1 to 40 letters, digits, '.', '_' and '-', the first a letter or a digit.";
+    let text = "it must be there, as a JSON string.";
+    let object = "it must be a JSON object.";
+    let research = |more: Value| {
+        let mut workspace = json!({"name": "research"});
+        workspace.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        with_workspace(&workspace)
+    };
+    let organization = "organizations[0]";
+    let workspace = "organizations[0].workspaces[0]";
+    let cases = [
+        (json!([]), object.to_owned()),
+        (json!("x"), object.to_owned()),
+        (json!({"organisations": []}), "it may have the fields organizations, users, prune only.".into()),
+        (json!({"prune": "yes"}), "prune: it must be true or false.".into()),
+        (json!({"users": {}}), "users: it must be a JSON array.".into()),
+        (json!({"organizations": "acme"}), "organizations: it must be a JSON array.".into()),
+        (json!({"users": ["sam"]}), format!("users[0]: {object}")),
+        (
+            json!({"organizations": [{"name": "acme"}]}),
+            format!("{organization}: an organization takes one workspace or more."),
+        ),
+        (
+            json!({"organizations": [{"name": "-", "workspaces": [{"name": "w"}]}]}),
+            format!("{organization}.name: {name_rule}"),
+        ),
+        (
+            json!({"organizations": [{"name": "a", "workspace": [], "workspaces": [{"name": "w"}]}]}),
+            format!("{organization}: it may have the fields name, workspaces only."),
+        ),
+        (with_workspace(&json!({})), format!("{workspace}.name: {text}")),
+        (with_workspace(&json!({"name": ""})), format!("{workspace}.name: {name_rule}")),
+        (with_workspace(&json!(7)), format!("{workspace}: {object}")),
+        (
+            research(json!({"platform": "slurm"})),
+            format!("{workspace}: it may have the fields name, fullName, platforms, participants only."),
+        ),
+        (research(json!({"fullName": 7})), format!("{workspace}.fullName: {text}")),
+        (
+            research(json!({"fullName": "é".repeat(101)})),
+            format!(
+                "{workspace}.fullName: it takes 1 to 100 characters, not only spaces, and no control characters."
+            ),
+        ),
+        (
+            research(json!({"platforms": ["slurm", "kubernetes"]})),
+            format!(
+                "{workspace}.platforms[1]: platform must be one of aws-batch, slurm, lsf, pbs-pro, grid-engine, moab."
+            ),
+        ),
+        (
+            research(json!({"platforms": [7]})),
+            format!(
+                "{workspace}.platforms[0]: platform must be one of aws-batch, slurm, lsf, pbs-pro, grid-engine, moab."
+            ),
+        ),
+        (
+            research(json!({"participants": [{"user": "sam", "role": "boss"}]})),
+            format!(
+                "{workspace}.participants[0].role: role must be one of owner, admin, maintain, launch, connect or view."
+            ),
+        ),
+        (
+            research(json!({"participants": [{"user": "sam"}]})),
+            format!("{workspace}.participants[0].role: {text}"),
+        ),
+        (
+            research(json!({"participants": [{"user": "s m", "role": "view"}]})),
+            format!("{workspace}.participants[0].user: {name_rule}"),
+        ),
+        (
+            research(json!({"participants": [{"user": "sam", "role": "view", "until": "2030"}]})),
+            format!("{workspace}.participants[0]: it may have the fields user, role only."),
+        ),
+        (with_user(&json!({"userName": "sam"})), format!("users[0].email: {text}")),
+        (
+            with_user(&json!({"userName": "sam", "email": "nonsense"})),
+            "users[0].email: it takes an e-mail address.".into(),
+        ),
+        (
+            with_user(&json!({"userName": "s/m", "email": "s@example.org"})),
+            format!("users[0].userName: {name_rule}"),
+        ),
+        (
+            with_user(&json!({"userName": "OIDC-7", "email": "s@example.org"})),
+            "users[0].userName: names that begin with oidc- are those of logins.".into(),
+        ),
+        (
+            with_user(&json!({"userName": "sam", "email": "s@example.org", "token": []})),
+            "users[0]: it may have the fields userName, email, tokens only.".into(),
+        ),
+        (
+            with_token(&json!({"name": " "})),
+            "users[0].tokens[0].name: it takes 1 to 50 characters, not only spaces, and no control characters.".into(),
+        ),
+        (
+            with_token(&json!({"name": "t", "expires": "soon"})),
+            "users[0].tokens[0].expires: it takes a time such as 2030-01-31T00:00:00Z.".into(),
+        ),
+        (with_token(&json!({"name": "t", "expires": 7})), format!("users[0].tokens[0].expires: {text}")),
+        (
+            with_token(&json!({"name": "t", "revoked": 1})),
+            "users[0].tokens[0].revoked: it must be true or false.".into(),
+        ),
+        (
+            with_token(&json!({"name": "t", "expire": "2030-01-31T00:00:00Z"})),
+            "users[0].tokens[0]: it may have the fields name, expires, revoked only.".into(),
+        ),
+    ];
+    for (json, problem) in cases {
+        assert_eq!(problems_of(&json), [problem], "{json}");
+    }
+}
+
+#[test]
+fn every_problem_is_named_at_once() {
+    let json = json!({
+        "organizations": [{"name": "-", "workspaces": [{"name": "w", "participants": ["sam"]}, 7]}, 8],
+        "users": [{"userName": 7, "email": "nonsense"}],
+        "prune": 1,
+        "extra": 1,
+    });
+    let problems = problems_of(&json);
+    for place in [
+        "it may have the fields organizations, users, prune only.",
+        "organizations[0].name: ",
+        "organizations[0].workspaces[0].participants[0]: it must be a JSON object.",
+        "organizations[0].workspaces[1]: it must be a JSON object.",
+        "organizations[1]: it must be a JSON object.",
+        "users[0].userName: ",
+        "users[0].email: ",
+        "prune: ",
+    ] {
+        assert!(problems.iter().any(|problem| problem.starts_with(place)), "{place} is not in {problems:?}");
+    }
+}
+
+#[test]
+fn names_that_differ_only_by_case_are_duplicates_wherever_names_must_be_unique() {
+    let user = |name: &str, email: &str| json!({"userName": name, "email": email});
+    let organization = |name: &str| json!({"name": name, "workspaces": [{"name": "w"}]});
+    let participants = json!([{"user": "sam", "role": "view"}, {"user": "SAM", "role": "owner"}]);
+    let same = |list: &str, field: &str| {
+        format!("{list}[1].{field}: it is the same as in {list}[0]; case does not count.")
+    };
+    let cases = [
+        (json!({"users": [user("sam", "a@b.c"), user("Sam", "d@e.f")]}), same("users", "userName")),
+        (json!({"users": [user("sam", "a@b.c"), user("vera", "A@B.C")]}), same("users", "email")),
+        (
+            json!({"organizations": [organization("acme"), organization("Acme")]}),
+            same("organizations", "name"),
+        ),
+        (
+            json!({"organizations": [{"name": "acme", "workspaces": [{"name": "w"}, {"name": "W"}]}]}),
+            same("organizations[0].workspaces", "name"),
+        ),
+        (
+            with_workspace(&json!({"name": "w", "participants": participants})),
+            same("organizations[0].workspaces[0].participants", "user"),
+        ),
+        (
+            with_user(
+                &json!({"userName": "sam", "email": "a@b.c", "tokens": [{"name": "É"}, {"name": "é"}]}),
+            ),
+            same("users[0].tokens", "name"),
+        ),
+    ];
+    for (json, problem) in cases {
+        assert_eq!(problems_of(&json), [problem], "{json}");
+    }
+    let in_two = json!([{"name": "one", "workspaces": [{"name": "w"}]}, {"name": "two", "workspaces": [{"name": "w"}]}]);
+    assert_eq!(problems_of(&json!({"organizations": in_two})), [] as [&str; 0], "unique in an organization");
+}
+
+#[test]
+fn names_that_are_missing_are_not_duplicates_of_each_other() {
+    let problems = problems_of(&json!({"users": [{"email": "a@b.c"}, {"email": "d@e.f"}]}));
+    let rule = "it must be there, as a JSON string.";
+    assert_eq!(problems, [format!("users[0].userName: {rule}"), format!("users[1].userName: {rule}")]);
+}
+
+#[test]
+fn a_list_has_at_most_five_hundred_entries() {
+    let users = |count: usize| {
+        let user = |n: usize| json!({"userName": format!("u{n}"), "email": format!("u{n}@example.org")});
+        json!({"users": (0..count).map(user).collect::<Vec<_>>()})
+    };
+    assert_eq!(Document::parse(&users(500)).unwrap().users.len(), 500);
+    assert_eq!(problems_of(&users(501)), ["users: it may have at most 500 entries: split the document."]);
+}
+
+/// Cases of a rule: texts that it takes, and texts that it refuses.
+fn assert_rule(rule: fn(&str) -> std::result::Result<(), String>, taken: &[&str], refused: &[&str]) {
+    for text in taken {
+        assert_eq!(rule(text), Ok(()), "{text:?}");
+    }
+    for text in refused {
+        assert!(rule(text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn names_are_short_ascii_and_begin_with_a_letter_or_digit() {
+    let refused = ["", ".a", "-a", "_a", "a b", "ä", "aä", "a/b", "a@b", "a#b", "a\0", &"a".repeat(41)];
+    assert_rule(check_name, &["a", "7", "Z._-9", &"a".repeat(40)], &refused);
+}
+
+#[test]
+fn a_declared_user_name_is_none_that_a_login_could_get() {
+    assert_rule(check_user_name, &["oidc", "oidc7", "x-oidc-7"], &["oidc-", "oidc-7", "Oidc-sam", "", "a b"]);
+}
+
+#[test]
+fn an_e_mail_address_has_a_name_and_a_dotted_domain_and_fits_a_row_key() {
+    let longest = format!("{}@b.c", "a".repeat(LONGEST_EMAIL - 4));
+    let taken = ["a@b.c", "a@b@c.d", "é@exämple.org", &longest];
+    let too_long = format!("a{longest}");
+    let refused =
+        ["", "a", "a.b", "@b.c", "a@b", "a@", "a b@c.d", "a@b.c\n", "a\u{7}@b.c", "a@b .c", &too_long];
+    assert_rule(check_email, &taken, &refused);
+    assert_eq!(longest.len(), 254, "RFC 5321");
+}
+
+#[test]
+fn a_token_name_is_counted_in_characters_and_prints() {
+    let (fifty, too_long) = ("é".repeat(50), "x".repeat(51));
+    assert_rule(
+        check_token_name,
+        &["x", " x ", "two words", &fifty],
+        &["", "  ", "a\tb", "a\u{7f}", &too_long],
+    );
+}

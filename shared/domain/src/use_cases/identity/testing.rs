@@ -1,0 +1,87 @@
+//! What the tests of identity share.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::Ports;
+use super::document::Document;
+use crate::Result;
+use crate::audit::AuditRecord;
+use crate::identity::{Change, Standing, StoredToken};
+use crate::ids::{OrgId, TokenId};
+use crate::testing::{Backoff, Fixture, Sequence, Table, error_of, unavailable};
+use crate::token::Presented;
+
+/// What every change of identity is given.
+pub(super) fn ports(fixture: &Fixture) -> Ports<'_, Table, Sequence, Backoff> {
+    Ports {
+        store: &fixture.table,
+        randomness: &fixture.randomness,
+        pace: &fixture.backoff,
+        settings: &fixture.settings,
+    }
+}
+
+pub(super) fn org_id(number: i64) -> OrgId {
+    OrgId::new(number).unwrap()
+}
+
+pub(super) fn token_id(number: i64) -> TokenId {
+    TokenId::new(number).unwrap()
+}
+
+pub(super) fn document(json: &Value) -> Document {
+    Document::parse(json).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The changes of each transaction so far, with the membership it required.
+pub(super) fn transactions(fixture: &Fixture) -> Vec<(Vec<Change>, Option<Standing>)> {
+    fixture.table.rows.borrow().changes.clone()
+}
+
+/// The single audit record that was written.
+pub(super) fn only_record(fixture: &Fixture) -> AuditRecord {
+    let mut audit = fixture.table.audit();
+    assert_eq!(audit.len(), 1, "{audit:?}");
+    audit.remove(0)
+}
+
+/// Asserts that the access key is `{"tid": <id>}.<key>` in base64, and that the table holds the key's hash only.
+pub(super) fn assert_opens(access_key: &str, token: &StoredToken) {
+    let text = String::from_utf8(STANDARD.decode(access_key).unwrap()).unwrap();
+    assert!(
+        text.starts_with(&format!("{{\"tid\": {}}}.", token.id)),
+        "the form that Nextflow sends as Bearer"
+    );
+    let Some(Presented::Access(id, key)) = Presented::from_authorization(&format!("Bearer {access_key}"))
+    else {
+        panic!("not an access token");
+    };
+    assert_eq!(id, token.id);
+    assert!(token.hash.matches(&key));
+    assert!(!format!("{token:?}").contains(key.expose()));
+}
+
+/// Asserts that a failure of each call ends the operation with that failure: nothing is called after it, repeated or
+/// written.
+pub(super) fn assert_stops_at_each_failure<T>(
+    prepare: impl Fn() -> Fixture,
+    operate: impl Fn(&Fixture) -> Result<T>,
+) {
+    let probe = prepare();
+    assert!(operate(&probe).is_ok(), "without a failure it succeeds");
+    let calls = probe.table.faults.calls();
+    for (index, call) in calls.iter().enumerate() {
+        let fixture = prepare();
+        for _ in calls[..index].iter().filter(|earlier| *earlier == call) {
+            fixture.table.faults.pass(call);
+        }
+        fixture.table.faults.fail(call, unavailable());
+        let error = error_of(operate(&fixture));
+        assert_eq!(error.code(), "unavailable", "call {index}, {call}");
+        assert_eq!(fixture.table.faults.calls(), calls[..=index], "nothing is called after {call} failed");
+        assert_eq!(fixture.table.audit(), [], "{call}");
+        assert_eq!(fixture.backoff.attempts(), [] as [u32; 0], "only contention is repeated");
+    }
+}

@@ -1,0 +1,201 @@
+use super::super::testing::{
+    assert_opens, assert_stops_at_each_failure, only_record, ports, token_id, transactions,
+};
+use super::*;
+use crate::audit::{AuditAction, AuditRecord};
+use crate::owner::SecretOwner;
+use crate::testing::{
+    Fixture, NOW, Sequence, actor, error_of, minutes, run_now, stored_token, unavailable, user_id,
+};
+
+fn make(
+    fixture: &Fixture,
+    name: &str,
+    expires: Option<Timestamp>,
+) -> Result<(StoredToken, Zeroizing<String>)> {
+    run_now(create(&ports(fixture), &actor(), name, expires, NOW))
+}
+
+fn drop_token(fixture: &Fixture, id: i64) -> Result<()> {
+    run_now(revoke(&ports(fixture), &actor(), token_id(id), NOW))
+}
+
+fn token(id: i64, user: i64, name: &str) -> StoredToken {
+    stored_token(id, user, name, &TokenKey::make_random(&Sequence::default()))
+}
+
+fn with(tokens: impl IntoIterator<Item = StoredToken>) -> Fixture {
+    let fixture = Fixture::new();
+    fixture.table.rows.borrow_mut().tokens.extend(tokens.into_iter().map(|token| (token.id, token)));
+    fixture
+}
+
+/// The caller has `laptop`; another user has `ci`.
+fn fixture() -> Fixture {
+    with([token(1, 7, "laptop"), token(2, 8, "ci")])
+}
+
+fn assert_recorded(record: &AuditRecord, action: AuditAction, id: TokenId) {
+    let expected = AuditRecord {
+        scope: SecretOwner::User(actor().user),
+        at: NOW,
+        id: record.id.clone(),
+        actor: Some(actor().user),
+        action,
+        subjects: Vec::new(),
+        run: None,
+        person: Some(actor().user),
+        detail: Some(format!("token {id}")),
+    };
+    assert_eq!(*record, expected);
+}
+
+#[test]
+fn callers_see_only_their_own_tokens() {
+    assert_eq!(run_now(list(&fixture().table, &actor())).unwrap(), [token(1, 7, "laptop")]);
+}
+
+#[test]
+fn a_new_token_is_stored_as_a_hash_recorded_and_shown_once() {
+    for (name, expires) in [("ci", None), ("desktop", Some(NOW + jiff::SignedDuration::from_nanos(1)))] {
+        let fixture = fixture();
+        let (made, access_key) = make(&fixture, name, expires).unwrap();
+        assert_opens(&access_key, &made);
+        let expected = StoredToken {
+            id: made.id,
+            user: actor().user,
+            name: name.into(),
+            hash: made.hash.clone(),
+            created: NOW,
+            last_used: None,
+            expires,
+        };
+        assert_eq!(made, expected);
+        assert_eq!(transactions(&fixture), [(vec![Change::CreateToken(made.clone())], None)]);
+        assert_recorded(&only_record(&fixture), AuditAction::TokenCreated, made.id);
+        assert_eq!(fixture.table.faults.calls(), ["tokens", "change_identity"]);
+    }
+}
+
+#[test]
+fn a_token_that_breaks_a_rule_is_refused_before_anything_is_read() {
+    let past = "The expiry date lies in the past.";
+    let rule = "Invalid token name: it takes 1 to 50 characters, not only spaces, and no control characters.";
+    let too_long = "x".repeat(51);
+    let cases = [
+        ("no name", "", None, rule),
+        ("a blank name", "  ", None, rule),
+        ("a long name", too_long.as_str(), None, rule),
+        ("a line break in the name", "a\nb", None, rule),
+        ("it expires now", "ci", Some(NOW), past),
+        ("it expired", "ci", Some(minutes(-1)), past),
+    ];
+    for (case, name, expires, text) in cases {
+        let fixture = fixture();
+        let refused = error_of(make(&fixture, name, expires));
+        assert_eq!((refused.code(), refused.to_string().as_str()), ("invalid", text), "{case}");
+        assert!(fixture.table.faults.calls().is_empty(), "{case}");
+    }
+}
+
+#[test]
+fn a_name_is_used_once_by_a_user_in_any_case() {
+    let fixture = fixture();
+    let refused = error_of(make(&fixture, "LAPTOP", None));
+    let text = "You have a token with this name already: revoke it or choose another name.";
+    assert_eq!((refused.code(), refused.to_string().as_str()), ("conflict", text));
+    assert_eq!(fixture.table.faults.calls(), ["tokens"]);
+}
+
+#[test]
+fn a_user_has_at_most_a_hundred_tokens() {
+    let tokens = |count| (1..=count).map(|id| token(id, 7, &format!("t{id}")));
+    assert!(make(&with(tokens(99)), "ci", None).is_ok());
+    for count in [100, 101] {
+        let fixture = with(tokens(count));
+        let refused = error_of(make(&fixture, "ci", None));
+        let text = "There may be at most 100 tokens of a user: delete what is no longer used.";
+        assert_eq!((refused.code(), refused.to_string().as_str()), ("limit-exceeded", text), "{count}");
+        assert_eq!(fixture.table.faults.calls(), ["tokens"], "{count}");
+    }
+    let others = with((1..=100).map(|id| token(id, 8, &format!("t{id}"))));
+    assert!(make(&others, "ci", None).is_ok(), "tokens of others do not count");
+}
+
+#[test]
+fn a_token_that_another_request_makes_meanwhile_takes_the_name() {
+    let fixture = fixture();
+    let other = token(3, 7, "CI");
+    fixture.table.before("change_identity", move |rows| drop(rows.tokens.insert(other.id, other)));
+    fixture.table.faults.fail("change_identity", Error::Contended);
+    assert_eq!(error_of(make(&fixture, "ci", None)).code(), "conflict");
+    assert_eq!(fixture.backoff.attempts(), [1]);
+    assert_eq!((fixture.table.rows.borrow().tokens.len(), fixture.table.audit()), (3, Vec::new()));
+}
+
+#[test]
+fn contention_is_repeated_with_a_new_key_while_there_is_time() {
+    let fixture = fixture();
+    fixture.table.faults.fail("change_identity", Error::Contended);
+    fixture.table.faults.fail("change_identity", Error::Contended);
+    let (made, access_key) = make(&fixture, "ci", None).unwrap();
+    assert_opens(&access_key, &fixture.table.rows.borrow().tokens[&made.id]);
+    assert_eq!(fixture.backoff.attempts(), [1, 2]);
+    assert_eq!(only_record(&fixture).action, AuditAction::TokenCreated);
+    for operate in [|it: &Fixture| make(it, "new", None).map(drop), |it: &Fixture| drop_token(it, 1)] {
+        let busy = self::fixture();
+        (0..4).for_each(|_| busy.table.faults.fail("change_identity", Error::Contended));
+        assert_eq!(error_of(operate(&busy)).code(), "contended");
+        assert_eq!((busy.backoff.attempts(), busy.table.audit()), (vec![1, 2, 3], Vec::new()));
+    }
+}
+
+#[test]
+fn a_revoked_token_is_gone_and_recorded() {
+    let fixture = fixture();
+    drop_token(&fixture, 1).unwrap();
+    assert_eq!(transactions(&fixture), [(vec![Change::RevokeToken(token(1, 7, "laptop"))], None)]);
+    assert_recorded(&only_record(&fixture), AuditAction::TokenRevoked, token_id(1));
+    assert_eq!(fixture.table.rows.borrow().tokens.keys().copied().collect::<Vec<_>>(), [token_id(2)]);
+}
+
+#[test]
+fn a_token_of_another_user_cannot_be_told_from_one_that_does_not_exist() {
+    for id in [2, 99] {
+        let fixture = fixture();
+        assert_eq!(error_of(drop_token(&fixture, id)).code(), "not-found", "{id}");
+        assert_eq!(fixture.table.faults.calls(), ["tokens"], "{id}");
+    }
+}
+
+#[test]
+fn a_lost_answer_is_told_and_a_repeat_finds_what_was_done() {
+    let fixture = fixture();
+    fixture.table.faults.lose_answer("change_identity", unavailable());
+    assert_eq!(error_of(make(&fixture, "ci", None)).code(), "unavailable");
+    assert_eq!(
+        error_of(make(&fixture, "ci", None)).code(),
+        "conflict",
+        "the token is there, its key is lost"
+    );
+    fixture.table.faults.lose_answer("change_identity", unavailable());
+    assert_eq!(error_of(drop_token(&fixture, 1)).code(), "unavailable");
+    assert_eq!(error_of(drop_token(&fixture, 1)).code(), "not-found");
+    let actions: Vec<_> = fixture.table.audit().iter().map(|record| record.action).collect();
+    assert_eq!(actions, [AuditAction::TokenCreated, AuditAction::TokenRevoked], "each once");
+}
+
+#[test]
+fn a_failure_at_any_call_ends_it_and_changes_nothing() {
+    assert_stops_at_each_failure(fixture, |it| run_now(list(&it.table, &actor())));
+    assert_stops_at_each_failure(fixture, |it| make(it, "ci", None));
+    assert_stops_at_each_failure(fixture, |it| drop_token(it, 1));
+}
+
+#[test]
+fn a_caller_with_a_token_may_revoke_that_very_token() {
+    let fixture = fixture();
+    let caller = Actor { user: user_id(7), token: Some(token_id(1)) };
+    run_now(revoke(&ports(&fixture), &caller, token_id(1), NOW)).unwrap();
+    assert!(!fixture.table.rows.borrow().tokens.contains_key(&token_id(1)));
+}
