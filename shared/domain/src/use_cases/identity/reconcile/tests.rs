@@ -1,1 +1,400 @@
+use super::super::testing::{ports, token_id, transactions};
 use super::*;
+use crate::audit::AuditRecord;
+use crate::identity::Workspace;
+use crate::secret::SealedValue;
+use crate::testing::{
+    Fixture, NOW, Sequence, error_of, minutes, of_user, of_workspace, run_now, secret, stored_token,
+    unavailable, user_id, workspace, workspace_id,
+};
+use crate::token::TokenKey;
+
+fn reconcile_with(fixture: &Fixture, trail: &Trail) -> Result<Reconciled> {
+    run_now(reconcile(&ports(fixture), trail, NOW))
+}
+
+fn restored() -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.settings.restored = true;
+    fixture
+}
+
+fn put(fixture: &Fixture, secret: Secret) {
+    let sealed =
+        SealedValue { owner: secret.owner, secret: secret.id, version: secret.version, envelope: vec![7] };
+    fixture.table.put_secret(secret, sealed);
+}
+
+/// A secret at version 3 in each scope.
+fn with_secrets() -> Fixture {
+    let fixture = restored();
+    put(&fixture, secret(of_workspace(), 1, "LICENCE"));
+    put(&fixture, secret(of_user(), 2, "LICENCE"));
+    fixture
+}
+
+fn key(owner: SecretOwner, id: i64) -> (SecretOwner, SecretId) {
+    (owner, SecretId::new(id).unwrap())
+}
+
+fn deleted(id: i64) -> Trail {
+    Trail { deleted: [key(of_workspace(), id)].into(), ..Trail::default() }
+}
+
+fn written(id: i64, version: u64) -> Trail {
+    Trail { written: [(key(of_workspace(), id), version)].into(), ..Trail::default() }
+}
+
+fn role(user: i64, to: Option<Role>) -> Trail {
+    Trail { roles: [((workspace_id(), user_id(user)), (minutes(-5), to))].into(), ..Trail::default() }
+}
+
+fn platforms(allowed: &[Platform]) -> Trail {
+    Trail { platforms: [(workspace_id(), (minutes(-5), allowed.to_vec()))].into(), ..Trail::default() }
+}
+
+fn with_member(role: Role) -> Fixture {
+    let fixture = restored();
+    fixture.table.put_member(workspace(), user_id(7), role);
+    fixture
+}
+
+fn with_platforms(platforms: &[Platform]) -> Fixture {
+    let fixture = restored();
+    let workspace = Workspace { platforms: platforms.to_vec(), ..workspace() };
+    fixture.table.put_member(workspace, user_id(7), Role::Owner);
+    fixture
+}
+
+fn with_token() -> Fixture {
+    let fixture = restored();
+    let token = stored_token(5, 7, "laptop", &TokenKey::make_random(&Sequence::default()));
+    fixture.table.rows.borrow_mut().tokens.insert(token.id, token);
+    fixture
+}
+
+fn revoked(id: i64) -> Trail {
+    Trail { revoked: [token_id(id)].into(), ..Trail::default() }
+}
+
+/// Every kind of deed, each with a table on which it does something.
+fn deeds() -> [(&'static str, fn() -> Fixture, Trail, &'static str); 5] {
+    [
+        ("a deletion", with_secrets, deleted(1), "bury_secret"),
+        ("a lost version", with_secrets, written(1, 4), "outdate_secret"),
+        ("a revocation", with_token, revoked(5), "change_identity"),
+        ("a role", || with_member(Role::Admin), role(7, None), "change_identity"),
+        ("platforms", || with_platforms(&Platform::ALL), platforms(&[]), "change_identity"),
+    ]
+}
+
+/// The single record is an operator's, of this instant.
+fn assert_recorded(
+    fixture: &Fixture,
+    action: AuditAction,
+    scope: SecretOwner,
+    subjects: Vec<Subject>,
+    person: Option<i64>,
+    detail: &str,
+) {
+    let audit = fixture.table.audit();
+    let expected = AuditRecord {
+        scope,
+        at: NOW,
+        id: audit[0].id.clone(),
+        actor: None,
+        action,
+        subjects,
+        run: None,
+        person: person.map(user_id),
+        detail: Some(detail.into()),
+    };
+    assert_eq!(audit, [expected]);
+}
+
+#[test]
+fn a_table_that_is_not_marked_as_restored_is_not_touched() {
+    for (case, prepare, trail, _) in deeds() {
+        let mut fixture = prepare();
+        fixture.settings.restored = false;
+        let refused = error_of(reconcile_with(&fixture, &trail));
+        let text = "The stack is not marked as restored: reconcile is for the time in which the parameter Restored is true.";
+        assert_eq!((refused.code(), refused.to_string().as_str()), ("conflict", text), "{case}");
+        assert!(fixture.table.faults.calls().is_empty(), "{case}");
+    }
+}
+
+#[test]
+fn an_empty_trail_does_nothing() {
+    let fixture = with_secrets();
+    assert_eq!(reconcile_with(&fixture, &Trail::default()).unwrap(), Reconciled::default());
+    assert!(fixture.table.faults.calls().is_empty());
+}
+
+#[test]
+fn a_deleted_secret_is_deleted_again_and_recorded() {
+    let fixture = with_secrets();
+    let done = reconcile_with(&fixture, &deleted(1)).unwrap();
+    assert_eq!(done, Reconciled { secrets_deleted: 1, ..Reconciled::default() });
+    let subject = Subject::of(&secret(of_workspace(), 1, "LICENCE"));
+    assert_recorded(&fixture, AuditAction::SecretDeleted, of_workspace(), vec![subject], None, "reconciled");
+    let rows = fixture.table.rows.borrow();
+    assert_eq!(rows.secrets.keys().copied().collect::<Vec<_>>(), [key(of_user(), 2)], "the other one stays");
+    assert_eq!(rows.sealed.len(), 1);
+}
+
+#[test]
+fn a_deleted_secret_that_is_not_there_is_no_deed() {
+    let fixture = with_secrets();
+    // Number 2 is there, but in another scope.
+    for id in [2, 99] {
+        assert_eq!(reconcile_with(&fixture, &deleted(id)).unwrap(), Reconciled::default(), "{id}");
+    }
+    assert_eq!(fixture.table.faults.calls(), ["stored_secret", "stored_secret"]);
+}
+
+#[test]
+fn a_value_older_than_its_newest_version_is_marked_as_lost() {
+    let fixture = with_secrets();
+    let done = reconcile_with(&fixture, &written(1, 5)).unwrap();
+    assert_eq!(done, Reconciled { secrets_outdated: 1, ..Reconciled::default() });
+    let mut lost = secret(of_workspace(), 1, "LICENCE");
+    lost.version = 5;
+    lost.traits.lost = true;
+    let subject = Subject::of(&lost);
+    assert_recorded(&fixture, AuditAction::SecretUpdated, of_workspace(), vec![subject], None, "reconciled");
+    let rows = fixture.table.rows.borrow();
+    assert_eq!(rows.secrets[&key(of_workspace(), 1)], lost);
+    assert!(!rows.sealed.contains_key(&key(of_workspace(), 1)), "the older value is gone");
+}
+
+#[test]
+fn a_secret_at_its_newest_version_or_later_is_left() {
+    for version in [1, 2, 3] {
+        let fixture = with_secrets();
+        let done = reconcile_with(&fixture, &written(1, version)).unwrap();
+        assert_eq!(done, Reconciled::default(), "{version}");
+        assert_eq!(fixture.table.faults.calls(), ["stored_secret"], "{version}");
+    }
+}
+
+#[test]
+fn a_secret_stored_since_the_backup_is_reported_as_missing_unless_it_was_deleted() {
+    let fixture = with_secrets();
+    let done = reconcile_with(&fixture, &written(99, 1)).unwrap();
+    assert_eq!(done, Reconciled { secrets_missing: 1, ..Reconciled::default() });
+    let both = Trail { deleted: deleted(99).deleted, ..written(99, 1) };
+    assert_eq!(reconcile_with(&fixture, &both).unwrap(), Reconciled::default());
+    let both = Trail { deleted: deleted(1).deleted, ..written(1, 7) };
+    let done = reconcile_with(&fixture, &both).unwrap();
+    assert_eq!(done, Reconciled { secrets_deleted: 1, ..Reconciled::default() }, "deleted, and that is all");
+    assert_eq!(fixture.table.faults.count("outdate_secret"), 0);
+}
+
+#[test]
+fn a_revoked_token_is_revoked_again_with_its_id_in_the_record() {
+    let fixture = with_token();
+    let done = reconcile_with(&fixture, &revoked(5)).unwrap();
+    assert_eq!(done, Reconciled { tokens_revoked: 1, ..Reconciled::default() });
+    let scope = SecretOwner::User(user_id(7));
+    assert_recorded(&fixture, AuditAction::TokenRevoked, scope, vec![], Some(7), "token 5");
+    assert!(fixture.table.rows.borrow().tokens.is_empty());
+    assert_eq!(reconcile_with(&fixture, &revoked(5)).unwrap(), Reconciled::default(), "once");
+}
+
+#[test]
+fn a_role_is_taken_away_or_lowered_and_never_raised() {
+    for present in Role::ALL {
+        for last in Role::ALL.map(Some).into_iter().chain([None]) {
+            let (fixture, case) = (with_member(present), format!("{present:?}, and last {last:?}"));
+            let done = reconcile_with(&fixture, &role(7, last)).unwrap();
+            let expected = match last {
+                None => Reconciled { roles_removed: 1, ..Reconciled::default() },
+                // Strongest first.
+                Some(last) if last > present => Reconciled { roles_lowered: 1, ..Reconciled::default() },
+                Some(_) => Reconciled::default(),
+            };
+            assert_eq!(done, expected, "{case}");
+            if expected == Reconciled::default() {
+                assert_eq!(fixture.table.faults.calls(), ["role"], "{case}");
+                continue;
+            }
+            let (workspace, user) = (workspace_id(), user_id(7));
+            let change = Change::SetRole { workspace, user, from: Some(present), to: last };
+            assert_eq!(transactions(&fixture), [(vec![change], None)], "{case}");
+            let action = last.map_or(AuditAction::ParticipantRemoved, |_| AuditAction::ParticipantSet);
+            let detail = last.map_or("reconciled", Role::as_str);
+            assert_recorded(&fixture, action, of_workspace(), vec![], Some(7), detail);
+        }
+    }
+}
+
+#[test]
+fn a_user_who_takes_no_part_is_given_no_role() {
+    for last in [None, Some(Role::View), Some(Role::Owner)] {
+        let fixture = with_member(Role::Owner);
+        assert_eq!(reconcile_with(&fixture, &role(8, last)).unwrap(), Reconciled::default(), "{last:?}");
+        assert_eq!(fixture.table.faults.calls(), ["role"], "{last:?}");
+    }
+}
+
+#[test]
+fn the_last_owner_stays_and_is_reported() {
+    for last in [None, Some(Role::Admin)] {
+        let fixture = with_member(Role::Owner);
+        fixture.table.faults.fail("change_identity", Error::Conflict("No owner would be left.".into()));
+        let done = reconcile_with(&fixture, &role(7, last)).unwrap();
+        let kept = vec![(workspace_id(), user_id(7))];
+        assert_eq!(done, Reconciled { owners_kept: kept, ..Reconciled::default() }, "{last:?}");
+        assert!(fixture.table.audit().is_empty(), "{last:?}");
+    }
+}
+
+#[test]
+fn a_workspace_keeps_only_platforms_that_it_allows_and_was_last_to_allow() {
+    use Platform::{AwsBatch, Lsf, Moab, Slurm};
+    let cases: [(&[Platform], &[Platform], Option<&[Platform]>, &str); 6] = [
+        (&[AwsBatch, Slurm, Lsf], &[Lsf, AwsBatch], Some(&[AwsBatch, Lsf]), "aws-batch, lsf"),
+        (&[AwsBatch, Slurm], &[], Some(&[]), "none"),
+        (&[AwsBatch, Slurm], &[Moab], Some(&[]), "none"),
+        (&[AwsBatch], &[AwsBatch], None, ""),
+        (&[AwsBatch], &[AwsBatch, Slurm], None, ""),
+        (&[], &[Slurm], None, ""),
+    ];
+    for (present, last, kept, detail) in cases {
+        let (fixture, case) = (with_platforms(present), format!("{present:?}, and last {last:?}"));
+        let done = reconcile_with(&fixture, &platforms(last)).unwrap();
+        let narrowed = u32::from(kept.is_some());
+        assert_eq!(done, Reconciled { platforms_narrowed: narrowed, ..Reconciled::default() }, "{case}");
+        let Some(kept) = kept else {
+            assert_eq!(fixture.table.faults.calls(), ["workspace"], "{case}");
+            continue;
+        };
+        let from = Workspace { platforms: present.to_vec(), ..workspace() };
+        let change = Change::SetPlatforms(from, kept.to_vec());
+        assert_eq!(transactions(&fixture), [(vec![change], None)], "{case}");
+        let action = AuditAction::WorkspacePlatformsChanged;
+        assert_recorded(&fixture, action, of_workspace(), vec![], None, detail);
+    }
+    let absent = restored();
+    assert_eq!(reconcile_with(&absent, &platforms(&[])).unwrap(), Reconciled::default(), "no such workspace");
+}
+
+#[test]
+fn everything_that_was_done_is_counted_and_a_repeat_does_nothing() {
+    let fixture = with_secrets();
+    for id in [3, 4] {
+        put(&fixture, secret(of_workspace(), id, &format!("S{id}")));
+    }
+    for (user, role) in [(7, Role::Owner), (8, Role::Admin), (9, Role::Launch), (10, Role::Admin)] {
+        fixture.table.put_member(workspace(), user_id(user), role);
+    }
+    for id in [5, 6] {
+        let token = stored_token(id, 7, &format!("t{id}"), &TokenKey::make_random(&Sequence::default()));
+        fixture.table.rows.borrow_mut().tokens.insert(token.id, token);
+    }
+    let roles = [(7, Some(Role::Owner)), (8, Some(Role::View)), (9, None), (10, None)];
+    let trail = Trail {
+        deleted: [key(of_workspace(), 1), key(of_user(), 2), key(of_user(), 99)].into(),
+        written: [(key(of_workspace(), 3), 4), (key(of_workspace(), 4), 3), (key(of_workspace(), 99), 1)]
+            .into(),
+        revoked: [token_id(5), token_id(6), token_id(99)].into(),
+        roles: roles.map(|(user, to)| ((workspace_id(), user_id(user)), (minutes(-1), to))).into(),
+        platforms: platforms(&[Platform::Lsf]).platforms,
+    };
+    let done = reconcile_with(&fixture, &trail).unwrap();
+    let expected = Reconciled {
+        secrets_deleted: 2,
+        secrets_outdated: 1,
+        secrets_missing: 1,
+        tokens_revoked: 2,
+        roles_removed: 2,
+        roles_lowered: 1,
+        platforms_narrowed: 1,
+        owners_kept: Vec::new(),
+    };
+    assert_eq!(done, expected);
+    assert_eq!(fixture.table.audit().len(), 9);
+    let again = reconcile_with(&fixture, &trail).unwrap();
+    assert_eq!(again, Reconciled { secrets_missing: 1, ..Reconciled::default() });
+    assert_eq!(fixture.table.audit().len(), 9, "nothing is recorded twice");
+}
+
+#[test]
+fn a_deed_that_meets_another_writer_is_decided_again() {
+    for (case, prepare, trail, write) in deeds() {
+        let fixture = prepare();
+        fixture.table.faults.fail(write, Error::Contended);
+        let done = reconcile_with(&fixture, &trail).unwrap();
+        assert_ne!(done, Reconciled::default(), "{case}");
+        assert_eq!((fixture.backoff.attempts(), fixture.table.audit().len()), (vec![1], 1), "{case}");
+        let busy = prepare();
+        (0..4).for_each(|_| busy.table.faults.fail(write, Error::Contended));
+        assert_eq!(error_of(reconcile_with(&busy, &trail)).code(), "contended", "{case}");
+        assert_eq!((busy.backoff.attempts(), busy.table.audit()), (vec![1, 2, 3], Vec::new()), "{case}");
+    }
+}
+
+#[test]
+fn a_deed_that_another_writer_did_meanwhile_is_not_done_twice() {
+    for (case, prepare, trail, write) in deeds() {
+        let fixture = prepare();
+        fixture.table.before(write, |rows| {
+            rows.secrets.clear();
+            rows.tokens.clear();
+            rows.roles.clear();
+            rows.workspaces.clear();
+        });
+        let is_secret = write != "change_identity";
+        if !is_secret {
+            fixture.table.faults.fail(write, Error::Contended);
+        }
+        assert_eq!(reconcile_with(&fixture, &trail).unwrap(), Reconciled::default(), "{case}");
+        assert_eq!(fixture.table.faults.count(write), 1, "{case}");
+        assert_eq!(fixture.backoff.attempts().len(), usize::from(!is_secret), "{case}");
+    }
+}
+
+#[test]
+fn a_secret_that_was_written_meanwhile_is_read_again() {
+    let newer = |version| {
+        let mut secret = secret(of_workspace(), 1, "LICENCE");
+        secret.version = version;
+        secret
+    };
+    let cases = [
+        ("deleted in its newest version", deleted(1), "bury_secret", 4, 1, 0),
+        ("still too old", written(1, 5), "outdate_secret", 4, 0, 1),
+        ("new enough by now", written(1, 5), "outdate_secret", 5, 0, 0),
+    ];
+    for (case, trail, write, version, deleted, outdated) in cases {
+        let fixture = with_secrets();
+        let other = newer(version);
+        fixture.table.before(write, move |rows| drop(rows.secrets.insert((other.owner, other.id), other)));
+        let done = reconcile_with(&fixture, &trail).unwrap();
+        let expected =
+            Reconciled { secrets_deleted: deleted, secrets_outdated: outdated, ..Reconciled::default() };
+        assert_eq!(done, expected, "{case}");
+        assert_eq!(fixture.backoff.attempts(), [1], "{case}");
+    }
+}
+
+#[test]
+fn a_failure_at_any_call_is_told_and_the_same_trail_does_the_rest() {
+    for (case, prepare, trail, write) in deeds() {
+        let probe = prepare();
+        reconcile_with(&probe, &trail).unwrap();
+        for call in probe.table.faults.calls() {
+            let fixture = prepare();
+            fixture.table.faults.fail(call, unavailable());
+            assert_eq!(error_of(reconcile_with(&fixture, &trail)).code(), "unavailable", "{case}, {call}");
+            assert_eq!(fixture.table.audit(), [], "{case}, {call}");
+            assert_ne!(reconcile_with(&fixture, &trail).unwrap(), Reconciled::default(), "{case}, {call}");
+        }
+        let fixture = prepare();
+        fixture.table.faults.lose_answer(write, unavailable());
+        assert_eq!(error_of(reconcile_with(&fixture, &trail)).code(), "unavailable", "{case}");
+        assert_eq!(reconcile_with(&fixture, &trail).unwrap(), Reconciled::default(), "{case} was done");
+        assert_eq!(fixture.table.audit().len(), 1, "{case} is recorded once");
+    }
+}
