@@ -47,7 +47,8 @@ pub(super) fn only_record(fixture: &Fixture) -> AuditRecord {
     audit.remove(0)
 }
 
-/// Asserts that the access key is `{"tid": <id>}.<key>` in base64, and that the table holds the key's hash only.
+/// Asserts that the access key is `{"tid": <id>}.<key>` in base64, and that the table holds only the
+/// hash of the key.
 pub(super) fn assert_opens(access_key: &str, token: &StoredToken) {
     let text = String::from_utf8(STANDARD.decode(access_key).unwrap()).unwrap();
     assert!(
@@ -63,8 +64,8 @@ pub(super) fn assert_opens(access_key: &str, token: &StoredToken) {
     assert!(!format!("{token:?}").contains(key.expose()));
 }
 
-/// Asserts that a failure of each call ends the operation with that failure: nothing is called after it, repeated or
-/// written.
+/// Asserts that a failure of each call ends the operation with that failure: nothing is called after
+/// it, retried or written.
 pub(super) fn assert_stops_at_each_failure<T>(
     prepare: impl Fn() -> Fixture,
     operate: impl Fn(&Fixture) -> Result<T>,

@@ -18,11 +18,16 @@ fn declare(fixture: &Fixture, json: &Value) -> Result<Applied> {
 
 /// Two users with a token each, an organization with two workspaces.
 fn story() -> Value {
-    let user = |name: &str| json!({"userName": name, "email": format!("{name}@example.org"), "tokens": [{"name": "cli"}]});
+    let user = |name: &str| {
+        let email = format!("{name}@example.org");
+        json!({"userName": name, "email": email, "tokens": [{"name": "cli"}]})
+    };
     json!({
         "users": [user("olivia"), user("liam")],
         "organizations": [{"name": "lab", "workspaces": [
-            {"name": "one", "participants": [{"user": "olivia", "role": "owner"}, {"user": "liam", "role": "launch"}]},
+            {"name": "one", "participants": [
+                {"user": "olivia", "role": "owner"}, {"user": "liam", "role": "launch"},
+            ]},
             {"name": "two", "participants": [{"user": "liam", "role": "owner"}]},
         ]}],
     })
@@ -154,7 +159,9 @@ fn a_user_who_is_declared_and_takes_part_is_read_once_whatever_the_case() {
     let fixture = Fixture::new();
     let json = json!({
         "users": [{"userName": "Olivia", "email": "o@example.org"}],
-        "organizations": [{"name": "lab", "workspaces": [{"name": "w", "participants": [{"user": "oLIVIA", "role": "owner"}]}]}],
+        "organizations": [{"name": "lab", "workspaces": [
+            {"name": "w", "participants": [{"user": "oLIVIA", "role": "owner"}]},
+        ]}],
     });
     declare(&fixture, &json).unwrap();
     assert_eq!(fixture.table.faults.count("user_by_name"), 1);
@@ -173,7 +180,9 @@ fn participants_and_tokens_that_are_stored_are_what_a_declaration_is_compared_wi
         rows.tokens.insert(token.id, token.clone());
     }
     let json = json!({
-        "users": [{"userName": "sam", "email": "sam@example.org", "tokens": [{"name": "laptop", "revoked": true}]}],
+        "users": [{"userName": "sam", "email": "sam@example.org", "tokens": [
+            {"name": "laptop", "revoked": true},
+        ]}],
         "organizations": [{"name": "acme", "workspaces": [{"name": "research", "participants": [
             {"user": "vera", "role": "launch"},
         ]}]}],
@@ -197,7 +206,8 @@ fn an_e_mail_address_that_another_user_has_is_refused_before_anything_is_written
         {"userName": "nina", "email": "nina@example.org"}, {"userName": "other", "email": "SAM@example.org"},
     ]});
     let refused = error_of(declare(&fixture, &json));
-    let text = "Nothing was changed. The document has 1 problem(s):\nusers[1].email: another user has this e-mail address.";
+    let text = "Nothing was changed. The document has 1 problem(s):\n\
+        users[1].email: another user has this e-mail address.";
     assert_eq!((refused.code(), refused.to_string().as_str()), ("invalid", text));
     assert_eq!(fixture.table.faults.count("change_identity"), 0);
 }
@@ -313,7 +323,10 @@ fn reads_that_are_under_way_at_once_keep_the_order_of_the_document() {
     let names: Vec<_> = (0..40).map(|n| format!("u{n}")).collect();
     let users: Vec<_> = names
         .iter()
-        .map(|name| json!({"userName": name, "email": format!("{name}@example.org"), "tokens": [{"name": "t", "expires": minutes(1).to_string()}]}))
+        .map(|name| {
+            let token = json!({"name": "t", "expires": minutes(1).to_string()});
+            json!({"userName": name, "email": format!("{name}@example.org"), "tokens": [token]})
+        })
         .collect();
     let applied = declare(&fixture, &json!({ "users": users })).unwrap();
     assert_eq!(applied.users.iter().map(|user| user.user_name.clone()).collect::<Vec<_>>(), names);

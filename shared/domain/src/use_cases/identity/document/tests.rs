@@ -16,6 +16,20 @@ fn problems_of(json: &Value) -> Vec<String> {
     }
 }
 
+const NAME_RULE: &str = "it takes 1 to 40 letters, digits, '.', '_' and '-', the first a letter or a digit.";
+const TEXT_RULE: &str = "characters, not only spaces, and no control characters.";
+const PLATFORM_RULE: &str = "platform must be one of aws-batch, slurm, lsf, pbs-pro, grid-engine, moab.";
+const ROLE_RULE: &str = "role must be one of owner, admin, maintain, launch, connect or view.";
+const NO_TEXT: &str = "it must be there, as a JSON string.";
+const NO_OBJECT: &str = "it must be a JSON object.";
+
+/// Documents with one problem each.
+fn assert_problems(cases: &[(Value, String)]) {
+    for (json, problem) in cases {
+        assert_eq!(problems_of(json), std::slice::from_ref(problem), "{json}");
+    }
+}
+
 fn with_user(user: &Value) -> Value {
     json!({"users": [user]})
 }
@@ -89,10 +103,8 @@ fn a_field_that_is_absent_or_null_declares_nothing() {
 }
 
 #[test]
-fn each_problem_names_its_place_and_the_rule() {
-    let name_rule = "it takes 1 to 40 letters, digits, '.', '_' and '-', the first a letter or a digit.";
-    let text = "it must be there, as a JSON string.";
-    let object = "it must be a JSON object.";
+fn each_problem_of_a_document_or_workspace_names_its_place_and_the_rule() {
+    let (name_rule, text, object) = (NAME_RULE, NO_TEXT, NO_OBJECT);
     let research = |more: Value| {
         let mut workspace = json!({"name": "research"});
         workspace.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -130,27 +142,16 @@ fn each_problem_names_its_place_and_the_rule() {
         (research(json!({"fullName": 7})), format!("{workspace}.fullName: {text}")),
         (
             research(json!({"fullName": "é".repeat(101)})),
-            format!(
-                "{workspace}.fullName: it takes 1 to 100 characters, not only spaces, and no control characters."
-            ),
+            format!("{workspace}.fullName: it takes 1 to 100 {TEXT_RULE}"),
         ),
         (
             research(json!({"platforms": ["slurm", "kubernetes"]})),
-            format!(
-                "{workspace}.platforms[1]: platform must be one of aws-batch, slurm, lsf, pbs-pro, grid-engine, moab."
-            ),
+            format!("{workspace}.platforms[1]: {PLATFORM_RULE}"),
         ),
-        (
-            research(json!({"platforms": [7]})),
-            format!(
-                "{workspace}.platforms[0]: platform must be one of aws-batch, slurm, lsf, pbs-pro, grid-engine, moab."
-            ),
-        ),
+        (research(json!({"platforms": [7]})), format!("{workspace}.platforms[0]: {PLATFORM_RULE}")),
         (
             research(json!({"participants": [{"user": "sam", "role": "boss"}]})),
-            format!(
-                "{workspace}.participants[0].role: role must be one of owner, admin, maintain, launch, connect or view."
-            ),
+            format!("{workspace}.participants[0].role: {ROLE_RULE}"),
         ),
         (
             research(json!({"participants": [{"user": "sam"}]})),
@@ -164,6 +165,14 @@ fn each_problem_names_its_place_and_the_rule() {
             research(json!({"participants": [{"user": "sam", "role": "view", "until": "2030"}]})),
             format!("{workspace}.participants[0]: it may have the fields user, role only."),
         ),
+    ];
+    assert_problems(&cases);
+}
+
+#[test]
+fn each_problem_of_a_user_names_its_place_and_the_rule() {
+    let (name_rule, text) = (NAME_RULE, NO_TEXT);
+    let cases = [
         (with_user(&json!({"userName": "sam"})), format!("users[0].email: {text}")),
         (
             with_user(&json!({"userName": "sam", "email": "nonsense"})),
@@ -181,10 +190,7 @@ fn each_problem_names_its_place_and_the_rule() {
             with_user(&json!({"userName": "sam", "email": "s@example.org", "token": []})),
             "users[0]: it may have the fields userName, email, tokens only.".into(),
         ),
-        (
-            with_token(&json!({"name": " "})),
-            "users[0].tokens[0].name: it takes 1 to 50 characters, not only spaces, and no control characters.".into(),
-        ),
+        (with_token(&json!({"name": " "})), format!("users[0].tokens[0].name: it takes 1 to 50 {TEXT_RULE}")),
         (
             with_token(&json!({"name": "t", "expires": "soon"})),
             "users[0].tokens[0].expires: it takes a time such as 2030-01-31T00:00:00Z.".into(),
@@ -199,9 +205,7 @@ fn each_problem_names_its_place_and_the_rule() {
             "users[0].tokens[0]: it may have the fields name, expires, revoked only.".into(),
         ),
     ];
-    for (json, problem) in cases {
-        assert_eq!(problems_of(&json), [problem], "{json}");
-    }
+    assert_problems(&cases);
 }
 
 #[test]
@@ -260,15 +264,15 @@ fn names_that_differ_only_by_case_are_duplicates_wherever_names_must_be_unique()
     for (json, problem) in cases {
         assert_eq!(problems_of(&json), [problem], "{json}");
     }
-    let in_two = json!([{"name": "one", "workspaces": [{"name": "w"}]}, {"name": "two", "workspaces": [{"name": "w"}]}]);
+    let in_two = json!([organization("one"), organization("two")]);
     assert_eq!(problems_of(&json!({"organizations": in_two})), [] as [&str; 0], "unique in an organization");
 }
 
 #[test]
 fn names_that_are_missing_are_not_duplicates_of_each_other() {
     let problems = problems_of(&json!({"users": [{"email": "a@b.c"}, {"email": "d@e.f"}]}));
-    let rule = "it must be there, as a JSON string.";
-    assert_eq!(problems, [format!("users[0].userName: {rule}"), format!("users[1].userName: {rule}")]);
+    let expected = [0, 1].map(|index| format!("users[{index}].userName: {NO_TEXT}"));
+    assert_eq!(problems, expected);
 }
 
 #[test]

@@ -1,9 +1,11 @@
+mod refusals;
+mod transactions;
+
 use serde_json::{Value, json};
 
 use super::super::testing::{document, org_id, token_id};
 use super::*;
 use crate::Error;
-use crate::audit::AuditAction;
 use crate::testing::{
     NOW, Sequence, minutes, organization, stored_token, user, user_id, workspace, workspace_id,
 };
@@ -73,6 +75,19 @@ fn steps(plan: &Plan) -> Vec<Vec<String>> {
     plan.batches.iter().map(|batch| batch.changes.iter().map(in_words).collect()).collect()
 }
 
+/// Documents, each with its changes, which fit in one transaction.
+fn assert_steps(cases: &[(&str, Value, &[&str])]) {
+    for (case, json, expected) in cases {
+        let transactions = if expected.is_empty() { vec![] } else { vec![expected.to_vec()] };
+        assert_eq!(steps(&planned(json)), transactions, "{case}");
+    }
+}
+
+/// Participants of a document: users with their roles.
+fn people(list: &[(&str, &str)]) -> Value {
+    list.iter().map(|(user, role)| json!({"user": user, "role": role})).collect()
+}
+
 fn in_research(workspace: &Value, prune: bool) -> Value {
     let mut declared = json!({"name": "Research"});
     declared.as_object_mut().unwrap().extend(workspace.as_object().unwrap().clone());
@@ -84,8 +99,8 @@ fn sam(tokens: &Value) -> Value {
 }
 
 #[test]
-fn what_differs_is_changed_and_the_rest_is_left() {
-    let cases: [(&str, Value, &[&str]); 20] = [
+fn users_and_tokens_that_differ_are_changed_and_the_rest_is_left() {
+    assert_steps(&[
         ("an empty document", json!({}), &[]),
         ("a known user, in another case", sam(&json!([])), &[]),
         ("a new user", json!({"users": [{"userName": "Nina", "email": "nina@example.org"}]}), &["user Nina"]),
@@ -106,6 +121,12 @@ fn what_differs_is_changed_and_the_rest_is_left() {
             sam(&json!([{"name": "ci", "revoked": true, "expires": "2001-01-01T00:00:00Z"}])),
             &[],
         ),
+    ]);
+}
+
+#[test]
+fn workspaces_that_differ_are_changed_and_the_rest_is_left() {
+    assert_steps(&[
         ("a known workspace", in_research(&json!({}), false), &[]),
         ("its full name, unchanged", in_research(&json!({"fullName": "Research"}), false), &[]),
         (
@@ -120,37 +141,40 @@ fn what_differs_is_changed_and_the_rest_is_left() {
         ),
         (
             "the same role, in another case",
-            in_research(&json!({"participants": [{"user": "VERA", "role": "view"}]}), false),
+            in_research(&json!({"participants": people(&[("VERA", "view")])}), false),
             &[],
         ),
         (
             "another role and a new participant",
-            in_research(
-                &json!({"participants": [{"user": "vera", "role": "launch"}, {"user": "sam", "role": "view"}]}),
-                false,
-            ),
+            in_research(&json!({"participants": people(&[("vera", "launch"), ("sam", "view")])}), false),
             &["Vera in research: view to launch", "Sam in research: nothing to view"],
         ),
         (
             "pruning",
-            in_research(&json!({"participants": [{"user": "olivia", "role": "owner"}]}), true),
+            in_research(&json!({"participants": people(&[("olivia", "owner")])}), true),
             &["Adam in research: admin to nothing", "Vera in research: view to nothing"],
         ),
         (
             "pruning without a change",
             in_research(
-                &json!({"participants": [
-                    {"user": "olivia", "role": "owner"}, {"user": "adam", "role": "admin"}, {"user": "vera", "role": "view"},
-                ]}),
+                &json!({"participants": people(&[("olivia", "owner"), ("adam", "admin"), ("vera", "view")])}),
                 true,
             ),
             &[],
         ),
+    ]);
+}
+
+/// What adds comes before what takes away, and tokens come last.
+#[test]
+fn changes_are_in_an_order_in_which_each_leaves_things_whole() {
+    assert_steps(&[
         (
             "a workspace is handed over: the new owner comes first, the old one goes afterwards",
             in_research(
-                &json!({"participants": [{"user": "olivia", "role": "admin"}, {"user": "vera", "role": "launch"},
-                    {"user": "adam", "role": "owner"}]}),
+                &json!({
+                    "participants": people(&[("olivia", "admin"), ("vera", "launch"), ("adam", "owner")]),
+                }),
                 false,
             ),
             &[
@@ -161,7 +185,7 @@ fn what_differs_is_changed_and_the_rest_is_left() {
         ),
         (
             "a workspace is handed over by pruning",
-            in_research(&json!({"participants": [{"user": "sam", "role": "owner"}]}), true),
+            in_research(&json!({"participants": people(&[("sam", "owner")])}), true),
             &[
                 "Sam in research: nothing to owner",
                 "Adam in research: admin to nothing",
@@ -171,9 +195,10 @@ fn what_differs_is_changed_and_the_rest_is_left() {
         ),
         (
             "a new workspace of a known organization: its owner comes with it, whatever the order",
-            json!({"organizations": [{"name": "ACME", "workspaces": [{"name": "Lab", "participants": [
-                {"user": "vera", "role": "view"}, {"user": "sam", "role": "owner"}, {"user": "adam", "role": "owner"},
-            ]}]}]}),
+            json!({"organizations": [{"name": "ACME", "workspaces": [{
+                "name": "Lab",
+                "participants": people(&[("vera", "view"), ("sam", "owner"), ("adam", "owner")]),
+            }]}]}),
             &[
                 "workspace acme/Lab",
                 "Sam in Lab: nothing to owner",
@@ -186,8 +211,8 @@ fn what_differs_is_changed_and_the_rest_is_left() {
             json!({
                 "users": [{"userName": "nina", "email": "nina@example.org", "tokens": [{"name": "ci"}]}],
                 "organizations": [{"name": "new", "workspaces": [
-                    {"name": "one", "participants": [{"user": "Nina", "role": "owner"}]},
-                    {"name": "two", "participants": [{"user": "nina", "role": "owner"}]},
+                    {"name": "one", "participants": people(&[("Nina", "owner")])},
+                    {"name": "two", "participants": people(&[("nina", "owner")])},
                 ]}],
                 "prune": true,
             }),
@@ -201,94 +226,7 @@ fn what_differs_is_changed_and_the_rest_is_left() {
                 "token ci of nina",
             ],
         ),
-    ];
-    for (case, json, expected) in cases {
-        let batches = if expected.is_empty() { vec![] } else { vec![expected.to_vec()] };
-        assert_eq!(steps(&planned(&json)), batches, "{case}");
-    }
-}
-
-#[test]
-fn what_contradicts_the_table_is_refused_with_its_place() {
-    let new_user = |more: Value| {
-        let mut user = json!({"userName": "nina", "email": "nina@example.org"});
-        user.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        json!({"users": [user]})
-    };
-    let expires =
-        |at: jiff::Timestamp| new_user(json!({"tokens": [{"name": "t", "expires": at.to_string()}]}));
-    let new_workspace = |participants: Value| json!({"organizations": [{"name": "acme", "workspaces": [{"name": "lab", "participants": participants}]}]});
-    let participant = |user: &str, role: &str| json!({"participants": [{"user": user, "role": role}]});
-    let workspace = "organizations[0].workspaces[0]";
-    let no_owner = format!("{workspace}.participants: a workspace takes one owner or more.");
-    let no_user = format!("{workspace}.participants[0].user: there is no such user: declare it under users.");
-    let expired = "users[0].tokens[0].expires: a new token cannot have expired already.".to_owned();
-    let cases: [(&str, Value, &[&String]); 13] = [
-        (
-            "another e-mail address of a known user",
-            json!({"users": [{"userName": "Sam", "email": "other@example.org"}]}),
-            &[&"users[0].email: this user has another e-mail address, and it is not changed here.".into()],
-        ),
-        (
-            "an e-mail address that another user has",
-            new_user(json!({"email": "TAKEN@example.org"})),
-            &[&"users[0].email: another user has this e-mail address.".into()],
-        ),
-        ("a token that expires now", expires(NOW), &[&expired]),
-        ("a token that expired", expires(minutes(-1)), &[&expired]),
-        ("a token that expires later", expires(minutes(1)), &[]),
-        (
-            "another full name",
-            in_research(&json!({"fullName": "Other"}), false),
-            &[&format!(
-                "{workspace}.fullName: this workspace has another full name, and it is not changed here."
-            )],
-        ),
-        ("a new workspace without anybody", new_workspace(json!([])), &[&no_owner]),
-        (
-            "a new workspace without an owner",
-            new_workspace(json!([{"user": "sam", "role": "admin"}])),
-            &[&no_owner],
-        ),
-        (
-            "an unknown participant",
-            new_workspace(json!([{"user": "ghost", "role": "view"}, {"user": "sam", "role": "owner"}])),
-            &[&no_user],
-        ),
-        (
-            "an unknown owner",
-            new_workspace(json!([{"user": "ghost", "role": "owner"}])),
-            &[&no_user, &no_owner],
-        ),
-        ("the last owner steps down", in_research(&participant("olivia", "admin"), false), &[&no_owner]),
-        ("the last owner is pruned", in_research(&participant("adam", "admin"), true), &[&no_owner]),
-        ("the last owner stays", in_research(&participant("adam", "view"), false), &[]),
-    ];
-    for (case, json, expected) in cases {
-        assert_eq!(problems(&json).iter().collect::<Vec<_>>(), expected, "{case}");
-    }
-}
-
-#[test]
-fn problems_of_users_and_workspaces_are_named_at_once() {
-    let json = json!({
-        "users": [{"userName": "sam", "email": "other@example.org"}, {"userName": "x", "email": "taken@example.org"}],
-        "organizations": [{"name": "acme", "workspaces": [
-            {"name": "research", "fullName": "Other"}, {"name": "lab", "participants": [{"user": "ghost", "role": "view"}]},
-        ]}],
-    });
-    let places: Vec<_> =
-        problems(&json).iter().map(|line| line.split(": ").next().unwrap().to_owned()).collect();
-    assert_eq!(
-        places,
-        [
-            "users[0].email",
-            "users[1].email",
-            "organizations[0].workspaces[0].fullName",
-            "organizations[0].workspaces[1].participants[0].user",
-            "organizations[0].workspaces[1].participants",
-        ]
-    );
+    ]);
 }
 
 #[test]
@@ -298,8 +236,9 @@ fn a_new_user_workspace_and_token_hold_what_was_declared() {
             {"name": "CI", "expires": minutes(5).to_string()}, {"name": "laptop"},
         ]}],
         "organizations": [{"name": "New", "workspaces": [
-            {"name": "one", "fullName": "One of two", "platforms": ["lsf"], "participants": [{"user": "nina", "role": "owner"}]},
-            {"name": "two", "participants": [{"user": "nina", "role": "owner"}]},
+            {"name": "one", "fullName": "One of two", "platforms": ["lsf"],
+                "participants": people(&[("nina", "owner")])},
+            {"name": "two", "participants": people(&[("nina", "owner")])},
         ]}],
     });
     let plan = planned(&json);
@@ -349,7 +288,8 @@ fn the_answer_names_everything_declared_by_its_id_in_the_order_of_the_document()
     let json = json!({
         "users": [
             {"userName": "VERA", "email": "vera@example.org"},
-            {"userName": "sam", "email": "sam@example.org", "tokens": [{"name": "laptop"}, {"name": "x", "revoked": true}]},
+            {"userName": "sam", "email": "sam@example.org",
+                "tokens": [{"name": "laptop"}, {"name": "x", "revoked": true}]},
         ],
         "organizations": [{"name": "ACME", "workspaces": [{"name": "RESEARCH"}]}],
     });
@@ -364,51 +304,4 @@ fn the_answer_names_everything_declared_by_its_id_in_the_order_of_the_document()
     let workspace = &organization.workspaces[0];
     assert_eq!((workspace.id, workspace.name.as_str()), (workspace_id(), "research"));
     assert!(plan.batches.is_empty() && plan.keys.is_empty());
-}
-
-/// So many new users, of 5 rows each, and Sam with so many new tokens, of 4 rows each.
-fn large(users: usize, tokens: usize) -> Value {
-    let user = |n: usize| json!({"userName": format!("u{n}"), "email": format!("u{n}@example.org")});
-    let mut list: Vec<_> = (0..users).map(user).collect();
-    let tokens: Vec<_> = (0..tokens).map(|n| json!({"name": format!("t{n}")})).collect();
-    list.push(json!({"userName": "sam", "email": "sam@example.org", "tokens": tokens}));
-    json!({"users": list})
-}
-
-#[test]
-fn a_transaction_holds_as_many_changes_as_fit_in_its_rows() {
-    let mut unit = large(18, 0);
-    unit["organizations"] = json!([{"name": "new", "workspaces": [
-        {"name": "w", "participants": [{"user": "sam", "role": "owner"}]},
-    ]}]);
-    let mut torn = unit.clone();
-    torn["users"].as_array_mut().unwrap().push(json!({"userName": "v", "email": "v@example.org"}));
-    let cases = [
-        ("95 rows", large(19, 0), vec![19]),
-        ("99 rows", large(19, 1), vec![20]),
-        ("100 rows", large(20, 0), vec![19, 1]),
-        ("103 rows", large(19, 2), vec![20, 1]),
-        ("198 rows and more", large(19, 30), vec![20, 24, 5]),
-        ("99 rows with an organization, its workspace and its owner", unit, vec![21]),
-        ("these three are never apart", torn, vec![19, 3]),
-    ];
-    for (case, json, sizes) in cases {
-        let plan = planned(&json);
-        let changes: Vec<_> = plan.batches.iter().map(|batch| batch.changes.len()).collect();
-        assert_eq!(changes, sizes, "{case}");
-        assert!(plan.batches.iter().all(|batch| (1..=MAX_ROWS).contains(&batch.rows())), "{case}");
-    }
-}
-
-#[test]
-fn each_transaction_carries_the_audit_records_of_its_own_changes() {
-    let plan = planned(&large(20, 2));
-    let actions: Vec<Vec<_>> =
-        plan.batches.iter().map(|batch| batch.audit.iter().map(|record| record.action).collect()).collect();
-    let second = [AuditAction::UserCreated, AuditAction::TokenCreated, AuditAction::TokenCreated];
-    assert_eq!(actions, [[AuditAction::UserCreated; 19].to_vec(), second.to_vec()]);
-    let records: Vec<_> = plan.batches.iter().flat_map(|batch| &batch.audit).collect();
-    assert!(records.iter().all(|record| record.actor.is_none() && record.at == NOW), "an operator's");
-    let ids: HashSet<_> = records.iter().map(|record| &record.id).collect();
-    assert_eq!(ids.len(), records.len());
 }

@@ -1,3 +1,5 @@
+mod repeats;
+
 use super::super::testing::{ports, token_id, transactions};
 use super::*;
 use crate::audit::AuditRecord;
@@ -77,8 +79,10 @@ fn revoked(id: i64) -> Trail {
     Trail { revoked: [token_id(id)].into(), ..Trail::default() }
 }
 
-/// Every kind of deed, each with a table on which it does something.
-fn deeds() -> [(&'static str, fn() -> Fixture, Trail, &'static str); 5] {
+/// A kind of deed: a table on which the trail does something, and the call that writes it.
+type Case = (&'static str, fn() -> Fixture, Trail, &'static str);
+
+fn deeds() -> [Case; 5] {
     [
         ("a deletion", with_secrets, deleted(1), "bury_secret"),
         ("a lost version", with_secrets, written(1, 4), "outdate_secret"),
@@ -118,7 +122,8 @@ fn a_table_that_is_not_marked_as_restored_is_not_touched() {
         let mut fixture = prepare();
         fixture.settings.restored = false;
         let refused = error_of(reconcile_with(&fixture, &trail));
-        let text = "The stack is not marked as restored: reconcile is for the time in which the parameter Restored is true.";
+        let text = "The stack is not marked as restored: \
+            reconcile is for the time in which the parameter Restored is true.";
         assert_eq!((refused.code(), refused.to_string().as_str()), ("conflict", text), "{case}");
         assert!(fixture.table.faults.calls().is_empty(), "{case}");
     }
@@ -253,7 +258,9 @@ fn the_last_owner_stays_and_is_reported() {
 #[test]
 fn a_workspace_keeps_only_platforms_that_it_allows_and_was_last_to_allow() {
     use Platform::{AwsBatch, Lsf, Moab, Slurm};
-    let cases: [(&[Platform], &[Platform], Option<&[Platform]>, &str); 6] = [
+
+    type Platforms = &'static [Platform];
+    let cases: [(Platforms, Platforms, Option<Platforms>, &str); 6] = [
         (&[AwsBatch, Slurm, Lsf], &[Lsf, AwsBatch], Some(&[AwsBatch, Lsf]), "aws-batch, lsf"),
         (&[AwsBatch, Slurm], &[], Some(&[]), "none"),
         (&[AwsBatch, Slurm], &[Moab], Some(&[]), "none"),
@@ -318,83 +325,4 @@ fn everything_that_was_done_is_counted_and_a_repeat_does_nothing() {
     let again = reconcile_with(&fixture, &trail).unwrap();
     assert_eq!(again, Reconciled { secrets_missing: 1, ..Reconciled::default() });
     assert_eq!(fixture.table.audit().len(), 9, "nothing is recorded twice");
-}
-
-#[test]
-fn a_deed_that_meets_another_writer_is_decided_again() {
-    for (case, prepare, trail, write) in deeds() {
-        let fixture = prepare();
-        fixture.table.faults.fail(write, Error::Contended);
-        let done = reconcile_with(&fixture, &trail).unwrap();
-        assert_ne!(done, Reconciled::default(), "{case}");
-        assert_eq!((fixture.backoff.attempts(), fixture.table.audit().len()), (vec![1], 1), "{case}");
-        let busy = prepare();
-        (0..4).for_each(|_| busy.table.faults.fail(write, Error::Contended));
-        assert_eq!(error_of(reconcile_with(&busy, &trail)).code(), "contended", "{case}");
-        assert_eq!((busy.backoff.attempts(), busy.table.audit()), (vec![1, 2, 3], Vec::new()), "{case}");
-    }
-}
-
-#[test]
-fn a_deed_that_another_writer_did_meanwhile_is_not_done_twice() {
-    for (case, prepare, trail, write) in deeds() {
-        let fixture = prepare();
-        fixture.table.before(write, |rows| {
-            rows.secrets.clear();
-            rows.tokens.clear();
-            rows.roles.clear();
-            rows.workspaces.clear();
-        });
-        let is_secret = write != "change_identity";
-        if !is_secret {
-            fixture.table.faults.fail(write, Error::Contended);
-        }
-        assert_eq!(reconcile_with(&fixture, &trail).unwrap(), Reconciled::default(), "{case}");
-        assert_eq!(fixture.table.faults.count(write), 1, "{case}");
-        assert_eq!(fixture.backoff.attempts().len(), usize::from(!is_secret), "{case}");
-    }
-}
-
-#[test]
-fn a_secret_that_was_written_meanwhile_is_read_again() {
-    let newer = |version| {
-        let mut secret = secret(of_workspace(), 1, "LICENCE");
-        secret.version = version;
-        secret
-    };
-    let cases = [
-        ("deleted in its newest version", deleted(1), "bury_secret", 4, 1, 0),
-        ("still too old", written(1, 5), "outdate_secret", 4, 0, 1),
-        ("new enough by now", written(1, 5), "outdate_secret", 5, 0, 0),
-    ];
-    for (case, trail, write, version, deleted, outdated) in cases {
-        let fixture = with_secrets();
-        let other = newer(version);
-        fixture.table.before(write, move |rows| drop(rows.secrets.insert((other.owner, other.id), other)));
-        let done = reconcile_with(&fixture, &trail).unwrap();
-        let expected =
-            Reconciled { secrets_deleted: deleted, secrets_outdated: outdated, ..Reconciled::default() };
-        assert_eq!(done, expected, "{case}");
-        assert_eq!(fixture.backoff.attempts(), [1], "{case}");
-    }
-}
-
-#[test]
-fn a_failure_at_any_call_is_told_and_the_same_trail_does_the_rest() {
-    for (case, prepare, trail, write) in deeds() {
-        let probe = prepare();
-        reconcile_with(&probe, &trail).unwrap();
-        for call in probe.table.faults.calls() {
-            let fixture = prepare();
-            fixture.table.faults.fail(call, unavailable());
-            assert_eq!(error_of(reconcile_with(&fixture, &trail)).code(), "unavailable", "{case}, {call}");
-            assert_eq!(fixture.table.audit(), [], "{case}, {call}");
-            assert_ne!(reconcile_with(&fixture, &trail).unwrap(), Reconciled::default(), "{case}, {call}");
-        }
-        let fixture = prepare();
-        fixture.table.faults.lose_answer(write, unavailable());
-        assert_eq!(error_of(reconcile_with(&fixture, &trail)).code(), "unavailable", "{case}");
-        assert_eq!(reconcile_with(&fixture, &trail).unwrap(), Reconciled::default(), "{case} was done");
-        assert_eq!(fixture.table.audit().len(), 1, "{case} is recorded once");
-    }
 }

@@ -3,8 +3,9 @@ use serde_json::json;
 use super::*;
 
 fn line(action: &str, at: u8, more: &Value) -> Value {
-    let mut line = json!({"message": "audit", "action": action, "audit.at": format!("2026-11-23T10:20:{at:02}Z"),
-        "scope": "WS#5", "subjects": "", "level": "INFO"});
+    let at = format!("2026-11-23T10:20:{at:02}Z");
+    let mut line = json!({"message": "audit", "action": action, "audit.at": at, "scope": "WS#5",
+        "subjects": "", "level": "INFO"});
     for (name, value) in more.as_object().into_iter().flatten() {
         line[name] = value.clone();
     }

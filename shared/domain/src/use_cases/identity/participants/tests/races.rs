@@ -1,0 +1,115 @@
+//! Other writers, failures and lost answers.
+
+use super::*;
+
+/// Another caller gives the user this role, or none, just before the write, which is contended for that
+/// reason.
+fn contend(fixture: &Fixture, user: UserId, role: Option<Role>) {
+    fixture.table.before("change_identity", move |rows| {
+        match role {
+            Some(role) => rows.roles.insert((workspace_id(), user), role),
+            None => rows.roles.remove(&(workspace_id(), user)),
+        };
+    });
+    fixture.table.faults.fail("change_identity", Error::Contended);
+}
+
+#[test]
+fn a_change_that_meets_another_is_decided_again_on_what_is_there_then() {
+    let (admin, view) = (member(Role::Admin), member(Role::View));
+    let (becomes_owner, becomes_launch, leaves) = (Some(Role::Owner), Some(Role::Launch), None);
+    let operation = |name: &str| OPERATIONS.iter().find(|(known, _)| *known == name).unwrap().1;
+    let cases = [
+        ("the new person was added by another", "add", user_id(STRANGER), becomes_launch, Some("conflict")),
+        ("the caller lost the workspace", "add", admin, leaves, Some("not-found")),
+        ("the caller lost the role", "add", admin, becomes_launch, Some("forbidden")),
+        ("the participant became an owner", "change", view, becomes_owner, Some("forbidden")),
+        ("the participant left", "change", view, leaves, Some("not-found")),
+        ("the participant has that role now", "change", view, becomes_launch, None),
+        ("the participant became an owner", "remove", view, becomes_owner, Some("forbidden")),
+        ("the participant left", "remove", view, leaves, Some("not-found")),
+        ("the caller lost the role", "remove", admin, becomes_launch, Some("forbidden")),
+        ("the caller lost the role", "allow", admin, becomes_launch, Some("forbidden")),
+    ];
+    for (case, name, user, role, code) in cases {
+        let fixture = fixture();
+        contend(&fixture, user, role);
+        let outcome = operation(name)(&fixture, admin);
+        assert_eq!(outcome.err().map(|error| error.code()), code, "{name}: {case}");
+        assert_eq!(fixture.backoff.attempts(), [1], "{name}: {case}");
+        assert!(transactions(&fixture).is_empty(), "{name}: {case}");
+    }
+    let fixture = fixture();
+    contend(&fixture, view, Some(Role::Connect));
+    change(&fixture, admin, view, Role::Launch).unwrap();
+    let change = set_role(place(), view, Some(Role::Connect), Some(Role::Launch));
+    assert_changed(&fixture, admin, may_touch(&[]), &change, "from the role that it is by then");
+}
+
+#[test]
+fn platforms_that_another_changes_meanwhile_are_compared_again() {
+    let cases = [("to the same", vec![Platform::Lsf], 0), ("to others", vec![Platform::Moab], 1)];
+    for (case, meanwhile, writes) in cases {
+        let fixture = fixture();
+        let present = meanwhile.clone();
+        fixture.table.before("change_identity", move |rows| {
+            rows.workspaces.get_mut(&workspace_id()).unwrap().platforms = present;
+        });
+        fixture.table.faults.fail("change_identity", Error::Contended);
+        let allowed = allow(&fixture, member(Role::Admin), &[Platform::Lsf]).unwrap();
+        assert_eq!(allowed.platforms, [Platform::Lsf], "{case}");
+        let changes: Vec<_> = transactions(&fixture).into_iter().flat_map(|(changes, _)| changes).collect();
+        let from = Workspace { platforms: meanwhile, ..workspace() };
+        let expected = vec![Change::SetPlatforms(from, vec![Platform::Lsf]); writes];
+        assert_eq!(changes, expected, "{case}");
+    }
+}
+
+#[test]
+fn the_store_has_the_last_word_on_owners_and_on_the_caller_s_membership() {
+    for (name, operation) in OPERATIONS {
+        for (refusal, code) in
+            [(Error::NotFound, "not-found"), (Error::Conflict("No owner would be left.".into()), "conflict")]
+        {
+            let fixture = fixture();
+            fixture.table.faults.fail("change_identity", refusal);
+            assert_eq!(error_of(operation(&fixture, member(Role::Owner))).code(), code, "{name}");
+            assert_eq!(fixture.table.faults.count("change_identity"), 1, "{name} is not repeated");
+            assert!(fixture.table.audit().is_empty(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn contention_ends_where_no_time_is_left() {
+    for (name, operation) in OPERATIONS {
+        let fixture = fixture();
+        (0..4).for_each(|_| fixture.table.faults.fail("change_identity", Error::Contended));
+        assert_eq!(error_of(operation(&fixture, member(Role::Owner))).code(), "contended", "{name}");
+        assert_eq!(fixture.backoff.attempts(), [1, 2, 3], "{name}");
+        assert!(fixture.table.audit().is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn a_failure_at_any_call_ends_it_and_changes_nothing() {
+    assert_stops_at_each_failure(fixture, |it| listed(it, member(Role::View), place()));
+    for (_, operation) in OPERATIONS {
+        assert_stops_at_each_failure(fixture, |it| operation(it, member(Role::Owner)));
+    }
+}
+
+#[test]
+fn after_a_lost_answer_a_repeat_finds_the_change_and_records_nothing_twice() {
+    let expected =
+        [("add", Some("conflict")), ("change", None), ("remove", Some("not-found")), ("allow", None)];
+    for ((name, operation), (same, code)) in OPERATIONS.into_iter().zip(expected) {
+        assert_eq!(name, same);
+        let fixture = fixture();
+        fixture.table.faults.lose_answer("change_identity", unavailable());
+        assert_eq!(error_of(operation(&fixture, member(Role::Owner))).code(), "unavailable", "{name}");
+        let repeated = operation(&fixture, member(Role::Owner));
+        assert_eq!(repeated.err().map(|error| error.code()), code, "{name}");
+        assert_eq!(fixture.table.audit().len(), 1, "{name}");
+    }
+}

@@ -1,0 +1,99 @@
+//! Who changes whose role, who removes whom, and leaving.
+
+use super::*;
+
+#[test]
+fn owners_and_admins_change_roles_and_only_owners_make_and_unmake_owners() {
+    for caller in Role::ALL {
+        for present in Role::ALL {
+            for to in Role::ALL {
+                let case = format!("{caller:?} makes {present:?} {to:?}");
+                let user = if present == Role::Owner { user_id(OTHER_OWNER) } else { member(present) };
+                let fixture = fixture();
+                match change(&fixture, member(caller), user, to) {
+                    Ok(()) if present == to => {
+                        assert!(may_touch(&[to]).contains(&caller), "{case}");
+                        assert_unchanged(&fixture, &["role_and_workspace", "role"], &case);
+                    }
+                    Ok(()) => {
+                        let roles = may_touch(&[present, to]);
+                        assert!(roles.contains(&caller), "{case}");
+                        let change = set_role(place(), user, Some(present), Some(to));
+                        assert_changed(&fixture, member(caller), roles, &change, &case);
+                    }
+                    Err(error) => {
+                        let first = may_touch(&[to]);
+                        let read_role = first.contains(&caller);
+                        let roles = if read_role { may_touch(&[present, to]) } else { first };
+                        assert!(!roles.contains(&caller), "{case}: {error}");
+                        assert_forbidden(&error, roles, &case);
+                        let calls = if read_role {
+                            &["role_and_workspace", "role"][..]
+                        } else {
+                            &["role_and_workspace"]
+                        };
+                        assert_unchanged(&fixture, calls, &case);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_user_who_takes_no_part_is_not_found_by_those_who_may_ask() {
+    for caller in Role::ALL {
+        let allowed = [Role::Owner, Role::Admin].contains(&caller);
+        let code = if allowed { "not-found" } else { "forbidden" };
+        for user in [STRANGER, 99].map(user_id) {
+            let fixture = fixture();
+            assert_eq!(
+                error_of(change(&fixture, member(caller), user, Role::View)).code(),
+                code,
+                "{caller:?}"
+            );
+            assert_eq!(error_of(remove_user(&fixture, member(caller), user)).code(), code, "{caller:?}");
+            let reads = fixture.table.faults.count("role");
+            assert_eq!(reads, if allowed { 2 } else { 0 }, "{caller:?} learns nothing of others");
+            assert!(transactions(&fixture).is_empty());
+        }
+    }
+}
+
+#[test]
+fn owners_and_admins_remove_people_and_only_owners_remove_owners() {
+    for caller in Role::ALL {
+        for present in Role::ALL.into_iter().filter(|role| *role != caller || *role == Role::Owner) {
+            let (fixture, case) = (fixture(), format!("{caller:?} removes {present:?}"));
+            let user = if present == Role::Owner { user_id(OTHER_OWNER) } else { member(present) };
+            let may_ask = may_touch(&[]).contains(&caller);
+            let roles = if may_ask { may_touch(&[present]) } else { may_touch(&[]) };
+            match remove_user(&fixture, member(caller), user) {
+                Ok(()) => {
+                    assert!(roles.contains(&caller), "{case}");
+                    let change = set_role(place(), user, Some(present), None);
+                    assert_changed(&fixture, member(caller), roles, &change, &case);
+                }
+                Err(error) => {
+                    assert!(!roles.contains(&caller), "{case}: {error}");
+                    assert_forbidden(&error, roles, &case);
+                    let calls =
+                        if may_ask { &["role_and_workspace", "role"][..] } else { &["role_and_workspace"] };
+                    assert_unchanged(&fixture, calls, &case);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_member_may_leave_with_the_role_that_was_read() {
+    for role in Role::ALL {
+        let (fixture, case) = (fixture(), format!("{role:?} leaves"));
+        remove_user(&fixture, member(role), member(role)).unwrap();
+        let change = set_role(place(), member(role), Some(role), None);
+        assert_changed(&fixture, member(role), &[role], &change, &case);
+        assert_eq!(fixture.table.faults.calls(), ["role_and_workspace", "change_identity"], "{case}");
+        assert_eq!(error_of(remove_user(&fixture, member(role), member(role))).code(), "not-found", "{case}");
+    }
+}

@@ -1,0 +1,82 @@
+//! Other writers, failures and lost answers: the same trail does the rest.
+
+use super::*;
+
+#[test]
+fn a_deed_that_meets_another_writer_is_decided_again() {
+    for (case, prepare, trail, write) in deeds() {
+        let fixture = prepare();
+        fixture.table.faults.fail(write, Error::Contended);
+        let done = reconcile_with(&fixture, &trail).unwrap();
+        assert_ne!(done, Reconciled::default(), "{case}");
+        assert_eq!((fixture.backoff.attempts(), fixture.table.audit().len()), (vec![1], 1), "{case}");
+        let busy = prepare();
+        (0..4).for_each(|_| busy.table.faults.fail(write, Error::Contended));
+        assert_eq!(error_of(reconcile_with(&busy, &trail)).code(), "contended", "{case}");
+        assert_eq!((busy.backoff.attempts(), busy.table.audit()), (vec![1, 2, 3], Vec::new()), "{case}");
+    }
+}
+
+#[test]
+fn a_deed_that_another_writer_did_meanwhile_is_not_done_twice() {
+    for (case, prepare, trail, write) in deeds() {
+        let fixture = prepare();
+        fixture.table.before(write, |rows| {
+            rows.secrets.clear();
+            rows.tokens.clear();
+            rows.roles.clear();
+            rows.workspaces.clear();
+        });
+        let is_secret = write != "change_identity";
+        if !is_secret {
+            fixture.table.faults.fail(write, Error::Contended);
+        }
+        assert_eq!(reconcile_with(&fixture, &trail).unwrap(), Reconciled::default(), "{case}");
+        assert_eq!(fixture.table.faults.count(write), 1, "{case}");
+        assert_eq!(fixture.backoff.attempts().len(), usize::from(!is_secret), "{case}");
+    }
+}
+
+#[test]
+fn a_secret_that_was_written_meanwhile_is_read_again() {
+    let newer = |version| {
+        let mut secret = secret(of_workspace(), 1, "LICENCE");
+        secret.version = version;
+        secret
+    };
+    let cases = [
+        ("deleted in its newest version", deleted(1), "bury_secret", 4, 1, 0),
+        ("still too old", written(1, 5), "outdate_secret", 4, 0, 1),
+        ("new enough by now", written(1, 5), "outdate_secret", 5, 0, 0),
+    ];
+    for (case, trail, write, version, deleted, outdated) in cases {
+        let fixture = with_secrets();
+        let other = newer(version);
+        fixture.table.before(write, move |rows| drop(rows.secrets.insert((other.owner, other.id), other)));
+        let done = reconcile_with(&fixture, &trail).unwrap();
+        let expected =
+            Reconciled { secrets_deleted: deleted, secrets_outdated: outdated, ..Reconciled::default() };
+        assert_eq!(done, expected, "{case}");
+        assert_eq!(fixture.backoff.attempts(), [1], "{case}");
+    }
+}
+
+#[test]
+fn a_failure_at_any_call_is_told_and_the_same_trail_does_the_rest() {
+    for (case, prepare, trail, write) in deeds() {
+        let probe = prepare();
+        reconcile_with(&probe, &trail).unwrap();
+        for call in probe.table.faults.calls() {
+            let fixture = prepare();
+            fixture.table.faults.fail(call, unavailable());
+            assert_eq!(error_of(reconcile_with(&fixture, &trail)).code(), "unavailable", "{case}, {call}");
+            assert_eq!(fixture.table.audit(), [], "{case}, {call}");
+            assert_ne!(reconcile_with(&fixture, &trail).unwrap(), Reconciled::default(), "{case}, {call}");
+        }
+        let fixture = prepare();
+        fixture.table.faults.lose_answer(write, unavailable());
+        assert_eq!(error_of(reconcile_with(&fixture, &trail)).code(), "unavailable", "{case}");
+        assert_eq!(reconcile_with(&fixture, &trail).unwrap(), Reconciled::default(), "{case} was done");
+        assert_eq!(fixture.table.audit().len(), 1, "{case} is recorded once");
+    }
+}
