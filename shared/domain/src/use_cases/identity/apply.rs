@@ -10,12 +10,13 @@ use zeroize::Zeroizing;
 
 use super::document::{DeclaredOrganization, Document, fold};
 use super::plan::{Known, KnownWorkspace, plan};
+use super::problems::NOTHING_CHANGED;
 use super::{Deed, Ports};
-use crate::Result;
 use crate::identity::{Change, Organization, StoredToken, User};
 use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use crate::ports::{ChangeIdentity, Pace, Randomness, ReadIdentity};
 use crate::use_cases::settle;
+use crate::{Error, Result};
 
 /// Everything that a document names, as it is now. It holds new access keys: no `Debug`.
 #[derive(Default)]
@@ -97,12 +98,27 @@ pub async fn apply(
         }
         Ok(plan.applied)
     })
-    .await?;
+    .await
+    .map_err(|error| correct_what_changed(error, changes))?;
     for token in applied.users.iter_mut().flat_map(|user| &mut user.tokens) {
         token.access_key = issued.remove(&token.id);
     }
     applied.changes = changes;
     Ok(applied)
+}
+
+/// A retry may find problems after earlier transactions took effect: the error must not deny them.
+fn correct_what_changed(error: Error, changes: usize) -> Error {
+    match error {
+        Error::Invalid(text) if changes > 0 => {
+            let done = format!(
+                "{changes} change(s) took effect before the document was found to have problems: \
+                 correct it and apply it again."
+            );
+            Error::Invalid(text.replacen(NOTHING_CHANGED, &done, 1))
+        }
+        error => error,
+    }
 }
 
 /// Reads under way at once: enough to hide their latency.

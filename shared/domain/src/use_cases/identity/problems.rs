@@ -27,7 +27,7 @@ impl Problems {
             return Ok(());
         }
         let (shown, rest) = self.0.split_at(self.0.len().min(MAX_SHOWN));
-        let mut text = format!("Nothing was changed. The document has {} problem(s):", self.0.len());
+        let mut text = format!("{NOTHING_CHANGED} The document has {} problem(s):", self.0.len());
         for problem in shown {
             text.push('\n');
             text.push_str(problem);
@@ -155,6 +155,8 @@ pub(super) fn refuse_twins<'a>(
     }
 }
 
+/// How the text of problems begins: they are found before anything is written.
+pub(super) const NOTHING_CHANGED: &str = "Nothing was changed.";
 /// Problems that one answer shows.
 const MAX_SHOWN: usize = 100;
 /// Users, workspaces and tokens in a document, each at most, and participants in a workspace: what the time of one

@@ -2,7 +2,6 @@ use serde_json::{Value, json};
 
 use super::super::testing::{assert_opens, document, org_id, ports, transactions};
 use super::*;
-use crate::Error;
 use crate::audit::AuditAction;
 use crate::ports::MAX_ROWS;
 use crate::role::Role;
@@ -332,4 +331,24 @@ fn reads_that_are_under_way_at_once_keep_the_order_of_the_document() {
     assert_eq!(applied.users.iter().map(|user| user.user_name.clone()).collect::<Vec<_>>(), names);
     assert_eq!((applied.changes, access_keys(&applied)), (80, 40));
     assert_keys_open(&fixture, &applied);
+}
+
+#[test]
+fn problems_found_after_a_transaction_took_effect_do_not_say_that_nothing_was_changed() {
+    let fixture = Fixture::new();
+    fixture.table.faults.pass("change_identity");
+    fixture.table.faults.fail("change_identity", Error::Contended);
+    // By the second attempt the user has another e-mail address.
+    fixture.table.before("user_by_name", |_| {});
+    fixture.table.before("user_by_name", |rows| {
+        rows.users.values_mut().for_each(|user| user.email = "other@example.org".into());
+    });
+    let refused = error_of(declare(&fixture, &tokens(50)));
+    let problem = "users[0].email: this user has another e-mail address, and it is not changed here.";
+    let text = format!(
+        "24 change(s) took effect before the document was found to have problems: correct it and apply it \
+         again. The document has 1 problem(s):\n{problem}"
+    );
+    assert_eq!((refused.code(), refused.to_string()), ("invalid", text));
+    assert_eq!(fixture.table.rows.borrow().tokens.len(), 23);
 }
