@@ -1,3 +1,5 @@
+mod repeats;
+
 use serde_json::{Value, json};
 
 use super::super::testing::{assert_opens, document, org_id, ports, transactions};
@@ -212,111 +214,6 @@ fn an_e_mail_address_that_another_user_has_is_refused_before_anything_is_written
 }
 
 #[test]
-fn a_failure_at_any_call_ends_it_and_a_repeat_does_the_rest() {
-    // The user is new in the first case, and everything is known but a token and a role in the second.
-    let known = || {
-        let fixture = with_sam();
-        fixture.table.put_member(workspace(), user_id(4), Role::Owner);
-        fixture.table.rows.borrow_mut().organizations.push(organization());
-        fixture
-    };
-    let mut json = tokens(1);
-    json["users"].as_array_mut().unwrap().push(json!({"userName": "nina", "email": "nina@example.org"}));
-    json["organizations"] = json!([{"name": "acme", "workspaces": [
-        {"name": "research", "participants": [{"user": "nina", "role": "view"}]},
-    ]}]);
-    let probe = known();
-    let changes = declare(&probe, &json).unwrap().changes;
-    let calls: HashSet<_> = probe.table.faults.calls().into_iter().collect();
-    assert_eq!(calls.len(), 7, "every kind of call: {calls:?}");
-    for call in calls {
-        let fixture = known();
-        fixture.table.faults.fail(call, unavailable());
-        assert_eq!(error_of(declare(&fixture, &json)).code(), "unavailable", "{call}");
-        assert!(transactions(&fixture).is_empty() && fixture.table.audit().is_empty(), "{call}");
-        assert_eq!(fixture.backoff.attempts(), [] as [u32; 0], "{call}");
-        assert_eq!(declare(&fixture, &json).unwrap().changes, changes, "{call}");
-    }
-}
-
-#[test]
-fn a_key_that_was_lost_with_the_answer_is_made_anew_by_revoking_its_token() {
-    let fixture = with_sam();
-    fixture.table.faults.lose_answer("change_identity", unavailable());
-    assert_eq!(error_of(declare(&fixture, &tokens(1))).code(), "unavailable");
-    let again = declare(&fixture, &tokens(1)).unwrap();
-    assert_eq!((again.changes, access_keys(&again)), (0, 0), "it is there, and its key is not shown");
-    let mut revoked = tokens(1);
-    revoked["users"][0]["tokens"][0]["revoked"] = json!(true);
-    assert_eq!(declare(&fixture, &revoked).unwrap().changes, 1);
-    let anew = declare(&fixture, &tokens(1)).unwrap();
-    assert_eq!(access_keys(&anew), 1);
-    assert_keys_open(&fixture, &anew);
-}
-
-#[test]
-fn a_declaration_that_meets_another_operator_s_does_what_is_left() {
-    let fixture = Fixture::new();
-    let token = stored_token(5, 4, "t0", &TokenKey::make_random(&Sequence::default()));
-    fixture.table.before("change_identity", move |rows| {
-        rows.users.insert(user_id(4), user(4, "sam"));
-        rows.tokens.insert(token.id, token);
-    });
-    fixture.table.faults.fail("change_identity", Error::Contended);
-    let applied = declare(&fixture, &tokens(2)).unwrap();
-    assert_eq!((applied.changes, access_keys(&applied)), (1, 1), "the other operator has the other key");
-    assert_eq!(applied.users[0].id, user_id(4), "the user who is there by now");
-    assert!(applied.users[0].tokens[0].access_key.is_none());
-    assert_keys_open(&fixture, &applied);
-    assert_eq!(fixture.backoff.attempts(), [1]);
-}
-
-#[test]
-fn contention_ends_where_no_time_is_left() {
-    let fixture = Fixture::new();
-    (0..4).for_each(|_| fixture.table.faults.fail("change_identity", Error::Contended));
-    assert_eq!(error_of(declare(&fixture, &story())).code(), "contended");
-    assert_eq!(fixture.backoff.attempts(), [1, 2, 3]);
-    assert!(fixture.table.audit().is_empty());
-}
-
-#[test]
-fn contention_between_transactions_loses_no_key_and_counts_every_change_once() {
-    let fixture = Fixture::new();
-    fixture.table.faults.pass("change_identity");
-    fixture.table.faults.fail("change_identity", Error::Contended);
-    let applied = declare(&fixture, &tokens(50)).unwrap();
-    assert_eq!((applied.changes, access_keys(&applied)), (51, 50));
-    assert_keys_open(&fixture, &applied);
-    let audit = fixture.table.audit();
-    let created = audit.iter().filter(|record| record.action == AuditAction::TokenCreated).count();
-    assert_eq!((audit.len(), created), (51, 50));
-    let written = transactions(&fixture);
-    let rows = |changes: &[Change]| changes.iter().map(Change::rows).sum::<usize>();
-    assert!(written.len() == 3 && written.iter().all(|(changes, _)| rows(changes) <= MAX_ROWS));
-}
-
-#[test]
-fn a_failure_between_transactions_is_told_and_the_same_document_does_the_rest() {
-    for lost in [false, true] {
-        let fixture = Fixture::new();
-        fixture.table.faults.pass("change_identity");
-        let faults = &fixture.table.faults;
-        if lost {
-            faults.lose_answer("change_identity", unavailable());
-        } else {
-            faults.fail("change_identity", unavailable());
-        }
-        assert_eq!(error_of(declare(&fixture, &tokens(50))).code(), "unavailable", "lost: {lost}");
-        let written: usize = transactions(&fixture).iter().map(|(changes, _)| changes.len()).sum();
-        let rest = declare(&fixture, &tokens(50)).unwrap();
-        assert_eq!((rest.changes, access_keys(&rest)), (51 - written, 51 - written), "lost: {lost}");
-        assert_eq!(fixture.table.audit().len(), 51, "lost: {lost}");
-        assert_eq!(declare(&fixture, &tokens(50)).unwrap().changes, 0, "lost: {lost}");
-    }
-}
-
-#[test]
 fn reads_that_are_under_way_at_once_keep_the_order_of_the_document() {
     let fixture = Fixture::new();
     let names: Vec<_> = (0..40).map(|n| format!("u{n}")).collect();
@@ -331,24 +228,4 @@ fn reads_that_are_under_way_at_once_keep_the_order_of_the_document() {
     assert_eq!(applied.users.iter().map(|user| user.user_name.clone()).collect::<Vec<_>>(), names);
     assert_eq!((applied.changes, access_keys(&applied)), (80, 40));
     assert_keys_open(&fixture, &applied);
-}
-
-#[test]
-fn problems_found_after_a_transaction_took_effect_do_not_say_that_nothing_was_changed() {
-    let fixture = Fixture::new();
-    fixture.table.faults.pass("change_identity");
-    fixture.table.faults.fail("change_identity", Error::Contended);
-    // By the second attempt the user has another e-mail address.
-    fixture.table.before("user_by_name", |_| {});
-    fixture.table.before("user_by_name", |rows| {
-        rows.users.values_mut().for_each(|user| user.email = "other@example.org".into());
-    });
-    let refused = error_of(declare(&fixture, &tokens(50)));
-    let problem = "users[0].email: this user has another e-mail address, and it is not changed here.";
-    let text = format!(
-        "24 change(s) took effect before the document was found to have problems: correct it and apply it \
-         again. The document has 1 problem(s):\n{problem}"
-    );
-    assert_eq!((refused.code(), refused.to_string()), ("invalid", text));
-    assert_eq!(fixture.table.rows.borrow().tokens.len(), 23);
 }
