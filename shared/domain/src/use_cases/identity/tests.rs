@@ -86,7 +86,7 @@ fn a_new_organization_has_no_audit_record_of_its_own() {
 }
 
 #[test]
-fn the_audit_detail_of_tokens_and_roles_is_what_a_restored_table_is_reconciled_from() {
+fn audit_records_of_tokens_roles_and_platforms_can_be_reconciled_from() {
     use super::trail::Trail;
     let deed = Deed { actor: None, at: NOW };
     let line = |change: Change| {

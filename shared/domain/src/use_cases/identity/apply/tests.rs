@@ -61,7 +61,7 @@ fn assert_keys_open(fixture: &Fixture, applied: &Applied) {
 }
 
 #[test]
-fn a_declaration_becomes_so_in_one_transaction_and_shows_each_new_key() {
+fn a_declaration_is_applied_in_one_transaction_and_returns_each_new_access_key() {
     let fixture = Fixture::new();
     let applied = declare(&fixture, &story()).unwrap();
     // 2 users, 2 tokens, 1 organization, 2 workspaces, 3 participants.
@@ -84,7 +84,7 @@ fn a_declaration_becomes_so_in_one_transaction_and_shows_each_new_key() {
 }
 
 #[test]
-fn the_same_declaration_again_writes_nothing_and_shows_no_key() {
+fn applying_the_same_declaration_again_writes_nothing_and_returns_no_access_key() {
     let fixture = Fixture::new();
     let first = declare(&fixture, &story()).unwrap();
     let again = declare(&fixture, &story()).unwrap();
@@ -156,7 +156,7 @@ fn only_what_the_decision_needs_is_read() {
 }
 
 #[test]
-fn a_user_who_is_declared_and_takes_part_is_read_once_whatever_the_case() {
+fn a_user_named_twice_in_different_case_is_read_once() {
     let fixture = Fixture::new();
     let json = json!({
         "users": [{"userName": "Olivia", "email": "o@example.org"}],
@@ -214,7 +214,7 @@ fn an_e_mail_address_that_another_user_has_is_refused_before_anything_is_written
 }
 
 #[test]
-fn reads_that_are_under_way_at_once_keep_the_order_of_the_document() {
+fn concurrent_reads_keep_the_order_of_the_document() {
     let fixture = Fixture::new();
     let names: Vec<_> = (0..40).map(|n| format!("u{n}")).collect();
     let users: Vec<_> = names

@@ -48,7 +48,7 @@ fn a_caller_is_described_unless_deleted() {
 }
 
 #[test]
-fn memberships_come_by_organization_and_name_with_the_role_in_each() {
+fn memberships_are_sorted_by_organization_and_name() {
     let fixture = fixture();
     let expected = [(2, Role::Launch), (4, Role::Admin), (1, Role::View), (3, Role::Owner)];
     assert_eq!(ids(&run_now(workspaces(&fixture.table, &actor())).unwrap()), expected);
@@ -101,7 +101,7 @@ fn a_workspace_is_found_by_its_members_under_its_own_organization_with_one_read(
 }
 
 #[test]
-fn a_table_that_cannot_be_read_says_so() {
+fn a_failed_read_is_returned() {
     assert_stops_at_each_failure(fixture, |it| run_now(user(&it.table, &actor())));
     assert_stops_at_each_failure(fixture, |it| run_now(workspaces_of(&it.table, &actor(), actor().user)));
     assert_stops_at_each_failure(fixture, |it| run_now(workspaces_in(&it.table, &actor(), org_id(6))));

@@ -209,7 +209,7 @@ fn each_problem_of_a_user_names_its_place_and_the_rule() {
 }
 
 #[test]
-fn every_problem_is_named_at_once() {
+fn all_problems_of_a_document_are_reported_at_once() {
     let json = json!({
         "organizations": [{"name": "-", "workspaces": [{"name": "w", "participants": ["sam"]}, 7]}, 8],
         "users": [{"userName": 7, "email": "nonsense"}],
@@ -302,12 +302,12 @@ fn names_are_short_ascii_and_begin_with_a_letter_or_digit() {
 }
 
 #[test]
-fn a_declared_user_name_is_none_that_a_login_could_get() {
+fn user_names_reserved_for_logins_are_refused() {
     assert_rule(check_user_name, &["oidc", "oidc7", "x-oidc-7"], &["oidc-", "oidc-7", "Oidc-sam", "", "a b"]);
 }
 
 #[test]
-fn an_e_mail_address_has_a_name_and_a_dotted_domain_and_fits_a_row_key() {
+fn an_email_address_has_a_local_part_a_dotted_domain_and_at_most_254_bytes() {
     let longest = format!("{}@b.c", "a".repeat(LONGEST_EMAIL - 4));
     let taken = ["a@b.c", "a@b@c.d", "é@exämple.org", &longest];
     let too_long = format!("a{longest}");
@@ -318,7 +318,7 @@ fn an_e_mail_address_has_a_name_and_a_dotted_domain_and_fits_a_row_key() {
 }
 
 #[test]
-fn a_token_name_is_counted_in_characters_and_prints() {
+fn a_token_name_has_up_to_50_printable_characters() {
     let (fifty, too_long) = ("é".repeat(50), "x".repeat(51));
     assert_rule(
         check_token_name,

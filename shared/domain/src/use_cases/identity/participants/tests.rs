@@ -11,7 +11,7 @@ use crate::testing::{
     Fixture, NOW, error_of, organization, run_now, unavailable, user, user_id, workspace, workspace_id,
 };
 
-/// A member of each role, by the role; user 8 takes no part, user 9 is a second owner.
+/// A member of each role, by the role; user 8 is not a participant, user 9 is a second owner.
 fn member(role: Role) -> UserId {
     user_id(role as i64 + 1)
 }
@@ -145,7 +145,7 @@ fn every_member_sees_the_participants_by_name() {
 type AnyOperation<'a> = &'a dyn Fn(&Fixture) -> Result<()>;
 
 #[test]
-fn a_workspace_of_others_is_not_found_whatever_is_asked() {
+fn every_operation_on_a_foreign_workspace_is_not_found() {
     let elsewhere = Place { org: org_id(99), ..place() };
     let absent = Place { workspace: WorkspaceId::new(99).unwrap(), ..place() };
     for (case, caller, place) in [
@@ -243,7 +243,7 @@ fn a_participant_is_not_added_again() {
 }
 
 #[test]
-fn owners_and_admins_allow_platforms_sorted_and_once_each() {
+fn owners_and_admins_set_the_allowed_platforms_sorted_and_without_duplicates() {
     for caller in Role::ALL {
         let (fixture, case) = (fixture(), format!("{caller:?}"));
         let asked = [Platform::Slurm, Platform::AwsBatch, Platform::Slurm];

@@ -10,7 +10,7 @@ use crate::testing::{
     NOW, Sequence, minutes, organization, stored_token, user, user_id, workspace, workspace_id,
 };
 
-/// `acme/research` with Olivia as its owner, Adam and Vera; Sam, who has a token, takes no part.
+/// `acme/research` with Olivia as its owner, Adam and Vera; Sam, who has a token, is not a participant.
 fn known() -> Known {
     let (olivia, adam, vera, sam) = (user(1, "Olivia"), user(2, "Adam"), user(3, "Vera"), user(4, "Sam"));
     let token = stored_token(5, 4, "Laptop", &TokenKey::make_random(&Sequence::default()));
@@ -167,7 +167,7 @@ fn workspaces_that_differ_are_changed_and_the_rest_is_left() {
 
 /// What adds comes before what takes away, and tokens come last.
 #[test]
-fn changes_are_in_an_order_in_which_each_leaves_things_whole() {
+fn additions_come_first_then_owners_step_down_and_tokens_come_last() {
     assert_steps(&[
         (
             "a workspace is handed over: the new owner comes first, the old one goes afterwards",

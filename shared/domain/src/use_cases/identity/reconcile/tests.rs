@@ -79,10 +79,10 @@ fn revoked(id: i64) -> Trail {
     Trail { revoked: [token_id(id)].into(), ..Trail::default() }
 }
 
-/// A kind of deed: a table on which the trail does something, and the call that writes it.
+/// A kind of change: a table on which the trail changes something, and the call that writes it.
 type Case = (&'static str, fn() -> Fixture, Trail, &'static str);
 
-fn deeds() -> [Case; 5] {
+fn changes() -> [Case; 5] {
     [
         ("a deletion", with_secrets, deleted(1), "bury_secret"),
         ("a lost version", with_secrets, written(1, 4), "outdate_secret"),
@@ -118,7 +118,7 @@ fn assert_recorded(
 
 #[test]
 fn a_table_that_is_not_marked_as_restored_is_not_touched() {
-    for (case, prepare, trail, _) in deeds() {
+    for (case, prepare, trail, _) in changes() {
         let mut fixture = prepare();
         fixture.settings.restored = false;
         let refused = error_of(reconcile_with(&fixture, &trail));
@@ -149,7 +149,7 @@ fn a_deleted_secret_is_deleted_again_and_recorded() {
 }
 
 #[test]
-fn a_deleted_secret_that_is_not_there_is_no_deed() {
+fn a_deleted_secret_that_is_absent_is_not_counted() {
     let fixture = with_secrets();
     // Number 2 is there, but in another scope.
     for id in [2, 99] {
@@ -208,7 +208,7 @@ fn a_revoked_token_is_revoked_again_with_its_id_in_the_record() {
 }
 
 #[test]
-fn a_role_is_taken_away_or_lowered_and_never_raised() {
+fn a_role_is_removed_or_lowered_but_never_raised() {
     for present in Role::ALL {
         for last in Role::ALL.map(Some).into_iter().chain([None]) {
             let (fixture, case) = (with_member(present), format!("{present:?}, and last {last:?}"));
@@ -235,7 +235,7 @@ fn a_role_is_taken_away_or_lowered_and_never_raised() {
 }
 
 #[test]
-fn a_user_who_takes_no_part_is_given_no_role() {
+fn a_user_who_is_not_a_participant_gets_no_role() {
     for last in [None, Some(Role::View), Some(Role::Owner)] {
         let fixture = with_member(Role::Owner);
         assert_eq!(reconcile_with(&fixture, &role(8, last)).unwrap(), Reconciled::default(), "{last:?}");
@@ -288,7 +288,7 @@ fn a_workspace_keeps_only_platforms_that_it_allows_and_was_last_to_allow() {
 }
 
 #[test]
-fn everything_that_was_done_is_counted_and_a_repeat_does_nothing() {
+fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
     let fixture = with_secrets();
     for id in [3, 4] {
         put(&fixture, secret(of_workspace(), id, &format!("S{id}")));

@@ -123,7 +123,7 @@ fn a_user_has_at_most_a_hundred_tokens() {
 }
 
 #[test]
-fn a_token_that_another_request_makes_meanwhile_takes_the_name() {
+fn a_name_taken_by_a_concurrent_request_is_a_conflict() {
     let fixture = fixture();
     let other = token(3, 7, "CI");
     fixture.table.before("change_identity", move |rows| drop(rows.tokens.insert(other.id, other)));
@@ -134,7 +134,7 @@ fn a_token_that_another_request_makes_meanwhile_takes_the_name() {
 }
 
 #[test]
-fn contention_is_repeated_with_a_new_key_while_there_is_time() {
+fn contended_writes_are_retried_while_time_is_left() {
     let fixture = fixture();
     fixture.table.faults.fail("change_identity", Error::Contended);
     fixture.table.faults.fail("change_identity", Error::Contended);
@@ -169,7 +169,7 @@ fn a_token_of_another_user_cannot_be_told_from_one_that_does_not_exist() {
 }
 
 #[test]
-fn a_lost_answer_is_told_and_a_repeat_finds_what_was_done() {
+fn a_retry_after_a_lost_answer_finds_the_first_change() {
     let fixture = fixture();
     fixture.table.faults.lose_answer("change_identity", unavailable());
     assert_eq!(error_of(make(&fixture, "ci", None)).code(), "unavailable");
@@ -186,7 +186,7 @@ fn a_lost_answer_is_told_and_a_repeat_finds_what_was_done() {
 }
 
 #[test]
-fn a_failure_at_any_call_ends_it_and_changes_nothing() {
+fn a_failure_of_any_call_is_returned_and_nothing_is_changed() {
     assert_stops_at_each_failure(fixture, |it| run_now(list(&it.table, &actor())));
     assert_stops_at_each_failure(fixture, |it| make(it, "ci", None));
     assert_stops_at_each_failure(fixture, |it| drop_token(it, 1));

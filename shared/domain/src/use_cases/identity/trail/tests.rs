@@ -76,7 +76,7 @@ fn what_is_no_line_of_the_trail_is_refused_by_its_place_and_not_quoted() {
 }
 
 #[test]
-fn lines_are_taken_up_to_the_limit_of_one_call() {
+fn one_call_accepts_at_most_2000_lines() {
     let lines = vec![line("secret.deleted", 1, &json!({"subjects": "9@4"})); MAX_LINES + 1];
     assert!(Trail::parse(&lines[1..]).is_ok());
     let refused = Trail::parse(&lines).unwrap_err().to_string();
@@ -84,7 +84,7 @@ fn lines_are_taken_up_to_the_limit_of_one_call() {
 }
 
 #[test]
-fn every_line_needs_what_its_action_is_about() {
+fn a_line_without_a_valid_field_that_its_action_needs_is_refused() {
     let whole = json!({"subjects": "9@4", "person": "7", "detail": "token 3"});
     let without = |name: &str, value: Value| {
         let mut more = whole.clone();
@@ -119,7 +119,7 @@ fn every_line_needs_what_its_action_is_about() {
 }
 
 #[test]
-fn the_last_word_on_platforms_counts_and_none_is_one() {
+fn the_latest_platforms_of_a_workspace_count_even_if_there_are_none() {
     let change = |at, detail: &str| line("workspace.platforms-changed", at, &json!({ "detail": detail }));
     let last = |lines: &[Value]| read(lines).platforms.into_values().next().map(|(_, platforms)| platforms);
     let (none, two) = (change(1, "none"), change(2, "aws-batch, slurm"));
@@ -156,7 +156,7 @@ fn roles_platforms_and_secrets_of_different_workspaces_and_people_are_kept_apart
 }
 
 #[test]
-fn what_was_given_since_the_backup_is_understood_and_not_repeated() {
+fn lines_about_additions_are_accepted_and_ignored() {
     for action in ["user.created", "token.created", "workspace.created", "run.launched", "run.ended"] {
         let trail = read(&[line(action, 1, &json!({"subjects": "9@4", "person": "7", "detail": "token 3"}))]);
         assert_eq!(trail, Trail::default(), "{action}");

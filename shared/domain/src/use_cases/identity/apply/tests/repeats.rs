@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_failure_at_any_call_ends_it_and_a_repeat_does_the_rest() {
+fn after_a_failure_of_any_call_the_same_document_can_be_applied() {
     // The user is new in the first case, and everything is known but a token and a role in the second.
     let known = || {
         let fixture = with_sam();
@@ -31,7 +31,7 @@ fn a_failure_at_any_call_ends_it_and_a_repeat_does_the_rest() {
 }
 
 #[test]
-fn a_key_that_was_lost_with_the_answer_is_made_anew_by_revoking_its_token() {
+fn a_lost_access_key_is_replaced_by_revoking_and_declaring_its_token_again() {
     let fixture = with_sam();
     fixture.table.faults.lose_answer("change_identity", unavailable());
     assert_eq!(error_of(declare(&fixture, &tokens(1))).code(), "unavailable");
@@ -46,7 +46,7 @@ fn a_key_that_was_lost_with_the_answer_is_made_anew_by_revoking_its_token() {
 }
 
 #[test]
-fn a_declaration_that_meets_another_operator_s_does_what_is_left() {
+fn after_contention_only_what_another_operator_left_is_applied() {
     let fixture = Fixture::new();
     let token = stored_token(5, 4, "t0", &TokenKey::make_random(&Sequence::default()));
     fixture.table.before("change_identity", move |rows| {
@@ -63,7 +63,7 @@ fn a_declaration_that_meets_another_operator_s_does_what_is_left() {
 }
 
 #[test]
-fn contention_ends_where_no_time_is_left() {
+fn contended_is_returned_when_no_time_is_left_for_a_retry() {
     let fixture = Fixture::new();
     (0..4).for_each(|_| fixture.table.faults.fail("change_identity", Error::Contended));
     assert_eq!(error_of(declare(&fixture, &story())).code(), "contended");
@@ -72,7 +72,7 @@ fn contention_ends_where_no_time_is_left() {
 }
 
 #[test]
-fn contention_between_transactions_loses_no_key_and_counts_every_change_once() {
+fn contention_between_transactions_loses_no_access_key_and_counts_each_change_once() {
     let fixture = Fixture::new();
     fixture.table.faults.pass("change_identity");
     fixture.table.faults.fail("change_identity", Error::Contended);
@@ -88,7 +88,7 @@ fn contention_between_transactions_loses_no_key_and_counts_every_change_once() {
 }
 
 #[test]
-fn a_failure_between_transactions_is_told_and_the_same_document_does_the_rest() {
+fn after_a_failure_between_transactions_the_same_document_applies_the_rest() {
     for lost in [false, true] {
         let fixture = Fixture::new();
         fixture.table.faults.pass("change_identity");
@@ -108,7 +108,7 @@ fn a_failure_between_transactions_is_told_and_the_same_document_does_the_rest() 
 }
 
 #[test]
-fn problems_found_after_a_transaction_took_effect_do_not_say_that_nothing_was_changed() {
+fn problems_found_after_a_transaction_took_effect_do_not_deny_it() {
     let fixture = Fixture::new();
     fixture.table.faults.pass("change_identity");
     fixture.table.faults.fail("change_identity", Error::Contended);

@@ -15,7 +15,7 @@ fn contend(fixture: &Fixture, user: UserId, role: Option<Role>) {
 }
 
 #[test]
-fn a_change_that_meets_another_is_decided_again_on_what_is_there_then() {
+fn a_contended_change_is_decided_again_on_the_current_roles() {
     let (admin, view) = (member(Role::Admin), member(Role::View));
     let (becomes_owner, becomes_launch, leaves) = (Some(Role::Owner), Some(Role::Launch), None);
     let operation = |name: &str| OPERATIONS.iter().find(|(known, _)| *known == name).unwrap().1;
@@ -47,7 +47,7 @@ fn a_change_that_meets_another_is_decided_again_on_what_is_there_then() {
 }
 
 #[test]
-fn platforms_that_another_changes_meanwhile_are_compared_again() {
+fn a_contended_change_of_platforms_is_decided_again_on_the_current_ones() {
     let cases = [("to the same", vec![Platform::Lsf], 0), ("to others", vec![Platform::Moab], 1)];
     for (case, meanwhile, writes) in cases {
         let fixture = fixture();
@@ -66,7 +66,7 @@ fn platforms_that_another_changes_meanwhile_are_compared_again() {
 }
 
 #[test]
-fn the_store_has_the_last_word_on_owners_and_on_the_caller_s_membership() {
+fn refusals_of_the_store_are_returned_and_not_retried() {
     for (name, operation) in OPERATIONS {
         for (refusal, code) in
             [(Error::NotFound, "not-found"), (Error::Conflict("No owner would be left.".into()), "conflict")]
@@ -81,7 +81,7 @@ fn the_store_has_the_last_word_on_owners_and_on_the_caller_s_membership() {
 }
 
 #[test]
-fn contention_ends_where_no_time_is_left() {
+fn contended_is_returned_when_no_time_is_left_for_a_retry() {
     for (name, operation) in OPERATIONS {
         let fixture = fixture();
         (0..4).for_each(|_| fixture.table.faults.fail("change_identity", Error::Contended));
@@ -92,7 +92,7 @@ fn contention_ends_where_no_time_is_left() {
 }
 
 #[test]
-fn a_failure_at_any_call_ends_it_and_changes_nothing() {
+fn a_failure_of_any_call_is_returned_and_nothing_is_changed() {
     assert_stops_at_each_failure(fixture, |it| listed(it, member(Role::View), place()));
     for (_, operation) in OPERATIONS {
         assert_stops_at_each_failure(fixture, |it| operation(it, member(Role::Owner)));
@@ -100,7 +100,7 @@ fn a_failure_at_any_call_ends_it_and_changes_nothing() {
 }
 
 #[test]
-fn after_a_lost_answer_a_repeat_finds_the_change_and_records_nothing_twice() {
+fn a_retry_after_a_lost_answer_records_nothing_twice() {
     let expected =
         [("add", Some("conflict")), ("change", None), ("remove", Some("not-found")), ("allow", None)];
     for ((name, operation), (same, code)) in OPERATIONS.into_iter().zip(expected) {

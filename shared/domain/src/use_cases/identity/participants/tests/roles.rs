@@ -41,7 +41,7 @@ fn owners_and_admins_change_roles_and_only_owners_make_and_unmake_owners() {
 }
 
 #[test]
-fn a_user_who_takes_no_part_is_not_found_by_those_who_may_ask() {
+fn only_owners_and_admins_learn_that_a_user_is_not_a_participant() {
     for caller in Role::ALL {
         let allowed = [Role::Owner, Role::Admin].contains(&caller);
         let code = if allowed { "not-found" } else { "forbidden" };
@@ -87,7 +87,7 @@ fn owners_and_admins_remove_people_and_only_owners_remove_owners() {
 }
 
 #[test]
-fn every_member_may_leave_with_the_role_that_was_read() {
+fn every_member_may_leave() {
     for role in Role::ALL {
         let (fixture, case) = (fixture(), format!("{role:?} leaves"));
         remove_user(&fixture, member(role), member(role)).unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_contradicts_the_table_is_refused_with_its_place() {
+fn a_document_that_contradicts_the_table_is_refused_with_the_place_of_the_problem() {
     let new_user = |more: Value| {
         let mut user = json!({"userName": "nina", "email": "nina@example.org"});
         user.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -59,7 +59,7 @@ fn what_contradicts_the_table_is_refused_with_its_place() {
 }
 
 #[test]
-fn problems_of_users_and_workspaces_are_named_at_once() {
+fn all_problems_of_users_and_workspaces_are_reported_at_once() {
     let json = json!({
         "users": [
             {"userName": "sam", "email": "other@example.org"},

@@ -3,8 +3,8 @@
 use super::*;
 
 #[test]
-fn a_deed_that_meets_another_writer_is_decided_again() {
-    for (case, prepare, trail, write) in deeds() {
+fn a_contended_write_is_retried_after_a_fresh_read() {
+    for (case, prepare, trail, write) in changes() {
         let fixture = prepare();
         fixture.table.faults.fail(write, Error::Contended);
         let done = reconcile_with(&fixture, &trail).unwrap();
@@ -18,8 +18,8 @@ fn a_deed_that_meets_another_writer_is_decided_again() {
 }
 
 #[test]
-fn a_deed_that_another_writer_did_meanwhile_is_not_done_twice() {
-    for (case, prepare, trail, write) in deeds() {
+fn a_change_that_another_writer_made_first_is_not_repeated() {
+    for (case, prepare, trail, write) in changes() {
         let fixture = prepare();
         fixture.table.before(write, |rows| {
             rows.secrets.clear();
@@ -62,8 +62,8 @@ fn a_secret_that_was_written_meanwhile_is_read_again() {
 }
 
 #[test]
-fn a_failure_at_any_call_is_told_and_the_same_trail_does_the_rest() {
-    for (case, prepare, trail, write) in deeds() {
+fn after_a_failure_of_any_call_the_same_trail_can_be_reconciled() {
+    for (case, prepare, trail, write) in changes() {
         let probe = prepare();
         reconcile_with(&probe, &trail).unwrap();
         for call in probe.table.faults.calls() {
