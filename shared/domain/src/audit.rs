@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::context::Context;
 use crate::ids::{RunId, SecretId, UserId};
 use crate::name::SecretName;
 use crate::owner::{Scope, SecretOwner};
-use crate::ports::Randomness;
 use crate::run::{PinnedSecret, Run};
 use crate::secret::Secret;
 
@@ -51,45 +51,53 @@ pub struct Subject {
 }
 
 impl AuditRecord {
-    /// What a caller did in a scope.
-    pub fn by(
-        scope: &Scope,
-        randomness: &impl Randomness,
-        at: Timestamp,
+    /// An entry about a scope, with nothing but who, when and what.
+    pub(crate) fn new(
+        scope: SecretOwner,
+        actor: Option<UserId>,
         action: AuditAction,
-        subjects: Vec<Subject>,
+        context: &Context<'_>,
     ) -> Self {
         Self {
-            scope: scope.owner(),
-            at,
-            id: make_id(randomness),
-            actor: Some(scope.actor()),
+            scope,
+            at: context.now,
+            id: SecretId::make_random(context.randomness).to_string(),
+            actor,
             action,
-            subjects,
+            subjects: Vec::new(),
             run: None,
             person: None,
             detail: None,
         }
     }
 
-    /// What happened to a run, with the secrets that it holds from here on or held until now.
-    pub fn of_run(
-        run: &Run,
-        randomness: &impl Randomness,
-        at: Timestamp,
+    /// What a caller did to secrets of a scope.
+    pub(crate) fn of_secrets<'a>(
+        scope: &Scope,
         action: AuditAction,
-        actor: Option<UserId>,
+        secrets: impl IntoIterator<Item = &'a Secret>,
+        context: &Context<'_>,
     ) -> Self {
-        Self {
-            scope: run.scope(),
-            at,
-            id: make_id(randomness),
-            actor,
+        let subjects = secrets.into_iter().map(Subject::of).collect();
+        Self { subjects, ..Self::new(scope.owner(), Some(scope.actor()), action, context) }
+    }
+
+    /// What happened to a run, with the secrets that it holds from here on or held until now. The launcher is the
+    /// actor of what a launch and a claim do, the service of everything else.
+    #[must_use]
+    pub fn of_run(run: &Run, action: AuditAction, context: &Context<'_>) -> Self {
+        let by_launcher = matches!(
             action,
+            AuditAction::RunLaunched
+                | AuditAction::RunRepinned
+                | AuditAction::RunTokensRenewed
+                | AuditAction::RunClaimed
+        );
+        let actor = by_launcher.then_some(run.user);
+        Self {
             subjects: run.life.secrets.iter().map(Subject::of_pin).collect(),
             run: Some(run.id.clone()),
-            person: None,
-            detail: None,
+            ..Self::new(run.scope(), actor, action, context)
         }
     }
 }
@@ -116,11 +124,6 @@ impl Subject {
             overrides: pin.overrides,
         }
     }
-}
-
-/// Tells two entries of one scope and millisecond apart.
-fn make_id(randomness: &impl Randomness) -> String {
-    SecretId::make_random(randomness).to_string()
 }
 
 macro_rules! audit_actions {

@@ -13,7 +13,7 @@ use crate::value::SecretValue;
 use crate::{Error, Result};
 
 /// How a run's secrets are laid out in AWS Secrets Manager.
-#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
     /// One copy per run, a JSON object of strings, in as many shards as it takes: for job definitions. Cheap.
@@ -48,7 +48,7 @@ impl std::str::FromStr for Layout {
 /// One copy of a run: named in the run's row before it is made.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Copy {
+pub struct RunCopy {
     /// Its name in AWS Secrets Manager.
     pub name: String,
     /// Its ARN, once it is made.
@@ -66,11 +66,11 @@ pub const MAX_COPY_BYTES: usize = 65_536;
 ///
 /// `sizes` holds each name with the bytes of its value as a JSON string.
 #[must_use]
-pub fn plan(run: &RunId, layout: Layout, sizes: &[(SecretName, usize)]) -> Vec<Copy> {
+pub fn plan(run: &RunId, layout: Layout, sizes: &[(SecretName, usize)]) -> Vec<RunCopy> {
     match layout {
         Layout::PerName => sizes
             .iter()
-            .map(|(name, _)| Copy {
+            .map(|(name, _)| RunCopy {
                 name: format!("tower-{run}/{name}"),
                 arn: None,
                 holds: vec![name.clone()],
@@ -84,7 +84,7 @@ pub fn plan(run: &RunId, layout: Layout, sizes: &[(SecretName, usize)]) -> Vec<C
                     0 => String::new(),
                     earlier => format!(".{}", earlier + 1),
                 };
-                Copy { name: format!("tower-{run}{suffix}"), arn: None, holds }
+                RunCopy { name: format!("tower-{run}{suffix}"), arn: None, holds }
             })
             .collect(),
     }
@@ -134,7 +134,7 @@ fn entry_bytes(name: &SecretName, json_bytes: usize) -> usize {
 /// [`Error::Conflict`] where a value grew past the plan because it was rotated during the launch.
 pub fn body(
     layout: Layout,
-    copy: &Copy,
+    copy: &RunCopy,
     values: &BTreeMap<SecretName, SecretValue>,
 ) -> Result<Zeroizing<String>> {
     let value = |name: &SecretName| values.get(name).ok_or(Error::bug("a planned secret has no value"));

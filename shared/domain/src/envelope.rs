@@ -103,7 +103,7 @@ pub fn seal(
     value: &SecretValue,
     context: &EncryptionContext,
     data_key: &DataKey,
-    randomness: &impl Randomness,
+    randomness: &dyn Randomness,
 ) -> Result<Vec<u8>> {
     let flags = u8::from(value.traits().nextflow_store) * FLAG_NEXTFLOW_STORE;
     let encrypted = &data_key.encrypted;

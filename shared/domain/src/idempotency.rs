@@ -4,7 +4,6 @@ use aws_lc_rs::{constant_time, digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
-use zeroize::Zeroizing;
 
 use crate::ids::{RunId, SecretId, UserId};
 use crate::{Error, Result};
@@ -51,8 +50,9 @@ impl Idempotency {
     /// Characters in the longest key.
     pub const MAX_KEY: usize = 256;
 
-    /// Binds a key to a caller and a request, given as its parts in a fixed order.
-    pub fn new(user: UserId, key: &str, request: &[&[u8]]) -> Result<Self> {
+    /// Binds a key to a caller and a request, given as its parts in a fixed order. The parts are hashed one after the
+    /// other where they are: no copy of a value is made.
+    pub fn new<'a>(user: UserId, key: &str, request: impl IntoIterator<Item = &'a [u8]>) -> Result<Self> {
         if !(Self::MIN_KEY..=Self::MAX_KEY).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic())
         {
             return Err(Error::Invalid(format!(
@@ -61,16 +61,16 @@ impl Idempotency {
                 Self::MAX_KEY
             )));
         }
-        let mut message = Zeroizing::new(Vec::with_capacity(request.iter().map(|part| part.len() + 8).sum()));
+        let mut fingerprint = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()));
         for part in request {
-            message.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            message.extend_from_slice(part);
+            // With its length before it, so that no two lists of parts run into one.
+            fingerprint.update(&(part.len() as u64).to_be_bytes());
+            fingerprint.update(part);
         }
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()), &message);
         Ok(Self {
             user,
             key_hash: STANDARD_NO_PAD.encode(digest::digest(&digest::SHA256, key.as_bytes())),
-            fingerprint: tag.as_ref().to_vec(),
+            fingerprint: fingerprint.sign().as_ref().to_vec(),
         })
     }
 

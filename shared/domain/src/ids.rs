@@ -27,7 +27,7 @@ macro_rules! numeric_id {
             }
 
             /// Makes a new random id. Two may collide: whoever stores it puts it only if absent.
-            pub fn make_random(randomness: &impl Randomness) -> Self {
+            pub fn make_random(randomness: &dyn Randomness) -> Self {
                 let mut bytes = [0; 8];
                 randomness.fill(&mut bytes);
                 let number = i64::from_be_bytes(bytes) & (ID_BOUND - 1);
@@ -146,7 +146,7 @@ impl RunId {
     }
 
     /// Makes a new random id under the deployment's prefix.
-    pub fn make_random(prefix: &RunPrefix, randomness: &impl Randomness) -> Self {
+    pub fn make_random(prefix: &RunPrefix, randomness: &dyn Randomness) -> Self {
         const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         let mut id = prefix.0.clone();
         while id.len() < Self::LENGTH {

@@ -5,6 +5,7 @@
 //! and randomness reach it as arguments.
 
 pub mod audit;
+pub mod context;
 pub mod copies;
 pub mod envelope;
 pub mod error;
@@ -29,5 +30,6 @@ pub mod value;
 #[cfg(test)]
 mod testing;
 
+pub use context::Context;
 pub use error::{Error, Result};
 pub use jiff::Timestamp;

@@ -110,7 +110,7 @@ impl Scope {
 /// workspace is named. One consistent read; the same [`Error::NotFound`] for a workspace that does not exist and for
 /// one of which the actor is no member.
 pub async fn authorize(
-    store: &impl ReadMembership,
+    store: &dyn ReadMembership,
     settings: &Settings,
     actor: &Actor,
     workspace: Option<WorkspaceId>,

@@ -5,14 +5,14 @@
 //! is one transaction with its audit record. Adapters retry what AWS calls retryable within their time limits; what
 //! remains is [`Error::Unavailable`](crate::Error::Unavailable), or
 //! [`Error::Contended`](crate::Error::Contended) for a transaction that met another one, which a use case may repeat.
-#![allow(async_fn_in_trait)] // one thread per function: no future has to be `Send`
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::Result;
 use crate::audit::AuditRecord;
-use crate::copies::{Copy, CopyTags};
+use crate::copies::{CopyTags, RunCopy};
 use crate::envelope::{DataKey, EncryptionContext, PlainDataKey};
 use crate::idempotency::{Idempotency, Made, Remembered};
 use crate::identity::{Change, Login, Organization, Standing, StoredToken, User, Vouched, Workspace};
@@ -29,13 +29,16 @@ pub trait Randomness {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// Waiting before a repeat, inside the time that the function has.
-pub trait Pace {
-    /// Waits before repeat number `attempt` (from 1), with jitter; `false`, at once, where no time is left for another.
-    async fn pause(&self, attempt: u32) -> bool;
+/// Waiting before a retry, within the time that the function has left.
+#[async_trait(?Send)]
+pub trait Backoff {
+    /// Waits before retry number `retry` (from 1), with jitter. `false`, at once, if no time is left for another
+    /// attempt.
+    async fn wait(&self, retry: u32) -> bool;
 }
 
 /// Reading who belongs where.
+#[async_trait(?Send)]
 pub trait ReadMembership {
     /// The user's role in the workspace; `None` where there is no such workspace or no such membership, and the same
     /// call is made for both.
@@ -50,6 +53,7 @@ pub trait ReadMembership {
 }
 
 /// Reading personal access tokens.
+#[async_trait(?Send)]
 pub trait ReadTokens {
     /// The stored token of this id.
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>>;
@@ -59,6 +63,7 @@ pub trait ReadTokens {
 }
 
 /// Reading secrets without their values.
+#[async_trait(?Send)]
 pub trait ReadSecrets {
     /// Every secret of the scope, by name.
     async fn secrets(&self, scope: &Scope) -> Result<Vec<Secret>>;
@@ -84,6 +89,7 @@ pub enum Created {
 
 /// Writing secrets. Each write is one transaction with its audit record and a check that the scope's membership still
 /// holds; where it does not, [`Error::NotFound`](crate::Error::NotFound), and nothing is changed.
+#[async_trait(?Send)]
 pub trait WriteSecrets {
     /// Creates secrets, all or none: each put only if id and name are free, their number added to the scope's under
     /// `< 1000`. [`Error::AlreadyExists`](crate::Error::AlreadyExists) names the first name taken;
@@ -114,12 +120,14 @@ pub trait WriteSecrets {
 }
 
 /// Making new data keys. Whoever holds this right alone can seal and never open.
+#[async_trait(?Send)]
 pub trait GenerateDataKey {
     /// A fresh data key under the envelope key and this context.
     async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey>;
 }
 
 /// Decrypting data keys.
+#[async_trait(?Send)]
 pub trait DecryptDataKey {
     /// The data key in clear. [`Error::EnvelopeRefused`](crate::Error::EnvelopeRefused) where KMS says that bytes,
     /// context or key do not belong together.
@@ -127,6 +135,7 @@ pub trait DecryptDataKey {
 }
 
 /// Reading sealed values.
+#[async_trait(?Send)]
 pub trait ReadSealedValues {
     /// The current sealed values of these secrets, in any order; those that are gone are missing.
     async fn sealed_values(&self, secrets: &[(SecretOwner, SecretId)]) -> Result<Vec<SealedValue>>;
@@ -137,6 +146,7 @@ pub trait ReadSealedValues {
 }
 
 /// Reading the audit trail.
+#[async_trait(?Send)]
 pub trait ReadAudit {
     /// The trail of the scope in one month (UTC, `yyyy-mm`; another form is [`Error::Invalid`](crate::Error::Invalid)),
     /// newest first, at most `limit` records.
@@ -144,12 +154,14 @@ pub trait ReadAudit {
 }
 
 /// Reading runs.
+#[async_trait(?Send)]
 pub trait ReadRuns {
     /// The run of this id.
     async fn run(&self, id: &RunId) -> Result<Option<Run>>;
 }
 
 /// Listing runs.
+#[async_trait(?Send)]
 pub trait ListRuns {
     /// A page of the scope's runs, newest first, only those in `state` where one is named. Indexes lag: for people,
     /// never for decisions.
@@ -163,6 +175,7 @@ pub trait ListRuns {
 }
 
 /// Changing the life of a run.
+#[async_trait(?Send)]
 pub trait SaveRuns: ReadRuns {
     /// Writes a run's life over revision `life.revision - 1`, with its audit records in the same transaction.
     /// [`Error::VersionConflict`](crate::Error::VersionConflict) where another writer was first.
@@ -170,6 +183,7 @@ pub trait SaveRuns: ReadRuns {
 }
 
 /// Writing the intent of a launch.
+#[async_trait(?Send)]
 pub trait LaunchRuns: SaveRuns {
     /// What is remembered under a caller's idempotency key and has not expired.
     async fn recall(&self, idempotency: &Idempotency, now: Timestamp) -> Result<Option<Remembered>>;
@@ -187,6 +201,7 @@ pub trait LaunchRuns: SaveRuns {
 }
 
 /// Recording head jobs, and finding runs by them.
+#[async_trait(?Send)]
 pub trait HeadJobs: SaveRuns {
     /// Writes the life and the head job's own row, put only if absent.
     /// [`Error::Conflict`](crate::Error::Conflict) where the job is another run's;
@@ -196,6 +211,7 @@ pub trait HeadJobs: SaveRuns {
 }
 
 /// Finding what has to be cleaned up.
+#[async_trait(?Send)]
 pub trait FindDueRuns: SaveRuns {
     /// Runs that are due, nominated by an index that lags; at most `limit`, the longest due first in each shard.
     async fn due_runs(&self, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
@@ -208,11 +224,12 @@ pub trait FindDueRuns: SaveRuns {
 }
 
 /// Making copies in the target.
+#[async_trait(?Send)]
 pub trait CreateCopies {
     /// Creates a copy with its tags and gives its ARN. Repeats within the call carry one client request token, so that
     /// a lost answer is found again; a copy of this name that is not that one is
     /// [`Error::Conflict`](crate::Error::Conflict).
-    async fn create_copy(&self, copy: &Copy, body: Zeroizing<String>, tags: &CopyTags) -> Result<String>;
+    async fn create_copy(&self, copy: &RunCopy, body: Zeroizing<String>, tags: &CopyTags) -> Result<String>;
 }
 
 /// What stands under a copy's name.
@@ -241,6 +258,7 @@ pub struct FoundCopy {
 }
 
 /// Looking for copies and removing them. Nothing here can read one.
+#[async_trait(?Send)]
 pub trait RemoveCopies {
     /// What stands under this name.
     async fn describe_copy(&self, name: &str) -> Result<CopySighting>;
@@ -254,6 +272,7 @@ pub trait RemoveCopies {
 }
 
 /// Asking AWS Batch about a job.
+#[async_trait(?Send)]
 pub trait ObserveJobs {
     /// What DescribeJobs says of the job, and its queue's ARN where it is known.
     async fn observe_job(&self, job_id: &str) -> Result<(Sighting, Option<String>)>;
@@ -269,6 +288,7 @@ pub enum RunNotice {
 }
 
 /// Announcing runs on the deployment's own event bus.
+#[async_trait(?Send)]
 pub trait AnnounceRuns {
     /// Puts an event that names the run, and nothing else.
     async fn announce(&self, run: &RunId, notice: RunNotice) -> Result<()>;
@@ -287,6 +307,7 @@ pub fn remember(idempotency: &Idempotency, made: Made, now: Timestamp) -> Rememb
 // Identity: who is known, and who belongs where.
 
 /// Checking JSON Web Tokens.
+#[async_trait(?Send)]
 pub trait VerifyJwt {
     /// Whom the issuer vouches for; `None` where the token is refused, for whatever reason. An error only where the
     /// issuer's keys could not be had.
@@ -294,6 +315,7 @@ pub trait VerifyJwt {
 }
 
 /// Knowing users by their login.
+#[async_trait(?Send)]
 pub trait Logins {
     /// The user of this login.
     async fn user_of_login(&self, login: &Login) -> Result<Option<UserId>>;
@@ -307,6 +329,7 @@ pub trait Logins {
 }
 
 /// Reading users, workspaces and who belongs where. Every read is strongly consistent.
+#[async_trait(?Send)]
 pub trait ReadIdentity: ReadMembership {
     /// The user of this id.
     async fn user(&self, id: UserId) -> Result<Option<User>>;
@@ -334,6 +357,7 @@ pub trait ReadIdentity: ReadMembership {
 }
 
 /// Changing users, workspaces and who belongs where.
+#[async_trait(?Send)]
 pub trait ChangeIdentity: ReadIdentity {
     /// Makes all of the changes, with their audit records, or none: at most [`MAX_ROWS`] by [`Change::rows`].
     ///
@@ -349,6 +373,7 @@ pub trait ChangeIdentity: ReadIdentity {
 }
 
 /// Repeating in a restored table what it has forgotten.
+#[async_trait(?Send)]
 pub trait Reconcile: ChangeIdentity + ReadTokens {
     /// The secret, whoever asks: for operators.
     async fn stored_secret(&self, owner: SecretOwner, id: SecretId) -> Result<Option<Secret>>;
@@ -366,3 +391,31 @@ pub trait Reconcile: ChangeIdentity + ReadTokens {
 
 /// Rows that one transaction of changes may take: 100 are DynamoDB's limit, of which one checks the standing.
 pub const MAX_ROWS: usize = 99;
+
+/// Gives sets of ports a name, so that a use case can hold one object that has them all.
+macro_rules! stores {
+    ($($(#[$doc:meta])* $name:ident: $first:ident $(+ $more:ident)*;)*) => {
+        $(
+            $(#[$doc])*
+            pub trait $name: $first $(+ $more)* {}
+            impl<T: $first $(+ $more)*> $name for T {}
+        )*
+    };
+}
+
+stores! {
+    /// What the authorizer asks of the table.
+    AuthenticationStore: ReadTokens + Logins;
+    /// What reading secrets asks of the table.
+    SecretReader: ReadMembership + ReadSecrets + ReadAudit;
+    /// What writing secrets asks of the table.
+    SecretWriter: ReadMembership + ReadSecrets + WriteSecrets;
+    /// What receipts ask of the table.
+    RunReader: ReadMembership + ReadRuns + ListRuns;
+    /// What a preview asks of the table.
+    PreviewStore: ReadMembership + ReadSecrets;
+    /// What a launch asks of the table.
+    LaunchStore: PreviewStore + ReadSealedValues + LaunchRuns;
+    /// What a claim asks of the table.
+    ClaimStore: ReadMembership + ReadSealedValues + SaveRuns;
+}

@@ -13,7 +13,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::copies::{Copy, Layout};
+use crate::audit::AuditAction;
+use crate::copies::{Layout, RunCopy};
 use crate::ids::{RunId, SecretId, UserId, WorkspaceId};
 use crate::name::SecretName;
 use crate::owner::SecretOwner;
@@ -67,7 +68,7 @@ pub struct Life {
     pub secrets: Vec<PinnedSecret>,
     /// The copies that it has or may have in AWS Secrets Manager.
     #[serde(default)]
-    pub copies: Vec<Copy>,
+    pub copies: Vec<RunCopy>,
     /// The hash of the run token.
     pub run_token: TokenHash,
     /// The hash of the claim token, where the platform claims.
@@ -94,7 +95,7 @@ pub struct Life {
 }
 
 /// Where a run stands. Ordered: a run never goes back.
-#[derive(Clone, std::marker::Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// The intent is written; copies are being made.
@@ -175,7 +176,7 @@ pub struct Outcome {
 }
 
 /// The result of a run.
-#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunResult {
     /// It did what it should.
@@ -189,7 +190,7 @@ pub enum RunResult {
 }
 
 /// Who told how a run ended.
-#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ToldBy {
     /// The launch itself.
@@ -222,7 +223,7 @@ pub enum Sighting {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
     /// All copies were made: these, with their ARNs.
-    Provisioned(Vec<Copy>),
+    Provisioned(Vec<RunCopy>),
     /// A value was rotated during the launch: these are the versions that it gets.
     Repinned(Vec<PinnedSecret>),
     /// The launch was repeated with its idempotency key: the first answer's tokens are dead.
@@ -255,7 +256,7 @@ pub enum Event {
 }
 
 /// What is to be done once the new state is written.
-#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
     /// Ask DescribeJobs about the recorded head job, and come back with [`Event::HeadJobSeen`].
     ObserveHeadJob,
@@ -266,10 +267,21 @@ pub enum Action {
 /// What an event does to a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// The life to write, where the event changes it.
+    /// The life to write, one revision on, if the event changes it.
     pub life: Option<Life>,
+    /// What the audit trail says of the change; `None` for those that it leaves out.
+    pub audit: Option<StepAudit>,
     /// What is to be done after that.
     pub action: Option<Action>,
+}
+
+/// What the audit trail says of a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StepAudit {
+    /// What happened.
+    pub action: AuditAction,
+    /// Why, where the action alone does not say it.
+    pub detail: Option<&'static str>,
 }
 
 /// How soon a head job is asked about again after its run was reported over.
@@ -277,20 +289,67 @@ const RECHECK: SignedDuration = SignedDuration::from_mins(5);
 
 /// Decides what an event does to a run. Total: an event that comes late, twice or out of order changes nothing.
 #[must_use]
-#[expect(clippy::match_same_arms, reason = "the arms are read state by state")]
 pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
+    let of_event = event.audit_action();
+    let detail = (event == Event::ClaimRefused).then_some("claim refused");
+    let (life, action) = decide(run, event, now, limits);
+    let life = life.map(|life| Life { revision: run.life.revision + 1, ..life });
+    let audit = life
+        .as_ref()
+        .and_then(|after| of_event.or_else(|| ending_audit_action(run.life.state, after.state)))
+        .map(|action| StepAudit { action, detail });
+    Step { life, audit, action }
+}
+
+impl Event {
+    /// The audit action of an event that has one of its own, whatever state it leads to.
+    fn audit_action(&self) -> Option<AuditAction> {
+        match self {
+            Self::Repinned(_) => Some(AuditAction::RunRepinned),
+            Self::TokensRenewed { .. } => Some(AuditAction::RunTokensRenewed),
+            Self::Claimed(_) => Some(AuditAction::RunClaimed),
+            Self::HeadJobRecorded(_) => Some(AuditAction::RunHeadJobRecorded),
+            _ => None,
+        }
+    }
+}
+
+/// The audit action of a transition towards the end, whatever event led to it.
+fn ending_audit_action(before: State, after: State) -> Option<AuditAction> {
+    match after {
+        State::Ended => Some(AuditAction::RunEnded),
+        State::Ending if before.is_live() => Some(AuditAction::RunEnding),
+        _ => None,
+    }
+}
+
+/// The life to write, and what is to be done after that.
+type Decision = (Option<Life>, Option<Action>);
+
+const NOTHING: Decision = (None, None);
+
+fn write(life: Life) -> Decision {
+    (Some(life), None)
+}
+
+fn act(action: Action) -> Decision {
+    (None, Some(action))
+}
+
+#[expect(clippy::match_same_arms, reason = "the arms are read state by state")]
+fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision {
     let life = &run.life;
     match (life.state, event) {
-        (State::Ended, _) => Step::nothing(),
-        (State::Ending, Event::CopiesGone) => Step::write(ended(life.clone(), now)),
-        (State::Ending, Event::Looked) => Step::act(Action::RemoveCopies),
-        (State::Ending, _) | (_, Event::CopiesGone) => Step::nothing(),
+        (State::Ended, _) => NOTHING,
+        (State::Ending, Event::CopiesGone) => write(ended(life.clone(), now)),
+        (State::Ending, Event::Looked) => act(Action::RemoveCopies),
+        (State::Ending, _) | (_, Event::CopiesGone) => NOTHING,
         (_, Event::Restored) => restored(run, now, limits),
 
         (State::Provisioning, Event::Provisioned(copies)) => {
             let delivered = (!run.platform.claims()).then_some(now);
             let lease_until = now + limits.pending;
-            Step::write(Life {
+            write(Life {
                 state: State::Pending,
                 due: Some(lease_until),
                 lease_until,
@@ -299,58 +358,58 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
                 ..life.clone()
             })
         }
-        (State::Provisioning, Event::Repinned(secrets)) => Step::write(Life { secrets, ..life.clone() }),
+        (State::Provisioning, Event::Repinned(secrets)) => write(Life { secrets, ..life.clone() }),
         (State::Provisioning, Event::Looked) if is_due(life, now) => {
             end(life, launch_failed(ToldBy::Sweep), now)
         }
         (State::Provisioning, Event::LaunchFailed) => end(life, launch_failed(ToldBy::Launch), now),
-        (State::Provisioning, _) | (_, Event::Provisioned(_) | Event::Repinned(_)) => Step::nothing(),
+        (State::Provisioning, _) | (_, Event::Provisioned(_) | Event::Repinned(_)) => NOTHING,
 
         (State::Pending, Event::TokensRenewed { run_token, claim_token })
             if life.claimed.is_none() && life.head_job.is_none() =>
         {
-            Step::write(Life { run_token, claim_token, ..life.clone() })
+            write(Life { run_token, claim_token, ..life.clone() })
         }
-        (_, Event::TokensRenewed { .. }) => Step::nothing(),
+        (_, Event::TokensRenewed { .. }) => NOTHING,
         // The launch did not hear that its last write took effect: its caller is told that it failed.
         (State::Pending, Event::LaunchFailed) if life.claimed.is_none() && life.head_job.is_none() => {
             end(life, launch_failed(ToldBy::Launch), now)
         }
-        (_, Event::LaunchFailed) => Step::nothing(),
+        (_, Event::LaunchFailed) => NOTHING,
         (_, Event::ClaimRefused) if life.claim_token.is_some() => {
             end(life, launch_failed(ToldBy::Launch), now)
         }
-        (_, Event::ClaimRefused) => Step::nothing(),
+        (_, Event::ClaimRefused) => NOTHING,
         (_, Event::Claimed(secrets)) => {
             if life.claimed.is_some() {
-                return Step::nothing();
+                return NOTHING;
             }
             let claimed = Life { secrets, claimed: Some(now), delivered: Some(now), ..life.clone() };
-            Step::write(renewed(claimed, now, limits))
+            write(renewed(claimed, now, limits))
         }
         (_, Event::SignOfLife) => sign_of_life(run, now, limits),
         (_, Event::HeadJobRecorded(job)) => {
             if life.head_job.is_some() {
-                return Step::nothing();
+                return NOTHING;
             }
             // Due at once: a job that ended before it was recorded sends no event any more.
-            Step::write(Life { head_job: Some(job), due: Some(now), ..renewed(life.clone(), now, limits) })
+            write(Life { head_job: Some(job), due: Some(now), ..renewed(life.clone(), now, limits) })
         }
         (_, Event::Reported(outcome)) => reported(life, outcome, now),
         (_, Event::HeadJobSeen(sighting)) => head_job_seen(life, &sighting, now, limits),
-        (_, Event::Looked) if life.head_job.is_some() => Step::act(Action::ObserveHeadJob),
+        (_, Event::Looked) if life.head_job.is_some() => act(Action::ObserveHeadJob),
         (_, Event::Looked) if is_due(life, now) => {
             end(life, Outcome { result: RunResult::Lost, exit_status: None, told_by: ToldBy::Sweep }, now)
         }
-        (_, Event::Looked) => Step::nothing(),
+        (_, Event::Looked) => NOTHING,
     }
 }
 
-fn sign_of_life(run: &Run, now: Timestamp, limits: &Limits) -> Step {
+fn sign_of_life(run: &Run, now: Timestamp, limits: &Limits) -> Decision {
     let life = &run.life;
     let fresh = life.state == State::Running && life.lease_until >= now + limits.lease / 2;
     if fresh || now >= run.not_after {
-        return Step::nothing();
+        return NOTHING;
     }
     let renewed = renewed(life.clone(), now, limits);
     // A run that was told to be looked at soon is still looked at soon.
@@ -358,24 +417,22 @@ fn sign_of_life(run: &Run, now: Timestamp, limits: &Limits) -> Step {
         Some(due) if life.head_job.is_some() => Some(due),
         _ => renewed.due,
     };
-    Step::write(Life { due, ..renewed })
+    write(Life { due, ..renewed })
 }
 
 /// A report ends a run without a head job. With one it only says when to ask: a first attempt that failed reports the
 /// end, and the job's second attempt still needs the secrets.
-fn reported(life: &Life, outcome: Outcome, now: Timestamp) -> Step {
+fn reported(life: &Life, outcome: Outcome, now: Timestamp) -> Decision {
     if life.head_job.is_none() {
         return end(life, outcome, now);
     }
-    Step {
-        life: Some(Life { outcome: Some(outcome), due: Some(now), ..life.clone() }),
-        action: Some(Action::ObserveHeadJob),
-    }
+    let asked = Life { outcome: Some(outcome), due: Some(now), ..life.clone() };
+    (Some(asked), Some(Action::ObserveHeadJob))
 }
 
-fn head_job_seen(life: &Life, sighting: &Sighting, now: Timestamp, limits: &Limits) -> Step {
+fn head_job_seen(life: &Life, sighting: &Sighting, now: Timestamp, limits: &Limits) -> Decision {
     if life.head_job.is_none() {
-        return Step::nothing();
+        return NOTHING;
     }
     match *sighting {
         Sighting::Final { succeeded, exit_status } => {
@@ -389,35 +446,35 @@ fn head_job_seen(life: &Life, sighting: &Sighting, now: Timestamp, limits: &Limi
                 Some(_) => Some(now + RECHECK.min(limits.lease)),
                 None => renewed.due,
             };
-            Step::write(Life { due, ..renewed })
+            write(Life { due, ..renewed })
         }
         // AWS Batch forgets a job a day or more after its end, and may not know one yet just after SubmitJob.
         Sighting::Unknown if now >= life.lease_until => {
             end(life, Outcome { result: RunResult::Lost, exit_status: None, told_by: ToldBy::HeadJob }, now)
         }
-        Sighting::Unknown if life.due == Some(life.lease_until) => Step::nothing(),
-        Sighting::Unknown => Step::write(Life { due: Some(life.lease_until), ..life.clone() }),
+        Sighting::Unknown if life.due == Some(life.lease_until) => NOTHING,
+        Sighting::Unknown => write(Life { due: Some(life.lease_until), ..life.clone() }),
     }
 }
 
 /// A run of a restored table may have gone on since the backup, and its reports are lost: nothing that the row says of
 /// its end can be trusted. A recorded head job is asked about; without one the copies live until the run's latest end,
 /// as those of unknown runs do, unless it reports its end before. A claim token that may have been used since is dead.
-fn restored(run: &Run, now: Timestamp, limits: &Limits) -> Step {
+fn restored(run: &Run, now: Timestamp, limits: &Limits) -> Decision {
     let life = &run.life;
     if life.claim_token.is_some() && life.claimed.is_none() {
         return end(life, launch_failed(ToldBy::Sweep), now);
     }
     let (lease_until, due) = match life.head_job {
-        Some(_) if life.lease_until >= now + limits.lease / 2 => return Step::nothing(),
+        Some(_) if life.lease_until >= now + limits.lease / 2 => return NOTHING,
         Some(_) => (now + limits.lease, now),
         None if life.state != State::Provisioning && life.lease_until >= run.not_after => {
-            return Step::nothing();
+            return NOTHING;
         }
         None => (run.not_after, run.not_after),
     };
     let state = life.state.max(State::Pending);
-    Step::write(Life { state, lease_until, due: Some(due), ..life.clone() })
+    write(Life { state, lease_until, due: Some(due), ..life.clone() })
 }
 
 fn is_due(life: &Life, now: Timestamp) -> bool {
@@ -430,7 +487,7 @@ fn renewed(life: Life, now: Timestamp, limits: &Limits) -> Life {
 }
 
 /// Where there is nothing to remove, the end is the end at once.
-fn end(life: &Life, outcome: Outcome, now: Timestamp) -> Step {
+fn end(life: &Life, outcome: Outcome, now: Timestamp) -> Decision {
     let ending = Life {
         state: State::Ending,
         due: Some(now),
@@ -439,9 +496,9 @@ fn end(life: &Life, outcome: Outcome, now: Timestamp) -> Step {
         ..life.clone()
     };
     if ending.copies.is_empty() {
-        return Step::write(ended(ending, now));
+        return write(ended(ending, now));
     }
-    Step { life: Some(ending), action: Some(Action::RemoveCopies) }
+    (Some(ending), Some(Action::RemoveCopies))
 }
 
 fn ended(life: Life, now: Timestamp) -> Life {
@@ -450,20 +507,6 @@ fn ended(life: Life, now: Timestamp) -> Life {
 
 fn launch_failed(told_by: ToldBy) -> Outcome {
     Outcome { result: RunResult::LaunchFailed, exit_status: None, told_by }
-}
-
-impl Step {
-    fn nothing() -> Self {
-        Self { life: None, action: None }
-    }
-
-    fn act(action: Action) -> Self {
-        Self { life: None, action: Some(action) }
-    }
-
-    fn write(life: Life) -> Self {
-        Self { life: Some(life), action: None }
-    }
 }
 
 #[cfg(test)]

@@ -14,26 +14,29 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use self::log::logged;
 pub(crate) use self::people::*;
 pub(crate) use self::table::Table;
 pub(crate) use self::target::{Bus, Jobs, Keys, Target};
-use crate::copies::{Copy, Layout};
+use crate::context::Context as UseCaseContext;
+use crate::copies::{Layout, RunCopy};
 use crate::identity::Actor;
 use crate::ids::{RunId, RunPrefix, SecretId, UserId, WorkspaceId};
 use crate::name::SecretName;
 use crate::owner::SecretOwner;
 use crate::platform::Platform;
-use crate::ports::{Pace, Randomness};
+use crate::ports::{self, Randomness};
 use crate::run::{Life, PinnedSecret, Run, State};
 use crate::secret::{SealedValue, Secret};
 use crate::settings::Settings;
 use crate::token::TokenKey;
-use crate::use_cases::create_secrets::seal_version;
+use crate::use_cases::create_secrets::SecretKeeper;
 use crate::value::{SecretValue, Traits};
 use crate::{Error, Result};
 
@@ -47,11 +50,11 @@ pub(crate) fn minutes(minutes: i64) -> Timestamp {
 
 /// Every port, and the settings of the deployment.
 pub(crate) struct Fixture {
-    pub(crate) table: Table,
-    pub(crate) keys: Keys,
-    pub(crate) target: Target,
-    pub(crate) jobs: Jobs,
-    pub(crate) bus: Bus,
+    pub(crate) table: Rc<Table>,
+    pub(crate) keys: Rc<Keys>,
+    pub(crate) target: Rc<Target>,
+    pub(crate) jobs: Rc<Jobs>,
+    pub(crate) bus: Rc<Bus>,
     pub(crate) randomness: Sequence,
     pub(crate) backoff: Backoff,
     pub(crate) settings: Settings,
@@ -61,11 +64,11 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) fn new() -> Self {
         Self {
-            table: Table::default(),
-            keys: Keys::default(),
-            target: Target::default(),
-            jobs: Jobs::default(),
-            bus: Bus::default(),
+            table: Rc::default(),
+            keys: Rc::default(),
+            target: Rc::default(),
+            jobs: Rc::default(),
+            bus: Rc::default(),
             randomness: Sequence::default(),
             backoff: Backoff::of(3),
             settings: Settings::new("test"),
@@ -73,10 +76,20 @@ impl Fixture {
         }
     }
 
+    /// What use cases are given beside their ports.
+    pub(crate) fn context(&self) -> UseCaseContext<'_> {
+        UseCaseContext {
+            now: NOW,
+            randomness: &self.randomness,
+            backoff: &self.backoff,
+            settings: &self.settings,
+        }
+    }
+
     /// Seals a value for this version of the secret.
     pub(crate) fn seal(&self, secret: &Secret, text: &str) -> SealedValue {
-        let text = value(text);
-        run_now(seal_version(&self.keys, &self.randomness, &self.settings, secret, &text)).unwrap()
+        let keeper = SecretKeeper { store: self.table.clone(), keys: self.keys.clone() };
+        run_now(keeper.seal(secret, &value(text), &self.context())).unwrap()
     }
 
     /// Stores a secret with its value.
@@ -169,14 +182,15 @@ impl Backoff {
     }
 }
 
-impl Pace for Backoff {
-    async fn pause(&self, attempt: u32) -> bool {
+#[async_trait(?Send)]
+impl ports::Backoff for Backoff {
+    async fn wait(&self, retry: u32) -> bool {
         let left = self.left.get();
         if left == 0 {
             return false;
         }
         self.left.set(left - 1);
-        self.attempts.borrow_mut().push(attempt);
+        self.attempts.borrow_mut().push(retry);
         true
     }
 }
@@ -279,7 +293,7 @@ pub(crate) fn run(platform: Platform, state: State) -> Run {
     let secret = secret(of_workspace(), 1, "LICENCE");
     let copies = match platform.claims() {
         true => Vec::new(),
-        false => vec![Copy {
+        false => vec![RunCopy {
             name: format!("tower-{id}"),
             arn: (state != State::Provisioning).then(|| "arn:copy".into()),
             holds: vec![secret.name.clone()],

@@ -39,7 +39,7 @@ pub enum Presented {
 
 impl TokenKey {
     /// Makes 160 random bits as 40 hexadecimal characters, the form of Seqera Platform's tokens.
-    pub fn make_random(randomness: &impl Randomness) -> Self {
+    pub fn make_random(randomness: &dyn Randomness) -> Self {
         let mut bytes = Zeroizing::new([0; 20]);
         randomness.fill(&mut *bytes);
         let mut text = Zeroizing::new(String::with_capacity(40));
@@ -52,7 +52,7 @@ impl TokenKey {
     }
 
     /// Makes a claim token: 256 random bits, URL-safe.
-    pub fn make_claim(randomness: &impl Randomness) -> Self {
+    pub fn make_claim(randomness: &dyn Randomness) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         randomness.fill(&mut *bytes);
         Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes)))

@@ -81,7 +81,7 @@ fn values(list: &[(&str, &str)]) -> BTreeMap<SecretName, SecretValue> {
 
 fn body_of(layout: Layout, holds: &[&str], list: &[(&str, &str)]) -> Result<String> {
     let holds = holds.iter().map(|text| name(text)).collect();
-    let copy = Copy { name: "tower-ab12ABCDEFGHIJ".into(), arn: None, holds };
+    let copy = RunCopy { name: "tower-ab12ABCDEFGHIJ".into(), arn: None, holds };
     body(layout, &copy, &values(list)).map(|text| text.as_str().to_owned())
 }
 

@@ -2,6 +2,8 @@ use super::*;
 use crate::testing::{NOW, minutes, of_workspace, pin_of, run, secret};
 use crate::token::TokenKey;
 
+const NOTHING_HAPPENS: Step = Step { life: None, audit: None, action: None };
+
 fn limits() -> Limits {
     Limits::default()
 }
@@ -46,7 +48,7 @@ fn new_pins() -> Vec<PinnedSecret> {
     vec![pin]
 }
 
-fn copies() -> Vec<Copy> {
+fn copies() -> Vec<RunCopy> {
     let mut copies = batch(State::Pending).life.copies;
     copies[0].arn = Some("arn:made".into());
     copies
@@ -254,7 +256,7 @@ fn an_event_changes_only_what_it_is_about() {
         }),
     ];
     for (case, run, event, change) in cases {
-        let mut expected = run.life.clone();
+        let mut expected = Life { revision: run.life.revision + 1, ..run.life.clone() };
         change(&mut expected);
         assert_eq!(life(&run, event), expected, "{case}");
     }
@@ -323,7 +325,7 @@ fn a_launch_whose_run_is_already_in_use_is_neither_renewed_nor_failed() {
     let claimed = with(slurm(State::Pending), |run| run.life.claimed = Some(minutes(-1)));
     for run in [claimed, with_head_job(State::Pending)] {
         for event in [tokens_renewed(), Event::LaunchFailed] {
-            assert_eq!(step(&run, event.clone()), Step::nothing(), "{event:?}");
+            assert_eq!(step(&run, event.clone()), NOTHING_HAPPENS, "{event:?}");
         }
     }
 }
@@ -331,7 +333,7 @@ fn a_launch_whose_run_is_already_in_use_is_neither_renewed_nor_failed() {
 #[test]
 fn a_claim_token_is_used_once() {
     let claimed = with(slurm(State::Running), |run| run.life.claimed = Some(minutes(-1)));
-    assert_eq!(step(&claimed, Event::Claimed(new_pins())), Step::nothing());
+    assert_eq!(step(&claimed, Event::Claimed(new_pins())), NOTHING_HAPPENS);
 }
 
 #[test]
@@ -346,7 +348,7 @@ fn a_run_is_due_from_the_instant_that_its_row_names() {
             assert_eq!(step(&run, Event::Looked).life.is_some(), is_due, "{state:?} due at {at}");
         }
         let never = with(batch(state), |run| run.life.due = None);
-        assert_eq!(step(&never, Event::Looked), Step::nothing(), "{state:?} without a due time");
+        assert_eq!(step(&never, Event::Looked), NOTHING_HAPPENS, "{state:?} without a due time");
     }
 }
 
@@ -429,10 +431,11 @@ fn a_head_job_that_aws_batch_does_not_know_ends_the_run_with_its_lease() {
         assert_eq!(step.action, Some(Action::RemoveCopies));
     }
     let (run, step) = unknown(NOW + second, NOW);
-    let expected = Life { due: Some(NOW + second), ..run.life };
-    assert_eq!(step, Step { life: Some(expected), action: None }, "looked at again when the lease is over");
+    let expected = Life { revision: run.life.revision + 1, due: Some(NOW + second), ..run.life };
+    let looked_at_again = Step { life: Some(expected), audit: None, action: None };
+    assert_eq!(step, looked_at_again, "when the lease is over");
     let (_, step) = unknown(NOW + second, NOW + second);
-    assert_eq!(step, Step::nothing(), "due then already");
+    assert_eq!(step, NOTHING_HAPPENS, "due then already");
 }
 
 #[test]
@@ -491,4 +494,52 @@ fn a_run_belongs_to_its_workspace_or_to_the_user_who_launched_it() {
     assert_eq!(run.scope(), of_workspace());
     run.workspace = None;
     assert_eq!(run.scope(), SecretOwner::User(run.user));
+}
+
+#[test]
+fn what_the_trail_tells_of_a_change_follows_from_event_and_states() {
+    let told = |action| Some(StepAudit { action, detail: None });
+    let cases = [
+        ("provisioned", batch(State::Provisioning), Event::Provisioned(copies()), None),
+        ("repinned", batch(State::Provisioning), Event::Repinned(new_pins()), told(AuditAction::RunRepinned)),
+        ("tokens renewed", batch(State::Pending), tokens_renewed(), told(AuditAction::RunTokensRenewed)),
+        ("claimed", slurm(State::Pending), Event::Claimed(new_pins()), told(AuditAction::RunClaimed)),
+        ("heartbeat", batch(State::Pending), Event::SignOfLife, None),
+        (
+            "head job",
+            batch(State::Pending),
+            Event::HeadJobRecorded(job()),
+            told(AuditAction::RunHeadJobRecorded),
+        ),
+        ("not final", with_head_job(State::Running), Event::HeadJobSeen(Sighting::NotFinal), None),
+        ("reported, with a head job", with_head_job(State::Running), reported(), None),
+        ("reported", batch(State::Running), reported(), told(AuditAction::RunEnding)),
+        ("reported, with no copies", slurm(State::Running), reported(), told(AuditAction::RunEnded)),
+        ("launch failed", batch(State::Provisioning), Event::LaunchFailed, told(AuditAction::RunEnding)),
+        ("lost", due(batch(State::Running)), Event::Looked, told(AuditAction::RunEnding)),
+        ("copies gone", batch(State::Ending), Event::CopiesGone, told(AuditAction::RunEnded)),
+        ("restored", batch(State::Running), Event::Restored, None),
+        (
+            "restored, with a claim unused",
+            slurm(State::Pending),
+            Event::Restored,
+            told(AuditAction::RunEnded),
+        ),
+        (
+            "claimed twice",
+            with(slurm(State::Running), |run| run.life.claimed = Some(NOW)),
+            Event::Claimed(new_pins()),
+            None,
+        ),
+        ("after the end", slurm(State::Ended), reported(), None),
+        (
+            "claim refused",
+            slurm(State::Pending),
+            Event::ClaimRefused,
+            Some(StepAudit { action: AuditAction::RunEnded, detail: Some("claim refused") }),
+        ),
+    ];
+    for (case, run, event, expected) in cases {
+        assert_eq!(step(&run, event).audit, expected, "{case}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::Faults;
@@ -131,6 +132,7 @@ impl Rows {
     }
 }
 
+#[async_trait(?Send)]
 impl ReadMembership for Table {
     async fn role(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>> {
         self.read("role", |rows| rows.roles.get(&(workspace, user)).copied())
@@ -148,6 +150,7 @@ impl ReadMembership for Table {
     }
 }
 
+#[async_trait(?Send)]
 impl ReadTokens for Table {
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>> {
         self.read("token", |rows| rows.tokens.get(&id).cloned())
@@ -161,6 +164,7 @@ impl ReadTokens for Table {
     }
 }
 
+#[async_trait(?Send)]
 impl ReadSecrets for Table {
     async fn secrets(&self, scope: &Scope) -> Result<Vec<Secret>> {
         let of_scope = |secret: &&Secret| secret.owner == scope.owner();
@@ -186,6 +190,7 @@ impl ReadSecrets for Table {
     }
 }
 
+#[async_trait(?Send)]
 impl WriteSecrets for Table {
     async fn create_secrets(
         &self,
@@ -244,6 +249,7 @@ impl WriteSecrets for Table {
     }
 }
 
+#[async_trait(?Send)]
 impl ReadSealedValues for Table {
     async fn sealed_values(&self, secrets: &[(SecretOwner, SecretId)]) -> Result<Vec<SealedValue>> {
         self.read("sealed_values", |rows| {
@@ -258,6 +264,7 @@ impl ReadSealedValues for Table {
     }
 }
 
+#[async_trait(?Send)]
 impl ReadAudit for Table {
     async fn audit(&self, scope: &Scope, month: &str, limit: u32) -> Result<Vec<AuditRecord>> {
         self.read("audit", |rows| {
@@ -270,12 +277,14 @@ impl ReadAudit for Table {
     }
 }
 
+#[async_trait(?Send)]
 impl ReadRuns for Table {
     async fn run(&self, id: &RunId) -> Result<Option<Run>> {
         self.read("run", |rows| rows.runs.get(id).cloned())
     }
 }
 
+#[async_trait(?Send)]
 impl ListRuns for Table {
     async fn runs(
         &self,
@@ -295,6 +304,7 @@ impl ListRuns for Table {
     }
 }
 
+#[async_trait(?Send)]
 impl SaveRuns for Table {
     async fn save_life(&self, run: &Run, life: &Life, audit: Option<&AuditRecord>) -> Result<()> {
         self.write("save_life", |rows| {
@@ -305,6 +315,7 @@ impl SaveRuns for Table {
     }
 }
 
+#[async_trait(?Send)]
 impl LaunchRuns for Table {
     async fn recall(&self, idempotency: &Idempotency, now: Timestamp) -> Result<Option<Remembered>> {
         self.read("recall", |rows| {
@@ -337,6 +348,7 @@ impl LaunchRuns for Table {
     }
 }
 
+#[async_trait(?Send)]
 impl HeadJobs for Table {
     async fn record_head_job(
         &self,
@@ -358,6 +370,7 @@ impl HeadJobs for Table {
     }
 }
 
+#[async_trait(?Send)]
 impl FindDueRuns for Table {
     async fn due_runs(&self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
         self.read("due_runs", |rows| {
@@ -378,6 +391,7 @@ impl FindDueRuns for Table {
     }
 }
 
+#[async_trait(?Send)]
 impl Logins for Table {
     async fn user_of_login(&self, login: &Login) -> Result<Option<UserId>> {
         self.read("user_of_login", |rows| {
@@ -401,6 +415,7 @@ impl Logins for Table {
     }
 }
 
+#[async_trait(?Send)]
 impl ReadIdentity for Table {
     async fn user(&self, id: UserId) -> Result<Option<User>> {
         self.read("user", |rows| rows.users.get(&id).cloned())
@@ -450,6 +465,7 @@ impl ReadIdentity for Table {
     }
 }
 
+#[async_trait(?Send)]
 impl ChangeIdentity for Table {
     async fn change_identity(
         &self,
@@ -498,6 +514,7 @@ impl Rows {
     }
 }
 
+#[async_trait(?Send)]
 impl Reconcile for Table {
     async fn stored_secret(&self, owner: SecretOwner, id: SecretId) -> Result<Option<Secret>> {
         self.read("stored_secret", |rows| rows.secrets.get(&(owner, id)).cloned())

@@ -3,11 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::Faults;
-use crate::copies::{Copy, CopyTags};
+use crate::copies::{CopyTags, RunCopy};
 use crate::envelope::{DataKey, EncryptionContext, PlainDataKey};
 use crate::ids::RunId;
 use crate::ports::{
@@ -28,6 +29,7 @@ fn data_key(index: u8) -> PlainDataKey {
     PlainDataKey::new(&[index; PlainDataKey::LENGTH]).unwrap()
 }
 
+#[async_trait(?Send)]
 impl GenerateDataKey for Keys {
     async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey> {
         self.faults.call("generate_data_key", || {
@@ -39,6 +41,7 @@ impl GenerateDataKey for Keys {
     }
 }
 
+#[async_trait(?Send)]
 impl DecryptDataKey for Keys {
     async fn decrypt_data_key(&self, encrypted: &[u8], context: &EncryptionContext) -> Result<PlainDataKey> {
         self.faults.call("decrypt_data_key", || {
@@ -93,8 +96,9 @@ impl Target {
     }
 }
 
+#[async_trait(?Send)]
 impl CreateCopies for Target {
-    async fn create_copy(&self, copy: &Copy, body: Zeroizing<String>, tags: &CopyTags) -> Result<String> {
+    async fn create_copy(&self, copy: &RunCopy, body: Zeroizing<String>, tags: &CopyTags) -> Result<String> {
         self.faults.call("create_copy", || {
             let mut copies = self.copies.borrow_mut();
             if copies.contains_key(&copy.name) {
@@ -113,6 +117,7 @@ impl CreateCopies for Target {
     }
 }
 
+#[async_trait(?Send)]
 impl RemoveCopies for Target {
     async fn describe_copy(&self, name: &str) -> Result<CopySighting> {
         self.faults.call("describe_copy", || {
@@ -162,6 +167,7 @@ impl Jobs {
     }
 }
 
+#[async_trait(?Send)]
 impl ObserveJobs for Jobs {
     async fn observe_job(&self, job_id: &str) -> Result<(Sighting, Option<String>)> {
         self.faults.call("observe_job", || {
@@ -177,6 +183,7 @@ pub(crate) struct Bus {
     pub(crate) announced: RefCell<Vec<(RunId, RunNotice)>>,
 }
 
+#[async_trait(?Send)]
 impl AnnounceRuns for Bus {
     async fn announce(&self, run: &RunId, notice: RunNotice) -> Result<()> {
         self.faults.call("announce", || {

@@ -2,35 +2,33 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::identity::{Deed, record};
-use crate::audit::AuditAction;
+use super::retry_contended;
+use crate::Result;
+use crate::audit::{AuditAction, AuditRecord};
+use crate::context::Context;
 use crate::identity::{Actor, StoredToken, User, Vouched};
 use crate::ids::{TokenId, UserId};
 use crate::owner::SecretOwner;
-use crate::ports::{Logins, Randomness, ReadTokens, VerifyJwt};
+use crate::ports::{AuthenticationStore, Logins, ReadTokens, VerifyJwt};
 use crate::token::{Presented, TokenKey};
-use crate::{Error, Result};
 
 /// A token's last use is noted no more often than this.
 const NOTED_EVERY: SignedDuration = SignedDuration::from_hours(1);
-/// How often first sight begins anew when it met another writer: two at most can meet for one login.
-const ATTEMPTS: usize = 4;
 
 /// Decides who presents this `Authorization` header; `None` where nobody may: the reason is for the log alone.
 ///
 /// Personal access tokens and JSON Web Tokens name a caller. Run tokens and claim tokens do not: the functions that take
 /// them check them themselves. An error says that it could not be decided, and is never an answer of "yes".
 pub async fn authenticate(
-    store: &(impl ReadTokens + Logins),
-    jwts: &impl VerifyJwt,
-    randomness: &impl Randomness,
+    store: &dyn AuthenticationStore,
+    jwts: &dyn VerifyJwt,
     authorization: &str,
-    now: Timestamp,
+    context: &Context<'_>,
 ) -> Result<Option<Actor>> {
     match Presented::from_authorization(authorization) {
-        Some(Presented::Access(id, key)) => by_token(store, id, &key, now).await,
-        Some(Presented::Jwt(token)) => match jwts.verify_jwt(&token, now).await? {
-            Some(vouched) => by_login(store, randomness, &vouched, now).await.map(Some),
+        Some(Presented::Access(id, key)) => by_token(store, id, &key, context.now).await,
+        Some(Presented::Jwt(token)) => match jwts.verify_jwt(&token, context.now).await? {
+            Some(vouched) => by_login(store, &vouched, context).await.map(Some),
             None => Ok(None),
         },
         Some(Presented::Run(..)) => Ok(refused("a run token names no caller")),
@@ -40,7 +38,7 @@ pub async fn authenticate(
 }
 
 async fn by_token(
-    store: &impl ReadTokens,
+    store: &dyn ReadTokens,
     id: TokenId,
     key: &TokenKey,
     now: Timestamp,
@@ -59,7 +57,7 @@ async fn by_token(
 }
 
 /// Notes that a token is in use. Whether that succeeds decides nothing.
-async fn note_use(store: &impl ReadTokens, token: &StoredToken, now: Timestamp) {
+async fn note_use(store: &dyn ReadTokens, token: &StoredToken, now: Timestamp) {
     if token.last_used.is_some_and(|last| now - NOTED_EVERY < last) {
         return;
     }
@@ -70,46 +68,32 @@ async fn note_use(store: &impl ReadTokens, token: &StoredToken, now: Timestamp) 
 
 /// The user of a login that the issuer vouches for. A login that is seen for the first time becomes a user with no
 /// rights, never one who exists already: a name or an e-mail address proves nothing.
-async fn by_login(
-    store: &impl Logins,
-    randomness: &impl Randomness,
-    vouched: &Vouched,
-    now: Timestamp,
-) -> Result<Actor> {
-    for _ in 0..ATTEMPTS {
+async fn by_login(store: &dyn Logins, vouched: &Vouched, context: &Context<'_>) -> Result<Actor> {
+    // Two first requests of one login can meet: the later one then finds the user.
+    retry_contended(context.backoff, async || {
         if let Some(user) = store.user_of_login(&vouched.login).await? {
             return Ok(Actor { user, token: None });
         }
-        let user = make_user(store, randomness, vouched, now).await?;
-        let deed = Deed { actor: Some(user.id), at: now };
-        let mut audit = record(SecretOwner::User(user.id), deed, AuditAction::UserCreated, randomness);
+        let user = make_user(store, vouched, context).await?;
+        let scope = SecretOwner::User(user.id);
+        let mut audit = AuditRecord::new(scope, Some(user.id), AuditAction::UserCreated, context);
         audit.detail = Some("first sight of a login".into());
-        match store.welcome(&user, &vouched.login, &audit).await {
-            Ok(()) => {
-                tracing::info!(user.id = %user.id, "a login was seen for the first time");
-                return Ok(Actor { user: user.id, token: None });
-            }
-            Err(Error::Contended) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(Error::Contended)
+        store.welcome(&user, &vouched.login, &audit).await?;
+        tracing::info!(user.id = %user.id, "a login was seen for the first time");
+        Ok(Actor { user: user.id, token: None })
+    })
+    .await
 }
 
 /// A user for a new login. The name cannot be chosen at the issuer, so that nobody can take one that an owner or an
 /// operator means somebody else by; the e-mail address is the verified one where it is free.
-async fn make_user(
-    store: &impl Logins,
-    randomness: &impl Randomness,
-    vouched: &Vouched,
-    now: Timestamp,
-) -> Result<User> {
-    let id = UserId::make_random(randomness);
+async fn make_user(store: &dyn Logins, vouched: &Vouched, context: &Context<'_>) -> Result<User> {
+    let id = UserId::make_random(context.randomness);
     let email = match &vouched.verified_email {
         Some(email) if !store.is_email_taken(email).await? => email.clone(),
         _ => format!("{id}@{NO_EMAIL_DOMAIN}"),
     };
-    Ok(User { id, user_name: format!("{LOGIN_NAME_PREFIX}{id}"), email, created: now })
+    Ok(User { id, user_name: format!("{LOGIN_NAME_PREFIX}{id}"), email, created: context.now })
 }
 
 fn refused(why: &'static str) -> Option<Actor> {

@@ -1,40 +1,35 @@
-//! Claim: the head job of an HPC run gets its Nextflow store, once (architecture §5.5).
+//! Claim: the head job of an HPC run gets its Nextflow store, once.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use futures_util::future::try_join3;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
+use super::advance::{advance, contended};
 use super::open_values::{open_values, pin_what_was_read};
 use super::preview::authorize_platform;
-use crate::audit::{AuditAction, AuditRecord};
+use crate::context::Context;
 use crate::identity::Actor;
 use crate::ids::RunId;
 use crate::name::SecretName;
 use crate::nextflow;
-use crate::ports::{
-    AnnounceRuns, DecryptDataKey, Randomness, ReadMembership, ReadSealedValues, RunNotice, SaveRuns,
-};
-use crate::run::{Event, Life, PinnedSecret, Run, State, next};
+use crate::ports::{AnnounceRuns, ClaimStore, DecryptDataKey, RunNotice};
+use crate::run::{Event, PinnedSecret, Run, State};
 use crate::secret::Secret;
-use crate::settings::Settings;
 use crate::token::TokenKey;
 use crate::value::SecretValue;
 use crate::{Error, Result};
 
-/// What a claim needs from outside.
-pub struct Claimer<'a, Store, Keys, Bus, Rng> {
+/// Answers claims.
+pub struct Claimer {
     /// The table.
-    pub store: &'a Store,
+    pub store: Rc<dyn ClaimStore>,
     /// Data keys.
-    pub keys: &'a Keys,
+    pub keys: Rc<dyn DecryptDataKey>,
     /// The event bus.
-    pub bus: &'a Bus,
-    /// Randomness.
-    pub randomness: &'a Rng,
-    /// The deployment's choices.
-    pub settings: &'a Settings,
+    pub bus: Rc<dyn AnnounceRuns>,
 }
 
 /// What became of a claim.
@@ -47,16 +42,10 @@ pub enum Claim {
     Ended,
 }
 
-impl<Store, Keys, Bus, Rng> Claimer<'_, Store, Keys, Bus, Rng>
-where
-    Store: SaveRuns + ReadMembership + ReadSealedValues,
-    Keys: DecryptDataKey,
-    Bus: AnnounceRuns,
-    Rng: Randomness,
-{
+impl Claimer {
     /// Uses the claim token. The token is marked used, with the versions pinned and audited, before a value is opened;
     /// whoever loses the answer after that launches anew.
-    pub async fn claim(&self, id: &RunId, key: &TokenKey, now: Timestamp) -> Result<Claim> {
+    pub async fn claim(&self, id: &RunId, key: &TokenKey, context: &Context<'_>) -> Result<Claim> {
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
         let genuine = run.life.claim_token.as_ref().is_some_and(|hash| hash.matches(key));
         if !genuine {
@@ -78,24 +67,29 @@ where
                 false => self.store.sealed_values(&pinned).await,
             }
         };
-        let (barred, secrets, values) = try_join3(self.is_barred(&run), current, sealed).await?;
+        let (barred, secrets, values) = try_join3(self.is_barred(&run, context), current, sealed).await?;
         if barred {
             let reason = "whoever launched it may launch it no more".to_owned();
-            return self.refuse(&run, reason, now).await;
+            return self.refuse(&run, reason, context).await;
         }
-        if let Some(reason) = refuse(&run.life.secrets, &secrets, now) {
-            return self.refuse(&run, reason, now).await;
+        if let Some(reason) = refuse(&run.life.secrets, &secrets, context.now) {
+            return self.refuse(&run, reason, context).await;
         }
         let (pins, _) = match pin_what_was_read(&run.life.secrets, &values) {
             Ok(pins) => pins,
-            Err(name) => return self.refuse(&run, deleted(&name), now).await,
+            Err(name) => return self.refuse(&run, deleted(&name), context).await,
         };
-        let Some(run) = self.mark_claimed(run, pins, now).await? else {
+        let run = match advance(&*self.store, &run, Event::Claimed(pins), context).await {
+            Ok(claimed) => claimed.run,
+            Err(Error::VersionConflict) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(run) = run else {
             return self.lost_race(id).await;
         };
-        let values = open_values(self.keys, self.settings, &run.life.secrets, &values).await?;
+        let values = open_values(&*self.keys, &run.life.secrets, &values, context.settings).await?;
         if let Some(reason) = not_carried(&values) {
-            return self.refuse(&run, reason, now).await;
+            return self.refuse(&run, reason, context).await;
         }
         let store = nextflow::store(&values);
         if let Err(error) = self.bus.announce(&run.id, RunNotice::Delivered).await {
@@ -106,30 +100,14 @@ where
 
     /// Whether the launcher could not launch this run today. A claim may come a day after its launch, and hands over the
     /// values of that day: whoever lost the role meanwhile must not get them, those least that were replaced since.
-    async fn is_barred(&self, run: &Run) -> Result<bool> {
+    async fn is_barred(&self, run: &Run, context: &Context<'_>) -> Result<bool> {
         let Some(workspace) = run.workspace else {
             return Ok(false);
         };
         let launcher = Actor { user: run.user, token: None };
-        match authorize_platform(self.store, self.settings, &launcher, workspace, run.platform).await {
+        match authorize_platform(&*self.store, context.settings, &launcher, workspace, run.platform).await {
             Ok(_) => Ok(false),
             Err(Error::NotFound | Error::Forbidden { .. } | Error::Refused(_)) => Ok(true),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The run as claimed; `None` where another request was first.
-    async fn mark_claimed(&self, run: Run, pins: Vec<PinnedSecret>, now: Timestamp) -> Result<Option<Run>> {
-        let Some(life) = next(&run, Event::Claimed(pins), now, &self.settings.limits).life else {
-            return Ok(None);
-        };
-        let life = Life { revision: run.life.revision + 1, ..life };
-        let claimed = Run { life, ..run.clone() };
-        let audit =
-            AuditRecord::of_run(&claimed, self.randomness, now, AuditAction::RunClaimed, Some(run.user));
-        match self.store.save_life(&run, &claimed.life, Some(&audit)).await {
-            Ok(()) => Ok(Some(claimed)),
-            Err(Error::VersionConflict) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -141,22 +119,10 @@ where
     }
 
     /// Ends a run that cannot get what it was promised, and says why.
-    async fn refuse(&self, run: &Run, reason: String, now: Timestamp) -> Result<Claim> {
-        let refused = Error::Refused(format!("The run is ended: {reason}."));
-        if let Some(life) = next(run, Event::ClaimRefused, now, &self.settings.limits).life {
-            let life = Life { revision: run.life.revision + 1, ..life };
-            let ended = Run { life, ..run.clone() };
-            let audit = AuditRecord {
-                detail: Some("claim refused".into()),
-                ..AuditRecord::of_run(&ended, self.randomness, now, AuditAction::RunEnded, None)
-            };
-            self.store.save_life(run, &ended.life, Some(&audit)).await.map_err(|error| match error {
-                // A sign of life, an end, or another claim was first: the same claim again finds out.
-                Error::VersionConflict => Error::Contended,
-                other => other,
-            })?;
-        }
-        Err(refused)
+    async fn refuse(&self, run: &Run, reason: String, context: &Context<'_>) -> Result<Claim> {
+        // If a heartbeat, an end, or another claim was first, the same claim again finds out.
+        advance(&*self.store, run, Event::ClaimRefused, context).await.map_err(contended)?;
+        Err(Error::Refused(format!("The run is ended: {reason}.")))
     }
 }
 

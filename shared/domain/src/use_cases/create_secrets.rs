@@ -1,20 +1,22 @@
 //! Storing new secrets: one, or all of an import or none.
 
+use std::rc::Rc;
+
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
-use super::settle;
-use crate::audit::{AuditAction, AuditRecord, Subject};
+use super::retry_contended;
+use crate::audit::{AuditAction, AuditRecord};
+use crate::context::Context;
 use crate::envelope::{EncryptionContext, seal};
 use crate::idempotency::{Idempotency, Made, Remembered};
 use crate::identity::Actor;
 use crate::ids::{SecretId, WorkspaceId};
 use crate::name::SecretName;
 use crate::owner::{Scope, authorize};
-use crate::ports::{Created, GenerateDataKey, Pace, Randomness, ReadMembership, WriteSecrets};
+use crate::ports::{Created, GenerateDataKey, SecretWriter};
 use crate::role::Permission;
 use crate::secret::{Description, SealedValue, Secret};
-use crate::settings::Settings;
 use crate::value::SecretValue;
 use crate::{Error, Result};
 
@@ -34,43 +36,90 @@ pub struct Draft {
     pub expires: Option<Timestamp>,
 }
 
-/// What storing needs from outside.
-pub struct Ports<'a, Store, Keys, Rng, Wait> {
+/// Stores, changes and deletes secrets.
+pub struct SecretKeeper {
     /// The table.
-    pub store: &'a Store,
+    pub store: Rc<dyn SecretWriter>,
     /// Data keys.
-    pub keys: &'a Keys,
-    /// Randomness.
-    pub randomness: &'a Rng,
-    /// Time to repeat in.
-    pub pace: &'a Wait,
-    /// The deployment's choices.
-    pub settings: &'a Settings,
+    pub keys: Rc<dyn GenerateDataKey>,
 }
 
-/// Stores new secrets and gives their ids in the drafts' order. With an idempotency key that is known, the first
-/// request's ids, and nothing is changed.
-pub async fn create(
-    ports: &Ports<'_, impl ReadMembership + WriteSecrets, impl GenerateDataKey, impl Randomness, impl Pace>,
-    actor: &Actor,
-    workspace: Option<WorkspaceId>,
-    drafts: &[Draft],
-    idempotency_key: Option<&str>,
-    now: Timestamp,
-) -> Result<Vec<SecretId>> {
-    let scope = authorize(ports.store, ports.settings, actor, workspace, Permission::WriteSecrets).await?;
-    check(drafts, now)?;
-    let idempotency = idempotency_key.map(|key| bind(key, &scope, drafts)).transpose()?;
-    settle(ports.pace, async || {
-        let sealed = try_join_all(drafts.iter().map(|draft| seal_new(ports, &scope, draft, now))).await?;
-        let audit = audit(&scope, ports.randomness, &sealed, now);
-        let created = ports.store.create_secrets(&scope, &sealed, idempotency.as_ref(), &audit).await?;
-        match (created, &idempotency) {
-            (Created::Known(remembered), Some(idempotency)) => first_ids(idempotency, remembered),
-            _ => Ok(sealed.iter().map(|(secret, _)| secret.id).collect()),
-        }
-    })
-    .await
+impl SecretKeeper {
+    /// Stores new secrets and gives their ids in the drafts' order. With an idempotency key that is known, the first
+    /// request's ids, and nothing is changed.
+    pub async fn create(
+        &self,
+        actor: &Actor,
+        workspace: Option<WorkspaceId>,
+        drafts: &[Draft],
+        idempotency_key: Option<&str>,
+        context: &Context<'_>,
+    ) -> Result<Vec<SecretId>> {
+        let permission = Permission::WriteSecrets;
+        let scope = authorize(&*self.store, context.settings, actor, workspace, permission).await?;
+        check(drafts, context.now)?;
+        let idempotency = idempotency_key.map(|key| bind(key, &scope, drafts)).transpose()?;
+        retry_contended(context.backoff, async || {
+            let sealed = drafts.iter().map(|draft| self.seal_new(&scope, draft, context));
+            let sealed = try_join_all(sealed).await?;
+            let secrets = sealed.iter().map(|(secret, _)| secret);
+            let audit = AuditRecord::of_secrets(&scope, AuditAction::SecretCreated, secrets, context);
+            let created = self.store.create_secrets(&scope, &sealed, idempotency.as_ref(), &audit).await?;
+            match (created, &idempotency) {
+                (Created::Known(remembered), Some(idempotency)) => first_ids(idempotency, remembered),
+                _ => Ok(sealed.iter().map(|(secret, _)| secret.id).collect()),
+            }
+        })
+        .await
+    }
+
+    async fn seal_new(
+        &self,
+        scope: &Scope,
+        draft: &Draft,
+        context: &Context<'_>,
+    ) -> Result<(Secret, SealedValue)> {
+        let now = context.now;
+        let secret = Secret {
+            id: SecretId::make_random(context.randomness),
+            owner: scope.owner(),
+            name: draft.name.clone(),
+            version: 1,
+            created: now,
+            created_by: scope.actor(),
+            updated: now,
+            updated_by: scope.actor(),
+            last_used: None,
+            expires: draft.expires,
+            description: draft.description.clone(),
+            traits: draft.value.traits(),
+        };
+        let sealed = self.seal(&secret, &draft.value, context).await?;
+        Ok((secret, sealed))
+    }
+
+    /// Seals the value of one version of a secret under a fresh data key.
+    pub(crate) async fn seal(
+        &self,
+        secret: &Secret,
+        value: &SecretValue,
+        context: &Context<'_>,
+    ) -> Result<SealedValue> {
+        let bound_to = EncryptionContext {
+            deployment: context.settings.deployment.clone(),
+            owner: secret.owner,
+            secret: secret.id,
+            name: secret.name.clone(),
+            version: secret.version,
+        };
+        let data_key = self.keys.generate_data_key(&bound_to).await?;
+        Ok(SealedValue {
+            owner: secret.owner,
+            secret: secret.id,
+            version: secret.version,
+            envelope: seal(value, &bound_to, &data_key, context.randomness)?,
+        })
+    }
 }
 
 fn check(drafts: &[Draft], now: Timestamp) -> Result<()> {
@@ -104,23 +153,21 @@ pub(crate) fn check_expiry(expires: Option<Timestamp>, now: Timestamp) -> Result
     Ok(())
 }
 
+/// Binds the key to every part of the request. Values are hashed where they are.
 fn bind(key: &str, scope: &Scope, drafts: &[Draft]) -> Result<Idempotency> {
     let owner = scope.owner().to_string();
-    let mut parts = vec![b"create-secrets".to_vec(), owner.into_bytes()];
-    for draft in drafts {
-        let expires = draft.expires.map(|expires| expires.to_string());
-        for part in [
+    let expiries: Vec<_> =
+        drafts.iter().map(|draft| draft.expires.map(|at| at.to_string()).unwrap_or_default()).collect();
+    let of_drafts = drafts.iter().zip(&expiries).flat_map(|(draft, expires)| {
+        [
             draft.name.as_str(),
             draft.value.expose(),
             draft.description.as_ref().map_or("", Description::as_str),
-            expires.as_deref().unwrap_or(""),
-        ] {
-            parts.push(part.as_bytes().to_vec());
-        }
-    }
-    let parts: Vec<_> = parts.into_iter().map(zeroize::Zeroizing::new).collect();
-    let slices: Vec<&[u8]> = parts.iter().map(|part| part.as_slice()).collect();
-    Idempotency::new(scope.actor(), key, &slices)
+            expires.as_str(),
+        ]
+    });
+    let parts = ["create-secrets", owner.as_str()].into_iter().chain(of_drafts);
+    Idempotency::new(scope.actor(), key, parts.map(str::as_bytes))
 }
 
 fn first_ids(idempotency: &Idempotency, remembered: Remembered) -> Result<Vec<SecretId>> {
@@ -130,64 +177,6 @@ fn first_ids(idempotency: &Idempotency, remembered: Remembered) -> Result<Vec<Se
         Made::Secrets(ids) => Ok(ids),
         Made::Run(_) => Err(Error::IdempotencyMismatch),
     }
-}
-
-async fn seal_new<S>(
-    ports: &Ports<'_, S, impl GenerateDataKey, impl Randomness, impl Pace>,
-    scope: &Scope,
-    draft: &Draft,
-    now: Timestamp,
-) -> Result<(Secret, SealedValue)> {
-    let secret = Secret {
-        id: SecretId::make_random(ports.randomness),
-        owner: scope.owner(),
-        name: draft.name.clone(),
-        version: 1,
-        created: now,
-        created_by: scope.actor(),
-        updated: now,
-        updated_by: scope.actor(),
-        last_used: None,
-        expires: draft.expires,
-        description: draft.description.clone(),
-        traits: draft.value.traits(),
-    };
-    let sealed = seal_version(ports.keys, ports.randomness, ports.settings, &secret, &draft.value).await?;
-    Ok((secret, sealed))
-}
-
-/// Seals the value of one version of a secret under a fresh data key.
-pub(crate) async fn seal_version(
-    keys: &impl GenerateDataKey,
-    randomness: &impl Randomness,
-    settings: &Settings,
-    secret: &Secret,
-    value: &SecretValue,
-) -> Result<SealedValue> {
-    let context = EncryptionContext {
-        deployment: settings.deployment.clone(),
-        owner: secret.owner,
-        secret: secret.id,
-        name: secret.name.clone(),
-        version: secret.version,
-    };
-    let data_key = keys.generate_data_key(&context).await?;
-    Ok(SealedValue {
-        owner: secret.owner,
-        secret: secret.id,
-        version: secret.version,
-        envelope: seal(value, &context, &data_key, randomness)?,
-    })
-}
-
-fn audit(
-    scope: &Scope,
-    randomness: &impl Randomness,
-    sealed: &[(Secret, SealedValue)],
-    now: Timestamp,
-) -> AuditRecord {
-    let subjects = sealed.iter().map(|(secret, _)| Subject::of(secret)).collect();
-    AuditRecord::by(scope, randomness, now, AuditAction::SecretCreated, subjects)
 }
 
 #[cfg(test)]

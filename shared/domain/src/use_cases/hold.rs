@@ -3,10 +3,11 @@
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
+use super::advance::advance;
 use super::clean_up::Cleaner;
+use crate::context::Context;
 use crate::ids::RunId;
-use crate::ports::{FindDueRuns, ObserveJobs, Pace, Randomness, RemoveCopies};
-use crate::run::{Event, State, next};
+use crate::run::Event;
 use crate::{Error, Result};
 
 /// What holding saw and did.
@@ -23,22 +24,15 @@ const MAX_RUNS: u32 = 100_000;
 /// Runs written side by side.
 const AT_ONCE: usize = 8;
 
-impl<Store, Jobs, Copies, Rng, Wait> Cleaner<'_, Store, Jobs, Copies, Rng, Wait>
-where
-    Store: FindDueRuns,
-    Jobs: ObserveJobs,
-    Copies: RemoveCopies,
-    Rng: Randomness,
-    Wait: Pace,
-{
+impl Cleaner {
     /// Makes every live run of a restored table outlast the time that the table has forgotten (see
     /// [`Event::Restored`]). Idempotent; what fails is done by the next pass.
-    pub async fn hold(&self, now: Timestamp) -> Result<Held> {
+    pub async fn hold(&self, context: &Context<'_>) -> Result<Held> {
         // Whatever something will ever be due for: every run that has not ended.
         let live = self.store.due_runs(Timestamp::MAX, MAX_RUNS).await?;
         let mut held = Held { live: u32::try_from(live.len()).unwrap_or(u32::MAX), failed: 0 };
         let done: Vec<_> = stream::iter(live)
-            .map(async |id| (self.hold_run(&id, now).await, id))
+            .map(async |id| (self.hold_run(&id, context).await, id))
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
@@ -51,20 +45,14 @@ where
         Ok(held)
     }
 
-    async fn hold_run(&self, id: &RunId, now: Timestamp) -> Result<()> {
+    async fn hold_run(&self, id: &RunId, context: &Context<'_>) -> Result<()> {
         let Some(run) = self.store.run(id).await? else {
             return Ok(());
         };
-        if run.life.state == State::Ended {
-            return Ok(());
-        }
-        match next(&run, Event::Restored, now, &self.settings.limits).life {
-            None => Ok(()),
-            Some(life) => match self.save(&run, life, now).await {
-                // Written meanwhile: the next pass decides anew.
-                Ok(_) | Err(Error::VersionConflict) => Ok(()),
-                Err(error) => Err(error),
-            },
+        match advance(&*self.store, &run, Event::Restored, context).await {
+            // Written meanwhile: the next pass decides again.
+            Ok(_) | Err(Error::VersionConflict) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }

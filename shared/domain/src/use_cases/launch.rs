@@ -1,53 +1,45 @@
-//! Launch: a run gets its secrets (architecture §5).
+//! Launch: a run gets its secrets.
 //!
 //! The intent, with the names of all copies and the audit record, is written before a value is opened or a copy made;
 //! whatever fails after that ends the run, and cleanup-run removes what the intent names.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use futures_util::future::{join, join_all, try_join};
-use jiff::Timestamp;
 use zeroize::Zeroizing;
 
+use super::advance::advance;
 use super::open_values::{open_values, pin_what_was_read};
 use super::preview::{LaunchRequest, LaunchScopes, authorize_launch, read_scopes};
+use super::retry_contended;
 use crate::audit::{AuditAction, AuditRecord};
-use crate::copies::{self, Copy, CopyTags, Layout};
+use crate::context::Context;
+use crate::copies::{self, CopyTags, Layout, RunCopy};
 use crate::idempotency::{Idempotency, Made, Remembered};
 use crate::identity::Actor;
 use crate::ids::{RunId, RunPrefix};
 use crate::name::SecretName;
-use crate::owner::SecretOwner;
-use crate::ports::{
-    AnnounceRuns, CreateCopies, Created, DecryptDataKey, LaunchRuns, Pace, Randomness, ReadMembership,
-    ReadSealedValues, ReadSecrets, RunNotice,
-};
+use crate::ports::{AnnounceRuns, CreateCopies, Created, DecryptDataKey, LaunchStore, Randomness, RunNotice};
 use crate::resolve::{Resolved, Selection, resolve};
-use crate::run::{Event, Life, Run, RunResult, State, next};
+use crate::run::{Event, Life, Run, RunResult, State};
 use crate::secret::SealedValue;
-use crate::settings::Settings;
 use crate::token::TokenKey;
 use crate::value::SecretValue;
 use crate::{Error, Result};
 
-/// What a launch needs from outside.
-pub struct Launcher<'a, Store, Keys, Copies, Bus, Rng, Wait> {
+/// Launches runs.
+pub struct Launcher {
     /// The table.
-    pub store: &'a Store,
+    pub store: Rc<dyn LaunchStore>,
     /// Data keys.
-    pub keys: &'a Keys,
+    pub keys: Rc<dyn DecryptDataKey>,
     /// AWS Secrets Manager.
-    pub copies: &'a Copies,
+    pub copies: Rc<dyn CreateCopies>,
     /// The event bus.
-    pub bus: &'a Bus,
-    /// Randomness.
-    pub randomness: &'a Rng,
-    /// Time to repeat in.
-    pub pace: &'a Wait,
-    /// The deployment's choices.
-    pub settings: &'a Settings,
+    pub bus: Rc<dyn AnnounceRuns>,
     /// How run ids begin.
-    pub prefix: &'a RunPrefix,
+    pub prefix: RunPrefix,
 }
 
 /// A launched run.
@@ -73,7 +65,7 @@ struct Keyring {
 }
 
 impl Keyring {
-    fn make(claims: bool, randomness: &impl Randomness) -> Self {
+    fn make_random(claims: bool, randomness: &dyn Randomness) -> Self {
         Self {
             run: TokenKey::make_random(randomness),
             claim: claims.then(|| TokenKey::make_claim(randomness)),
@@ -88,62 +80,127 @@ impl Keyring {
     }
 }
 
-impl<Store, Keys, Copies, Bus, Rng, Wait> Launcher<'_, Store, Keys, Copies, Bus, Rng, Wait>
-where
-    Store: ReadMembership + ReadSecrets + ReadSealedValues + LaunchRuns,
-    Keys: DecryptDataKey,
-    Copies: CreateCopies,
-    Bus: AnnounceRuns,
-    Rng: Randomness,
-    Wait: Pace,
-{
+/// What a launch with a known idempotency key finds.
+enum Replay {
+    /// The run of the first request, which answers this one.
+    Answer(Launched),
+    /// The run of the first request, which never had its secrets: this request replaces it.
+    Replace(RunId),
+}
+
+/// How one attempt at a launch ended.
+enum Attempt {
+    Launched(Launched),
+    /// An id or the name of a copy was taken, or the sweep was faster: another attempt may succeed. It replaces the run
+    /// that this one began, if it did.
+    Retry {
+        began: Option<RunId>,
+    },
+}
+
+struct Intent<'a> {
+    request: &'a LaunchRequest,
+    resolved: &'a Resolved,
+    scopes: &'a LaunchScopes,
+    idempotency: Option<&'a Idempotency>,
+}
+
+impl Launcher {
     /// Launches a run, or answers a repeated launch.
     pub async fn launch(
         &self,
         actor: &Actor,
         request: &LaunchRequest,
         idempotency_key: Option<&str>,
-        now: Timestamp,
+        context: &Context<'_>,
     ) -> Result<Launched> {
-        let scopes = authorize_launch(self.store, self.settings, actor, request).await?;
+        let scopes = authorize_launch(&*self.store, actor, request, context).await?;
         let idempotency = idempotency_key.map(|key| bind(key, actor, request)).transpose()?;
         let recall = async {
             match &idempotency {
-                Some(idempotency) => self.store.recall(idempotency, now).await,
+                Some(idempotency) => self.store.recall(idempotency, context.now).await,
                 None => Ok(None),
             }
         };
-        let (remembered, (workspace, user)) = try_join(recall, read_scopes(self.store, &scopes)).await?;
+        let (remembered, (workspace, user)) = try_join(recall, read_scopes(&*self.store, &scopes)).await?;
         let mut replaces = None;
         if let (Some(idempotency), Some(remembered)) = (&idempotency, &remembered) {
-            match self.again(idempotency, remembered, now).await? {
-                Again::Answer(launched) => return Ok(*launched),
-                Again::Anew(failed) => replaces = Some(failed),
+            match self.replay(idempotency, remembered, context).await? {
+                Replay::Answer(launched) => return Ok(launched),
+                Replay::Replace(failed) => replaces = Some(failed),
             }
         }
-        let resolved = resolve(&request.secrets, &workspace, &user, request.platform, now)?;
-        let intent = Intent { request, resolved: &resolved, scopes: &scopes };
-        let mut repeats = 0;
-        loop {
-            let keyring = Keyring::make(request.platform.claims(), self.randomness);
-            let run = self.plan(&intent, &keyring, now);
-            if let Some(launched) = self.begin(run, keyring, idempotency.as_ref(), &mut replaces, now).await?
-            {
-                return Ok(launched);
+        let resolved = resolve(&request.secrets, &workspace, &user, request.platform, context.now)?;
+        let intent =
+            Intent { request, resolved: &resolved, scopes: &scopes, idempotency: idempotency.as_ref() };
+        retry_contended(context.backoff, async || {
+            match self.attempt(&intent, replaces.as_ref(), context).await {
+                Ok(Attempt::Launched(launched)) => Ok(Ok(launched)),
+                Ok(Attempt::Retry { began }) => {
+                    replaces = began.or(replaces.take());
+                    Err(Error::Contended)
+                }
+                // Also of a target that is throttled: a whole new launch would only ask more of it.
+                Err(error) => Ok(Err(error)),
             }
-            repeats += 1;
-            if !self.pace.pause(repeats).await {
-                return Err(Error::Contended);
+        })
+        .await?
+    }
+
+    /// Writes the intent while the sealed values are read, and provisions the run.
+    async fn attempt(
+        &self,
+        intent: &Intent<'_>,
+        replaces: Option<&RunId>,
+        context: &Context<'_>,
+    ) -> Result<Attempt> {
+        let keyring = Keyring::make_random(intent.request.platform.claims(), context.randomness);
+        let run = self.plan(intent, &keyring, context);
+        let audit = AuditRecord::of_run(&run, AuditAction::RunLaunched, context);
+        let pinned: Vec<_> = run.life.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
+        let values = async {
+            // A claim reads its values itself, when it comes.
+            match run.platform.claims() || pinned.is_empty() {
+                true => Ok(Vec::new()),
+                false => self.store.sealed_values(&pinned).await,
+            }
+        };
+        let begun = self.store.begin_run(&run, intent.idempotency, replaces, &audit);
+        let (created, values) = join(begun, values).await;
+        match created {
+            Ok(Created::Done) => {}
+            Ok(Created::Known(remembered)) => {
+                // Another request with this key was first, by less than a round.
+                intent.idempotency.map_or(Ok(()), |idempotency| idempotency.check(&remembered))?;
+                return Err(Error::InProgress);
+            }
+            Err(Error::Contended) => return Ok(Attempt::Retry { began: None }),
+            Err(error) => {
+                // The intent may be written and only its answer lost: ended now, its idempotency key is free at once.
+                if matches!(error, Error::Unavailable { .. }) {
+                    self.abort_launch(&run, context).await;
+                }
+                return Err(error);
+            }
+        }
+        match self.provision(&run, values, context).await {
+            Ok(run) => Ok(Attempt::Launched(Launched { tokens: Some(keyring.tokens(&run.id)), run })),
+            Err(error) => {
+                self.abort_launch(&run, context).await;
+                match error {
+                    Error::Conflict(_) | Error::VersionConflict => Ok(Attempt::Retry { began: Some(run.id) }),
+                    error => Err(error),
+                }
             }
         }
     }
 
     /// The run as the intent names it.
-    fn plan(&self, intent: &Intent<'_>, keyring: &Keyring, now: Timestamp) -> Run {
-        let limits = &self.settings.limits;
+    fn plan(&self, intent: &Intent<'_>, keyring: &Keyring, context: &Context<'_>) -> Run {
+        let (now, limits) = (context.now, &context.settings.limits);
         let request = intent.request;
-        let id = RunId::make_random(self.prefix, self.randomness);
-        let layout = request.layout.unwrap_or(self.settings.default_layout);
+        let id = RunId::make_random(&self.prefix, context.randomness);
+        let layout = request.layout.unwrap_or(context.settings.default_layout);
         let copies = match request.platform.claims() {
             true => Vec::new(),
             false => copies::plan(&id, layout, &intent.resolved.sizes()),
@@ -176,73 +233,35 @@ where
         }
     }
 
-    /// Writes the intent while the sealed values are read, and provisions the run. `None` where a repeat under another id
-    /// may succeed: the id or a copy's name was taken, or the sweep was faster. A target that is throttled is not asked
-    /// again by a whole new launch.
-    async fn begin(
+    async fn provision(
         &self,
-        run: Run,
-        keyring: Keyring,
-        idempotency: Option<&Idempotency>,
-        replaces: &mut Option<RunId>,
-        now: Timestamp,
-    ) -> Result<Option<Launched>> {
-        let audit = AuditRecord::of_run(&run, self.randomness, now, AuditAction::RunLaunched, Some(run.user));
-        let pinned: Vec<(SecretOwner, _)> = run.life.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
-        let values = async {
-            // A claim reads its values itself, when it comes.
-            match run.platform.claims() || pinned.is_empty() {
-                true => Ok(Vec::new()),
-                false => self.store.sealed_values(&pinned).await,
-            }
-        };
-        let (created, values) =
-            join(self.store.begin_run(&run, idempotency, replaces.as_ref(), &audit), values).await;
-        match created {
-            Ok(Created::Done) => {}
-            Ok(Created::Known(remembered)) => {
-                // Another request with this key was first, by less than a round.
-                idempotency.map_or(Ok(()), |idempotency| idempotency.check(&remembered))?;
-                return Err(Error::InProgress);
-            }
-            Err(Error::Contended) => return Ok(None),
-            Err(error) => {
-                // The intent may be written and only its answer lost: ended now, its idempotency key is free at once.
-                if matches!(error, Error::Unavailable { .. }) {
-                    self.give_up(&run, now).await;
-                }
-                return Err(error);
-            }
-        }
-        match self.provision(&run, values, now).await {
-            Ok(run) => Ok(Some(Launched { tokens: Some(keyring.tokens(&run.id)), run })),
-            Err(error) => {
-                self.give_up(&run, now).await;
-                *replaces = Some(run.id);
-                match error {
-                    Error::Conflict(_) | Error::VersionConflict => Ok(None),
-                    error => Err(error),
-                }
-            }
-        }
-    }
-
-    async fn provision(&self, run: &Run, values: Result<Vec<SealedValue>>, now: Timestamp) -> Result<Run> {
-        let mut run = run.clone();
+        run: &Run,
+        values: Result<Vec<SealedValue>>,
+        context: &Context<'_>,
+    ) -> Result<Run> {
         if run.platform.claims() {
-            return self.delivered(run, Vec::new(), now).await;
+            return self.advance(run, Event::Provisioned(Vec::new()), context).await;
         }
         let values = values?;
         let (pins, changed) = pin_what_was_read(&run.life.secrets, &values).map_err(|name| {
             Error::Refused(format!("The launch is refused: the secret {name} was deleted meanwhile."))
         })?;
-        if changed {
-            run = self.advance(run, Event::Repinned(pins), now, Some(AuditAction::RunRepinned)).await?;
-        }
-        let values = open_values(self.keys, self.settings, &run.life.secrets, &values).await?;
-        let copies = self.create_copies(&run, &values).await?;
+        let run = match changed {
+            true => self.advance(run, Event::Repinned(pins), context).await?,
+            false => run.clone(),
+        };
+        let values = open_values(&*self.keys, &run.life.secrets, &values, context.settings).await?;
+        let copies = self.create_copies(&run, &values, context).await?;
         drop(values);
-        self.delivered(run, copies, now).await
+        // That everything is in place is written: also the check that nobody ended the run meanwhile.
+        let provisioned = self.advance(&run, Event::Provisioned(copies), context);
+        let announced = async {
+            // A hint for `lastUsed`; a lost one leaves that date as it was.
+            if let Err(error) = self.bus.announce(&run.id, RunNotice::Delivered).await {
+                tracing::warn!(run.id = %run.id, error.code = error.code(), "a delivery was not announced");
+            }
+        };
+        join(provisioned, announced).await.0
     }
 
     /// Creates every copy side by side, and waits for all of them even where one fails: none may appear after the
@@ -251,130 +270,77 @@ where
         &self,
         run: &Run,
         values: &BTreeMap<SecretName, SecretValue>,
-    ) -> Result<Vec<Copy>> {
-        let tags = CopyTags::of(run, &self.settings.deployment);
+        context: &Context<'_>,
+    ) -> Result<Vec<RunCopy>> {
+        let tags = CopyTags::of(run, &context.settings.deployment);
         let created = join_all(run.life.copies.iter().map(async |copy| {
             let body = copies::body(run.layout, copy, values)?;
             let arn = self.copies.create_copy(copy, body, &tags).await?;
-            Ok(Copy { arn: Some(arn), ..copy.clone() })
+            Ok(RunCopy { arn: Some(arn), ..copy.clone() })
         }))
         .await;
         created.into_iter().collect()
     }
 
-    /// Writes that everything is in place, which is also the check that nobody ended the run meanwhile.
-    async fn delivered(&self, run: Run, copies: Vec<Copy>, now: Timestamp) -> Result<Run> {
-        let announced = async {
-            // A hint for `lastUsed`; a lost one leaves that date as it was.
-            if run.platform.claims() {
-                return;
-            }
-            if let Err(error) = self.bus.announce(&run.id, RunNotice::Delivered).await {
-                tracing::warn!(run.id = %run.id, error.code = error.code(), "a delivery was not announced");
-            }
-        };
-        let advanced = self.advance(run.clone(), Event::Provisioned(copies), now, None);
-        let (run, ()) = join(advanced, announced).await;
-        run
+    /// Applies an event that must still be possible: otherwise [`Error::VersionConflict`].
+    async fn advance(&self, run: &Run, event: Event, context: &Context<'_>) -> Result<Run> {
+        advance(&*self.store, run, event, context).await?.run.ok_or(Error::VersionConflict)
     }
 
-    /// Applies an event that must still be possible.
-    async fn advance(
-        &self,
-        run: Run,
-        event: Event,
-        now: Timestamp,
-        audit: Option<AuditAction>,
-    ) -> Result<Run> {
-        let step = next(&run, event, now, &self.settings.limits);
-        let life = step.life.ok_or(Error::VersionConflict)?;
-        let life = Life { revision: run.life.revision + 1, ..life };
-        let advanced = Run { life, ..run.clone() };
-        let audit =
-            audit.map(|action| AuditRecord::of_run(&advanced, self.randomness, now, action, Some(run.user)));
-        self.store.save_life(&run, &advanced.life, audit.as_ref()).await?;
-        Ok(advanced)
-    }
-
-    /// Ends a launch that failed, as far as possible: where this fails too, the due time does it. A run whose tokens a
-    /// repeated launch has renewed is another caller's by now.
-    async fn give_up(&self, begun: &Run, now: Timestamp) {
-        let ended = async {
+    /// Ends a launch that failed, as far as possible: if this fails too, the due time does it. A run whose tokens were
+    /// renewed by a repeated launch belongs to another caller by now.
+    async fn abort_launch(&self, begun: &Run, context: &Context<'_>) {
+        let aborted = async {
             let Some(run) = self.store.run(&begun.id).await? else {
                 return Ok(());
             };
             if run.life.run_token != begun.life.run_token {
                 return Ok(());
             }
-            let step = next(&run, Event::LaunchFailed, now, &self.settings.limits);
-            let Some(life) = step.life else {
-                return Ok(());
-            };
-            let life = Life { revision: run.life.revision + 1, ..life };
-            let ending = Run { life, ..run.clone() };
-            let action = match ending.life.state {
-                State::Ended => AuditAction::RunEnded,
-                _ => AuditAction::RunEnding,
-            };
-            let audit = AuditRecord::of_run(&ending, self.randomness, now, action, None);
-            self.store.save_life(&run, &ending.life, Some(&audit)).await?;
-            self.bus.announce(&run.id, RunNotice::Look).await
+            match advance(&*self.store, &run, Event::LaunchFailed, context).await?.run {
+                Some(_) => self.bus.announce(&run.id, RunNotice::Look).await,
+                None => Ok(()),
+            }
         };
-        let outcome: Result<()> = ended.await;
+        let outcome: Result<()> = aborted.await;
         if let Err(error) = outcome {
             tracing::warn!(run.id = %begun.id, error.code = error.code(), "a failed launch is left to the sweep");
         }
     }
 
     /// Answers a launch whose idempotency key is known.
-    async fn again(
+    async fn replay(
         &self,
         idempotency: &Idempotency,
         remembered: &Remembered,
-        now: Timestamp,
-    ) -> Result<Again> {
+        context: &Context<'_>,
+    ) -> Result<Replay> {
         idempotency.check(remembered)?;
         let Made::Run(id) = &remembered.made else {
             return Err(Error::IdempotencyMismatch);
         };
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
-        let failed = |run: &Run| {
-            run.life.outcome.as_ref().is_some_and(|outcome| outcome.result == RunResult::LaunchFailed)
-        };
-        match run.life.state {
-            _ if failed(&run) => return Ok(Again::Anew(run.id)),
-            State::Provisioning => return Err(Error::InProgress),
-            _ => {}
+        if run.life.outcome.as_ref().is_some_and(|outcome| outcome.result == RunResult::LaunchFailed) {
+            return Ok(Replay::Replace(run.id));
         }
-        let keyring = Keyring::make(run.platform.claims(), self.randomness);
+        if run.life.state == State::Provisioning {
+            return Err(Error::InProgress);
+        }
+        let keyring = Keyring::make_random(run.platform.claims(), context.randomness);
         let renewal = Event::TokensRenewed {
             run_token: keyring.run.hash(),
             claim_token: keyring.claim.as_ref().map(TokenKey::hash),
         };
-        if next(&run, renewal.clone(), now, &self.settings.limits).life.is_none() {
-            return Ok(Again::Answer(Box::new(Launched { run, tokens: None })));
-        }
-        match self.advance(run.clone(), renewal, now, Some(AuditAction::RunTokensRenewed)).await {
+        match self.advance(&run, renewal, context).await {
             Ok(run) => {
                 let tokens = Some(keyring.tokens(&run.id));
-                Ok(Again::Answer(Box::new(Launched { run, tokens })))
+                Ok(Replay::Answer(Launched { run, tokens }))
             }
-            // It came alive in this instant: an answer without tokens, as a moment later.
-            Err(Error::VersionConflict) => Ok(Again::Answer(Box::new(Launched { run, tokens: None }))),
+            // It is in use, perhaps since this instant: an answer without tokens.
+            Err(Error::VersionConflict) => Ok(Replay::Answer(Launched { run, tokens: None })),
             Err(error) => Err(error),
         }
     }
-}
-
-enum Again {
-    Answer(Box<Launched>),
-    Anew(RunId),
-}
-
-struct Intent<'a> {
-    request: &'a LaunchRequest,
-    resolved: &'a Resolved,
-    scopes: &'a LaunchScopes,
 }
 
 fn bind(key: &str, actor: &Actor, request: &LaunchRequest) -> Result<Idempotency> {
@@ -396,7 +362,7 @@ fn bind(key: &str, actor: &Actor, request: &LaunchRequest) -> Result<Idempotency
         &selection(&request.secrets.user),
         &optional.join(","),
     ];
-    Idempotency::new(actor.user, key, &parts.map(str::as_bytes))
+    Idempotency::new(actor.user, key, parts.map(str::as_bytes))
 }
 
 #[cfg(test)]

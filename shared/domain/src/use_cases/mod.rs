@@ -1,5 +1,6 @@
 //! One file per use case. Each begins with its authorization.
 
+mod advance;
 pub mod authenticate;
 pub mod change_secret;
 pub mod claim;
@@ -15,21 +16,24 @@ pub mod read_secrets;
 pub mod report;
 pub mod sweep;
 
-use crate::ports::Pace;
+use crate::ports::Backoff;
 use crate::{Error, Result};
 
-/// Repeats an attempt that met another writer, with jitter, while there is time; then [`Error::Contended`].
-pub(crate) async fn settle<T>(pace: &impl Pace, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    let mut repeats = 0;
+/// Makes another attempt whenever one is [`Error::Contended`], after a wait, while there is time.
+pub(crate) async fn retry_contended<T>(
+    backoff: &dyn Backoff,
+    mut attempt: impl AsyncFnMut() -> Result<T>,
+) -> Result<T> {
+    let mut retries = 0;
     loop {
         match attempt().await {
             Err(Error::Contended) => {
-                repeats += 1;
-                if !pace.pause(repeats).await {
+                retries += 1;
+                if !backoff.wait(retries).await {
                     return Err(Error::Contended);
                 }
             }
-            settled => return settled,
+            outcome => return outcome,
         }
     }
 }

@@ -15,10 +15,10 @@ use crate::{Error, Result};
 
 /// Opens the value of every pin, all at once; the first failure fails all.
 pub(crate) async fn open_values(
-    keys: &impl DecryptDataKey,
-    settings: &Settings,
+    keys: &dyn DecryptDataKey,
     pins: &[PinnedSecret],
     sealed: &[SealedValue],
+    settings: &Settings,
 ) -> Result<BTreeMap<SecretName, SecretValue>> {
     let opened = join_all(pins.iter().map(async |pin| {
         let value = value_of(pin, sealed).ok_or(Error::bug("a pinned value was not read"))?;

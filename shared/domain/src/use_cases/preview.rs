@@ -1,14 +1,14 @@
 //! What a launch would do, without doing anything; never near a value.
 
 use futures_util::future::try_join;
-use jiff::Timestamp;
 
+use crate::context::Context;
 use crate::copies::{self, Layout};
 use crate::identity::Actor;
 use crate::ids::WorkspaceId;
 use crate::owner::Scope;
 use crate::platform::Platform;
-use crate::ports::{ReadMembership, ReadSecrets};
+use crate::ports::{PreviewStore, ReadMembership, ReadSecrets};
 use crate::resolve::{Request, Resolved, resolve};
 use crate::role::Permission;
 use crate::secret::Secret;
@@ -42,16 +42,15 @@ pub struct Preview {
 
 /// Resolves a launch as [`launch`](super::launch::launch) would.
 pub async fn preview(
-    store: &(impl ReadMembership + ReadSecrets),
-    settings: &Settings,
+    store: &dyn PreviewStore,
     actor: &Actor,
     request: &LaunchRequest,
-    now: Timestamp,
+    context: &Context<'_>,
 ) -> Result<Preview> {
-    let scopes = authorize_launch(store, settings, actor, request).await?;
+    let scopes = authorize_launch(store, actor, request, context).await?;
     let (workspace, user) = read_scopes(store, &scopes).await?;
-    let resolved = resolve(&request.secrets, &workspace, &user, request.platform, now)?;
-    let layout = request.layout.unwrap_or(settings.default_layout);
+    let resolved = resolve(&request.secrets, &workspace, &user, request.platform, context.now)?;
+    let layout = request.layout.unwrap_or(context.settings.default_layout);
     let copies = match request.platform.claims() {
         true => 0,
         false => copies::count(layout, &resolved.sizes()),
@@ -68,13 +67,13 @@ pub(crate) struct LaunchScopes {
 
 /// A launch is authorized when it starts; a claim, which may come much later, asks again.
 pub(crate) async fn authorize_launch(
-    store: &impl ReadMembership,
-    settings: &Settings,
+    store: &dyn ReadMembership,
     actor: &Actor,
     request: &LaunchRequest,
+    context: &Context<'_>,
 ) -> Result<LaunchScopes> {
     let workspace = match request.workspace {
-        Some(id) => Some(authorize_platform(store, settings, actor, id, request.platform).await?),
+        Some(id) => Some(authorize_platform(store, context.settings, actor, id, request.platform).await?),
         None => None,
     };
     Ok(LaunchScopes { workspace, user: Scope::own(actor, Permission::Launch) })
@@ -82,7 +81,7 @@ pub(crate) async fn authorize_launch(
 
 /// Whether the actor may launch in the workspace on the platform: one read of role and workspace.
 pub(crate) async fn authorize_platform(
-    store: &impl ReadMembership,
+    store: &dyn ReadMembership,
     settings: &Settings,
     actor: &Actor,
     id: WorkspaceId,
@@ -100,7 +99,7 @@ pub(crate) async fn authorize_platform(
 
 /// The small rows of both scopes, read side by side.
 pub(crate) async fn read_scopes(
-    store: &impl ReadSecrets,
+    store: &dyn ReadSecrets,
     scopes: &LaunchScopes,
 ) -> Result<(Vec<Secret>, Vec<Secret>)> {
     let workspace = async {

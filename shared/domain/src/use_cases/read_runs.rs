@@ -3,7 +3,7 @@
 use crate::identity::Actor;
 use crate::ids::{RunId, WorkspaceId};
 use crate::owner::{SecretOwner, authorize};
-use crate::ports::{ListRuns, ReadMembership, ReadRuns};
+use crate::ports::RunReader;
 use crate::role::Permission;
 use crate::run::{Run, State};
 use crate::settings::Settings;
@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 /// One run, for its launcher and for the members of its workspace.
 pub async fn describe(
-    store: &(impl ReadMembership + ReadRuns),
+    store: &dyn RunReader,
     settings: &Settings,
     actor: &Actor,
     workspace: Option<WorkspaceId>,
@@ -36,7 +36,7 @@ pub async fn describe(
 
 /// Runs of a scope, newest first.
 pub async fn list(
-    store: &(impl ReadMembership + ListRuns),
+    store: &dyn RunReader,
     settings: &Settings,
     actor: &Actor,
     workspace: Option<WorkspaceId>,

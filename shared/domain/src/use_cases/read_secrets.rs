@@ -5,7 +5,7 @@ use crate::identity::Actor;
 use crate::ids::{SecretId, WorkspaceId};
 use crate::name::SecretName;
 use crate::owner::authorize;
-use crate::ports::{ReadAudit, ReadMembership, ReadSecrets};
+use crate::ports::SecretReader;
 use crate::role::Permission;
 use crate::secret::{OldVersion, Secret};
 use crate::settings::Settings;
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 /// Every secret of the scope, by name.
 pub async fn list(
-    store: &(impl ReadMembership + ReadSecrets),
+    store: &dyn SecretReader,
     settings: &Settings,
     actor: &Actor,
     workspace: Option<WorkspaceId>,
@@ -24,7 +24,7 @@ pub async fn list(
 
 /// One secret.
 pub async fn describe(
-    store: &(impl ReadMembership + ReadSecrets),
+    store: &dyn SecretReader,
     settings: &Settings,
     actor: &Actor,
     workspace: Option<WorkspaceId>,
@@ -36,7 +36,7 @@ pub async fn describe(
 
 /// Whether a secret of this name could be created: [`Error::Invalid`] or [`Error::AlreadyExists`] where not.
 pub async fn validate_name(
-    store: &(impl ReadMembership + ReadSecrets),
+    store: &dyn SecretReader,
     settings: &Settings,
     actor: &Actor,
     workspace: Option<WorkspaceId>,
@@ -52,7 +52,7 @@ pub async fn validate_name(
 
 /// A secret with its replaced versions, newest first.
 pub async fn history(
-    store: &(impl ReadMembership + ReadSecrets),
+    store: &dyn SecretReader,
     settings: &Settings,
     actor: &Actor,
     workspace: Option<WorkspaceId>,
@@ -67,7 +67,7 @@ pub async fn history(
 /// A month of the scope's audit trail, newest first, at most `limit` records. A workspace's is for its owners and
 /// admins; everyone has their own.
 pub async fn audit_trail(
-    store: &(impl ReadMembership + ReadAudit),
+    store: &dyn SecretReader,
     settings: &Settings,
     actor: &Actor,
     workspace: Option<WorkspaceId>,

@@ -1,42 +1,29 @@
 //! What a run says of itself under its run token: signs of life, its head job, its end.
 
-use jiff::Timestamp;
+use std::rc::Rc;
 
-use crate::audit::{AuditAction, AuditRecord};
+use super::advance::{Advance, advance, contended};
+use super::retry_contended;
+use crate::context::Context;
 use crate::ids::RunId;
-use crate::ports::{AnnounceRuns, HeadJobs, ObserveJobs, Pace, Randomness, RunNotice};
-use crate::run::{Action, Event, HeadJob, Life, Outcome, Run, Sighting, State, Step, next};
-use crate::settings::Settings;
+use crate::ports::{AnnounceRuns, HeadJobs, ObserveJobs, RunNotice};
+use crate::run::{Event, HeadJob, Outcome, Run, Sighting};
 use crate::token::TokenKey;
-use crate::use_cases::settle;
 use crate::{Error, Result};
 
-/// What reports need from outside.
-pub struct Reporter<'a, Store, Jobs, Bus, Rng, Wait> {
+/// Takes reports.
+pub struct Reporter {
     /// The table.
-    pub store: &'a Store,
+    pub store: Rc<dyn HeadJobs>,
     /// AWS Batch.
-    pub jobs: &'a Jobs,
+    pub jobs: Rc<dyn ObserveJobs>,
     /// The event bus.
-    pub bus: &'a Bus,
-    /// Randomness.
-    pub randomness: &'a Rng,
-    /// Time to repeat in.
-    pub pace: &'a Wait,
-    /// The deployment's choices.
-    pub settings: &'a Settings,
+    pub bus: Rc<dyn AnnounceRuns>,
     /// The region in which head jobs are looked for.
-    pub region: &'a str,
+    pub region: String,
 }
 
-impl<Store, Jobs, Bus, Rng, Wait> Reporter<'_, Store, Jobs, Bus, Rng, Wait>
-where
-    Store: HeadJobs,
-    Jobs: ObserveJobs,
-    Bus: AnnounceRuns,
-    Rng: Randomness,
-    Wait: Pace,
-{
+impl Reporter {
     /// The run, for whoever holds its token: one read. A wrong token and an unknown run are one
     /// [`Error::NotFound`].
     pub async fn authenticate(&self, id: &RunId, key: &TokenKey) -> Result<Run> {
@@ -45,43 +32,29 @@ where
     }
 
     /// A sign of life: renews the lease where less than half of it is left.
-    pub async fn sign_of_life(&self, id: &RunId, key: &TokenKey, now: Timestamp) -> Result<Run> {
-        self.apply(id, key, &Event::SignOfLife, now, None).await
+    pub async fn sign_of_life(&self, id: &RunId, key: &TokenKey, context: &Context<'_>) -> Result<Run> {
+        self.apply(id, key, &Event::SignOfLife, context).await
     }
 
     /// The run says that it is over.
-    pub async fn end(&self, id: &RunId, key: &TokenKey, outcome: Outcome, now: Timestamp) -> Result<Run> {
-        self.apply(id, key, &Event::Reported(outcome), now, Some(AuditAction::RunEnding)).await
-    }
-
-    async fn apply(
+    pub async fn end(
         &self,
         id: &RunId,
         key: &TokenKey,
-        event: &Event,
-        now: Timestamp,
-        ending: Option<AuditAction>,
+        outcome: Outcome,
+        context: &Context<'_>,
     ) -> Result<Run> {
-        settle(self.pace, async || {
+        self.apply(id, key, &Event::Reported(outcome), context).await
+    }
+
+    async fn apply(&self, id: &RunId, key: &TokenKey, event: &Event, context: &Context<'_>) -> Result<Run> {
+        retry_contended(context.backoff, async || {
             let run = self.authenticate(id, key).await?;
-            let step = next(&run, event.clone(), now, &self.settings.limits);
-            let Step { life: Some(life), action } = step else {
-                return Ok(run);
-            };
-            let life = Life { revision: run.life.revision + 1, ..life };
-            let stepped = Run { life, ..run.clone() };
-            let audit = ending.filter(|_| !stepped.life.state.is_live()).map(|ending| {
-                let action = match stepped.life.state {
-                    State::Ended => AuditAction::RunEnded,
-                    _ => ending,
-                };
-                AuditRecord::of_run(&stepped, self.randomness, now, action, None)
-            });
-            self.store.save_life(&run, &stepped.life, audit.as_ref()).await.map_err(reread)?;
-            if let Some(Action::RemoveCopies | Action::ObserveHeadJob) = action {
-                self.hint(&stepped.id).await;
+            let step = advance(&*self.store, &run, event.clone(), context).await.map_err(contended)?;
+            if step.run.is_some() && step.action.is_some() {
+                self.hint(id).await;
             }
-            Ok(stepped)
+            Ok(step.run.unwrap_or(run))
         })
         .await
     }
@@ -92,9 +65,9 @@ where
         id: &RunId,
         key: &TokenKey,
         job: &HeadJob,
-        now: Timestamp,
+        context: &Context<'_>,
     ) -> Result<Run> {
-        settle(self.pace, async || {
+        retry_contended(context.backoff, async || {
             let run = self.authenticate(id, key).await?;
             if let Some(recorded) = &run.life.head_job {
                 return match recorded.job_id == job.job_id && recorded.region == job.region {
@@ -114,16 +87,12 @@ where
                 )));
             }
             let job = self.confirm(job).await?;
-            let event = Event::HeadJobRecorded(job.clone());
-            let Some(life) = next(&run, event, now, &self.settings.limits).life else {
+            let step = Advance::of(&run, Event::HeadJobRecorded(job.clone()), context);
+            let (Some(recorded), Some(audit)) = (step.run, step.audit) else {
                 return Err(Error::InProgress);
             };
-            let life = Life { revision: run.life.revision + 1, ..life };
-            let recorded = Run { life, ..run.clone() };
-            let action = AuditAction::RunHeadJobRecorded;
-            let audit = AuditRecord::of_run(&recorded, self.randomness, now, action, None);
-            self.store.record_head_job(&run, &recorded.life, &job, &audit).await.map_err(reread)?;
-            self.hint(&recorded.id).await;
+            self.store.record_head_job(&run, &recorded.life, &job, &audit).await.map_err(contended)?;
+            self.hint(id).await;
             Ok(recorded)
         })
         .await
@@ -157,14 +126,6 @@ where
         if let Err(error) = self.bus.announce(id, RunNotice::Look).await {
             tracing::warn!(run.id = %id, error.code = error.code(), "a run was not announced; the sweep will find it");
         }
-    }
-}
-
-/// Another writer was first: read again and decide anew.
-fn reread(error: Error) -> Error {
-    match error {
-        Error::VersionConflict => Error::Contended,
-        other => other,
     }
 }
 

@@ -1,14 +1,14 @@
-//! The sweep: what no event brought to an end (architecture §5.8).
+//! The sweep: what no event brought to an end.
 
 use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _};
-use jiff::Timestamp;
 
 use super::clean_up::{Cleaner, Looked};
 use crate::Result;
+use crate::context::Context;
 use crate::ids::RunId;
-use crate::ports::{FindDueRuns, FoundCopy, ObserveJobs, Pace, Randomness, RemoveCopies};
+use crate::ports::FoundCopy;
 use crate::run::State;
 
 /// What a sweep saw and did: every field becomes a metric.
@@ -35,20 +35,13 @@ const MAX_RUNS: u32 = 500;
 /// Runs and copies looked at side by side.
 const AT_ONCE: usize = 8;
 
-impl<Store, Jobs, Copies, Rng, Wait> Cleaner<'_, Store, Jobs, Copies, Rng, Wait>
-where
-    Store: FindDueRuns,
-    Jobs: ObserveJobs,
-    Copies: RemoveCopies,
-    Rng: Randomness,
-    Wait: Pace,
-{
+impl Cleaner {
     /// Looks at every run that is due, then at every copy that carries our tag. What fails stays for the next sweep.
-    pub async fn sweep(&self, now: Timestamp) -> Result<Swept> {
+    pub async fn sweep(&self, context: &Context<'_>) -> Result<Swept> {
         let mut swept = Swept::default();
-        let due = self.store.due_runs(now, MAX_RUNS).await?;
+        let due = self.store.due_runs(context.now, MAX_RUNS).await?;
         let looks: Vec<_> = stream::iter(due)
-            .map(async |id| (self.look_and_time(&id, now).await, id))
+            .map(async |id| (self.look_and_time(&id, context).await, id))
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
@@ -64,17 +57,17 @@ where
                 }
             }
         }
-        self.sweep_orphans(&mut swept, now).await?;
+        self.sweep_orphans(&mut swept, context).await?;
         Ok(swept)
     }
 
     /// A look, and for how many seconds the run had been due before it, by its own row: the index may nominate one that
     /// has been renewed since.
-    async fn look_and_time(&self, id: &RunId, now: Timestamp) -> (i64, Result<Looked>) {
+    async fn look_and_time(&self, id: &RunId, context: &Context<'_>) -> (i64, Result<Looked>) {
         match self.store.run(id).await {
             Ok(Some(run)) => {
-                let overdue = run.life.due.map_or(0, |due| now.duration_since(due).as_secs());
-                (overdue.max(0), self.look_at(run, now).await)
+                let overdue = run.life.due.map_or(0, |due| context.now.duration_since(due).as_secs());
+                (overdue.max(0), self.look_at(run, context).await)
             }
             Ok(None) => (0, Ok(Looked::Nothing)),
             Err(error) => (0, Err(error)),
@@ -83,9 +76,9 @@ where
 
     /// Copies whose run is over are orphans. A copy of an unknown run may belong to a table that was restored: it is
     /// left alone until its own latest end.
-    async fn sweep_orphans(&self, swept: &mut Swept, now: Timestamp) -> Result<()> {
+    async fn sweep_orphans(&self, swept: &mut Swept, context: &Context<'_>) -> Result<()> {
         let mut by_run: BTreeMap<Option<String>, Vec<FoundCopy>> = BTreeMap::new();
-        for copy in self.copies.list_copies(&self.settings.deployment).await? {
+        for copy in self.copies.list_copies(&context.settings.deployment).await? {
             by_run.entry(copy.run.clone()).or_default().push(copy);
         }
         for (run, copies) in by_run {
@@ -107,7 +100,7 @@ where
                 }
             };
             for copy in copies {
-                let over = copy.not_after.is_some_and(|latest| latest <= now);
+                let over = copy.not_after.is_some_and(|latest| latest <= context.now);
                 match state {
                     Some(State::Ended) => {}
                     Some(_) => continue,

@@ -5,17 +5,16 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::document::{DeclaredOrganization, Document, fold};
 use super::plan::{Known, KnownWorkspace, plan};
 use super::problems::NOTHING_CHANGED;
-use super::{Deed, Ports};
+use crate::context::Context;
 use crate::identity::{Change, Organization, StoredToken, User};
 use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
-use crate::ports::{ChangeIdentity, Pace, Randomness, ReadIdentity};
-use crate::use_cases::settle;
+use crate::ports::{ChangeIdentity, ReadIdentity};
+use crate::use_cases::retry_contended;
 use crate::{Error, Result};
 
 /// Everything that a document names, as it is now. It holds new access keys: no `Debug`.
@@ -75,18 +74,17 @@ pub struct AppliedWorkspace {
 /// document is applied again and does the rest. A token that was made and whose key was lost with the answer is made anew by
 /// declaring it `revoked`, once.
 pub async fn apply(
-    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
+    store: &dyn ChangeIdentity,
     document: &Document,
-    now: Timestamp,
+    context: &Context<'_>,
 ) -> Result<Applied> {
-    let deed = Deed { actor: None, at: now };
     let mut issued: HashMap<TokenId, Zeroizing<String>> = HashMap::new();
     let mut changes = 0;
-    let mut applied = settle(ports.pace, async || {
-        let known = read(ports.store, document).await?;
-        let plan = plan(document, &known, deed, ports.randomness)?;
+    let mut applied = retry_contended(context.backoff, async || {
+        let known = read(store, document).await?;
+        let plan = plan(document, &known, context)?;
         for batch in &plan.batches {
-            ports.store.change_identity(&batch.changes, &batch.audit, None).await?;
+            store.change_identity(&batch.changes, &batch.audit, None).await?;
             changes += batch.changes.len();
             for change in &batch.changes {
                 if let Change::CreateToken(token) = change
@@ -125,7 +123,7 @@ fn correct_what_changed(error: Error, changes: usize) -> Error {
 const READS: usize = 16;
 
 /// What the table holds of what the document names.
-async fn read(store: &impl ReadIdentity, document: &Document) -> Result<Known> {
+async fn read(store: &dyn ReadIdentity, document: &Document) -> Result<Known> {
     let mut known = Known::default();
     let declared = document.users.iter().map(|user| &user.user_name);
     let taking_part = document
@@ -164,7 +162,7 @@ async fn read(store: &impl ReadIdentity, document: &Document) -> Result<Known> {
 }
 
 async fn read_user(
-    store: &impl ReadIdentity,
+    store: &dyn ReadIdentity,
     name: &str,
     with_tokens: bool,
 ) -> Result<Option<(User, Vec<StoredToken>)>> {
@@ -176,7 +174,7 @@ async fn read_user(
 }
 
 async fn read_organization(
-    store: &impl ReadIdentity,
+    store: &dyn ReadIdentity,
     declared: &DeclaredOrganization,
 ) -> Result<Option<(Organization, Vec<KnownWorkspace>)>> {
     let Some(organization) = store.organization_by_name(&declared.name).await? else {

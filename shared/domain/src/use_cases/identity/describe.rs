@@ -7,13 +7,13 @@ use crate::role::Role;
 use crate::{Error, Result};
 
 /// The caller.
-pub async fn user(store: &impl ReadIdentity, actor: &Actor) -> Result<User> {
+pub async fn user(store: &dyn ReadIdentity, actor: &Actor) -> Result<User> {
     store.user(actor.user).await?.ok_or(Error::NotFound)
 }
 
 /// The caller's workspaces, with the role in each. Somebody else's id is [`Error::NotFound`].
 pub async fn workspaces_of(
-    store: &impl ReadIdentity,
+    store: &dyn ReadIdentity,
     actor: &Actor,
     user: UserId,
 ) -> Result<Vec<(Workspace, Role)>> {
@@ -24,7 +24,7 @@ pub async fn workspaces_of(
 }
 
 /// The caller's workspaces, with the role in each, by organization and name.
-pub async fn workspaces(store: &impl ReadIdentity, actor: &Actor) -> Result<Vec<(Workspace, Role)>> {
+pub async fn workspaces(store: &dyn ReadIdentity, actor: &Actor) -> Result<Vec<(Workspace, Role)>> {
     let mut memberships = store.memberships(actor.user).await?;
     memberships.sort_by(|(one, _), (other, _)| {
         (&one.org_name, one.org, &one.name).cmp(&(&other.org_name, other.org, &other.name))
@@ -34,7 +34,7 @@ pub async fn workspaces(store: &impl ReadIdentity, actor: &Actor) -> Result<Vec<
 
 /// The caller's workspaces in one organization; [`Error::NotFound`] where there is none, or no such organization.
 pub async fn workspaces_in(
-    store: &impl ReadIdentity,
+    store: &dyn ReadIdentity,
     actor: &Actor,
     org: OrgId,
 ) -> Result<Vec<(Workspace, Role)>> {
@@ -49,7 +49,7 @@ pub async fn workspaces_in(
 /// A workspace that the caller takes part in, with the caller's role: one consistent read, and the same
 /// [`Error::NotFound`] for a workspace that does not exist, is in another organization, or is not the caller's.
 pub async fn workspace(
-    store: &impl ReadIdentity,
+    store: &dyn ReadIdentity,
     actor: &Actor,
     org: OrgId,
     workspace: WorkspaceId,

@@ -12,61 +12,35 @@ mod testing;
 pub mod tokens;
 pub mod trail;
 
-use jiff::Timestamp;
-
+use crate::Result;
 use crate::audit::{AuditAction, AuditRecord};
-use crate::identity::Change;
-use crate::ids::{TokenId, UserId};
+use crate::context::Context;
+use crate::identity::{Change, Standing};
+use crate::ids::UserId;
 use crate::owner::SecretOwner;
 use crate::platform::Platform;
-use crate::ports::Randomness;
-use crate::settings::Settings;
+use crate::ports::ChangeIdentity;
 
-/// What changes of identity need from outside.
-pub struct Ports<'a, Store, Rng, Wait> {
-    /// The table.
-    pub store: &'a Store,
-    /// Randomness.
-    pub randomness: &'a Rng,
-    /// Time to repeat in.
-    pub pace: &'a Wait,
-    /// The deployment's choices.
-    pub settings: &'a Settings,
-}
-
-/// Who did something, and when.
-#[derive(Clone, Copy)]
-pub(crate) struct Deed {
-    /// `None` for an operator, who is known to IAM and not here.
-    pub(crate) actor: Option<UserId>,
-    /// When.
-    pub(crate) at: Timestamp,
-}
-
-/// An entry for the audit trail of a user or a workspace.
-pub(crate) fn record(
-    scope: SecretOwner,
-    deed: Deed,
-    action: AuditAction,
-    randomness: &impl Randomness,
-) -> AuditRecord {
-    AuditRecord {
-        scope,
-        at: deed.at,
-        // Tells two entries of one scope and millisecond apart.
-        id: TokenId::make_random(randomness).to_string(),
-        actor: deed.actor,
-        action,
-        subjects: Vec::new(),
-        run: None,
-        person: None,
-        detail: None,
-    }
+/// Makes one change, with its entry in the audit trail. The actor is `None` for an operator, who is known to IAM and not
+/// here.
+pub(crate) async fn change_one(
+    store: &dyn ChangeIdentity,
+    change: Change,
+    actor: Option<UserId>,
+    standing: Option<&Standing>,
+    context: &Context<'_>,
+) -> Result<()> {
+    let audit: Vec<_> = record_of(&change, actor, context).into_iter().collect();
+    store.change_identity(&[change], &audit, standing).await
 }
 
 /// The entry that a change leaves in the audit trail. An organization has none of its own: that of its first workspace
 /// tells of it.
-pub(crate) fn record_of(change: &Change, deed: Deed, randomness: &impl Randomness) -> Option<AuditRecord> {
+pub(crate) fn record_of(
+    change: &Change,
+    actor: Option<UserId>,
+    context: &Context<'_>,
+) -> Option<AuditRecord> {
     let (scope, action, person, detail) = match change {
         Change::CreateUser(user, _) => {
             (SecretOwner::User(user.id), AuditAction::UserCreated, Some(user.id), None)
@@ -100,7 +74,7 @@ pub(crate) fn record_of(change: &Change, deed: Deed, randomness: &impl Randomnes
             to.map(|role| role.as_str().to_owned()),
         ),
     };
-    Some(AuditRecord { person, detail, ..record(scope, deed, action, randomness) })
+    Some(AuditRecord { person, detail, ..AuditRecord::new(scope, actor, action, context) })
 }
 
 fn platform_names(platforms: &[Platform]) -> String {

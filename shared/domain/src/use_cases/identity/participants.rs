@@ -3,18 +3,17 @@
 //! Every member sees the participants and may leave. Owners and admins add people, change roles and remove people; only
 //! owners make or unmake an owner. The last owner stays one: the store counts owners in the same transaction.
 
-use jiff::Timestamp;
-
+use super::change_one;
 use super::describe;
 use super::document::LONGEST_EMAIL;
-use super::{Deed, Ports, record_of};
+use crate::context::Context;
 use crate::identity::{Actor, Change, Standing, User, Workspace};
 use crate::ids::{OrgId, UserId, WorkspaceId};
 use crate::platform::Platform;
-use crate::ports::{ChangeIdentity, Pace, Randomness, ReadIdentity};
+use crate::ports::{ChangeIdentity, ReadIdentity};
 use crate::role::{Permission, Role};
 use crate::settings::Settings;
-use crate::use_cases::settle;
+use crate::use_cases::retry_contended;
 use crate::{Error, Result};
 
 /// A workspace, by its path.
@@ -36,7 +35,7 @@ pub enum Whom {
 }
 
 /// The participants of a workspace, by name.
-pub async fn list(store: &impl ReadIdentity, actor: &Actor, place: Place) -> Result<Vec<(User, Role)>> {
+pub async fn list(store: &dyn ReadIdentity, actor: &Actor, place: Place) -> Result<Vec<(User, Role)>> {
     describe::workspace(store, actor, place.org, place.workspace).await?;
     let mut participants = store.participants(place.workspace).await?;
     participants.sort_by(|(one, _), (other, _)| one.user_name.cmp(&other.user_name));
@@ -45,25 +44,25 @@ pub async fn list(store: &impl ReadIdentity, actor: &Actor, place: Place) -> Res
 
 /// Adds a user. [`Error::Invalid`] where there is no such user, [`Error::Conflict`] where the user takes part already.
 pub async fn add(
-    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
+    store: &dyn ChangeIdentity,
     actor: &Actor,
     place: Place,
     whom: &Whom,
     role: Role,
-    now: Timestamp,
+    context: &Context<'_>,
 ) -> Result<User> {
-    settle(ports.pace, async || {
-        let (_, own_role) = describe::workspace(ports.store, actor, place.org, place.workspace).await?;
-        let roles = admit(ports.settings, own_role, &[role])?;
-        let user = find(ports.store, whom).await?;
-        if ports.store.role(place.workspace, user.id).await?.is_some() {
+    retry_contended(context.backoff, async || {
+        let (_, own_role) = describe::workspace(store, actor, place.org, place.workspace).await?;
+        let roles = admit(context.settings, own_role, &[role])?;
+        let user = find(store, whom).await?;
+        if store.role(place.workspace, user.id).await?.is_some() {
             return Err(Error::Conflict(
                 "This user is already a participant of the workspace: change the role instead.".into(),
             ));
         }
         let change = set_role(place, user.id, None, Some(role));
         let standing = Standing { workspace: place.workspace, user: actor.user, roles };
-        change_one(ports, &standing, change, now).await?;
+        change_one(store, change, Some(actor.user), Some(&standing), context).await?;
         Ok(user)
     })
     .await
@@ -71,69 +70,90 @@ pub async fn add(
 
 /// Gives a participant another role. [`Error::NotFound`] where the user takes no part.
 pub async fn change_role(
-    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
+    store: &dyn ChangeIdentity,
     actor: &Actor,
     place: Place,
     user: UserId,
     role: Role,
-    now: Timestamp,
+    context: &Context<'_>,
 ) -> Result<()> {
-    settle(ports.pace, async || {
-        let (_, own_role) = describe::workspace(ports.store, actor, place.org, place.workspace).await?;
-        admit(ports.settings, own_role, &[role])?;
-        let present = ports.store.role(place.workspace, user).await?.ok_or(Error::NotFound)?;
+    retry_contended(context.backoff, async || {
+        let (_, own_role) = describe::workspace(store, actor, place.org, place.workspace).await?;
+        admit(context.settings, own_role, &[role])?;
+        let present = store.role(place.workspace, user).await?.ok_or(Error::NotFound)?;
         if present == role {
             return Ok(());
         }
-        let roles = admit(ports.settings, own_role, &[present, role])?;
+        let roles = admit(context.settings, own_role, &[present, role])?;
         let standing = Standing { workspace: place.workspace, user: actor.user, roles };
-        change_one(ports, &standing, set_role(place, user, Some(present), Some(role)), now).await
+        change_one(
+            store,
+            set_role(place, user, Some(present), Some(role)),
+            Some(actor.user),
+            Some(&standing),
+            context,
+        )
+        .await
     })
     .await
 }
 
 /// Removes a participant, or lets the caller leave. [`Error::NotFound`] where the user takes no part.
 pub async fn remove(
-    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
+    store: &dyn ChangeIdentity,
     actor: &Actor,
     place: Place,
     user: UserId,
-    now: Timestamp,
+    context: &Context<'_>,
 ) -> Result<()> {
-    settle(ports.pace, async || {
-        let (_, own_role) = describe::workspace(ports.store, actor, place.org, place.workspace).await?;
+    retry_contended(context.backoff, async || {
+        let (_, own_role) = describe::workspace(store, actor, place.org, place.workspace).await?;
         if user == actor.user {
             let standing = Standing { workspace: place.workspace, user, roles: vec![own_role] };
-            return change_one(ports, &standing, set_role(place, user, Some(own_role), None), now).await;
+            return change_one(
+                store,
+                set_role(place, user, Some(own_role), None),
+                Some(actor.user),
+                Some(&standing),
+                context,
+            )
+            .await;
         }
-        admit(ports.settings, own_role, &[])?;
-        let present = ports.store.role(place.workspace, user).await?.ok_or(Error::NotFound)?;
-        let roles = admit(ports.settings, own_role, &[present])?;
+        admit(context.settings, own_role, &[])?;
+        let present = store.role(place.workspace, user).await?.ok_or(Error::NotFound)?;
+        let roles = admit(context.settings, own_role, &[present])?;
         let standing = Standing { workspace: place.workspace, user: actor.user, roles };
-        change_one(ports, &standing, set_role(place, user, Some(present), None), now).await
+        change_one(
+            store,
+            set_role(place, user, Some(present), None),
+            Some(actor.user),
+            Some(&standing),
+            context,
+        )
+        .await
     })
     .await
 }
 
 /// Says which platforms a launch in the workspace may name.
 pub async fn allow_platforms(
-    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
+    store: &dyn ChangeIdentity,
     actor: &Actor,
     place: Place,
     platforms: &[Platform],
-    now: Timestamp,
+    context: &Context<'_>,
 ) -> Result<Workspace> {
     let mut platforms = platforms.to_vec();
     platforms.sort_unstable();
     platforms.dedup();
-    settle(ports.pace, async || {
-        let (workspace, role) = describe::workspace(ports.store, actor, place.org, place.workspace).await?;
-        let roles = admit(ports.settings, role, &[])?;
+    retry_contended(context.backoff, async || {
+        let (workspace, role) = describe::workspace(store, actor, place.org, place.workspace).await?;
+        let roles = admit(context.settings, role, &[])?;
         let allowed = Workspace { platforms: platforms.clone(), ..workspace.clone() };
         if workspace.platforms != platforms {
             let standing = Standing { workspace: place.workspace, user: actor.user, roles };
             let change = Change::SetPlatforms(workspace, platforms.clone());
-            change_one(ports, &standing, change, now).await?;
+            change_one(store, change, Some(actor.user), Some(&standing), context).await?;
         }
         Ok(allowed)
     })
@@ -153,7 +173,7 @@ fn admit(settings: &Settings, role: Role, touched: &[Role]) -> Result<Vec<Role>>
     Err(Error::Forbidden { needs: Role::in_words(&roles) })
 }
 
-async fn find(store: &impl ReadIdentity, whom: &Whom) -> Result<User> {
+async fn find(store: &dyn ReadIdentity, whom: &Whom) -> Result<User> {
     let found = match whom {
         Whom::Id(id) => store.user(*id).await?,
         // What nobody is called is no key of any store's.
@@ -166,17 +186,6 @@ async fn find(store: &impl ReadIdentity, whom: &Whom) -> Result<User> {
 
 fn set_role(place: Place, user: UserId, from: Option<Role>, to: Option<Role>) -> Change {
     Change::SetRole { workspace: place.workspace, user, from, to }
-}
-
-async fn change_one(
-    ports: &Ports<'_, impl ChangeIdentity, impl Randomness, impl Pace>,
-    standing: &Standing,
-    change: Change,
-    now: Timestamp,
-) -> Result<()> {
-    let deed = Deed { actor: Some(standing.user), at: now };
-    let audit: Vec<_> = record_of(&change, deed, ports.randomness).into_iter().collect();
-    ports.store.change_identity(&[change], &audit, Some(standing)).await
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ use std::collections::{HashMap, HashSet};
 use super::apply::{Applied, AppliedOrganization, AppliedToken, AppliedUser, AppliedWorkspace};
 use super::document::{DeclaredOrganization, DeclaredToken, DeclaredUser, DeclaredWorkspace, Document, fold};
 use super::problems::Problems;
-use super::{Deed, record_of};
+use super::record_of;
 use crate::Result;
 use crate::audit::AuditRecord;
+use crate::context::Context;
 use crate::identity::{Change, Organization, StoredToken, User, Workspace};
 use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use crate::platform::Platform;
-use crate::ports::{MAX_ROWS, Randomness};
+use crate::ports::MAX_ROWS;
 use crate::role::Role;
 use crate::token::TokenKey;
 
@@ -57,16 +58,10 @@ impl Batch {
 }
 
 /// Decides what a document changes; [`crate::Error::Invalid`] names everything that stands against it.
-pub(super) fn plan(
-    document: &Document,
-    known: &Known,
-    deed: Deed,
-    randomness: &impl Randomness,
-) -> Result<Plan> {
+pub(super) fn plan(document: &Document, known: &Known, context: &Context<'_>) -> Result<Plan> {
     let mut planner = Planner {
         known,
-        deed,
-        randomness,
+        context,
         prune: document.prune,
         problems: Problems::default(),
         people: HashMap::new(),
@@ -83,18 +78,18 @@ pub(super) fn plan(
     planner.problems.into_result()?;
     let units = [planner.first, planner.later, planner.last].concat();
     Ok(Plan {
-        batches: pack(units, deed, randomness),
+        batches: pack(units, context),
         keys: planner.keys,
         applied: Applied { users, organizations, changes: 0 },
     })
 }
 
 /// Units of changes that must not be torn apart, put together as far as one transaction holds them.
-fn pack(units: Vec<Vec<Change>>, deed: Deed, randomness: &impl Randomness) -> Vec<Batch> {
+fn pack(units: Vec<Vec<Change>>, context: &Context<'_>) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     for unit in units {
         let rows: usize = unit.iter().map(Change::rows).sum();
-        let audit: Vec<_> = unit.iter().filter_map(|change| record_of(change, deed, randomness)).collect();
+        let audit: Vec<_> = unit.iter().filter_map(|change| record_of(change, None, context)).collect();
         if batches.last().is_none_or(|batch| batch.rows() + rows > MAX_ROWS) {
             batches.push(Batch::default());
         }
@@ -106,10 +101,9 @@ fn pack(units: Vec<Vec<Change>>, deed: Deed, randomness: &impl Randomness) -> Ve
     batches
 }
 
-struct Planner<'a, Rng> {
+struct Planner<'a> {
     known: &'a Known,
-    deed: Deed,
-    randomness: &'a Rng,
+    context: &'a Context<'a>,
     prune: bool,
     problems: Problems,
     /// Every user that a participant may be, by folded name.
@@ -123,7 +117,7 @@ struct Planner<'a, Rng> {
     keys: HashMap<TokenId, TokenKey>,
 }
 
-impl<Rng: Randomness> Planner<'_, Rng> {
+impl Planner<'_> {
     fn users(&mut self, declared: &[DeclaredUser]) -> Vec<AppliedUser> {
         declared.iter().enumerate().map(|(index, user)| self.user(user, &format!("users[{index}]"))).collect()
     }
@@ -143,10 +137,10 @@ impl<Rng: Randomness> Planner<'_, Rng> {
                 self.problems.add(&format!("{place}.email"), "another user has this e-mail address.");
             }
             let user = User {
-                id: UserId::make_random(self.randomness),
+                id: UserId::make_random(self.context.randomness),
                 user_name: declared.user_name.clone(),
                 email: declared.email.clone(),
-                created: self.deed.at,
+                created: self.context.now,
             };
             let made = (user.id, user.user_name.clone(), &none);
             self.people.insert(folded, user.id);
@@ -179,16 +173,16 @@ impl<Rng: Randomness> Planner<'_, Rng> {
         if let Some(token) = found {
             return Some(AppliedToken { id: token.id, name: token.name.clone(), access_key: None });
         }
-        if declared.expires.is_some_and(|expires| expires <= self.deed.at) {
+        if declared.expires.is_some_and(|expires| expires <= self.context.now) {
             self.problems.add(&format!("{place}.expires"), "a new token cannot have expired already.");
         }
-        let key = TokenKey::make_random(self.randomness);
+        let key = TokenKey::make_random(self.context.randomness);
         let token = StoredToken {
-            id: TokenId::make_random(self.randomness),
+            id: TokenId::make_random(self.context.randomness),
             user,
             name: declared.name.clone(),
             hash: key.hash(),
-            created: self.deed.at,
+            created: self.context.now,
             last_used: None,
             expires: declared.expires,
         };
@@ -210,7 +204,7 @@ impl<Rng: Randomness> Planner<'_, Rng> {
         let known = self.known.organizations.get(&fold(&declared.name)).cloned();
         let is_new = known.is_none();
         let organization = known.unwrap_or_else(|| Organization {
-            id: OrgId::make_random(self.randomness),
+            id: OrgId::make_random(self.context.randomness),
             name: declared.name.clone(),
         });
         let mut new = is_new.then(|| organization.clone());
@@ -234,13 +228,13 @@ impl<Rng: Randomness> Planner<'_, Rng> {
         place: &str,
     ) -> AppliedWorkspace {
         let workspace = Workspace {
-            id: WorkspaceId::make_random(self.randomness),
+            id: WorkspaceId::make_random(self.context.randomness),
             org: organization.id,
             org_name: organization.name.clone(),
             name: declared.name.clone(),
             full_name: declared.full_name.clone().unwrap_or_else(|| declared.name.clone()),
             platforms: declared.platforms.clone().unwrap_or_else(|| vec![Platform::AwsBatch]),
-            created: self.deed.at,
+            created: self.context.now,
         };
         let applied = AppliedWorkspace { id: workspace.id, name: workspace.name.clone() };
         let mut joins = self.role_changes(&workspace, declared, &[], place);

@@ -5,19 +5,19 @@
 //! or stored again. Everything may be repeated, in any order and in parts.
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
 
+use super::record_of;
 use super::trail::Trail;
-use super::{Deed, Ports, record, record_of};
 use crate::audit::{AuditAction, AuditRecord, Subject};
+use crate::context::Context;
 use crate::identity::Change;
 use crate::ids::{SecretId, TokenId, UserId, WorkspaceId};
 use crate::owner::SecretOwner;
 use crate::platform::Platform;
-use crate::ports::{Pace, Randomness, Reconcile};
+use crate::ports::Reconcile;
 use crate::role::Role;
 use crate::secret::Secret;
-use crate::use_cases::settle;
+use crate::use_cases::retry_contended;
 use crate::{Error, Result};
 
 /// What was done with a trail.
@@ -47,24 +47,20 @@ const AT_ONCE: usize = 8;
 
 /// Does what the trail says was taken away. [`Error::Conflict`] on a table that is not marked as restored: on a live one an
 /// old trail would take away what was given back since.
-pub async fn reconcile(
-    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
-    trail: &Trail,
-    now: Timestamp,
-) -> Result<Reconciled> {
-    if !ports.settings.restored {
+pub async fn reconcile(store: &dyn Reconcile, trail: &Trail, context: &Context<'_>) -> Result<Reconciled> {
+    if !context.settings.restored {
         return Err(Error::Conflict(
             "The stack is not marked as restored: reconcile is for the time in which the parameter Restored is true."
                 .into(),
         ));
     }
-    let secrets = each(trail.deleted.iter(), |key| bury(ports, *key, now)).await?;
+    let secrets = each(trail.deleted.iter(), |key| bury(store, *key, context)).await?;
     let left = trail.written.iter().filter(|(key, _)| !trail.deleted.contains(key));
-    let versions = each(left, |(key, version)| outdate(ports, *key, *version, now)).await?;
-    let tokens = each(trail.revoked.iter(), |id| revoke(ports, *id, now)).await?;
-    let roles = each(trail.roles.iter(), |(place, (_, role))| lower(ports, *place, *role, now)).await?;
+    let versions = each(left, |(key, version)| outdate(store, *key, *version, context)).await?;
+    let tokens = each(trail.revoked.iter(), |id| revoke(store, *id, context)).await?;
+    let roles = each(trail.roles.iter(), |(place, (_, role))| lower(store, *place, *role, context)).await?;
     let platforms =
-        each(trail.platforms.iter(), |(workspace, (_, allowed))| narrow(ports, *workspace, allowed, now))
+        each(trail.platforms.iter(), |(workspace, (_, allowed))| narrow(store, *workspace, allowed, context))
             .await?;
     let count = |of: &[Effect], what: &Effect| {
         u32::try_from(of.iter().filter(|it| *it == what).count()).unwrap_or(u32::MAX)
@@ -104,28 +100,28 @@ async fn each<I, F: Future<Output = Result<Effect>>>(
 }
 
 async fn bury(
-    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    store: &dyn Reconcile,
     (owner, id): (SecretOwner, SecretId),
-    now: Timestamp,
+    context: &Context<'_>,
 ) -> Result<Effect> {
-    settle(ports.pace, async || {
-        let Some(secret) = ports.store.stored_secret(owner, id).await? else {
+    retry_contended(context.backoff, async || {
+        let Some(secret) = store.stored_secret(owner, id).await? else {
             return Ok(Effect::Nothing);
         };
-        let audit = of_secret(ports, &secret, AuditAction::SecretDeleted, now);
-        done_or_gone(ports.store.bury_secret(&secret, &audit).await)
+        let audit = of_secret(&secret, AuditAction::SecretDeleted, context);
+        done_or_gone(store.bury_secret(&secret, &audit).await)
     })
     .await
 }
 
 async fn outdate(
-    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    store: &dyn Reconcile,
     (owner, id): (SecretOwner, SecretId),
     version: u64,
-    now: Timestamp,
+    context: &Context<'_>,
 ) -> Result<Effect> {
-    settle(ports.pace, async || {
-        let Some(secret) = ports.store.stored_secret(owner, id).await? else {
+    retry_contended(context.backoff, async || {
+        let Some(secret) = store.stored_secret(owner, id).await? else {
             return Ok(Effect::Missing);
         };
         if secret.version >= version {
@@ -134,32 +130,28 @@ async fn outdate(
         let mut lost = secret.clone();
         lost.version = version;
         lost.traits.lost = true;
-        let audit = of_secret(ports, &lost, AuditAction::SecretUpdated, now);
-        done_or_gone(ports.store.outdate_secret(&secret, &lost, &audit).await)
+        let audit = of_secret(&lost, AuditAction::SecretUpdated, context);
+        done_or_gone(store.outdate_secret(&secret, &lost, &audit).await)
     })
     .await
 }
 
-async fn revoke(
-    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
-    id: TokenId,
-    now: Timestamp,
-) -> Result<Effect> {
-    settle(ports.pace, async || match ports.store.token(id).await? {
+async fn revoke(store: &dyn Reconcile, id: TokenId, context: &Context<'_>) -> Result<Effect> {
+    retry_contended(context.backoff, async || match store.token(id).await? {
         None => Ok(Effect::Nothing),
-        Some(token) => change(ports, Change::RevokeToken(token), now).await.map(|()| Effect::Done),
+        Some(token) => change(store, Change::RevokeToken(token), context).await.map(|()| Effect::Done),
     })
     .await
 }
 
 async fn lower(
-    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    store: &dyn Reconcile,
     (workspace, user): (WorkspaceId, UserId),
     to: Option<Role>,
-    now: Timestamp,
+    context: &Context<'_>,
 ) -> Result<Effect> {
-    settle(ports.pace, async || {
-        let Some(from) = ports.store.role(workspace, user).await? else {
+    retry_contended(context.backoff, async || {
+        let Some(from) = store.role(workspace, user).await? else {
             return Ok(Effect::Nothing);
         };
         // Roles are ordered strongest first.
@@ -167,7 +159,7 @@ async fn lower(
             return Ok(Effect::Nothing);
         }
         let effect = to.map_or(Effect::Done, |_| Effect::Lowered);
-        match change(ports, Change::SetRole { workspace, user, from: Some(from), to }, now).await {
+        match change(store, Change::SetRole { workspace, user, from: Some(from), to }, context).await {
             Err(Error::Conflict(_)) => Ok(Effect::OwnerKept(workspace, user)),
             changed => changed.map(|()| effect),
         }
@@ -176,31 +168,27 @@ async fn lower(
 }
 
 async fn narrow(
-    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    store: &dyn Reconcile,
     workspace: WorkspaceId,
     allowed: &[Platform],
-    now: Timestamp,
+    context: &Context<'_>,
 ) -> Result<Effect> {
-    settle(ports.pace, async || {
-        let Some(workspace) = ports.store.workspace(workspace).await? else {
+    retry_contended(context.backoff, async || {
+        let Some(workspace) = store.workspace(workspace).await? else {
             return Ok(Effect::Nothing);
         };
         let both: Vec<_> = workspace.platforms.iter().copied().filter(|it| allowed.contains(it)).collect();
         if both.len() == workspace.platforms.len() {
             return Ok(Effect::Nothing);
         }
-        change(ports, Change::SetPlatforms(workspace, both), now).await.map(|()| Effect::Done)
+        change(store, Change::SetPlatforms(workspace, both), context).await.map(|()| Effect::Done)
     })
     .await
 }
 
-async fn change(
-    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
-    change: Change,
-    now: Timestamp,
-) -> Result<()> {
-    let audit: Vec<_> = record_of(&change, deed(now), ports.randomness).map(reconciled).into_iter().collect();
-    ports.store.change_identity(&[change], &audit, None).await
+async fn change(store: &dyn Reconcile, change: Change, context: &Context<'_>) -> Result<()> {
+    let audit: Vec<_> = record_of(&change, None, context).map(reconciled).into_iter().collect();
+    store.change_identity(&[change], &audit, None).await
 }
 
 /// Another writer had it done: the same trail sent twice at once.
@@ -213,23 +201,17 @@ fn done_or_gone(outcome: Result<()>) -> Result<Effect> {
     }
 }
 
-fn of_secret(
-    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
-    secret: &Secret,
-    action: AuditAction,
-    now: Timestamp,
-) -> AuditRecord {
-    let record = record(secret.owner, deed(now), action, ports.randomness);
-    AuditRecord { subjects: vec![Subject::of(secret)], detail: Some("reconciled".into()), ..record }
+fn of_secret(secret: &Secret, action: AuditAction, context: &Context<'_>) -> AuditRecord {
+    AuditRecord {
+        subjects: vec![Subject::of(secret)],
+        detail: Some("reconciled".into()),
+        ..AuditRecord::new(secret.owner, None, action, context)
+    }
 }
 
 /// Marks a deed as a repeat, where it has no detail of its own: a later reconciliation reads tokens and roles from there.
 fn reconciled(record: AuditRecord) -> AuditRecord {
     AuditRecord { detail: record.detail.or_else(|| Some("reconciled".into())), ..record }
-}
-
-fn deed(at: Timestamp) -> Deed {
-    Deed { actor: None, at }
 }
 
 #[cfg(test)]

@@ -1,0 +1,53 @@
+//! The one step of a run's life: what an event changes, written with its audit record.
+
+use crate::audit::AuditRecord;
+use crate::context::Context;
+use crate::ports::SaveRuns;
+use crate::run::{Action, Event, Run, next};
+use crate::{Error, Result};
+
+/// What an event makes of a run.
+pub(crate) struct Advance {
+    /// The run as it is to be, one revision on; `None` if the event changes nothing.
+    pub(crate) run: Option<Run>,
+    /// The audit record of that change.
+    pub(crate) audit: Option<AuditRecord>,
+    /// What is to be done once the change is written.
+    pub(crate) action: Option<Action>,
+}
+
+impl Advance {
+    /// Decides what the event makes of the run.
+    pub(crate) fn of(run: &Run, event: Event, context: &Context<'_>) -> Self {
+        let step = next(run, event, context.now, &context.settings.limits);
+        let advanced = step.life.map(|life| Run { life, ..run.clone() });
+        let audit = advanced.as_ref().zip(step.audit).map(|(run, audit)| AuditRecord {
+            detail: audit.detail.map(str::to_owned),
+            ..AuditRecord::of_run(run, audit.action, context)
+        });
+        Self { run: advanced, audit, action: step.action }
+    }
+}
+
+/// Applies an event to a run that was just read, and writes what changes. [`Error::VersionConflict`] if another writer
+/// was first: read the run again and decide again.
+pub(crate) async fn advance(
+    store: &dyn SaveRuns,
+    run: &Run,
+    event: Event,
+    context: &Context<'_>,
+) -> Result<Advance> {
+    let advance = Advance::of(run, event, context);
+    if let Some(advanced) = &advance.run {
+        store.save_life(run, &advanced.life, advance.audit.as_ref()).await?;
+    }
+    Ok(advance)
+}
+
+/// Another writer was first: with this error, [`retry_contended`](super::retry_contended) reads again and decides again.
+pub(crate) fn contended(error: Error) -> Error {
+    match error {
+        Error::VersionConflict => Error::Contended,
+        other => other,
+    }
+}
