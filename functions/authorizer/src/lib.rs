@@ -9,37 +9,29 @@
 
 pub mod oidc;
 
+use std::rc::Rc;
+
 use domain::identity::Actor;
-use domain::ports::{Logins, Randomness, ReadTokens, VerifyJwt};
+use domain::ports::{AuthenticationStore, VerifyJwt};
 use domain::use_cases::authenticate::authenticate;
-use domain::{Error, Result, Timestamp};
+use domain::{Context, Error, Result};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
-/// What the function holds between requests.
-pub struct Handler<Store, Jwts, Rng> {
+/// Answers the requests of this function.
+pub struct Handler {
     /// The table.
-    pub store: Store,
+    pub store: Rc<dyn AuthenticationStore>,
     /// The issuer of JSON Web Tokens, or none.
-    pub jwts: Jwts,
-    /// Randomness.
-    pub randomness: Rng,
+    pub jwts: Rc<dyn VerifyJwt>,
 }
 
-impl<Store, Jwts, Rng> Handler<Store, Jwts, Rng>
-where
-    Store: ReadTokens + Logins,
-    Jwts: VerifyJwt,
-    Rng: Randomness,
-{
+impl Handler {
     /// Answers one request. An error says that it could not be decided.
-    pub async fn handle(&self, event: &RawValue) -> Result<Box<RawValue>> {
+    pub async fn handle(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
         let actor = match authorization(event) {
-            Some(header) => {
-                let now = Timestamp::now();
-                authenticate(&self.store, &self.jwts, &self.randomness, &header, now).await?
-            }
+            Some(header) => authenticate(&*self.store, &*self.jwts, &header, context).await?,
             None => None,
         };
         answer(actor)

@@ -2,66 +2,42 @@
 //! the envelope key, and can read no copy.
 
 use domain::ids::RunId;
-use domain::ports::{FindDueRuns, ObserveJobs, Pace, Randomness, RemoveCopies};
-use domain::settings::Settings;
 use domain::use_cases::clean_up::Cleaner;
 use domain::use_cases::sweep::Swept;
-use domain::{Error, Result, Timestamp};
+use domain::{Context, Error, Result};
 use serde::Deserialize;
 
-/// What the function holds between events.
-pub struct Handler<Store, Jobs, Copies, Rng> {
-    /// The table.
-    pub store: Store,
-    /// AWS Batch.
-    pub jobs: Jobs,
-    /// AWS Secrets Manager.
-    pub copies: Copies,
-    /// Randomness.
-    pub randomness: Rng,
-    /// The deployment's choices.
-    pub settings: Settings,
+/// Handles the events of this function.
+pub struct Handler {
+    /// Cleans up runs.
+    pub cleaner: Cleaner,
     /// The account whose events count.
     pub account: String,
     /// The region whose events count.
     pub region: String,
 }
 
-impl<Store, Jobs, Copies, Rng> Handler<Store, Jobs, Copies, Rng>
-where
-    Store: FindDueRuns,
-    Jobs: ObserveJobs,
-    Copies: RemoveCopies,
-    Rng: Randomness,
-{
+impl Handler {
     /// Handles one event; gives what a sweep saw, for its metrics. An event that cannot be read is an error, so that it
     /// ends in the dead-letter queue; one that is not ours is nothing.
-    pub async fn handle(&self, event: &str, pace: &impl Pace) -> Result<Option<Swept>> {
-        let now = Timestamp::now();
-        let cleaner = Cleaner {
-            store: &self.store,
-            jobs: &self.jobs,
-            copies: &self.copies,
-            randomness: &self.randomness,
-            pace,
-            settings: &self.settings,
-        };
+    pub async fn handle(&self, event: &str, context: &Context<'_>) -> Result<Option<Swept>> {
+        let cleaner = &self.cleaner;
         let event: Event =
             serde_json::from_str(event).map_err(|_| Error::Invalid("the event cannot be read".into()))?;
         match event.source.as_str() {
             // The first sweep after the table is reconciled looks at every run that is due: no event is needed for that.
-            "pipeline-secrets.sweep" if self.settings.restored => {
-                let held = cleaner.hold(now).await?;
+            "pipeline-secrets.sweep" if context.settings.restored => {
+                let held = cleaner.hold(context).await?;
                 return Ok(Some(Swept { failed: held.failed, ..Swept::default() }));
             }
-            _ if self.settings.restored => return Ok(None),
-            "pipeline-secrets.sweep" => return cleaner.sweep(now).await.map(Some),
+            _ if context.settings.restored => return Ok(None),
+            "pipeline-secrets.sweep" => return cleaner.sweep(context).await.map(Some),
             "pipeline-secrets" => {
                 let id = RunId::new(&event.detail.workflow_id.ok_or_else(poison)?).map_err(|_| poison())?;
                 match event.detail_type.as_deref() {
-                    Some("Run Delivered") => cleaner.note_delivery(&id, now).await?,
+                    Some("Run Delivered") => cleaner.note_delivery(&id, context.now).await?,
                     Some("Run Look") => {
-                        cleaner.look(&id, now).await?;
+                        cleaner.look(&id, context).await?;
                     }
                     _ => return Err(poison()),
                 }
@@ -74,7 +50,7 @@ where
                     return Ok(None);
                 }
                 let job = event.detail.job_id.ok_or_else(poison)?;
-                cleaner.head_job_changed(&self.region, &job, now).await?;
+                cleaner.head_job_changed(&self.region, &job, context).await?;
             }
             _ => return Err(poison()),
         }

@@ -1,10 +1,12 @@
 //! Wiring of the `cleanup-run` function.
 
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use cleanup_run::Handler;
 use delivery_secretsmanager::CopyRemover;
 use domain::settings::Settings;
+use domain::use_cases::clean_up::Cleaner;
 use jobs_batch::JobObserver;
 use runtime::config::{self, Home, Table};
 use runtime::{Clients, Failed, Invocation, Metric, Metrics, SystemRandomness};
@@ -19,11 +21,12 @@ fn main() -> ExitCode {
         let jobs = JobObserver::new(aws_sdk_batch::Client::new(clients.control()));
         let copies = CopyRemover::new(aws_sdk_secretsmanager::Client::new(clients.control()));
         store.warm_for_runs().await;
-        let (account, region) = (home.account, home.region);
+        let cleaner = Cleaner { store: Rc::new(store), jobs: Rc::new(jobs), copies: Rc::new(copies) };
+        let handler = Handler { cleaner, account: home.account, region: home.region };
         let randomness = SystemRandomness::default();
-        let handler = Handler { store, jobs, copies, randomness, settings, account, region };
         Ok(async move |invocation: Invocation| {
-            match handler.handle(invocation.payload().get(), invocation.deadline()).await {
+            let context = invocation.context(&settings, &randomness);
+            match handler.handle(invocation.payload().get(), &context).await {
                 Ok(swept) => {
                     if let Some(swept) = swept {
                         metrics.put(&[

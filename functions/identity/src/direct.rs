@@ -3,13 +3,11 @@
 //! What is wrong with the request is an answer, `{"error":{"code","message"}}`, that names every problem: an error of
 //! the invocation has room for a code only. What is wrong with the service is an error of the invocation.
 
-use domain::ports::{Pace, Randomness, Reconcile};
-use domain::use_cases::identity::Ports;
 use domain::use_cases::identity::apply::apply;
 use domain::use_cases::identity::document::Document;
 use domain::use_cases::identity::reconcile::reconcile;
 use domain::use_cases::identity::trail::Trail;
-use domain::{Error, Result, Timestamp};
+use domain::{Context, Error, Result};
 use http_api::wire::apply::{AppliedAnswer, ReconciledAnswer};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -17,14 +15,10 @@ use serde_json::{Value, json};
 
 use crate::Handler;
 
-impl<Store, Rng> Handler<Store, Rng>
-where
-    Store: Reconcile,
-    Rng: Randomness,
-{
+impl Handler {
     /// Does what the event asks for, and answers what came of it.
-    pub(crate) async fn directly(&self, event: &RawValue, pace: &impl Pace) -> Result<Box<RawValue>> {
-        match self.ask(event, pace).await {
+    pub(crate) async fn directly(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
+        match self.ask(event, context).await {
             Err(error) if !error.is_ours() && !error.retryable() => {
                 tracing::info!(operation = "Direct", error.code = error.code(), "refused");
                 let message = error.to_string();
@@ -35,24 +29,22 @@ where
     }
 
     /// Does what the event's one field asks for.
-    async fn ask(&self, event: &RawValue, pace: &impl Pace) -> Result<Box<RawValue>> {
+    async fn ask(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
         let unknown =
             || Error::Invalid("The event must be a JSON object with one field, apply or reconcile.".into());
         let event: Value = serde_json::from_str(event.get()).map_err(|_| unknown())?;
         let fields = event.as_object().filter(|fields| fields.len() == 1).ok_or_else(unknown)?;
-        let ports =
-            Ports { store: &self.store, randomness: &self.randomness, pace, settings: &self.settings };
         if let Some(order) = fields.get("reconcile") {
             let lines = order.get("events").and_then(Value::as_array).ok_or_else(|| {
                 Error::Invalid("reconcile takes events: a list of lines of the logged audit trail.".into())
             })?;
-            let reconciled = reconcile(&ports, &Trail::parse(lines)?, Timestamp::now()).await?;
+            let reconciled = reconcile(&*self.store, &Trail::parse(lines)?, context).await?;
             tracing::info!(operation = "Reconcile", lines = lines.len(), "reconciled a restored table");
             return raw(&ReconciledAnswer::from(&reconciled));
         }
         let declared = fields.get("apply").ok_or_else(unknown)?;
         let document = Document::parse(declared)?;
-        let applied = apply(&ports, &document, Timestamp::now()).await?;
+        let applied = apply(&*self.store, &document, context).await?;
         tracing::info!(operation = "Apply", changes = applied.changes, "applied a declaration");
         raw(&AppliedAnswer::from(&applied))
     }

@@ -1,132 +1,133 @@
 //! The operations of this function, each handed to its use case.
 
-use domain::Timestamp;
+use domain::Context;
 use domain::ids::{OrgId, TokenId, UserId, WorkspaceId};
-use domain::ports::{Pace, Randomness, Reconcile};
+use domain::ports::{ChangeIdentity, ReadIdentity};
 use domain::use_cases::identity::participants::Place;
-use domain::use_cases::identity::{Ports, describe, participants, tokens};
+use domain::use_cases::identity::{describe, participants, tokens};
 use http_api::wire::identity::{self as wire, OrgsAndWorkspaces, ParticipantAnswer, ParticipantList};
 use http_api::{Answer, Operation, Problem, Request};
 
 use crate::Handler;
 
-impl<Store, Rng> Handler<Store, Rng>
-where
-    Store: Reconcile,
-    Rng: Randomness,
-{
-    pub(crate) async fn over_http(&self, request: Request<'_>, pace: &impl Pace) -> Result<Answer, Problem> {
+impl Handler {
+    pub(crate) async fn over_http(
+        &self,
+        request: Request<'_>,
+        context: &Context<'_>,
+    ) -> Result<Answer, Problem> {
         if request.operation == Operation::DescribeService {
             return Ok(Answer::json(200, &wire::service_info(env!("CARGO_PKG_VERSION"))));
         }
-        let ports =
-            Ports { store: &self.store, randomness: &self.randomness, pace, settings: &self.settings };
+        let store = &*self.store;
         match request.operation {
             Operation::DescribeUser
             | Operation::ListUserWorkspaces
             | Operation::ListOrganizations
-            | Operation::ListWorkspaces => self.describe(&request).await,
+            | Operation::ListWorkspaces => describe(store, &request).await,
             Operation::ListTokens | Operation::CreateToken | Operation::DeleteToken => {
-                own_tokens(&ports, &request).await
+                own_tokens(store, &request, context).await
             }
             Operation::DescribeWorkspace
             | Operation::UpdateWorkspacePlatforms
             | Operation::ListParticipants
             | Operation::AddParticipant
             | Operation::UpdateParticipantRole
-            | Operation::DeleteParticipant => in_workspace(&ports, &request).await,
+            | Operation::DeleteParticipant => in_workspace(store, &request, context).await,
             _ => Err(Problem::new(404, "Not Found")),
         }
     }
+}
 
-    async fn describe(&self, request: &Request<'_>) -> Result<Answer, Problem> {
-        let (store, actor) = (&self.store, request.actor()?);
-        match request.operation {
-            Operation::DescribeUser => {
-                let user = describe::user(store, &actor).await?;
-                Ok(Answer::json(200, &wire::user_info(&user)))
-            }
-            Operation::ListUserWorkspaces => {
-                let user = id(request, "userId", UserId::new)?;
-                let memberships = describe::workspaces_of(store, &actor, user).await?;
-                Ok(Answer::json(200, &OrgsAndWorkspaces::new(&memberships)))
-            }
-            Operation::ListOrganizations => {
-                let memberships = describe::workspaces(store, &actor).await?;
-                Ok(Answer::json(200, &wire::organization_list(actor.user, &memberships)))
-            }
-            _ => {
-                let org = id(request, "orgId", OrgId::new)?;
-                let memberships = describe::workspaces_in(store, &actor, org).await?;
-                Ok(Answer::json(200, &wire::workspace_list(&memberships)))
-            }
+async fn describe(store: &dyn ReadIdentity, request: &Request<'_>) -> Result<Answer, Problem> {
+    let actor = request.actor()?;
+    match request.operation {
+        Operation::DescribeUser => {
+            let user = describe::user(store, &actor).await?;
+            Ok(Answer::json(200, &wire::user_info(&user)))
+        }
+        Operation::ListUserWorkspaces => {
+            let user = id(request, "userId", UserId::new)?;
+            let memberships = describe::workspaces_of(store, &actor, user).await?;
+            Ok(Answer::json(200, &OrgsAndWorkspaces::new(&memberships)))
+        }
+        Operation::ListOrganizations => {
+            let memberships = describe::workspaces(store, &actor).await?;
+            Ok(Answer::json(200, &wire::organization_list(actor.user, &memberships)))
+        }
+        _ => {
+            let org = id(request, "orgId", OrgId::new)?;
+            let memberships = describe::workspaces_in(store, &actor, org).await?;
+            Ok(Answer::json(200, &wire::workspace_list(&memberships)))
         }
     }
 }
 
 async fn own_tokens(
-    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    store: &dyn ChangeIdentity,
     request: &Request<'_>,
+    context: &Context<'_>,
 ) -> Result<Answer, Problem> {
-    let (actor, now) = (request.actor()?, Timestamp::now());
+    let actor = request.actor()?;
     match request.operation {
         Operation::ListTokens => {
-            let tokens = tokens::list(ports.store, &actor).await?;
+            let tokens = tokens::list(store, &actor).await?;
             Ok(Answer::json(200, &wire::TokenList::new(&tokens)))
         }
         Operation::CreateToken => {
             let (name, expires) = request.with_fields(|fields| {
                 Ok((fields.required_text("name")?.to_string(), fields.instant("expires")?))
             })?;
-            let (token, access_key) = tokens::create(ports, &actor, &name, expires, now).await?;
+            let (token, access_key) = tokens::create(store, &actor, &name, expires, context).await?;
             Ok(Answer::json(200, &wire::TokenCreated::new(&token, &access_key)))
         }
         _ => {
             let token = id(request, "tokenId", TokenId::new)?;
-            tokens::revoke(ports, &actor, token, now).await?;
+            tokens::revoke(store, &actor, token, context).await?;
             Ok(Answer::no_content())
         }
     }
 }
 
 async fn in_workspace(
-    ports: &Ports<'_, impl Reconcile, impl Randomness, impl Pace>,
+    store: &dyn ChangeIdentity,
     request: &Request<'_>,
+    context: &Context<'_>,
 ) -> Result<Answer, Problem> {
-    let (actor, now) = (request.actor()?, Timestamp::now());
+    let actor = request.actor()?;
     let org = id(request, "orgId", OrgId::new)?;
     let workspace = id(request, "workspaceId", WorkspaceId::new)?;
     let place = Place { org, workspace };
     match request.operation {
         Operation::DescribeWorkspace => {
-            let (workspace, _) = describe::workspace(ports.store, &actor, org, workspace).await?;
+            let (workspace, _) = describe::workspace(store, &actor, org, workspace).await?;
             Ok(Answer::json(200, &wire::workspace_answer(&workspace)))
         }
         Operation::UpdateWorkspacePlatforms => {
             let platforms = request.with_fields(wire::platforms)?;
-            participants::allow_platforms(ports, &actor, place, &platforms, now).await?;
+            participants::allow_platforms(store, &actor, place, &platforms, context).await?;
             Ok(Answer::no_content())
         }
         Operation::ListParticipants => {
             let (max, offset) = (number(request, "max", MAX_PAGE)?, number(request, "offset", 0)?);
             let search = request.query("search").unwrap_or_default();
-            let participants = participants::list(ports.store, &actor, place).await?;
+            let participants = participants::list(store, &actor, place).await?;
             Ok(Answer::json(200, &ParticipantList::new(&participants, search, offset, max)))
         }
         Operation::AddParticipant => {
             let (whom, role) = request.with_fields(wire::new_participant)?;
-            let user = participants::add(ports, &actor, place, &whom, role, now).await?;
+            let user = participants::add(store, &actor, place, &whom, role, context).await?;
             Ok(Answer::json(200, &ParticipantAnswer::new(&user, role)))
         }
         Operation::UpdateParticipantRole => {
             let participant = id(request, "participantId", UserId::new)?;
             let role = request.with_fields(wire::new_role)?;
-            participants::change_role(ports, &actor, place, participant, role, now).await?;
+            participants::change_role(store, &actor, place, participant, role, context).await?;
             Ok(Answer::no_content())
         }
         _ => {
             let participant = id(request, "participantId", UserId::new)?;
-            participants::remove(ports, &actor, place, participant, now).await?;
+            participants::remove(store, &actor, place, participant, context).await?;
             Ok(Answer::no_content())
         }
     }

@@ -7,37 +7,28 @@
 mod direct;
 mod http;
 
-use domain::ports::{Pace, Randomness, Reconcile};
-use domain::settings::Settings;
+use std::rc::Rc;
+
+use domain::Context;
+use domain::ports::Reconcile;
 use http_api::Served;
 use http_api::fields::Fields;
 use serde_json::value::RawValue;
 
-/// What the function holds between requests.
-pub struct Handler<Store, Rng> {
+/// Answers the requests of this function.
+pub struct Handler {
     /// The table.
-    pub store: Store,
-    /// Randomness.
-    pub randomness: Rng,
-    /// The deployment's choices.
-    pub settings: Settings,
+    pub store: Rc<dyn Reconcile>,
 }
 
-impl<Store, Rng> Handler<Store, Rng>
-where
-    Store: Reconcile,
-    Rng: Randomness,
-{
-    /// Answers one event within the time that `pace` has. An error is that of a direct invocation; over HTTP every
-    /// failure is an answer.
-    pub async fn handle(&self, event: &RawValue, pace: &impl Pace) -> domain::Result<Served> {
+impl Handler {
+    /// Answers one event. An error is that of a direct invocation; over HTTP every failure is an answer.
+    pub async fn handle(&self, event: &RawValue, context: &Context<'_>) -> domain::Result<Served> {
         if is_from_api_gateway(event) {
-            return Ok(http_api::serve(&self.settings, event, async |request| {
-                self.over_http(request, pace).await
-            })
-            .await);
+            let handle = async |request| self.over_http(request, context).await;
+            return Ok(http_api::serve(context.settings, event, handle).await);
         }
-        let answer = self.directly(event, pace).await?;
+        let answer = self.directly(event, context).await?;
         Ok(Served { answer, fault: None })
     }
 }

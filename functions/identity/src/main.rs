@@ -1,24 +1,28 @@
 //! Wiring of the `identity` function.
 
+use std::process::ExitCode;
+use std::rc::Rc;
+
 use domain::settings::Settings;
 use identity::Handler;
 use runtime::config::{self, Table};
 use runtime::{Clients, Failed, Invocation, Metric, Metrics, SystemRandomness};
 use store_dynamodb::Store;
 
-fn main() -> std::process::ExitCode {
+fn main() -> ExitCode {
     runtime::run(async |clients: &Clients| {
         let (table, settings) = config::load::<(Table, Settings)>(config::process)?;
         let metrics = Metrics::new(&settings.deployment);
         let store = Store::new(aws_sdk_dynamodb::Client::new(clients.data()), table.name);
         store.warm().await;
-        let handler = Handler { store, randomness: SystemRandomness::default(), settings };
+        let handler = Handler { store: Rc::new(store) };
+        let randomness = SystemRandomness::default();
         Ok(async move |invocation: Invocation| {
-            let served =
-                handler.handle(invocation.payload(), invocation.deadline()).await.map_err(|error| {
-                    runtime::log::error("Direct", &error);
-                    Failed::from(&error)
-                })?;
+            let context = invocation.context(&settings, &randomness);
+            let served = handler.handle(invocation.payload(), &context).await.map_err(|error| {
+                runtime::log::error("Direct", &error);
+                Failed::from(&error)
+            })?;
             if served.fault.is_some() {
                 metrics.count(Metric::ServiceErrors);
             }

@@ -3,60 +3,32 @@
 
 mod trace;
 
-use domain::Timestamp;
+use domain::Context;
 use domain::ids::RunId;
-use domain::ports::{AnnounceRuns, HeadJobs, ObserveJobs, Pace, Randomness};
 use domain::run::{HeadJob, Outcome, RunResult, ToldBy};
-use domain::settings::Settings;
 use domain::token::{Presented, TokenKey};
 use domain::use_cases::report::Reporter;
 use http_api::wire::runs::{RunState, lines};
-use http_api::{Answer, Operation, Problem, Request};
+use http_api::{Answer, Handle, Operation, Problem, Request};
 
-/// What the function holds between requests.
-pub struct Handler<Store, Jobs, Bus, Rng> {
-    /// The table.
-    pub store: Store,
-    /// AWS Batch.
-    pub jobs: Jobs,
-    /// The event bus.
-    pub bus: Bus,
-    /// Randomness.
-    pub randomness: Rng,
-    /// The deployment's choices.
-    pub settings: Settings,
-    /// The region in which head jobs are looked for.
-    pub region: String,
+/// Answers the requests of this function.
+pub struct Handler {
+    /// Takes reports.
+    pub reporter: Reporter,
 }
 
-impl<Store, Jobs, Bus, Rng> Handler<Store, Jobs, Bus, Rng>
-where
-    Store: HeadJobs,
-    Jobs: ObserveJobs,
-    Bus: AnnounceRuns,
-    Rng: Randomness,
-{
-    /// Answers one request within the time that `pace` has.
-    pub async fn handle(&self, request: Request<'_>, pace: &impl Pace) -> Result<Answer, Problem> {
-        let reporter = Reporter {
-            store: &self.store,
-            jobs: &self.jobs,
-            bus: &self.bus,
-            randomness: &self.randomness,
-            pace,
-            settings: &self.settings,
-            region: &self.region,
-        };
-        let now = Timestamp::now();
+impl Handle for Handler {
+    async fn handle(&self, request: Request<'_>, context: &Context<'_>) -> Result<Answer, Problem> {
+        let reporter = &self.reporter;
         let (run, key) = run_token(&request)?;
         if trace::is_trace(request.operation) {
-            return trace::handle(&reporter, &request, &run, &key, now).await;
+            return trace::handle(reporter, &request, &run, &key, context).await;
         }
         if request.run_id()? != run {
             return Err(domain::Error::NotFound.into());
         }
         let reported = match request.operation {
-            Operation::RenewLease => reporter.sign_of_life(&run, &key, now).await?,
+            Operation::RenewLease => reporter.sign_of_life(&run, &key, context).await?,
             Operation::EndRun => {
                 let outcome = request.with_fields(|fields| {
                     let succeeded = fields.boolean("success")?.ok_or_else(|| {
@@ -64,7 +36,7 @@ where
                     })?;
                     Ok(outcome(succeeded, fields.number("exitStatus")?))
                 })?;
-                reporter.end(&run, &key, outcome, now).await?
+                reporter.end(&run, &key, outcome, context).await?
             }
             Operation::RecordHeadJob => {
                 let job = request.with_fields(|fields| {
@@ -75,7 +47,7 @@ where
                     })
                 })?;
                 check_job(&job)?;
-                reporter.record_head_job(&run, &key, &job, now).await?
+                reporter.record_head_job(&run, &key, &job, context).await?
             }
             _ => return Err(Problem::new(404, "Not Found")),
         };

@@ -4,9 +4,8 @@
 //! An error here stalls or aborts a user's pipeline, so a well-formed run token is answered 200 wherever the contract
 //! allows it.
 
-use domain::Timestamp;
+use domain::Context;
 use domain::ids::RunId;
-use domain::ports::{AnnounceRuns, HeadJobs, ObserveJobs, Pace, Randomness};
 use domain::run::Outcome;
 use domain::token::TokenKey;
 use domain::use_cases::report::Reporter;
@@ -36,20 +35,13 @@ struct Watched<'a> {
 
 /// Answers a message for the token's own run, whatever the path or the body says: after a `create` that failed Nextflow
 /// calls `/trace/null/…`.
-pub(crate) async fn handle<Store, Jobs, Bus, Rng, Wait>(
-    reporter: &Reporter<'_, Store, Jobs, Bus, Rng, Wait>,
+pub(crate) async fn handle(
+    reporter: &Reporter,
     request: &Request<'_>,
     run: &RunId,
     key: &TokenKey,
-    now: Timestamp,
-) -> Result<Answer, Problem>
-where
-    Store: HeadJobs,
-    Jobs: ObserveJobs,
-    Bus: AnnounceRuns,
-    Rng: Randomness,
-    Wait: Pace,
-{
+    context: &Context<'_>,
+) -> Result<Answer, Problem> {
     let named = request.path("workflowId");
     if request.operation != Operation::TraceCreate && named != run.as_str() && named != "null" {
         return Err(domain::Error::NotFound.into());
@@ -57,18 +49,18 @@ where
     match request.operation {
         // Refused here means that Nextflow runs on unreported, which it survives.
         Operation::TraceCreate => {
-            reporter.sign_of_life(run, key, now).await.map_err(unknown_run)?;
+            reporter.sign_of_life(run, key, context).await.map_err(unknown_run)?;
         }
         Operation::TraceBegin => {
-            reporter.sign_of_life(run, key, now).await?;
+            reporter.sign_of_life(run, key, context).await?;
         }
         Operation::TraceComplete => {
-            reporter.end(run, key, completed(request), now).await?;
+            reporter.end(run, key, completed(request), context).await?;
         }
         // What a restored table says of the run is not known to be so, and its lease is held by cleanup-run.
-        _ if reporter.settings.restored => {}
+        _ if context.settings.restored => {}
         // The lease outlasts a table that cannot be read for a while; the pipeline would not outlast our error.
-        _ => match reporter.sign_of_life(run, key, now).await {
+        _ => match reporter.sign_of_life(run, key, context).await {
             Err(error @ domain::Error::NotFound) => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(run.id = %run, error.code = error.code(), "a sign of life was not noted");

@@ -1,33 +1,22 @@
 //! Wiring of the `write-secrets` function.
 
 use std::process::ExitCode;
+use std::rc::Rc;
 
-use domain::settings::Settings;
+use domain::use_cases::create_secrets::SecretKeeper;
 use keys_kms::KmsSealer;
-use runtime::config::{self, EnvelopeKey, Table};
-use runtime::{Clients, Invocation, Metrics, SystemRandomness};
+use runtime::Service;
+use runtime::config::{EnvelopeKey, Table};
 use store_dynamodb::Store;
 use write_secrets::Handler;
 
 fn main() -> ExitCode {
-    runtime::run(async |clients: &Clients| {
-        let (table, settings, key) = config::load::<(Table, Settings, EnvelopeKey)>(config::process)?;
-        let metrics = Metrics::new(&settings.deployment);
+    runtime::serve_http(async |service: &Service<'_>, (table, key): (Table, EnvelopeKey)| {
+        let clients = service.clients;
         let store = Store::new(aws_sdk_dynamodb::Client::new(clients.data()), table.name);
         let keys = KmsSealer::new(aws_sdk_kms::Client::new(clients.data()), key.arn);
         store.warm().await;
         runtime::warm_up(keys.warm()).await;
-        let handler = Handler { store, keys, randomness: SystemRandomness::default(), settings };
-        Ok(async move |invocation: Invocation| {
-            let pace = invocation.deadline();
-            let served = http_api::serve(&handler.settings, invocation.payload(), async |request| {
-                handler.handle(request, pace).await
-            })
-            .await;
-            if let Some(code) = served.fault {
-                metrics.fault(code);
-            }
-            Ok(served.answer)
-        })
+        Handler { keeper: SecretKeeper { store: Rc::new(store), keys: Rc::new(keys) } }
     })
 }

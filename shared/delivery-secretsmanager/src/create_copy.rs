@@ -1,12 +1,13 @@
 //! `CreateSecret`.
 
+use async_trait::async_trait;
 use aws_failures::Failure;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::SdkError;
 use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
 use aws_sdk_secretsmanager::types::Tag;
-use domain::copies::{Copy, CopyTags};
+use domain::copies::{CopyTags, RunCopy};
 use domain::ports::CreateCopies;
 use domain::{Error, Result, Timestamp};
 use zeroize::Zeroizing;
@@ -35,8 +36,14 @@ impl CopyMaker {
     }
 }
 
+#[async_trait(?Send)]
 impl CreateCopies for CopyMaker {
-    async fn create_copy(&self, copy: &Copy, mut body: Zeroizing<String>, tags: &CopyTags) -> Result<String> {
+    async fn create_copy(
+        &self,
+        copy: &RunCopy,
+        mut body: Zeroizing<String>,
+        tags: &CopyTags,
+    ) -> Result<String> {
         let answer = self
             .client
             .create_secret()

@@ -1,5 +1,6 @@
 //! The type behind `RemoveCopies`; its operations have a file each.
 
+use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use domain::Result;
 use domain::ports::{CopySighting, FoundCopy, RemoveCopies};
@@ -26,6 +27,7 @@ impl CopyRemover {
     }
 }
 
+#[async_trait(?Send)]
 impl RemoveCopies for CopyRemover {
     async fn describe_copy(&self, name: &str) -> Result<CopySighting> {
         describe_copy::describe(&self.client, name).await

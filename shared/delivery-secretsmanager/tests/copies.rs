@@ -3,7 +3,7 @@
 
 use aws_failures::fake::{ATTEMPTS, Answer, FakeAws, printed};
 use delivery_secretsmanager::{CopyMaker, CopyRemover};
-use domain::copies::{Copy, CopyTags};
+use domain::copies::{CopyTags, RunCopy};
 use domain::name::SecretName;
 use domain::ports::{CopySighting, CreateCopies, FoundCopy, RemoveCopies};
 use domain::{Error, Result};
@@ -40,7 +40,8 @@ fn tags_json() -> Value {
 }
 
 async fn create(aws: &FakeAws, key: Option<&str>) -> Result<String> {
-    let copy = Copy { name: NAME.into(), arn: None, holds: vec![SecretName::parse("NCBI_API_KEY").unwrap()] };
+    let copy =
+        RunCopy { name: NAME.into(), arn: None, holds: vec![SecretName::parse("NCBI_API_KEY").unwrap()] };
     let body = format!(r#"{{"NCBI_API_KEY":"{CANARY}"}}"#);
     CopyMaker::new(client(aws), key.map(str::to_owned)).create_copy(&copy, body.into(), &tags()).await
 }

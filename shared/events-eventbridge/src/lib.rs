@@ -1,5 +1,6 @@
 //! Run events on the deployment's own bus: `PutEvents`. They are hints; whoever takes one reads the run itself.
 
+use async_trait::async_trait;
 use aws_failures::{Failure, unavailable};
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
@@ -42,6 +43,7 @@ pub fn detail_type(notice: &RunNotice) -> &'static str {
     }
 }
 
+#[async_trait(?Send)]
 impl AnnounceRuns for RunAnnouncer {
     async fn announce(&self, run: &RunId, notice: RunNotice) -> Result<()> {
         let entry = PutEventsRequestEntry::builder()

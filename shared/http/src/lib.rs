@@ -13,6 +13,7 @@ pub mod request;
 mod testing;
 pub mod wire;
 
+use domain::Context;
 use domain::settings::Settings;
 use serde_json::value::RawValue;
 
@@ -20,6 +21,13 @@ pub use answer::Answer;
 pub use operation::Operation;
 pub use problem::Problem;
 pub use request::Request;
+
+/// What answers the requests of a function.
+#[allow(async_fn_in_trait)] // one thread per function
+pub trait Handle {
+    /// Answers one request.
+    async fn handle(&self, request: Request<'_>, context: &Context<'_>) -> Result<Answer, Problem>;
+}
 
 /// An answered request.
 pub struct Served {

@@ -1,6 +1,7 @@
 //! What AWS Batch says of a head job: `DescribeJobs`. Status, exit status and queue are taken from the answer; the rest
 //! of it, which holds the job's environment and command, is dropped with it.
 
+use async_trait::async_trait;
 use aws_failures::unavailable;
 use aws_sdk_batch::Client;
 use aws_sdk_batch::types::{JobDetail, JobStatus};
@@ -42,6 +43,7 @@ impl JobObserver {
     }
 }
 
+#[async_trait(?Send)]
 impl ObserveJobs for JobObserver {
     async fn observe_job(&self, job_id: &str) -> Result<(Sighting, Option<String>)> {
         let Some(job) = self.describe(job_id).await? else {

@@ -1,5 +1,6 @@
 //! `Decrypt`: the right to open.
 
+use async_trait::async_trait;
 use aws_failures::Failure;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::primitives::Blob;
@@ -30,6 +31,7 @@ impl KmsOpener {
     }
 }
 
+#[async_trait(?Send)]
 impl DecryptDataKey for KmsOpener {
     async fn decrypt_data_key(&self, encrypted: &[u8], context: &EncryptionContext) -> Result<PlainDataKey> {
         // The key is always named: without it KMS takes whichever key the ciphertext claims.

@@ -1,5 +1,6 @@
 //! `GenerateDataKey`: the right to seal.
 
+use async_trait::async_trait;
 use aws_failures::Failure;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::types::DataKeySpec;
@@ -29,6 +30,7 @@ impl KmsSealer {
     }
 }
 
+#[async_trait(?Send)]
 impl GenerateDataKey for KmsSealer {
     async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey> {
         let answer = self

@@ -1,12 +1,13 @@
 //! The end of an invocation, and waiting before it.
 
+use async_trait::async_trait;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use domain::ports::Pace;
+use domain::ports::Backoff;
 use tokio::time::Instant;
 
-/// When Lambda ends the invocation. As [`Pace`] it waits between repeats with full jitter: somewhere between nothing
+/// When Lambda ends the invocation. As [`Backoff`] it waits between repeats with full jitter: somewhere between nothing
 /// and 25 ms, 50 ms, 100 ms … 1 s.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
@@ -36,9 +37,10 @@ impl Deadline {
     }
 }
 
-impl Pace for Deadline {
-    async fn pause(&self, attempt: u32) -> bool {
-        let doublings = attempt.saturating_sub(1).min(16);
+#[async_trait(?Send)]
+impl Backoff for Deadline {
+    async fn wait(&self, retry: u32) -> bool {
+        let doublings = retry.saturating_sub(1).min(16);
         let pause = jitter((FIRST * 2_u32.pow(doublings)).min(LONGEST));
         if self.remaining() < pause + MARGIN {
             return false;
@@ -65,7 +67,7 @@ mod tests {
     async fn a_pause_doubles_up_to_a_second_and_is_never_longer() {
         for (attempt, longest) in [(1, 25), (2, 50), (3, 100), (6, 800), (7, 1_000), (u32::MAX, 1_000)] {
             let before = Instant::now();
-            assert!(Deadline::after(Duration::from_secs(29)).pause(attempt).await);
+            assert!(Deadline::after(Duration::from_secs(29)).wait(attempt).await);
             // Tokio's clock counts whole milliseconds, upwards.
             assert!(before.elapsed() <= Duration::from_millis(longest + 1), "{attempt}");
         }
@@ -77,7 +79,7 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..40 {
             let before = Instant::now();
-            assert!(deadline.pause(7).await);
+            assert!(deadline.wait(7).await);
             pauses.push(before.elapsed());
         }
         assert!(pauses.iter().any(|pause| *pause < Duration::from_millis(500)));
@@ -87,8 +89,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_time_for_another_repeat_it_says_so_at_once() {
         let before = Instant::now();
-        assert!(!Deadline::after(Duration::from_millis(1_499)).pause(1).await);
-        assert!(!Deadline::at(SystemTime::UNIX_EPOCH).pause(1).await);
+        assert!(!Deadline::after(Duration::from_millis(1_499)).wait(1).await);
+        assert!(!Deadline::at(SystemTime::UNIX_EPOCH).wait(1).await);
         assert_eq!(before.elapsed(), Duration::ZERO);
     }
 
@@ -96,7 +98,7 @@ mod tests {
     async fn repeats_end_before_the_margin() {
         let deadline = Deadline::after(Duration::from_secs(15));
         let mut attempt = 1;
-        while deadline.pause(attempt).await {
+        while deadline.wait(attempt).await {
             attempt += 1;
         }
         assert!(deadline.remaining() + Duration::from_millis(2) >= MARGIN);

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use domain::Timestamp;
+use domain::ports::Randomness;
+use domain::settings::Settings;
 use lambda_runtime::{Context, Diagnostic};
 use serde_json::value::RawValue;
 
@@ -38,7 +41,17 @@ impl Invocation {
         &self.request_id
     }
 
-    /// When Lambda ends it; as `Pace` it waits between repeats.
+    /// What a use case is given for this invocation.
+    #[must_use]
+    pub fn context<'a>(
+        &'a self,
+        settings: &'a Settings,
+        randomness: &'a dyn Randomness,
+    ) -> domain::Context<'a> {
+        domain::Context { now: Timestamp::now(), randomness, backoff: &self.deadline, settings }
+    }
+
+    /// When Lambda ends it; as `Backoff` it waits before a retry.
     #[must_use]
     pub fn deadline(&self) -> &Deadline {
         &self.deadline

@@ -1,6 +1,7 @@
 //! The audit trail: its rows, written by every transaction; its log lines, because a restored table forgets; and the
 //! reading of it.
 
+use async_trait::async_trait;
 use domain::audit::{AuditAction, AuditRecord, Subject};
 use domain::owner::{Scope, SecretOwner};
 use domain::ports::ReadAudit;
@@ -11,6 +12,7 @@ use crate::keys::{Key, audit_of};
 use crate::read::Search;
 use crate::rows::{Attributes, Row, from_nested, garbled, n, nested, put_some, s, time};
 
+#[async_trait(?Send)]
 impl ReadAudit for Store {
     async fn audit(&self, scope: &Scope, month: &str, limit: u32) -> Result<Vec<AuditRecord>> {
         if !is_month(month) {

@@ -1,5 +1,6 @@
 //! Who belongs where: read for every request, never remembered.
 
+use async_trait::async_trait;
 use std::str::FromStr;
 
 use domain::Result;
@@ -13,6 +14,7 @@ use crate::Store;
 use crate::keys::Key;
 use crate::rows::{Row, from_fields};
 
+#[async_trait(?Send)]
 impl ReadMembership for Store {
     async fn role(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>> {
         match self.get(Key::member(workspace, user)).await? {

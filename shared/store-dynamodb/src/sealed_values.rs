@@ -1,5 +1,6 @@
 //! Reading sealed values, and the small rows of secrets that a launch chose.
 
+use async_trait::async_trait;
 use domain::Result;
 use domain::ids::SecretId;
 use domain::owner::SecretOwner;
@@ -10,6 +11,7 @@ use crate::Store;
 use crate::keys::Key;
 use crate::rows::{sealed_from, secret_from};
 
+#[async_trait(?Send)]
 impl ReadSealedValues for Store {
     async fn sealed_values(&self, secrets: &[(SecretOwner, SecretId)]) -> Result<Vec<SealedValue>> {
         let rows = self.get_many(&keys(secrets, Key::value)).await?;

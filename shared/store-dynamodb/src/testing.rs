@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::audit::{AuditAction, AuditRecord, Subject};
-use domain::copies::{Copy, Layout};
+use domain::copies::{Layout, RunCopy};
 use domain::idempotency::Idempotency;
 use domain::identity::{Actor, Workspace};
 use domain::ids::{OrgId, RunId, SecretId, UserId, WorkspaceId};
@@ -265,7 +265,11 @@ pub(crate) fn a_run(id: &str) -> Run {
                 version: 3,
                 overrides: Some(secret_id(8)),
             }],
-            copies: vec![Copy { name: format!("tower-{id}"), arn: None, holds: vec![name("NCBI_API_KEY")] }],
+            copies: vec![RunCopy {
+                name: format!("tower-{id}"),
+                arn: None,
+                holds: vec![name("NCBI_API_KEY")],
+            }],
             run_token: key.hash(),
             claim_token: None,
             claimed: None,

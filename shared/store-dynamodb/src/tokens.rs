@@ -1,5 +1,6 @@
 //! Personal access tokens, as the authorizer sees them.
 
+use async_trait::async_trait;
 use domain::identity::StoredToken;
 use domain::ids::TokenId;
 use domain::ports::ReadTokens;
@@ -9,6 +10,7 @@ use crate::Store;
 use crate::keys::Key;
 use crate::rows::from_fields;
 
+#[async_trait(?Send)]
 impl ReadTokens for Store {
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>> {
         let row = self.get(Key::token(id)).await?;

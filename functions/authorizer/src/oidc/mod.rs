@@ -8,6 +8,7 @@ pub mod claims;
 mod fetch;
 mod keys;
 
+use async_trait::async_trait;
 use domain::identity::Vouched;
 use domain::ports::VerifyJwt;
 use domain::{Error, Result, Timestamp};
@@ -63,6 +64,7 @@ impl Jwts {
     }
 }
 
+#[async_trait(?Send)]
 impl VerifyJwt for Jwts {
     async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<Vouched>> {
         let Some(issuer) = &self.0 else {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use domain::copies::Copy;
+use domain::copies::RunCopy;
 use domain::run::{PinnedSecret, Run};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -96,7 +96,7 @@ impl<'a> From<&'a Run> for Receipt<'a> {
                 told_by: outcome.told_by,
             }),
             secrets: life.secrets.iter().map(GivenSecret::from).collect(),
-            copies: life.copies.iter().map(|copy: &Copy| copy.name.as_str()).collect(),
+            copies: life.copies.iter().map(|copy: &RunCopy| copy.name.as_str()).collect(),
         }
     }
 }

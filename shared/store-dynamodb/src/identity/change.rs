@@ -1,5 +1,6 @@
 //! Changes of identity: each set of them one transaction, with every audit record.
 
+use async_trait::async_trait;
 use std::collections::BTreeMap;
 
 use domain::audit::AuditRecord;
@@ -17,6 +18,7 @@ use crate::rows::{Attributes, fields, n, nested, put_some, s};
 use crate::terms::{Changes, Terms};
 use crate::transaction::{Outcome, PRESENT, Refusal, Stood, Transaction};
 
+#[async_trait(?Send)]
 impl ChangeIdentity for Store {
     async fn change_identity(
         &self,

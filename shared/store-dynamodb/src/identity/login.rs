@@ -1,5 +1,6 @@
 //! Logins at an OpenID Connect issuer, as the authorizer sees them.
 
+use async_trait::async_trait;
 use domain::Result;
 use domain::audit::AuditRecord;
 use domain::identity::{Change, Login, User};
@@ -9,6 +10,7 @@ use domain::ports::Logins;
 use crate::Store;
 use crate::keys::Key;
 
+#[async_trait(?Send)]
 impl Logins for Store {
     async fn user_of_login(&self, login: &Login) -> Result<Option<UserId>> {
         let row = self.get(Key::login(login)).await?;

@@ -1,5 +1,6 @@
 //! Reading identity. A row that only guards a name says whose it is; what it is stands in one place.
 
+use async_trait::async_trait;
 use std::collections::HashMap;
 
 use domain::identity::{Organization, StoredToken, User, Workspace};
@@ -16,6 +17,7 @@ use crate::membership::role_from;
 use crate::read::Search;
 use crate::rows::{Row, from_fields, garbled};
 
+#[async_trait(?Send)]
 impl ReadIdentity for Store {
     async fn user(&self, id: UserId) -> Result<Option<User>> {
         let row = self.get(Key::user(id)).await?;

@@ -1,5 +1,6 @@
 //! Finding what has to be looked at: runs that are due, and the run of a head job.
 
+use async_trait::async_trait;
 use domain::ids::{RunId, SecretId};
 use domain::owner::SecretOwner;
 use domain::ports::FindDueRuns;
@@ -13,6 +14,7 @@ use crate::read::page;
 use crate::rows::{Row, garbled, n, s};
 use crate::terms::Terms;
 
+#[async_trait(?Send)]
 impl FindDueRuns for Store {
     async fn due_runs(&self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

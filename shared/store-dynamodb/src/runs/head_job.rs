@@ -1,5 +1,6 @@
 //! Recording a run's head job: a row of its own, so that an event that names a job finds the run.
 
+use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::ports::HeadJobs;
 use domain::run::{HeadJob, Life, Run};
@@ -18,6 +19,7 @@ enum Part {
     Job,
 }
 
+#[async_trait(?Send)]
 impl HeadJobs for Store {
     async fn record_head_job(
         &self,

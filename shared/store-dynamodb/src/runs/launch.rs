@@ -1,5 +1,6 @@
 //! The intent of a launch.
 
+use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::idempotency::{Idempotency, Made, Remembered};
 use domain::ids::RunId;
@@ -19,6 +20,7 @@ enum Part {
     Idempotency,
 }
 
+#[async_trait(?Send)]
 impl LaunchRuns for Store {
     async fn recall(&self, idempotency: &Idempotency, now: Timestamp) -> Result<Option<Remembered>> {
         let row = self.get(Key::idempotency(idempotency)).await?;

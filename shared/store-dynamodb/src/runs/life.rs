@@ -1,5 +1,6 @@
 //! Saving the life of a run.
 
+use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::ports::SaveRuns;
 use domain::run::{Life, Run};
@@ -12,6 +13,7 @@ use crate::rows::n;
 use crate::terms::Changes;
 use crate::transaction::{Outcome, Refusal, Stood, Transaction};
 
+#[async_trait(?Send)]
 impl SaveRuns for Store {
     async fn save_life(&self, run: &Run, life: &Life, audit: Option<&AuditRecord>) -> Result<()> {
         let mut transaction = self.transaction();

@@ -1,5 +1,6 @@
 //! Listing a scope's runs, for people: the index lags.
 
+use async_trait::async_trait;
 use domain::ids::RunId;
 use domain::owner::{Scope, SecretOwner};
 use domain::ports::ListRuns;
@@ -14,6 +15,7 @@ use crate::read::page;
 use crate::rows::{Attributes, Row, garbled, s};
 use crate::terms::Terms;
 
+#[async_trait(?Send)]
 impl ListRuns for Store {
     async fn runs(
         &self,

@@ -8,6 +8,7 @@ mod life;
 mod list;
 mod row;
 
+use async_trait::async_trait;
 use domain::Result;
 use domain::ids::RunId;
 use domain::ports::ReadRuns;
@@ -16,6 +17,7 @@ use domain::run::Run;
 use crate::Store;
 use crate::keys::Key;
 
+#[async_trait(?Send)]
 impl ReadRuns for Store {
     async fn run(&self, id: &RunId) -> Result<Option<Run>> {
         let row = self.get(Key::run(id)).await?;

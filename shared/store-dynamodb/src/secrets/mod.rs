@@ -6,6 +6,7 @@ mod read;
 mod reconcile;
 mod update;
 
+use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::idempotency::Idempotency;
 use domain::owner::Scope;
@@ -16,6 +17,7 @@ use domain::{Error, Result};
 
 use crate::Store;
 
+#[async_trait(?Send)]
 impl WriteSecrets for Store {
     async fn create_secrets(
         &self,

@@ -1,5 +1,6 @@
 //! Reading secrets without their values: small rows only, in one query for all of a scope.
 
+use async_trait::async_trait;
 use domain::Result;
 use domain::ids::SecretId;
 use domain::name::SecretName;
@@ -12,6 +13,7 @@ use crate::keys::{Key, SECRETS, history_of};
 use crate::read::Search;
 use crate::rows::{old_version_from, secret_from};
 
+#[async_trait(?Send)]
 impl ReadSecrets for Store {
     async fn secrets(&self, scope: &Scope) -> Result<Vec<Secret>> {
         let rows = self

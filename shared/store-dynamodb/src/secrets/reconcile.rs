@@ -1,5 +1,6 @@
 //! Repeating what a restored table has forgotten: for operators, whose right is IAM's, so that no membership is checked.
 
+use async_trait::async_trait;
 use domain::Result;
 use domain::audit::AuditRecord;
 use domain::identity::Workspace;
@@ -16,6 +17,7 @@ use crate::rows::{from_fields, n, secret_from, secret_version};
 use crate::terms::Changes;
 use crate::transaction::Outcome;
 
+#[async_trait(?Send)]
 impl Reconcile for Store {
     async fn stored_secret(&self, owner: SecretOwner, id: SecretId) -> Result<Option<Secret>> {
         let row = self.get(Key::secret(owner, id)).await?;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use domain::Timestamp;
-use domain::copies::{Copy, Layout};
+use domain::copies::{Layout, RunCopy};
 use domain::ids::{RunId, UserId};
 use domain::platform::Platform;
 use domain::ports::Randomness;
@@ -151,8 +151,9 @@ fn token(number: u8) -> TokenHash {
     })
 }
 
-fn copies(kind: Kind) -> Vec<Copy> {
-    let copy = |index| Copy { name: format!("tower-ab12ABCDEFGHIJ.{index}"), arn: None, holds: Vec::new() };
+fn copies(kind: Kind) -> Vec<RunCopy> {
+    let copy =
+        |index| RunCopy { name: format!("tower-ab12ABCDEFGHIJ.{index}"), arn: None, holds: Vec::new() };
     (0..kind.copies).map(copy).collect()
 }
 
