@@ -111,7 +111,7 @@ mod tests {
 
     fn request(key: &str, parts: &[&str]) -> Result<Idempotency> {
         let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
-        Idempotency::new(user(), key, &parts)
+        Idempotency::new(user(), key, parts)
     }
 
     fn fingerprint(key: &str, parts: &[&str]) -> Vec<u8> {

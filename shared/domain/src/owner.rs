@@ -153,6 +153,7 @@ mod tests {
     /// A store in which one user has this role in one workspace.
     struct OneMember(Option<Role>);
 
+    #[async_trait::async_trait(?Send)]
     impl ReadMembership for OneMember {
         async fn role(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>> {
             Ok(self.0.filter(|_| workspace == self::workspace() && user == actor().user))
@@ -166,6 +167,7 @@ mod tests {
     /// A store that does not answer.
     struct Down;
 
+    #[async_trait::async_trait(?Send)]
     impl ReadMembership for Down {
         async fn role(&self, _: WorkspaceId, _: UserId) -> Result<Option<Role>> {
             Err(Error::unavailable("membership", "timed out"))

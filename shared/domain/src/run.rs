@@ -316,9 +316,10 @@ impl Event {
 
 /// The audit action of a transition towards the end, whatever event led to it.
 fn ending_audit_action(before: State, after: State) -> Option<AuditAction> {
-    match after {
-        State::Ended => Some(AuditAction::RunEnded),
-        State::Ending if before.is_live() => Some(AuditAction::RunEnding),
+    match (before, after) {
+        (State::Ended, _) => None,
+        (_, State::Ended) => Some(AuditAction::RunEnded),
+        (before, State::Ending) if before.is_live() => Some(AuditAction::RunEnding),
         _ => None,
     }
 }

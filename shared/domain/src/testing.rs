@@ -78,12 +78,12 @@ impl Fixture {
 
     /// What use cases are given beside their ports.
     pub(crate) fn context(&self) -> UseCaseContext<'_> {
-        UseCaseContext {
-            now: NOW,
-            randomness: &self.randomness,
-            backoff: &self.backoff,
-            settings: &self.settings,
-        }
+        self.context_at(NOW)
+    }
+
+    /// The same at another time.
+    pub(crate) fn context_at(&self, now: Timestamp) -> UseCaseContext<'_> {
+        UseCaseContext { now, randomness: &self.randomness, backoff: &self.backoff, settings: &self.settings }
     }
 
     /// Seals a value for this version of the secret.

@@ -4,7 +4,10 @@ use super::*;
 use crate::copies::Layout;
 use crate::identity::Actor;
 use crate::platform::Platform;
+use crate::ports::Randomness;
 use crate::role::Permission;
+use crate::settings::Settings;
+use crate::testing::Backoff;
 use crate::value::Traits;
 
 struct Repeating(u8);
@@ -17,6 +20,13 @@ impl Randomness for Repeating {
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
+}
+
+/// What `make` makes at second 10, where every random byte is this one.
+fn with_context<T>(byte: u8, make: impl FnOnce(&Context<'_>) -> T) -> T {
+    let (randomness, backoff) = (Repeating(byte), Backoff::of(0));
+    let settings = Settings::new("test");
+    make(&Context { now: at(10), randomness: &randomness, backoff: &backoff, settings: &settings })
 }
 
 fn user() -> UserId {
@@ -76,8 +86,9 @@ fn run() -> Run {
 #[test]
 fn an_entry_about_a_callers_request_names_the_caller_and_the_scope() {
     let scope = Scope::own(&Actor { user: user(), token: None }, Permission::WriteSecrets);
-    let subjects = vec![Subject::of(&secret())];
-    let record = AuditRecord::by(&scope, &Repeating(0), at(10), AuditAction::SecretUpdated, subjects.clone());
+    let record = with_context(0, |context| {
+        AuditRecord::of_secrets(&scope, AuditAction::SecretUpdated, [&secret()], context)
+    });
     assert_eq!(
         record,
         AuditRecord {
@@ -86,7 +97,7 @@ fn an_entry_about_a_callers_request_names_the_caller_and_the_scope() {
             id: "1".into(),
             actor: Some(user()),
             action: AuditAction::SecretUpdated,
-            subjects,
+            subjects: vec![Subject::of(&secret())],
             run: None,
             person: None,
             detail: None,
@@ -95,7 +106,7 @@ fn an_entry_about_a_callers_request_names_the_caller_and_the_scope() {
 }
 
 #[test]
-fn an_entry_about_a_run_names_its_secrets_and_an_actor_only_where_one_acted() {
+fn an_entry_about_a_run_names_its_secrets_and_the_launcher_where_the_launcher_acted() {
     let overriding = Subject {
         owner: SecretOwner::User(user()),
         id: secret_id(8),
@@ -103,8 +114,16 @@ fn an_entry_about_a_run_names_its_secrets_and_an_actor_only_where_one_acted() {
         version: 2,
         overrides: Some(secret_id(7)),
     };
-    for actor in [None, Some(user())] {
-        let record = AuditRecord::of_run(&run(), &Repeating(0xff), at(10), AuditAction::RunEnding, actor);
+    for (action, actor) in [
+        (AuditAction::RunLaunched, Some(user())),
+        (AuditAction::RunRepinned, Some(user())),
+        (AuditAction::RunTokensRenewed, Some(user())),
+        (AuditAction::RunClaimed, Some(user())),
+        (AuditAction::RunHeadJobRecorded, None),
+        (AuditAction::RunEnding, None),
+        (AuditAction::RunEnded, None),
+    ] {
+        let record = with_context(0xff, |context| AuditRecord::of_run(&run(), action, context));
         assert_eq!(
             record,
             AuditRecord {
@@ -112,7 +131,7 @@ fn an_entry_about_a_run_names_its_secrets_and_an_actor_only_where_one_acted() {
                 at: at(10),
                 id: "9007199254740991".into(),
                 actor,
-                action: AuditAction::RunEnding,
+                action,
                 subjects: vec![overriding.clone()],
                 run: Some(run_id()),
                 person: None,

@@ -543,3 +543,19 @@ fn what_the_trail_tells_of_a_change_follows_from_event_and_states() {
         assert_eq!(step(&run, event).audit, expected, "{case}");
     }
 }
+
+#[test]
+fn an_end_is_told_once_for_every_pair_of_states() {
+    use AuditAction::{RunEnded, RunEnding};
+    for before in State::ALL {
+        for after in State::ALL {
+            let expected = match (before, after) {
+                (State::Ended, _) => None,
+                (_, State::Ended) => Some(RunEnded),
+                (State::Provisioning | State::Pending | State::Running, State::Ending) => Some(RunEnding),
+                _ => None,
+            };
+            assert_eq!(ending_audit_action(before, after), expected, "{before:?} to {after:?}");
+        }
+    }
+}

@@ -17,6 +17,7 @@ enum Issuer {
     Fails,
 }
 
+#[async_trait::async_trait(?Send)]
 impl VerifyJwt for Issuer {
     async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<Vouched>> {
         assert_eq!((token, now), (JWT, NOW), "the token as it was presented, at the time of the request");
@@ -32,7 +33,7 @@ const JWT: &str = "e30.e30.c2ln";
 
 /// How every test reaches the use case.
 fn authenticate_by(fixture: &Fixture, issuer: &Issuer, header: &str) -> Result<Option<Actor>> {
-    run_now(authenticate(&fixture.table, issuer, &fixture.randomness, header, NOW))
+    run_now(authenticate(&*fixture.table, issuer, header, &fixture.context()))
 }
 
 fn presented(fixture: &Fixture, header: &str) -> Result<Option<Actor>> {

@@ -5,26 +5,18 @@ use crate::testing::*;
 use crate::use_cases::open_values::open_values;
 use crate::value::Traits;
 
-macro_rules! ports {
-    ($fixture:expr) => {
-        Ports {
-            store: &$fixture.table,
-            keys: &$fixture.keys,
-            randomness: &$fixture.randomness,
-            pace: &$fixture.backoff,
-            settings: &$fixture.settings,
-        }
-    };
+fn keeper(fixture: &Fixture) -> SecretKeeper {
+    SecretKeeper { store: fixture.table.clone(), keys: fixture.keys.clone() }
 }
 
 fn update(fixture: &Fixture, change: &Change, if_version: Option<u64>) -> Result<Secret> {
     let here = Some(workspace_id());
-    run_now(super::update(&ports!(fixture), &actor(), here, licence().id, change, if_version, NOW))
+    run_now(keeper(fixture).update(&actor(), here, licence().id, change, if_version, &fixture.context()))
 }
 
 fn delete(fixture: &Fixture, if_version: Option<u64>) -> Result<()> {
     let here = Some(workspace_id());
-    run_now(super::delete(&ports!(fixture), &actor(), here, licence().id, if_version, NOW))
+    run_now(keeper(fixture).delete(&actor(), here, licence().id, if_version, &fixture.context()))
 }
 
 /// What a test does to the secret: a new value, or the deletion.
@@ -74,7 +66,7 @@ fn written_meanwhile(fixture: &Fixture, operation: &'static str) {
 fn open(fixture: &Fixture, secret: &Secret) -> String {
     let sealed = fixture.table.rows.borrow().sealed[&(secret.owner, secret.id)].clone();
     let values =
-        run_now(open_values(&fixture.keys, &fixture.settings, &[pin_of(secret)], &[sealed])).unwrap();
+        run_now(open_values(&*fixture.keys, &[pin_of(secret)], &[sealed], &fixture.settings)).unwrap();
     values[&secret.name].expose().to_owned()
 }
 

@@ -3,8 +3,10 @@
 mod refused;
 
 use super::*;
+use crate::audit::AuditAction;
 use crate::platform::Platform;
 use crate::role::Role;
+use crate::run::Life;
 use crate::testing::*;
 
 type Arrange = fn(&Fixture);
@@ -12,14 +14,9 @@ type ChangeRun = fn(&mut Run);
 type ChangeLife = fn(&mut Life);
 
 fn claim(fixture: &Fixture, id: &RunId, key: &TokenKey) -> Result<Claim> {
-    let claimer = Claimer {
-        store: &fixture.table,
-        keys: &fixture.keys,
-        bus: &fixture.bus,
-        randomness: &fixture.randomness,
-        settings: &fixture.settings,
-    };
-    run_now(claimer.claim(id, key, NOW))
+    let claimer =
+        Claimer { store: fixture.table.clone(), keys: fixture.keys.clone(), bus: fixture.bus.clone() };
+    run_now(claimer.claim(id, key, &fixture.context()))
 }
 
 fn licence() -> Secret {

@@ -4,27 +4,19 @@ mod copies;
 mod writers;
 
 use super::*;
+use crate::audit::AuditAction;
 use crate::audit::Subject;
 use crate::platform::Platform;
 use crate::run::{HeadJob, Outcome, RunResult, Sighting, ToldBy};
 use crate::testing::*;
 
-type CleanerOf<'a> = Cleaner<'a, Table, Jobs, Target, Sequence, Backoff>;
-
 /// How every test of cleaning up, sweeping and holding reaches the use case.
-pub(in crate::use_cases) fn cleaner(fixture: &Fixture) -> CleanerOf<'_> {
-    Cleaner {
-        store: &fixture.table,
-        jobs: &fixture.jobs,
-        copies: &fixture.target,
-        randomness: &fixture.randomness,
-        pace: &fixture.backoff,
-        settings: &fixture.settings,
-    }
+pub(in crate::use_cases) fn cleaner(fixture: &Fixture) -> Cleaner {
+    Cleaner { store: fixture.table.clone(), jobs: fixture.jobs.clone(), copies: fixture.target.clone() }
 }
 
 fn look(fixture: &Fixture, id: &RunId) -> Result<Looked> {
-    run_now(cleaner(fixture).look(id, NOW))
+    run_now(cleaner(fixture).look(id, &fixture.context()))
 }
 
 /// A fixture with this run, and its copies under their names.
@@ -175,28 +167,6 @@ fn the_end_is_audited_with_the_secrets_that_the_run_held_and_without_an_actor() 
 
 /// All pairs of states, those too between which no event of today leads.
 #[test]
-fn a_write_is_audited_when_it_begins_or_completes_the_end_of_a_run() {
-    use State::{Ended, Ending};
-    for before in State::ALL {
-        for after in State::ALL {
-            let audited = match (before, after) {
-                (Ended, _) => None,
-                (_, Ended) => Some(AuditAction::RunEnded),
-                (Ending, _) => None,
-                (_, Ending) => Some(AuditAction::RunEnding),
-                _ => None,
-            };
-            let run = run(Platform::AwsBatch, before);
-            let fixture = with_run(&run);
-            let life = Life { state: after, ..run.life.clone() };
-            let saved = run_now(cleaner(&fixture).save(&run, life, NOW)).unwrap();
-            assert_eq!(saved, fixture.table.stored_run(&run.id), "{before:?} to {after:?}");
-            assert_eq!(actions(&fixture), Vec::from_iter(audited), "{before:?} to {after:?}");
-        }
-    }
-}
-
-#[test]
 fn an_unknown_run_is_ignored() {
     let fixture = Fixture::new();
     let id = run(Platform::AwsBatch, State::Running).id;
@@ -210,7 +180,7 @@ fn an_unknown_run_is_ignored() {
 #[test]
 fn an_event_of_a_job_looks_at_the_run_whose_head_job_it_is() {
     let changed = |fixture: &Fixture, region: &str, job: &str| {
-        run_now(cleaner(fixture).head_job_changed(region, job, NOW))
+        run_now(cleaner(fixture).head_job_changed(region, job, &fixture.context()))
     };
     let cases = [
         ("its own region and id", "eu-west-1", "job-1", Looked::Ended),

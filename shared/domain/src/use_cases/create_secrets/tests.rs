@@ -1,4 +1,5 @@
 use super::*;
+use crate::audit::Subject;
 use crate::ids::RunId;
 use crate::role::Role;
 use crate::run::PinnedSecret;
@@ -14,14 +15,8 @@ fn create(
     drafts: &[Draft],
     idempotency_key: Option<&str>,
 ) -> Result<Vec<SecretId>> {
-    let ports = Ports {
-        store: &fixture.table,
-        keys: &fixture.keys,
-        randomness: &fixture.randomness,
-        pace: &fixture.backoff,
-        settings: &fixture.settings,
-    };
-    run_now(super::create(&ports, &actor(), workspace, drafts, idempotency_key, NOW))
+    let keeper = SecretKeeper { store: fixture.table.clone(), keys: fixture.keys.clone() };
+    run_now(keeper.create(&actor(), workspace, drafts, idempotency_key, &fixture.context()))
 }
 
 fn create_here(fixture: &Fixture, drafts: &[Draft]) -> Result<Vec<SecretId>> {
@@ -52,7 +47,7 @@ fn assert_nothing_written(fixture: &Fixture, case: &str) {
 fn open(fixture: &Fixture, secret: &Secret) -> String {
     let sealed = fixture.table.rows.borrow().sealed[&(secret.owner, secret.id)].clone();
     let pins: [PinnedSecret; 1] = [pin_of(secret)];
-    let values = run_now(open_values(&fixture.keys, &fixture.settings, &pins, &[sealed])).unwrap();
+    let values = run_now(open_values(&*fixture.keys, &pins, &[sealed], &fixture.settings)).unwrap();
     values[&secret.name].expose().to_owned()
 }
 

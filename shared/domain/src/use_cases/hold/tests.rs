@@ -1,12 +1,13 @@
 use super::*;
 use crate::audit::AuditAction;
 use crate::platform::Platform;
+use crate::run::State;
 use crate::run::{HeadJob, Run};
 use crate::testing::*;
 use crate::use_cases::clean_up::tests::cleaner;
 
 fn hold(fixture: &Fixture) -> Held {
-    run_now(cleaner(fixture).hold(NOW)).unwrap()
+    run_now(cleaner(fixture).hold(&fixture.context())).unwrap()
 }
 
 fn held(live: u32, failed: u32) -> Held {
@@ -134,5 +135,5 @@ fn a_run_that_ended_or_was_deleted_after_it_was_listed_is_not_a_failure() {
 fn a_pass_fails_if_it_cannot_list_the_runs() {
     let fixture = Fixture::new();
     fixture.table.faults.fail("due_runs", unavailable());
-    assert_eq!(error_of(run_now(cleaner(&fixture).hold(NOW))).code(), "unavailable");
+    assert_eq!(error_of(run_now(cleaner(&fixture).hold(&fixture.context()))).code(), "unavailable");
 }

@@ -4,24 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::Ports;
 use super::document::Document;
 use crate::Result;
 use crate::audit::AuditRecord;
 use crate::identity::{Change, Standing, StoredToken};
 use crate::ids::{OrgId, TokenId};
-use crate::testing::{Backoff, Fixture, Sequence, Table, error_of, unavailable};
+use crate::testing::{Fixture, error_of, unavailable};
 use crate::token::Presented;
-
-/// What every change of identity is given.
-pub(super) fn ports(fixture: &Fixture) -> Ports<'_, Table, Sequence, Backoff> {
-    Ports {
-        store: &fixture.table,
-        randomness: &fixture.randomness,
-        pace: &fixture.backoff,
-        settings: &fixture.settings,
-    }
-}
 
 pub(super) fn org_id(number: i64) -> OrgId {
     OrgId::new(number).unwrap()

@@ -3,7 +3,9 @@ use super::*;
 use crate::identity::Login;
 use crate::ids::WorkspaceId;
 use crate::role::Role;
-use crate::testing::{NOW, Sequence, organization, stored_token, user, user_id, workspace, workspace_id};
+use crate::testing::{
+    Fixture, NOW, Sequence, organization, stored_token, user, user_id, workspace, workspace_id,
+};
 use crate::token::TokenKey;
 
 fn token() -> crate::identity::StoredToken {
@@ -58,8 +60,8 @@ fn each_change_is_recorded_in_the_trail_of_the_user_or_workspace_it_concerns() {
     ];
     for (change, scope, action, person, detail) in cases {
         for actor in [None, Some(user_id(3))] {
-            let randomness = Sequence::default();
-            let made = record_of(&change, Deed { actor, at: NOW }, &randomness).unwrap();
+            let fixture = Fixture::new();
+            let made = record_of(&change, actor, &fixture.context()).unwrap();
             let expected = AuditRecord {
                 scope,
                 at: NOW,
@@ -73,7 +75,7 @@ fn each_change_is_recorded_in_the_trail_of_the_user_or_workspace_it_concerns() {
             };
             assert_eq!(made, expected, "{change:?}");
             assert!(made.id.parse::<i64>().is_ok_and(|id| id > 0), "{change:?}: {}", made.id);
-            let next = record_of(&change, Deed { actor, at: NOW }, &randomness).unwrap();
+            let next = record_of(&change, actor, &fixture.context()).unwrap();
             assert_ne!(made.id, next.id, "records of one instant have different ids");
         }
     }
@@ -81,16 +83,15 @@ fn each_change_is_recorded_in_the_trail_of_the_user_or_workspace_it_concerns() {
 
 #[test]
 fn a_new_organization_has_no_audit_record_of_its_own() {
-    let deed = Deed { actor: None, at: NOW };
-    assert_eq!(record_of(&Change::CreateOrganization(organization()), deed, &Sequence::default()), None);
+    let change = Change::CreateOrganization(organization());
+    assert_eq!(record_of(&change, None, &Fixture::new().context()), None);
 }
 
 #[test]
 fn audit_records_of_tokens_roles_and_platforms_can_be_reconciled_from() {
     use super::trail::Trail;
-    let deed = Deed { actor: None, at: NOW };
     let line = |change: Change| {
-        let record = record_of(&change, deed, &Sequence::default()).unwrap();
+        let record = record_of(&change, None, &Fixture::new().context()).unwrap();
         serde_json::Value::String(
             serde_json::json!({
                 "message": "audit",

@@ -4,6 +4,8 @@ mod failed;
 mod refused;
 mod repeated;
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::audit::Subject;
 use crate::copies::Layout;
@@ -29,16 +31,13 @@ fn launch_at(
     now: Timestamp,
 ) -> Result<Launched> {
     let launcher = Launcher {
-        store: &fixture.table,
-        keys: &fixture.keys,
-        copies: &fixture.target,
-        bus: &fixture.bus,
-        randomness: &fixture.randomness,
-        pace: &fixture.backoff,
-        settings: &fixture.settings,
-        prefix: &fixture.prefix,
+        store: fixture.table.clone(),
+        keys: fixture.keys.clone(),
+        copies: fixture.target.clone(),
+        bus: fixture.bus.clone(),
+        prefix: fixture.prefix.clone(),
     };
-    run_now(launcher.launch(&actor(), request, idempotency_key, now))
+    run_now(launcher.launch(&actor(), request, idempotency_key, &fixture.context_at(now)))
 }
 
 fn licence() -> Secret {
@@ -129,7 +128,7 @@ fn the_intent_names_every_secret_and_copy_before_one_exists() {
             due: Some(minutes(2)),
             lease_until: minutes(2),
             secrets: pins(),
-            copies: vec![Copy {
+            copies: vec![RunCopy {
                 name: format!("tower-{}", intent.id),
                 arn: None,
                 holds: vec![name("LICENCE"), name("TOKEN")],

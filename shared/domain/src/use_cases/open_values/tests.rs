@@ -3,7 +3,7 @@ use crate::secret::Secret;
 use crate::testing::*;
 
 fn open(fixture: &Fixture, pins: &[PinnedSecret], sealed: &[SealedValue]) -> Result<Vec<(String, String)>> {
-    let values = run_now(open_values(&fixture.keys, &fixture.settings, pins, sealed))?;
+    let values = run_now(open_values(&*fixture.keys, pins, sealed, &fixture.settings))?;
     Ok(values.iter().map(|(name, value)| (name.to_string(), value.expose().to_owned())).collect())
 }
 

@@ -4,7 +4,7 @@ use crate::testing::*;
 use crate::value::Traits;
 
 fn preview(fixture: &Fixture, request: &LaunchRequest) -> Result<Preview> {
-    run_now(super::preview(&fixture.table, &fixture.settings, &actor(), request, NOW))
+    run_now(super::preview(&*fixture.table, &actor(), request, &fixture.context()))
 }
 
 fn put(fixture: &Fixture, secret: Secret) {

@@ -4,7 +4,7 @@ use crate::role::Role;
 use crate::testing::*;
 
 fn describe(fixture: &Fixture, workspace: Option<WorkspaceId>, id: &RunId) -> Result<Run> {
-    run_now(super::describe(&fixture.table, &fixture.settings, &actor(), workspace, id))
+    run_now(super::describe(&*fixture.table, &fixture.settings, &actor(), workspace, id))
 }
 
 fn list(
@@ -15,7 +15,7 @@ fn list(
     after: Option<&RunId>,
 ) -> Result<Vec<RunId>> {
     let runs =
-        run_now(super::list(&fixture.table, &fixture.settings, &actor(), workspace, state, limit, after))?;
+        run_now(super::list(&*fixture.table, &fixture.settings, &actor(), workspace, state, limit, after))?;
     Ok(runs.into_iter().map(|run| run.id).collect())
 }
 

@@ -6,19 +6,19 @@ use crate::role::Role;
 use crate::testing::*;
 
 fn list(fixture: &Fixture, workspace: Option<WorkspaceId>) -> Result<Vec<Secret>> {
-    run_now(super::list(&fixture.table, &fixture.settings, &actor(), workspace))
+    run_now(super::list(&*fixture.table, &fixture.settings, &actor(), workspace))
 }
 
 fn describe(fixture: &Fixture, workspace: Option<WorkspaceId>) -> Result<Secret> {
-    run_now(super::describe(&fixture.table, &fixture.settings, &actor(), workspace, licence().id))
+    run_now(super::describe(&*fixture.table, &fixture.settings, &actor(), workspace, licence().id))
 }
 
 fn validate_name(fixture: &Fixture, workspace: Option<WorkspaceId>, name: &str) -> Result<()> {
-    run_now(super::validate_name(&fixture.table, &fixture.settings, &actor(), workspace, name))
+    run_now(super::validate_name(&*fixture.table, &fixture.settings, &actor(), workspace, name))
 }
 
 fn history(fixture: &Fixture, workspace: Option<WorkspaceId>) -> Result<(Secret, Vec<OldVersion>)> {
-    run_now(super::history(&fixture.table, &fixture.settings, &actor(), workspace, licence().id))
+    run_now(super::history(&*fixture.table, &fixture.settings, &actor(), workspace, licence().id))
 }
 
 fn audit_trail(
@@ -27,7 +27,7 @@ fn audit_trail(
     month: &str,
     limit: u32,
 ) -> Result<Vec<AuditRecord>> {
-    run_now(super::audit_trail(&fixture.table, &fixture.settings, &actor(), workspace, month, limit))
+    run_now(super::audit_trail(&*fixture.table, &fixture.settings, &actor(), workspace, month, limit))
 }
 
 fn licence() -> Secret {

@@ -2,10 +2,13 @@
 
 mod head_job;
 
+use jiff::Timestamp;
+
 use super::*;
+use crate::audit::AuditAction;
 use crate::audit::Subject;
 use crate::platform::Platform;
-use crate::run::{RunResult, ToldBy};
+use crate::run::{Life, RunResult, State, ToldBy};
 use crate::testing::*;
 
 const REGION: &str = "eu-west-1";
@@ -21,19 +24,17 @@ enum Report {
 /// How every test reaches the use case.
 fn report_as(fixture: &Fixture, id: &RunId, key: &TokenKey, report: &Report) -> Result<Run> {
     let reporter = Reporter {
-        store: &fixture.table,
-        jobs: &fixture.jobs,
-        bus: &fixture.bus,
-        randomness: &fixture.randomness,
-        pace: &fixture.backoff,
-        settings: &fixture.settings,
-        region: REGION,
+        store: fixture.table.clone(),
+        jobs: fixture.jobs.clone(),
+        bus: fixture.bus.clone(),
+        region: REGION.into(),
     };
+    let context = fixture.context();
     run_now(async {
         match report {
-            Report::Heartbeat => reporter.sign_of_life(id, key, NOW).await,
-            Report::End => reporter.end(id, key, failed(), NOW).await,
-            Report::HeadJob(job) => reporter.record_head_job(id, key, job, NOW).await,
+            Report::Heartbeat => reporter.sign_of_life(id, key, &context).await,
+            Report::End => reporter.end(id, key, failed(), &context).await,
+            Report::HeadJob(job) => reporter.record_head_job(id, key, job, &context).await,
         }
     })
 }

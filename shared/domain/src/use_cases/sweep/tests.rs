@@ -8,7 +8,7 @@ use crate::use_cases::clean_up::tests::cleaner;
 const OTHER: &str = "ab12JIHGFEDCBA";
 
 fn sweep(fixture: &Fixture) -> Result<Swept> {
-    run_now(cleaner(fixture).sweep(NOW))
+    run_now(cleaner(fixture).sweep(&fixture.context()))
 }
 
 /// A run of this number and state, due so many minutes from now.

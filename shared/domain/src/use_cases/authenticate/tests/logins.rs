@@ -1,6 +1,7 @@
 //! OpenID Connect logins.
 
 use super::*;
+use crate::Error;
 
 fn login() -> Login {
     Login { issuer: "https://issuer.example".into(), subject: "subject-1".into() }

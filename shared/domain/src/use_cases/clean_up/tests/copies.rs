@@ -11,7 +11,7 @@ fn ending() -> Run {
 /// A run whose secrets are in two copies.
 fn ending_with_two_copies() -> (Run, [String; 2]) {
     let mut run = ending();
-    let shard = Copy { name: format!("{NAME}.2"), ..run.life.copies[0].clone() };
+    let shard = RunCopy { name: format!("{NAME}.2"), ..run.life.copies[0].clone() };
     run.life.copies.push(shard);
     (run, [NAME.to_owned(), format!("{NAME}.2")])
 }

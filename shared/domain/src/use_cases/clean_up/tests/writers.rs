@@ -1,6 +1,7 @@
 //! Another writer changes the run between a read and a write.
 
 use super::*;
+use crate::run::Life;
 
 fn due_run() -> Run {
     due_at(NOW, run(Platform::AwsBatch, State::Running))

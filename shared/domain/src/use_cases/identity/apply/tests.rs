@@ -2,7 +2,7 @@ mod repeats;
 
 use serde_json::{Value, json};
 
-use super::super::testing::{assert_opens, document, org_id, ports, transactions};
+use super::super::testing::{assert_opens, document, org_id, transactions};
 use super::*;
 use crate::audit::AuditAction;
 use crate::ports::MAX_ROWS;
@@ -14,7 +14,7 @@ use crate::testing::{
 use crate::token::TokenKey;
 
 fn declare(fixture: &Fixture, json: &Value) -> Result<Applied> {
-    run_now(apply(&ports(fixture), &document(json), NOW))
+    run_now(apply(&*fixture.table, &document(json), &fixture.context()))
 }
 
 /// Two users with a token each, an organization with two workspaces.

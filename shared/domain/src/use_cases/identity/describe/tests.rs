@@ -42,27 +42,27 @@ fn ids(memberships: &[(Workspace, Role)]) -> Vec<(i64, Role)> {
 #[test]
 fn a_caller_is_described_unless_deleted() {
     let fixture = fixture();
-    assert_eq!(run_now(user(&fixture.table, &actor())).unwrap(), make_user(7, "sam"));
+    assert_eq!(run_now(user(&*fixture.table, &actor())).unwrap(), make_user(7, "sam"));
     let gone = Actor { user: user_id(8), token: None };
-    assert_eq!(error_of(run_now(user(&fixture.table, &gone))).code(), "not-found");
+    assert_eq!(error_of(run_now(user(&*fixture.table, &gone))).code(), "not-found");
 }
 
 #[test]
 fn memberships_are_sorted_by_organization_and_name() {
     let fixture = fixture();
     let expected = [(2, Role::Launch), (4, Role::Admin), (1, Role::View), (3, Role::Owner)];
-    assert_eq!(ids(&run_now(workspaces(&fixture.table, &actor())).unwrap()), expected);
-    let own = run_now(workspaces_of(&fixture.table, &actor(), actor().user)).unwrap();
+    assert_eq!(ids(&run_now(workspaces(&*fixture.table, &actor())).unwrap()), expected);
+    let own = run_now(workspaces_of(&*fixture.table, &actor(), actor().user)).unwrap();
     assert_eq!(ids(&own), expected);
     let none = Actor { user: user_id(8), token: None };
-    assert_eq!(ids(&run_now(workspaces(&fixture.table, &none)).unwrap()), []);
+    assert_eq!(ids(&run_now(workspaces(&*fixture.table, &none)).unwrap()), []);
 }
 
 #[test]
 fn the_workspaces_of_another_user_are_not_found_and_not_read() {
     let fixture = fixture();
     for other in [9, 99] {
-        let refused = error_of(run_now(workspaces_of(&fixture.table, &actor(), user_id(other))));
+        let refused = error_of(run_now(workspaces_of(&*fixture.table, &actor(), user_id(other))));
         assert_eq!(refused.code(), "not-found", "user {other}");
     }
     assert!(fixture.table.faults.calls().is_empty());
@@ -71,7 +71,7 @@ fn the_workspaces_of_another_user_are_not_found_and_not_read() {
 #[test]
 fn an_organization_shows_only_the_caller_s_workspaces_in_it() {
     let fixture = fixture();
-    let in_org = |org| run_now(workspaces_in(&fixture.table, &actor(), org_id(org)));
+    let in_org = |org| run_now(workspaces_in(&*fixture.table, &actor(), org_id(org)));
     assert_eq!(ids(&in_org(6).unwrap()), [(4, Role::Admin), (1, Role::View)]);
     assert_eq!(ids(&in_org(5).unwrap()), [(2, Role::Launch)]);
     assert_eq!(error_of(in_org(8)).code(), "not-found", "an organization of others");
@@ -88,7 +88,7 @@ fn a_workspace_is_found_by_its_members_under_its_own_organization_with_one_read(
     ];
     for (case, org, id, role) in cases {
         let fixture = fixture();
-        let found = run_now(workspace(&fixture.table, &actor(), org_id(org), workspace_id(id)));
+        let found = run_now(workspace(&*fixture.table, &actor(), org_id(org), workspace_id(id)));
         match (found, role) {
             (Ok((workspace, found)), Some(role)) => {
                 assert_eq!((workspace.id.number(), found), (id, role), "{case}");
@@ -102,10 +102,10 @@ fn a_workspace_is_found_by_its_members_under_its_own_organization_with_one_read(
 
 #[test]
 fn a_failed_read_is_returned() {
-    assert_stops_at_each_failure(fixture, |it| run_now(user(&it.table, &actor())));
-    assert_stops_at_each_failure(fixture, |it| run_now(workspaces_of(&it.table, &actor(), actor().user)));
-    assert_stops_at_each_failure(fixture, |it| run_now(workspaces_in(&it.table, &actor(), org_id(6))));
+    assert_stops_at_each_failure(fixture, |it| run_now(user(&*it.table, &actor())));
+    assert_stops_at_each_failure(fixture, |it| run_now(workspaces_of(&*it.table, &actor(), actor().user)));
+    assert_stops_at_each_failure(fixture, |it| run_now(workspaces_in(&*it.table, &actor(), org_id(6))));
     assert_stops_at_each_failure(fixture, |it| {
-        run_now(workspace(&it.table, &actor(), org_id(6), workspace_id(1)))
+        run_now(workspace(&*it.table, &actor(), org_id(6), workspace_id(1)))
     });
 }

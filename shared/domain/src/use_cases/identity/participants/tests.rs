@@ -1,9 +1,7 @@
 mod races;
 mod roles;
 
-use super::super::testing::{
-    assert_stops_at_each_failure, only_record, org_id, ports, token_id, transactions,
-};
+use super::super::testing::{assert_stops_at_each_failure, only_record, org_id, token_id, transactions};
 use super::*;
 use crate::audit::{AuditAction, AuditRecord};
 use crate::owner::SecretOwner;
@@ -42,23 +40,23 @@ fn by(user: UserId) -> Actor {
 }
 
 fn listed(fixture: &Fixture, caller: UserId, place: Place) -> Result<Vec<(User, Role)>> {
-    run_now(list(&fixture.table, &by(caller), place))
+    run_now(list(&*fixture.table, &by(caller), place))
 }
 
 fn add_in(fixture: &Fixture, caller: UserId, place: Place, whom: &Whom, role: Role) -> Result<User> {
-    run_now(add(&ports(fixture), &by(caller), place, whom, role, NOW))
+    run_now(add(&*fixture.table, &by(caller), place, whom, role, &fixture.context()))
 }
 
 fn change_in(fixture: &Fixture, caller: UserId, place: Place, user: UserId, role: Role) -> Result<()> {
-    run_now(change_role(&ports(fixture), &by(caller), place, user, role, NOW))
+    run_now(change_role(&*fixture.table, &by(caller), place, user, role, &fixture.context()))
 }
 
 fn remove_in(fixture: &Fixture, caller: UserId, place: Place, user: UserId) -> Result<()> {
-    run_now(remove(&ports(fixture), &by(caller), place, user, NOW))
+    run_now(remove(&*fixture.table, &by(caller), place, user, &fixture.context()))
 }
 
 fn allow_in(fixture: &Fixture, caller: UserId, place: Place, platforms: &[Platform]) -> Result<Workspace> {
-    run_now(allow_platforms(&ports(fixture), &by(caller), place, platforms, NOW))
+    run_now(allow_platforms(&*fixture.table, &by(caller), place, platforms, &fixture.context()))
 }
 
 fn add_stranger(fixture: &Fixture, caller: UserId, role: Role) -> Result<User> {

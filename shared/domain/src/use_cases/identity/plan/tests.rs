@@ -7,7 +7,7 @@ use super::super::testing::{document, org_id, token_id};
 use super::*;
 use crate::Error;
 use crate::testing::{
-    NOW, Sequence, minutes, organization, stored_token, user, user_id, workspace, workspace_id,
+    Fixture, NOW, Sequence, minutes, organization, stored_token, user, user_id, workspace, workspace_id,
 };
 
 /// `acme/research` with Olivia as its owner, Adam and Vera; Sam, who has a token, is not a participant.
@@ -26,7 +26,7 @@ fn known() -> Known {
 }
 
 fn decide(known: &Known, json: &Value) -> Result<Plan> {
-    plan(&document(json), known, Deed { actor: None, at: NOW }, &Sequence::default())
+    plan(&document(json), known, &Fixture::new().context())
 }
 
 fn planned(json: &Value) -> Plan {

@@ -1,6 +1,6 @@
 mod repeats;
 
-use super::super::testing::{ports, token_id, transactions};
+use super::super::testing::{token_id, transactions};
 use super::*;
 use crate::audit::AuditRecord;
 use crate::identity::Workspace;
@@ -12,7 +12,7 @@ use crate::testing::{
 use crate::token::TokenKey;
 
 fn reconcile_with(fixture: &Fixture, trail: &Trail) -> Result<Reconciled> {
-    run_now(reconcile(&ports(fixture), trail, NOW))
+    run_now(reconcile(&*fixture.table, trail, &fixture.context()))
 }
 
 fn restored() -> Fixture {

@@ -1,5 +1,5 @@
 use super::super::testing::{
-    assert_opens, assert_stops_at_each_failure, only_record, ports, token_id, transactions,
+    assert_opens, assert_stops_at_each_failure, only_record, token_id, transactions,
 };
 use super::*;
 use crate::audit::{AuditAction, AuditRecord};
@@ -13,11 +13,11 @@ fn make(
     name: &str,
     expires: Option<Timestamp>,
 ) -> Result<(StoredToken, Zeroizing<String>)> {
-    run_now(create(&ports(fixture), &actor(), name, expires, NOW))
+    run_now(create(&*fixture.table, &actor(), name, expires, &fixture.context()))
 }
 
 fn drop_token(fixture: &Fixture, id: i64) -> Result<()> {
-    run_now(revoke(&ports(fixture), &actor(), token_id(id), NOW))
+    run_now(revoke(&*fixture.table, &actor(), token_id(id), &fixture.context()))
 }
 
 fn token(id: i64, user: i64, name: &str) -> StoredToken {
@@ -52,7 +52,7 @@ fn assert_recorded(record: &AuditRecord, action: AuditAction, id: TokenId) {
 
 #[test]
 fn callers_see_only_their_own_tokens() {
-    assert_eq!(run_now(list(&fixture().table, &actor())).unwrap(), [token(1, 7, "laptop")]);
+    assert_eq!(run_now(list(&*fixture().table, &actor())).unwrap(), [token(1, 7, "laptop")]);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_retry_after_a_lost_answer_finds_the_first_change() {
 
 #[test]
 fn a_failure_of_any_call_is_returned_and_nothing_is_changed() {
-    assert_stops_at_each_failure(fixture, |it| run_now(list(&it.table, &actor())));
+    assert_stops_at_each_failure(fixture, |it| run_now(list(&*it.table, &actor())));
     assert_stops_at_each_failure(fixture, |it| make(it, "ci", None));
     assert_stops_at_each_failure(fixture, |it| drop_token(it, 1));
 }
@@ -196,6 +196,6 @@ fn a_failure_of_any_call_is_returned_and_nothing_is_changed() {
 fn a_caller_with_a_token_may_revoke_that_very_token() {
     let fixture = fixture();
     let caller = Actor { user: user_id(7), token: Some(token_id(1)) };
-    run_now(revoke(&ports(&fixture), &caller, token_id(1), NOW)).unwrap();
+    run_now(revoke(&*fixture.table, &caller, token_id(1), &fixture.context())).unwrap();
     assert!(!fixture.table.rows.borrow().tokens.contains_key(&token_id(1)));
 }
