@@ -1,4 +1,6 @@
-//! Bad names, values, bodies, ids and types get the contract's codes, change nothing, and are never echoed.
+//! Bad names, values, bodies, ids and types get their status, change nothing and are never echoed, through the gateway
+//! and its encodings. The tests beside the types, in `shared/domain` and `shared/http`, say in full which input is
+//! refused; here are a few of each kind.
 
 use end_to_end::{Ask, MARK, World};
 use libtest_mimic::Trial;
@@ -45,39 +47,11 @@ fn create(world: &World, body: impl Into<Vec<u8>>) -> Ask {
     Ask::new("POST", world.inside("/pipeline-secrets")).body("application/json", body)
 }
 
-const MISSHAPEN: [&str; 24] = [
-    "",
-    "A",
-    "_",
-    "1A",
-    "A-B",
-    "A B",
-    " AB",
-    "AB ",
-    "\u{ff21}1",
-    "é1",
-    "A\u{200b}B",
-    "\u{feff}AB",
-    "__A",
-    "A__B",
-    "../x",
-    "a/b",
-    "tower-x/y",
-    "x:json",
-    "x::",
-    "$(id)",
-    "a=b",
-    "a\nb",
-    "AB\n",
-    "A\u{0}B",
-];
-
 async fn a_bad_name_is_refused_wherever_it_comes() {
     let world = world().await;
-    let long = "A".repeat(101);
-    let parts = format!("A{}", "_B".repeat(25));
     let mut cases = Vec::new();
-    for name in MISSHAPEN.into_iter().chain([long.as_str(), parts.as_str()]) {
+    // JSON, query strings and the gateway encode these differently.
+    for name in ["A-B", "\u{ff21}1", "A\u{200b}B", "a/b", "a=b", "AB\n", "A\u{0}B"] {
         let body = json!({"name": name, "value": MARK}).to_string();
         cases.push((create(&world, body), 400, "Invalid secret name: it "));
         let import = Ask::post(world.inside("/pipeline-secrets/import"), &json!({"GOOD": MARK, name: MARK}));
@@ -89,26 +63,17 @@ async fn a_bad_name_is_refused_wherever_it_comes() {
         cases.push((Ask::post(world.inside("/launches"), &launch), 400, "Invalid secret name: it "));
     }
     refused(&world, cases).await;
-    // What the same rules just allow.
-    for name in ["A_", "_1", &"A".repeat(100), &format!("A{}", "_B".repeat(24))] {
-        let body = json!({"name": name, "value": "v"});
-        created(&world.caller("owner").post(world.inside("/pipeline-secrets"), &body).await);
-    }
 }
 
 async fn a_name_that_means_something_is_refused_in_any_case() {
     let world = world().await;
-    let names = "PATH IFS ENV BASH_ENV SHELLOPTS BASHOPTS PS4 PROMPT_COMMAND CDPATH HOME USER SHELL PWD TMPDIR HOSTNAME \
-         BASH_FUNC_x LD_PRELOAD DYLD_LIBRARY_PATH GCONV_PATH PYTHONPATH PERL5LIB RUBYOPT RUBYLIB NODE_OPTIONS NODE_PATH \
-         JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS JAVA_HOME CLASSPATH R_PROFILE R_PROFILE_USER R_ENVIRON \
-         GIT_SSH_COMMAND SSH_AUTH_SOCK AWS_ACCESS_KEY_ID ECS_X NXF_HOME TOWER_ACCESS_TOKEN SLURM_CONF SBATCH_X PBS_X LSB_X \
-         SGE_X HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY FTP_PROXY";
-    let names = names.split_whitespace().flat_map(|name| [name.to_owned(), name.to_lowercase()]);
-    let case = |name: String| {
+    let case = |name: &str| {
         let words = "would change how a task's shell or runtime behaves";
         (create(&world, json!({"name": name, "value": MARK}).to_string()), 400, words)
     };
-    refused(&world, names.map(case).collect()).await;
+    // The last one depends on a setting of the deployment.
+    let names = ["PATH", "ld_preload", "AWS_ACCESS_KEY_ID"];
+    refused(&world, names.map(case).into()).await;
 }
 
 async fn a_value_that_is_no_json_string_is_never_coerced() {
@@ -116,15 +81,12 @@ async fn a_value_that_is_no_json_string_is_never_coerced() {
     let id = world.secret("KEPT", "kept").await;
     let one = world.inside(&format!("/pipeline-secrets/{id}"));
     let mut cases = Vec::new();
-    for value in [json!(1), json!(1.5), json!(true), json!({MARK: MARK}), json!([MARK]), Value::Null] {
+    for value in [json!(1), json!({MARK: MARK}), Value::Null] {
         cases.push((create(&world, json!({"name": "AB", "value": value}).to_string()), 400, "`value`"));
         cases.push((Ask::put(&one, &json!({"value": value})), 400, "`value`"));
         let import = Ask::post(world.inside("/pipeline-secrets/import"), &json!({"AB": value}));
         cases.push((import, 400, "Entry 1: the value must be"));
     }
-    cases.push((create(&world, r#"{"name":"AB"}"#), 400, "`value` is missing"));
-    cases.push((create(&world, r#"{"name":1,"value":"v"}"#), 400, "`name` must be a valid JSON string"));
-    cases.push((create(&world, r#"{"value":"v"}"#), 400, "`name` is missing"));
     refused(&world, cases).await;
 }
 
@@ -145,8 +107,6 @@ async fn values_past_a_limit_are_refused_and_those_at_it_arrive_exactly() {
     refused(
         &world,
         vec![
-            (create(&world, value("")), 400, "may not be empty"),
-            (create(&world, value(&format!("{MARK}\0"))), 400, "NUL"),
             (create(&world, value(&format!("{largest}x"))), 413, "at most 32768 bytes"),
             (create(&world, value(&format!("{widest}x"))), 413, "at most 60000 bytes"),
             (create(&world, format!(r#"{{"name":"AB","value":"{MARK}\ud800"}}"#)), 400, "`value`"),
@@ -228,28 +188,22 @@ async fn a_body_that_cannot_be_read_is_refused_with_its_position_at_most() {
         ("PUT", world.below("/platforms")),
         ("PUT", world.below("/participants/add")),
     ];
+    let broken = format!(r#"{{"value":"{MARK}""#);
+    let mut cases: Vec<_> = paths
+        .iter()
+        .map(|(method, path)| {
+            let ask = Ask::new(method, path).body("application/json", broken.clone());
+            (ask, 400, "at line 1, column")
+        })
+        .collect();
     let secret = format!(r#"{{"name":"AB","value":"{MARK}"}}"#);
-    let bodies: Vec<(Vec<u8>, &str)> = vec![
+    let bodies: [(Vec<u8>, &str); 4] = [
         (Vec::new(), "body is missing"),
-        (format!(r#"{{"value":"{MARK}""#).into(), "at line 1, column"),
-        (format!("{secret} {MARK}").into(), "at line 1, column"),
         (format!("[{secret}]").into(), "must be a JSON object"),
-        (format!("\"{MARK}\"").into(), "must be a JSON object"),
-        ("null".into(), "must be a JSON object"),
-        ("7".into(), "must be a JSON object"),
-        (format!("{{{MARK}: 1}}").into(), "at line 1, column"),
         (format!("\u{feff}{secret}").into(), "at line 1, column"),
         ("[".repeat(100_000).into(), "Malformed body"),
     ];
-    let mut cases = Vec::new();
-    for (method, path) in &paths {
-        for (body, words) in &bodies {
-            cases.push((Ask::new(method, path).body("application/json", body.clone()), 400, *words));
-        }
-    }
-    let twice = format!(r#"{{"name":"AB","value":"v","value":"{MARK}"}}"#);
-    cases.push((create(&world, twice), 400, "`value` stands twice"));
-    cases.push((create(&world, r#"{"name":"AB","name":"AC","value":"v"}"#), 400, "`name` stands twice"));
+    cases.extend(bodies.map(|(body, words)| (create(&world, body), 400, words)));
     refused(&world, cases).await;
 }
 
@@ -258,18 +212,12 @@ async fn a_body_of_another_type_is_refused() {
     let id = world.secret("KEPT", "kept").await;
     let body = json!({"name": "AB", "value": MARK}).to_string();
     let mut cases = Vec::new();
-    for (method, path) in [
-        ("POST", world.inside("/pipeline-secrets")),
-        ("PUT", world.inside(&format!("/pipeline-secrets/{id}"))),
-        ("POST", world.inside("/launches")),
-        ("POST", "/tokens".to_owned()),
-        ("PUT", world.below("/platforms")),
-    ] {
-        for other in [
-            "text/plain",
-            "application/x-www-form-urlencoded",
-            "application/jsonx",
-            "multipart/form-data; boundary=x",
+    // Text, and what the gateway hands on in base64.
+    for other in ["text/plain", "multipart/form-data; boundary=x"] {
+        for (method, path) in [
+            ("POST", world.inside("/pipeline-secrets")),
+            ("PUT", world.inside(&format!("/pipeline-secrets/{id}"))),
+            ("POST", world.inside("/launches")),
         ] {
             let ask = Ask::new(method, &path).body(other, body.clone());
             cases.push((ask, 415, "application/json"));
@@ -308,20 +256,8 @@ async fn a_body_that_is_too_large_is_refused() {
 async fn ids_that_are_no_numbers_are_bad_and_numbers_that_are_no_ids_are_absent() {
     let world = world().await;
     let absent = "Not found: it does not exist, or you have no access to it.";
-    let too_large = (1_i64 << 53).to_string();
     let mut cases = Vec::new();
-    for (id, status) in [
-        ("x", 400),
-        ("1.5", 400),
-        ("1e3", 400),
-        ("0x1", 400),
-        ("%20", 400),
-        ("9223372036854775808", 400),
-        ("0", 404),
-        ("-1", 404),
-        (too_large.as_str(), 404),
-        ("9223372036854775807", 404),
-    ] {
+    for (id, status) in [("x", 400), ("%20", 400), ("0", 404)] {
         let words = if status == 400 { "must be a whole number" } else { absent };
         let secret = world.inside(&format!("/pipeline-secrets/{id}"));
         cases.push((Ask::get(&secret), status, words));
@@ -337,7 +273,7 @@ async fn ids_that_are_no_numbers_are_bad_and_numbers_that_are_no_ids_are_absent(
         cases.push((Ask::get(format!("/orgs/{}/workspaces/{id}", world.org)), status, words));
         cases.push((Ask::delete(world.below(&format!("/participants/{id}"))), status, words));
     }
-    for run in ["x", "ABCDEFGHIJKLMN", "ABCDEFGHIJKLMNO", "ABCDEFGHIJKLM-", "null"] {
+    for run in ["ABCDEFGHIJKLMN", "ABCDEFGHIJKLM-"] {
         cases.push((Ask::get(world.inside(&format!("/runs/{run}"))), 404, absent));
     }
     let twice = format!("/pipeline-secrets?workspaceId={0}&workspaceId={0}", world.workspace);
@@ -345,9 +281,7 @@ async fn ids_that_are_no_numbers_are_bad_and_numbers_that_are_no_ids_are_absent(
     // One whose value was lost on the way does not mean the caller's own secrets.
     let lost = Ask::post("/pipeline-secrets?workspaceId=", &json!({"name": "AB", "value": MARK}));
     cases.push((lost, 400, "workspaceId must be a whole number"));
-    for name in
-        ["workspaceid", "WorkspaceId", "workspace_id", "workspace-id", "workspaceId%5B%5D", "workspace"]
-    {
+    for name in ["workspaceid", "workspaceId%5B%5D"] {
         let path = format!("/pipeline-secrets?{name}={}", world.workspace);
         cases.push((
             Ask::post(path, &json!({"name": "AB", "value": MARK})),
@@ -361,32 +295,18 @@ async fn ids_that_are_no_numbers_are_bad_and_numbers_that_are_no_ids_are_absent(
 async fn queries_are_checked() {
     let world = world().await;
     let cases = [
-        ("/runs?max=0", "max must be a number from 1 to 100"),
         ("/runs?max=101", "max must be a number from 1 to 100"),
-        ("/runs?max=x", "max must be a number from 1 to 100"),
-        ("/runs?state=gone", "state must be one of"),
-        ("/audit-events?max=1001", "max must be a number from 1 to 1000"),
         ("/runs?max=", "max must be a number from 1 to 100"),
         ("/runs?state=", "state must be one of"),
         ("/audit-events?month=", "month must be of the form"),
-        ("/audit-events?month=2026-1", "month must be of the form"),
-        ("/audit-events?month=2026-13", "month must be of the form"),
-        ("/audit-events?month=0000-00", "month must be of the form"),
         ("/audit-events?month=2026-01%23", "month must be of the form"),
     ];
     let mut cases: Vec<_> =
         cases.into_iter().map(|(path, words)| (Ask::get(world.inside(path)), 400, words)).collect();
-    for path in ["/participants?max=x", "/participants?offset=-1", "/participants?max=-1"] {
-        cases.push((Ask::get(world.below(path)), 400, "must be a whole number"));
-    }
+    cases.push((Ask::get(world.below("/participants?offset=-1")), 400, "must be a whole number"));
     let launch = |body: Value| Ask::post(world.inside("/launches/preview"), &body);
-    cases.push((launch(json!({})), 400, "`platform` is missing"));
     cases.push((launch(json!({"platform": "k8s"})), 400, "platform must be one of"));
-    cases.push((launch(json!({"platform": "aws-batch", "layout": "flat"})), 400, "layout must be"));
-    cases.push((launch(json!({"platform": "aws-batch", "userSecrets": "AB"})), 400, "`userSecrets` must be"));
-    cases.push((launch(json!({"platform": "aws-batch", "optional": [1]})), 400, "`optional` must be"));
     cases.push((launch(json!({"platform": "lsf"})), 422, "lsf"));
-    cases.push((launch(json!({"platform": "aws-batch", "workspaceSecrets": ["NONE", "NOR"]})), 422, "NONE"));
     let many: Vec<_> = (0..10_000).map(|number| format!("NONE_{number}")).collect();
     let many = json!({"platform": "aws-batch", "workspaceSecrets": many});
     cases.push((launch(many), 422, "; and 9980 more of the kind."));
@@ -396,7 +316,7 @@ async fn queries_are_checked() {
 async fn an_idempotency_key_is_checked() {
     let world = world().await;
     let mut cases = Vec::new();
-    for key in ["short", "fifteen-letters", &"k".repeat(257), "sixteen letters and blanks"] {
+    for key in ["fifteen-letters", "sixteen letters and blanks"] {
         let ask = create(&world, json!({"name": "AB", "value": MARK}).to_string());
         cases.push((ask.header("idempotency-key", key), 400, "Idempotency-Key takes 16 to 256"));
         let launch = Ask::post(world.inside("/launches"), &json!({"platform": "aws-batch"}));
