@@ -1,4 +1,4 @@
-//! The use cases as the functions call them, over a world's gated ports and at its time.
+//! The use cases as the functions call them, over a world's adapters and at its time.
 
 use std::collections::BTreeSet;
 
@@ -26,10 +26,11 @@ use domain::use_cases::read_secrets;
 use domain::use_cases::report::Reporter;
 use domain::use_cases::sweep::Swept;
 use domain::value::SecretValue;
+use keys_kms::KmsSealer;
 use serde_json::json;
+use store_dynamodb::Store;
 
-use crate::ports::Ports;
-use crate::world::{LAUNCHER, OWNER, REGION, WORKSPACE, World, actor, scope, workspace};
+use crate::world::{LAUNCHER, OWNER, REGION, Sequence, WORKSPACE, World, actor, scope, workspace};
 use stand_ins::QUEUE;
 
 /// An idempotency key.
@@ -49,12 +50,12 @@ impl World {
         key: Option<&str>,
         secrets: Request,
     ) -> Result<Launched> {
-        let (ports, pace) = (Ports(self), self.deadline());
+        let pace = self.deadline();
         let launcher = Launcher {
-            store: &ports,
-            keys: &ports,
-            copies: &ports,
-            bus: &ports,
+            store: &self.store,
+            keys: &self.opener,
+            copies: &self.maker,
+            bus: &self.announcer,
             randomness: &self.randomness,
             pace: &pace,
             settings: &self.settings,
@@ -66,11 +67,10 @@ impl World {
 
     /// Uses a claim token.
     pub async fn claim(&self, run: &RunId, token: &str) -> Result<Claim> {
-        let ports = Ports(self);
         let claimer = Claimer {
-            store: &ports,
-            keys: &ports,
-            bus: &ports,
+            store: &self.store,
+            keys: &self.opener,
+            bus: &self.announcer,
             randomness: &self.randomness,
             settings: &self.settings,
         };
@@ -79,11 +79,11 @@ impl World {
 
     /// Reports under a run token.
     pub async fn report(&self, run: &RunId, token: &str, report: Report) -> Result<Run> {
-        let (ports, pace) = (Ports(self), self.deadline());
+        let pace = self.deadline();
         let reporter = Reporter {
-            store: &ports,
-            jobs: &ports,
-            bus: &ports,
+            store: &self.store,
+            jobs: &self.observer,
+            bus: &self.announcer,
             randomness: &self.randomness,
             pace: &pace,
             settings: &self.settings,
@@ -106,11 +106,11 @@ impl World {
 
     /// Does what cleanup-run does.
     pub async fn clean(&self, deed: Deed<'_>) -> Result<Swept> {
-        let (ports, pace) = (Ports(self), self.deadline());
+        let pace = self.deadline();
         let cleaner = Cleaner {
-            store: &ports,
-            jobs: &ports,
-            copies: &ports,
+            store: &self.store,
+            jobs: &self.observer,
+            copies: &self.remover,
             randomness: &self.randomness,
             pace: &pace,
             settings: &self.settings,
@@ -141,7 +141,7 @@ impl World {
         secrets: &[(&str, &str)],
         key: Option<&str>,
     ) -> Result<Vec<SecretId>> {
-        let (ports, pace) = (Ports(self), self.deadline());
+        let pace = self.deadline();
         let drafts: Vec<_> = secrets
             .iter()
             .map(|(name, text)| Draft {
@@ -152,27 +152,19 @@ impl World {
             })
             .collect();
         let workspace = shared.then(workspace);
-        create_secrets::create(
-            &self.writing(&ports, &pace),
-            &actor(user),
-            workspace,
-            &drafts,
-            key,
-            self.now(),
-        )
-        .await
+        create_secrets::create(&self.writing(&pace), &actor(user), workspace, &drafts, key, self.now()).await
     }
 
     /// The workspace's secrets, as its owner sees them.
     pub async fn list(&self) -> Result<Vec<Secret>> {
-        read_secrets::list(&Ports(self), &self.settings, &actor(OWNER), Some(workspace())).await
+        read_secrets::list(&self.store, &self.settings, &actor(OWNER), Some(workspace())).await
     }
 
     /// Gives a workspace's secret a new value.
     pub async fn update(&self, id: SecretId, text: &str, if_version: Option<u64>) -> Result<u64> {
-        let (ports, pace) = (Ports(self), self.deadline());
+        let pace = self.deadline();
         let change = Change { value: value_of(text), description: None, expires: None };
-        let (writing, owner) = (self.writing(&ports, &pace), actor(OWNER));
+        let (writing, owner) = (self.writing(&pace), actor(OWNER));
         let changed =
             change_secret::update(&writing, &owner, Some(workspace()), id, &change, if_version, self.now());
         Ok(changed.await?.version)
@@ -180,13 +172,12 @@ impl World {
 
     /// Deletes a workspace's secret.
     pub async fn delete(&self, id: SecretId, if_version: Option<u64>) -> Result<()> {
-        let (ports, pace) = (Ports(self), self.deadline());
-        let (writing, owner) = (self.writing(&ports, &pace), actor(OWNER));
+        let pace = self.deadline();
+        let (writing, owner) = (self.writing(&pace), actor(OWNER));
         change_secret::delete(&writing, &owner, Some(workspace()), id, if_version, self.now()).await
     }
 
-    /// Repeats, in a table that was restored, that these secrets of the workspace were deleted. An operator's function has
-    /// the table itself: its faults are those of requests.
+    /// Repeats, in a table that was restored, that these secrets of the workspace were deleted.
     pub async fn reconcile(&self, deleted: &[SecretId]) -> Result<()> {
         let pace = self.deadline();
         let settings = Settings { restored: true, ..self.settings.clone() };
@@ -209,12 +200,11 @@ impl World {
 
     fn writing<'a>(
         &'a self,
-        ports: &'a Ports<'a>,
         pace: &'a runtime::Deadline,
-    ) -> create_secrets::Ports<'a, Ports<'a>, Ports<'a>, crate::world::Sequence, runtime::Deadline> {
+    ) -> create_secrets::Ports<'a, Store, KmsSealer, Sequence, runtime::Deadline> {
         create_secrets::Ports {
-            store: ports,
-            keys: ports,
+            store: &self.store,
+            keys: &self.sealer,
             randomness: &self.randomness,
             pace,
             settings: &self.settings,

@@ -7,8 +7,6 @@ use std::iter::Sum;
 pub struct Figures {
     /// Faults that happened, each in a trial of its own or with one other.
     pub fault_points: usize,
-    /// Random interleavings of the life of a run that were compared with the reference.
-    pub interleavings: usize,
     /// States that the model checker visited.
     pub model_states: usize,
     /// Published vectors of the cryptography that came out as they say.
@@ -33,7 +31,6 @@ impl Sum for Figures {
     fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
         parts.fold(Self::default(), |mut sum, part| {
             sum.fault_points += part.fault_points;
-            sum.interleavings += part.interleavings;
             sum.model_states += part.model_states;
             sum.vectors += part.vectors;
             sum.fuzz_executions += part.fuzz_executions;

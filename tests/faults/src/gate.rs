@@ -1,21 +1,12 @@
-//! Where faults happen: every call passes the gate, is counted there, and meets the fault that a trial planned for it.
+//! Where faults happen: the gate counts every HTTP request of the AWS SDK, each retry included, and applies the fault
+//! that a trial planned for it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::{Error, Result};
 use tokio::sync::Notify;
 
-/// Which calls a plan counts.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub enum Layer {
-    /// Calls of the domain's ports.
-    Port,
-    /// HTTP requests of the AWS SDK, each of its repeats being one more.
-    Http,
-}
-
-/// What becomes of a call.
+/// What becomes of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Fault {
     /// It fails and has no effect.
@@ -45,12 +36,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// What a port call can meet.
-    pub const OF_PORTS: [Self; 5] =
-        [Self::Before, Self::After, Self::CrashBefore, Self::CrashAfter, Self::Contended];
-
-    /// What an HTTP request can meet.
-    pub const OF_HTTP: [Self; 12] = [
+    /// Every fault.
+    pub const ALL: [Self; 12] = [
         Self::Before,
         Self::After,
         Self::CrashBefore,
@@ -81,12 +68,10 @@ impl Fault {
     }
 }
 
-/// A fault at the `nth` call of a layer, counted from 1.
+/// A fault at the `nth` request, counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Planned {
-    /// Which calls are counted.
-    pub layer: Layer,
-    /// Which of them.
+    /// Which request.
     pub nth: usize,
     /// What becomes of it.
     pub fault: Fault,
@@ -103,7 +88,7 @@ pub struct Gate {
 struct State {
     open: bool,
     planned: Vec<Planned>,
-    met: Vec<(Layer, String)>,
+    met: Vec<String>,
     repeats: HashMap<String, Fault>,
     crashed: bool,
     happened: usize,
@@ -125,7 +110,7 @@ impl Gate {
 
     /// What was called since the gate was armed.
     #[must_use]
-    pub fn met(&self) -> Vec<(Layer, String)> {
+    pub fn met(&self) -> Vec<String> {
         self.state().met.clone()
     }
 
@@ -147,27 +132,9 @@ impl Gate {
         std::future::pending().await
     }
 
-    /// A port call.
-    pub async fn call<T>(&self, what: &str, effect: impl Future<Output = Result<T>>) -> Result<T> {
-        match self.meet(Layer::Port, what, None) {
-            None => effect.await,
-            Some(Fault::Contended) => Err(Error::Contended),
-            Some(Fault::After) => {
-                let _ = effect.await;
-                Err(lost())
-            }
-            Some(Fault::CrashBefore) => self.die().await,
-            Some(Fault::CrashAfter) => {
-                let _ = effect.await;
-                self.die().await
-            }
-            Some(_) => Err(lost()),
-        }
-    }
-
-    /// Counts a call and says what becomes of it. `invocation` is the same for all of the SDK's repeats of a request.
+    /// Counts a request and says what becomes of it. `invocation` is the same for all of the SDK's repeats of a request.
     #[must_use]
-    pub fn meet(&self, layer: Layer, what: &str, invocation: Option<&str>) -> Option<Fault> {
+    pub fn meet(&self, what: &str, invocation: Option<&str>) -> Option<Fault> {
         let mut state = self.state();
         if state.crashed {
             return Some(Fault::CrashBefore);
@@ -175,12 +142,12 @@ impl Gate {
         if state.open {
             return None;
         }
-        state.met.push((layer, what.to_owned()));
+        state.met.push(what.to_owned());
         if let Some(fault) = invocation.and_then(|invocation| state.repeats.get(invocation)) {
             return Some(*fault);
         }
-        let number = state.met.iter().filter(|(met, _)| *met == layer).count();
-        let planned = state.planned.iter().find(|planned| planned.layer == layer && planned.nth == number);
+        let number = state.met.len();
+        let planned = state.planned.iter().find(|planned| planned.nth == number);
         let fault = planned.map(|planned| planned.fault)?;
         state.happened += 1;
         if let (Some(repeats), Some(invocation)) = (fault.of_repeats(), invocation) {
@@ -192,8 +159,4 @@ impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn lost() -> Error {
-    Error::unavailable("a port", "injected by a test")
 }

@@ -13,7 +13,6 @@ pub mod gate;
 pub mod ledger;
 pub mod life;
 pub mod plan;
-pub mod ports;
 pub mod runner;
 pub mod sim;
 pub mod storm;

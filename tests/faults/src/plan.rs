@@ -1,6 +1,6 @@
 //! Which trials there are: a fault at every call of every story, and pairs of them.
 
-use crate::gate::{Fault, Layer, Planned};
+use crate::gate::{Fault, Planned};
 use crate::runner;
 use crate::story::Story;
 use crate::trial::{self, Trial, Verdict};
@@ -23,7 +23,7 @@ pub fn rehearse(story: Story) -> Verdict {
 
 /// A fault at every call of the story.
 #[must_use]
-pub fn singles(story: Story, calls: &[(Layer, String)], depth: Depth) -> Vec<Trial> {
+pub fn singles(story: Story, calls: &[String], depth: Depth) -> Vec<Trial> {
     let points = points(calls, depth).into_iter().enumerate();
     points
         .map(|(index, planned)| Trial {
@@ -38,7 +38,7 @@ pub fn singles(story: Story, calls: &[(Layer, String)], depth: Depth) -> Vec<Tri
 
 /// A fault at every call of the sweep that follows the story.
 #[must_use]
-pub fn in_the_sweep(story: Story, calls: &[(Layer, String)], depth: Depth) -> Vec<Trial> {
+pub fn in_the_sweep(story: Story, calls: &[String], depth: Depth) -> Vec<Trial> {
     let points = points(calls, depth).into_iter();
     points
         .map(|planned| Trial {
@@ -80,69 +80,45 @@ pub fn pairs(story: Story) -> Vec<Trial> {
     let mut trials = Vec::new();
     for (index, one) in calls.iter().enumerate() {
         // A process that died meets nothing more.
-        let later =
-            calls[index + 1..].iter().filter(|other| !one.fault.is_crash() || other.layer != one.layer);
-        trials.extend(later.map(|other| trial(vec![*one, *other], vec![], vec![], true)));
+        let later = if one.fault.is_crash() { &[] } else { &calls[index + 1..] };
+        trials.extend(later.iter().map(|other| trial(vec![*one, *other], vec![], vec![], true)));
         trials.extend(calls.iter().map(|other| trial(vec![*one], vec![*other], vec![], index % 2 == 0)));
         trials.extend(sweep_calls.iter().map(|other| trial(vec![*one], vec![], vec![*other], false)));
     }
     trials
 }
 
-fn points(calls: &[(Layer, String)], depth: Depth) -> Vec<Planned> {
-    let mut points = Vec::new();
-    for layer in [Layer::Port, Layer::Http] {
-        let of_layer = calls.iter().filter(|(met, _)| *met == layer).map(|(_, what)| what);
-        for (index, what) in of_layer.enumerate() {
-            let faults: &[Fault] = match layer {
-                Layer::Port => &Fault::OF_PORTS,
-                Layer::Http => &Fault::OF_HTTP,
-            };
-            let tried = faults.iter().filter(|fault| tells_something(layer, what, **fault));
-            let tried = tried.filter(|fault| depth == Depth::Full || is_quick(layer, **fault));
-            points.extend(tried.map(|fault| Planned { layer, nth: index + 1, fault: *fault }));
-        }
-    }
-    points
+fn points(calls: &[String], depth: Depth) -> Vec<Planned> {
+    let points = calls.iter().enumerate().flat_map(|(index, operation)| {
+        let tried = Fault::ALL.into_iter().filter(|fault| tells_something(operation, *fault));
+        let tried = tried.filter(move |fault| depth == Depth::Full || is_quick(*fault));
+        tried.map(move |fault| Planned { nth: index + 1, fault })
+    });
+    points.collect()
 }
 
 /// A read that took effect and was not heard of is a read that failed; only a transaction meets another writer; only
 /// what makes something can land late.
-fn tells_something(layer: Layer, what: &str, fault: Fault) -> bool {
-    let writes = match layer {
-        Layer::Port => WRITES.iter().any(|name| what.ends_with(name)),
-        Layer::Http => matches!(
-            what,
-            "TransactWriteItems" | "UpdateItem" | "CreateSecret" | "DeleteSecret" | "PutEvents"
-        ),
-    };
+fn tells_something(operation: &str, fault: Fault) -> bool {
+    let writes = matches!(
+        operation,
+        "TransactWriteItems" | "UpdateItem" | "CreateSecret" | "DeleteSecret" | "PutEvents"
+    );
     match fault {
         Fault::After | Fault::CrashAfter | Fault::AfterThenThrottled | Fault::AfterForGood => writes,
-        Fault::Contended => {
-            what == "TransactWriteItems" || layer == Layer::Port && what.contains("Runs::") && writes
-        }
-        Fault::Late | Fault::LateForGood => what == "CreateSecret",
+        Fault::Contended => operation == "TransactWriteItems",
+        Fault::Late | Fault::LateForGood => operation == "CreateSecret",
         _ => true,
     }
 }
 
-const WRITES: [&str; 9] = [
-    "::begin_run",
-    "::save_life",
-    "::record_head_job",
-    "::create_secrets",
-    "::update_secret",
-    "::delete_secret",
-    "::create_copy",
-    "::delete_copy",
-    "::announce",
-];
-
-fn is_quick(layer: Layer, fault: Fault) -> bool {
-    match layer {
-        Layer::Port => matches!(fault, Fault::After | Fault::CrashBefore | Fault::CrashAfter),
-        Layer::Http => {
-            matches!(fault, Fault::AfterThenThrottled | Fault::Contended | Fault::LateForGood)
-        }
-    }
+fn is_quick(fault: Fault) -> bool {
+    matches!(
+        fault,
+        Fault::CrashBefore
+            | Fault::CrashAfter
+            | Fault::AfterThenThrottled
+            | Fault::Contended
+            | Fault::LateForGood
+    )
 }

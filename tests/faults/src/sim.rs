@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
-use crate::gate::{Fault, Gate, Layer};
+use crate::gate::{Fault, Gate};
 use stand_ins::{Answer, Limit, Services, refusal};
 
 /// Everything behind the HTTP client. Clones are one.
@@ -102,7 +102,7 @@ impl Aws {
         let bytes = request.body().bytes().unwrap_or_default();
         let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
         let invocation = request.headers().get("amz-sdk-invocation-id");
-        let fault = self.gate.meet(Layer::Http, &operation, invocation);
+        let fault = self.gate.meet(&operation, invocation);
         let aws = self.clone();
         HttpConnectorFuture::new(async move { aws.become_of(fault, operation, body).await })
     }

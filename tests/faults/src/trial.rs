@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use crate::check;
 use crate::deeds::Deed;
-use crate::gate::{Layer, Planned};
+use crate::gate::Planned;
 use crate::ledger::{self, Row};
 use crate::story::{Prepared, SECRETS, Story, Told};
 use crate::world::World;
@@ -37,9 +37,9 @@ pub struct Verdict {
     /// Rows and requests that were searched for values.
     pub searched: usize,
     /// The calls of the story, where nothing failed.
-    pub calls: Vec<(Layer, String)>,
+    pub calls: Vec<String>,
     /// The calls of the first sweep.
-    pub sweep_calls: Vec<(Layer, String)>,
+    pub sweep_calls: Vec<String>,
 }
 
 /// Runs a trial in a world that is made anew for it.

@@ -10,7 +10,6 @@ use domain::{Error, Result, Timestamp};
 use faults::check;
 use faults::deeds::Report;
 use faults::ledger;
-use faults::ports::Ports;
 use faults::runner::alone;
 use faults::story::{JOB, SECRETS};
 use faults::world::{LAUNCHER, REGION, World};
@@ -26,9 +25,9 @@ const ACCOUNT: &str = "111122223333";
 /// Hands an event over, as Lambda does.
 async fn hand(world: &World, event: &str) -> Result<Option<Swept>> {
     let handler = Handler {
-        store: Ports(world),
-        jobs: Ports(world),
-        copies: Ports(world),
+        store: world.store.clone(),
+        jobs: world.observer.clone(),
+        copies: world.remover.clone(),
         randomness: world.randomness.clone(),
         settings: world.settings.clone(),
         account: ACCOUNT.into(),
@@ -164,7 +163,7 @@ fn what_is_not_ours_is_ignored_and_asks_nothing() {
                 event[key] = value;
                 world.aws.gate.arm(&[]);
                 hand(world, &event.to_string()).await.expect("ignored");
-                assert_eq!(world.aws.gate.met(), [], "{event}");
+                assert_eq!(world.aws.gate.met(), Vec::<String>::new(), "{event}");
                 world.aws.gate.open();
             }
         }
@@ -219,7 +218,7 @@ fn a_poisoned_event_is_a_failure_that_asks_nothing() {
             let answer = hand(world, &poison).await;
             let shown: String = poison.chars().take(200).collect();
             assert!(matches!(answer, Err(Error::Invalid(_))), "{shown}: {:?}", answer.err());
-            assert_eq!(world.aws.gate.met(), [], "{shown}");
+            assert_eq!(world.aws.gate.met(), Vec::<String>::new(), "{shown}");
             world.aws.gate.open();
         }
         assert_eq!(copies(world), [format!("tower-{run}")]);

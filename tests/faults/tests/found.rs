@@ -5,7 +5,7 @@ use domain::ids::RunId;
 use domain::platform::Platform;
 use domain::{copies::Layout, run::State};
 use faults::deeds::{Deed, KEY};
-use faults::gate::{Fault, Layer, Planned};
+use faults::gate::{Fault, Planned};
 use faults::plan;
 use faults::runner::alone;
 use faults::story::{SECRETS, Story};
@@ -56,13 +56,12 @@ fn one_row_that_cannot_be_read_keeps_no_other_runs_orphan() {
 #[test]
 fn a_launch_whose_intent_lost_its_answer_is_repeated_at_once() {
     let calls = plan::rehearse(Story::LaunchKeyed).calls;
-    let http = calls.iter().filter(|(layer, _)| *layer == Layer::Http);
-    let intent = http.map(|(_, what)| what).position(|what| what == "TransactWriteItems").expect("an intent");
+    let intent = calls.iter().position(|call| call == "TransactWriteItems").expect("an intent");
     alone(async move |world| {
         world.reset();
         world.people();
         world.create(&SECRETS[..2], None).await.expect("stored");
-        let lost = Planned { layer: Layer::Http, nth: intent + 1, fault: Fault::AfterForGood };
+        let lost = Planned { nth: intent + 1, fault: Fault::AfterForGood };
         world.aws.gate.arm(&[lost]);
         let first = world.launch(Platform::AwsBatch, Layout::Bundle, Some(KEY)).await;
         assert!(matches!(first, Err(Error::Unavailable { .. })));
