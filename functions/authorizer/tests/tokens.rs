@@ -7,13 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::identity::Actor;
 use domain::ids::RunId;
-use domain::settings::Settings;
 use domain::token::TokenKey;
-use domain::use_cases::identity::Ports;
+use domain::use_cases::authenticate::authenticate;
 use domain::use_cases::identity::tokens;
 use domain::{Error, Timestamp};
-use harness::{Bench, event, text};
-use runtime::{Deadline, SystemRandomness};
+use harness::{Bench, deadline, event, text};
+use runtime::SystemRandomness;
 use serde_json::{Value, json};
 use support::Fault;
 
@@ -96,15 +95,9 @@ async fn an_expired_token_is_refused() {
     let header = format!("Bearer {}", **applied.users[0].tokens[0].access_key.as_ref().unwrap());
     let at = async |now| {
         let handler = &bench.handler;
-        domain::use_cases::authenticate::authenticate(
-            &handler.store,
-            &handler.jwts,
-            &handler.randomness,
-            &header,
-            now,
-        )
-        .await
-        .unwrap()
+        let deadline = deadline();
+        let context = bench.context(now, &deadline);
+        authenticate(&*handler.store, &*handler.jwts, &header, &context).await.unwrap()
     };
     assert!(at(soon - jiff::SignedDuration::from_millis(1)).await.is_some());
     assert!(at(soon).await.is_none());
@@ -115,13 +108,9 @@ async fn a_revoked_token_is_refused() {
     let (bench, ada, key) = ada().await;
     let header = format!("Bearer {key}");
     assert!(bench.user(&header).await.is_some());
-    let ports = Ports {
-        store: &bench.handler.store,
-        randomness: &bench.handler.randomness,
-        pace: &Deadline::after(std::time::Duration::from_secs(20)),
-        settings: &Settings::new("test"),
-    };
-    tokens::revoke(&ports, &ada, ada.token.unwrap(), Timestamp::now()).await.unwrap();
+    let deadline = deadline();
+    let context = bench.context(Timestamp::now(), &deadline);
+    tokens::revoke(&bench.store, &ada, ada.token.unwrap(), &context).await.unwrap();
     assert!(bench.user(&header).await.is_none());
 }
 
@@ -143,15 +132,8 @@ async fn the_last_use_is_noted_once_an_hour_and_its_failure_is_nobodys() {
     assert_eq!(bench.table.faults.operations(), ["GetItem"], "one read, as long as the hour lasts");
     let later = Timestamp::now() + jiff::SignedDuration::from_mins(61);
     let handler = &bench.handler;
-    domain::use_cases::authenticate::authenticate(
-        &handler.store,
-        &handler.jwts,
-        &handler.randomness,
-        &header,
-        later,
-    )
-    .await
-    .unwrap();
+    let deadline = deadline();
+    authenticate(&*handler.store, &*handler.jwts, &header, &bench.context(later, &deadline)).await.unwrap();
     assert_eq!(bench.table.faults.operations(), ["GetItem", "GetItem", "UpdateItem"]);
     let rows = bench.table.rows().await;
     let token = rows.iter().find(|row| text(row, "sk") == "TOKEN").unwrap();

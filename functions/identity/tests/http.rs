@@ -3,11 +3,8 @@
 
 mod harness;
 
-use std::time::Duration;
-
 use harness::{Asked, Bench, Ids, event, names, story};
 use http_api::Operation;
-use runtime::Deadline;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -61,7 +58,7 @@ async fn what_comes_through_api_gateway_never_applies() {
     }
     let twice = format!(r#"{{"requestContext":{{}},"apply":{},"requestContext":{{}}}}"#, story());
     let twice = serde_json::value::RawValue::from_string(twice).unwrap();
-    bench.handler.handle(&twice, &Deadline::after(Duration::from_secs(5))).await.unwrap();
+    bench.send_raw(&twice).await.unwrap();
     assert!(bench.rows().await.is_empty());
 }
 

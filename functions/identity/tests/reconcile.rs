@@ -18,7 +18,7 @@ fn line(action: &str, at: u8, scope: &str, more: &Value) -> Value {
 
 async fn restored() -> (Bench, Ids) {
     let (mut bench, ids) = Bench::with_story().await;
-    bench.handler.settings.restored = true;
+    bench.settings.restored = true;
     (bench, ids)
 }
 

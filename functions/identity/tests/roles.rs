@@ -6,7 +6,6 @@ mod harness;
 use domain::Error;
 use domain::identity::{Change, Standing};
 use domain::ids::{UserId, WorkspaceId};
-use domain::ports::ChangeIdentity;
 use domain::role::{Permission, Role};
 use domain::settings::Settings;
 use futures_util::future::{join, join_all};

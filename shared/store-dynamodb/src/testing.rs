@@ -228,7 +228,7 @@ fn record_number() -> usize {
 }
 
 pub(crate) fn idempotency(request: &str) -> Idempotency {
-    Idempotency::new(user(OWNER), "0123456789abcdef", &[request.as_bytes()]).unwrap()
+    Idempotency::new(user(OWNER), "0123456789abcdef", [request.as_bytes()]).unwrap()
 }
 
 pub(crate) fn run_id(text: &str) -> RunId {

@@ -1,8 +1,8 @@
 //! The use cases as the functions call them, over a world's adapters and at its time.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
-use domain::Result;
 use domain::copies::Layout;
 use domain::ids::{RunId, SecretId};
 use domain::name::SecretName;
@@ -13,11 +13,10 @@ use domain::run::{HeadJob, Outcome, Run, RunResult, ToldBy};
 use domain::secret::Secret;
 use domain::settings::Settings;
 use domain::token::{Presented, TokenKey};
-use domain::use_cases::change_secret::{self, Change};
+use domain::use_cases::change_secret::Change;
 use domain::use_cases::claim::{Claim, Claimer};
 use domain::use_cases::clean_up::{Cleaner, Looked};
-use domain::use_cases::create_secrets::{self, Draft};
-use domain::use_cases::identity;
+use domain::use_cases::create_secrets::{Draft, SecretKeeper};
 use domain::use_cases::identity::reconcile::reconcile;
 use domain::use_cases::identity::trail::Trail;
 use domain::use_cases::launch::{Launched, Launcher};
@@ -26,11 +25,11 @@ use domain::use_cases::read_secrets;
 use domain::use_cases::report::Reporter;
 use domain::use_cases::sweep::Swept;
 use domain::value::SecretValue;
-use keys_kms::KmsSealer;
+use domain::{Context, Result};
+use runtime::Deadline;
 use serde_json::json;
-use store_dynamodb::Store;
 
-use crate::world::{LAUNCHER, OWNER, REGION, Sequence, WORKSPACE, World, actor, scope, workspace};
+use crate::world::{LAUNCHER, OWNER, REGION, WORKSPACE, World, actor, scope, workspace};
 use stand_ins::QUEUE;
 
 /// An idempotency key.
@@ -50,56 +49,33 @@ impl World {
         key: Option<&str>,
         secrets: Request,
     ) -> Result<Launched> {
+        let launcher = self.launcher();
         let pace = self.deadline();
-        let launcher = Launcher {
-            store: &self.store,
-            keys: &self.opener,
-            copies: &self.maker,
-            bus: &self.announcer,
-            randomness: &self.randomness,
-            pace: &pace,
-            settings: &self.settings,
-            prefix: &self.prefix,
-        };
         let request = LaunchRequest { workspace: Some(workspace()), platform, layout: Some(layout), secrets };
-        launcher.launch(&actor(LAUNCHER), &request, key, self.now()).await
+        launcher.launch(&actor(LAUNCHER), &request, key, &self.context(&pace)).await
     }
 
     /// Uses a claim token.
     pub async fn claim(&self, run: &RunId, token: &str) -> Result<Claim> {
-        let claimer = Claimer {
-            store: &self.store,
-            keys: &self.opener,
-            bus: &self.announcer,
-            randomness: &self.randomness,
-            settings: &self.settings,
-        };
-        claimer.claim(run, &key_of(token), self.now()).await
+        let pace = self.deadline();
+        self.claimer().claim(run, &key_of(token), &self.context(&pace)).await
     }
 
     /// Reports under a run token.
     pub async fn report(&self, run: &RunId, token: &str, report: Report) -> Result<Run> {
         let pace = self.deadline();
-        let reporter = Reporter {
-            store: &self.store,
-            jobs: &self.observer,
-            bus: &self.announcer,
-            randomness: &self.randomness,
-            pace: &pace,
-            settings: &self.settings,
-            region: REGION,
-        };
+        let (reporter, context) = (self.reporter(), self.context(&pace));
         let key = key_of(token);
         match report {
-            Report::Alive => reporter.sign_of_life(run, &key, self.now()).await,
+            Report::Alive => reporter.sign_of_life(run, &key, &context).await,
             Report::Over => {
                 let outcome =
                     Outcome { result: RunResult::Succeeded, exit_status: Some(0), told_by: ToldBy::Report };
-                reporter.end(run, &key, outcome, self.now()).await
+                reporter.end(run, &key, outcome, &context).await
             }
             Report::Job(id) => {
                 let job = HeadJob { job_id: id.into(), queue: QUEUE.into(), region: REGION.into() };
-                reporter.record_head_job(run, &key, &job, self.now()).await
+                reporter.record_head_job(run, &key, &job, &context).await
             }
         }
     }
@@ -107,21 +83,13 @@ impl World {
     /// Does what cleanup-run does.
     pub async fn clean(&self, deed: Deed<'_>) -> Result<Swept> {
         let pace = self.deadline();
-        let cleaner = Cleaner {
-            store: &self.store,
-            jobs: &self.observer,
-            copies: &self.remover,
-            randomness: &self.randomness,
-            pace: &pace,
-            settings: &self.settings,
-        };
-        let now = self.now();
+        let (cleaner, context) = (self.cleaner(), self.context(&pace));
         let looked = match deed {
-            Deed::Sweep => return cleaner.sweep(now).await,
-            Deed::Look(run) => cleaner.look(run, now).await?,
-            Deed::JobChanged(job) => cleaner.head_job_changed(REGION, job, now).await?,
+            Deed::Sweep => return cleaner.sweep(&context).await,
+            Deed::Look(run) => cleaner.look(run, &context).await?,
+            Deed::JobChanged(job) => cleaner.head_job_changed(REGION, job, &context).await?,
             Deed::Delivered(run) => {
-                cleaner.note_delivery(run, now).await?;
+                cleaner.note_delivery(run, context.now).await?;
                 Looked::Nothing
             }
         };
@@ -152,7 +120,8 @@ impl World {
             })
             .collect();
         let workspace = shared.then(workspace);
-        create_secrets::create(&self.writing(&pace), &actor(user), workspace, &drafts, key, self.now()).await
+        let context = self.context(&pace);
+        self.keeper().create(&actor(user), workspace, &drafts, key, &context).await
     }
 
     /// The workspace's secrets, as its owner sees them.
@@ -164,29 +133,24 @@ impl World {
     pub async fn update(&self, id: SecretId, text: &str, if_version: Option<u64>) -> Result<u64> {
         let pace = self.deadline();
         let change = Change { value: value_of(text), description: None, expires: None };
-        let (writing, owner) = (self.writing(&pace), actor(OWNER));
+        let (keeper, context) = (self.keeper(), self.context(&pace));
         let changed =
-            change_secret::update(&writing, &owner, Some(workspace()), id, &change, if_version, self.now());
-        Ok(changed.await?.version)
+            keeper.update(&actor(OWNER), Some(workspace()), id, &change, if_version, &context).await?;
+        Ok(changed.version)
     }
 
     /// Deletes a workspace's secret.
     pub async fn delete(&self, id: SecretId, if_version: Option<u64>) -> Result<()> {
         let pace = self.deadline();
-        let (writing, owner) = (self.writing(&pace), actor(OWNER));
-        change_secret::delete(&writing, &owner, Some(workspace()), id, if_version, self.now()).await
+        let context = self.context(&pace);
+        self.keeper().delete(&actor(OWNER), Some(workspace()), id, if_version, &context).await
     }
 
     /// Repeats, in a table that was restored, that these secrets of the workspace were deleted.
     pub async fn reconcile(&self, deleted: &[SecretId]) -> Result<()> {
         let pace = self.deadline();
         let settings = Settings { restored: true, ..self.settings.clone() };
-        let ports = identity::Ports {
-            store: &self.store,
-            randomness: &self.randomness,
-            pace: &pace,
-            settings: &settings,
-        };
+        let context = Context { settings: &settings, ..self.context(&pace) };
         let line = |id: &SecretId| {
             let line = json!({
                 "message": "audit", "action": "secret.deleted", "scope": scope(WORKSPACE),
@@ -195,20 +159,56 @@ impl World {
             line.to_string().into()
         };
         let lines: Vec<_> = deleted.iter().map(line).collect();
-        reconcile(&ports, &Trail::parse(&lines)?, self.now()).await.map(drop)
+        reconcile(&self.store, &Trail::parse(&lines)?, &context).await.map(drop)
     }
 
-    fn writing<'a>(
-        &'a self,
-        pace: &'a runtime::Deadline,
-    ) -> create_secrets::Ports<'a, Store, KmsSealer, Sequence, runtime::Deadline> {
-        create_secrets::Ports {
-            store: &self.store,
-            keys: &self.sealer,
-            randomness: &self.randomness,
-            pace,
-            settings: &self.settings,
+    /// What use cases are given at this world's time.
+    pub fn context<'a>(&'a self, deadline: &'a Deadline) -> Context<'a> {
+        Context { now: self.now(), randomness: &self.randomness, backoff: deadline, settings: &self.settings }
+    }
+
+    /// What launches.
+    pub fn launcher(&self) -> Launcher {
+        Launcher {
+            store: Rc::new(self.store.clone()),
+            keys: Rc::new(self.opener.clone()),
+            copies: Rc::new(self.maker.clone()),
+            bus: Rc::new(self.announcer.clone()),
+            prefix: self.prefix.clone(),
         }
+    }
+
+    /// What answers claims.
+    pub fn claimer(&self) -> Claimer {
+        Claimer {
+            store: Rc::new(self.store.clone()),
+            keys: Rc::new(self.opener.clone()),
+            bus: Rc::new(self.announcer.clone()),
+        }
+    }
+
+    /// What takes reports.
+    pub fn reporter(&self) -> Reporter {
+        Reporter {
+            store: Rc::new(self.store.clone()),
+            jobs: Rc::new(self.observer.clone()),
+            bus: Rc::new(self.announcer.clone()),
+            region: REGION.into(),
+        }
+    }
+
+    /// What cleans up.
+    pub fn cleaner(&self) -> Cleaner {
+        Cleaner {
+            store: Rc::new(self.store.clone()),
+            jobs: Rc::new(self.observer.clone()),
+            copies: Rc::new(self.remover.clone()),
+        }
+    }
+
+    /// What stores secrets.
+    pub fn keeper(&self) -> SecretKeeper {
+        SecretKeeper { store: Rc::new(self.store.clone()), keys: Rc::new(self.sealer.clone()) }
     }
 
     /// A run as it stands.

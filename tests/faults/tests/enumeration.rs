@@ -6,16 +6,13 @@ use domain::ids::{RunId, SecretId, WorkspaceId};
 use domain::platform::Platform;
 use domain::resolve::Request;
 use domain::token::TokenKey;
-use domain::use_cases::change_secret::{self, Change};
-use domain::use_cases::claim::Claimer;
+use domain::use_cases::change_secret::Change;
 use domain::use_cases::create_secrets;
-use domain::use_cases::launch::Launcher;
 use domain::use_cases::preview::{LaunchRequest, preview};
-use domain::use_cases::report::Reporter;
 use domain::use_cases::{read_runs, read_secrets};
 use faults::deeds::{key_of, value_of};
 use faults::runner::alone;
-use faults::world::{OWNER, REGION, WORKSPACE, World, actor, scope, start};
+use faults::world::{OWNER, WORKSPACE, World, actor, scope, start};
 use serde_json::json;
 
 /// Somebody with an own account and in no workspace.
@@ -55,13 +52,6 @@ async fn two_workspaces(world: &World) -> (SecretId, RunId, String) {
     world.put(&json!({ "pk": { "S": format!("MEMBERS#{THEIRS}") }, "sk": { "S": "MEMBER#10" }, "role": { "S": "owner" } }));
     world.create(&[("OURS", "a value")], None).await.expect("stored");
     let pace = world.deadline();
-    let ports = create_secrets::Ports {
-        store: &world.store,
-        keys: &world.sealer,
-        randomness: &world.randomness,
-        pace: &pace,
-        settings: &world.settings,
-    };
     let draft = create_secrets::Draft {
         name: faults::deeds::name_of("THEIRS"),
         value: value_of("a value"),
@@ -69,7 +59,7 @@ async fn two_workspaces(world: &World) -> (SecretId, RunId, String) {
         expires: None,
     };
     let (owner, theirs) = (actor(10), WorkspaceId::new(THEIRS));
-    let made = create_secrets::create(&ports, &owner, theirs, &[draft], None, world.now()).await;
+    let made = world.keeper().create(&owner, theirs, &[draft], None, &world.context(&pace)).await;
     let secret = made.expect("stored")[0];
     let launched = launch(world, 10, THEIRS).await.expect("launched");
     let token = launched.tokens.expect("a first launch").claim.expect("the platform claims").to_string();
@@ -82,17 +72,8 @@ async fn launch(
     workspace: i64,
 ) -> domain::Result<domain::use_cases::launch::Launched> {
     let pace = world.deadline();
-    let launcher = Launcher {
-        store: &world.store,
-        keys: &world.opener,
-        copies: &world.maker,
-        bus: &world.announcer,
-        randomness: &world.randomness,
-        pace: &pace,
-        settings: &world.settings,
-        prefix: &world.prefix,
-    };
-    launcher.launch(&actor(user), &asked(workspace), None, world.now()).await
+    let launcher = world.launcher();
+    launcher.launch(&actor(user), &asked(workspace), None, &world.context(&pace)).await
 }
 
 fn asked(workspace: i64) -> LaunchRequest {
@@ -109,20 +90,13 @@ async fn about_a_secret(world: &World, user: i64, of: i64, id: SecretId) -> Vec<
     let (store, settings, who) = (&world.store, &world.settings, actor(user));
     let of = WorkspaceId::new(of);
     let pace = world.deadline();
-    let writing = create_secrets::Ports {
-        store,
-        keys: &world.sealer,
-        randomness: &world.randomness,
-        pace: &pace,
-        settings,
-    };
     let change = Change { value: value_of("another"), description: None, expires: None };
-    let now = world.now();
+    let (keeper, context) = (world.keeper(), world.context(&pace));
     vec![
         told(world, read_secrets::describe(store, settings, &who, of, id)).await,
         told(world, read_secrets::history(store, settings, &who, of, id)).await,
-        told(world, change_secret::update(&writing, &who, of, id, &change, None, now)).await,
-        told(world, change_secret::delete(&writing, &who, of, id, None, now)).await,
+        told(world, keeper.update(&who, of, id, &change, None, &context)).await,
+        told(world, keeper.delete(&who, of, id, None, &context)).await,
     ]
 }
 
@@ -135,13 +109,13 @@ async fn about_a_run(world: &World, user: i64, of: i64, id: &RunId) -> Told {
 /// What this user is told by everything that takes a workspace and nothing else that may be unknown.
 async fn about_a_workspace(world: &World, user: i64, of: i64) -> Vec<Told> {
     let (store, settings, who) = (&world.store, &world.settings, actor(user));
-    let id = WorkspaceId::new(of);
+    let (id, pace) = (WorkspaceId::new(of), world.deadline());
     vec![
         told(world, read_secrets::list(store, settings, &who, id)).await,
         told(world, read_secrets::validate_name(store, settings, &who, id, "THEIRS")).await,
         told(world, read_secrets::audit_trail(store, settings, &who, id, "2026-11", 10)).await,
         told(world, read_runs::list(store, settings, &who, id, None, 10, None)).await,
-        told(world, preview(store, settings, &who, &asked(of), world.now())).await,
+        told(world, preview(store, &who, &asked(of), &world.context(&pace))).await,
         told(world, launch(world, user, of)).await,
     ]
 }
@@ -196,30 +170,15 @@ fn a_wrong_token_of_a_run_and_a_token_of_no_run_take_the_same_calls_and_tell_the
         let absent = RunId::new(ABSENT_RUN).expect("an id");
         let wrong = TokenKey::make_claim(&world.randomness);
         let pace = world.deadline();
-        let claimer = Claimer {
-            store: &world.store,
-            keys: &world.opener,
-            bus: &world.announcer,
-            randomness: &world.randomness,
-            settings: &world.settings,
-        };
-        let reporter = Reporter {
-            store: &world.store,
-            jobs: &world.observer,
-            bus: &world.announcer,
-            randomness: &world.randomness,
-            pace: &pace,
-            settings: &world.settings,
-            region: REGION,
-        };
-        let now = world.now();
-        let claimed = told(world, claimer.claim(&theirs, &wrong, now)).await;
-        assert_eq!(claimed, told(world, claimer.claim(&absent, &wrong, now)).await);
-        let reported = told(world, reporter.sign_of_life(&theirs, &wrong, now)).await;
-        assert_eq!(reported, told(world, reporter.sign_of_life(&absent, &wrong, now)).await);
+        let (claimer, reporter) = (world.claimer(), world.reporter());
+        let context = world.context(&pace);
+        let claimed = told(world, claimer.claim(&theirs, &wrong, &context)).await;
+        assert_eq!(claimed, told(world, claimer.claim(&absent, &wrong, &context)).await);
+        let reported = told(world, reporter.sign_of_life(&theirs, &wrong, &context)).await;
+        assert_eq!(reported, told(world, reporter.sign_of_life(&absent, &wrong, &context)).await);
         // The right key under another run's id is as wrong as any.
         let right = key_of(&right);
-        assert_eq!(claimed, told(world, claimer.claim(&absent, &right, now)).await);
-        assert!(claimer.claim(&theirs, &right, now).await.is_ok(), "and the right one is right");
+        assert_eq!(claimed, told(world, claimer.claim(&absent, &right, &context)).await);
+        assert!(claimer.claim(&theirs, &right, &context).await.is_ok(), "and the right one is right");
     });
 }

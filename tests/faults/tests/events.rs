@@ -6,7 +6,7 @@ use domain::ids::RunId;
 use domain::platform::Platform;
 use domain::run::State;
 use domain::use_cases::sweep::Swept;
-use domain::{Error, Result, Timestamp};
+use domain::{Context, Error, Result, Timestamp};
 use faults::check;
 use faults::deeds::Report;
 use faults::ledger;
@@ -24,16 +24,11 @@ const ACCOUNT: &str = "111122223333";
 
 /// Hands an event over, as Lambda does.
 async fn hand(world: &World, event: &str) -> Result<Option<Swept>> {
-    let handler = Handler {
-        store: world.store.clone(),
-        jobs: world.observer.clone(),
-        copies: world.remover.clone(),
-        randomness: world.randomness.clone(),
-        settings: world.settings.clone(),
-        account: ACCOUNT.into(),
-        region: REGION.into(),
-    };
-    handler.handle(event, &world.deadline()).await
+    let handler = Handler { cleaner: world.cleaner(), account: ACCOUNT.into(), region: REGION.into() };
+    // The handler is asked at the present of the clock.
+    let deadline = world.deadline();
+    let context = Context { now: Timestamp::now(), ..world.context(&deadline) };
+    handler.handle(event, &context).await
 }
 
 /// A world whose present is this long before the handler's.

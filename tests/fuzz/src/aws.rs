@@ -113,10 +113,16 @@ pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
 /// Time for nothing twice: what is contended is contended at once.
 pub(crate) struct Hurry;
 
-impl domain::ports::Pace for Hurry {
-    async fn pause(&self, _: u32) -> bool {
+#[async_trait::async_trait(?Send)]
+impl domain::ports::Backoff for Hurry {
+    async fn wait(&self, _: u32) -> bool {
         false
     }
+}
+
+/// What a handler is given at the present, in a hurry.
+pub(crate) fn context(settings: &domain::settings::Settings) -> domain::Context<'_> {
+    domain::Context { now: domain::Timestamp::now(), randomness: &Fixed, backoff: &Hurry, settings }
 }
 
 /// Randomness that is the same every time.

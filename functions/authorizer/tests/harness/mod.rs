@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,10 +18,9 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::settings::Settings;
-use domain::use_cases::identity::Ports;
 use domain::use_cases::identity::apply::{Applied, apply};
 use domain::use_cases::identity::document::Document;
-use domain::{Result, Timestamp};
+use domain::{Context, Result, Timestamp};
 use runtime::{Deadline, SystemRandomness};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -31,7 +31,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) struct Bench {
     pub(crate) table: Table,
-    pub(crate) handler: Handler<Store, Jwts, SystemRandomness>,
+    pub(crate) store: Store,
+    pub(crate) handler: Handler,
+    pub(crate) randomness: SystemRandomness,
+    pub(crate) settings: Settings,
 }
 
 pub(crate) const AUDIENCE: &str = "pipeline-secrets";
@@ -44,17 +47,19 @@ impl Bench {
         // An address where nothing listens: what asks for no keys does not ask.
         let issuer = if issuer.is_empty() { "http://127.0.0.1:9" } else { issuer };
         let jwts = Jwts::of(issuer, AUDIENCE).unwrap();
-        Self { table, handler: Handler { store, jwts, randomness: SystemRandomness::default() } }
+        let handler = Handler { store: Rc::new(store.clone()), jwts: Rc::new(jwts) };
+        let (randomness, settings) = (SystemRandomness::default(), Settings::new("test"));
+        Self { table, store, handler, randomness, settings }
     }
 
     pub(crate) async fn apply(&self, document: &Value) -> Applied {
-        let ports = Ports {
-            store: &self.handler.store,
-            randomness: &self.handler.randomness,
-            pace: &Deadline::after(Duration::from_secs(20)),
-            settings: &Settings::new("test"),
-        };
-        apply(&ports, &Document::parse(document).unwrap(), Timestamp::now()).await.unwrap()
+        let document = Document::parse(document).unwrap();
+        apply(&self.store, &document, &self.context(Timestamp::now(), &deadline())).await.unwrap()
+    }
+
+    /// What the use cases are given.
+    pub(crate) fn context<'a>(&'a self, now: Timestamp, deadline: &'a Deadline) -> Context<'a> {
+        Context { now, randomness: &self.randomness, backoff: deadline, settings: &self.settings }
     }
 
     /// The answer to this `Authorization` header.
@@ -63,7 +68,10 @@ impl Bench {
     }
 
     pub(crate) async fn send(&self, event: &Value) -> Result<Value> {
-        let answer = self.handler.handle(&to_raw_value(event).unwrap()).await?;
+        let answer = self
+            .handler
+            .handle(&to_raw_value(event).unwrap(), &self.context(Timestamp::now(), &deadline()))
+            .await?;
         Ok(serde_json::from_str(answer.get()).unwrap())
     }
 
@@ -85,6 +93,10 @@ impl Bench {
             .filter(|row| text(row, "pk").starts_with("USER#") && text(row, "sk") == "META")
             .count()
     }
+}
+
+pub(crate) fn deadline() -> Deadline {
+    Deadline::after(Duration::from_secs(20))
 }
 
 pub(crate) fn text(

@@ -2,10 +2,12 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::settings::Settings;
+use domain::{Context, Timestamp};
 use http_api::Operation;
 use identity::Handler;
 use runtime::{Deadline, SystemRandomness};
@@ -16,7 +18,9 @@ use support::{Fault, Table};
 
 pub(crate) struct Bench {
     pub(crate) table: Table,
-    pub(crate) handler: Handler<Store, SystemRandomness>,
+    pub(crate) handler: Handler,
+    pub(crate) randomness: SystemRandomness,
+    pub(crate) settings: Settings,
 }
 
 /// An answer over HTTP.
@@ -39,9 +43,8 @@ impl Bench {
     pub(crate) async fn start() -> Self {
         let table = Table::start().await;
         let store = Store::new(table.client.clone(), table.name.clone());
-        let handler =
-            Handler { store, randomness: SystemRandomness::default(), settings: Settings::new("test") };
-        Self { table, handler }
+        let handler = Handler { store: Rc::new(store) };
+        Self { table, handler, randomness: SystemRandomness::default(), settings: Settings::new("test") }
     }
 
     /// With the story's organization, workspace and people.
@@ -53,9 +56,17 @@ impl Bench {
     }
 
     pub(crate) async fn send(&self, event: &Value) -> domain::Result<Value> {
-        let event = to_raw_value(event).unwrap();
-        let pace = Deadline::after(Duration::from_secs(20));
-        self.handler.handle(&event, &pace).await.map(|served| parse(&served.answer))
+        self.send_raw(&to_raw_value(event).unwrap()).await
+    }
+
+    pub(crate) async fn send_raw(&self, event: &RawValue) -> domain::Result<Value> {
+        let context = Context {
+            now: Timestamp::now(),
+            randomness: &self.randomness,
+            backoff: &Deadline::after(Duration::from_secs(20)),
+            settings: &self.settings,
+        };
+        self.handler.handle(event, &context).await.map(|served| parse(&served.answer))
     }
 
     /// Applies a document that must be done.

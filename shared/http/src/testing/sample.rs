@@ -1,7 +1,7 @@
 //! Values of the domain.
 
 use domain::Timestamp;
-use domain::copies::{Copy, Layout};
+use domain::copies::{Layout, RunCopy};
 use domain::identity::{User, Workspace};
 use domain::ids::{OrgId, RunId, SecretId, UserId, WorkspaceId};
 use domain::name::SecretName;
@@ -79,8 +79,8 @@ pub(crate) fn pin(secret: &str, number: i64, owner: SecretOwner) -> PinnedSecret
     PinnedSecret { name: name(secret), owner, id: secret_id(number), version: 3, overrides: None }
 }
 
-pub(crate) fn copy(name: &str, arn: Option<&str>, holds: &[&str]) -> Copy {
-    Copy {
+pub(crate) fn copy(name: &str, arn: Option<&str>, holds: &[&str]) -> RunCopy {
+    RunCopy {
         name: name.to_owned(),
         arn: arn.map(str::to_owned),
         holds: holds.iter().map(|text| self::name(text)).collect(),

@@ -1,10 +1,12 @@
+use std::rc::Rc;
+
 use domain::settings::Settings;
 use domain::use_cases::identity::document::Document;
 use identity::Handler;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::aws::{Aws, Fixed, Hurry, wait};
+use crate::aws::{Aws, context, wait};
 
 /// What is sent to `identity` is declared or refused in words; what has the mark of API Gateway is never an operator's.
 pub fn run(data: &[u8]) {
@@ -12,8 +14,8 @@ pub fn run(data: &[u8]) {
         return; // Lambda hands over JSON alone
     };
     let aws = Aws::empty();
-    let handler = Handler { store: aws.store(), randomness: Fixed, settings: Settings::new("test") };
-    let served = wait(handler.handle(&event, &Hurry));
+    let handler = Handler { store: Rc::new(aws.store()) };
+    let served = wait(handler.handle(&event, &context(&Settings::new("test"))));
     let answer: Value = match &served {
         Ok(served) => serde_json::from_str(served.answer.get()).expect("an answer is JSON"),
         Err(error) => return super::one_line(&error.to_string()),

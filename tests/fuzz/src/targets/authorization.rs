@@ -1,10 +1,13 @@
+use std::rc::Rc;
+
 use authorizer::Handler;
 use authorizer::oidc::Jwts;
+use domain::settings::Settings;
 use domain::token::Presented;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
-use crate::aws::{Aws, Fixed, wait};
+use crate::aws::{Aws, context, wait};
 
 /// The one token that there is: number 42, its key forty digits.
 pub(super) const TOKEN: &str = "eyJ0aWQiOiA0Mn0uMDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNw==";
@@ -16,9 +19,9 @@ const ROW: &str = r#"{"pk":{"S":"TOKEN#42"},"sk":{"S":"TOKEN"},"id":{"N":"42"},"
 pub fn run(data: &[u8]) {
     let header = super::text(data);
     let row = ROW.replace("HASH", &hash());
-    let handler = Handler { store: Aws::holding(&row).store(), jwts: no_jwts(), randomness: Fixed };
+    let handler = Handler { store: Rc::new(Aws::holding(&row).store()), jwts: Rc::new(no_jwts()) };
     let event = to_raw_value(&json!({ "identitySource": [header] })).expect("JSON");
-    let answer = wait(handler.handle(&event)).unwrap_or_else(|error| panic!("{error}"));
+    let answer = wait(handler.handle(&event, &context(&Settings::new("test")))).unwrap_or_else(|error| panic!("{error}"));
     let answer: Value = serde_json::from_str(answer.get()).expect("an answer is JSON");
     let presented = match Presented::from_authorization(&header) {
         Some(Presented::Access(_, key)) => key.expose() == KEY,

@@ -1,24 +1,24 @@
+use std::rc::Rc;
+
 use cleanup_run::Handler;
 use delivery_secretsmanager::CopyRemover;
 use domain::settings::Settings;
+use domain::use_cases::clean_up::Cleaner;
 use jobs_batch::JobObserver;
 
-use crate::aws::{Aws, Fixed, Hurry, REGION, wait};
+use crate::aws::{Aws, REGION, context, wait};
 
 /// An event of any shape is handled or refused; by itself it removes nothing, and what it says goes nowhere.
 pub fn run(data: &[u8]) {
     let aws = Aws::empty();
     let config = aws.config();
-    let handler = Handler {
-        store: aws.store(),
-        jobs: JobObserver::new(aws_sdk_batch::Client::new(&config)),
-        copies: CopyRemover::new(aws_sdk_secretsmanager::Client::new(&config)),
-        randomness: Fixed,
-        settings: Settings::new("test"),
-        account: "111122223333".into(),
-        region: REGION.into(),
+    let cleaner = Cleaner {
+        store: Rc::new(aws.store()),
+        jobs: Rc::new(JobObserver::new(aws_sdk_batch::Client::new(&config))),
+        copies: Rc::new(CopyRemover::new(aws_sdk_secretsmanager::Client::new(&config))),
     };
-    let handled = wait(handler.handle(&super::text(data), &Hurry));
+    let handler = Handler { cleaner, account: "111122223333".into(), region: REGION.into() };
+    let handled = wait(handler.handle(&super::text(data), &context(&Settings::new("test"))));
     if let Err(error) = handled {
         super::one_line(&error.to_string());
     }

@@ -1,14 +1,17 @@
+use std::rc::Rc;
+
 use domain::settings::Settings;
 use domain::token::Presented;
+use domain::use_cases::report::Reporter;
 use events_eventbridge::RunAnnouncer;
-use http_api::Operation;
+use http_api::{Handle as _, Operation};
 use http_api::operation::Credential;
 use jobs_batch::JobObserver;
 use report_run::Handler;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
-use crate::aws::{Aws, Fixed, Hurry, REGION, wait};
+use crate::aws::{Aws, REGION, context, wait};
 
 const RUN: &str = "ab12ABCDEFGHIJ";
 const TOKEN: &str = "eyJ0aWQiOiJhYjEyQUJDREVGR0hJSiJ9LjA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDc=";
@@ -29,14 +32,13 @@ pub fn run(data: &[u8]) {
     let aws = Aws::holding(&ROW.replace("HASH", &hash()));
     let config = aws.config();
     let settings = Settings::new("test");
-    let handler = Handler {
-        store: aws.store(),
-        jobs: JobObserver::new(aws_sdk_batch::Client::new(&config)),
-        bus: RunAnnouncer::new(aws_sdk_eventbridge::Client::new(&config), "bus"),
-        randomness: Fixed,
-        settings: settings.clone(),
+    let reporter = Reporter {
+        store: Rc::new(aws.store()),
+        jobs: Rc::new(JobObserver::new(aws_sdk_batch::Client::new(&config))),
+        bus: Rc::new(RunAnnouncer::new(aws_sdk_eventbridge::Client::new(&config), "bus")),
         region: REGION.into(),
     };
+    let handler = Handler { reporter };
     let event = json!({
         "routeKey": operation.route_key(),
         "headers": { "content-type": "application/json", "authorization": format!("Bearer {TOKEN}") },
@@ -44,7 +46,9 @@ pub fn run(data: &[u8]) {
         "body": super::text(body),
     });
     let event = to_raw_value(&event).expect("JSON");
-    let served = wait(http_api::serve(&settings, &event, async |request| handler.handle(request, &Hurry).await));
+    let context = context(&settings);
+    let handle = async |request| handler.handle(request, &context).await;
+    let served = wait(http_api::serve(&settings, &event, handle));
     let status = super::answered(served.answer.get());
     assert!(!operation.id().starts_with("Trace") || status == 200, "{} is answered {status}", operation.id());
     for (call, body) in aws.calls() {

@@ -43,7 +43,7 @@ async fn read_all(store: &Store) -> Result<()> {
     if let Ok(Some(token)) = store.token(TokenId::new(42).expect("an id")).await {
         let header = format!("Bearer {}", super::authorization::TOKEN);
         let jwts = super::authorization::no_jwts();
-        let _ = domain::use_cases::authenticate::authenticate(store, &jwts, &crate::aws::Fixed, &header, now).await;
+        let _ = domain::use_cases::authenticate::authenticate(store, &jwts, &header, &crate::aws::context(&settings)).await;
         assert!(token.user.number() > 0);
     }
     if let Ok(Some(run)) = store.run(&RunId::new("ab12ABCDEFGHIJ").expect("an id")).await {
