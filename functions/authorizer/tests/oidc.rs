@@ -1,16 +1,14 @@
 //! JSON Web Tokens of an issuer on loopback.
-#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
-mod harness;
-
+use crate::harness::{Bench, text};
 use authorizer::oidc::Jwts;
 use aws_lc_rs::hmac;
 use domain::ports::VerifyJwt;
 use domain::{Error, Timestamp};
 use futures_util::future::join_all;
-use harness::{AUDIENCE, Bench, Issuer, Key, encode, http, text};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use support::oidc::{AUDIENCE, Issuer, Key, encode, http};
 
 async fn issuer() -> (Issuer, Key, Bench) {
     let key = Key::make("sig-1", "ES256");

@@ -1,8 +1,6 @@
 //! Personal access tokens, and everything else that somebody may send.
-#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
-mod harness;
-
+use crate::harness::{Bench, deadline, event, text};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::identity::Actor;
@@ -11,7 +9,6 @@ use domain::token::TokenKey;
 use domain::use_cases::authenticate::authenticate;
 use domain::use_cases::identity::tokens;
 use domain::{Error, Timestamp};
-use harness::{Bench, deadline, event, text};
 use runtime::SystemRandomness;
 use serde_json::{Value, json};
 use support::Fault;

@@ -1,14 +1,11 @@
 //! Declaring users, workspaces and roles: idempotent, whole, and safe to repeat.
-#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
-
-mod harness;
 
 use std::collections::BTreeMap;
 
+use crate::harness::{Bench, Ids, story};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join;
-use harness::{Bench, Ids, story};
 use serde_json::{Value, json};
 use support::Fault;
 

@@ -1,9 +1,6 @@
 //! The operations over HTTP: their shapes, whose tokens they show, and that none of them is an operator's.
-#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
-mod harness;
-
-use harness::{Asked, Bench, Ids, event, names, story};
+use crate::harness::{Asked, Bench, Ids, event, names, story};
 use http_api::Operation;
 use serde_json::{Value, json};
 
@@ -51,7 +48,7 @@ async fn what_comes_through_api_gateway_never_applies() {
         let event = json!({ "requestContext": context, "apply": story() });
         let answer = bench.send(&event).await.unwrap();
         assert_eq!(answer["statusCode"].as_u64().unwrap() / 100, 4, "{answer}");
-        let mut event = harness::event(Operation::ListTokens, Asked::by(1));
+        let mut event = crate::harness::event(Operation::ListTokens, Asked::by(1));
         event["apply"] = story();
         event["requestContext"] = context;
         bench.send(&event).await.unwrap();

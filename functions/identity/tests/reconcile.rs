@@ -1,9 +1,6 @@
 //! A table that was restored from a backup, and the logged audit trail that says what was taken away since.
-#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
-mod harness;
-
-use harness::{Bench, Ids};
+use crate::harness::{Bench, Ids};
 use serde_json::{Value, json};
 use support::Fault;
 
@@ -77,7 +74,7 @@ async fn the_last_owner_stays_until_another_one_is_declared() {
     let done = reconcile(&bench, &events).await;
     let kept = json!([{"workspaceId": ids.workspace, "userId": ids.user("owner")}]);
     assert_eq!((&done["ownersKept"], &done["rolesRemoved"]), (&kept, &json!(0)));
-    let mut declared = harness::story();
+    let mut declared = crate::harness::story();
     declared["organizations"][0]["workspaces"][0]["participants"] =
         json!([{"user": "admin", "role": "owner"}]);
     bench.apply(&declared).await;

@@ -1,15 +1,12 @@
 //! Who may do what: every role times every operation of the function, and the rules about owners.
-#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
-mod harness;
-
+use crate::harness::{Asked, Bench, Ids};
 use domain::Error;
 use domain::identity::{Change, Standing};
 use domain::ids::{UserId, WorkspaceId};
 use domain::role::{Permission, Role};
 use domain::settings::Settings;
 use futures_util::future::{join, join_all};
-use harness::{Asked, Bench, Ids};
 use http_api::Operation;
 use http_api::operation::{Function, Needs};
 use serde_json::json;

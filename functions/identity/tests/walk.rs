@@ -1,12 +1,9 @@
 //! Whatever people and operators do, in any order and at once: mirrors, guards and counts hold, and every workspace has
 //! an owner.
-#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
-mod harness;
-
+use crate::harness::{Asked, Bench, Ids, story};
 use domain::role::Role;
 use futures_util::future::join_all;
-use harness::{Asked, Bench, Ids, story};
 use http_api::Operation;
 use serde_json::{Value, json};
 

@@ -44,15 +44,7 @@ impl Checkout {
 
     /// The functions' names, as their folders are called, in alphabetical order.
     pub fn functions(&self) -> Result<Vec<String>> {
-        let folder = self.root.join("functions");
-        let entries = std::fs::read_dir(&folder).map_err(Error::file(&folder))?;
-        let mut names: Vec<String> = entries
-            .filter_map(std::result::Result::ok)
-            .filter(|entry| entry.path().join("Cargo.toml").exists())
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect();
-        names.sort();
-        Ok(names)
+        package_functions::functions(&self.root).map_err(Error::file(self.root.join("functions")))
     }
 }
 

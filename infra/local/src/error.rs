@@ -6,9 +6,6 @@ use std::path::PathBuf;
 /// Why the local stack could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No usable Python.
-    #[error("{0}")]
-    Python(String),
     /// A program that was started could not be, or failed.
     #[error("{what} failed: {reason}")]
     Program {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use venv::Venv;
+use package_functions::Venv;
 
 use crate::{Arch, Error, Result};
 
@@ -17,14 +17,7 @@ pub(crate) struct Program {
 
 /// The functions to build: those named, or all.
 pub(crate) fn choose(root: &Path, named: &[String]) -> Result<Vec<String>> {
-    let folder = root.join("functions");
-    let entries = std::fs::read_dir(&folder).map_err(Error::file(&folder))?;
-    let mut known: Vec<String> = entries
-        .filter_map(std::result::Result::ok)
-        .filter(|entry| entry.path().join("Cargo.toml").exists())
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    known.sort();
+    let known = package_functions::functions(root).map_err(Error::file(&root.join("functions")))?;
     match named.iter().find(|name| !known.contains(name)) {
         Some(name) => Err(Error::Function { name: name.clone(), known: known.join(", ") }),
         None if named.is_empty() => Ok(known),

@@ -21,9 +21,6 @@ pub(crate) enum Error {
         /// Why.
         reason: String,
     },
-    /// The build tools cannot be installed.
-    #[error(transparent)]
-    Venv(#[from] venv::Error),
     /// There is no such function.
     #[error("there is no function {name}: there are {known}")]
     Function {

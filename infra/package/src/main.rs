@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use venv::Venv;
+use package_functions::Venv;
 
 pub(crate) use error::{Error, Result};
 
@@ -76,7 +76,9 @@ fn package(arguments: &Arguments) -> Result<()> {
     let root = checkout()?;
     let functions = build::choose(&root, &arguments.functions)?;
     build::check_target(arguments.arch)?;
-    let tools = Venv::ready(&root.join(".local/package"), &root.join("infra/package/requirements.txt"))?;
+    let requirements = root.join("infra/package/requirements.txt");
+    let tools = Venv::ready(&root, &root.join(".local/package"), &requirements);
+    let tools = tools.map_err(|error| Error::Program { what: "infra/venv", reason: error.to_string() })?;
     let target = arguments.target_dir.clone().unwrap_or_else(|| root.join("target"));
     let programs = build::build(&root, &tools, &target, arguments.arch, &functions)?;
     let out =

@@ -1,5 +1,5 @@
 //! Nextflow's two forms of a token: Bearer for one of our shape, Basic with the user `@token` for any other. The whole
-//! recorded conversations are replayed in `tests/nextflow`.
+//! recorded conversations are replayed in `tests/real-clients`.
 
 use end_to_end::{Ask, Caller, World};
 use libtest_mimic::Trial;

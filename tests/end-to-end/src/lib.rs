@@ -9,6 +9,7 @@ mod api;
 mod behind;
 mod bench;
 pub mod memory;
+pub mod rights;
 mod sinks;
 mod world;
 

@@ -29,8 +29,8 @@ use domain::{Context, Result};
 use runtime::Deadline;
 use serde_json::json;
 
-use crate::world::{LAUNCHER, OWNER, REGION, WORKSPACE, World, actor, scope, workspace};
-use stand_ins::QUEUE;
+use crate::world::{LAUNCHER, OWNER, WORKSPACE, World, actor, scope, workspace};
+use support::{QUEUE, REGION};
 
 /// An idempotency key.
 pub const KEY: &str = "0123456789abcdef";

@@ -3,7 +3,7 @@
 use domain::run::Life;
 use serde_json::{Map, Value};
 
-use stand_ins::Database;
+use support::Database;
 
 /// A row's attributes as plain JSON; bytes as their base64 text.
 #[derive(Clone, PartialEq, Debug)]

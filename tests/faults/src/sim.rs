@@ -1,24 +1,16 @@
-//! AWS in process: an HTTP client for the real SDK behind which DynamoDB, KMS, Secrets Manager, EventBridge and Batch
-//! stand, as far as the functions use them. No socket is involved, so that a request that was dropped has no effect
-//! afterwards and every trial runs the same way each time.
+//! AWS in process: the services in memory, behind a gate that decides what becomes of each request. No socket is
+//! involved, so that a request that was dropped has no effect afterwards and every trial runs the same way each time.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
+use support::{Answer, Backend, Call, Limit, Lost, Services, refusal};
 
 use crate::gate::{Fault, Gate};
-use stand_ins::{Answer, Limit, Services, refusal};
 
-/// Everything behind the HTTP client. Clones are one.
+/// Everything behind the SDK's clients. Clones are one.
 #[derive(Clone)]
 pub struct Aws {
     /// What a trial does to requests.
@@ -46,15 +38,6 @@ pub struct State {
     /// The time that the invariants are checked at.
     pub now: domain::Timestamp,
     late: Vec<(String, Value)>,
-}
-
-/// A request that was sent.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// The operation, such as `GetItem`.
-    pub operation: String,
-    /// Its JSON body.
-    pub body: Value,
 }
 
 impl std::fmt::Debug for Aws {
@@ -97,48 +80,44 @@ impl Aws {
         }
     }
 
-    fn call(&self, request: &HttpRequest) -> HttpConnectorFuture {
-        let operation = operation(request);
-        let bytes = request.body().bytes().unwrap_or_default();
-        let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
-        let invocation = request.headers().get("amz-sdk-invocation-id");
-        let fault = self.gate.meet(&operation, invocation);
-        let aws = self.clone();
-        HttpConnectorFuture::new(async move { aws.become_of(fault, operation, body).await })
-    }
-
-    async fn become_of(
-        &self,
-        fault: Option<Fault>,
-        operation: String,
-        body: Value,
-    ) -> Result<HttpResponse, ConnectorError> {
-        let takes = {
-            let mut state = self.state();
-            state.calls.push(Call { operation: operation.clone(), body: body.clone() });
-            state.takes
-        };
-        tokio::time::sleep(takes).await;
+    async fn apply(&self, fault: Option<Fault>, call: &Call) -> Result<Answer, Lost> {
+        let effect = || self.state().answer(&call.operation, &call.body);
         match fault {
-            None => response(self.state().answer(&operation, &body)),
+            None => Ok(effect()),
             Some(Fault::After | Fault::AfterThenThrottled | Fault::AfterForGood) => {
-                let _ = self.state().answer(&operation, &body);
-                reset()
+                let _ = effect();
+                Err(RESET)
             }
             Some(Fault::CrashBefore) => self.gate.die().await,
             Some(Fault::CrashAfter) => {
-                let _ = self.state().answer(&operation, &body);
+                let _ = effect();
                 self.gate.die().await
             }
-            Some(Fault::Contended) => response(contended(&body)),
-            Some(Fault::Throttled) => response(refusal("ThrottlingException")),
+            Some(Fault::Contended) => Ok(contended(&call.body)),
+            Some(Fault::Throttled) => Ok(refusal("ThrottlingException")),
             Some(Fault::Hangs) => std::future::pending().await,
             Some(Fault::Late | Fault::LateForGood) => {
-                self.state().late.push((operation, body));
-                reset()
+                self.state().late.push((call.operation.clone(), call.body.clone()));
+                Err(RESET)
             }
-            Some(Fault::Before | Fault::BeforeForGood) => reset(),
+            Some(Fault::Before | Fault::BeforeForGood) => Err(RESET),
         }
+    }
+}
+
+const RESET: Lost = Lost("connection reset");
+
+impl Backend for Aws {
+    async fn answer(&self, call: Call) -> Result<(u16, Vec<u8>), Lost> {
+        let fault = self.gate.meet(&call.operation, call.invocation.as_deref());
+        let takes = {
+            let mut state = self.state();
+            state.calls.push(call.clone());
+            state.takes
+        };
+        tokio::time::sleep(takes).await;
+        let (status, body) = self.apply(fault, &call).await?;
+        Ok((status, body.to_string().into_bytes()))
     }
 }
 
@@ -166,34 +145,4 @@ fn contended(body: &Value) -> Answer {
     let (status, mut answer) = refusal("TransactionCanceledException");
     answer["CancellationReasons"] = reasons.into();
     (status, answer)
-}
-
-fn reset() -> Result<HttpResponse, ConnectorError> {
-    Err(ConnectorError::io("connection reset".into()))
-}
-
-fn response((status, body): Answer) -> Result<HttpResponse, ConnectorError> {
-    let status = status.try_into().map_err(|_| ConnectorError::other("no such status".into(), None))?;
-    Ok(HttpResponse::new(status, SdkBody::from(body.to_string())))
-}
-
-fn operation(request: &HttpRequest) -> String {
-    if let Some(target) = request.headers().get("x-amz-target") {
-        return target.rsplit('.').next().unwrap_or(target).to_owned();
-    }
-    let uri = request.uri();
-    let path = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-    format!("{} {}", request.method(), path.find('/').map_or("/", |slash| &path[slash..]))
-}
-
-impl HttpClient for Aws {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for Aws {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        Self::call(self, &request)
-    }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::deeds::Deed;
 use crate::ledger;
 use crate::world::{World, others};
-use stand_ins::Limit;
+use support::Limit;
 
 /// A storm.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ use domain::{Error, Result};
 
 use crate::deeds::{Deed, KEY, Report, only};
 use crate::world::{LAUNCHER, World};
-use stand_ins::Job;
+use support::Job;
 
 /// What is done.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -301,6 +301,6 @@ impl World {
             ("not-after", "2036-01-01T00:00:00Z"),
         ];
         let name = format!("tower-{run}.2");
-        self.aws.state().services.target.secrets.insert(name, stand_ins::Made::by_others(&tags));
+        self.aws.state().services.target.secrets.insert(name, support::Made::by_others(&tags));
     }
 }

@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 
-use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use delivery_secretsmanager::{CopyMaker, CopyRemover};
 use domain::Timestamp;
 use domain::identity::Actor;
@@ -20,14 +19,12 @@ use store_dynamodb::Store;
 
 use crate::gate::Gate;
 use crate::sim::{self, Aws};
-use stand_ins::{Made, TABLE};
+use support::{Made, TABLE, sdk_config};
 
 /// The deployment's name: the prefix of another one's, which lists by tags match too.
 pub const DEPLOYMENT: &str = "prod";
 /// How the deployment's run ids begin.
 pub const PREFIX: &str = "ab12";
-/// The region.
-pub const REGION: &str = "eu-west-1";
 /// The envelope key.
 const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/envelope";
 
@@ -90,7 +87,8 @@ impl World {
     }
 
     fn over(aws: Aws) -> Self {
-        let clients = clients(&aws);
+        // With the time limits and retries of a function.
+        let clients = Clients::of(&sdk_config(aws.clone()).build());
         let (data, control) = (clients.data(), clients.control());
         let kms = client!(aws_sdk_kms, data);
         let target = client!(aws_sdk_secretsmanager, control);
@@ -225,18 +223,6 @@ pub fn others() -> [(String, Made); 4] {
         ("tower-ab12xxxxxxxxxx".to_owned(), Made::by_others(&[("owner", DEPLOYMENT)])),
         ("database-password".to_owned(), Made::by_others(&[])),
     ]
-}
-
-/// The clients of a function, with its time limits and retries, over these services.
-fn clients(aws: &Aws) -> Clients {
-    let credentials = aws_credential_types::Credentials::new("AKIDEXAMPLE", "secret", None, None, "tests");
-    let config = aws_types::SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(aws_types::region::Region::from_static(REGION))
-        .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
-        .http_client(aws.clone())
-        .build();
-    Clients::of(&config)
 }
 
 /// `SplitMix64` from a seed: ids differ within a trial and are the same in every run of it.

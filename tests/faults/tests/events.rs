@@ -12,13 +12,14 @@ use faults::deeds::Report;
 use faults::ledger;
 use faults::runner::alone;
 use faults::story::{JOB, SECRETS};
-use faults::world::{LAUNCHER, REGION, World};
+use faults::world::{LAUNCHER, World};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
-use stand_ins::{Job, QUEUE};
+use support::REGION;
+use support::{Job, QUEUE};
 
 const ACCOUNT: &str = "111122223333";
 

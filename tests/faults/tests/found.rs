@@ -12,7 +12,7 @@ use faults::story::{SECRETS, Story};
 use faults::world::{DEPLOYMENT, World};
 use jiff::SignedDuration;
 use serde_json::json;
-use stand_ins::Made;
+use support::Made;
 
 /// A copy of this run, made when nobody waited for it any more.
 fn orphan(world: &World, run: &RunId) -> String {

@@ -2,19 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
-use aws_types::region::Region;
+use support::{Backend, Call, Lost, sdk_config};
 
-/// The region.
-pub(crate) const REGION: &str = "eu-west-1";
+pub(crate) use support::REGION;
 
 /// From the name of a call to the body of its answer.
 type Answers = dyn Fn(&str) -> Vec<u8> + Send + Sync;
@@ -56,17 +48,9 @@ impl Aws {
         self.calls.lock().expect("the calls").clone()
     }
 
-    /// A client's configuration: no call is repeated.
+    /// A client's configuration without retries.
     pub(crate) fn config(&self) -> SdkConfig {
-        let credentials =
-            aws_credential_types::Credentials::new("AKIDEXAMPLE", "secret", None, None, "tests");
-        SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static(REGION))
-            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
-            .retry_config(RetryConfig::disabled())
-            .http_client(self.clone())
-            .build()
+        sdk_config(self.clone()).retry_config(RetryConfig::disabled()).build()
     }
 
     /// The table's adapter.
@@ -81,23 +65,11 @@ impl std::fmt::Debug for Aws {
     }
 }
 
-impl HttpClient for Aws {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for Aws {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let name = match request.headers().get("x-amz-target") {
-            Some(target) => target.rsplit('.').next().unwrap_or(target).to_owned(),
-            None => format!("{} {}", request.method(), request.uri()),
-        };
-        let sent = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
-        let body = (self.answer)(&name);
-        self.calls.lock().expect("the calls").push((name, sent));
-        let status = 200_u16.try_into().expect("a status");
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
+impl Backend for Aws {
+    async fn answer(&self, call: Call) -> Result<(u16, Vec<u8>), Lost> {
+        let body = (self.answer)(&call.operation);
+        self.calls.lock().expect("the calls").push((call.operation, call.body.to_string()));
+        Ok((200, body))
     }
 }
 

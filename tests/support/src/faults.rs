@@ -1,16 +1,11 @@
-//! Calls to AWS, written down and, where a test says so, failed.
+//! Calls to AWS in memory, recorded and, where a test says so, failed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-    SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
+
+use crate::client::{Backend, Call, Lost};
+use crate::services::Services;
 
 /// What happens to a call.
 #[derive(Clone, Debug)]
@@ -35,19 +30,10 @@ pub enum Fault {
     Cancelled(&'static [&'static str]),
 }
 
-/// A call that was sent, each repeat by the SDK being one more.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// The operation, as in `GetItem`, where the protocol names it; else method and path, as in `POST /v1/describejobs`.
-    pub operation: String,
-    /// The JSON body; null where there is none.
-    pub body: Value,
-}
-
-/// An HTTP client for AWS SDKs over plain HTTP. Clones share their record and their faults.
-#[derive(Clone, Debug)]
+/// AWS in memory behind an SDK. Clones share the services, the record and the faults.
+#[derive(Clone, Default)]
 pub struct Faults {
-    inner: SharedHttpClient,
+    services: Arc<Mutex<Services>>,
     state: Arc<Mutex<State>>,
 }
 
@@ -65,17 +51,17 @@ struct Planned {
     fault: Fault,
 }
 
-impl Default for Faults {
-    fn default() -> Self {
-        Self { inner: aws_smithy_http_client::Builder::new().build_http(), state: Arc::default() }
+impl std::fmt::Debug for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Faults").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
 impl Faults {
-    /// A client that fails nothing yet.
+    /// The same services; calls through this are neither recorded here nor failed.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn quiet(&self) -> Self {
+        Self { services: Arc::clone(&self.services), state: Arc::default() }
     }
 
     /// Fails the next call, whatever it is. Several of these fail the calls after it, in their order.
@@ -139,77 +125,37 @@ impl Faults {
     }
 }
 
-impl HttpClient for Faults {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(Connector {
-            inner: self.inner.http_connector(settings, components),
-            faults: self.clone(),
-        })
-    }
-}
-
-#[derive(Debug)]
-struct Connector {
-    inner: SharedHttpConnector,
-    faults: Faults,
-}
-
-impl HttpConnector for Connector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Some(fault) = self.faults.next(call_of(&request)) else {
-            return self.inner.call(request);
+impl Backend for Faults {
+    async fn answer(&self, call: Call) -> Result<(u16, Vec<u8>), Lost> {
+        let fault = self.next(call.clone());
+        // Calls that are made side by side arrive side by side.
+        tokio::task::yield_now().await;
+        let effect = || {
+            self.services.lock().unwrap_or_else(PoisonError::into_inner).answer(&call.operation, &call.body)
         };
-        match fault {
-            Fault::LostReply => {
-                let answer = self.inner.call(request);
-                HttpConnectorFuture::new(async move {
-                    let _ = answer.await;
-                    Err(ConnectorError::io("connection reset after the request took effect".into()))
-                })
+        let (status, body) = match fault {
+            None => effect(),
+            Some(Fault::LostReply) => {
+                effect();
+                return Err(Lost("connection reset after the request took effect"));
             }
-            Fault::Unreachable => {
-                HttpConnectorFuture::ready(Err(ConnectorError::io("connection refused".into())))
-            }
-            Fault::Throttle => error(400, "ThrottlingException", &json!({})),
-            Fault::Internal => error(500, "InternalServerError", &json!({})),
-            Fault::Cancelled(codes) => {
+            Some(Fault::Unreachable) => return Err(Lost("connection refused")),
+            Some(Fault::Throttle) => error(400, "ThrottlingException", &json!({})),
+            Some(Fault::Internal) => error(500, "InternalServerError", &json!({})),
+            Some(Fault::Cancelled(codes)) => {
                 let reasons: Vec<_> = codes.iter().map(|code| json!({ "Code": code })).collect();
                 error(400, "TransactionCanceledException", &json!({ "CancellationReasons": reasons }))
             }
-            Fault::Answer { status, body } => answer(status, &body),
-        }
+            Some(Fault::Answer { status, body }) => (status, body),
+        };
+        Ok((status, body.to_string().into_bytes()))
     }
 }
 
-fn call_of(request: &HttpRequest) -> Call {
-    let body = request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok());
-    let operation = match request.headers().get("x-amz-target") {
-        Some(target) => target.rsplit('.').next().unwrap_or(target).to_owned(),
-        None => format!("{} {}", request.method(), path(request.uri())),
-    };
-    Call { operation, body: body.unwrap_or(Value::Null) }
-}
-
-fn path(uri: &str) -> &str {
-    let without_scheme = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-    let path = without_scheme.find('/').map_or("/", |slash| &without_scheme[slash..]);
-    path.split('?').next().unwrap_or(path)
-}
-
-fn error(status: u16, code: &str, more: &Value) -> HttpConnectorFuture {
+fn error(status: u16, code: &str, more: &Value) -> (u16, Value) {
     let mut body = json!({ "__type": code, "message": "injected by a test" });
     if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
         body.extend(more.clone());
     }
-    answer(status, &body)
-}
-
-fn answer(status: u16, body: &Value) -> HttpConnectorFuture {
-    let status = status.try_into();
-    let response = status.map(|status| HttpResponse::new(status, SdkBody::from(body.to_string())));
-    HttpConnectorFuture::ready(response.map_err(|_| ConnectorError::other("no such status".into(), None)))
+    (status, body)
 }

@@ -1,21 +1,16 @@
-//! A table in memory, behind the real SDK over loopback.
+//! A table in memory, behind the real SDK.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
-    Projection, ProjectionType, ScalarAttributeType,
-};
-use dynoxide::Database;
+use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::Faults;
+use crate::client::sdk_config;
+use crate::{Faults, TABLE};
 
-/// A table of its own for one test, with the keys and indexes of `infra/template.yaml`; it ends with the test's runtime.
+/// A table of its own for one test, with the keys and indexes of `infra/template.yaml`.
 #[derive(Clone, Debug)]
 pub struct Table {
     /// The SDK's client, which repeats a failed call twice, at once.
@@ -29,54 +24,16 @@ pub struct Table {
 
 impl Table {
     /// Makes a table.
-    ///
-    /// # Panics
-    ///
-    /// Where loopback or the database refuses: no test can go on then.
+    #[allow(clippy::unused_async, reason = "what a table takes is not the tests' business")]
     pub async fn start() -> Self {
-        let database = Database::memory().expect("a database in memory");
-        let listener =
-            tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port on loopback");
-        let address = listener.local_addr().expect("the listener's address");
-        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
-        let endpoint = format!("http://{address}");
-        let faults = Faults::new();
-        let table = Self {
-            client: client(&endpoint, &faults),
-            name: "pipeline-secrets".into(),
-            faults,
-            quiet: client(&endpoint, &Faults::new()),
-        };
-        table.create().await;
-        table
+        let faults = Faults::default();
+        Self { client: client(&faults), name: TABLE.into(), quiet: client(&faults.quiet()), faults }
     }
 
     /// A client whose calls are neither written down nor failed: for what a test does beside the code that it tests.
     #[must_use]
     pub fn quiet(&self) -> &Client {
         &self.quiet
-    }
-
-    async fn create(&self) {
-        let mut request =
-            self.quiet.create_table().table_name(&self.name).billing_mode(BillingMode::PayPerRequest);
-        for (name, kind) in ATTRIBUTES {
-            request = request.attribute_definitions(
-                AttributeDefinition::builder()
-                    .attribute_name(name)
-                    .attribute_type(kind)
-                    .build()
-                    .expect("complete"),
-            );
-        }
-        for (name, keys, projection) in INDEXES {
-            let index = GlobalSecondaryIndex::builder()
-                .index_name(name)
-                .set_key_schema(Some(key_schema(keys)))
-                .projection(Projection::builder().projection_type(projection).build());
-            request = request.global_secondary_indexes(index.build().expect("complete"));
-        }
-        request.set_key_schema(Some(key_schema(["pk", "sk"]))).send().await.expect("the table is created");
     }
 
     /// A row as it stands.
@@ -111,43 +68,14 @@ impl Table {
     }
 }
 
-fn client(endpoint: &str, faults: &Faults) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static("eu-west-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "tests"))
-        .endpoint_url(endpoint)
-        .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
-        .http_client(faults.clone())
-        .build();
-    Client::from_conf(config)
+fn client(faults: &Faults) -> Client {
+    let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
+    Client::new(&sdk_config(faults.clone()).retry_config(retries).build())
 }
-
-fn key_schema([hash, range]: [&str; 2]) -> Vec<KeySchemaElement> {
-    [(hash, KeyType::Hash), (range, KeyType::Range)]
-        .map(|(name, kind)| {
-            KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("complete")
-        })
-        .into()
-}
-
-const ATTRIBUTES: [(&str, ScalarAttributeType); 6] = [
-    ("pk", ScalarAttributeType::S),
-    ("sk", ScalarAttributeType::S),
-    ("dueShard", ScalarAttributeType::S),
-    ("due", ScalarAttributeType::N),
-    ("runScope", ScalarAttributeType::S),
-    ("created", ScalarAttributeType::N),
-];
-
-const INDEXES: [(&str, [&str; 2], ProjectionType); 2] = [
-    ("due", ["dueShard", "due"], ProjectionType::KeysOnly),
-    ("by-workspace", ["runScope", "created"], ProjectionType::All),
-];
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::services::{ATTRIBUTES, INDEXES};
 
     /// The part of the template that describes the table, without spaces.
     fn template() -> String {

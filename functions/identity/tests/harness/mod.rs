@@ -1,5 +1,4 @@
 //! The function over the real store on a table in memory, and what its table must be like after whatever happened.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

@@ -1,0 +1,7 @@
+//! The authorizer over the real store.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod harness;
+
+mod oidc;
+mod tokens;

@@ -1,0 +1,279 @@
+//! Functions: their roles as far as no exercise shows them, their limits, what events do when they fail, their environment.
+
+use std::collections::BTreeMap;
+
+use domain::ids::RunPrefix;
+use domain::settings::Settings;
+use end_to_end::rights::bench::folder;
+use end_to_end::rights::statements::texts;
+use end_to_end::rights::template::Template;
+use http_api::Operation;
+use runtime::config::{self, Bus, EnvelopeKey, Home, Launch, Oidc, Section, Table};
+use serde_json::json;
+
+use super::{Demand, logical_names, unless};
+
+pub(super) const DEMANDS: &[Demand] = &[
+    Demand {
+        what: "each function may write its own log and no other",
+        page: "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html",
+        broken: |template| {
+            unless(logical_names(), |name| {
+                let group = json!({"Fn::GetAtt": [format!("{name}Logs"), "Arn"]});
+                let own = |one: &&serde_json::Value| one["Sid"] == "Logs" && one["Resource"] == group;
+                let logs = template
+                    .rights(name)
+                    .iter()
+                    .filter(own)
+                    .map(|one| texts(&one["Action"]))
+                    .collect::<Vec<_>>();
+                logs == [["logs:CreateLogStream", "logs:PutLogEvents"]]
+                    && template.properties(name)["LoggingConfig"]["LogGroup"]["Ref"] == format!("{name}Logs")
+            })
+        },
+    },
+    Demand {
+        what: "creating a secret with tags takes the right to tag, under the same conditions",
+        page: "https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html",
+        broken: |template| {
+            let rights = template.rights("LaunchRun");
+            let copies = rights.iter().find(|one| one["Sid"] == "Copies").cloned().unwrap_or_default();
+            let conditions = &copies["Condition"];
+            let holds = texts(&copies["Action"])
+                == ["secretsmanager:CreateSecret", "secretsmanager:TagResource"]
+                && conditions["StringEquals"]["aws:RequestTag/deployment"]["Ref"] == "AWS::StackName"
+                && conditions["ForAllValues:StringEquals"]["aws:TagKeys"]
+                    == json!(["deployment", "scope", "run", "not-after"]);
+            if holds { vec![] } else { vec!["LaunchRun".into()] }
+        },
+    },
+    Demand {
+        what: "a function with an on-failure queue may send there, and retries twice before",
+        page: "https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html",
+        broken: |template| {
+            let queue = json!({"Fn::GetAtt": ["FailedCleanups", "Arn"]});
+            let retries = template.properties("CleanupRunRetries");
+            let sends = template
+                .rights("CleanupRun")
+                .iter()
+                .any(|one| one["Action"] == json!(["sqs:SendMessage"]) && one["Resource"] == queue);
+            let holds = sends
+                && retries["DestinationConfig"]["OnFailure"]["Destination"] == queue
+                && retries["MaximumRetryAttempts"] == 2
+                && retries["MaximumEventAgeInSeconds"] == 3600;
+            if holds { vec![] } else { vec!["CleanupRun".into()] }
+        },
+    },
+    Demand {
+        what: "no role has a wildcard action, GetSecretValue, or a statement without a name",
+        page: "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege",
+        broken: |template| {
+            unless(logical_names(), |name| {
+                template.rights(name).iter().all(|one| {
+                    let good =
+                        |action: &String| !action.contains('*') && !action.ends_with(":GetSecretValue");
+                    one["Sid"].is_string()
+                        && one["Effect"] == "Allow"
+                        && texts(&one["Action"]).iter().all(good)
+                })
+            })
+        },
+    },
+    Demand {
+        what: "a resource * stands only where the service has no resource-level right",
+        page: "https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html",
+        broken: |template| {
+            let known = ["batch:DescribeJobs", "secretsmanager:ListSecrets"];
+            unless(logical_names(), |name| {
+                let open = |one: &&serde_json::Value| one["Resource"] == "*";
+                let rights = template.rights(name);
+                rights
+                    .iter()
+                    .filter(open)
+                    .flat_map(|one| texts(&one["Action"]))
+                    .all(|it| known.contains(&it.as_str()))
+            })
+        },
+    },
+    Demand {
+        what: "every right on the table names the rows, or the index that nominates due runs",
+        page: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html",
+        broken: |template| {
+            unless(logical_names(), |name| {
+                template.rights(name).iter().all(|one| {
+                    let table = texts(&one["Action"]).iter().any(|action| action.starts_with("dynamodb:"));
+                    let rows = one["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"].is_array();
+                    !table || rows || one["Sid"] == "DueRuns"
+                })
+            })
+        },
+    },
+    Demand {
+        what: "only Lambda takes on a function's role, and no managed policy comes with it",
+        page: "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
+        broken: |template| {
+            unless(logical_names(), |name| {
+                let role = template.properties(&format!("{name}Role"));
+                let trust = &role["AssumeRolePolicyDocument"]["Statement"];
+                *trust
+                    == json!([{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}])
+                    && role["ManagedPolicyArns"].is_null()
+                    && role["Policies"].is_null()
+            })
+        },
+    },
+    Demand {
+        what: "who may invoke: API Gateway for this API, EventBridge for our rules, each by its ARN",
+        page: "https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html",
+        broken: |template| {
+            let permissions = template.of_type("AWS::Lambda::Permission").map(|(name, _)| name.to_owned());
+            unless(permissions, |name| {
+                let permission = template.properties(name);
+                let known = ["apigateway.amazonaws.com", "events.amazonaws.com"];
+                permission["Principal"].as_str().is_some_and(|it| known.contains(&it))
+                    && !permission["SourceArn"].is_null()
+            })
+        },
+    },
+    Demand {
+        what: "the function that events invoke takes a bounded share of the account's concurrency",
+        page: "https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html",
+        broken: |template| {
+            let reserved = &template.properties("CleanupRun")["ReservedConcurrentExecutions"];
+            let expected = json!({"Fn::If": ["ReservesConcurrency", {"Ref": "CleanupConcurrency"}, {"Ref": "AWS::NoValue"}]});
+            if *reserved == expected { vec![] } else { vec!["CleanupRun".into()] }
+        },
+    },
+    Demand {
+        what: "functions answer before API Gateway gives up after 30 seconds",
+        page: "https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html",
+        broken: |template| {
+            unless(logical_names().filter(|name| name != "CleanupRun"), |name| {
+                template.properties(name)["Timeout"].as_u64().is_some_and(|seconds| seconds < 30)
+            })
+        },
+    },
+    Demand {
+        what: "a function that triggers itself is stopped",
+        page: "https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html",
+        broken: |template| {
+            unless(logical_names(), |name| template.properties(name)["RecursiveLoop"] == "Terminate")
+        },
+    },
+    Demand {
+        what: "the routes are the table of operations, each to its function, with the authorizer where a user has to come",
+        page: "https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html",
+        broken: routes,
+    },
+    Demand {
+        what: "each function's environment has what its configuration asks for, and nothing else",
+        page: "https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html",
+        broken: environment,
+    },
+];
+
+fn routes(template: &Template) -> Vec<String> {
+    let deployed: BTreeMap<String, &serde_json::Value> = template
+        .of_type("AWS::ApiGatewayV2::Route")
+        .map(|(_, route)| {
+            (route["Properties"]["RouteKey"].as_str().unwrap_or_default().to_owned(), &route["Properties"])
+        })
+        .collect();
+    let mut broken: Vec<String> = Operation::ALL
+        .iter()
+        .filter(|operation| {
+            let function = end_to_end::rights::logical(folder(operation.function()));
+            let user = operation.credential() == http_api::operation::Credential::User;
+            !deployed.get(operation.route_key()).is_some_and(|route| {
+                route["Target"].to_string().contains(&format!("{function}Integration"))
+                    && route["AuthorizationType"] == if user { "CUSTOM" } else { "NONE" }
+                    && route["AuthorizerId"].is_null() != user
+            })
+        })
+        .map(|operation| operation.route_key().to_owned())
+        .collect();
+    let known = |route: &String| Operation::of_route(route).is_some();
+    broken.extend(deployed.into_keys().filter(|route| !known(route)));
+    broken
+}
+
+/// Beside what all have: a function's own variables.
+const ALL: [&str; 5] = ["TABLE_NAME", "DEPLOYMENT", "ACCOUNT_ID", "RESTORED", "LOG_LEVEL"];
+const TIMES: [&str; 4] = ["PROVISIONING_SECONDS", "PENDING_SECONDS", "LEASE_SECONDS", "LONGEST_RUN_SECONDS"];
+const OWN: [(&str, &[&str], bool); 8] = [
+    ("Authorizer", &["OIDC_ISSUER", "OIDC_AUDIENCE"], false),
+    ("Identity", &[], false),
+    ("ReadSecrets", &[], false),
+    ("WriteSecrets", &["ENVELOPE_KEY_ARN", "ALLOW_AWS_NAMES", "MAINTAIN_MAY_WRITE"], false),
+    (
+        "LaunchRun",
+        &[
+            "ENVELOPE_KEY_ARN",
+            "EVENT_BUS_NAME",
+            "RUN_PREFIX",
+            "API_ENDPOINT",
+            "COPY_KEY_ID",
+            "DEFAULT_LAYOUT",
+        ],
+        true,
+    ),
+    ("ClaimRun", &["ENVELOPE_KEY_ARN", "EVENT_BUS_NAME"], true),
+    ("ReportRun", &["EVENT_BUS_NAME"], true),
+    ("CleanupRun", &["RUN_PREFIX"], true),
+];
+
+/// Parameters, each another than its default, so that what arrives is what was chosen.
+const CHOSEN: [(&str, &str); 13] = [
+    ("OidcIssuer", "https://issuer.example.org"),
+    ("OidcAudience", "secrets"),
+    ("AllowAwsNames", "true"),
+    ("MaintainMayWrite", "true"),
+    ("DefaultLayout", "per-name"),
+    ("CopyKeyArn", "arn:aws:kms:eu-west-1:111122223333:key/2"),
+    ("PublicEndpoint", "https://secrets.example.org"),
+    ("ProvisioningSeconds", "60"),
+    ("PendingSeconds", "61"),
+    ("LeaseSeconds", "62"),
+    ("LongestRunSeconds", "63"),
+    ("Restored", "true"),
+    ("RestoredTable", "restored-table"),
+];
+
+fn environment(template: &Template) -> Vec<String> {
+    let chosen = BTreeMap::from(CHOSEN);
+    let mut broken = Vec::new();
+    for (function, own, times) in OWN {
+        let mut given = template.environment(function, &chosen);
+        let mut wanted: Vec<_> = ALL.iter().chain(own).copied().collect();
+        wanted.extend(TIMES.iter().filter(|_| times));
+        broken.extend(unless(wanted.iter().map(|it| (*it).to_owned()), |it| given.contains_key(it)));
+        broken.extend(given.keys().filter(|it| !wanted.contains(&it.as_str())).cloned());
+        given.insert("AWS_REGION".into(), "eu-west-1".into()); // Lambda's own
+        let faults = match function {
+            "Authorizer" => faults::<(Table, Settings, Oidc)>(&given),
+            "Identity" | "ReadSecrets" => faults::<(Table, Settings)>(&given),
+            "WriteSecrets" => faults::<(Table, Settings, EnvelopeKey)>(&given),
+            "LaunchRun" => faults::<(Table, Settings, EnvelopeKey, Bus, RunPrefix, Launch)>(&given),
+            "ClaimRun" => faults::<(Table, Settings, EnvelopeKey, Bus)>(&given),
+            "ReportRun" => faults::<(Table, Settings, Bus, Home)>(&given),
+            _ => faults::<(Table, Settings, Home)>(&given),
+        };
+        broken.extend(faults.map(|fault| format!("{function}: {fault}")));
+        if let Ok((table, settings)) = config::load::<(Table, Settings)>(|name| given.get(name).cloned()) {
+            let limits = settings.limits;
+            let seconds = [limits.provisioning, limits.pending, limits.lease, limits.longest_run]
+                .map(|it| it.as_secs());
+            let right = table.name == "restored-table"
+                && settings.restored
+                && (!times || seconds == [60, 61, 62, 63])
+                && (function != "WriteSecrets" || (settings.allow_aws_names && settings.maintain_may_write))
+                && (function != "LaunchRun" || settings.default_layout.as_str() == "per-name");
+            broken.extend((!right).then(|| format!("{function} gets other settings than were chosen")));
+        }
+    }
+    broken
+}
+
+fn faults<S: Section>(given: &BTreeMap<String, String>) -> Option<String> {
+    config::load::<S>(|name| given.get(name).cloned()).err().map(|faults| faults.to_string())
+}

@@ -1,0 +1,185 @@
+//! Keys: who may use them, through what.
+
+use end_to_end::rights::statements::texts;
+use end_to_end::rights::template::Template;
+use serde_json::Value;
+
+use super::{Demand, logical_names, unless};
+
+pub(super) const DEMANDS: &[Demand] = &[
+    Demand {
+        what: "two keys, both rotated, both kept when the stack goes, deleted after the longest wait",
+        page: "https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html",
+        broken: |template| {
+            let mut names: Vec<_> =
+                template.of_type("AWS::KMS::Key").map(|(name, _)| name.to_owned()).collect();
+            names.sort();
+            let count =
+                if names == ["AtRestKey", "EnvelopeKey"] { vec![] } else { vec![format!("{names:?}")] };
+            let rotated = unless(names, |name| {
+                let (key, resource) = (template.properties(name), &template.document["Resources"][name]);
+                key["EnableKeyRotation"] == true && key["PendingWindowInDays"] == 30 && is_kept(resource)
+            });
+            [count, rotated].concat()
+        },
+    },
+    Demand {
+        what: "no statement of a key's policy has a wildcard among its actions, and the envelope key lets nobody grant",
+        page: "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html",
+        broken: |template| {
+            let actions = |key: &str| -> Vec<String> {
+                template.key_policy(key).iter().flat_map(|one| texts(&one["Action"])).collect()
+            };
+            let mut broken: Vec<_> = ["EnvelopeKey", "AtRestKey"].into_iter().flat_map(actions).collect();
+            broken.retain(|action| action.contains('*'));
+            broken.extend(actions("EnvelopeKey").into_iter().filter(|action| action == "kms:CreateGrant"));
+            broken
+        },
+    },
+    Demand {
+        what: "the account's administrators have no use of the envelope key, by no statement of its policy",
+        page: "https://docs.aws.amazon.com/kms/latest/developerguide/control-access-overview.html",
+        broken: |template| {
+            let policy = template.key_policy("EnvelopeKey");
+            let root = policy.iter().filter(|one| one["Principal"]["AWS"].to_string().contains(":root"));
+            let mut actions: Vec<_> = root.flat_map(|one| texts(&one["Action"])).collect();
+            actions.retain(|action| USES.contains(&action.as_str()));
+            actions
+        },
+    },
+    Demand {
+        what: "every use of the envelope key is bound to the deployment by its encryption context",
+        page: "https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-encryption-context",
+        broken: |template| {
+            let policy = template.key_policy("EnvelopeKey");
+            let uses = policy
+                .iter()
+                .filter(|one| texts(&one["Action"]).iter().any(|it| USES.contains(&it.as_str())));
+            let free = uses.filter(|one| {
+                one["Condition"]["StringEquals"]["kms:EncryptionContext:deployment"]["Ref"]
+                    != "AWS::StackName"
+            });
+            free.map(sid).collect()
+        },
+    },
+    Demand {
+        what: "the writer alone seals, launcher and claimer alone open (and a break-glass principal where one is named)",
+        page: "https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html",
+        broken: |template| {
+            let users = |action: &str| -> Vec<String> {
+                let policy = template.key_policy("EnvelopeKey");
+                let holding =
+                    policy.into_iter().filter(|one| texts(&one["Action"]).iter().any(|it| it == action));
+                holding.map(|one| one["Principal"]["AWS"].to_string()).collect()
+            };
+            let role = |name: &str| format!(r#"{{"Fn::GetAtt":["{name}","Arn"]}}"#);
+            let openers = format!("[{},{}]", role("LaunchRunRole"), role("ClaimRunRole"));
+            let expected = [
+                ("kms:GenerateDataKey", vec![role("WriteSecretsRole")]),
+                ("kms:Decrypt", vec![openers, r#"{"Ref":"BreakGlassPrincipal"}"#.to_owned()]),
+            ];
+            expected
+                .into_iter()
+                .filter(|(action, who)| users(action) != *who)
+                .map(|(action, _)| action.to_owned())
+                .collect()
+        },
+    },
+    Demand {
+        what: "whoever touches the table may use its key, through DynamoDB alone",
+        page: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html",
+        broken: |template| {
+            let statement = of(template, "FunctionsThroughTheTable");
+            let through = statement["Condition"]["StringEquals"]["kms:ViaService"].to_string();
+            let actions = texts(&statement["Action"]);
+            let needed = [
+                "kms:Decrypt",
+                "kms:DescribeKey",
+                "kms:Encrypt",
+                "kms:GenerateDataKey",
+                "kms:ReEncryptFrom",
+                "kms:ReEncryptTo",
+            ];
+            let mut broken =
+                unless(needed.map(str::to_owned), |action| actions.iter().any(|it| it == action));
+            broken.extend(unless(["dynamodb.".to_owned()], |service| through.contains(service)));
+            let principals = statement["Principal"]["AWS"].to_string();
+            broken.extend(unless(logical_names(), |name| principals.contains(&format!("\"{name}Role\""))));
+            broken
+        },
+    },
+    Demand {
+        what: "CloudWatch Logs may use the at-rest key, for this deployment's groups alone",
+        page: "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html",
+        broken: |template| {
+            let statement = of(template, "Logs");
+            let service =
+                statement["Principal"]["Service"].to_string().contains("logs.${AWS::Region}.amazonaws.com");
+            let bound = statement["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"].to_string();
+            let holds = service && bound.contains("log-group:${AWS::StackName}-*");
+            if holds { vec![] } else { vec!["Logs".into()] }
+        },
+    },
+    Demand {
+        what: "EventBridge may encrypt dead letters with the queues' key, for this account's rules of this deployment alone",
+        page: "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html",
+        broken: |template| {
+            let statement = of(template, "EventsToDeadLetters");
+            let holds = statement["Principal"]["Service"] == "events.amazonaws.com"
+                && texts(&statement["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
+                && statement["Condition"]["StringEquals"]["aws:SourceAccount"]["Ref"] == "AWS::AccountId"
+                && statement["Condition"]["ArnLike"]["aws:SourceArn"]
+                    .to_string()
+                    .contains("${AWS::StackName}-*");
+            if holds { vec![] } else { vec!["EventsToDeadLetters".into()] }
+        },
+    },
+    Demand {
+        what: "the function with an on-failure destination may encrypt what it sends there, through SQS alone",
+        page: "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html",
+        broken: |template| {
+            let statement = of(template, "CleanerToDeadLetters");
+            let holds = statement["Principal"]["AWS"].to_string().contains("CleanupRunRole")
+                && texts(&statement["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
+                && statement["Condition"]["StringEquals"]["kms:ViaService"].to_string().contains("sqs.");
+            if holds { vec![] } else { vec!["CleanerToDeadLetters".into()] }
+        },
+    },
+    Demand {
+        what: "with a key of the copies, the launcher may use it through Secrets Manager alone",
+        page: "https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html",
+        broken: |template| {
+            let rights = template.rights("LaunchRun");
+            let statement =
+                rights.iter().find(|one| one["Sid"] == "KeyOfTheCopies").cloned().unwrap_or_default();
+            let holds = texts(&statement["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
+                && statement["Resource"]["Ref"] == "CopyKeyArn"
+                && statement["Condition"]["StringEquals"]["kms:ViaService"]
+                    .to_string()
+                    .contains("secretsmanager.");
+            if holds { vec![] } else { vec!["KeyOfTheCopies".into()] }
+        },
+    },
+];
+
+const USES: [&str; 7] = [
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:CreateGrant",
+];
+
+fn of(template: &Template, sid: &str) -> Value {
+    template.key_policy("AtRestKey").into_iter().find(|one| one["Sid"] == sid).unwrap_or_default()
+}
+
+fn sid(statement: &Value) -> String {
+    statement["Sid"].as_str().unwrap_or("a statement without Sid").to_owned()
+}
+
+pub(super) fn is_kept(resource: &Value) -> bool {
+    resource["DeletionPolicy"] == "Retain" && resource["UpdateReplacePolicy"] == "Retain"
+}

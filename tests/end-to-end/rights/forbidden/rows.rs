@@ -1,0 +1,91 @@
+//! The table: each function, each kind of row, each operation.
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::types::AttributeValue;
+use end_to_end::rights::sealed::{Tried, tried};
+
+use super::{Outcome, Targets, Trial, functions};
+
+const KINDS: [&str; 9] = ["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "RUN#", "JOB#", "AUDIT#"];
+const OPERATIONS: [&str; 5] = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];
+
+/// What each function may do: with rows of these kinds, these operations. All else is refused.
+#[expect(clippy::match_same_arms, reason = "read function by function")]
+fn allowed(function: &str, kind: &str, operation: &str) -> bool {
+    let reads = ["GetItem", "Query"].contains(&operation);
+    match (function, kind) {
+        ("authorizer", "TOKEN#") => ["GetItem", "UpdateItem"].contains(&operation),
+        ("authorizer", "LOGIN#" | "USER#") => ["GetItem", "PutItem"].contains(&operation),
+        ("authorizer" | "launch-run" | "claim-run", "AUDIT#") => operation == "PutItem",
+        ("identity", kind) => !["RUN#", "JOB#"].contains(&kind),
+        ("read-secrets" | "write-secrets" | "claim-run", "MEMBERS#") => operation == "GetItem",
+        ("read-secrets", "WS#" | "USER#" | "RUN#" | "AUDIT#") => reads,
+        ("write-secrets", "WS#" | "USER#" | "AUDIT#") => operation != "Query",
+        ("launch-run", "WS#" | "MEMBERS#" | "USER#") => reads,
+        ("launch-run", "RUN#") => operation != "DeleteItem",
+        ("claim-run", "WS#" | "USER#") => operation == "GetItem",
+        ("claim-run", "RUN#") => ["GetItem", "UpdateItem"].contains(&operation),
+        ("report-run" | "cleanup-run", "RUN#" | "JOB#" | "AUDIT#") => {
+            !["Query", "DeleteItem"].contains(&operation)
+        }
+        ("cleanup-run", "WS#" | "USER#") => operation == "UpdateItem",
+        _ => false,
+    }
+}
+
+pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
+    let table = targets.bench.stack.output("TableName")?;
+    for function in functions() {
+        let role = targets.bench.role(function).await?;
+        for kind in KINDS {
+            for operation in OPERATIONS {
+                let outcome = attempt(&role, table, kind, operation).await;
+                let what = format!("{function} {operation} {kind}");
+                // A control may find nothing, or a condition that does not hold: just not a refusal by IAM.
+                let passed = outcome.as_ref().is_err_and(|code| !code.contains("AccessDenied"));
+                match allowed(function, kind, operation) {
+                    true if passed => {}
+                    true => trial.permit(what, &outcome),
+                    false => trial.refuse(what, &outcome),
+                }
+            }
+        }
+        let dynamodb = aws_sdk_dynamodb::Client::new(&role);
+        trial.refuse(format!("{function} Scan"), &tried(dynamodb.scan().table_name(table).send().await));
+        let index = dynamodb.scan().table_name(table).index_name("by-workspace");
+        trial.refuse(format!("{function} Scan of an index"), &tried(index.send().await));
+        let deleted = dynamodb.delete_table().table_name(table).send().await;
+        trial.refuse(format!("{function} DeleteTable"), &tried(deleted));
+    }
+    Ok(())
+}
+
+/// Under a key that no row has, and under a condition that never holds: nothing is changed where IAM lets it through.
+async fn attempt(role: &SdkConfig, table: &str, kind: &str, operation: &str) -> Tried {
+    let dynamodb = aws_sdk_dynamodb::Client::new(role);
+    let key = |text: &str| AttributeValue::S(text.to_owned());
+    let pk = format!("{kind}0");
+    let never = "attribute_exists(pk) AND attribute_not_exists(pk)";
+    match operation {
+        "GetItem" => {
+            tried(dynamodb.get_item().table_name(table).key("pk", key(&pk)).key("sk", key("0")).send().await)
+        }
+        "Query" => {
+            let query = dynamodb.query().table_name(table).key_condition_expression("pk = :pk");
+            tried(query.expression_attribute_values(":pk", key(&pk)).send().await)
+        }
+        "PutItem" => {
+            let put = dynamodb.put_item().table_name(table).item("pk", key(&pk)).item("sk", key("0"));
+            tried(put.condition_expression(never).send().await)
+        }
+        "UpdateItem" => {
+            let update = dynamodb.update_item().table_name(table).key("pk", key(&pk)).key("sk", key("0"));
+            let update = update.update_expression("SET a = :v").expression_attribute_values(":v", key("v"));
+            tried(update.condition_expression(never).send().await)
+        }
+        _ => {
+            let delete = dynamodb.delete_item().table_name(table).key("pk", key(&pk)).key("sk", key("0"));
+            tried(delete.condition_expression(never).send().await)
+        }
+    }
+}

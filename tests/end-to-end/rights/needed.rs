@@ -1,0 +1,58 @@
+//! Every action and every kind of row that a function's role is given is needed: without it the function's exercise goes
+//! wrong. What no emulator shows stands in [`UNSEEN`], each with the page that asks for it.
+
+use std::collections::BTreeSet;
+
+use end_to_end::rights::bench::{Bench, World};
+use end_to_end::rights::exercises::Gym;
+use end_to_end::rights::statements::{Grant, Rights};
+use end_to_end::rights::{Outcome, ensure, functions};
+use support::oidc::{AUDIENCE, Issuer, Key};
+
+use crate::demands::UNSEEN;
+
+#[tokio::test]
+async fn each_function_needs_each_of_its_rights() -> Outcome {
+    let key = Key::make("1", "ES256");
+    let issuer = Issuer::start(&[&key]).await;
+    let parameters =
+        [("OidcIssuer", issuer.url.as_str()), ("OidcAudience", AUDIENCE), ("SweepSchedule", "rate(7 days)")];
+    let bench = Bench::start(&parameters).await?;
+    let world = World::make(&bench, "needed").await?;
+    let gym = Gym::new(&bench, (&issuer, &key), &world);
+    let mut surprises = Vec::new();
+    for function in functions() {
+        gym.exercise(function)
+            .await
+            .map_err(|error| format!("{function}, with all of its rights: {error}"))?;
+        let rights = Rights::of(&bench, function).await?;
+        let expected: BTreeSet<Grant> = unseen(function);
+        let mut found = BTreeSet::new();
+        for grant in rights.grants() {
+            rights.without(&grant).await?;
+            if gym.exercise(function).await.is_ok() {
+                found.insert(grant);
+            }
+        }
+        rights.restore().await?;
+        gym.exercise(function).await.map_err(|error| format!("{function}, its rights restored: {error}"))?;
+        surprises.extend(
+            found.difference(&expected).map(|it| format!("{function} works without {} {}", it.sid, it.what)),
+        );
+        surprises.extend(
+            expected
+                .difference(&found)
+                .map(|it| format!("{function} needs {} {} here, too", it.sid, it.what)),
+        );
+    }
+    bench.stop().await?;
+    ensure(surprises.is_empty(), || surprises.join("\n"))
+}
+
+fn unseen(function: &str) -> BTreeSet<Grant> {
+    let of_function = UNSEEN.iter().filter(|it| it.functions.is_empty() || it.functions.contains(&function));
+    let grants = of_function.flat_map(|it| {
+        it.actions.iter().map(|what| Grant { sid: it.sid.to_owned(), what: (*what).to_owned() })
+    });
+    grants.collect()
+}

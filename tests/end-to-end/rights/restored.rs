@@ -1,0 +1,161 @@
+//! A table that was restored from a backup: nobody is served and nothing is removed until it is reconciled with the audit
+//! trail that was logged; then what was taken away is gone again, and live runs still have their copies.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use end_to_end::rights::bench::{Bench, Call, World};
+use end_to_end::rights::exercises::text;
+use end_to_end::rights::{Outcome, ensure};
+use http_api::Operation;
+use local::platform::{Platform, resolve};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// Every row of the table.
+async fn rows(bench: &Bench, table: &str) -> Outcome<Vec<std::collections::HashMap<String, AttributeValue>>> {
+    let scan = aws_sdk_dynamodb::Client::new(&bench.operator).scan().table_name(table).consistent_read(true);
+    let mut pages = scan.into_paginator().items().send();
+    let mut rows = Vec::new();
+    while let Some(row) = pages.next().await {
+        rows.push(row?);
+    }
+    Ok(rows)
+}
+
+/// Has an operator's script reconcile the table with the audit trail that the functions logged.
+async fn reconcile(bench: &Bench) -> Outcome<Value> {
+    let script = bench.tools.checkout.root().join("infra/reconcile");
+    let aws = bench.tools.installation.aws();
+    let search = std::env::join_paths(
+        aws.parent()
+            .map(std::path::Path::to_owned)
+            .into_iter()
+            .chain(std::env::split_paths(&std::env::var("PATH")?)),
+    )?;
+    let operator = local::Credentials::operator();
+    let run = tokio::process::Command::new(script)
+        .args(["--stack", bench.stack.name(), "--since", "2026-01-01T00:00:00Z"])
+        .env("PATH", search)
+        .env("AWS_ENDPOINT_URL", &bench.stack.aws_endpoint)
+        .env("AWS_ACCESS_KEY_ID", operator.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", operator.secret_access_key)
+        .env("AWS_DEFAULT_REGION", local::REGION)
+        .output()
+        .await?;
+    let said = String::from_utf8(run.stdout)?;
+    ensure(run.status.success(), || format!("{said}{}", String::from_utf8_lossy(&run.stderr)))?;
+    Ok(serde_json::from_str(said.lines().last().ok_or("the script said nothing")?)?)
+}
+
+#[tokio::test]
+async fn a_restored_table_is_served_only_once_it_is_reconciled() -> Outcome {
+    let mut bench = Bench::start(&[("SweepSchedule", "rate(7 days)")]).await?;
+    let world = World::make(&bench, "restored").await?;
+    let [deleted, changed] = [world.store(&bench, "DELETED").await?, world.store(&bench, "CHANGED").await?];
+    let live = world.launch(&bench, "aws-batch").await?;
+    let unclaimed = world.launch(&bench, "slurm").await?;
+
+    // The backup; then what it does not know of.
+    let table = bench.stack.output("TableName")?.to_owned();
+    let backup = rows(&bench, &table).await?;
+    bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &deleted)).await?;
+    let new = world.call(Operation::UpdatePipelineSecret).path("secretId", &changed);
+    bench.done(&new.body(&json!({"value": "another value"}))).await?;
+    let place = || Call::new(Operation::DeleteParticipant).by(world.owner).path("orgId", &world.org);
+    bench.done(&place().path("workspaceId", &world.workspace).path("participantId", &world.member)).await?;
+    let listed = bench.done(&Call::new(Operation::ListTokens).by(world.member)).await?;
+    let token = listed["tokens"][0]["id"].as_i64().ok_or("no token")?;
+    bench.done(&Call::new(Operation::DeleteToken).by(world.member).path("tokenId", &token)).await?;
+    let later = world.launch(&bench, "aws-batch").await?;
+
+    // The restore: a new table with the backup's rows, in place of the stack's own.
+    restore(&bench, &table, &backup).await?;
+    let closed = [("SweepSchedule", "rate(7 days)"), ("RestoredTable", RESTORED), ("Restored", "true")];
+    bench.update(&closed).await?;
+    nobody_is_served(&bench, &world, &live).await?;
+    let sweep = json!({"source": "pipeline-secrets.sweep"});
+    ensure(!bench.invoke("cleanup-run", &sweep).await?.failed, || "holding failed".into())?;
+
+    let done = reconcile(&bench).await?;
+    for (what, times) in
+        [("secretsDeleted", 1), ("secretsOutdated", 1), ("tokensRevoked", 1), ("rolesRemoved", 1)]
+    {
+        ensure(done[what] == times, || format!("{what}: {done}"))?;
+    }
+    let again = reconcile(&bench).await?;
+    ensure(
+        again["secretsDeleted"] == 0 && again["secretsOutdated"] == 0 && again["rolesRemoved"] == 0,
+        || format!("{again}"),
+    )?;
+
+    bench.update(&[("SweepSchedule", "rate(7 days)"), ("RestoredTable", RESTORED)]).await?;
+    let gone = world.call(Operation::DescribePipelineSecret).path("secretId", &deleted);
+    ensure(bench.request(&gone).await?.http_status() == 404, || "the deleted secret is back".into())?;
+    let by_member = Call::new(Operation::ListPipelineSecrets).by(world.member);
+    let by_member = by_member.query("workspaceId", &world.workspace.to_string());
+    ensure(bench.request(&by_member).await?.http_status() == 404, || "the removed member is back".into())?;
+    let launch = || world.call(Operation::LaunchRun).body(&json!({"platform": "aws-batch"}));
+    let refused = bench.request(&launch()).await?;
+    ensure(refused.http_status() == 422, || format!("a launch with a lost value: {}", refused.answer))?;
+    let anew = world.call(Operation::UpdatePipelineSecret).path("secretId", &changed);
+    bench.done(&anew.body(&json!({"value": "written again"}))).await?;
+    bench.done(&launch()).await?;
+    let claim = Call::new(Operation::ClaimRun).path("workflowId", &text(&unclaimed, "workflowId"));
+    let claim = bench.request(&claim.bearer(&unclaimed["claimToken"])).await?;
+    ensure(claim.http_status() == 410, || format!("a claim token of the backup: {}", claim.http_status()))?;
+
+    // Runs that the backup knows as live, and one that it does not know: a sweep leaves both their copies.
+    ensure(!bench.invoke("cleanup-run", &sweep).await?.failed, || "the sweep failed".into())?;
+    let platform = Platform::new(&bench.stack).await;
+    let role = platform.role("jobs", &live["iam"]["statements"]).await?;
+    let role = bench.stack.sdk_config(&role).await;
+    for run in [&live, &later] {
+        let value_from = run["batch"]["secrets"][0]["valueFrom"].as_str().ok_or("no secret")?;
+        resolve(&role, value_from).await?;
+    }
+    bench.stop().await
+}
+
+const RESTORED: &str = "restored-table";
+
+async fn restore(
+    bench: &Bench,
+    table: &str,
+    backup: &[std::collections::HashMap<String, AttributeValue>],
+) -> Outcome {
+    let dynamodb = aws_sdk_dynamodb::Client::new(&bench.operator);
+    let described = dynamodb.describe_table().table_name(table).send().await?.table.ok_or("no table")?;
+    let mut made = dynamodb
+        .create_table()
+        .table_name(RESTORED)
+        .billing_mode(aws_sdk_dynamodb::types::BillingMode::PayPerRequest);
+    made =
+        made.set_attribute_definitions(described.attribute_definitions).set_key_schema(described.key_schema);
+    for index in described.global_secondary_indexes.unwrap_or_default() {
+        let same = aws_sdk_dynamodb::types::GlobalSecondaryIndex::builder().set_index_name(index.index_name);
+        let same = same.set_key_schema(index.key_schema).set_projection(index.projection).build()?;
+        made = made.global_secondary_indexes(same);
+    }
+    made.send().await?;
+    for row in backup {
+        dynamodb.put_item().table_name(RESTORED).set_item(Some(row.clone())).send().await?;
+    }
+    Ok(())
+}
+
+/// Every operation of every function answers 503, over the API as well; but for Nextflow's signs of life, where that would
+/// cost users their pipelines: they are answered, and nothing is written.
+async fn nobody_is_served(bench: &Bench, world: &World, live: &Value) -> Outcome {
+    let id = text(live, "workflowId");
+    let row = async || bench.row(&format!("RUN#{id}"), "RUN").await;
+    let before = row().await?;
+    for operation in Operation::ALL {
+        let call = world.own(*operation).path("workflowId", &id).bearer(&live["runToken"]);
+        let expected = if operation.survives_a_restore() { 200 } else { 503 };
+        let answer = bench.request(&call).await?;
+        ensure(answer.http_status() == expected, || format!("{}: {}", operation.id(), answer.answer))?;
+    }
+    ensure(row().await? == before, || "a sign of life was written".into())?;
+    let caller = local::Caller::new(&bench.stack.api_endpoint, &world.token);
+    let answer = caller.call(Method::GET, "/pipeline-secrets", None).await?;
+    ensure(answer.status.as_u16() == 503, || format!("over the API: {}", answer.status))
+}

@@ -1,0 +1,298 @@
+//! A deployed stack with a workspace, its people and secrets, whose functions are invoked directly, as API Gateway
+//! invokes them.
+
+use std::collections::BTreeMap;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::types::AttributeValue;
+use http_api::Operation;
+use http_api::operation::Function;
+use local::{Credentials, Deployed, EmulatorOptions, Lifetime, Progress, Stack, Tools};
+use serde_json::{Value, json};
+
+use crate::rights::aws::{Invoked, Raw};
+use crate::rights::{Outcome, ensure};
+
+/// A deployed stack.
+pub struct Bench {
+    /// The stack.
+    pub stack: Stack,
+    /// The tools, to deploy more.
+    pub tools: Tools,
+    /// The account's operator.
+    pub operator: SdkConfig,
+    /// The account's operator, for services without an SDK here.
+    pub raw: Raw,
+    folder: tempfile::TempDir,
+}
+
+/// The name of the deployed stack.
+pub const DEPLOYMENT: &str = "rights";
+
+impl Bench {
+    /// Deploys the template with these parameters on free ports of loopback.
+    pub async fn start(parameters: &[(&str, &str)]) -> Outcome<Self> {
+        let tools = Tools::ready(Progress::Quiet).await?;
+        let folder = tempfile::tempdir()?;
+        let options = EmulatorOptions {
+            folder: folder.path().join("stack"),
+            deployment: DEPLOYMENT.to_owned(),
+            aws_port: 0,
+            api_port: 0,
+            lifetime: Lifetime::Passing,
+        };
+        let stack = Stack::start(&tools, &options, &owned(parameters)).await?;
+        let operator = stack.sdk_config(&Credentials::operator()).await;
+        let raw = Raw::new(&stack.aws_endpoint, Credentials::operator());
+        Ok(Self { stack, tools, operator, raw, folder })
+    }
+
+    /// Deploys the template once more beside the first stack.
+    pub async fn deploy_beside(&self, name: &str, parameters: &[(&str, &str)]) -> Outcome<Deployed> {
+        Ok(self.stack.deploy_beside(&self.tools, name, &owned(parameters)).await?)
+    }
+
+    /// Deploys again with other parameters.
+    pub async fn update(&mut self, parameters: &[(&str, &str)]) -> Outcome {
+        Ok(self.stack.update(&self.tools, &owned(parameters)).await?)
+    }
+
+    /// Stops it, and removes what it wrote.
+    pub async fn stop(self) -> Outcome {
+        self.stack.stop().await?;
+        // What is left in a temporary folder is no failure.
+        let _ = self.folder.close();
+        Ok(())
+    }
+
+    /// Settings of AWS clients under a function's own role.
+    pub async fn role(&self, function: &str) -> Outcome<SdkConfig> {
+        let credentials = self.stack.credentials(function).await?;
+        Ok(self.stack.sdk_config(&credentials).await)
+    }
+
+    /// A physical id, by its name in the template.
+    pub fn resource(&self, logical: &str) -> Outcome<&str> {
+        let found = self.stack.deployed.resources.get(logical).map(String::as_str);
+        found.ok_or_else(|| format!("the template has no {logical}").into())
+    }
+
+    /// Invokes a function with any event.
+    pub async fn invoke(&self, function: &str, event: &Value) -> Outcome<Invoked> {
+        self.raw.invoke(self.stack.function(function)?, event).await
+    }
+
+    /// Invokes the function of an operation, as API Gateway does once its authorizer let the caller through.
+    pub async fn request(&self, call: &Call<'_>) -> Outcome<Invoked> {
+        self.invoke(folder(call.operation.function()), &call.event()).await
+    }
+
+    /// As [`request`](Self::request), for an answer that has to be a success.
+    pub async fn done(&self, call: &Call<'_>) -> Outcome<Value> {
+        let invoked = self.request(call).await?;
+        ensure(matches!(invoked.http_status(), 200..300), || {
+            format!("{}: {} {}", call.operation.id(), invoked.http_status(), invoked.answer)
+        })?;
+        Ok(invoked.body())
+    }
+
+    /// Has an operator declare users and workspaces.
+    pub async fn apply(&self, document: &Value) -> Outcome<Value> {
+        let made = self.invoke("identity", &json!({ "apply": document })).await?;
+        ensure(!made.failed && made.answer["error"].is_null(), || format!("apply: {}", made.answer))?;
+        Ok(made.answer)
+    }
+
+    /// A row, as the operator sees it.
+    pub async fn row(&self, pk: &str, sk: &str) -> Outcome<Option<BTreeMap<String, AttributeValue>>> {
+        let request = aws_sdk_dynamodb::Client::new(&self.operator).get_item();
+        let request = request.table_name(self.stack.output("TableName")?).consistent_read(true);
+        let (pk, sk) = (AttributeValue::S(pk.to_owned()), AttributeValue::S(sk.to_owned()));
+        let answer = request.key("pk", pk).key("sk", sk).send().await?;
+        Ok(answer.item.map(|item| item.into_iter().collect()))
+    }
+
+    /// Removes an attribute of a row behind the service's back.
+    pub async fn clear(&self, pk: &str, sk: &str, attribute: &str) -> Outcome {
+        let request = aws_sdk_dynamodb::Client::new(&self.operator).update_item();
+        let request = request.table_name(self.stack.output("TableName")?);
+        let (pk, sk) = (AttributeValue::S(pk.to_owned()), AttributeValue::S(sk.to_owned()));
+        let request = request.key("pk", pk).key("sk", sk).update_expression("REMOVE #a");
+        request.expression_attribute_names("#a", attribute).send().await?;
+        Ok(())
+    }
+
+    /// Sets an attribute of a row behind the service's back.
+    pub async fn set(&self, pk: &str, sk: &str, attribute: &str, value: AttributeValue) -> Outcome {
+        let request = aws_sdk_dynamodb::Client::new(&self.operator).update_item();
+        let request = request.table_name(self.stack.output("TableName")?);
+        let (pk, sk) = (AttributeValue::S(pk.to_owned()), AttributeValue::S(sk.to_owned()));
+        let request = request.key("pk", pk).key("sk", sk).update_expression("SET #a = :v");
+        let request = request.expression_attribute_names("#a", attribute);
+        request.expression_attribute_values(":v", value).send().await?;
+        Ok(())
+    }
+}
+
+/// Who belongs to the exercises' workspace.
+pub struct World {
+    /// The organization.
+    pub org: i64,
+    /// The workspace.
+    pub workspace: i64,
+    /// Its owner.
+    pub owner: i64,
+    /// The owner's personal access token.
+    pub token: String,
+    /// Another member, who may launch.
+    pub member: i64,
+}
+
+impl World {
+    /// Has an operator declare one, named so.
+    pub async fn make(bench: &Bench, name: &str) -> Outcome<Self> {
+        let user = |person: &str| json!({"userName": format!("{person}-{name}"), "email": format!("{person}-{name}@example.org"), "tokens": [{"name": "test"}]});
+        let participant =
+            |person: &str, role: &str| json!({"user": format!("{person}-{name}"), "role": role});
+        let made = bench
+            .apply(&json!({"users": [user("olivia"), user("liam")], "organizations": [{"name": format!("org-{name}"), "workspaces": [{
+                "name": "genomics", "platforms": ["aws-batch", "slurm"],
+                "participants": [participant("olivia", "owner"), participant("liam", "launch")]}]}]}))
+            .await?;
+        let id = |value: &Value| value["id"].as_i64().ok_or("identity gave no id");
+        let organization = &made["organizations"][0];
+        Ok(Self {
+            org: id(organization)?,
+            workspace: id(&organization["workspaces"][0])?,
+            owner: id(&made["users"][0])?,
+            token: made["users"][0]["tokens"][0]["accessKey"].as_str().ok_or("no token")?.to_owned(),
+            member: id(&made["users"][1])?,
+        })
+    }
+
+    /// A call by the owner in the workspace.
+    #[must_use]
+    pub fn call(&self, operation: Operation) -> Call<'static> {
+        Call::new(operation).by(self.owner).query("workspaceId", &self.workspace.to_string())
+    }
+
+    /// A call by the owner for the own secrets and runs.
+    #[must_use]
+    pub fn own(&self, operation: Operation) -> Call<'static> {
+        Call::new(operation).by(self.owner)
+    }
+
+    /// Stores a secret in the workspace.
+    pub async fn store(&self, bench: &Bench, name: &str) -> Outcome<i64> {
+        let call =
+            self.call(Operation::CreatePipelineSecret).body(&json!({"name": name, "value": "a value"}));
+        let made = bench.done(&call).await?;
+        made["secretId"].as_i64().ok_or_else(|| "no secretId".into())
+    }
+
+    /// Launches a run in the workspace, with all of its secrets.
+    pub async fn launch(&self, bench: &Bench, platform: &str) -> Outcome<Value> {
+        bench.done(&self.call(Operation::LaunchRun).body(&json!({"platform": platform}))).await
+    }
+}
+
+/// A request as API Gateway hands it over.
+pub struct Call<'a> {
+    operation: Operation,
+    user: Option<i64>,
+    path: BTreeMap<&'a str, String>,
+    query: BTreeMap<&'a str, String>,
+    headers: BTreeMap<&'a str, String>,
+    body: Option<Value>,
+}
+
+impl<'a> Call<'a> {
+    /// A request without a caller.
+    #[must_use]
+    pub fn new(operation: Operation) -> Self {
+        let headers = BTreeMap::from([("content-type", "application/json".to_owned())]);
+        Self {
+            operation,
+            user: None,
+            path: BTreeMap::default(),
+            query: BTreeMap::default(),
+            headers,
+            body: None,
+        }
+    }
+
+    /// By this user, whom the authorizer vouches for.
+    #[must_use]
+    pub fn by(self, user: i64) -> Self {
+        Self { user: Some(user), ..self }
+    }
+
+    /// With this path parameter.
+    #[must_use]
+    pub fn path(mut self, name: &'a str, value: &impl ToString) -> Self {
+        self.path.insert(name, value.to_string());
+        self
+    }
+
+    /// With this query parameter.
+    #[must_use]
+    pub fn query(mut self, name: &'a str, value: &str) -> Self {
+        self.query.insert(name, value.to_owned());
+        self
+    }
+
+    /// With this header, named in lower case.
+    #[must_use]
+    pub fn header(mut self, name: &'a str, value: &str) -> Self {
+        self.headers.insert(name, value.to_owned());
+        self
+    }
+
+    /// With a token of a run.
+    #[must_use]
+    pub fn bearer(self, token: &Value) -> Self {
+        self.header("authorization", &format!("Bearer {}", token.as_str().unwrap_or_default()))
+    }
+
+    /// With this body.
+    #[must_use]
+    pub fn body(self, body: &Value) -> Self {
+        Self { body: Some(body.clone()), ..self }
+    }
+
+    /// The event.
+    #[must_use]
+    pub fn event(&self) -> Value {
+        let mut context = json!({"http": {"method": self.operation.method()}, "stage": "$default"});
+        if let Some(user) = self.user {
+            context["authorizer"] = json!({"lambda": {"userId": user.to_string()}});
+        }
+        json!({
+            "version": "2.0",
+            "routeKey": self.operation.route_key(),
+            "headers": self.headers,
+            "queryStringParameters": self.query,
+            "pathParameters": self.path,
+            "requestContext": context,
+            "body": self.body.as_ref().map(Value::to_string),
+            "isBase64Encoded": false,
+        })
+    }
+}
+
+/// The folder of an operation's function.
+#[must_use]
+pub fn folder(function: Function) -> &'static str {
+    match function {
+        Function::ReadSecrets => "read-secrets",
+        Function::WriteSecrets => "write-secrets",
+        Function::LaunchRun => "launch-run",
+        Function::ClaimRun => "claim-run",
+        Function::ReportRun => "report-run",
+        Function::Identity => "identity",
+    }
+}
+
+fn owned(parameters: &[(&str, &str)]) -> BTreeMap<String, String> {
+    parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}

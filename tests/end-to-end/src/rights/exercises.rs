@@ -1,0 +1,285 @@
+//! What each function is for, in a few invocations that use each of its rights: an exercise that goes wrong without a
+//! right proves that the function needs it. Where a function works on without a right, its log or the table tells.
+
+use local::JobStatus;
+use local::platform::Platform;
+use serde_json::{Value, json};
+
+use crate::rights::bench::{Bench, Call, World};
+use crate::rights::{Outcome, ensure};
+use http_api::Operation;
+use support::oidc::{Issuer, Key};
+
+/// Whom and what the exercises have.
+pub struct Gym<'a> {
+    /// The stack, deployed with the issuer.
+    pub bench: &'a Bench,
+    /// The issuer of logins, and its key.
+    pub issuer: (&'a Issuer, &'a Key),
+    /// A workspace with its people.
+    pub world: &'a World,
+    counter: std::cell::Cell<u32>,
+}
+
+impl<'a> Gym<'a> {
+    /// A gym.
+    #[must_use]
+    pub fn new(bench: &'a Bench, issuer: (&'a Issuer, &'a Key), world: &'a World) -> Self {
+        Self { bench, issuer, world, counter: std::cell::Cell::new(0) }
+    }
+
+    /// A number that was not given before.
+    fn fresh(&self) -> u32 {
+        self.counter.set(self.counter.get() + 1);
+        self.counter.get()
+    }
+
+    /// Does what this function is for; an error where anything is not as it has to be. An emulator on a busy machine
+    /// outlasts a function's patience now and then, which tells nothing about rights: that is tried again.
+    pub async fn exercise(&self, function: &str) -> Outcome {
+        let mut outcome = self.once(function).await;
+        for _ in 0..2 {
+            match &outcome {
+                Err(error) if error.to_string().contains("unavailable") => {
+                    outcome = self.once(function).await;
+                }
+                _ => break,
+            }
+        }
+        outcome
+    }
+
+    async fn once(&self, function: &str) -> Outcome {
+        match function {
+            "authorizer" => self.authorizer().await,
+            "identity" => self.identity().await,
+            "read-secrets" => self.read_secrets().await,
+            "write-secrets" => self.write_secrets().await,
+            "launch-run" => self.launch_run().await,
+            "claim-run" => self.claim_run().await,
+            "report-run" => self.report_run().await,
+            _ => self.cleanup_run().await,
+        }
+    }
+
+    async fn authorize(&self, token: &str) -> Outcome<String> {
+        let event =
+            json!({"version": "2.0", "type": "REQUEST", "identitySource": [format!("Bearer {token}")]});
+        let invoked = self.bench.invoke("authorizer", &event).await?;
+        ensure(!invoked.failed, || format!("the authorizer failed: {}", invoked.answer))?;
+        let user = invoked.answer["context"]["userId"].as_str();
+        Ok(user.ok_or("the authorizer refused")?.to_owned())
+    }
+
+    /// A token, its use noted; a login at first sight and again.
+    async fn authorizer(&self) -> Outcome {
+        let (world, bench) = (self.world, self.bench);
+        let id = token_id(&world.token)?;
+        let (pk, sk) = (format!("TOKEN#{id}"), "TOKEN");
+        bench.clear(&pk, sk, "lastUsed").await?;
+        ensure(self.authorize(&world.token).await? == world.owner.to_string(), || "another user".into())?;
+        let row = bench.row(&pk, sk).await?.ok_or("the token is gone")?;
+        ensure(row.contains_key("lastUsed"), || "the use was not noted".into())?;
+        let (issuer, key) = self.issuer;
+        let subject = format!("subject-{}", self.fresh());
+        let mut claims = issuer.claims(&subject);
+        claims["email"] = json!(format!("{subject}@issuer.example.org"));
+        claims["email_verified"] = json!(true);
+        // As long as an emulator under load may take for what follows.
+        claims["exp"] = json!(claims["iat"].as_u64().unwrap_or_default() + 600);
+        let login = key.token(&claims);
+        let user = self.authorize(&login).await?;
+        ensure(self.authorize(&login).await? == user, || "two users for one login".into())?;
+        let row = bench.row(&format!("USER#{user}"), "META").await?;
+        ensure(row.is_some(), || "no user was made".into())
+    }
+
+    /// A declaration; then everything that people do themselves.
+    async fn identity(&self) -> Outcome {
+        let (bench, name) = (self.bench, format!("identity-{}", self.fresh()));
+        let world = World::make(bench, &name).await?;
+        let by = |operation| Call::new(operation).by(world.owner);
+        let inside =
+            |operation| by(operation).path("orgId", &world.org).path("workspaceId", &world.workspace);
+        bench.done(&by(Operation::DescribeUser)).await?;
+        bench.done(&by(Operation::ListUserWorkspaces).path("userId", &world.owner)).await?;
+        let made = bench.done(&by(Operation::CreateToken).body(&json!({"name": "second"}))).await?;
+        let listed = bench.done(&by(Operation::ListTokens)).await?;
+        ensure(listed["tokens"].as_array().is_some_and(|tokens| tokens.len() == 2), || format!("{listed}"))?;
+        let token = made["token"]["id"].as_i64().ok_or_else(|| format!("no token id: {made}"))?;
+        bench.done(&by(Operation::DeleteToken).path("tokenId", &token)).await?;
+        let platforms = json!({"platforms": ["aws-batch"]});
+        bench.done(&inside(Operation::UpdateWorkspacePlatforms).body(&platforms)).await?;
+        let role = json!({"role": "view"});
+        let whom = inside(Operation::UpdateParticipantRole).path("participantId", &world.member);
+        bench.done(&whom.body(&role)).await?;
+        let whom = inside(Operation::DeleteParticipant).path("participantId", &world.member);
+        bench.done(&whom).await?;
+        let listed = bench.done(&inside(Operation::ListParticipants)).await?;
+        ensure(listed["totalSize"] == 1, || format!("{listed}"))
+    }
+
+    async fn read_secrets(&self) -> Outcome {
+        let (bench, world) = (self.bench, self.world);
+        let name = format!("READ_{}", self.fresh());
+        let secret = world.store(bench, &name).await?;
+        let run = self.launch(&no_secrets("slurm")).await?;
+        for call in [
+            world.call(Operation::ListPipelineSecrets),
+            world.own(Operation::ListPipelineSecrets),
+            world.call(Operation::ValidatePipelineSecretName).query("name", "NOT_TAKEN"),
+            world.call(Operation::DescribePipelineSecret).path("secretId", &secret),
+            world.call(Operation::ListPipelineSecretHistory).path("secretId", &secret),
+            world.call(Operation::ListRuns),
+            world.own(Operation::ListRuns),
+            world.call(Operation::DescribeRun).path("workflowId", &text(&run, "workflowId")),
+            world.call(Operation::ListAuditEvents),
+            world.own(Operation::ListAuditEvents),
+        ] {
+            bench.done(&call).await?;
+        }
+        bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &secret)).await.map(drop)
+    }
+
+    async fn write_secrets(&self) -> Outcome {
+        let (bench, world, number) = (self.bench, self.world, self.fresh());
+        let key = format!("an-idempotency-key-{number}");
+        let body = json!({"name": format!("WRITE_{number}"), "value": "one"});
+        let create =
+            || world.call(Operation::CreatePipelineSecret).header("idempotency-key", &key).body(&body);
+        let made = bench.done(&create()).await?;
+        ensure(bench.done(&create()).await? == made, || "a repeat made another secret".into())?;
+        let id = made["secretId"].as_i64().ok_or("no id")?;
+        let new = json!({"value": "two"});
+        bench.done(&world.call(Operation::UpdatePipelineSecret).path("secretId", &id).body(&new)).await?;
+        bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &id)).await?;
+        self.pair("OWN").await?.forget(self).await
+    }
+
+    /// A launch with secrets of both scopes, repeated, so that its tokens are made anew.
+    async fn launch_run(&self) -> Outcome {
+        let (bench, world) = (self.bench, self.world);
+        let pair = self.pair("LAUNCH").await?;
+        let body = pair.on("aws-batch");
+        bench.done(&world.call(Operation::PreviewLaunch).body(&body)).await?;
+        let key = format!("an-idempotency-key-{}", self.fresh());
+        let launch = world.call(Operation::LaunchRun).header("idempotency-key", &key).body(&body);
+        let launched = bench.request(&launch).await?;
+        ensure(launched.http_status() == 200, || format!("launch: {}", launched.answer))?;
+        ensure(!launched.log.contains("not announced"), || "the delivery was not announced".into())?;
+        let again = bench.done(&launch).await?;
+        let (run, first) = (text(&again, "workflowId"), launched.body());
+        ensure(first["workflowId"] == run && first["runToken"] != again["runToken"], || {
+            "not repeated".into()
+        })?;
+        let end = Call::new(Operation::EndRun).path("workflowId", &run).bearer(&again["runToken"]);
+        bench.done(&end.body(&json!({"success": true}))).await?;
+        pair.forget(self).await
+    }
+
+    async fn claim_run(&self) -> Outcome {
+        let pair = self.pair("CLAIM").await?;
+        let run = self.launch(&pair.on("slurm")).await?;
+        let claim = Call::new(Operation::ClaimRun).path("workflowId", &text(&run, "workflowId"));
+        let claimed = self.bench.request(&claim.bearer(&run["claimToken"])).await?;
+        ensure(claimed.http_status() == 200, || format!("claim: {}", claimed.http_status()))?;
+        ensure(!claimed.log.contains("not announced"), || "the delivery was not announced".into())?;
+        pair.forget(self).await
+    }
+
+    async fn report_run(&self) -> Outcome {
+        let bench = self.bench;
+        let run = self.launch(&no_secrets("aws-batch")).await?;
+        let call = |operation| {
+            Call::new(operation).path("workflowId", &text(&run, "workflowId")).bearer(&run["runToken"])
+        };
+        bench.done(&call(Operation::RenewLease)).await?;
+        let job = Platform::new(&bench.stack).await.start_head_job().await?;
+        let recorded = bench.request(&call(Operation::RecordHeadJob).body(&Platform::head_job(&job))).await?;
+        ensure(recorded.http_status() == 200, || format!("head-job: {}", recorded.answer))?;
+        ensure(!recorded.log.contains("not announced"), || "the head job was not announced".into())?;
+        bench.stack.move_job(&job, JobStatus::Succeeded).await?;
+        let end = call(Operation::EndRun).body(&json!({"success": true}));
+        bench.done(&end).await.map(drop)
+    }
+
+    /// An event of each kind, and a sweep.
+    async fn cleanup_run(&self) -> Outcome {
+        let bench = self.bench;
+        let pair = self.pair("CLEANUP").await?;
+        let run = self.launch(&pair.on("aws-batch")).await?;
+        let id = text(&run, "workflowId");
+        let event = |kind: &str| json!({"source": "pipeline-secrets", "detail-type": kind, "detail": {"workflowId": id}});
+        self.clean(&event("Run Delivered")).await?;
+        let job = Platform::new(&bench.stack).await.start_head_job().await?;
+        let record = Call::new(Operation::RecordHeadJob).path("workflowId", &id).bearer(&run["runToken"]);
+        bench.done(&record.body(&Platform::head_job(&job))).await?;
+        bench.stack.move_job_silently(&job, JobStatus::Succeeded).await?;
+        let ended = json!({"source": "aws.batch", "account": local::ACCOUNT, "region": local::REGION, "detail": {"jobId": job}});
+        self.clean(&ended).await?;
+        let row = bench.row(&format!("RUN#{id}"), "RUN").await?.ok_or("the run is gone")?;
+        ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
+        self.clean(&json!({"source": "pipeline-secrets.sweep"})).await?;
+        pair.forget(self).await
+    }
+
+    /// Has cleanup-run handle an event.
+    pub async fn clean(&self, event: &Value) -> Outcome {
+        let invoked = self.bench.invoke("cleanup-run", event).await?;
+        ensure(!invoked.failed, || format!("cleanup-run: {}", invoked.answer))
+    }
+
+    async fn launch(&self, request: &Value) -> Outcome<Value> {
+        self.bench.done(&self.world.call(Operation::LaunchRun).body(request)).await
+    }
+
+    /// Stores a secret in the workspace and one of the owner's own.
+    async fn pair(&self, kind: &str) -> Outcome<Pair> {
+        let number = self.fresh();
+        let names = [format!("{kind}_{number}"), format!("OWN_{kind}_{number}")];
+        let workspace = self.world.store(self.bench, &names[0]).await?;
+        let body = json!({"name": names[1], "value": "one"});
+        let own = self.bench.done(&self.world.own(Operation::CreatePipelineSecret).body(&body)).await?;
+        let own = own["secretId"].as_i64().ok_or("no id")?;
+        Ok(Pair { workspace, own, names })
+    }
+}
+
+/// A secret of each scope.
+struct Pair {
+    workspace: i64,
+    own: i64,
+    names: [String; 2],
+}
+
+impl Pair {
+    /// A launch with these two alone: an exercise that went wrong has left others.
+    fn on(&self, platform: &str) -> Value {
+        json!({"platform": platform, "workspaceSecrets": [self.names[0]], "userSecrets": [self.names[1]]})
+    }
+
+    async fn forget(&self, gym: &Gym<'_>) -> Outcome {
+        let (bench, delete) = (gym.bench, Operation::DeletePipelineSecret);
+        bench.done(&gym.world.call(delete).path("secretId", &self.workspace)).await?;
+        bench.done(&gym.world.own(delete).path("secretId", &self.own)).await.map(drop)
+    }
+}
+
+fn no_secrets(platform: &str) -> Value {
+    json!({"platform": platform, "workspaceSecrets": [], "userSecrets": []})
+}
+
+/// A field of an answer.
+#[must_use]
+pub fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value[name].as_str().unwrap_or_default()
+}
+
+/// The id in a personal access token.
+fn token_id(token: &str) -> Outcome<i64> {
+    let text = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, token)?;
+    let text = String::from_utf8(text)?;
+    let (head, _) = text.rsplit_once('.').ok_or("no signature")?;
+    let head: Value = serde_json::from_str(head)?;
+    head["tid"].as_i64().ok_or_else(|| "no tid".into())
+}

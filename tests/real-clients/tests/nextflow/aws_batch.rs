@@ -1,0 +1,201 @@
+//! Open-source Nextflow as on AWS Batch: an executor that leaves secrets to the platform, the generated config and
+//! prelude, the real AWS CLI, and a role that holds the generated statements and nothing else.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use local::platform::Platform;
+use local::{Credentials, JobStatus};
+use real_clients::real::{self, nextflow as install_nextflow};
+use real_clients::rig::{Outcome, Rig};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+/// Values that shells, the CLI or Nextflow might change.
+fn values() -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("NEW_LINES", "a\n\nb\n\n\n".to_owned()),
+        ("QUOTES", "\"x\" 'y' \"".to_owned()),
+        ("BACKSLASHES", "a\\b\\n\\".to_owned()),
+        ("DOLLARS", "$HOME ${X} $(touch pwned) `touch pwned`".to_owned()),
+        ("DASHES", "--output json -n".to_owned()),
+        ("EMOJI", "é😀\u{2028}\u{feff}".to_owned()),
+        ("LARGE", "x\n".repeat(16_384)),
+        ("LOOKS_LIKE", "QUOTES=1\nexport QUOTES=2".to_owned()),
+        ("BLANKS", " \t x \r\n".to_owned()),
+        ("NUMBER", "007".to_owned()),
+        ("JSON_TEXT", "{\"QUOTES\":1}".to_owned()),
+    ])
+}
+
+/// Writes each named variable of the task as hexadecimal text: what arrives is compared byte for byte.
+fn pipeline(names: &[&str]) -> String {
+    let directives: Vec<_> = names.iter().map(|name| format!("  secret '{name}'\n")).collect();
+    let directives = directives.concat();
+    format!(
+        "process READS {{\n{directives}  output: path 'out'\n  publishDir '.', mode: 'copy'\n  script:\n  '''\n  \
+         for name in {} ABSENT; do printf '%s ' \"$name\"; printf %s \"${{!name-}}\" | od -An -v -tx1 | tr -d ' \\n'; echo; done > out\n  \
+         '''\n}}\nprocess READS_NONE {{\n  script:\n  '''\n  test -z \"${{QUOTES-}}\"\n  '''\n}}\nworkflow {{ READS(); READS_NONE() }}\n",
+        names.join(" ")
+    )
+}
+
+struct Head<'a> {
+    rig: &'a Rig,
+    folder: &'a Path,
+    launcher: &'a Path,
+    role: &'a Credentials,
+}
+
+impl Head<'_> {
+    /// Runs the pipeline as a head job would.
+    async fn run(&self, answer: &Value, pipeline: &str) -> Outcome<std::process::Output> {
+        std::fs::write(self.folder.join("main.nf"), pipeline)?;
+        std::fs::write(self.folder.join("tasks.config"), text(answer, "/nextflow/config"))?;
+        let aws = self.rig.tools.installation.aws();
+        // The CLI that tasks carry stands outside PATH, where `aws.batch.cliPath` says.
+        let config = format!(
+            "plugins {{ id 'nf-batchlike@0.1.0' }}\nprocess.executor = 'batchlike'\naws.batch.cliPath = '{}'\n",
+            aws.display()
+        );
+        std::fs::write(self.folder.join("nextflow.config"), config)?;
+        Ok(Command::new(self.launcher)
+            .args(["run", "main.nf", "-c", "tasks.config"])
+            .current_dir(self.folder)
+            .env("NXF_HOME", self.folder.join("home"))
+            .envs(self.rig.stack.environment(self.role))
+            .output()
+            .await?)
+    }
+}
+
+fn text<'a>(answer: &'a Value, pointer: &str) -> &'a str {
+    answer.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn hex(value: &str) -> String {
+    value.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
+/// Whether a file below the folder holds this text.
+fn holds(folder: &Path, needle: &str) -> std::io::Result<bool> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let found = match path.is_dir() && !path.is_symlink() {
+            true => holds(&path, needle)?,
+            false => std::fs::read(&path)
+                .is_ok_and(|bytes| bytes.windows(needle.len()).any(|window| window == needle.as_bytes())),
+        };
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[tokio::test]
+async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome {
+    let versions = ["24.10.0", "25.04.4"];
+    let launchers: Vec<_> = versions
+        .iter()
+        .filter_map(|version| install_nextflow(env!("CARGO_TARGET_TMPDIR"), version))
+        .collect();
+    if launchers.len() < versions.len() {
+        return Ok(()); // said already
+    }
+    let rig = Rig::new(&[]).await?;
+    for (name, value) in values() {
+        rig.store(name, &value).await?;
+    }
+    let answer = rig.launch(&json!({"platform": "aws-batch", "layout": "per-name"})).await?;
+    let platform = Platform::new(&rig.stack).await;
+    let role = platform.role("tasks", &answer["iam"]["statements"]).await?;
+    let names: Vec<_> = values().into_keys().collect();
+
+    for launcher in &launchers {
+        let folder = tempfile::tempdir()?;
+        let installed = Command::new(real::folder().join("batch-like-executor/install.sh"))
+            .args([launcher.parent().unwrap_or(launcher), &folder.path().join("home")])
+            .output()
+            .await?;
+        assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+        let head = Head { rig: &rig, folder: folder.path(), launcher, role: &role };
+
+        let ran = head.run(&answer, &pipeline(&names)).await?;
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+        let got = std::fs::read_to_string(folder.path().join("out"))?;
+        for (name, value) in values() {
+            assert!(got.contains(&format!("{name} {}\n", hex(&value))), "{name} arrived changed");
+        }
+        assert!(got.contains("ABSENT \n"));
+        // Neither the wrapper nor a log of Nextflow's holds a value.
+        std::fs::remove_file(folder.path().join("out"))?;
+        for needle in ["touch pwned", "QUOTES=1"] {
+            assert!(!holds(&folder.path().join("work"), needle)?, "{needle} stands in a file");
+        }
+
+        let missing = head.run(&answer, &pipeline(&["NOT_IN_THE_RUN"])).await?;
+        assert!(!missing.status.success());
+        let said = String::from_utf8_lossy(&missing.stdout).into_owned();
+        assert!(said.contains("the secret NOT_IN_THE_RUN of run"), "{said}");
+    }
+    rig.stack.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_prelude_records_the_head_job_and_writes_the_store_that_nextflow_reads() -> Outcome {
+    let rig = Rig::new(&[]).await?;
+    for (name, value) in values() {
+        rig.store(name, &value).await?;
+    }
+    let answer = rig.launch(&json!({"platform": "aws-batch", "layout": "per-name"})).await?;
+    let run = text(&answer, "/workflowId").to_owned();
+    let platform = Platform::new(&rig.stack).await;
+    let role = platform.role("head", &answer["iam"]["statements"]).await?;
+    let job = platform.start_head_job().await?;
+
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("prelude.sh"), text(&answer, "/nextflow/prelude"))?;
+    let script = "set -euo pipefail; source ./prelude.sh; stat -c '%a %n' \"$NXF_SECRETS_FILE\" \"$(dirname \"$NXF_SECRETS_FILE\")\" >&2; cat \"$NXF_SECRETS_FILE\"";
+    let aws = rig.tools.installation.aws();
+    let path =
+        format!("{}:{}", aws.parent().unwrap_or(&aws).display(), std::env::var("PATH").unwrap_or_default());
+    let queue = Platform::head_job(&job)["jobQueue"].as_str().unwrap_or_default().to_owned();
+    let head = |token: &str| {
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", script])
+            .current_dir(folder.path())
+            .envs(rig.stack.environment(&role))
+            .env("PATH", &path)
+            .env("TMPDIR", folder.path())
+            .env("TOWER_ACCESS_TOKEN", token)
+            .env("AWS_BATCH_JOB_ID", &job)
+            .env("AWS_BATCH_JQ_NAME", &queue);
+        command
+    };
+    let ran = head(text(&answer, "/environment/TOWER_ACCESS_TOKEN")).output().await?;
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.success(), "{said}");
+    let store: Vec<BTreeMap<String, String>> = serde_json::from_slice(&ran.stdout)?;
+    let got: BTreeMap<_, _> =
+        store.iter().map(|entry| (entry["name"].as_str(), entry["value"].clone())).collect();
+    assert_eq!(got, values());
+    let modes: Vec<_> = said.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(modes, ["600", "700"], "{said}");
+    let left: Vec<_> = std::fs::read_dir(folder.path())?.filter_map(Result::ok).collect();
+    assert_eq!(left.len(), 1, "only the prelude is left");
+
+    assert_eq!(rig.receipt(&run).await?["headJob"]["jobId"], job.as_str());
+    let refused = head("wrong").output().await?;
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("the head job was not recorded"));
+
+    rig.stack.move_job(&job, JobStatus::Succeeded).await?;
+    let receipt = rig.until(&run, "ended").await?;
+    assert_eq!(receipt["outcome"]["toldBy"], "head-job");
+    assert_eq!(platform.copies(&run).await?, 0);
+    rig.stack.stop().await?;
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! What the command gets, and the script as a file.
+
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+
+use real_clients::{RUN_TOKEN, WORKFLOW, script, shells, skip, under_every_shell};
+
+#[test]
+fn nextflow_reports_itself_when_asked_to() {
+    under_every_shell(|bench| {
+        let script = r#"printf '%s\n' "$TOWER_API_ENDPOINT" "$TOWER_ACCESS_TOKEN" "$TOWER_WORKFLOW_ID" "$TOWER_WORKSPACE_ID" "$@""#;
+        let outcome = bench.finish(
+            &mut bench
+                .command(["--report", "--", "sh", "-c", script, "nextflow", "run", "main.nf", "--flag"]),
+        );
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        let endpoint = bench.service.endpoint();
+        assert_eq!(
+            outcome.stdout,
+            format!(
+                "{endpoint}\n{RUN_TOKEN}\n{WORKFLOW}\n42\nrun\nmain.nf\n--flag\n-with-tower\n{endpoint}\n"
+            )
+        );
+    });
+}
+
+#[test]
+fn without_report_the_users_own_tower_settings_stay() {
+    under_every_shell(|bench| {
+        let mut command = bench.command([
+            "--",
+            "sh",
+            "-c",
+            "echo ${TOWER_ACCESS_TOKEN-none} ${TOWER_WORKFLOW_ID-none} $#",
+            "sh",
+        ]);
+        let outcome = bench.finish(command.env("TOWER_ACCESS_TOKEN", "another-service"));
+        assert_eq!(outcome.stdout, "another-service none 0\n", "{outcome:?}");
+    });
+}
+
+#[test]
+fn the_command_keeps_standard_input_arguments_directory_and_umask() {
+    under_every_shell(|bench| {
+        fs::write(bench.path("input"), "line one\nline two\n").expect("a file");
+        let mut command = bench.command([
+            "--",
+            "sh",
+            "-c",
+            "cat; pwd; umask; printf '<%s>' \"$@\"",
+            "sh",
+            "a b",
+            "",
+            "*",
+            "$x",
+            "--help",
+        ]);
+        command.stdin(fs::File::open(bench.path("input")).expect("the file"));
+        let outcome = bench.finish(&mut command);
+        let mask = bench.finish(&mut bench.command(["--help"]));
+        assert_eq!(mask.status, 0);
+        let home = bench.home.path().canonicalize().expect("a path");
+        let lines: Vec<_> = outcome.stdout.lines().collect();
+        assert_eq!(lines[..3], ["line one", "line two", home.to_str().expect("a path")], "{outcome:?}");
+        assert!(!lines[3].ends_with("77"), "the script's own umask: {outcome:?}");
+        assert_eq!(lines[4], "<a b><><*><$x><--help>");
+    });
+}
+
+#[test]
+fn help_explains_every_option_and_variable() {
+    under_every_shell(|bench| {
+        let outcome = bench.finish(&mut bench.command(["--help"]));
+        let script = fs::read_to_string(script()).expect("the script");
+        for word in script.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+            if word.starts_with("PIPELINE_SECRETS_") {
+                assert!(outcome.stdout.contains(word), "{word}");
+            }
+        }
+        assert!(outcome.stdout.lines().all(|line| line.chars().count() <= 100), "{outcome:?}");
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
+        assert!(bench.service.requests().is_empty());
+    });
+}
+
+#[test]
+fn the_script_can_be_run() {
+    let mode = fs::metadata(script()).expect("the script").permissions().mode();
+    assert_eq!(mode & 0o111, 0o111);
+}
+
+#[test]
+fn the_script_runs_under_every_shell_that_a_cluster_may_have() {
+    for shell in ["dash", "bash", "busybox"] {
+        if !shells().iter().any(|words| words[0] == shell) {
+            skip(&format!("the script under {shell}, which is not installed"));
+        }
+    }
+}
+
+#[test]
+fn the_script_is_clean_for_shellcheck() {
+    match Command::new("shellcheck").arg(script()).output() {
+        Ok(checked) => assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout)),
+        Err(_) => skip("shellcheck, which is not installed"),
+    }
+}

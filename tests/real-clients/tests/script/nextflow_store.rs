@@ -1,0 +1,263 @@
+//! What Nextflow's local store brings to a task, found out with a real Nextflow, against the rule by which a launch for
+//! HPC refuses values: what the rule lets through arrives byte for byte, and brings no other secret along.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
+
+use domain::{
+    name::SecretName,
+    nextflow::{store, store_carries, store_collision},
+    settings::Settings,
+    value::SecretValue,
+};
+use real_clients::{real::nextflow, set_mode};
+
+/// Published versions that can be had without a download from Nextflow's own site.
+const VERSIONS: [&str; 2] = ["24.10.0", "25.04.4"];
+
+/// What each task found in its environment: for a task named after a secret, the secrets of this experiment by name.
+type Found = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
+
+#[test]
+fn what_a_launch_lets_through_arrives_byte_for_byte_and_alone() {
+    let (good, bad): (Vec<_>, Vec<_>) = cases().into_iter().partition(|(_, value)| store_carries(value));
+    assert!(good.len() > 150 && bad.len() > 5);
+    for version in VERSIONS {
+        for locale in [None, Some("C.UTF-8")] {
+            let Some(found) = run(version, locale, &good) else { return };
+            for (name, value) in &good {
+                let expected = BTreeMap::from([(name.clone(), value.clone().into_bytes())]);
+                assert_eq!(found.get(name), Some(&expected), "{version} {locale:?} {value:?}");
+            }
+        }
+    }
+}
+
+/// The rule refuses no more than it must: each of these characters goes wrong by itself. `$` is refused for containers.
+#[test]
+fn what_a_launch_refuses_does_not_arrive() {
+    let secrets: Vec<_> =
+        ['\n', '"', '\\', '`'].into_iter().map(around).enumerate().map(numbered("CASE")).collect();
+    for version in VERSIONS {
+        let Some(found) = run(version, None, &secrets) else { return };
+        for (name, value) in &secrets {
+            assert!(!store_carries(value));
+            let arrived = found.get(name).and_then(|task| task.get(name));
+            assert_ne!(arrived, Some(&value.clone().into_bytes()), "{version} {value:?}");
+        }
+    }
+}
+
+#[test]
+fn a_value_that_names_another_secret_brings_it_along_and_is_refused() {
+    let holding = ["OTHER=1", "x OTHER=1", "x;OTHER=", "-OTHER==", "éOTHER=1"];
+    let harmless = ["OTHER", "xOTHER=1", "_OTHER=1", "other=1", "OTHERS=1", "OTHER =1"];
+    // One pair of secrets for each: the value's, and the one that it seems to name.
+    let named = |number: usize, value: &str| {
+        let other = format!("OTHER{}", char::from(b'A' + u8::try_from(number).expect("a few")));
+        [(format!("HOLDER_{number}"), value.replace("OTHER", &other)), (other, "v".to_owned())]
+    };
+    let pairs: Vec<_> =
+        holding.iter().chain(&harmless).enumerate().map(|(number, value)| named(number, value)).collect();
+    for version in VERSIONS {
+        // Without a locale a letter beyond ASCII is no part of a word.
+        let Some(found) = run(version, None, &pairs.concat()) else { return };
+        for (number, [holder, other]) in pairs.iter().enumerate() {
+            let is_found = store_collision(&values(&[holder.clone(), other.clone()])).is_some();
+            assert_eq!(is_found, number < holding.len(), "{holder:?}");
+            let comes_along = found[&other.0].contains_key(&holder.0);
+            assert_eq!(comes_along, is_found, "{version} {holder:?}");
+            assert_eq!(found[&other.0].len(), 1 + usize::from(is_found), "{version} {holder:?}");
+        }
+    }
+}
+
+/// Bash has variables of its own: a secret of such a name would not reach a task, or end it.
+#[test]
+fn a_name_that_may_be_stored_reaches_a_task() {
+    let listed =
+        Command::new("bash").args(["--norc", "-c", "compgen -v"]).env_clear().output().expect("bash");
+    let settings = Settings::new("test");
+    let names: BTreeSet<String> = String::from_utf8_lossy(&listed.stdout)
+        .split_whitespace()
+        .chain(OTHER_NAMES)
+        .filter(|name| SecretName::new(name, &settings).is_ok())
+        .map(str::to_owned)
+        .collect();
+    let secrets: Vec<_> = names.into_iter().map(|name| (name.clone(), format!("of-{name}"))).collect();
+    for version in VERSIONS {
+        let Some(found) = run(version, None, &secrets) else { return };
+        for (name, value) in &secrets {
+            let arrived = found.get(name).and_then(|task| task.get(name));
+            assert_eq!(
+                arrived,
+                Some(&value.clone().into_bytes()),
+                "{version}: {name} must not be a secret's name"
+            );
+        }
+    }
+}
+
+/// Variables that bash knows in some version or mode, that the wrapper of a task uses, and names that contain others.
+const OTHER_NAMES: [&str; 48] = [
+    "AUTO_RESUME",
+    "BASH_ARGV0",
+    "BASH_COMPAT",
+    "BASH_XTRACEFD",
+    "CHILD_MAX",
+    "COLUMNS",
+    "COMP_LINE",
+    "COPROC",
+    "EMACS",
+    "EPOCHREALTIME",
+    "EPOCHSECONDS",
+    "EXECIGNORE",
+    "FIGNORE",
+    "FUNCNAME",
+    "FUNCNEST",
+    "HISTFILE",
+    "HISTSIZE",
+    "IGNOREEOF",
+    "INPUTRC",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LINES",
+    "MAIL",
+    "MAPFILE",
+    "OLDPWD",
+    "OPTARG",
+    "OPTERR",
+    "OPTIND",
+    "PIPESTATUS",
+    "PROMPT_DIRTRIM",
+    "PS3",
+    "READLINE_LINE",
+    "REPLY",
+    "SECONDS",
+    "SHLVL",
+    "SRANDOM",
+    "TERM",
+    "TIMEFORMAT",
+    "TMOUT",
+    "TZ",
+    "UID",
+    "export",
+    "pid",
+    "children",
+    "exit_status",
+    "A_B",
+    "BB",
+];
+
+/// Every character below U+0080 first, last, alone in the middle and doubled; others that programs treat in their own ways;
+/// and texts that mean something to a shell.
+fn cases() -> Vec<(String, String)> {
+    let ascii = (1..128_u8).map(char::from).map(around).enumerate().map(numbered("ASCII"));
+    let beyond = BEYOND_ASCII.chars().map(around).enumerate().map(numbered("UNICODE"));
+    let texts = TEXTS.into_iter().map(str::to_owned).enumerate().map(numbered("TEXT"));
+    let long = ["k".repeat(32_768), "é".repeat(16_384)].into_iter().enumerate().map(numbered("LONG"));
+    ascii.chain(beyond).chain(texts).chain(long).collect()
+}
+
+fn around(c: char) -> String {
+    format!("{c}a{c}b{c}{c}c{c}")
+}
+
+/// Gives each value a name of this kind.
+fn numbered(kind: &str) -> impl Fn((usize, String)) -> (String, String) {
+    move |(number, value)| (format!("{kind}_{number}"), value)
+}
+
+const BEYOND_ASCII: &str = "\u{80}\u{85}\u{9f}\u{a0}\u{a7}\u{ad}\u{e9}\u{ff}\u{100}\u{301}\u{3b1}\u{5d0}\u{200b}\u{200d}\u{2028}\u{2029}\
+    \u{202e}\u{20ac}\u{3000}\u{4e2d}\u{d7ff}\u{e000}\u{fdd0}\u{feff}\u{fffd}\u{fffe}\u{ffff}\u{10000}\u{1d11e}\u{1f600}\u{e0001}\u{10ffff}";
+
+const TEXTS: [&str; 28] = [
+    "  two  blanks  ",
+    "\t\ttabs\t",
+    "\r",
+    "a\r\r",
+    "!! !x !$ a!b !",
+    "it's 'quoted' '",
+    "# a #comment",
+    "=a==b=",
+    "* ? [a-z] {a,b} ~ ~root +(x)",
+    "%s%n%%",
+    "-n",
+    "-e foo",
+    "a&b;c|d>e<f(g)&&h||i",
+    "QUJDRA==",
+    "{'json':[1,2]}",
+    "export TEXT_1",
+    "EOF",
+    "ＡＢＣ",
+    "e\u{301}e\u{301}",
+    "a\nb",
+    "a\n",
+    "\na",
+    "a\\",
+    "a\\\\b",
+    "\"; touch broken-out; \"",
+    "`touch broken-out`",
+    "$HOME ${HOME} $$",
+    "$(touch broken-out)",
+];
+
+fn values(secrets: &[(String, String)]) -> BTreeMap<SecretName, SecretValue> {
+    secrets
+        .iter()
+        .map(|(name, value)| {
+            let value = SecretValue::new(zeroize::Zeroizing::new(value.clone())).expect("a value");
+            (SecretName::parse(name).expect("a name"), value)
+        })
+        .collect()
+}
+
+/// Runs a pipeline with one task per secret, each of which names only that one and writes its environment to a file. A task
+/// that died has found nothing. `None` where there is no Nextflow.
+fn run(version: &str, locale: Option<&str>, secrets: &[(String, String)]) -> Option<Found> {
+    let nextflow = nextflow(env!("CARGO_TARGET_TMPDIR"), version)?;
+    let project = tempfile::Builder::new().prefix("store").tempdir().expect("a directory");
+    let store_file = project.path().join("store.json");
+    fs::write(&store_file, store(&values(secrets)).as_str()).expect("a store");
+    set_mode(&store_file, 0o600);
+    let (mut script, mut workflow) = (String::new(), String::new());
+    for (name, _) in secrets {
+        script += include_str!("one_secret.nf").replace("NAME", name).as_str();
+        workflow.extend(["    TASK_", name, "()\n"]);
+    }
+    script.extend(["workflow {\n", &workflow, "}\n"]);
+    fs::write(project.path().join("main.nf"), script).expect("a pipeline");
+    let settings = "process.errorStrategy = 'ignore'\nexecutor.pollInterval = '50ms'\nexecutor.cpus = 8\n";
+    fs::write(project.path().join("nextflow.config"), settings).expect("its settings");
+    let mut command = Command::new(nextflow);
+    command.args(["-q", "run", "main.nf"]).current_dir(project.path()).env_clear();
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", project.path());
+    command.env("NXF_HOME", project.path().join("nxf")).env("NXF_SECRETS_FILE", &store_file);
+    if let Some(locale) = locale {
+        command.env("LC_ALL", locale);
+    }
+    let output = command.output().expect("Nextflow");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let names: BTreeSet<&str> = secrets.iter().map(|(name, _)| name.as_str()).collect();
+    Some(
+        secrets
+            .iter()
+            .map(|(name, _)| (name.clone(), environment(&project.path().join("found").join(name), &names)))
+            .collect(),
+    )
+}
+
+/// The variables of these names in a file of NUL-ended assignments; none without the file.
+fn environment(file: &Path, names: &BTreeSet<&str>) -> BTreeMap<String, Vec<u8>> {
+    let bytes = fs::read(file).unwrap_or_default();
+    let assignments = bytes.split(|byte| *byte == 0).filter_map(|assignment| {
+        let at = assignment.iter().position(|byte| *byte == b'=')?;
+        Some((String::from_utf8_lossy(&assignment[..at]).into_owned(), assignment[at + 1..].to_vec()))
+    });
+    assignments.filter(|(name, _)| names.contains(name.as_str())).collect()
+}

@@ -1,0 +1,250 @@
+//! Tokens and values are where they must be, and nowhere else.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use real_clients::{
+    Answer, Bench, CLAIM_TOKEN, RUN_TOKEN, STORE, USER_TOKEN, WORKFLOW, set_mode, under_every_shell,
+};
+
+/// What must not be seen: tokens, and the mark in each value of the store.
+const HIDDEN: [&str; 4] = [USER_TOKEN, CLAIM_TOKEN, RUN_TOKEN, "canary"];
+
+fn holds_hidden(text: &str) -> bool {
+    HIDDEN.iter().any(|hidden| text.contains(hidden))
+}
+
+/// Arguments of every process, and environments of those of this bench.
+fn visible_now(home: &str) -> Vec<String> {
+    let mut visible = Vec::new();
+    for process in fs::read_dir("/proc").expect("/proc").flatten() {
+        let read = |name: &str| {
+            fs::read(process.path().join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        };
+        visible.extend(read("cmdline"));
+        visible.extend(read("environ").into_iter().filter(|environment| environment.contains(home)));
+    }
+    visible
+}
+
+#[test]
+fn no_argument_and_no_environment_shows_a_token_or_a_value_while_the_service_is_asked() {
+    under_every_shell(|bench| {
+        let home = bench.home.path().to_str().expect("a path").to_owned();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        for line in
+            ["POST /launches", &format!("POST /runs/{WORKFLOW}/claim"), &format!("POST /runs/{WORKFLOW}/end")]
+        {
+            let (seen, home) = (Arc::clone(&seen), home.clone());
+            let answer = match line.rsplit('/').next() {
+                Some("launches") => {
+                    format!("workflowId={WORKFLOW}\nrunToken={RUN_TOKEN}\nclaimToken={CLAIM_TOKEN}\n")
+                }
+                Some("claim") => STORE.to_owned(),
+                _ => String::new(),
+            };
+            bench.service.next(line, move |_| {
+                seen.lock().expect("a list").extend(visible_now(&home));
+                Answer::Whole(200, answer)
+            });
+        }
+        let outcome = bench.run("env; tr '\\0' '\\n' </proc/$$/environ; cat /proc/$$/cmdline");
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        assert!(!holds_hidden(&outcome.stdout) && !holds_hidden(&outcome.stderr), "{outcome:?}");
+        let seen = seen.lock().expect("a list");
+        assert!(
+            seen.iter().any(|text| text.contains("curl\0-q\0--config\0-")),
+            "the client was at work: {seen:?}"
+        );
+        assert!(seen.iter().any(|text| text.contains(&format!("HOME={home}"))), "its environment was seen");
+        assert!(!seen.iter().any(|text| holds_hidden(text)), "{seen:?}");
+    });
+}
+
+#[test]
+fn tokens_handed_in_by_the_environment_do_not_reach_the_command() {
+    under_every_shell(|bench| {
+        let mut command = bench.command(["--", "env"]);
+        command
+            .env_remove("PIPELINE_SECRETS_TOKEN_FILE")
+            .env("PIPELINE_SECRETS_TOKEN", USER_TOKEN)
+            .env("TOWER_ACCESS_TOKEN", USER_TOKEN)
+            .env("PIPELINE_SECRETS_WORKFLOW_ID", WORKFLOW)
+            .env("PIPELINE_SECRETS_CLAIM_TOKEN", CLAIM_TOKEN)
+            .env("PIPELINE_SECRETS_RUN_TOKEN", RUN_TOKEN);
+        let outcome = bench.finish(&mut command);
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        assert!(!holds_hidden(&outcome.stdout), "{outcome:?}");
+    });
+}
+
+#[test]
+fn a_variable_that_happens_to_be_exported_exports_no_token() {
+    under_every_shell(|bench| {
+        let script = fs::read_to_string(real_clients::script()).expect("the script");
+        let mut command = bench.command(["--", "env"]);
+        // Every word of the script that could be one of its variables.
+        for word in
+            script.split(|c: char| !c.is_ascii_lowercase() && c != '_').filter(|word| !word.is_empty())
+        {
+            command.env(word, "exported");
+        }
+        let outcome = bench.finish(&mut command);
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        assert!(!holds_hidden(&outcome.stdout), "{outcome:?}");
+    });
+}
+
+#[test]
+fn tracing_shows_no_token() {
+    under_every_shell(|bench| {
+        let mut command = bench.command(["--", "env"]);
+        command.env("SHELLOPTS", "allexport:xtrace:verbose");
+        let outcome = bench.finish(&mut command);
+        assert!(!holds_hidden(&outcome.stdout) && !holds_hidden(&outcome.stderr), "{outcome:?}");
+    });
+}
+
+#[test]
+fn the_users_curl_settings_cannot_make_it_write_a_trace() {
+    under_every_shell(|bench| {
+        let trace = bench.path("trace");
+        fs::write(bench.path(".curlrc"), format!("trace-ascii = \"{}\"\nverbose\n", trace.display()))
+            .expect("a file");
+        let outcome = bench.run("true");
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        assert!(!trace.exists() && !holds_hidden(&outcome.stderr), "{outcome:?}");
+    });
+}
+
+#[test]
+fn nothing_is_left_in_any_file() {
+    under_every_shell(|bench| {
+        let outcome = bench.run("cat $NXF_SECRETS_FILE >/dev/null; exit 3");
+        assert_eq!(outcome.status, 3, "{outcome:?}");
+        fs::remove_file(bench.path("token")).expect("the token file");
+        assert_eq!(files_with_hidden(bench.home.path()), Vec::<String>::new());
+    });
+}
+
+fn files_with_hidden(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory").flatten() {
+        if entry.path().is_dir() {
+            found.extend(files_with_hidden(&entry.path()));
+        } else if fs::read(entry.path()).is_ok_and(|bytes| holds_hidden(&String::from_utf8_lossy(&bytes))) {
+            found.push(entry.path().display().to_string());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_token_file_that_others_can_read_is_refused() {
+    under_every_shell(|bench| {
+        for mode in [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644] {
+            set_mode(&bench.path("token"), mode);
+            let outcome = bench.run("true");
+            assert_eq!(outcome.status, 64, "{mode:o}: {outcome:?}");
+            assert!(outcome.stderr.contains("chmod 600"), "{outcome:?}");
+        }
+        for mode in [0o600, 0o400] {
+            set_mode(&bench.path("token"), mode);
+            let bench_is_fine = bench.run("true");
+            assert!(bench_is_fine.status != 64, "{mode:o}: {bench_is_fine:?}");
+        }
+    });
+}
+
+#[test]
+fn what_is_no_token_is_refused_unseen_and_unsent() {
+    under_every_shell(|bench| {
+        for content in ["", "\n", "two words", "quote\"d", "new\\nline", "$(id)", "\u{e9}", "a\r\n"] {
+            fs::write(bench.path("token"), content).expect("the token file");
+            let outcome = bench.run("true");
+            assert_eq!(outcome.status, 64, "{content:?}: {outcome:?}");
+            assert!(content.trim().len() < 4 || !outcome.stderr.contains(content.trim()), "{outcome:?}");
+            assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
+        }
+        assert!(bench.service.requests().is_empty());
+    });
+}
+
+#[test]
+fn tokens_go_over_plain_http_to_loopback_only() {
+    under_every_shell(|bench| {
+        let port = bench.service.endpoint().rsplit(':').next().expect("a port").to_owned();
+        let sends = |endpoint: &str| bench.finish(&mut bench.command(["--endpoint", endpoint, "--", "true"]));
+        for host in [
+            "127.0.0.1.example",
+            "localhost.example",
+            "example",
+            "127.1",
+            "0.0.0.0",
+            "localhost@example",
+            "10.0.0.1",
+            "[::2]",
+            "",
+        ] {
+            let outcome = sends(&format!("http://{host}:{port}"));
+            assert_eq!(outcome.status, 64, "{host}: {outcome:?}");
+        }
+        for endpoint in [
+            "ftp://127.0.0.1",
+            "127.0.0.1",
+            "http://",
+            "https://",
+            "http:/127.0.0.1",
+            "https://a b",
+            "https://a\"b",
+        ] {
+            let outcome = sends(endpoint);
+            assert_eq!(outcome.status, 64, "{endpoint}: {outcome:?}");
+        }
+        assert!(bench.service.requests().is_empty());
+        for host in ["127.0.0.1", "localhost", "a1b2.execute-api.localhost"] {
+            let bench = Bench::like(bench);
+            let port = bench.service.endpoint().rsplit(':').next().expect("a port").to_owned();
+            let mut command = bench.command(["--endpoint", &format!("http://{host}:{port}/"), "--", "true"]);
+            // A proxy must not see what is meant for loopback.
+            let outcome = bench.finish(
+                command.env("http_proxy", "http://127.0.0.1:9").env("all_proxy", "http://127.0.0.1:9"),
+            );
+            assert_eq!(outcome.status, 0, "{host}: {outcome:?}");
+            assert_eq!(bench.service.requests()[0].header("host"), format!("{host}:{port}"));
+        }
+    });
+}
+
+#[test]
+fn wrong_usage_is_named_and_asks_for_nothing() {
+    under_every_shell(|bench| {
+        let cases: [(&[&str], i32, &str); 14] = [
+            (&[], 64, "no command given"),
+            (&["--"], 64, "no command given"),
+            (&["--workspace"], 64, "--workspace needs a value"),
+            (&["--workspace", "demo", "--", "true"], 64, "must be a number"),
+            (&["--token", USER_TOKEN, "--", "true"], 64, "unknown option --token"),
+            (&["--workspace=42", "--", "true"], 64, "unknown option --workspace;"),
+            (&["--platform", "pbs", "--", "true"], 64, "unknown platform"),
+            (&["--optional", "A,B;C", "--", "true"], 64, "lists of secrets"),
+            (&["--endpoint", "", "--", "true"], 64, "PIPELINE_SECRETS_ENDPOINT"),
+            (&["--token-file", "absent", "--", "true"], 64, "absent cannot be read"),
+            (&["--token-file", "/", "--", "true"], 64, "/ cannot be read"),
+            (&["--launch-file", "token", "--", "true"], 64, "the launch file has no line"),
+            (&["--", "no-such-command", "run"], 127, "no such command: no-such-command"),
+            (&["--report", "--", "true", "-with-tower", "x"], 64, "leave it out"),
+        ];
+        for (arguments, status, said) in cases {
+            let outcome = bench.finish(&mut bench.command(arguments));
+            assert_eq!(outcome.status, status, "{arguments:?}: {outcome:?}");
+            assert!(outcome.stderr.contains(said), "{arguments:?}: {outcome:?}");
+            assert!(!outcome.stderr.contains(USER_TOKEN), "{outcome:?}");
+            assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
+        }
+        assert!(bench.service.requests().is_empty() && bench.stores().is_empty());
+    });
+}

@@ -1,0 +1,91 @@
+//! The HTTP client that tests give to AWS SDKs. It opens no socket: a [`Backend`] answers.
+
+use std::fmt::Debug;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use serde_json::Value;
+
+/// The region of [`sdk_config`].
+pub const REGION: &str = "eu-west-1";
+
+/// A request of an SDK; each retry is another one.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The operation, such as `GetItem`, where the protocol names it; else method and path, such as
+    /// `POST /v1/describejobs`.
+    pub operation: String,
+    /// The JSON body; null where there is none.
+    pub body: Value,
+    /// The same for a request and all of its retries.
+    pub invocation: Option<String>,
+}
+
+/// The request failed on the way there or back; no answer arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost(pub &'static str);
+
+/// What answers in place of AWS. Clones share their state.
+pub trait Backend: Clone + Debug + Send + Sync + 'static {
+    /// The status and body of the answer.
+    fn answer(&self, call: Call) -> impl Future<Output = Result<(u16, Vec<u8>), Lost>> + Send;
+}
+
+/// A configuration with which every client talks to this backend, for tests to add retries to.
+#[must_use]
+pub fn sdk_config(backend: impl Backend) -> aws_types::sdk_config::Builder {
+    let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "tests");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::from_static(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(Client(backend))
+}
+
+#[derive(Clone, Debug)]
+struct Client<B>(B);
+
+impl<B: Backend> HttpClient for Client<B> {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl<B: Backend> HttpConnector for Client<B> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (backend, call) = (self.0.clone(), call_of(&request));
+        HttpConnectorFuture::new(async move {
+            let (status, body) =
+                backend.answer(call).await.map_err(|Lost(why)| ConnectorError::io(why.into()))?;
+            let status =
+                status.try_into().map_err(|_| ConnectorError::other("no such status".into(), None))?;
+            Ok(HttpResponse::new(status, SdkBody::from(body)))
+        })
+    }
+}
+
+fn call_of(request: &HttpRequest) -> Call {
+    let header = |name| request.headers().get(name).map(str::to_owned);
+    let body = request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok());
+    let operation = match header("x-amz-target") {
+        Some(target) => target.rsplit('.').next().unwrap_or(&target).to_owned(),
+        None => format!("{} {}", request.method(), path(request.uri())),
+    };
+    Call { operation, body: body.unwrap_or(Value::Null), invocation: header("amz-sdk-invocation-id") }
+}
+
+fn path(uri: &str) -> &str {
+    let without_scheme = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    let path = without_scheme.find('/').map_or("/", |slash| &without_scheme[slash..]);
+    path.split('?').next().unwrap_or(path)
+}
