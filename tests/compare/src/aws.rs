@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use stand_ins::{Limit, Made, Services, refusal};
+use support::{Limit, Made, Services, refusal};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -162,7 +162,7 @@ impl Aws {
 }
 
 impl Account {
-    fn answer(&mut self, operation: &str, body: &Value) -> stand_ins::Answer {
+    fn answer(&mut self, operation: &str, body: &Value) -> support::Answer {
         if self.limits.get_mut(operation).is_some_and(|limit| !limit.allows()) {
             return refusal("ThrottlingException");
         }

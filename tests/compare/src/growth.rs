@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::try_join_all;
 use serde::Serialize;
 use serde_json::{Value, json};
-use stand_ins::Limit;
+use support::Limit;
 
 use crate::Effort;
 use crate::aws::Snapshot;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use venv::Venv;
+use package_functions::Venv;
 
 use crate::error::{Error, Result};
 
@@ -20,12 +20,19 @@ pub(crate) struct Peers {
     pub(crate) missing: Vec<String>,
 }
 
+impl Peers {
+    /// None: ours and the limit alone.
+    pub(crate) fn none() -> Self {
+        Self { python: None, node: None, sources: PathBuf::new(), missing: Vec::new() }
+    }
+}
+
 /// Installs what is missing.
 pub(crate) fn ready(root: &Path) -> Peers {
     let folder = root.join(".local/compare");
     let sources = root.join("tests/compare/contenders");
     let installed = std::fs::create_dir_all(&folder).map_err(Error::file(&folder)).and_then(|()| {
-        Venv::ready(&folder.join("venv"), &sources.join("python/requirements.txt"))
+        Venv::ready(root, &folder.join("venv"), &sources.join("python/requirements.txt"))
             .map_err(Error::machine("Python's packages"))
     });
     let venv = match installed {

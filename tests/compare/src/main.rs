@@ -26,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::aws::Aws;
 use crate::error::{Error, Result};
+use crate::install::Peers;
 use crate::report::{Parts, Report};
 use crate::scene::Scene;
 use crate::stage::Stage;
@@ -37,6 +38,9 @@ struct Options {
     /// A small run, in some minutes: its figures say whether something broke, not how fast it is.
     #[arg(long)]
     quick: bool,
+    /// Ours and the limit alone: no Node, Python and credstash, and nothing between calls.
+    #[arg(long)]
+    ours: bool,
     /// The figures as one JSON object on one line.
     #[arg(long)]
     json: bool,
@@ -112,10 +116,15 @@ async fn compare(options: &Options) -> Result<Report> {
     let effort = options.effort();
     let begun = Instant::now();
     let step = |what: &str| note(&format!("{:>4} s  {what}", begun.elapsed().as_secs()));
-    step("the peers: Node, Python, credstash");
-    let peers = install::ready(&root);
+    let peers = match options.ours {
+        true => Peers::none(),
+        false => {
+            step("the peers: Node, Python, credstash");
+            install::ready(&root)
+        }
+    };
     step("the functions and their limits, for this machine");
-    let programs = programs::build(&root).await?;
+    let programs = programs::build(&root, !options.ours).await?;
     step("the functions' zips, for arm64");
     let zips = programs::zips(&root).await.unwrap_or_else(|error| {
         // No contender: without Rust's target for arm64 everything else can be measured.
@@ -123,14 +132,21 @@ async fn compare(options: &Options) -> Result<Report> {
         Vec::new()
     });
     let folder = tempfile::tempdir().map_err(Error::machine("a temporary folder"))?;
-    step("between calls");
-    let micro = micro::measure(&programs.micro, folder.path(), effort).await?;
+    let micro = match &programs.micro {
+        Some(program) => {
+            step("between calls");
+            Some(micro::measure(program, folder.path(), effort).await?)
+        }
+        None => None,
+    };
     let aws = Aws::start(folder.path()).await?;
     let stage = Stage::set(aws, folder.path(), &programs.folder).await?;
     step("cold starts and warm calls");
     let scenes = Scene::all(&stage, effort.warm).await?;
     let starts = starts::measure(&stage, &scenes, &peers, effort).await?;
-    step("credstash");
+    if peers.python.is_some() {
+        step("credstash");
+    }
     let credstash = credstash::measure(&stage, &peers, effort).await?;
     step("growth");
     let growth = growth::measure(&stage, effort).await?;

@@ -13,48 +13,55 @@ use crate::starts::megabytes;
 pub(crate) struct Programs {
     /// The folder of the functions, and of their limits.
     pub(crate) folder: PathBuf,
-    /// The benchmarks of what happens between calls.
-    pub(crate) micro: PathBuf,
+    /// The benchmarks of what happens between calls, where they were asked for.
+    pub(crate) micro: Option<PathBuf>,
 }
 
-/// The functions, by name: the folders of `functions`.
-pub(crate) fn functions(root: &Path) -> Result<Vec<String>> {
-    let folder = root.join("functions");
-    let entries = std::fs::read_dir(&folder).map_err(Error::file(&folder))?;
-    let mut names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-    names.sort();
-    Ok(names)
+fn functions(root: &Path) -> Result<Vec<String>> {
+    package_functions::functions(root).map_err(Error::file(&root.join("functions")))
 }
 
-/// Builds them all with one cargo, so that their dependencies are built once.
-pub(crate) async fn build(root: &Path) -> Result<Programs> {
+/// Builds the functions and their limits, and the benchmarks where `micro` asks for them, into one folder.
+pub(crate) async fn build(root: &Path, micro: bool) -> Result<Programs> {
+    let ours = functions(root)?;
+    let ours = ours.iter().flat_map(|function| ["--package", function, "--bin", function]);
+    let built = cargo(root, "Cargo.toml", ours, "building the functions").await?;
+    cargo(root, "tests/compare/Cargo.toml", ["--package", "limit"], "building their limits").await?;
+    let folder = built.iter().find(|(name, _)| name == "launch-run").and_then(|(_, path)| path.parent());
+    let folder = folder.ok_or_else(|| Error::Machine {
+        what: "building the functions".to_owned(),
+        reason: "cargo names no program".to_owned(),
+    })?;
+    let benchmarks = match micro {
+        true => {
+            let selected = ["--package", "micro", "--bench", "micro"];
+            cargo(root, "tests/compare/Cargo.toml", selected, "building the benchmarks").await?
+        }
+        false => Vec::new(),
+    };
+    let micro = benchmarks.into_iter().find(|(name, _)| name == "micro").map(|(_, path)| path);
+    Ok(Programs { folder: folder.to_owned(), micro })
+}
+
+/// Builds what is selected of a workspace in the release profile; gives the name and path of each program.
+async fn cargo(
+    root: &Path,
+    manifest: &str,
+    selected: impl IntoIterator<Item = &str>,
+    what: &str,
+) -> Result<Vec<(String, PathBuf)>> {
+    // Of one version and with one profile: the same compiled SDK serves both workspaces in one target folder.
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| root.join("target").into());
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--locked", "--message-format", "json-render-diagnostics"]);
-    cargo.args(["--package", "limit", "--package", "micro", "--bench", "micro"]);
-    for function in functions(root)? {
-        cargo.args(["--package", &function, "--bin", &function, "--bin", &format!("limit-{function}")]);
-    }
-    let messages = run(cargo.current_dir(root), "building the functions").await?;
-    let mut programs = messages.lines().filter_map(|line| {
+    cargo.args(["--manifest-path", manifest, "--target-dir"]).arg(target).args(selected);
+    let messages = run(cargo.current_dir(root), what).await?;
+    let programs = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         let path = PathBuf::from(message["executable"].as_str()?);
         Some((message["target"]["name"].as_str()?.to_owned(), path))
     });
-    let (mut micro, mut folder) = (None, None);
-    for (name, path) in &mut programs {
-        match name.as_str() {
-            "micro" => micro = Some(path),
-            "launch-run" => folder = path.parent().map(Path::to_owned),
-            _ => {}
-        }
-    }
-    match (folder, micro) {
-        (Some(folder), Some(micro)) => Ok(Programs { folder, micro }),
-        _ => Err(Error::Machine {
-            what: "building the functions".to_owned(),
-            reason: "cargo names no program".to_owned(),
-        }),
-    }
+    Ok(programs.collect())
 }
 
 /// The sizes of the zips for Lambda's arm64, by function, in megabytes.

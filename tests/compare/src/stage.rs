@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stand_ins::TABLE;
+use support::TABLE;
 
 use crate::aws::{Aws, DEPLOYMENT, Snapshot};
 use crate::error::{Error, Result};

@@ -1,5 +1,6 @@
 //! What the documents say of the code and the template, and no compiler checks.
 
+mod benchmarks;
 mod dependencies;
 mod documents;
 mod routes;
