@@ -14,7 +14,6 @@ use faults::deeds::{key_of, value_of};
 use faults::runner::alone;
 use faults::world::{OWNER, WORKSPACE, World, actor, scope, start};
 use serde_json::json;
-use support::REGION;
 
 /// Somebody with an own account and in no workspace.
 const STRANGER: i64 = 9;

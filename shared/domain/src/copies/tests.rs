@@ -11,14 +11,20 @@ fn sizes(list: &[(&str, usize)]) -> Vec<(SecretName, usize)> {
     list.iter().map(|(text, bytes)| (name(text), *bytes)).collect()
 }
 
-fn planned(layout: Layout, list: &[(&str, usize)]) -> Vec<(String, Vec<String>)> {
+/// A case, the sizes of the secrets, and the copies.
+type Case<'a> = (&'a str, &'a [(&'a str, usize)], Planned);
+
+/// Copies by name, each with the names of the secrets in it.
+type Planned = Vec<(String, Vec<String>)>;
+
+fn planned(layout: Layout, list: &[(&str, usize)]) -> Planned {
     let copies = plan(&id(), layout, &sizes(list));
     assert_eq!(count(layout, &sizes(list)), copies.len(), "what a preview counts is what a launch makes");
     assert!(copies.iter().all(|copy| copy.arn.is_none()), "no copy has an ARN before it is made");
     copies.into_iter().map(|copy| (copy.name, copy.holds.iter().map(ToString::to_string).collect())).collect()
 }
 
-fn expected(list: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
+fn expected(list: &[(&str, &[&str])]) -> Planned {
     list.iter()
         .map(|(copy, holds)| ((*copy).to_owned(), holds.iter().map(|text| (*text).to_owned()).collect()))
         .collect()
@@ -50,7 +56,7 @@ fn a_bundle_is_as_few_copies_as_their_size_allows() {
     let fits = MAX_COPY_BYTES - 2;
     let one = "tower-ab12ABCDEFGHIJ";
     let (two, three) = ("tower-ab12ABCDEFGHIJ.2", "tower-ab12ABCDEFGHIJ.3");
-    let cases: [(&str, &[(&str, usize)], Vec<(String, Vec<String>)>); 6] = [
+    let cases: [Case<'_>; 6] = [
         ("nothing", &[], vec![]),
         ("all in one, by name", &[("BB", 10), ("AA", 20)], expected(&[(one, &["AA", "BB"])])),
         ("exactly full", &[("AA", fits - 6 - 106), ("BB", 100)], expected(&[(one, &["AA", "BB"])])),

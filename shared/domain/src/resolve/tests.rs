@@ -1,4 +1,5 @@
 use super::*;
+use crate::ids::SecretId;
 use crate::testing::{NOW, minutes, name, of_user, of_workspace, secret};
 
 fn names(names: &[&str]) -> BTreeSet<SecretName> {
@@ -25,7 +26,7 @@ fn resolve_on(
         Ok(resolved) => {
             let pins = resolved.pins().into_iter();
             Ok(pins
-                .map(|pin| (pin.name.to_string(), pin.id.number(), pin.overrides.map(|id| id.number())))
+                .map(|pin| (pin.name.to_string(), pin.id.number(), pin.overrides.map(SecretId::number)))
                 .collect())
         }
         Err(Error::Refused(text)) => Err(text),
@@ -175,7 +176,8 @@ fn an_expired_user_secret_never_falls_back_to_the_workspace_secret() {
 fn an_expired_secret_that_is_overridden_or_not_selected_refuses_nothing() {
     let expired = Secret { expires: Some(NOW), ..secret(of_workspace(), 1, "LICENCE") };
     let user = secret(of_user(), 101, "LICENCE");
-    let overridden = resolve_on(Platform::AwsBatch, &Request::default(), &[expired.clone()], &[user]);
+    let overridden =
+        resolve_on(Platform::AwsBatch, &Request::default(), std::slice::from_ref(&expired), &[user]);
     assert_eq!(overridden, Ok(vec![("LICENCE".into(), 101, Some(1))]));
     let request = Request { workspace: only(&[]), ..Request::default() };
     assert_eq!(resolve_on(Platform::AwsBatch, &request, &[expired], &[]), Ok(vec![]));
@@ -234,7 +236,7 @@ fn a_name_that_is_asked_for_must_exist_unless_it_is_optional() {
         let resolved = resolved.map(|list| list.into_iter().map(|(text, ..)| text).collect::<Vec<_>>());
         match expected {
             Ok(expected) => {
-                assert_eq!(resolved, Ok(expected.into_iter().map(str::to_owned).collect()), "{case}")
+                assert_eq!(resolved, Ok(expected.into_iter().map(str::to_owned).collect()), "{case}");
             }
             Err(text) => assert_eq!(resolved, Err(format!("The launch is refused: {text}.")), "{case}"),
         }

@@ -177,11 +177,14 @@ fn every_event_in_every_state_does_what_the_table_says() {
     }
 }
 
+/// A case, a run, what happens to it, and what that may change.
+type Change<'a> = (&'a str, Run, Event, fn(&mut Life));
+
 #[test]
 fn an_event_changes_only_what_it_is_about() {
     // Of every change, what is allowed to differ; everything else is as it was.
     let running = batch(State::Running);
-    let cases: Vec<(&str, Run, Event, fn(&mut Life))> = vec![
+    let cases: Vec<Change<'_>> = vec![
         ("provisioned", batch(State::Provisioning), Event::Provisioned(copies()), |life| {
             life.state = State::Pending;
             life.due = Some(minutes(24 * 60));
@@ -200,7 +203,7 @@ fn an_event_changes_only_what_it_is_about() {
             },
         ),
         ("repinned", batch(State::Provisioning), Event::Repinned(new_pins()), |life| {
-            life.secrets = new_pins()
+            life.secrets = new_pins();
         }),
         ("tokens renewed", slurm(State::Pending), tokens_renewed(), |life| {
             life.run_token = hash(1);

@@ -83,14 +83,14 @@ impl Keyring {
 /// What a launch with a known idempotency key finds.
 enum Replay {
     /// The run of the first request, which answers this one.
-    Answer(Launched),
+    Answer(Box<Launched>),
     /// The run of the first request, which never had its secrets: this request replaces it.
     Replace(RunId),
 }
 
 /// How one attempt at a launch ended.
 enum Attempt {
-    Launched(Launched),
+    Launched(Box<Launched>),
     /// An id or the name of a copy was taken, or the sweep was faster: another attempt may succeed. It replaces the run
     /// that this one began, if it did.
     Retry {
@@ -126,7 +126,7 @@ impl Launcher {
         let mut replaces = None;
         if let (Some(idempotency), Some(remembered)) = (&idempotency, &remembered) {
             match self.replay(idempotency, remembered, context).await? {
-                Replay::Answer(launched) => return Ok(launched),
+                Replay::Answer(launched) => return Ok(*launched),
                 Replay::Replace(failed) => replaces = Some(failed),
             }
         }
@@ -135,7 +135,7 @@ impl Launcher {
             Intent { request, resolved: &resolved, scopes: &scopes, idempotency: idempotency.as_ref() };
         retry_contended(context.backoff, async || {
             match self.attempt(&intent, replaces.as_ref(), context).await {
-                Ok(Attempt::Launched(launched)) => Ok(Ok(launched)),
+                Ok(Attempt::Launched(launched)) => Ok(Ok(*launched)),
                 Ok(Attempt::Retry { began }) => {
                     replaces = began.or(replaces.take());
                     Err(Error::Contended)
@@ -184,7 +184,10 @@ impl Launcher {
             }
         }
         match self.provision(&run, values, context).await {
-            Ok(run) => Ok(Attempt::Launched(Launched { tokens: Some(keyring.tokens(&run.id)), run })),
+            Ok(run) => {
+                let tokens = Some(keyring.tokens(&run.id));
+                Ok(Attempt::Launched(Box::new(Launched { run, tokens })))
+            }
             Err(error) => {
                 self.abort_launch(&run, context).await;
                 match error {
@@ -334,10 +337,10 @@ impl Launcher {
         match self.advance(&run, renewal, context).await {
             Ok(run) => {
                 let tokens = Some(keyring.tokens(&run.id));
-                Ok(Replay::Answer(Launched { run, tokens }))
+                Ok(Replay::Answer(Box::new(Launched { run, tokens })))
             }
             // It is in use, perhaps since this instant: an answer without tokens.
-            Err(Error::VersionConflict) => Ok(Replay::Answer(Launched { run, tokens: None })),
+            Err(Error::VersionConflict) => Ok(Replay::Answer(Box::new(Launched { run, tokens: None }))),
             Err(error) => Err(error),
         }
     }
