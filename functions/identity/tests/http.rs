@@ -148,21 +148,6 @@ async fn a_token_takes_a_name_of_its_own_and_a_date_ahead() {
 }
 
 #[tokio::test]
-async fn a_user_has_a_hundred_tokens_at_most() {
-    let (bench, ids) = Bench::with_story().await;
-    let make = async |number: usize| {
-        let body = json!({ "name": format!("t{number}") });
-        bench.ask(Operation::CreateToken, Asked::by(ids.user("view")).body(body)).await
-    };
-    for number in 1..100 {
-        assert_eq!(make(number).await.status, 200);
-    }
-    let answer = make(100).await;
-    assert_eq!(answer.status, 400);
-    assert!(answer.body["message"].as_str().unwrap().contains("at most 100"));
-}
-
-#[tokio::test]
 async fn participants_are_listed_searched_and_paged() {
     let (bench, ids) = Bench::with_story().await;
     let list = bench.ask(Operation::ListParticipants, ids.asked("view")).await.body;

@@ -84,15 +84,6 @@ async fn the_last_owner_stays_until_another_one_is_declared() {
 }
 
 #[tokio::test]
-async fn a_live_table_is_not_reconciled() {
-    let (bench, ids) = Bench::with_story().await;
-    let before = bench.rows().await;
-    let refused = reconcile(&bench, &[role(&ids, 1, "launch", None)]).await;
-    assert_eq!(refused["error"]["code"], "conflict", "{refused}");
-    assert_eq!(bench.rows().await, before);
-}
-
-#[tokio::test]
 async fn a_line_that_cannot_be_read_changes_nothing() {
     let (bench, ids) = restored().await;
     let before = bench.rows().await;

@@ -124,40 +124,6 @@ async fn a_foreign_workspace_and_one_that_does_not_exist_are_one_404_with_the_sa
 }
 
 #[tokio::test]
-async fn only_owners_make_and_unmake_owners() {
-    let (bench, ids) = bench().await;
-    let (owner, view) = (ids.user("owner"), ids.user("view"));
-    let before = bench.rows().await;
-    let admin = || ids.asked("admin");
-    for (operation, asked) in [
-        (Operation::AddParticipant, admin().body(json!({ "memberId": ids.user("guest"), "role": "owner" }))),
-        (
-            Operation::UpdateParticipantRole,
-            admin().path("participantId", view).body(json!({ "role": "owner" })),
-        ),
-        (
-            Operation::UpdateParticipantRole,
-            admin().path("participantId", ids.user("admin")).body(json!({ "role": "owner" })),
-        ),
-        (
-            Operation::UpdateParticipantRole,
-            admin().path("participantId", owner).body(json!({ "role": "view" })),
-        ),
-        (Operation::DeleteParticipant, admin().path("participantId", owner)),
-    ] {
-        let answer = bench.ask(operation, asked).await;
-        assert_eq!(answer.status, 403, "{}", operation.id());
-        assert!(answer.body["message"].as_str().unwrap().contains("it takes owner"));
-    }
-    assert_eq!(bench.rows().await, before);
-    let promote = ids.asked("owner").path("participantId", view).body(json!({ "role": "owner" }));
-    assert_eq!(bench.ask(Operation::UpdateParticipantRole, promote).await.status, 204);
-    let unmake = ids.asked("view").path("participantId", owner).body(json!({ "role": "connect" }));
-    assert_eq!(bench.ask(Operation::UpdateParticipantRole, unmake).await.status, 204);
-    bench.check().await;
-}
-
-#[tokio::test]
 async fn the_last_owner_neither_leaves_nor_steps_down() {
     let (bench, ids) = bench().await;
     let owner = ids.user("owner");
