@@ -75,9 +75,7 @@ async fn own_tokens(
             Ok(Answer::json(200, &wire::TokenList::new(&tokens)))
         }
         Operation::CreateToken => {
-            let (name, expires) = request.with_fields(|fields| {
-                Ok((fields.required_text("name")?.to_string(), fields.instant("expires")?))
-            })?;
+            let (name, expires) = wire::new_token(request.json()?)?;
             let (token, access_key) = tokens::create(store, &actor, &name, expires, context).await?;
             Ok(Answer::json(200, &wire::TokenCreated::new(&token, &access_key)))
         }
@@ -104,7 +102,7 @@ async fn in_workspace(
             Ok(Answer::json(200, &wire::workspace_answer(&workspace)))
         }
         Operation::UpdateWorkspacePlatforms => {
-            let platforms = request.with_fields(wire::platforms)?;
+            let platforms = wire::platforms(request.json()?)?;
             participants::allow_platforms(store, &actor, place, &platforms, context).await?;
             Ok(Answer::no_content())
         }
@@ -115,13 +113,13 @@ async fn in_workspace(
             Ok(Answer::json(200, &ParticipantList::new(&participants, search, offset, max)))
         }
         Operation::AddParticipant => {
-            let (whom, role) = request.with_fields(wire::new_participant)?;
+            let (whom, role) = wire::new_participant(request.json()?)?;
             let user = participants::add(store, &actor, place, &whom, role, context).await?;
             Ok(Answer::json(200, &ParticipantAnswer::new(&user, role)))
         }
         Operation::UpdateParticipantRole => {
             let participant = id(request, "participantId", UserId::new)?;
-            let role = request.with_fields(wire::new_role)?;
+            let role = wire::new_role(request.json()?)?;
             participants::change_role(store, &actor, place, participant, role, context).await?;
             Ok(Answer::no_content())
         }

@@ -19,7 +19,7 @@ pub struct Handler {
 impl Handle for Handler {
     async fn handle(&self, request: Request<'_>, context: &Context<'_>) -> Result<Answer, Problem> {
         let (actor, workspace) = (request.actor()?, request.workspace()?);
-        let asked = request.with_fields(|fields| launches::request(fields, workspace))?;
+        let asked = launches::request(request.json()?, workspace)?;
         match request.operation {
             Operation::PreviewLaunch => {
                 let preview = preview(&*self.launcher.store, &actor, &asked, context).await?;

@@ -6,12 +6,10 @@
 
 use domain::Context;
 use domain::ids::RunId;
-use domain::run::Outcome;
 use domain::token::TokenKey;
 use domain::use_cases::report::Reporter;
-use http_api::fields::Fields;
+use http_api::wire::reports::{Watched, completed};
 use http_api::{Answer, Operation, Problem, Request};
-use serde::Serialize;
 
 /// Whether the operation is one of Nextflow's messages.
 pub(crate) fn is_trace(operation: Operation) -> bool {
@@ -23,14 +21,6 @@ pub(crate) fn is_trace(operation: Operation) -> bool {
             | Operation::TraceHeartbeat
             | Operation::TraceComplete
     )
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Watched<'a> {
-    workflow_id: &'a str,
-    watch_url: String,
-    status: &'static str,
 }
 
 /// Answers a message for the token's own run, whatever the path or the body says: after a `create` that failed Nextflow
@@ -55,7 +45,9 @@ pub(crate) async fn handle(
             reporter.sign_of_life(run, key, context).await?;
         }
         Operation::TraceComplete => {
-            reporter.end(run, key, completed(request), context).await?;
+            // What cannot be read ends the run all the same, as failed.
+            let outcome = completed(&request.body().unwrap_or_default());
+            reporter.end(run, key, outcome, context).await?;
         }
         // What a restored table says of the run is not known to be so, and its lease is held by cleanup-run.
         _ if context.settings.restored => {}
@@ -68,10 +60,7 @@ pub(crate) async fn handle(
             Ok(_) => {}
         },
     }
-    Ok(Answer::json(
-        200,
-        &Watched { workflow_id: run.as_str(), watch_url: watch_url(request, run), status: "OK" },
-    ))
+    Ok(Answer::json(200, &Watched::new(run, watch_url(request, run))))
 }
 
 /// Where the run's receipt is: under the name by which the client reached us.
@@ -86,16 +75,4 @@ fn unknown_run(error: domain::Error) -> Problem {
         domain::Error::NotFound => Problem::new(403, "Forbidden: this run was not launched here."),
         other => other.into(),
     }
-}
-
-/// How the run ended, as far as the message can be read: a garbled one ends the run all the same, as failed.
-fn completed(request: &Request<'_>) -> Outcome {
-    let read = || -> Result<Outcome, Problem> {
-        let body = request.body()?;
-        let fields = Fields::parse(&body)?;
-        let workflow = fields.object("workflow")?.unwrap_or(fields);
-        let succeeded = workflow.boolean("success")?.unwrap_or(false);
-        Ok(crate::outcome(succeeded, workflow.number("exitStatus")?))
-    };
-    read().unwrap_or_else(|_| crate::outcome(false, None))
 }

@@ -18,7 +18,7 @@ impl Handle for Handler {
         let (keeper, settings) = (&self.keeper, context.settings);
         match request.operation {
             Operation::CreatePipelineSecret => {
-                let drafts = [request.with_fields(|fields| draft(fields, settings))?];
+                let drafts = [draft(request.json()?, settings)?];
                 let key = request.idempotency_key();
                 let ids = keeper.create(&actor, workspace, &drafts, key, context).await?;
                 let secret_id = *ids.first().ok_or(domain::Error::bug("a creation made no secret"))?;
@@ -27,7 +27,7 @@ impl Handle for Handler {
             Operation::ImportPipelineSecrets => {
                 let drafts = match request.content_type().as_str() {
                     "text/plain" => imports::from_dotenv(&request.body()?, settings)?,
-                    _ => request.with_map(|entries| imports::from_json(entries, settings))?,
+                    _ => imports::from_json(&request.json_text()?, settings)?,
                 };
                 let key = request.idempotency_key();
                 let ids = keeper.create(&actor, workspace, &drafts, key, context).await?;
@@ -35,7 +35,7 @@ impl Handle for Handler {
             }
             Operation::UpdatePipelineSecret => {
                 let (id, version) = (request.secret_id()?, request.if_version()?);
-                let change = request.with_fields(change)?;
+                let change = change(request.json()?)?;
                 let secret = keeper.update(&actor, workspace, id, &change, version, context).await?;
                 Ok(Answer::no_content().with_header("etag", etag(&secret)))
             }

@@ -10,7 +10,7 @@ use crate::ports::Randomness;
 use crate::{Error, Result};
 
 /// One above the largest numeric id (contract §1).
-const ID_BOUND: i64 = 1 << 53;
+pub(crate) const ID_BOUND: i64 = 1 << 53;
 
 macro_rules! numeric_id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -21,6 +21,8 @@ pub mod ports;
 pub mod resolve;
 pub mod role;
 pub mod run;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod secret;
 pub mod settings;
 pub mod token;

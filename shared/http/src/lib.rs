@@ -5,7 +5,7 @@
 //! case calls its ports.
 
 pub mod answer;
-pub mod fields;
+pub mod body;
 pub mod operation;
 pub mod problem;
 pub mod request;

@@ -11,10 +11,11 @@ use domain::identity::Actor;
 use domain::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
 use domain::token::Presented;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::fields::Fields;
+use crate::body;
 use crate::operation::{Function, Operation};
 use crate::problem::Problem;
 
@@ -136,25 +137,28 @@ impl<'a> Request<'a> {
         header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// The fields of a JSON body. 415 for another type, 413 past the limit, 400 for what is no JSON object; a
-    /// `workspaceId` among them has to be the query's.
-    pub fn with_fields<T>(&self, read: impl FnOnce(&Fields<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
-        self.with_map(|fields| {
-            if let Some(named) = fields.number("workspaceId")? {
-                let meant = self.workspace()?.map(WorkspaceId::number);
-                if meant != Some(named) {
-                    return Err(Problem::bad_request(
-                        "workspaceId in the body differs from the query's: name the workspace in the query alone.",
-                    ));
-                }
-            }
-            read(fields)
-        })
+    /// The JSON body as its wire type. 415 for another media type, 413 past the limit, 400 for what cannot be read, and for a
+    /// `workspaceId` that differs from the query's.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Named {
+            workspace_id: Option<i64>,
+        }
+        let text = self.json_text()?;
+        let read = body::parse(&text)?;
+        let named: Named = body::parse(&text)?;
+        if named.workspace_id.is_some() && named.workspace_id != self.workspace()?.map(WorkspaceId::number) {
+            return Err(Problem::bad_request(
+                "workspaceId in the body differs from the query's: name the workspace in the query alone.",
+            ));
+        }
+        Ok(read)
     }
 
-    /// The entries of a JSON body whose keys are the client's own, `workspaceId` too; otherwise as
-    /// [`with_fields`](Self::with_fields).
-    pub fn with_map<T>(&self, read: impl FnOnce(&Fields<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
+    /// The text of a JSON body, unread: for one whose keys are the client's own, `workspaceId` too. 415 for another media
+    /// type, 413 past the limit.
+    pub fn json_text(&self) -> Result<Zeroizing<String>, Problem> {
         let content_type = self.content_type();
         if content_type != "application/json" && !content_type.ends_with("+json") {
             return Err(Problem::new(
@@ -162,8 +166,7 @@ impl<'a> Request<'a> {
                 "The body must be JSON: send it with Content-Type: application/json.",
             ));
         }
-        let body = self.body()?;
-        read(&Fields::parse(&body)?)
+        self.body()
     }
 
     /// The body as text: the one copy that is made of it, zeroed after use.

@@ -1,8 +1,8 @@
 //! Events as API Gateway sends them (payload format 2.0).
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::fields::Fields;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
@@ -27,11 +27,11 @@ pub(crate) fn event(operation: Operation, changes: &Value) -> String {
 
 /// Sends a JSON body to a reader. API Gateway passes a JSON body on as text, with U+FFFD in place of
 /// bytes that are not UTF-8.
-pub(crate) fn read_body<T>(
+pub(crate) fn read_body<B: DeserializeOwned, T>(
     operation: Operation,
     body: &[u8],
-    read: impl FnOnce(&Fields<'_>) -> Result<T, Problem>,
+    read: impl FnOnce(B) -> Result<T, Problem>,
 ) -> Result<T, Problem> {
     let event = event(operation, &json!({ "body": String::from_utf8_lossy(body) }));
-    Request::parse(&event)?.with_fields(read)
+    read(Request::parse(&event)?.json()?)
 }

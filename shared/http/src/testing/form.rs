@@ -51,9 +51,16 @@ pub(crate) fn check(
             }
         }
         let value = example.iter().find(|(name, _)| name == field).map_or("null", |(_, value)| value);
-        let repeated = object(&[others.as_slice(), &[(field, value), (field, value)]].concat());
-        refuses(&read, &format!("{field}: repeated"), field, &repeated);
+        for (first, second) in [(value, value), (value, "null"), ("null", value), ("null", "null")] {
+            let repeated = object(&[others.as_slice(), &[(field, first), (field, second)]].concat());
+            refuses(&read, &format!("{field}: repeated, {first} and {second}"), field, &repeated);
+        }
     }
+    let values: Vec<_> = fields
+        .iter()
+        .map(|(field, ..)| example.iter().find(|(name, _)| name == field).map_or("null", |(_, value)| value))
+        .collect();
+    refuses(&read, "the values as a list, without names", "", &format!("[{}]", values.join(", ")));
     for (case, body) in unreadable() {
         refuses_bytes(&read, case, "", &body);
     }

@@ -1,37 +1,49 @@
 //! The audit trail.
 
-use domain::audit::{AuditRecord, Subject};
+use domain::audit::{AuditAction, AuditRecord, Subject};
+use domain::ids::{RunId, SecretId, UserId};
+use domain::name::SecretName;
 use serde::Serialize;
+
+use super::{Date, Owner, Version};
 
 /// `GET /audit-events`
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditTrail<'a> {
+    /// `2026-01`
     month: &'a str,
     events: Vec<AuditEvent<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct AuditEvent<'a> {
-    date: String,
+    /// To the millisecond.
+    date: Date,
     id: &'a str,
-    action: &'static str,
-    actor: Option<i64>,
-    run: Option<&'a str>,
-    person: Option<i64>,
+    action: AuditAction,
+    /// Who did it; null: the service, or an operator.
+    actor: Option<UserId>,
+    run: Option<&'a RunId>,
+    /// Whom it concerns.
+    person: Option<UserId>,
     detail: Option<&'a str>,
     subjects: Vec<AuditSubject<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct AuditSubject<'a> {
-    secret_id: i64,
-    name: &'a str,
-    owner: &'static str,
-    version: u64,
-    overrides: Option<i64>,
+    secret_id: SecretId,
+    name: &'a SecretName,
+    owner: Owner,
+    version: Version,
+    /// The workspace's secret whose place it takes.
+    overrides: Option<SecretId>,
 }
 
 impl<'a> AuditTrail<'a> {
@@ -46,12 +58,12 @@ impl<'a> From<&'a AuditRecord> for AuditEvent<'a> {
     fn from(record: &'a AuditRecord) -> Self {
         Self {
             // To the millisecond: records of one second keep their order.
-            date: record.at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+            date: Date(record.at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()),
             id: &record.id,
-            action: record.action.as_str(),
-            actor: record.actor.map(domain::ids::UserId::number),
-            run: record.run.as_ref().map(domain::ids::RunId::as_str),
-            person: record.person.map(domain::ids::UserId::number),
+            action: record.action,
+            actor: record.actor,
+            run: record.run.as_ref(),
+            person: record.person,
             detail: record.detail.as_deref(),
             subjects: record.subjects.iter().map(AuditSubject::from).collect(),
         }
@@ -61,11 +73,11 @@ impl<'a> From<&'a AuditRecord> for AuditEvent<'a> {
 impl<'a> From<&'a Subject> for AuditSubject<'a> {
     fn from(subject: &'a Subject) -> Self {
         Self {
-            secret_id: subject.id.number(),
-            name: subject.name.as_str(),
-            owner: subject.owner.kind(),
-            version: subject.version,
-            overrides: subject.overrides.map(domain::ids::SecretId::number),
+            secret_id: subject.id,
+            name: &subject.name,
+            owner: subject.owner.into(),
+            version: Version(subject.version),
+            overrides: subject.overrides,
         }
     }
 }
@@ -74,8 +86,6 @@ impl<'a> From<&'a Subject> for AuditSubject<'a> {
 mod tests {
     use super::*;
     use crate::testing::sample::{RUN, at, name, secret_id, user_id, workspace_id};
-    use domain::audit::AuditAction;
-    use domain::ids::RunId;
     use domain::owner::SecretOwner;
     use serde_json::json;
 

@@ -1,18 +1,26 @@
 //! Imports: a JSON map, or the lines of a `.env` file. Nothing is evaluated, and no error shows a value.
 
+use std::cell::Cell;
+use std::fmt;
+
+use domain::ids::SecretId;
 use domain::name::SecretName;
 use domain::settings::Settings;
 use domain::use_cases::create_secrets::{Draft, MAX_IN_IMPORT};
 use domain::value::SecretValue;
 use serde::Serialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::error::Category;
 use zeroize::Zeroizing;
 
-use crate::fields::{self, Fields};
+use super::secrets::Plaintext;
+use crate::body::malformed;
 use crate::problem::Problem;
 
 /// `POST /pipeline-secrets/import`
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretsImported"))]
 pub struct Imported {
     secrets: Vec<ImportedSecret>,
     total_size: usize,
@@ -20,35 +28,106 @@ pub struct Imported {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct ImportedSecret {
-    name: String,
-    secret_id: i64,
+    name: SecretName,
+    secret_id: SecretId,
 }
 
 impl Imported {
     /// Names and ids, in the import's order.
     #[must_use]
-    pub fn new(drafts: &[Draft], ids: &[domain::ids::SecretId]) -> Self {
+    pub fn new(drafts: &[Draft], ids: &[SecretId]) -> Self {
         let secrets: Vec<_> = drafts
             .iter()
             .zip(ids)
-            .map(|(draft, id)| ImportedSecret { name: draft.name.to_string(), secret_id: id.number() })
+            .map(|(draft, id)| ImportedSecret { name: draft.name.clone(), secret_id: *id })
             .collect();
         Self { total_size: secrets.len(), secrets }
     }
 }
 
-/// Reads a JSON map of names to values.
-pub fn from_json(fields: &Fields<'_>, settings: &Settings) -> Result<Vec<Draft>, Problem> {
-    let mut drafts = Vec::new();
-    for (position, (name, value)) in fields.iter().enumerate() {
-        limit(drafts.len())?;
-        let place = format!("Entry {}", position + 1);
-        let value = fields::text("value", value)
-            .map_err(|_| Problem::bad_request(format!("{place}: the value must be a valid JSON string.")))?;
-        drafts.push(draft(&place, name, value, settings)?);
+/// Reads a JSON map of names to values. A name that is there twice stays so, for the use case refuses it.
+pub fn from_json(text: &str, settings: &Settings) -> Result<Vec<Draft>, Problem> {
+    let entry = Cell::new(0);
+    let mut json = serde_json::Deserializer::from_str(text);
+    let entries = Entries(&entry).deserialize(&mut json).map_err(|error| unreadable(&error, entry.get()))?;
+    json.end().map_err(|error| malformed(&error, None))?;
+    let drafts = entries.into_iter().enumerate().map(|(index, (name, value))| {
+        draft(&format!("Entry {}", index + 1), &name, value.into_value(), settings)
+    });
+    drafts.collect()
+}
+
+/// The error of an entry; between entries, of the map.
+fn unreadable(error: &serde_json::Error, entry: usize) -> Problem {
+    match error.classify() {
+        _ if entry > MAX_IN_IMPORT => too_many(),
+        Category::Data if entry == 0 => {
+            Problem::bad_request("Malformed body: it must be a JSON object of names and values.")
+        }
+        _ if entry == 0 => malformed(error, None),
+        Category::Data => Problem::bad_request(format!("Entry {entry}: the value must be a JSON string.")),
+        _ => Problem::bad_request(format!("Entry {entry}: {}", malformed(error, None).message())),
     }
-    Ok(drafts)
+}
+
+/// The entries of a JSON map, in order. While one is read its number is in the cell, so that an error can name it; else 0.
+struct Entries<'a>(&'a Cell<usize>);
+
+impl<'de> DeserializeSeed<'de> for Entries<'_> {
+    type Value = Vec<(String, Plaintext)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entries<'_> {
+    type Value = Vec<(String, Plaintext)>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(name) = map.next_key()? {
+            self.0.set(entries.len() + 1);
+            if entries.len() == MAX_IN_IMPORT {
+                return Err(A::Error::custom("too many entries"));
+            }
+            entries.push((name, map.next_value()?));
+            self.0.set(0);
+        }
+        Ok(entries)
+    }
+}
+
+/// The body of `POST /pipeline-secrets/import` in the API's description.
+#[cfg(feature = "schema")]
+pub struct SecretMap;
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for SecretMap {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SecretMap".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": MAX_IN_IMPORT,
+            "propertyNames": generator.subschema_for::<SecretName>(),
+            "additionalProperties": generator.subschema_for::<Plaintext>(),
+            "description": "Names to values.",
+        })
+    }
 }
 
 /// Reads the lines of a `.env` file: `NAME=value`, optionally behind `export`; `#` begins a comment line; a value may
@@ -63,7 +142,10 @@ pub fn from_dotenv(text: &str, settings: &Settings) -> Result<Vec<Draft>, Proble
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        limit(drafts.len())?;
+        // 10,000 lines are refused at the 33rd, not read to the end.
+        if drafts.len() == MAX_IN_IMPORT {
+            return Err(too_many());
+        }
         let line = line.strip_prefix("export ").map_or(line, str::trim_start);
         let (name, value) = line
             .split_once('=')
@@ -71,29 +153,28 @@ pub fn from_dotenv(text: &str, settings: &Settings) -> Result<Vec<Draft>, Proble
         let value = unquote(value.trim()).ok_or_else(|| {
             Problem::bad_request(format!("{place}: the quotes around the value do not match."))
         })?;
-        drafts.push(draft(&place, name.trim_end(), value, settings)?);
+        drafts.push(draft(&place, name.trim_end(), SecretValue::new(value), settings)?);
     }
     Ok(drafts)
 }
 
-/// 10,000 lines are refused at the 33rd, not read to the end.
-fn limit(read: usize) -> Result<(), Problem> {
-    match read < MAX_IN_IMPORT {
-        true => Ok(()),
-        false => {
-            Err(Problem::bad_request(format!("An import takes at most {MAX_IN_IMPORT} secrets: split it.")))
-        }
-    }
+fn too_many() -> Problem {
+    Problem::bad_request(format!("An import takes at most {MAX_IN_IMPORT} secrets: split it."))
 }
 
-fn draft(place: &str, name: &str, value: Zeroizing<String>, settings: &Settings) -> Result<Draft, Problem> {
+fn draft(
+    place: &str,
+    name: &str,
+    value: domain::Result<SecretValue>,
+    settings: &Settings,
+) -> Result<Draft, Problem> {
     let placed = |error: domain::Error| {
         let problem = Problem::from(error);
         Problem::new(problem.status(), format!("{place}: {}", problem.message()))
     };
     Ok(Draft {
         name: SecretName::new(name, settings).map_err(placed)?,
-        value: SecretValue::new(value).map_err(placed)?,
+        value: value.map_err(placed)?,
         description: None,
         expires: None,
     })

@@ -1,37 +1,63 @@
 //! Launches: requests and answers. An answer refers to values, it never holds one.
 
+use std::collections::BTreeSet;
+
 use domain::copies::{self, Layout};
 use domain::iam::{self, CopyHome};
-use domain::ids::{RunPrefix, WorkspaceId};
+use domain::ids::{RunId, RunPrefix, SecretId, WorkspaceId};
+use domain::name::SecretName;
 use domain::nextflow;
+use domain::platform::Platform;
 use domain::resolve::{Request as SecretsRequest, Selection};
-use domain::run::Run;
+use domain::run::{Run, State};
 use domain::settings::Settings;
 use domain::use_cases::launch::Launched;
 use domain::use_cases::preview::{LaunchRequest, Preview};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::date;
 use super::runs::lines;
+use super::{Date, Owner, Version};
 use crate::answer::Answer;
-use crate::fields::Fields;
 use crate::problem::Problem;
 
-/// Reads the body of a launch or a preview.
-pub fn request(fields: &Fields<'_>, workspace: Option<WorkspaceId>) -> Result<LaunchRequest, Problem> {
-    let selection = |name| -> Result<Selection, Problem> {
-        Ok(fields.names(name)?.map_or(Selection::All, Selection::These))
+/// The body of `POST /launches` and `POST /launches/preview`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub struct LaunchBody {
+    #[cfg_attr(feature = "schema", schemars(with = "Platform"))]
+    platform: String,
+    /// Absent: the deployment's default. No matter for HPC.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Layout>"))]
+    layout: Option<String>,
+    /// The workspace's secrets that it takes. Absent: all. `[]`: none.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<SecretName>>"))]
+    workspace_secrets: Option<Vec<String>>,
+    /// The caller's own secrets that it takes. Absent: all. `[]`: none.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<SecretName>>"))]
+    user_secrets: Option<Vec<String>>,
+    /// Names among these that may be missing.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<SecretName>>"))]
+    optional: Option<Vec<String>>,
+}
+
+/// Checks the body of a launch or a preview.
+pub fn request(body: LaunchBody, workspace: Option<WorkspaceId>) -> Result<LaunchRequest, Problem> {
+    let names = |list: Vec<String>| -> domain::Result<BTreeSet<SecretName>> {
+        list.iter().map(|text| SecretName::parse(text)).collect()
     };
-    let layout = fields.text("layout")?;
+    let selection = |list: Option<Vec<String>>| -> domain::Result<Selection> {
+        Ok(list.map(names).transpose()?.map_or(Selection::All, Selection::These))
+    };
     Ok(LaunchRequest {
         workspace,
-        platform: fields.required_text("platform")?.parse()?,
-        layout: layout.map(|layout| layout.parse::<Layout>()).transpose()?,
+        platform: body.platform.parse()?,
+        layout: body.layout.map(|layout| layout.parse::<Layout>()).transpose()?,
         secrets: SecretsRequest {
-            workspace: selection("workspaceSecrets")?,
-            user: selection("userSecrets")?,
-            optional: fields.names("optional")?.unwrap_or_default(),
+            workspace: selection(body.workspace_secrets)?,
+            user: selection(body.user_secrets)?,
+            optional: body.optional.map(names).transpose()?.unwrap_or_default(),
         },
     })
 }
@@ -48,80 +74,103 @@ pub struct Deployment<'a> {
     pub settings: &'a Settings,
 }
 
+/// A launched run: references to its secrets, never values. A repeated launch of a run that is under way has no tokens.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct LaunchAnswer<'a> {
-    workflow_id: &'a str,
-    state: &'a str,
-    platform: &'a str,
-    layout: Option<&'a str>,
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Launched"))]
+pub struct LaunchAnswer<'a> {
+    workflow_id: &'a RunId,
+    state: State,
+    platform: Platform,
+    layout: Option<Layout>,
     /// When the run ends by itself unless it is heard of before.
-    expires: String,
+    expires: Date,
     secrets: Vec<DeliveredSecret<'a>>,
+    /// For the head job's reports; shown once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     run_token: Option<&'a str>,
+    /// HPC: for the one claim; shown once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     claim_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Environment<'a>"))]
     environment: Option<Environment<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Batch<'a>"))]
     batch: Option<Batch<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "ForNextflow"))]
     nextflow: Option<ForNextflow>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Statements"))]
     iam: Option<Statements>,
 }
 
-/// What the head job's environment takes, so that Nextflow reports this run.
+/// The head job's environment, with which Nextflow reports the run.
 #[derive(Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(clippy::struct_field_names, reason = "Nextflow's names")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LaunchedEnvironment"))]
 struct Environment<'a> {
     tower_api_endpoint: &'a str,
+    /// The run token.
     tower_access_token: &'a str,
-    tower_workflow_id: &'a str,
+    tower_workflow_id: &'a RunId,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     tower_workspace_id: Option<String>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct DeliveredSecret<'a> {
-    name: &'a str,
-    owner: &'static str,
-    secret_id: i64,
-    version: u64,
+    name: &'a SecretName,
+    owner: Owner,
+    secret_id: SecretId,
+    version: Version,
+    /// Whether it takes the place of the workspace's.
     overrides: bool,
+    /// The copy in AWS Secrets Manager.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     arn: Option<&'a str>,
+    /// What a job definition refers to: `secrets[].valueFrom`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     value_from: Option<String>,
 }
 
 /// `containerProperties.secrets` of a job definition.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LaunchedBatch"))]
 struct Batch<'a> {
     secrets: Vec<BatchSecret<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct BatchSecret<'a> {
     name: &'a str,
     value_from: String,
 }
 
-/// What makes open-source Nextflow on AWS Batch read the `per-name` copies.
+/// Layout `per-name`: for open-source Nextflow, a configuration for `-c` and a script that the head job sources.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LaunchedNextflow"))]
 struct ForNextflow {
-    /// For the tasks: `nextflow run -c`.
     config: String,
-    /// For the head job: sourced by its script.
     prelude: String,
 }
 
+/// What the role needs that reads the copies.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LaunchedIam"))]
 struct Statements {
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<serde_json::Map<String, Value>>"))]
     statements: Value,
 }
 
@@ -129,7 +178,7 @@ struct Statements {
 #[must_use]
 pub fn launched(launched: &Launched, deployment: &Deployment<'_>, as_text: bool) -> Answer {
     let run = &launched.run;
-    let expires = date(run.life.lease_until);
+    let expires = Date::from(run.life.lease_until);
     let run_token = launched.tokens.as_ref().map(|tokens| tokens.run.as_str());
     let claim_token =
         launched.tokens.as_ref().and_then(|tokens| tokens.claim.as_ref()).map(|token| token.as_str());
@@ -137,7 +186,7 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, as_text: bool)
         let text = lines(&[
             ("workflowId", Some(run.id.as_str())),
             ("state", Some(run.life.state.as_str())),
-            ("expires", Some(&expires)),
+            ("expires", Some(expires.as_str())),
             ("runToken", run_token),
             ("claimToken", claim_token),
         ]);
@@ -148,15 +197,18 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, as_text: bool)
         secrets: secrets
             .iter()
             .filter_map(|secret| {
-                secret.value_from.clone().map(|value_from| BatchSecret { name: secret.name, value_from })
+                secret
+                    .value_from
+                    .clone()
+                    .map(|value_from| BatchSecret { name: secret.name.as_str(), value_from })
             })
             .collect(),
     });
     let answer = LaunchAnswer {
-        workflow_id: run.id.as_str(),
-        state: run.life.state.as_str(),
-        platform: run.platform.as_str(),
-        layout: (!run.platform.claims()).then(|| run.layout.as_str()),
+        workflow_id: &run.id,
+        state: run.life.state,
+        platform: run.platform,
+        layout: (!run.platform.claims()).then_some(run.layout),
         expires,
         secrets,
         run_token,
@@ -164,7 +216,7 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, as_text: bool)
         environment: run_token.map(|token| Environment {
             tower_api_endpoint: deployment.endpoint,
             tower_access_token: token,
-            tower_workflow_id: run.id.as_str(),
+            tower_workflow_id: &run.id,
             tower_workspace_id: run.workspace.map(|id| id.to_string()),
         }),
         batch,
@@ -179,10 +231,10 @@ fn delivered(run: &Run) -> Vec<DeliveredSecret<'_>> {
         let copy = run.life.copies.iter().find(|copy| copy.holds.contains(&pin.name));
         let arn = copy.and_then(|copy| copy.arn.as_deref());
         DeliveredSecret {
-            name: pin.name.as_str(),
-            owner: pin.owner.kind(),
-            secret_id: pin.id.number(),
-            version: pin.version,
+            name: &pin.name,
+            owner: pin.owner.into(),
+            secret_id: pin.id,
+            version: Version(pin.version),
             overrides: pin.overrides.is_some(),
             arn,
             value_from: arn.map(|arn| copies::value_from(run.layout, arn, &pin.name)),
@@ -211,47 +263,53 @@ fn statements(run: &Run, deployment: &Deployment<'_>) -> Option<Statements> {
     Some(Statements { statements })
 }
 
+/// The answer to `POST /launches/preview`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PreviewAnswer<'a> {
-    platform: &'a str,
-    layout: Option<&'a str>,
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Preview"))]
+pub struct PreviewAnswer<'a> {
+    platform: Platform,
+    layout: Option<Layout>,
+    /// Copies in AWS Secrets Manager that it would make.
     copies: usize,
     secrets: Vec<PreviewSecret<'a>>,
+    /// What the launcher should know before.
     warnings: &'a [String],
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct PreviewSecret<'a> {
-    name: &'a str,
-    owner: &'static str,
-    secret_id: i64,
-    version: u64,
-    /// The workspace's secret that the user's own one takes the place of.
-    overrides: Option<i64>,
+    name: &'a SecretName,
+    owner: Owner,
+    secret_id: SecretId,
+    version: Version,
+    /// The workspace's secret whose place it takes.
+    overrides: Option<SecretId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires: Option<String>,
+    #[cfg_attr(feature = "schema", schemars(with = "Date"))]
+    expires: Option<Date>,
 }
 
 /// The answer to a preview.
 #[must_use]
 pub fn previewed(request: &LaunchRequest, preview: &Preview) -> Answer {
     let answer = PreviewAnswer {
-        platform: request.platform.as_str(),
-        layout: (!request.platform.claims()).then(|| preview.layout.as_str()),
+        platform: request.platform,
+        layout: (!request.platform.claims()).then_some(preview.layout),
         copies: preview.copies,
         secrets: preview
             .resolved
             .secrets
             .iter()
             .map(|winner| PreviewSecret {
-                name: winner.secret.name.as_str(),
-                owner: winner.secret.owner.kind(),
-                secret_id: winner.secret.id.number(),
-                version: winner.secret.version,
-                overrides: winner.overrides.as_ref().map(|secret| secret.id.number()),
-                expires: winner.secret.expires.map(date),
+                name: &winner.secret.name,
+                owner: winner.secret.owner.into(),
+                secret_id: winner.secret.id,
+                version: Version(winner.secret.version),
+                overrides: winner.overrides.as_ref().map(|secret| secret.id),
+                expires: winner.secret.expires.map(Date::from),
             })
             .collect(),
         warnings: &preview.warnings,

@@ -2,37 +2,45 @@
 
 use std::fmt::Write as _;
 
-use domain::copies::RunCopy;
-use domain::run::{PinnedSecret, Run};
+use domain::copies::{Layout, RunCopy};
+use domain::ids::{RunId, SecretId, UserId, WorkspaceId};
+use domain::name::SecretName;
+use domain::platform::Platform;
+use domain::run::{PinnedSecret, Run, RunResult, State, ToldBy};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::date;
+use super::{Date, Owner, Version};
 
 /// A run's receipt: what it was given, when, and how it ended.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Run"))]
 pub struct Receipt<'a> {
-    workflow_id: &'a str,
-    state: &'a str,
-    workspace_id: Option<i64>,
-    user_id: i64,
-    platform: &'a str,
-    layout: Option<&'a str>,
-    date_launched: String,
-    date_delivered: Option<String>,
-    date_ending: Option<String>,
-    date_removed: Option<String>,
-    /// When the run ends by itself unless it is heard of before.
-    lease_until: Option<String>,
+    workflow_id: &'a RunId,
+    state: State,
+    workspace_id: Option<WorkspaceId>,
+    /// Who launched it.
+    user_id: UserId,
+    platform: Platform,
+    layout: Option<Layout>,
+    date_launched: Date,
+    date_delivered: Option<Date>,
+    date_ending: Option<Date>,
+    /// When nothing of its copies was left.
+    date_removed: Option<Date>,
+    /// When it ends by itself unless it is heard of before.
+    lease_until: Option<Date>,
     head_job: Option<HeadJob<'a>>,
     outcome: Option<Outcome>,
     secrets: Vec<GivenSecret<'a>>,
+    /// Names of its copies in AWS Secrets Manager.
     copies: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct HeadJob<'a> {
     job_id: &'a str,
     job_queue: &'a str,
@@ -41,30 +49,32 @@ struct HeadJob<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Outcome {
-    result: domain::run::RunResult,
+    result: RunResult,
     exit_status: Option<i64>,
-    told_by: domain::run::ToldBy,
+    told_by: ToldBy,
 }
 
-/// One secret that a run was given.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct GivenSecret<'a> {
-    name: &'a str,
-    owner: &'static str,
-    secret_id: i64,
-    version: u64,
+    name: &'a SecretName,
+    owner: Owner,
+    secret_id: SecretId,
+    version: Version,
+    /// Whether it takes the place of the workspace's.
     overrides: bool,
 }
 
 impl<'a> From<&'a PinnedSecret> for GivenSecret<'a> {
     fn from(pin: &'a PinnedSecret) -> Self {
         Self {
-            name: pin.name.as_str(),
-            owner: pin.owner.kind(),
-            secret_id: pin.id.number(),
-            version: pin.version,
+            name: &pin.name,
+            owner: pin.owner.into(),
+            secret_id: pin.id,
+            version: Version(pin.version),
             overrides: pin.overrides.is_some(),
         }
     }
@@ -74,17 +84,17 @@ impl<'a> From<&'a Run> for Receipt<'a> {
     fn from(run: &'a Run) -> Self {
         let life = &run.life;
         Self {
-            workflow_id: run.id.as_str(),
-            state: life.state.as_str(),
-            workspace_id: run.workspace.map(domain::ids::WorkspaceId::number),
-            user_id: run.user.number(),
-            platform: run.platform.as_str(),
-            layout: (!run.platform.claims()).then(|| run.layout.as_str()),
-            date_launched: date(run.created),
-            date_delivered: life.delivered.map(date),
-            date_ending: life.ending.map(date),
-            date_removed: life.removed.map(date),
-            lease_until: life.state.is_live().then(|| date(life.lease_until)),
+            workflow_id: &run.id,
+            state: life.state,
+            workspace_id: run.workspace,
+            user_id: run.user,
+            platform: run.platform,
+            layout: (!run.platform.claims()).then_some(run.layout),
+            date_launched: run.created.into(),
+            date_delivered: life.delivered.map(Date::from),
+            date_ending: life.ending.map(Date::from),
+            date_removed: life.removed.map(Date::from),
+            lease_until: life.state.is_live().then(|| life.lease_until.into()),
             head_job: life.head_job.as_ref().map(|job| HeadJob {
                 job_id: &job.job_id,
                 job_queue: &job.queue,
@@ -104,10 +114,11 @@ impl<'a> From<&'a Run> for Receipt<'a> {
 /// `GET /runs`
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RunList<'a> {
     runs: Vec<Receipt<'a>>,
     /// Passed as `after`, it gives the next page.
-    next: Option<&'a str>,
+    next: Option<&'a RunId>,
 }
 
 impl<'a> RunList<'a> {
@@ -117,7 +128,7 @@ impl<'a> RunList<'a> {
         let full = runs.len() >= limit as usize;
         Self {
             runs: runs.iter().map(Receipt::from).collect(),
-            next: runs.last().filter(|_| full).map(|run| run.id.as_str()),
+            next: runs.last().filter(|_| full).map(|run| &run.id),
         }
     }
 }
@@ -125,15 +136,32 @@ impl<'a> RunList<'a> {
 /// The state of a run, as its reports are answered.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RunState<'a> {
-    workflow_id: &'a str,
-    state: &'a str,
+    workflow_id: &'a RunId,
+    state: State,
 }
 
 impl<'a> From<&'a Run> for RunState<'a> {
     fn from(run: &'a Run) -> Self {
-        Self { workflow_id: run.id.as_str(), state: run.life.state.as_str() }
+        Self { workflow_id: &run.id, state: run.life.state }
     }
+}
+
+/// The file that `NXF_SECRETS_FILE` names. The domain writes it, because no value has a `Serialize`.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(description = "The file that `NXF_SECRETS_FILE` names.")]
+#[expect(dead_code, reason = "described, and never made")]
+pub struct NextflowStore(Vec<StoredSecret>);
+
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "NextflowStoreSecret")]
+#[expect(dead_code, reason = "described, and never made")]
+struct StoredSecret {
+    name: SecretName,
+    value: String,
 }
 
 /// The lines that a shell reads: `name=value` each, nothing quoted.
@@ -154,11 +182,8 @@ pub fn lines(pairs: &[(&str, Option<&str>)]) -> Zeroizing<String> {
 mod tests {
     use super::*;
     use crate::testing::sample::{RUN, at, pin, run, secret_id, user_id};
-    use domain::copies::Layout;
-    use domain::ids::RunId;
     use domain::owner::SecretOwner;
-    use domain::platform::Platform;
-    use domain::run::{self, RunResult, State, ToldBy};
+    use domain::run;
     use serde_json::{Value, json};
 
     fn answer(body: impl Serialize) -> Value {

@@ -18,7 +18,7 @@ pub(super) fn service() -> Described {
     Described::new(
         "Describe the service",
         "Its version, for anybody.",
-        answer("The service.", "ServiceInfo", info),
+        answer("The service.", "ServiceInfo", json!(info)),
     )
 }
 

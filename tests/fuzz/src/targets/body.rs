@@ -1,5 +1,5 @@
 use domain::settings::Settings;
-use http_api::wire::{identity, imports, launches, secrets};
+use http_api::wire::{identity, imports, launches, reports, secrets};
 use http_api::{Answer, Operation, Problem, Request};
 use serde_json::json;
 use serde_json::value::to_raw_value;
@@ -30,22 +30,25 @@ pub fn run(data: &[u8]) {
 fn read(request: &Request<'_>, settings: &Settings) -> Result<Answer, Problem> {
     match request.operation {
         Operation::CreatePipelineSecret => {
-            request.with_fields(|fields| secrets::draft(fields, settings).map(drop))?;
+            secrets::draft(request.json()?, settings)?;
         }
-        Operation::UpdatePipelineSecret => request.with_fields(|fields| secrets::change(fields).map(drop))?,
+        Operation::UpdatePipelineSecret => drop(secrets::change(request.json()?)?),
         Operation::ImportPipelineSecrets if request.content_type() == "text/plain" => {
             imports::from_dotenv(&request.body()?, settings)?;
         }
         Operation::ImportPipelineSecrets => {
-            request.with_fields(|fields| imports::from_json(fields, settings).map(drop))?;
+            imports::from_json(&request.json_text()?, settings)?;
         }
         Operation::LaunchRun | Operation::PreviewLaunch => {
-            request.with_fields(|fields| launches::request(fields, request.workspace()?).map(drop))?;
+            launches::request(request.json()?, request.workspace()?)?;
         }
-        Operation::UpdateWorkspacePlatforms => request.with_fields(identity::platforms).map(drop)?,
-        Operation::AddParticipant => request.with_fields(identity::new_participant).map(drop)?,
-        Operation::UpdateParticipantRole => request.with_fields(identity::new_role).map(drop)?,
-        _ => request.with_fields(|fields| Ok(fields.required_text("name")?.len())).map(drop)?,
+        Operation::UpdateWorkspacePlatforms => drop(identity::platforms(request.json()?)?),
+        Operation::AddParticipant => drop(identity::new_participant(request.json()?)?),
+        Operation::UpdateParticipantRole => drop(identity::new_role(request.json()?)?),
+        Operation::RecordHeadJob => drop(reports::head_job(request.json()?)?),
+        Operation::EndRun => drop(reports::ended(&request.json()?)),
+        Operation::TraceComplete => drop(reports::completed(&request.body()?)),
+        _ => drop(identity::new_token(request.json()?)?),
     }
     Ok(Answer::no_content())
 }

@@ -1,6 +1,5 @@
 use domain::settings::Settings;
 use domain::use_cases::create_secrets::MAX_IN_IMPORT;
-use http_api::fields::Fields;
 use http_api::wire::imports::{from_dotenv, from_json};
 
 /// A file is read as it stands, nothing in it evaluated, and what it says can be said as JSON; or a line is named.
@@ -29,8 +28,7 @@ pub fn run(data: &[u8]) {
     }
     object.push('}');
     // A name that stands twice is refused by the use case, for both forms.
-    let fields = Fields::parse(&object).unwrap_or_else(|problem| panic!("{}", problem.message()));
-    let again = from_json(&fields, &settings).unwrap_or_else(|problem| panic!("{}", problem.message()));
+    let again = from_json(&object, &settings).unwrap_or_else(|problem| panic!("{}", problem.message()));
     assert_eq!(again.len(), drafts.len());
     for (one, other) in drafts.iter().zip(&again) {
         assert!(one.name == other.name && one.value.expose() == other.value.expose());

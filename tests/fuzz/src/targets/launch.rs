@@ -1,12 +1,12 @@
 use domain::ids::WorkspaceId;
 use domain::name::SecretName;
-use http_api::fields::Fields;
+use http_api::body;
 use http_api::wire::launches;
 
 /// A request to launch of any shape is read, and then names secrets by names that are some; or it is refused in a line.
 pub fn run(data: &[u8]) {
     let text = super::text(data);
-    let asked = Fields::parse(&text).and_then(|fields| launches::request(&fields, WorkspaceId::new(42)));
+    let asked = body::parse(&text).and_then(|body| launches::request(body, WorkspaceId::new(42)));
     match asked {
         Ok(asked) => {
             assert_eq!(asked.workspace, WorkspaceId::new(42), "a body names no workspace");

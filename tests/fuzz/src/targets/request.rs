@@ -1,6 +1,10 @@
 use domain::Timestamp;
 use domain::settings::Settings;
 use http_api::operation::Credential;
+use http_api::wire::identity::{NewParticipant, NewPlatforms, NewRole, NewToken};
+use http_api::wire::launches::LaunchBody;
+use http_api::wire::reports::{EndReport, HeadJobReport};
+use http_api::wire::secrets::{NewSecret, SecretUpdate};
 use http_api::{Answer, Problem, Request};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -38,13 +42,11 @@ fn read_all(request: &Request<'_>, event: &str) -> Result<Answer, Problem> {
     let _ = (request.wants_text(), request.content_type(), request.idempotency_key());
     let body = request.body()?;
     assert!(body.len() <= request.operation.max_body());
-    request.with_fields(|fields| {
-        for (name, _) in fields.iter() {
-            let _ = (fields.text(name).is_ok(), fields.number(name), fields.boolean(name), fields.names(name));
-            let _ = (fields.texts(name), fields.instant(name), fields.object(name).is_ok(), fields.is_null(name));
-        }
-        Ok(())
-    })?;
+    let _ = (request.json::<NewSecret>().is_ok(), request.json::<SecretUpdate>().is_ok());
+    let _ = (request.json::<LaunchBody>().is_ok(), request.json::<NewToken>().is_ok());
+    let _ = (request.json::<NewParticipant>().is_ok(), request.json::<NewPlatforms>().is_ok());
+    let _ = (request.json::<HeadJobReport>().is_ok(), request.json::<EndReport>().is_ok());
+    request.json::<NewRole>()?;
     if request.operation.credential() == Credential::User {
         actor?;
     }

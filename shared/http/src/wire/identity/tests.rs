@@ -3,7 +3,7 @@ use crate::operation::Operation;
 use crate::testing::event::read_body;
 use crate::testing::form::{self, Presence, Type};
 use crate::testing::sample::{at, user, user_id, workspace};
-use domain::ids::TokenId;
+use serde_json::{Value, json};
 
 fn answer(body: impl Serialize) -> Value {
     serde_json::to_value(body).unwrap()
@@ -108,6 +108,31 @@ fn platforms_are_a_list_of_known_names() {
     }
 }
 
+fn read_token(body: &[u8]) -> Result<(String, Option<Timestamp>), Problem> {
+    read_body(Operation::CreateToken, body, new_token)
+}
+
+#[test]
+fn a_token_has_a_name_and_may_have_an_expiry() {
+    let fields = [("name", Type::Text, Presence::Required), ("expires", Type::Text, Presence::Optional)];
+    let example = [("name", "\"ci\""), ("expires", "\"2030-01-31T00:00:00Z\"")];
+    form::check(&example, &fields, |body| read_token(body).map(drop));
+    for (body, name, expires) in [
+        (r#"{"name": "ci"}"#, "ci", None),
+        (r#"{"name": "", "expires": null}"#, "", None),
+        (
+            r#"{"name": " ü ", "expires": "2030-01-31T02:00:00+02:00"}"#,
+            " ü ",
+            Some(at("2030-01-31T00:00:00Z")),
+        ),
+    ] {
+        assert_eq!(read_token(body.as_bytes()).unwrap(), (name.to_owned(), expires), "{body}");
+    }
+    for body in [r#"{"name": "ci", "expires": "hidden"}"#, r#"{"name": "ci", "expires": "2030-01-31"}"#] {
+        refuse(read_token, body, "expires");
+    }
+}
+
 #[test]
 fn service_info_has_every_field_that_clients_read() {
     let expected = json!({ "serviceInfo": {
@@ -116,7 +141,7 @@ fn service_info_has_every_field_that_clients_read() {
         "allowInstanceCredentials": false, "landingUrl": null, "termsOfUseUrl": null, "contentUrl": null,
         "analytics": null, "waveEnabled": false,
     }});
-    assert_eq!(service_info("0.1.0"), expected);
+    assert_eq!(answer(service_info("0.1.0")), expected);
 }
 
 #[test]
@@ -131,7 +156,7 @@ fn user_info_has_every_field_that_clients_read() {
         "needConsent": false,
         "defaultWorkspaceId": null,
     });
-    assert_eq!(user_info(&user(17, "liam")), expected);
+    assert_eq!(answer(user_info(&user(17, "liam"))), expected);
 }
 
 #[test]
@@ -177,8 +202,9 @@ fn memberships_list_organizations_first_and_then_workspaces() {
         })
     };
     let expected = json!({ "totalSize": 2, "organizations": [organization(7), organization(8)] });
-    assert_eq!(organization_list(user_id(17), &memberships), expected);
-    assert_eq!(organization_list(user_id(17), &[]), json!({ "totalSize": 0, "organizations": [] }));
+    assert_eq!(answer(organization_list(user_id(17), &memberships)), expected);
+    let none = json!({ "totalSize": 0, "organizations": [] });
+    assert_eq!(answer(organization_list(user_id(17), &[])), none);
 
     let workspaces = [42, 43].map(|number| {
         json!({
@@ -186,7 +212,7 @@ fn memberships_list_organizations_first_and_then_workspaces() {
             "description": null, "visibility": "PRIVATE",
         })
     });
-    assert_eq!(workspace_list(&memberships[..2]), json!({ "workspaces": workspaces }));
+    assert_eq!(answer(workspace_list(&memberships[..2])), json!({ "workspaces": workspaces }));
 }
 
 #[test]
@@ -196,7 +222,7 @@ fn a_workspace_lists_its_allowed_platforms() {
         "dateCreated": "2026-10-25T12:42:21Z", "lastUpdated": "2026-10-25T12:42:21Z",
         "platforms": ["aws-batch", "slurm"],
     }});
-    assert_eq!(workspace_answer(&workspace(7, 42)), expected);
+    assert_eq!(answer(workspace_answer(&workspace(7, 42))), expected);
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn a_name_ends_at_the_first_equals_sign_and_may_follow_export() {
 fn read_map(body: &[u8]) -> Result<Vec<Draft>, Problem> {
     let settings = Settings::new("test");
     let event = event(Operation::ImportPipelineSecrets, &json!({ "body": String::from_utf8_lossy(body) }));
-    Request::parse(&event)?.with_map(|entries| from_json(entries, &settings))
+    from_json(&Request::parse(&event)?.json_text()?, &settings)
 }
 
 #[test]

@@ -1,0 +1,109 @@
+//! JSON schemas of the types that the API's description shows. Behind the feature `schema`, which no function enables.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::audit::AuditAction;
+use crate::copies::Layout;
+use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
+use crate::name::SecretName;
+use crate::platform::Platform;
+use crate::role::Role;
+use crate::run::{RunResult, State, ToldBy};
+use crate::secret::Description;
+
+/// Implements the schema of a type, written in place wherever the type is used.
+macro_rules! inline_schema {
+    ($name:ident, $schema:expr) => {
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                $schema
+            }
+        }
+    };
+}
+
+/// Implements the schema of an enum whose values are words. The `match` fails to compile when a variant is missing.
+macro_rules! words {
+    ($name:ident { $($variant:ident),* }) => {
+        inline_schema!($name, {
+            let _complete = |it: $name| match it { $($name::$variant => ()),* };
+            json_schema!({ "type": "string", "enum": [$($name::$variant),*] })
+        });
+    };
+}
+
+macro_rules! numeric_ids {
+    ($($name:ident),*) => {
+        $(inline_schema!($name, json_schema!({
+            "type": "integer", "format": "int64", "minimum": 1, "maximum": crate::ids::ID_BOUND - 1,
+        }));)*
+    };
+}
+
+numeric_ids!(OrgId, SecretId, TokenId, UserId, WorkspaceId);
+words!(RunResult { Succeeded, Failed, LaunchFailed, Lost });
+words!(ToldBy { Launch, Report, HeadJob, Sweep });
+inline_schema!(AuditAction, json_schema!({ "type": "string", "enum": AuditAction::ALL }));
+inline_schema!(Role, json_schema!({ "type": "string", "enum": Role::ALL }));
+inline_schema!(State, json_schema!({ "type": "string", "enum": State::ALL }));
+
+inline_schema!(
+    Platform,
+    json_schema!({
+        "type": "string",
+        "enum": Platform::ALL,
+        "description": "Where a run executes. All but `aws-batch` are HPC schedulers, whose head job claims its secrets.",
+    })
+);
+
+inline_schema!(
+    Layout,
+    json_schema!({
+        "type": "string",
+        "enum": [Layout::Bundle, Layout::PerName],
+        "description": "`bundle`: one copy a run, a JSON object, for job definitions. `per-name`: one copy a name, raw.",
+    })
+);
+
+inline_schema!(
+    RunId,
+    json_schema!({ "type": "string", "pattern": format!("^[0-9A-Za-z]{{{}}}$", RunId::LENGTH) })
+);
+
+inline_schema!(
+    Description,
+    json_schema!({
+        "type": "string",
+        "maxLength": Description::MAX_BYTES,
+        "description": format!("A note: at most {} bytes of UTF-8.", Description::MAX_BYTES),
+    })
+);
+
+impl JsonSchema for SecretName {
+    fn schema_name() -> Cow<'static, str> {
+        "SecretName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^(?!__)[A-Za-z_](?:[0-9A-Za-z]|_(?!_))+$",
+            "minLength": 2,
+            "maxLength": SecretName::MAX_LENGTH,
+            "description": "Letters, digits and underscores, not two of these in a row, the first no digit; after the \
+                first character at most 49 groups of letters and digits, and underscores, together. Names that mean \
+                something to a shell, a runtime or the platform (`PATH`, `LD_*`, `PYTHON*`, `AWS_*`, `NXF_*`, \
+                `SLURM_*` …) are refused in any case, and names that differ only by case count as one.",
+        })
+    }
+}

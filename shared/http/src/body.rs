@@ -1,0 +1,156 @@
+//! JSON bodies, read into the wire types. An error names the field or the position, in sentences of this module alone:
+//! serde's own texts quote the input (ADR 14).
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+
+use serde::de::value::{Error as NoInput, MapAccessDeserializer};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
+
+use crate::problem::Problem;
+
+/// Reads a JSON object; 400 names the field that is wrong, or the position where the body is not JSON.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let Object(body) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let fields = field_names::<T>();
+        let field = field(error.path(), fields);
+        explain(error.inner(), field, fields)
+    })?;
+    json.end().map_err(|error| malformed(&error, None))?;
+    Ok(body)
+}
+
+/// A JSON object. A derived `Deserialize` alone also takes the fields as a list.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(Fields(PhantomData)).map(Object)
+    }
+}
+
+/// Reads a field for which null and absent mean different things: null is `Some(None)`.
+#[expect(clippy::option_option, reason = "absent, null and a value mean different things")]
+pub(crate) fn nullable<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// A field of a wire type, and the place in its list.
+type Field = (&'static str, Option<usize>);
+
+/// The field where reading stopped. Only the names of fields that the type has: another name is the client's own text.
+fn field(path: &Path, fields: &[&'static str]) -> Option<Field> {
+    let mut segments = path.iter();
+    let Segment::Map { key } = segments.next()? else {
+        return None;
+    };
+    let name = fields.iter().find(|name| *name == key)?;
+    let index = match segments.next() {
+        Some(Segment::Seq { index }) => Some(*index),
+        _ => None,
+    };
+    Some((name, index))
+}
+
+fn explain(error: &serde_json::Error, field: Option<Field>, fields: &[&'static str]) -> Problem {
+    if error.classify() != Category::Data {
+        return malformed(error, field);
+    }
+    // Compared with texts that hold no input, never shown.
+    let text = error.to_string();
+    let begins = |prefix: &str| {
+        let name = text.strip_prefix(prefix)?.split('`').next()?;
+        fields.iter().find(|field| **field == name)
+    };
+    Problem::bad_request(match (field, begins("missing field `"), begins("duplicate field `")) {
+        (Some(field), ..) => format!("{} must be {}.", in_words(field), expected(&text)),
+        (None, Some(name), _) => format!("`{name}` is missing."),
+        (None, None, Some(name)) => format!("Malformed body: `{name}` appears more than once."),
+        (None, None, None) => "Malformed body: it must be a JSON object.".to_owned(),
+    })
+}
+
+/// What a field has to be, by the end of serde's text, which is what the field's type expects.
+fn expected(text: &str) -> &'static str {
+    let tail = text.rsplit_once(", expected ").map_or("", |(_, tail)| tail);
+    match tail.split(" at line ").next() {
+        Some("a string") => "a JSON string",
+        Some("i64") => "a whole number",
+        Some("a boolean") => "true or false",
+        Some("a sequence") => "a list",
+        Some("an object") => "a JSON object",
+        _ => "of another type",
+    }
+}
+
+fn in_words((name, index): Field) -> String {
+    match index {
+        Some(index) => format!("`{name}[{index}]`"),
+        None => format!("`{name}`"),
+    }
+}
+
+/// Where a body stops being JSON.
+pub(crate) fn malformed(error: &serde_json::Error, field: Option<Field>) -> Problem {
+    if error.classify() == Category::Eof && error.column() == 0 {
+        return Problem::bad_request("The body is missing: it must be a JSON object.");
+    }
+    let place = field.map(|field| format!(", in {}", in_words(field))).unwrap_or_default();
+    let (line, column) = (error.line(), error.column());
+    Problem::bad_request(format!(
+        "Malformed body: it is not valid JSON at line {line}, column {column}{place}."
+    ))
+}
+
+/// The names of a type's fields, as its derived `Deserialize` announces them.
+fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
+    struct Names<'a>(&'a Cell<&'static [&'static str]>);
+    impl<'de> Deserializer<'de> for Names<'_> {
+        type Error = NoInput;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, NoInput> {
+            Err(NoInput::custom("there is no input"))
+        }
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            visitor: V,
+        ) -> Result<V::Value, NoInput> {
+            self.0.set(fields);
+            self.deserialize_any(visitor)
+        }
+
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+            unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+    let names = Cell::new(&[][..]);
+    let _ = T::deserialize(Names(&names));
+    names.get()
+}
+
+#[cfg(test)]
+mod tests;

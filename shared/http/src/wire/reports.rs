@@ -1,0 +1,117 @@
+//! What runs report under their run token: the head job, the end, and Nextflow's own messages.
+
+use domain::ids::RunId;
+use domain::run::{HeadJob, Outcome, RunResult, ToldBy};
+use serde::{Deserialize, Serialize};
+
+use crate::body::{self, Object};
+use crate::problem::Problem;
+
+/// The body of `PUT /runs/{workflowId}/head-job`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub struct HeadJobReport {
+    #[cfg_attr(feature = "schema", schemars(length(max = JOB_ID), regex(pattern = "^[0-9A-Za-z:#-]+$")))]
+    job_id: String,
+    /// Name or ARN.
+    #[cfg_attr(feature = "schema", schemars(length(max = JOB_QUEUE), regex(pattern = "^[0-9A-Za-z_:/-]+$")))]
+    job_queue: String,
+    #[cfg_attr(feature = "schema", schemars(length(max = REGION), regex(pattern = "^[0-9A-Za-z-]+$")))]
+    region: String,
+}
+
+/// AWS Batch's job ids have 36 characters; those of an array's child or of a node have a few more.
+const JOB_ID: usize = 128;
+/// Characters of the longest queue: an ARN.
+const JOB_QUEUE: usize = 512;
+/// Characters of the longest region.
+const REGION: usize = 32;
+
+/// Checks the body of `PUT /runs/{workflowId}/head-job`.
+pub fn head_job(body: HeadJobReport) -> Result<HeadJob, Problem> {
+    let plain = |text: &str, extra: &[u8], longest: usize| {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || extra.contains(&byte);
+        !text.is_empty() && text.len() <= longest && text.bytes().all(good)
+    };
+    let good = plain(&body.job_id, b"-:#", JOB_ID)
+        && plain(&body.job_queue, b"-_:/", JOB_QUEUE)
+        && plain(&body.region, b"-", REGION);
+    match good {
+        true => Ok(HeadJob { job_id: body.job_id, queue: body.job_queue, region: body.region }),
+        false => Err(Problem::bad_request("jobId, jobQueue and region must be those of an AWS Batch job.")),
+    }
+}
+
+/// The body of `POST /runs/{workflowId}/end`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub struct EndReport {
+    success: bool,
+    /// The head job's exit status.
+    exit_status: Option<i64>,
+}
+
+/// How the run ended, as `POST /runs/{workflowId}/end` reports it.
+#[must_use]
+pub fn ended(body: &EndReport) -> Outcome {
+    outcome(body.success, body.exit_status)
+}
+
+fn outcome(succeeded: bool, exit_status: Option<i64>) -> Outcome {
+    let result = if succeeded { RunResult::Succeeded } else { RunResult::Failed };
+    Outcome { result, exit_status, told_by: ToldBy::Report }
+}
+
+/// How the run ended, as far as Nextflow's last message can be read: a corrupt one ends the run all the same, as failed.
+#[must_use]
+pub fn completed(message: &str) -> Outcome {
+    #[derive(Deserialize)]
+    struct Complete {
+        workflow: Option<Object<Workflow>>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Workflow {
+        success: Option<bool>,
+        exit_status: Option<i64>,
+    }
+    let workflow = match body::parse(message) {
+        Ok(Complete { workflow: Some(Object(workflow)) }) => Ok(workflow),
+        Ok(Complete { workflow: None }) => body::parse(message),
+        Err(problem) => Err(problem),
+    };
+    match workflow {
+        Ok(workflow) => outcome(workflow.success.unwrap_or(false), workflow.exit_status),
+        Err(_) => outcome(false, None),
+    }
+}
+
+/// The answer to Nextflow's messages.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Watched<'a> {
+    workflow_id: &'a RunId,
+    watch_url: String,
+    status: Status,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+enum Status {
+    Ok,
+}
+
+impl<'a> Watched<'a> {
+    /// Of a run, whose receipt is at `watch_url`.
+    #[must_use]
+    pub fn new(run: &'a RunId, watch_url: String) -> Self {
+        Self { workflow_id: run, watch_url, status: Status::Ok }
+    }
+}
+
+#[cfg(test)]
+mod tests;
