@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-DESCRIPTION = HERE.parent.parent / "docs/openapi.yaml"
+DESCRIPTION = HERE.parent.parent / "docs/openapi.json"
 ENDPOINT = os.environ["PIPELINE_SECRETS_ENDPOINT"]
 WORKSPACE = int(os.environ["PIPELINE_SECRETS_WORKSPACE"])
 ORG = int(os.environ["PIPELINE_SECRETS_ORG"])

@@ -1,126 +1,125 @@
-//! A value against a schema: the part of JSON Schema that the description uses, and stricter in one thing: a field that
-//! no schema names is an error.
+//! Answers against the description.
 
-use serde_json::Value;
+use std::sync::LazyLock;
+
+use http_api::Operation;
+use serde_json::{Value, json};
+
+/// Whether an answer of an operation is one that the description has: its status, and every field of its body.
+///
+/// Stricter than the description, which lets a client meet new fields: here a field that it does not name is an error.
+pub fn conforms(operation: Operation, status: u16, body: &Value) -> Result<(), String> {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+        let mut document = crate::document();
+        close(&mut document);
+        document
+    });
+    let document = &*DOCUMENT;
+    let answers = &document["paths"][operation.path()][operation.method().to_lowercase()]["responses"];
+    let answer = resolve(document, &answers[status.to_string()]);
+    if answer.is_null() {
+        return Err(format!("{} is not described to answer {status}", operation.id()));
+    }
+    match answer["content"].get("application/json") {
+        Some(content) => check(document, &content["schema"], body),
+        None if body.is_null() => Ok(()),
+        None => Err(format!("{} is described to answer {status} without a body", operation.id())),
+    }
+    .map_err(|error| format!("{} {status}: {error}", operation.id()))
+}
 
 /// Follows a reference into the document.
-pub(crate) fn resolve<'a>(document: &'a Value, part: &'a Value) -> &'a Value {
+fn resolve<'a>(document: &'a Value, part: &'a Value) -> &'a Value {
     match part["$ref"].as_str() {
         Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null),
         None => part,
     }
 }
 
-/// Checks a value; an error names the place.
-pub(crate) fn check(document: &Value, schema: &Value, value: &Value, place: &str) -> Result<(), String> {
-    let schema = resolve(document, schema);
-    if schema.as_object().is_some_and(serde_json::Map::is_empty) {
-        return Ok(()); // anything
-    }
-    if let Some(choices) = schema["anyOf"].as_array() {
-        let errors: Vec<_> = choices.iter().map_while(|it| check(document, it, value, place).err()).collect();
-        return if errors.len() < choices.len() { Ok(()) } else { Err(errors.join("; ")) };
-    }
-    check_type(schema, value, place)?;
-    if let Some(allowed) = schema["enum"].as_array()
-        && !allowed.contains(value)
-    {
-        return Err(format!("{place}: {value} is none of those described"));
-    }
+/// Allows no field that a schema does not name.
+fn close(value: &mut Value) {
     match value {
-        Value::Object(fields) => {
-            for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                if !fields.contains_key(name) {
-                    return Err(format!("{place}: {name} is missing"));
-                }
-            }
-            for (name, field) in fields {
-                let described = schema["properties"].get(name).or_else(|| schema.get("additionalProperties"));
-                let described = described.ok_or_else(|| format!("{place}: {name} is not described"))?;
-                check(document, described, field, &format!("{place}.{name}"))?;
-            }
-            Ok(())
-        }
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(at, item)| check(document, &schema["items"], item, &format!("{place}[{at}]"))),
-        Value::Number(number) => {
-            let within =
-                |limit: &str, holds: fn(f64, f64) -> bool| match (schema[limit].as_f64(), number.as_f64()) {
-                    (Some(limit), Some(number)) => holds(number, limit),
-                    _ => true,
-                };
-            match within("minimum", |number, least| number >= least)
-                && within("maximum", |number, most| number <= most)
-            {
-                true => Ok(()),
-                false => Err(format!("{place}: {number} is out of range")),
+        Value::Object(members) => {
+            members.values_mut().for_each(close);
+            let is_object = members.get("type").is_some_and(|kind| {
+                *kind == "object" || kind.as_array().is_some_and(|kinds| kinds.contains(&"object".into()))
+            });
+            if is_object && members.contains_key("properties") {
+                members.entry("additionalProperties").or_insert(false.into());
             }
         }
-        Value::String(text) if schema["format"] == "date-time" && !is_date_time(text) => {
-            Err(format!("{place}: {text} is no date and time"))
-        }
-        _ => Ok(()),
+        Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
     }
 }
 
-fn check_type(schema: &Value, value: &Value, place: &str) -> Result<(), String> {
-    let is = |name: &str| match name {
-        "null" => value.is_null(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "string" => value.is_string(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        _ => false,
-    };
-    let fits = match &schema["type"] {
-        Value::String(name) => is(name),
-        Value::Array(names) => names.iter().filter_map(Value::as_str).any(is),
-        // Any value.
-        _ => true,
-    };
-    if fits { Ok(()) } else { Err(format!("{place}: {value} is not of the type described")) }
-}
-
-/// `2026-01-31T00:00:00Z`, with or without milliseconds.
-fn is_date_time(text: &str) -> bool {
-    let shape: String = text.chars().map(|it| if it.is_ascii_digit() { '0' } else { it }).collect();
-    matches!(shape.as_str(), "0000-00-00T00:00:00Z" | "0000-00-00T00:00:00.000Z")
+fn check(document: &Value, schema: &Value, body: &Value) -> Result<(), String> {
+    let mut schema = json!({"allOf": [schema]});
+    schema["components"] = document["components"].clone();
+    let validator = jsonschema::draft202012::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .map_err(|error| format!("no schema: {error}"))?;
+    let errors: Vec<_> =
+        validator.iter_errors(body).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    /// A list with one token, in which a field has another value.
+    fn tokens(field: &str, value: Value) -> Value {
+        let mut token =
+            json!({"id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": null});
+        token[field] = value;
+        json!({"tokens": [token]})
+    }
 
     #[test]
     fn what_is_not_described_is_an_error_that_names_its_place() {
-        let document = json!({"s": {"type": "object", "required": ["a"], "properties": {
-            "a": {"type": ["integer", "null"], "minimum": 1},
-            "b": {"type": "array", "items": {"type": "string", "enum": ["x"]}},
-            "c": {"anyOf": [{"type": "boolean"}, {"type": "string", "format": "date-time"}]},
-        }}});
-        let schema = json!({"$ref": "#/s"});
-        for good in [
-            json!({"a": 1}),
-            json!({"a": null, "b": ["x"], "c": true}),
-            json!({"a": 2, "c": "2026-01-01T00:00:00Z"}),
+        for (field, value, place) in [
+            ("id", json!(5), None),
+            ("lastUsed", json!("2026-10-25T12:42:21.042Z"), None),
+            ("expires", json!("2026-10-25T12:42:21Z"), None),
+            ("id", json!(0), Some("/tokens/0/id: ")),
+            ("id", json!("5"), Some("/tokens/0/id: ")),
+            ("name", Value::Null, Some("/tokens/0/name: ")),
+            ("lastUsed", json!("today"), Some("/tokens/0/lastUsed: ")),
+            ("expires", Value::Null, Some("/tokens/0/expires: ")),
+            ("other", json!(1), Some("/tokens/0: ")),
         ] {
-            assert_eq!(check(&document, &schema, &good, "it"), Ok(()));
+            let outcome = conforms(Operation::ListTokens, 200, &tokens(field, value.clone()));
+            match place {
+                None => assert_eq!(outcome, Ok(()), "{field}: {value}"),
+                Some(place) => {
+                    let error = outcome.unwrap_err();
+                    let begins = error.starts_with(&format!("ListTokens 200: {place}"));
+                    assert!(begins, "{field}: {value}: {error}");
+                }
+            }
         }
-        for (bad, place) in [
-            (json!({}), "it: a is missing"),
-            (json!({"a": 0}), "it.a: 0 is out of range"),
-            (json!({"a": "1"}), "it.a: \"1\" is not of the type"),
-            (json!({"a": 1, "d": 1}), "it: d is not described"),
-            (json!({"a": 1, "b": ["x", "y"]}), "it.b[1]: \"y\" is none"),
-            (json!({"a": 1, "c": "today"}), "it.c: "),
-            (json!([]), "it: [] is not"),
+    }
+
+    #[test]
+    fn a_missing_field_another_status_and_an_unexpected_body_are_errors() {
+        for (operation, status, body, good) in [
+            (Operation::ListTokens, 200, json!({"tokens": []}), true),
+            (Operation::ListTokens, 200, json!({"tokens": [{}]}), false),
+            (Operation::ListTokens, 200, json!({}), false),
+            (Operation::ListTokens, 200, json!([]), false),
+            (Operation::ListTokens, 418, json!({"message": "A teapot."}), false),
+            (Operation::ListTokens, 403, json!({"message": "Forbidden"}), true),
+            (Operation::DeleteToken, 204, Value::Null, true),
+            (Operation::DeleteToken, 204, json!({}), false),
         ] {
-            let error = check(&document, &schema, &bad, "it").unwrap_err();
-            assert!(error.starts_with(place), "{error}");
+            assert_eq!(
+                conforms(operation, status, &body).is_ok(),
+                good,
+                "{}, {status}: {body}",
+                operation.id()
+            );
         }
     }
 }

@@ -1,17 +1,14 @@
-//! The API's description, OpenAPI 3.1, made from the table of operations. `docs/openapi.yaml` is what this crate writes,
-//! and a test says so; it is linked by no function.
+//! The API's description, OpenAPI 3.1, generated from the table of operations and the wire types. `docs/openapi.json` is
+//! what this crate writes, and a test says so; no function links it.
 //!
-//! A new operation does not compile before it is described here, and its answers are checked against their schemas by
-//! the end-to-end tests ([`conforms`]).
+//! A new operation does not compile before it is described here. The end-to-end tests check its answers against the
+//! description ([`conforms`]).
 
 mod conform;
 mod operations;
 mod parts;
 mod problems;
 mod schemas;
-mod yaml;
-
-use std::sync::LazyLock;
 
 use domain::role::{Permission, Role};
 use domain::settings::Settings;
@@ -19,23 +16,28 @@ use http_api::Operation;
 use http_api::operation::{Credential, Needs};
 use serde_json::{Map, Value, json};
 
+pub use crate::conform::conforms;
 use crate::operations::{Described, describe};
+use crate::schemas::Schemas;
 
 /// The description as a tree.
 #[must_use]
 pub fn document() -> Value {
+    let mut schemas = Schemas::new();
     let mut paths: Map<String, Value> = Map::new();
     for operation in Operation::ALL {
         let path = paths.entry(operation.path()).or_insert_with(|| json!({}));
-        path[operation.method().to_lowercase()] = entry(*operation);
+        path[operation.method().to_lowercase()] = entry(*operation, &mut schemas);
     }
+    let mut components = schemas.components();
+    components.insert("Error".to_owned(), problems::schema());
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Pipeline secrets",
             "version": env!("CARGO_PKG_VERSION"),
             "summary": "Secrets that only a run may read, for Nextflow pipelines.",
-            "description": INTRODUCTION,
+            "description": introduction(),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{
@@ -47,40 +49,25 @@ pub fn document() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": security_schemes(),
-            "schemas": schemas::all(),
+            "schemas": components,
             "responses": problems::all(),
         },
     })
 }
 
-/// The description as it stands in `docs/openapi.yaml`.
+/// The description as it stands in `docs/openapi.json`.
 #[must_use]
 pub fn text() -> String {
+    format!("{:#}\n", document())
+}
+
+fn introduction() -> String {
+    let size = |operation: Operation| match operation.max_body() / 1024 {
+        kib if kib % 1024 == 0 => format!("{} MiB", kib / 1024),
+        kib => format!("{kib} KiB"),
+    };
     format!(
-        "# Written by `cargo run -p openapi`, from the table of operations.\n{}",
-        yaml::write(&document())
-    )
-}
-
-/// Whether an answer of an operation is one that the description holds: its status, and every field of its body.
-///
-/// Stricter than the description, which lets a client meet new fields: here a field that it does not name is an error.
-pub fn conforms(operation: Operation, status: u16, body: &Value) -> Result<(), String> {
-    static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
-    let document = &*DOCUMENT;
-    let answers = &document["paths"][operation.path()][operation.method().to_lowercase()]["responses"];
-    let answer = conform::resolve(document, &answers[status.to_string()]);
-    if answer.is_null() {
-        return Err(format!("{} is not described to answer {status}", operation.id()));
-    }
-    match answer["content"].get("application/json") {
-        Some(content) => conform::check(document, &content["schema"], body, operation.id()),
-        None if body.is_null() => Ok(()),
-        None => Err(format!("{} is described to answer {status} without a body", operation.id())),
-    }
-}
-
-const INTRODUCTION: &str = "\
+        "\
 Stores the secrets of Nextflow pipelines and gives them to runs on AWS Batch and on HPC schedulers. No answer ever holds \
 a value: only a run gets it, in AWS Secrets Manager or by one claim.
 
@@ -89,15 +76,20 @@ provider `seqera`, seqerakit and Nextflow work unmodified. `workspaceId` is a qu
 caller's own secrets are meant; present, that workspace's; misspelt, 400. A workspace that does not exist, one that the caller takes no \
 part in, and an id of another workspace are one and the same 404.
 
-Errors are `{\"message\": \"…\"}` with `Content-Type: application/json`, whatever the status. Any \
+Errors are `{{\"message\": \"…\"}}` with `Content-Type: application/json`, whatever the status. Any \
 request may be refused with 429; nothing was changed then. Fields that are not described are ignored in requests, \
 and answers may get new ones.
 
 Limits: 1,000 secrets in a workspace and as many of a user's own, 64 in a launch, 32 in an import; a value of 32,768 \
-bytes, and of 60,000 when written as a JSON string; a body of 256 KiB, an import's of 1 MiB, a run's message of 4 MB.";
+bytes, and of 60,000 when written as a JSON string; a body of {}, an import of {}, a message from Nextflow of {}.",
+        size(Operation::CreatePipelineSecret),
+        size(Operation::ImportPipelineSecrets),
+        size(Operation::TraceProgress),
+    )
+}
 
-fn entry(operation: Operation) -> Value {
-    let described = describe(operation);
+fn entry(operation: Operation, schemas: &mut Schemas) -> Value {
+    let described = describe(operation, schemas);
     let mut entry = json!({
         "operationId": operation.id(),
         "tags": [operations::tag(operation)],
@@ -106,9 +98,9 @@ fn entry(operation: Operation) -> Value {
         "security": security(operation.credential()),
         "responses": answers(operation, &described),
     });
-    let mut parameters = parts::path_parameters(operation);
+    let mut parameters = parts::path_parameters(operation, schemas);
     if matches!(operation.needs(), Needs::InWorkspace(_)) {
-        parameters.push(parts::workspace_id());
+        parameters.push(parts::workspace_id(schemas));
     }
     parameters.extend(described.parameters.clone());
     if !parameters.is_empty() {

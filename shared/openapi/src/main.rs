@@ -1,8 +1,8 @@
-//! `cargo run -p openapi`: writes `docs/openapi.yaml` anew.
+//! `cargo run -p openapi`: writes `docs/openapi.json` anew.
 
 use std::path::Path;
 
 fn main() -> std::io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    std::fs::write(root.join("docs/openapi.yaml"), openapi::text())
+    std::fs::write(root.join("docs/openapi.json"), openapi::text())
 }

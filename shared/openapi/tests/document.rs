@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use http_api::Operation;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn the_checked_in_description_is_the_generated_one() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.yaml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
     let checked_in = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(checked_in == openapi::text(), "docs/openapi.yaml is not up to date: cargo run -p openapi");
+    assert!(checked_in == openapi::text(), "docs/openapi.json is not up to date: cargo run -p openapi");
 }
 
 #[test]
@@ -55,6 +55,20 @@ fn every_example_of_an_answer_conforms_to_its_schema() {
             };
             let example = &answer["content"]["application/json"]["example"];
             assert_eq!(openapi::conforms(*operation, status.parse().unwrap(), example), Ok(()));
+        }
+    }
+}
+
+#[test]
+fn every_example_of_a_body_conforms_to_its_schema() {
+    let document = openapi::document();
+    for operation in Operation::ALL {
+        let entry = &document["paths"][operation.path()][operation.method().to_lowercase()];
+        let body = &entry["requestBody"]["content"]["application/json"];
+        let schema = json!({"allOf": [body["schema"]], "components": document["components"]});
+        let validator = jsonschema::draft202012::options().should_validate_formats(true).build(&schema);
+        if !body.is_null() {
+            assert_eq!(validator.unwrap().validate(&body["example"]).map_err(|e| e.to_string()), Ok(()));
         }
     }
 }

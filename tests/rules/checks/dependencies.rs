@@ -66,6 +66,17 @@ fn the_domain_and_the_http_side_link_no_aws() {
 }
 
 #[test]
+fn no_function_links_the_description_of_the_api() {
+    for (function, _) in FUNCTIONS {
+        let tree = links(function);
+        let described = |line: &&str| {
+            ["openapi v", "schemars v", "jsonschema v"].iter().any(|start| line.starts_with(start))
+        };
+        assert_eq!(tree.lines().find(described), None, "{function} enables the feature `schema`");
+    }
+}
+
+#[test]
 fn no_function_links_a_second_stack_for_tls() {
     for (function, _) in FUNCTIONS {
         let tree = links(function);

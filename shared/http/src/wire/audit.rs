@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Date, Owner, Version};
 
-/// `GET /audit-events`
+/// The answer to `GET /audit-events`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -17,7 +17,7 @@ use super::secrets::Plaintext;
 use crate::body::malformed;
 use crate::problem::Problem;
 
-/// `POST /pipeline-secrets/import`
+/// The answer to `POST /pipeline-secrets/import`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretsImported"))]
@@ -104,7 +104,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
     }
 }
 
-/// The body of `POST /pipeline-secrets/import` in the API's description.
+/// The body of `POST /pipeline-secrets/import`, as the API's description has it: [`from_json`] reads it.
 #[cfg(feature = "schema")]
 pub struct SecretMap;
 

@@ -111,7 +111,7 @@ impl<'a> From<&'a Run> for Receipt<'a> {
     }
 }
 
-/// `GET /runs`
+/// The answer to `GET /runs`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -15,7 +15,8 @@ use super::{Date, Version, instant};
 use crate::body::nullable;
 use crate::problem::Problem;
 
-/// The body of `POST /pipeline-secrets`. It has no `Debug`: it holds a value.
+/// The body of `POST /pipeline-secrets`.
+// No `Debug`: it holds a value.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct NewSecret {
@@ -29,7 +30,8 @@ pub struct NewSecret {
     expires: Option<String>,
 }
 
-/// The body of `PUT /pipeline-secrets/{secretId}`. It has no `Debug`: it holds a value.
+/// The body of `PUT /pipeline-secrets/{secretId}`.
+// No `Debug`: it holds a value.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[expect(clippy::option_option, reason = "absent, null and a value mean different things")]
@@ -142,7 +144,7 @@ impl<'a> From<&'a Secret> for PipelineSecret<'a> {
     }
 }
 
-/// `GET /pipeline-secrets`
+/// The answer to `GET /pipeline-secrets`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretList"))]
@@ -162,7 +164,7 @@ impl<'a> SecretList<'a> {
     }
 }
 
-/// `GET /pipeline-secrets/{secretId}`
+/// The answer to `GET /pipeline-secrets/{secretId}`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretAnswer"))]
@@ -176,7 +178,7 @@ impl<'a> From<&'a Secret> for SecretAnswer<'a> {
     }
 }
 
-/// `POST /pipeline-secrets`
+/// The answer to `POST /pipeline-secrets`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretCreated"))]
@@ -185,7 +187,7 @@ pub struct SecretCreated {
     pub secret_id: SecretId,
 }
 
-/// `GET /pipeline-secrets/{secretId}/history`
+/// The answer to `GET /pipeline-secrets/{secretId}/history`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretHistory"))]

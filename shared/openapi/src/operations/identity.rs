@@ -1,11 +1,15 @@
 //! The service, users and their tokens, workspaces and participants.
 
-use domain::platform::Platform;
-use serde_json::{Value, json};
+use http_api::wire::identity::{
+    NewParticipant, NewPlatforms, NewRole, NewToken, OrganizationList, OrgsAndWorkspaces, ParticipantAnswer,
+    ParticipantList, ServiceInfo, TokenCreated, TokenList, UserInfo, WorkspaceAnswer, WorkspaceList,
+    service_info,
+};
+use serde_json::json;
 
 use super::{Described, example};
-use crate::parts::{answer, body, date, described, id, list, no_content, object, or_null, query};
-use crate::schemas::{platform, role};
+use crate::parts::{no_content, query};
+use crate::schemas::Schemas;
 
 const WORKSPACE: &str = r#"{"id": 42, "name": "genomics", "fullName": "Example genomics", "description": null, "visibility": "PRIVATE"}"#;
 const TOKEN: &str = r#"{"id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": null}"#;
@@ -13,16 +17,16 @@ const PARTICIPANT: &str = r#"{"participantId": 18, "memberId": 18, "userName": "
     "email": "liam@example.org", "orgRole": "member", "teamId": null, "teamName": null, "wspRole": "launch", "type": "MEMBER",
     "teamAvatarUrl": null, "userAvatarUrl": null}"#;
 
-pub(super) fn service() -> Described {
-    let info = http_api::wire::identity::service_info(env!("CARGO_PKG_VERSION"));
+pub(super) fn service(schemas: &mut Schemas) -> Described {
+    let info = service_info(env!("CARGO_PKG_VERSION"));
     Described::new(
         "Describe the service",
         "Its version, for anybody.",
-        answer("The service.", "ServiceInfo", json!(info)),
+        schemas.answer::<ServiceInfo<'_>>("The service.", &json!(info)),
     )
 }
 
-pub(super) fn user() -> Described {
+pub(super) fn user(schemas: &mut Schemas) -> Described {
     let user = example(
         r#"{"user": {"id": 17, "userName": "olivia", "email": "olivia@example.org", "firstName": null, "lastName": null,
         "organization": null, "description": null, "avatar": null, "notification": false, "termsOfUseConsent": true,
@@ -32,12 +36,12 @@ pub(super) fn user() -> Described {
     Described::new(
         "Describe the caller",
         "Who the token belongs to.",
-        answer("The caller.", "UserInfo", user),
+        schemas.answer::<UserInfo<'_>>("The caller.", &user),
     )
     .errors(&[404])
 }
 
-pub(super) fn user_workspaces() -> Described {
+pub(super) fn user_workspaces(schemas: &mut Schemas) -> Described {
     let rows = example(
         r#"{"orgsAndWorkspaces": [
         {"orgId": 7, "orgName": "example", "orgLogoUrl": null, "workspaceId": null, "workspaceName": null,
@@ -48,28 +52,23 @@ pub(super) fn user_workspaces() -> Described {
     Described::new(
         "List the caller's organizations and workspaces",
         "A row per organization with a null workspace, then one per workspace. Somebody else's id is 404.",
-        answer("The rows.", "OrgsAndWorkspaces", rows),
+        schemas.answer::<OrgsAndWorkspaces<'_>>("The rows.", &rows),
     )
 }
 
-pub(super) fn tokens() -> Described {
-    let tokens = answer("The tokens.", "TokenList", json!({"tokens": [example(TOKEN)]}));
+pub(super) fn tokens(schemas: &mut Schemas) -> Described {
+    let tokens = schemas.answer::<TokenList<'_>>("The tokens.", &json!({"tokens": [example(TOKEN)]}));
     Described::new("List the caller's tokens", "Without their keys.", tokens)
 }
 
-pub(super) fn create_token() -> Described {
+pub(super) fn create_token(schemas: &mut Schemas) -> Described {
     let created = json!({"accessKey": "eyJ0aWQiOiA1fS4uLg==", "token": example(TOKEN)});
-    let name = json!({"type": "string", "minLength": 1, "maxLength": 50, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$"});
-    let schema = object(
-        &[("name", described(name, "Unique among the caller's; case does not count."))],
-        &[("expires", described(or_null(date()), "After this it is refused; it has to lie ahead."))],
-    );
     Described::new(
         "Make a token",
         "A personal access token of the caller, at most 100. It is shown in this answer and never again.",
-        answer("The token.", "TokenCreated", created),
+        schemas.answer::<TokenCreated<'_>>("The token.", &created),
     )
-    .body(body(schema, json!({"name": "ci"})))
+    .body(schemas.body::<NewToken>(&json!({"name": "ci"})))
     .errors(&[409])
 }
 
@@ -77,7 +76,7 @@ pub(super) fn delete_token() -> Described {
     Described::new("Revoke a token", "One of the caller's own.", no_content("It is refused from here on."))
 }
 
-pub(super) fn organizations() -> Described {
+pub(super) fn organizations(schemas: &mut Schemas) -> Described {
     let list = example(
         r#"{"totalSize": 1, "organizations": [{"orgId": 7, "name": "example", "fullName": "example", "description": null,
         "location": null, "website": null, "logoId": null, "logoUrl": null, "memberId": 17, "memberRole": "member"}]}"#,
@@ -85,41 +84,41 @@ pub(super) fn organizations() -> Described {
     Described::new(
         "List the caller's organizations",
         "Those in which the caller takes part in a workspace.",
-        answer("The organizations.", "OrganizationList", list),
+        schemas.answer::<OrganizationList<'_>>("The organizations.", &list),
     )
 }
 
-pub(super) fn workspaces() -> Described {
-    let found = answer("The workspaces.", "WorkspaceList", json!({"workspaces": [example(WORKSPACE)]}));
+pub(super) fn workspaces(schemas: &mut Schemas) -> Described {
+    let found =
+        schemas.answer::<WorkspaceList<'_>>("The workspaces.", &json!({"workspaces": [example(WORKSPACE)]}));
     Described::new("List an organization's workspaces", "Those in which the caller takes part.", found)
 }
 
-pub(super) fn workspace() -> Described {
+pub(super) fn workspace(schemas: &mut Schemas) -> Described {
     let mut workspace = example(WORKSPACE);
     workspace["dateCreated"] = "2026-10-25T12:42:21Z".into();
     workspace["lastUpdated"] = "2026-10-25T12:42:21Z".into();
-    workspace["platforms"] = json!([Platform::AwsBatch.as_str()]);
-    let found = answer("The workspace.", "WorkspaceAnswer", json!({"workspace": workspace}));
+    workspace["platforms"] = json!(["aws-batch"]);
+    let found = schemas.answer::<WorkspaceAnswer<'_>>("The workspace.", &json!({"workspace": workspace}));
     Described::new("Describe a workspace", "Its names, and where launches may go.", found)
 }
 
-pub(super) fn platforms() -> Described {
-    let schema = object(&[("platforms", list(platform()))], &[]);
+pub(super) fn platforms(schemas: &mut Schemas) -> Described {
     Described::new(
         "Say where launches may go",
         "The platforms that a launch in the workspace may name. An HPC platform hands values to whoever launches.",
         no_content("They are set."),
     )
-    .body(body(schema, json!({"platforms": ["aws-batch", "slurm"]})))
+    .body(schemas.body::<NewPlatforms>(&json!({"platforms": ["aws-batch", "slurm"]})))
 }
 
-pub(super) fn participants() -> Described {
+pub(super) fn participants(schemas: &mut Schemas) -> Described {
     let page = json!({"participants": [example(PARTICIPANT)], "totalSize": 1});
     let number = || json!({"type": "integer", "minimum": 0});
     Described::new(
         "List participants",
         "Who takes part in the workspace, and in which role.",
-        answer("The participants, by name.", "ParticipantList", page),
+        schemas.answer::<ParticipantList<'_>>("The participants, by name.", &page),
     )
     .parameters([
         query("max", "Participants, at most.", number()),
@@ -128,40 +127,26 @@ pub(super) fn participants() -> Described {
     ])
 }
 
-fn any_role() -> Value {
-    described(role(), "In any case. Only owners make an owner.")
-}
-
-pub(super) fn add_participant() -> Described {
-    let schema = json!({
-        "type": "object",
-        "properties": {
-            "memberId": described(or_null(id()), "The user, by id."),
-            "userNameOrEmail": described(json!({"type": ["string", "null"]}), "Or by name or e-mail address, in any case."),
-            "role": described(or_null(role()), "In any case. Absent: launch. Only owners make an owner."),
-        },
-        "oneOf": [
-            {"required": ["memberId"], "properties": {"memberId": {"type": "integer"}, "userNameOrEmail": {"type": "null"}}},
-            {"required": ["userNameOrEmail"], "properties": {"userNameOrEmail": {"type": "string"}, "memberId": {"type": "null"}}},
-        ],
-    });
+pub(super) fn add_participant(schemas: &mut Schemas) -> Described {
     Described::new(
         "Add a participant",
         "Lets a user of the deployment take part. There are no teams.",
-        answer("The participant.", "ParticipantAnswer", json!({"participant": example(PARTICIPANT)})),
+        schemas.answer::<ParticipantAnswer<'_>>(
+            "The participant.",
+            &json!({"participant": example(PARTICIPANT)}),
+        ),
     )
-    .body(body(schema, json!({"userNameOrEmail": "liam", "role": "launch"})))
+    .body(schemas.body::<NewParticipant>(&json!({"userNameOrEmail": "liam", "role": "launch"})))
     .errors(&[409])
 }
 
-pub(super) fn participant_role() -> Described {
-    let schema = object(&[("role", any_role())], &[]);
+pub(super) fn participant_role(schemas: &mut Schemas) -> Described {
     Described::new(
         "Give a participant another role",
         "Only owners make or unmake an owner, and the last one stays.",
         no_content("It is set."),
     )
-    .body(body(schema, json!({"role": "maintain"})))
+    .body(schemas.body::<NewRole>(&json!({"role": "maintain"})))
     .errors(&[409])
 }
 

@@ -8,7 +8,7 @@ use http_api::Operation;
 use http_api::operation::Function;
 use serde_json::{Value, json};
 
-use crate::parts;
+use crate::schemas::Schemas;
 
 /// An operation, as far as the table of operations does not say it.
 pub(crate) struct Described {
@@ -53,51 +53,52 @@ impl Described {
 }
 
 /// What an operation takes and answers.
-pub(crate) fn describe(operation: Operation) -> Described {
+pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Described {
     match operation {
-        Operation::ListPipelineSecrets => secrets::list(),
-        Operation::CreatePipelineSecret => secrets::create(),
-        Operation::ValidatePipelineSecretName => secrets::validate(),
-        Operation::ImportPipelineSecrets => secrets::import(),
-        Operation::DescribePipelineSecret => secrets::describe(),
-        Operation::UpdatePipelineSecret => secrets::update(),
+        Operation::ListPipelineSecrets => secrets::list(schemas),
+        Operation::CreatePipelineSecret => secrets::create(schemas),
+        Operation::ValidatePipelineSecretName => secrets::validate(schemas),
+        Operation::ImportPipelineSecrets => secrets::import(schemas),
+        Operation::DescribePipelineSecret => secrets::describe(schemas),
+        Operation::UpdatePipelineSecret => secrets::update(schemas),
         Operation::DeletePipelineSecret => secrets::delete(),
-        Operation::ListPipelineSecretHistory => secrets::history(),
-        Operation::ListAuditEvents => secrets::audit_events(),
-        Operation::LaunchRun => runs::launch(),
-        Operation::PreviewLaunch => runs::preview(),
-        Operation::ListRuns => runs::list(),
-        Operation::DescribeRun => runs::describe(),
-        Operation::ClaimRun => runs::claim(),
-        Operation::RecordHeadJob => runs::head_job(),
-        Operation::RenewLease => runs::renew_lease(),
-        Operation::EndRun => runs::end(),
-        Operation::TraceCreate => runs::trace_create(),
-        Operation::TraceBegin => runs::trace("Nextflow begins", "A sign of life.", TRACE_BEGIN),
+        Operation::ListPipelineSecretHistory => secrets::history(schemas),
+        Operation::ListAuditEvents => secrets::audit_events(schemas),
+        Operation::LaunchRun => runs::launch(schemas),
+        Operation::PreviewLaunch => runs::preview(schemas),
+        Operation::ListRuns => runs::list(schemas),
+        Operation::DescribeRun => runs::describe(schemas),
+        Operation::ClaimRun => runs::claim(schemas),
+        Operation::RecordHeadJob => runs::head_job(schemas),
+        Operation::RenewLease => runs::renew_lease(schemas),
+        Operation::EndRun => runs::end(schemas),
+        Operation::TraceCreate => runs::trace_create(schemas),
+        Operation::TraceBegin => runs::trace(schemas, "Nextflow begins", "A sign of life.", TRACE_BEGIN),
         Operation::TraceProgress => {
-            runs::trace("Nextflow goes on", "A sign of life, at most once a second.", TRACE_PROGRESS)
+            runs::trace(schemas, "Nextflow goes on", "A sign of life, at most once a second.", TRACE_PROGRESS)
         }
         Operation::TraceHeartbeat => {
-            runs::trace("Nextflow is alive", "A sign of life, once a minute.", r#"{"progress": {}}"#)
+            runs::trace(schemas, "Nextflow is alive", "A sign of life, once a minute.", r#"{"progress": {}}"#)
         }
         Operation::TraceComplete => runs::trace(
+            schemas,
             "Nextflow is done",
             "Notes how the run ended. With a recorded head job it is over when AWS Batch says so; otherwise now.",
             TRACE_COMPLETE,
         ),
-        Operation::DescribeService => identity::service(),
-        Operation::DescribeUser => identity::user(),
-        Operation::ListUserWorkspaces => identity::user_workspaces(),
-        Operation::ListTokens => identity::tokens(),
-        Operation::CreateToken => identity::create_token(),
+        Operation::DescribeService => identity::service(schemas),
+        Operation::DescribeUser => identity::user(schemas),
+        Operation::ListUserWorkspaces => identity::user_workspaces(schemas),
+        Operation::ListTokens => identity::tokens(schemas),
+        Operation::CreateToken => identity::create_token(schemas),
         Operation::DeleteToken => identity::delete_token(),
-        Operation::ListOrganizations => identity::organizations(),
-        Operation::ListWorkspaces => identity::workspaces(),
-        Operation::DescribeWorkspace => identity::workspace(),
-        Operation::UpdateWorkspacePlatforms => identity::platforms(),
-        Operation::ListParticipants => identity::participants(),
-        Operation::AddParticipant => identity::add_participant(),
-        Operation::UpdateParticipantRole => identity::participant_role(),
+        Operation::ListOrganizations => identity::organizations(schemas),
+        Operation::ListWorkspaces => identity::workspaces(schemas),
+        Operation::DescribeWorkspace => identity::workspace(schemas),
+        Operation::UpdateWorkspacePlatforms => identity::platforms(schemas),
+        Operation::ListParticipants => identity::participants(schemas),
+        Operation::AddParticipant => identity::add_participant(schemas),
+        Operation::UpdateParticipantRole => identity::participant_role(schemas),
         Operation::DeleteParticipant => identity::delete_participant(),
     }
 }
@@ -141,5 +142,5 @@ pub(crate) fn tags() -> Value {
 
 /// JSON that stands in this source.
 fn example(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| parts::text())
+    serde_json::from_str(text).unwrap_or_default()
 }

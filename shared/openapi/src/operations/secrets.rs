@@ -1,37 +1,19 @@
 //! Pipeline secrets, and the audit trail.
 
+use domain::name::SecretName;
 use domain::secret::MAX_IN_SCOPE;
 use domain::use_cases::create_secrets::MAX_IN_IMPORT;
-use domain::value::SecretValue;
+use http_api::wire::audit::AuditTrail;
+use http_api::wire::imports::{Imported, SecretMap};
+use http_api::wire::secrets::{History, NewSecret, SecretAnswer, SecretCreated, SecretList, SecretUpdate};
 use serde_json::{Value, json};
 
 use super::{Described, example};
-use crate::parts::{
-    answer, body, date, described, idempotency_key, if_match, no_content, object, or_null, query,
-    secret_name, with_etag, with_links,
-};
-use crate::schemas::note;
+use crate::parts::{idempotency_key, if_match, no_content, query, with_etag, with_links};
+use crate::schemas::Schemas;
 
 const SECRET: &str = r#"{"id": 5002114781502, "name": "NCBI_API_KEY", "lastUsed": null, "dateCreated": "2026-10-25T12:42:21Z",
     "lastUpdated": "2026-10-25T12:42:21Z"}"#;
-
-fn value() -> Value {
-    json!({
-        "type": "string",
-        "minLength": 1,
-        "maxLength": SecretValue::MAX_BYTES,
-        "pattern": "^[^\\u0000]+$",
-        "description": format!(
-            "At most {} bytes of UTF-8, and {} written as a JSON string; NUL is refused. It reaches the run byte for byte.",
-            SecretValue::MAX_BYTES,
-            SecretValue::MAX_JSON_BYTES
-        ),
-    })
-}
-
-fn expires() -> Value {
-    described(date(), "After this no launch takes it; it has to lie ahead.")
-}
 
 /// The path of one secret takes the id that was answered, in the same workspace.
 fn links() -> Value {
@@ -49,19 +31,15 @@ fn links() -> Value {
     })
 }
 
-pub(super) fn list() -> Described {
+pub(super) fn list(schemas: &mut Schemas) -> Described {
     let list = json!({"pipelineSecrets": [example(SECRET)], "totalSize": 1});
-    let all = answer("All of them, by name; there is no paging.", "PipelineSecretList", list);
+    let all = schemas.answer::<SecretList<'_>>("All of them, by name; there is no paging.", &list);
     Described::new("List secrets", "Every secret of the workspace, or the caller's own.", all)
 }
 
-pub(super) fn create() -> Described {
+pub(super) fn create(schemas: &mut Schemas) -> Described {
     let created =
-        answer("It is stored.", "PipelineSecretCreated", json!({"secretId": 5_002_114_781_502_i64}));
-    let schema = object(
-        &[("name", secret_name()), ("value", value())],
-        &[("description", or_null(note())), ("expires", or_null(expires()))],
-    );
+        schemas.answer::<SecretCreated>("It is stored.", &json!({"secretId": 5_002_114_781_502_i64}));
     Described::new(
         "Create a secret",
         format!(
@@ -70,12 +48,12 @@ pub(super) fn create() -> Described {
         with_links(created, links()),
     )
     .parameters([idempotency_key()])
-    .body(body(schema, json!({"name": "NCBI_API_KEY", "value": "0f1e2d3c"})))
+    .body(schemas.body::<NewSecret>(&json!({"name": "NCBI_API_KEY", "value": "0f1e2d3c"})))
     .errors(&[409, 422])
 }
 
-pub(super) fn validate() -> Described {
-    let mut name = query("name", "The name.", secret_name());
+pub(super) fn validate(schemas: &mut Schemas) -> Described {
+    let mut name = query("name", "The name.", schemas.parameter::<SecretName>());
     name["required"] = true.into();
     name["example"] = "NCBI_API_KEY".into();
     Described::new("Check a name", "Whether a secret of this name could be created.", no_content("It could."))
@@ -83,18 +61,11 @@ pub(super) fn validate() -> Described {
         .errors(&[409])
 }
 
-pub(super) fn import() -> Described {
+pub(super) fn import(schemas: &mut Schemas) -> Described {
     let imported =
         json!({"secrets": [{"name": "NCBI_API_KEY", "secretId": 5_002_114_781_502_i64}], "totalSize": 1});
-    let map = json!({
-        "type": "object",
-        "minProperties": 1,
-        "maxProperties": MAX_IN_IMPORT,
-        "propertyNames": secret_name(),
-        "additionalProperties": value(),
-        "description": "Names to values.",
-    });
-    let mut body = body(map, json!({"NCBI_API_KEY": "0f1e2d3c", "SENTIEON_LICENSE": "one\ntwo"}));
+    let map = json!({"NCBI_API_KEY": "0f1e2d3c", "SENTIEON_LICENSE": "one\ntwo"});
+    let mut body = schemas.body::<SecretMap>(&map);
     body["content"]["text/plain"] = json!({
         "schema": {
             "type": "string",
@@ -111,33 +82,27 @@ pub(super) fn import() -> Described {
             "Stores up to {MAX_IN_IMPORT} secrets, from a JSON map or the lines of a `.env` file: all of them, or none. An error \
              names the entry or line, never what stands in it."
         ),
-        answer("All of them are stored.", "PipelineSecretsImported", imported),
+        schemas.answer::<Imported>("All of them are stored.", &imported),
     )
     .parameters([idempotency_key()])
     .body(body)
     .errors(&[409, 422])
 }
 
-pub(super) fn describe() -> Described {
-    let found = answer("The secret.", "PipelineSecretAnswer", json!({"pipelineSecret": example(SECRET)}));
+pub(super) fn describe(schemas: &mut Schemas) -> Described {
+    let found =
+        schemas.answer::<SecretAnswer<'_>>("The secret.", &json!({"pipelineSecret": example(SECRET)}));
     Described::new("Describe a secret", "Its name and dates.", with_etag(found))
 }
 
-pub(super) fn update() -> Described {
-    let schema = object(
-        &[("value", value())],
-        &[
-            ("description", described(or_null(note()), "Absent: as it is. Null: none.")),
-            ("expires", described(or_null(expires()), "Absent: as it is. Null: none.")),
-        ],
-    );
+pub(super) fn update(schemas: &mut Schemas) -> Described {
     Described::new(
         "Give a secret a new value",
         "Writes a new version; there is no rename. Without `If-Match` the last writer wins, each with a version of its own.",
         with_etag(no_content("It is written.")),
     )
     .parameters([if_match()])
-    .body(body(schema, json!({"value": "3c2d1e0f"})))
+    .body(schemas.body::<SecretUpdate>(&json!({"value": "3c2d1e0f"})))
     .errors(&[409, 412])
 }
 
@@ -151,16 +116,16 @@ pub(super) fn delete() -> Described {
     .errors(&[412])
 }
 
-pub(super) fn history() -> Described {
+pub(super) fn history(schemas: &mut Schemas) -> Described {
     let example = json!({"versions": [
         {"version": 2, "writtenBy": 17, "dateWritten": "2026-10-26T07:05:17Z", "dateReplaced": null},
         {"version": 1, "writtenBy": 17, "dateWritten": "2026-10-25T12:42:21Z", "dateReplaced": "2026-10-26T07:05:17Z"},
     ], "totalSize": 2});
-    let found = answer("The versions, newest first.", "PipelineSecretHistory", example);
+    let found = schemas.answer::<History>("The versions, newest first.", &example);
     Described::new("List a secret's versions", "Who wrote which version when; no values.", found)
 }
 
-pub(super) fn audit_events() -> Described {
+pub(super) fn audit_events(schemas: &mut Schemas) -> Described {
     let example = json!({"month": "2026-10", "events": [{
         "date": "2026-10-25T12:42:21.042Z", "id": "8859411891220411", "action": "secret.created", "actor": 17, "run": null,
         "person": null, "detail": null,
@@ -172,7 +137,7 @@ pub(super) fn audit_events() -> Described {
     Described::new(
         "Read the audit trail",
         "A month of what was done in the workspace, newest first; without a workspace, of what concerns the caller.",
-        answer("The records.", "AuditTrail", example),
+        schemas.answer::<AuditTrail<'_>>("The records.", &example),
     )
     .parameters([
         query("month", "The month, as `2026-01`; absent, the present one.", month),

@@ -1,8 +1,16 @@
 use super::*;
 use crate::operation::Operation;
+use crate::problem::Problem;
 use crate::testing::event::read_body;
 use crate::testing::form::{self, Presence, Type};
 use crate::testing::sample::{at, user, user_id, workspace};
+use domain::Timestamp;
+use domain::identity::StoredToken;
+use domain::ids::TokenId;
+use domain::platform::Platform;
+use domain::role::Role;
+use domain::use_cases::identity::participants::Whom;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 fn answer(body: impl Serialize) -> Value {

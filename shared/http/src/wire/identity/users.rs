@@ -1,0 +1,212 @@
+//! The service, the caller, and the caller's tokens.
+
+use domain::Timestamp;
+use domain::identity::{StoredToken, User};
+use domain::ids::{TokenId, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::super::{Date, instant};
+use crate::problem::Problem;
+
+/// The version of Seqera Platform's API whose shapes are served, as clients compare it: that of tower-cli 0.38.
+pub const API_VERSION: &str = "1.198.0";
+
+/// The answer to `GET /service-info`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ServiceInfo<'a> {
+    service_info: ServiceFacts<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct ServiceFacts<'a> {
+    version: &'a str,
+    /// The version of Seqera Platform's API whose shapes these are.
+    api_version: &'static str,
+    commit_id: (),
+    auth_types: &'static [&'static str],
+    login_path: (),
+    navbar: Navbar,
+    /// Seconds.
+    heartbeat_interval: u32,
+    user_workspace_enabled: bool,
+    allow_instance_credentials: bool,
+    landing_url: (),
+    terms_of_use_url: (),
+    content_url: (),
+    analytics: (),
+    wave_enabled: bool,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct Navbar {
+    menus: &'static [&'static str],
+}
+
+/// `version` is the service's own.
+#[must_use]
+pub fn service_info(version: &str) -> ServiceInfo<'_> {
+    ServiceInfo {
+        service_info: ServiceFacts {
+            version,
+            api_version: API_VERSION,
+            commit_id: (),
+            auth_types: &[],
+            login_path: (),
+            navbar: Navbar { menus: &[] },
+            heartbeat_interval: 60,
+            user_workspace_enabled: true,
+            allow_instance_credentials: false,
+            landing_url: (),
+            terms_of_use_url: (),
+            content_url: (),
+            analytics: (),
+            wave_enabled: false,
+        },
+    }
+}
+
+/// The answer to `GET /user-info`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UserInfo<'a> {
+    user: UserFacts<'a>,
+    need_consent: bool,
+    default_workspace_id: (),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[expect(clippy::struct_excessive_bools, reason = "Seqera Platform's fields")]
+struct UserFacts<'a> {
+    id: UserId,
+    user_name: &'a str,
+    email: &'a str,
+    first_name: (),
+    last_name: (),
+    organization: (),
+    description: (),
+    avatar: (),
+    notification: bool,
+    terms_of_use_consent: bool,
+    marketing_consent: bool,
+    deleted: bool,
+    last_access: (),
+    date_created: Date,
+    last_updated: Date,
+}
+
+/// Of a user.
+#[must_use]
+pub fn user_info(user: &User) -> UserInfo<'_> {
+    UserInfo {
+        user: UserFacts {
+            id: user.id,
+            user_name: &user.user_name,
+            email: &user.email,
+            first_name: (),
+            last_name: (),
+            organization: (),
+            description: (),
+            avatar: (),
+            notification: false,
+            terms_of_use_consent: true,
+            marketing_consent: false,
+            deleted: false,
+            last_access: (),
+            date_created: user.created.into(),
+            last_updated: user.created.into(),
+        },
+        need_consent: false,
+        default_workspace_id: (),
+    }
+}
+
+/// The body of `POST /tokens`.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub struct NewToken {
+    /// Unique among the caller's; case does not count.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 50), regex(pattern = TOKEN_NAME)))]
+    name: String,
+    /// After this it is refused; it has to lie ahead.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Date>"))]
+    expires: Option<String>,
+}
+
+/// A character that can be seen, and no control characters.
+#[cfg(feature = "schema")]
+const TOKEN_NAME: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+
+/// Checks the body of `POST /tokens`: the name and the expiry. The use case checks what a name may be.
+pub fn new_token(body: NewToken) -> Result<(String, Option<Timestamp>), Problem> {
+    let expires = body.expires.as_deref().map(|text| instant("expires", text)).transpose()?;
+    Ok((body.name, expires))
+}
+
+/// A personal access token, without its key.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct AccessToken<'a> {
+    id: TokenId,
+    name: &'a str,
+    date_created: Date,
+    last_used: Option<Date>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Date"))]
+    expires: Option<Date>,
+}
+
+impl<'a> From<&'a StoredToken> for AccessToken<'a> {
+    fn from(token: &'a StoredToken) -> Self {
+        Self {
+            id: token.id,
+            name: &token.name,
+            date_created: token.created.into(),
+            last_used: token.last_used.map(Date::from),
+            expires: token.expires.map(Date::from),
+        }
+    }
+}
+
+/// The answer to `GET /tokens`.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TokenList<'a> {
+    tokens: Vec<AccessToken<'a>>,
+}
+
+impl<'a> TokenList<'a> {
+    /// All of them.
+    #[must_use]
+    pub fn new(tokens: &'a [StoredToken]) -> Self {
+        Self { tokens: tokens.iter().map(AccessToken::from).collect() }
+    }
+}
+
+/// The answer to `POST /tokens`: the one time that a token is shown.
+// No `Debug`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TokenCreated<'a> {
+    /// The token itself, shown this once.
+    access_key: &'a str,
+    token: AccessToken<'a>,
+}
+
+impl<'a> TokenCreated<'a> {
+    /// A new token and the text of it.
+    #[must_use]
+    pub fn new(token: &'a StoredToken, access_key: &'a str) -> Self {
+        Self { access_key, token: token.into() }
+    }
+}

@@ -1,0 +1,94 @@
+//! The schemas of bodies and answers, generated from the wire types of `shared/http`.
+
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use schemars::transform::{RecursiveTransform, Transform};
+use schemars::{JsonSchema, Schema};
+use serde_json::{Map, Value, json};
+
+/// Collects the schemas that the description refers to. A type that is read differs from one that is written in what has
+/// to be there, so each has a generator of its own.
+pub(crate) struct Schemas {
+    bodies: SchemaGenerator,
+    answers: SchemaGenerator,
+}
+
+impl Schemas {
+    pub(crate) fn new() -> Self {
+        let settings = SchemaSettings::draft2020_12()
+            .with(|settings| {
+                settings.definitions_path = "/components/schemas".into();
+                settings.meta_schema = None;
+            })
+            .with_transform(RecursiveTransform(tidy));
+        Self {
+            bodies: settings.clone().for_deserialize().into_generator(),
+            answers: settings.for_serialize().into_generator(),
+        }
+    }
+
+    /// A JSON body.
+    pub(crate) fn body<T: JsonSchema>(&mut self, example: &Value) -> Value {
+        let schema = schema_of::<T>(&mut self.bodies);
+        json!({"required": true, "content": {"application/json": {"schema": schema, "example": example}}})
+    }
+
+    /// A 200 with JSON.
+    pub(crate) fn answer<T: JsonSchema>(&mut self, description: &str, example: &Value) -> (u16, Value) {
+        let schema = schema_of::<T>(&mut self.answers);
+        let content = json!({"application/json": {"schema": schema, "example": example}});
+        (200, json!({"description": description, "content": content}))
+    }
+
+    /// A 200 with JSON, or with lines that a shell reads.
+    pub(crate) fn answer_or_lines<T: JsonSchema>(
+        &mut self,
+        description: &str,
+        example: &Value,
+        lines: &str,
+    ) -> (u16, Value) {
+        let (status, mut answer) = self.answer::<T>(description, example);
+        answer["content"]["text/plain"] = json!({
+            "schema": {"type": "string", "description": "With `Accept: text/plain`: a line `name=value` each, nothing quoted."},
+            "example": lines,
+        });
+        (status, answer)
+    }
+
+    /// The schema of a parameter.
+    pub(crate) fn parameter<T: JsonSchema>(&mut self) -> Value {
+        schema_of::<T>(&mut self.bodies)
+    }
+
+    /// Every schema that is referred to, by name.
+    pub(crate) fn components(mut self) -> Map<String, Value> {
+        let mut all = self.answers.take_definitions(true);
+        for (name, schema) in self.bodies.take_definitions(true) {
+            let answered = all.insert(name.clone(), schema.clone());
+            assert!(answered.is_none_or(|answered| answered == schema), "two schemas are called {name}");
+        }
+        all
+    }
+}
+
+fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    let mut schema = generator.subschema_for::<T>();
+    RecursiveTransform(tidy).transform(&mut schema);
+    schema.to_value()
+}
+
+/// A comment's lines are one paragraph. OpenAPI has no format for unsigned numbers: theirs have a minimum. And an update
+/// for which null and absent mean different things has no default.
+fn tidy(schema: &mut Schema) {
+    if schema.get("default").is_some_and(Value::is_null) {
+        schema.remove("default");
+    }
+    if let Some(Value::String(text)) = schema.get_mut("description") {
+        let paragraphs: Vec<_> = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
+        *text = paragraphs.join("\n\n");
+    }
+    if let Some(format) = schema.get_mut("format")
+        && format.as_str().is_some_and(|format| format.starts_with("uint"))
+    {
+        *format = "int64".into();
+    }
+}
