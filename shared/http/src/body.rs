@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 
 use serde::de::value::{Error as NoInput, MapAccessDeserializer};
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
@@ -18,7 +18,12 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     let Object(body) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let fields = field_names::<T>();
         let field = field(error.path(), fields);
-        explain(error.inner(), field, fields)
+        // Reading stops at a field that is wrong; what is not JSON at all is named first.
+        match (error.inner().classify(), serde_json::from_str::<IgnoredAny>(text)) {
+            (Category::Data, Ok(_)) => explain(error.inner(), field, fields),
+            (Category::Data, Err(error)) => malformed(&error, None),
+            _ => malformed(error.inner(), field),
+        }
     })?;
     json.end().map_err(|error| malformed(&error, None))?;
     Ok(body)
@@ -72,10 +77,8 @@ fn field(path: &Path, fields: &[&'static str]) -> Option<Field> {
     Some((name, index))
 }
 
+/// What is wrong with a body that is JSON.
 fn explain(error: &serde_json::Error, field: Option<Field>, fields: &[&'static str]) -> Problem {
-    if error.classify() != Category::Data {
-        return malformed(error, field);
-    }
     // Compared with texts that hold no input, never shown.
     let text = error.to_string();
     let begins = |prefix: &str| {

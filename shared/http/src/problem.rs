@@ -1,8 +1,17 @@
 //! Errors as clients see them: a status and one line, `{"message": "…"}`.
 
 use domain::Error;
+use serde::Serialize;
 
 use crate::answer::Answer;
+
+/// What went wrong, in one line for people.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Error"))]
+pub struct ErrorBody<'a> {
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    message: &'a str,
+}
 
 /// A refused or failed request.
 #[derive(Debug)]
@@ -70,8 +79,7 @@ impl Problem {
     /// The answer.
     #[must_use]
     pub fn into_answer(self) -> Answer {
-        let body = serde_json::json!({ "message": self.message });
-        let answer = Answer::json(self.status, &body);
+        let answer = Answer::json(self.status, &ErrorBody { message: &self.message });
         match self.retry_after {
             Some(seconds) => answer.with_header("retry-after", seconds.to_string()),
             None => answer,

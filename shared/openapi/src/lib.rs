@@ -29,8 +29,7 @@ pub fn document() -> Value {
         let path = paths.entry(operation.path()).or_insert_with(|| json!({}));
         path[operation.method().to_lowercase()] = entry(*operation, &mut schemas);
     }
-    let mut components = schemas.components();
-    components.insert("Error".to_owned(), problems::schema());
+    let responses = problems::all(&mut schemas);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -49,8 +48,8 @@ pub fn document() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": security_schemes(),
-            "schemas": components,
-            "responses": problems::all(),
+            "schemas": schemas.components(),
+            "responses": responses,
         },
     })
 }

@@ -1,6 +1,9 @@
 //! Errors: one shape, and what each status says.
 
+use http_api::problem::ErrorBody;
 use serde_json::{Map, Value, json};
+
+use crate::schemas::Schemas;
 
 /// Status, name, when it comes, an example, and whether `Retry-After` says when to ask again.
 const PROBLEMS: [(u16, &str, &str, &str, bool); 13] = [
@@ -101,16 +104,10 @@ pub(crate) fn reference(status: u16) -> Value {
 }
 
 /// Every error's answer, by name.
-pub(crate) fn all() -> Value {
+pub(crate) fn all(schemas: &mut Schemas) -> Value {
     let mut answers = Map::new();
     for (_, name, description, example, retry) in PROBLEMS {
-        let mut answer = json!({
-            "description": description,
-            "content": {"application/json": {
-                "schema": {"$ref": "#/components/schemas/Error"},
-                "example": {"message": example},
-            }},
-        });
+        let (_, mut answer) = schemas.answer::<ErrorBody<'_>>(description, &json!({"message": example}));
         if retry {
             answer["headers"] = json!({"Retry-After": {
                 "description": "Seconds after which to repeat the request, where that may help.",
@@ -120,14 +117,4 @@ pub(crate) fn all() -> Value {
         answers.insert(name.to_owned(), answer);
     }
     Value::Object(answers)
-}
-
-/// The one shape of errors.
-pub(crate) fn schema() -> Value {
-    json!({
-        "type": "object",
-        "description": "What went wrong, in one line for people.",
-        "required": ["message"],
-        "properties": {"message": {"type": "string", "minLength": 1}},
-    })
 }

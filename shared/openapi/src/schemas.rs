@@ -32,7 +32,7 @@ impl Schemas {
         json!({"required": true, "content": {"application/json": {"schema": schema, "example": example}}})
     }
 
-    /// A 200 with JSON.
+    /// An answer with JSON, 200 unless it is an error.
     pub(crate) fn answer<T: JsonSchema>(&mut self, description: &str, example: &Value) -> (u16, Value) {
         let schema = schema_of::<T>(&mut self.answers);
         let content = json!({"application/json": {"schema": schema, "example": example}});

@@ -35,6 +35,7 @@ fn a_body_that_is_not_an_object_is_refused_with_its_position() {
         ("{\n\"a\": hidden}", "400 Malformed body: it is not valid JSON at line 2, column 6."),
         ("{\"hidden\": [}", "400 Malformed body: it is not valid JSON at line 1, column 13."),
         ("hidden", "400 Malformed body: it is not valid JSON at line 1, column 1."),
+        ("{\"number\": \"hidden\",", "400 Malformed body: it is not valid JSON at line 1, column 20."),
         ("{} hidden", "400 Malformed body: it is not valid JSON at line 1, column 4."),
     ] {
         assert_eq!(outcome(parse::<Body>(body)), Err(message.to_owned()), "{body:?}");
@@ -90,5 +91,10 @@ fn an_error_names_the_field_and_quotes_nothing() {
     ] {
         assert_eq!(outcome(parse::<Body>(body)), Err(message.to_owned()), "{body}");
     }
-    assert_eq!(outcome(parse::<Required>("{}").map(drop)), Err("400 `name` is missing.".to_owned()));
+    for (body, message) in [
+        ("{}", "400 `name` is missing."),
+        ("{} hidden", "400 Malformed body: it is not valid JSON at line 1, column 4."),
+    ] {
+        assert_eq!(outcome(parse::<Required>(body).map(drop)), Err(message.to_owned()), "{body}");
+    }
 }
