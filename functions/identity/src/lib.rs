@@ -13,7 +13,6 @@ use std::rc::Rc;
 use domain::Context;
 use domain::ports::Reconcile;
 use http_api::Served;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 /// Answers the requests of this function.
@@ -36,6 +35,6 @@ impl Handler {
 
 /// Whether the event has the mark of API Gateway, whatever stands in it and however often.
 fn is_from_api_gateway(event: &RawValue) -> bool {
-    let fields: Result<BTreeMap<String, IgnoredAny>, _> = serde_json::from_str(event.get());
+    let fields: Result<BTreeMap<String, &RawValue>, _> = serde_json::from_str(event.get());
     fields.is_ok_and(|fields| fields.contains_key("requestContext"))
 }
