@@ -1,7 +1,5 @@
 //! Declaring users, workspaces and roles: idempotent, whole, and safe to repeat.
 
-use std::collections::BTreeMap;
-
 use crate::harness::{Bench, Ids, story};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -75,13 +75,6 @@ impl Bench {
         answer
     }
 
-    /// Applies a document that must be refused; the message.
-    pub(crate) async fn refused(&self, document: &Value) -> String {
-        let answer = self.send(&json!({ "apply": document })).await.unwrap();
-        assert_eq!(answer["error"]["code"], "invalid", "{answer}");
-        answer["error"]["message"].as_str().unwrap().to_owned()
-    }
-
     pub(crate) async fn ask(&self, operation: Operation, asked: Asked) -> Answered {
         let answer = self.send(&event(operation, asked)).await.unwrap();
         let text = answer["body"].as_str().unwrap_or("null");
