@@ -73,10 +73,13 @@ def _hide_errors_of_functions():
 
 
 def _answer_without_pauses():
-    """Of 100 ms for a warm call, 50 were a wait for log lines that do not come and 40 Nagle's algorithm."""
+    """Of 100 ms for a warm call, 50 were a wait for log lines that do not come and 40 Nagle's algorithm.
+
+    The lines are written before the answer, but another thread reads them: on a busy machine 5 ms were too few for it.
+    """
     known = lambda_runtime.ProvidedWorker._drain_stderr_bounded
 
-    def drain(worker, first_line_wait=0.005, **bounds):
+    def drain(worker, first_line_wait=0.025, **bounds):
         return known(worker, first_line_wait=first_line_wait, **bounds)
 
     lambda_runtime.ProvidedWorker._drain_stderr_bounded = drain
