@@ -1,4 +1,4 @@
-//! A deployed local stack with one workspace, its owner, and a canary's eye on everything that it keeps.
+//! A deployed local stack with one workspace and its owner, and everything that the stack keeps.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

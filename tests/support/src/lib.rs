@@ -1,5 +1,6 @@
-//! What tests of several crates share. AWS in memory: the services, as far as the functions use them, and with the
-//! feature `sdk` one HTTP client behind which the real SDK finds them, its calls recorded and failed. And an OpenID Connect issuer.
+//! What tests of several crates share: AWS in memory, as far as the functions use it, and an OpenID Connect issuer.
+//! With the feature `sdk` the real SDK reaches these services through one HTTP client ([`sdk_config`]), and a
+//! [`Table`] records and fails calls.
 #![allow(
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
