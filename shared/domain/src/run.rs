@@ -293,7 +293,9 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
     let of_event = event.audit_action();
     let detail = (event == Event::ClaimRefused).then_some("claim refused");
     let (life, action) = decide(run, event, now, limits);
-    let life = life.map(|life| Life { revision: run.life.revision + 1, ..life });
+    // A row with the last revision that there is was not written by us: no write of it succeeds.
+    let revision = run.life.revision.saturating_add(1);
+    let life = life.map(|life| Life { revision, ..life });
     let audit = life
         .as_ref()
         .and_then(|after| of_event.or_else(|| ending_audit_action(run.life.state, after.state)))

@@ -562,3 +562,9 @@ fn an_end_is_told_once_for_every_pair_of_states() {
         }
     }
 }
+
+#[test]
+fn a_row_with_the_last_revision_of_all_is_decided_without_a_panic() {
+    let run = with(slurm(State::Running), |run| run.life.revision = u64::MAX);
+    assert_eq!(life(&run, reported()).revision, u64::MAX);
+}
