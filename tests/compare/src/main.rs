@@ -116,12 +116,11 @@ async fn compare(options: &Options) -> Result<Report> {
     let effort = options.effort();
     let begun = Instant::now();
     let step = |what: &str| note(&format!("{:>4} s  {what}", begun.elapsed().as_secs()));
-    let peers = match options.ours {
-        true => Peers::none(),
-        false => {
-            step("the peers: Node, Python, credstash");
-            install::ready(&root)
-        }
+    let peers = if options.ours {
+        Peers::none()
+    } else {
+        step("the peers: Node, Python, credstash");
+        install::ready(&root)
     };
     step("the functions and their limits, for this machine");
     let programs = programs::build(&root, !options.ours).await?;
