@@ -293,7 +293,7 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
     let of_event = event.audit_action();
     let detail = (event == Event::ClaimRefused).then_some("claim refused");
     let (life, action) = decide(run, event, now, limits);
-    // A row with the last revision that there is was not written by us: no write of it succeeds.
+    // The store reads no row with the last revision; this only must not panic.
     let revision = run.life.revision.saturating_add(1);
     let life = life.map(|life| Life { revision, ..life });
     let audit = life

@@ -9,6 +9,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, Ignored
 use serde::forward_to_deserialize_any;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
+use zeroize::Zeroizing;
 
 use crate::problem::Problem;
 
@@ -80,7 +81,7 @@ fn field(path: &Path, fields: &[&'static str]) -> Option<Field> {
 /// What is wrong with a body that is JSON.
 fn explain(error: &serde_json::Error, field: Option<Field>, fields: &[&'static str]) -> Problem {
     // Compared with texts that hold no input, never shown.
-    let text = error.to_string();
+    let text = Zeroizing::new(error.to_string());
     let begins = |prefix: &str| {
         let name = text.strip_prefix(prefix)?.split('`').next()?;
         fields.iter().find(|field| **field == name)

@@ -3,7 +3,6 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::retry_contended;
-use crate::Result;
 use crate::audit::{AuditAction, AuditRecord};
 use crate::context::Context;
 use crate::identity::{Actor, StoredToken, User, Vouched};
@@ -11,6 +10,7 @@ use crate::ids::{TokenId, UserId};
 use crate::owner::SecretOwner;
 use crate::ports::{AuthenticationStore, Logins, ReadTokens, VerifyJwt};
 use crate::token::{Presented, TokenKey};
+use crate::{Error, Result};
 
 /// A token's last use is noted no more often than this.
 const NOTED_EVERY: SignedDuration = SignedDuration::from_hours(1);
@@ -69,20 +69,48 @@ async fn note_use(store: &dyn ReadTokens, token: &StoredToken, now: Timestamp) {
 /// The user of a login that the issuer vouches for. A login that is seen for the first time becomes a user with no
 /// rights, never one who exists already: a name or an e-mail address proves nothing.
 async fn by_login(store: &dyn Logins, vouched: &Vouched, context: &Context<'_>) -> Result<Actor> {
-    // Two first requests of one login can meet: the later one then finds the user.
     retry_contended(context.backoff, async || {
-        if let Some(user) = store.user_of_login(&vouched.login).await? {
-            return Ok(Actor { user, token: None });
+        match known_or_made(store, vouched, context).await {
+            // Two first requests of one login met: another attempt finds the user.
+            Err(Attempt::Met) => Err(Error::Contended),
+            // Also of a table that is throttled: another attempt would only ask more of it.
+            Err(Attempt::Failed(error)) => Ok(Err(error)),
+            Ok(user) => Ok(Ok(Actor { user, token: None })),
         }
-        let user = make_user(store, vouched, context).await?;
-        let scope = SecretOwner::User(user.id);
-        let mut audit = AuditRecord::new(scope, Some(user.id), AuditAction::UserCreated, context);
-        audit.detail = Some("first sight of a login".into());
-        store.welcome(&user, &vouched.login, &audit).await?;
-        tracing::info!(user.id = %user.id, "a login was seen for the first time");
-        Ok(Actor { user: user.id, token: None })
     })
-    .await
+    .await?
+}
+
+/// Why an attempt found or made no user.
+enum Attempt {
+    Met,
+    Failed(Error),
+}
+
+impl From<Error> for Attempt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+async fn known_or_made(
+    store: &dyn Logins,
+    vouched: &Vouched,
+    context: &Context<'_>,
+) -> std::result::Result<UserId, Attempt> {
+    if let Some(user) = store.user_of_login(&vouched.login).await? {
+        return Ok(user);
+    }
+    let user = make_user(store, vouched, context).await?;
+    let scope = SecretOwner::User(user.id);
+    let mut audit = AuditRecord::new(scope, Some(user.id), AuditAction::UserCreated, context);
+    audit.detail = Some("first sight of a login".into());
+    match store.welcome(&user, &vouched.login, &audit).await {
+        Err(Error::Contended) => return Err(Attempt::Met),
+        other => other?,
+    }
+    tracing::info!(user.id = %user.id, "a login was seen for the first time");
+    Ok(user.id)
 }
 
 /// A user for a new login. The name cannot be chosen at the issuer, so that nobody can take one that an owner or an

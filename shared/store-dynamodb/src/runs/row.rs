@@ -42,6 +42,11 @@ pub(super) fn life_attributes(
 }
 
 pub(super) fn run_from(row: &Row) -> Result<Run> {
+    let life: Life = from_fields(row, "life")?;
+    // No write could follow it: every sweep would try one until its time is over.
+    if life.revision == u64::MAX {
+        return Err(garbled("revision"));
+    }
     Ok(Run {
         id: run_id(row.text("pk")?)?,
         workspace: row.some_parsed("workspace")?,
@@ -50,7 +55,7 @@ pub(super) fn run_from(row: &Row) -> Result<Run> {
         layout: row.parsed("layout")?,
         created: row.parsed("createdAt")?,
         not_after: row.parsed("notAfter")?,
-        life: from_fields(row, "life")?,
+        life,
     })
 }
 
@@ -65,6 +70,15 @@ mod tests {
     use super::*;
     use crate::rows::n;
     use crate::testing::{Bench, a_run, later};
+
+    #[tokio::test]
+    async fn a_row_with_the_last_revision_of_all_is_not_read() {
+        let bench = Bench::start().await;
+        let mut row = run_row(&bench.store, &a_run("a")).unwrap();
+        row.insert("revision".into(), n(u64::MAX));
+        let outcome = run_from(&Row(row));
+        assert!(matches!(outcome, Err(domain::Error::Bug { .. })), "{outcome:?}");
+    }
 
     #[tokio::test]
     async fn a_row_of_another_version_is_read_as_far_as_it_goes() {

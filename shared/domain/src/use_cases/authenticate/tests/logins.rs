@@ -164,3 +164,14 @@ fn a_failed_read_or_write_is_an_error_and_the_next_attempt_creates_no_second_use
         assert_eq!(fixture.table.audit().len(), 1, "{case}");
     }
 }
+
+#[test]
+fn a_table_that_is_throttled_is_not_asked_again() {
+    for read in ["user_of_login", "is_email_taken"] {
+        let fixture = Fixture::new();
+        fixture.table.faults.fail(read, Error::Contended);
+        let refused = error_of(sign_in(&fixture, Some("ada@example.org")));
+        assert_eq!((refused.code(), fixture.table.faults.count(read)), ("contended", 1), "{read}");
+        assert!(fixture.backoff.attempts().is_empty(), "{read}");
+    }
+}
