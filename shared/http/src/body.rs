@@ -15,6 +15,7 @@ use crate::problem::Problem;
 
 /// Reads a JSON object; 400 names the field that is wrong, or the position where the body is not JSON.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    present(text)?;
     let mut json = serde_json::Deserializer::from_str(text);
     let Object(body) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let fields = field_names::<T>();
@@ -114,11 +115,16 @@ fn in_words((name, index): Field) -> String {
     }
 }
 
+/// Refuses a body that is empty or blank.
+pub(crate) fn present(text: &str) -> Result<(), Problem> {
+    match text.trim_ascii().is_empty() {
+        true => Err(Problem::bad_request("The body is missing: it must be a JSON object.")),
+        false => Ok(()),
+    }
+}
+
 /// Where a body stops being JSON.
 pub(crate) fn malformed(error: &serde_json::Error, field: Option<Field>) -> Problem {
-    if error.classify() == Category::Eof && error.column() == 0 {
-        return Problem::bad_request("The body is missing: it must be a JSON object.");
-    }
     let place = field.map(|field| format!(", in {}", in_words(field))).unwrap_or_default();
     let (line, column) = (error.line(), error.column());
     Problem::bad_request(format!(

@@ -32,6 +32,7 @@ fn a_body_that_is_not_an_object_is_refused_with_its_position() {
         ("\"hidden\"", "400 Malformed body: it must be a JSON object."),
         ("null", "400 Malformed body: it must be a JSON object."),
         ("{\"a\":", "400 Malformed body: it is not valid JSON at line 1, column 5."),
+        ("{\n", "400 Malformed body: it is not valid JSON at line 2, column 0."),
         ("{\n\"a\": hidden}", "400 Malformed body: it is not valid JSON at line 2, column 6."),
         ("{\"hidden\": [}", "400 Malformed body: it is not valid JSON at line 1, column 13."),
         ("hidden", "400 Malformed body: it is not valid JSON at line 1, column 1."),

@@ -14,7 +14,7 @@ use serde_json::error::Category;
 use zeroize::Zeroizing;
 
 use super::secrets::Plaintext;
-use crate::body::malformed;
+use crate::body::{malformed, present};
 use crate::problem::Problem;
 
 /// The answer to `POST /pipeline-secrets/import`.
@@ -49,6 +49,7 @@ impl Imported {
 
 /// Reads a JSON map of names to values. A name that is there twice stays so, for the use case refuses it.
 pub fn from_json(text: &str, settings: &Settings) -> Result<Vec<Draft>, Problem> {
+    present(text)?;
     let entry = Cell::new(0);
     let mut json = serde_json::Deserializer::from_str(text);
     let entries = Entries(&entry).deserialize(&mut json).map_err(|error| unreadable(&error, entry.get()))?;
