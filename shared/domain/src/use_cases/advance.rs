@@ -1,10 +1,10 @@
 //! The one step of a run's life: what an event changes, written with its audit record.
 
+use crate::Result;
 use crate::audit::AuditRecord;
 use crate::context::Context;
 use crate::ports::SaveRuns;
 use crate::run::{Action, Event, Run, next};
-use crate::{Error, Result};
 
 /// What an event makes of a run.
 pub(crate) struct Advance {
@@ -29,7 +29,7 @@ impl Advance {
     }
 }
 
-/// Applies an event to a run that was just read, and writes what changes. [`Error::VersionConflict`] if another writer
+/// Applies an event to a run that was just read, and writes what changes. [`VersionConflict`](crate::Error::VersionConflict) if another writer
 /// was first: read the run again and decide again.
 pub(crate) async fn advance(
     store: &dyn SaveRuns,
@@ -42,12 +42,4 @@ pub(crate) async fn advance(
         store.save_life(run, &advanced.life, advance.audit.as_ref()).await?;
     }
     Ok(advance)
-}
-
-/// Another writer was first: with this error, [`retry_contended`](super::retry_contended) reads again and decides again.
-pub(crate) fn contended(error: Error) -> Error {
-    match error {
-        Error::VersionConflict => Error::Contended,
-        other => other,
-    }
 }

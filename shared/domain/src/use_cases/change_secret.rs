@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::advance::contended;
 use super::create_secrets::{SecretKeeper, check_expiry};
-use super::retry_contended;
+use super::{as_contended, retry_contended};
 use crate::audit::{AuditAction, AuditRecord};
 use crate::context::Context;
 use crate::identity::Actor;
@@ -104,7 +103,7 @@ fn expect(secret: &Secret, if_version: Option<u64>) -> Result<()> {
 fn unless_expected(error: Error, if_version: Option<u64>) -> Error {
     match if_version {
         Some(_) => error,
-        None => contended(error),
+        None => as_contended(error),
     }
 }
 

@@ -7,7 +7,8 @@ use futures_util::future::try_join3;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::advance::{advance, contended};
+use super::advance::advance;
+use super::as_contended;
 use super::open_values::{open_values, pin_what_was_read};
 use super::preview::authorize_platform;
 use crate::context::Context;
@@ -121,7 +122,7 @@ impl Claimer {
     /// Ends a run that cannot get what it was promised, and says why.
     async fn refuse(&self, run: &Run, reason: String, context: &Context<'_>) -> Result<Claim> {
         // If a heartbeat, an end, or another claim was first, the same claim again finds out.
-        advance(&*self.store, run, Event::ClaimRefused, context).await.map_err(contended)?;
+        advance(&*self.store, run, Event::ClaimRefused, context).await.map_err(as_contended)?;
         Err(Error::Refused(format!("The run is ended: {reason}.")))
     }
 }

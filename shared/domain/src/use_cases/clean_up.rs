@@ -5,8 +5,8 @@ use std::rc::Rc;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::advance::{advance, contended};
-use super::retry_contended;
+use super::advance::advance;
+use super::{as_contended, retry_contended};
 use crate::context::Context;
 use crate::copies::RunCopy;
 use crate::ids::RunId;
@@ -86,7 +86,7 @@ impl Cleaner {
     async fn take_further(&self, mut run: Run, context: &Context<'_>) -> Result<Looked> {
         let mut event = Event::Looked;
         loop {
-            let step = advance(&*self.store, &run, event, context).await.map_err(contended)?;
+            let step = advance(&*self.store, &run, event, context).await.map_err(as_contended)?;
             if let Some(advanced) = step.run {
                 run = advanced;
                 if run.life.state == State::Ended {

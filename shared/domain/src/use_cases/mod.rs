@@ -38,6 +38,15 @@ pub(crate) async fn retry_contended<T>(
     }
 }
 
+/// The error of a write that another writer was faster than, as one after which [`retry_contended`] reads and decides
+/// again.
+pub(crate) fn as_contended(error: Error) -> Error {
+    match error {
+        Error::VersionConflict => Error::Contended,
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

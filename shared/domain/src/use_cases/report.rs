@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::advance::{Advance, advance, contended};
-use super::retry_contended;
+use super::advance::{Advance, advance};
+use super::{as_contended, retry_contended};
 use crate::context::Context;
 use crate::ids::RunId;
 use crate::ports::{AnnounceRuns, HeadJobs, ObserveJobs, RunNotice};
@@ -50,7 +50,7 @@ impl Reporter {
     async fn apply(&self, id: &RunId, key: &TokenKey, event: &Event, context: &Context<'_>) -> Result<Run> {
         retry_contended(context.backoff, async || {
             let run = self.authenticate(id, key).await?;
-            let step = advance(&*self.store, &run, event.clone(), context).await.map_err(contended)?;
+            let step = advance(&*self.store, &run, event.clone(), context).await.map_err(as_contended)?;
             if step.run.is_some() && step.action.is_some() {
                 self.hint(id).await;
             }
@@ -91,7 +91,7 @@ impl Reporter {
             let (Some(recorded), Some(audit)) = (step.run, step.audit) else {
                 return Err(Error::InProgress);
             };
-            self.store.record_head_job(&run, &recorded.life, &job, &audit).await.map_err(contended)?;
+            self.store.record_head_job(&run, &recorded.life, &job, &audit).await.map_err(as_contended)?;
             self.hint(id).await;
             Ok(recorded)
         })
