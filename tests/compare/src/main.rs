@@ -27,6 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::aws::Aws;
 use crate::error::{Error, Result};
 use crate::install::Peers;
+use crate::programs::Profile;
 use crate::report::{Parts, Report};
 use crate::scene::Scene;
 use crate::stage::Stage;
@@ -35,7 +36,8 @@ use crate::stage::Stage;
 #[derive(Parser)]
 #[command(name = "cargo compare", bin_name = "cargo compare")]
 struct Options {
-    /// A small run, in some minutes: its figures say whether something broke, not how fast it is.
+    /// A small run, in some minutes and in the profile of the tests: its figures say whether something broke, not how fast
+    /// it is.
     #[arg(long)]
     quick: bool,
     /// Ours and the limit alone: no Node, Python and credstash, and nothing between calls.
@@ -123,7 +125,8 @@ async fn compare(options: &Options) -> Result<Report> {
         install::ready(&root)
     };
     step("the functions and their limits, for this machine");
-    let programs = programs::build(&root, !options.ours).await?;
+    let profile = if options.quick { Profile::Dev } else { Profile::Release };
+    let programs = programs::build(&root, profile, !options.ours).await?;
     step("the functions' zips, for arm64");
     let zips = programs::zips(&root).await.unwrap_or_else(|error| {
         // No contender: without Rust's target for arm64 everything else can be measured.

@@ -1,4 +1,4 @@
-//! The contenders of ours: built with the release profile for this machine, and as zips for Lambda.
+//! The contenders of ours: built for this machine, and as zips for Lambda.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -21,12 +21,26 @@ fn functions(root: &Path) -> Result<Vec<String>> {
     package_functions::functions(root).map_err(Error::file(&root.join("functions")))
 }
 
+/// How the contenders are built.
+#[derive(Clone, Copy)]
+pub(crate) enum Profile {
+    /// As they are deployed.
+    Release,
+    /// As the tests have built them: the whole workspace, because what is selected decides the features of the SDK, and other
+    /// features would compile it once more.
+    Dev,
+}
+
 /// Builds the functions and their limits, and the benchmarks where `micro` asks for them, into one folder.
-pub(crate) async fn build(root: &Path, micro: bool) -> Result<Programs> {
+pub(crate) async fn build(root: &Path, profile: Profile, micro: bool) -> Result<Programs> {
     let ours = functions(root)?;
-    let ours = ours.iter().flat_map(|function| ["--package", function, "--bin", function]);
-    let built = cargo(root, "Cargo.toml", ours, "building the functions").await?;
-    cargo(root, "tests/compare/Cargo.toml", ["--package", "limit"], "building their limits").await?;
+    let ours = match profile {
+        Profile::Release => ours.iter().flat_map(|one| ["--package", one, "--bin", one]).collect(),
+        Profile::Dev => vec!["--workspace", "--bins"],
+    };
+    let built = cargo(root, profile, "Cargo.toml", ours, "building the functions").await?;
+    let limit = ["--package", "limit"];
+    cargo(root, profile, "tests/compare/Cargo.toml", limit, "building their limits").await?;
     let folder = built.iter().find(|(name, _)| name == "launch-run").and_then(|(_, path)| path.parent());
     let folder = folder.ok_or_else(|| Error::Machine {
         what: "building the functions".to_owned(),
@@ -35,7 +49,7 @@ pub(crate) async fn build(root: &Path, micro: bool) -> Result<Programs> {
     let benchmarks = match micro {
         true => {
             let selected = ["--package", "micro", "--bench", "micro"];
-            cargo(root, "tests/compare/Cargo.toml", selected, "building the benchmarks").await?
+            cargo(root, Profile::Release, "tests/compare/Cargo.toml", selected, "building the benchmarks").await?
         }
         false => Vec::new(),
     };
@@ -43,9 +57,10 @@ pub(crate) async fn build(root: &Path, micro: bool) -> Result<Programs> {
     Ok(Programs { folder: folder.to_owned(), micro })
 }
 
-/// Builds what is selected of a workspace in the release profile; gives the name and path of each program.
+/// Builds what is selected of a workspace; gives the name and path of each program.
 async fn cargo(
     root: &Path,
+    profile: Profile,
     manifest: &str,
     selected: impl IntoIterator<Item = &str>,
     what: &str,
@@ -53,7 +68,11 @@ async fn cargo(
     // Of one version and with one profile: the same compiled SDK serves both workspaces in one target folder.
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| root.join("target").into());
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--release", "--locked", "--message-format", "json-render-diagnostics"]);
+    cargo.args(["build", "--locked", "--message-format", "json-render-diagnostics", "--profile"]);
+    cargo.arg(match profile {
+        Profile::Release => "release",
+        Profile::Dev => "dev",
+    });
     cargo.args(["--manifest-path", manifest, "--target-dir"]).arg(target).args(selected);
     let messages = run(cargo.current_dir(root), what).await?;
     let programs = messages.lines().filter_map(|line| {
