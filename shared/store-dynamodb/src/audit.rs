@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
     use crate::rows::holds;
-    use crate::testing::{Bench, a_run, a_secret, an_audit, later, now, user};
+    use crate::testing::{TestStore, a_run, a_secret, an_audit, later, now, user};
 
     /// A record as full as one can be.
     fn full(scope: &Scope) -> AuditRecord {
@@ -111,50 +111,50 @@ mod tests {
         record
     }
 
-    async fn write(bench: &Bench, id: &str, audit: &AuditRecord) -> Result<()> {
-        bench.store.begin_run(&a_run(id), None, None, audit).await.map(|_| ())
+    async fn write(test: &TestStore, id: &str, audit: &AuditRecord) -> Result<()> {
+        test.store.begin_run(&a_run(id), None, None, audit).await.map(|_| ())
     }
 
     #[tokio::test]
     async fn a_trail_is_read_newest_first_month_by_month_and_scope_by_scope() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::ReadAudit).await;
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::ReadAudit).await;
         let first = full(&scope);
         let second = AuditRecord { at: later(1), ..an_audit(scope.owner(), AuditAction::RunEnded, &[]) };
         let next_month =
             AuditRecord { at: later(10 * 86_400), ..an_audit(scope.owner(), AuditAction::RunEnded, &[]) };
-        let own = bench.own_scope(Permission::ReadAudit).await;
+        let own = test.own_scope(Permission::ReadAudit).await;
         let elsewhere = an_audit(own.owner(), AuditAction::RunEnded, &[]);
         for (id, record) in [("a", &first), ("b", &second), ("c", &next_month), ("d", &elsewhere)] {
-            write(&bench, id, record).await.unwrap();
+            write(&test, id, record).await.unwrap();
         }
-        bench.table.faults.forget();
-        assert_eq!(bench.store.audit(&scope, "2026-11", 10).await.unwrap(), [second.clone(), first]);
-        assert_eq!(bench.operations(), ["Query"]);
-        assert_eq!(bench.calls()[0].body["ConsistentRead"], true);
-        assert_eq!(bench.store.audit(&scope, "2026-11", 1).await.unwrap(), [second]);
-        assert_eq!(bench.store.audit(&scope, "2026-12", 10).await.unwrap(), [next_month]);
-        assert_eq!(bench.store.audit(&scope, "2026-10", 10).await.unwrap(), []);
+        test.table.faults.forget();
+        assert_eq!(test.store.audit(&scope, "2026-11", 10).await.unwrap(), [second.clone(), first]);
+        assert_eq!(test.operations(), ["Query"]);
+        assert_eq!(test.calls()[0].body["ConsistentRead"], true);
+        assert_eq!(test.store.audit(&scope, "2026-11", 1).await.unwrap(), [second]);
+        assert_eq!(test.store.audit(&scope, "2026-12", 10).await.unwrap(), [next_month]);
+        assert_eq!(test.store.audit(&scope, "2026-10", 10).await.unwrap(), []);
     }
 
     #[tokio::test]
     async fn what_is_no_month_is_refused_without_a_call() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::ReadAudit).await;
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::ReadAudit).await;
         for month in ["", "2026", "2026-1", "26-11", "2026-11-01", "2026-ab", "2026-１1", "2026-11#"] {
-            let error = bench.store.audit(&scope, month, 10).await.unwrap_err();
+            let error = test.store.audit(&scope, month, 10).await.unwrap_err();
             assert!(matches!(error, Error::Invalid(_)), "{month}");
         }
-        assert!(bench.operations().is_empty());
+        assert!(test.operations().is_empty());
     }
 
     #[tokio::test]
     async fn a_record_is_kept_for_the_retention() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::ReadAudit).await;
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::ReadAudit).await;
         let record = full(&scope);
-        write(&bench, "a", &record).await.unwrap();
-        let row = bench.row(Key::audit(&record)).await.unwrap();
+        write(&test, "a", &record).await.unwrap();
+        let row = test.row(Key::audit(&record)).await.unwrap();
         assert!(holds(&row, "ttl", &n(now().as_second() + 400 * 86_400)));
     }
 }

@@ -8,7 +8,7 @@ use crate::rows::Attributes;
 
 /// The placeholders of an expression.
 #[derive(Clone, Default)]
-pub(crate) struct Terms {
+pub(crate) struct ExpressionAttributes {
     names: HashMap<String, String>,
     values: Attributes,
 }
@@ -16,13 +16,13 @@ pub(crate) struct Terms {
 /// The changes of an update.
 #[derive(Default)]
 pub(crate) struct Changes {
-    terms: Terms,
+    attributes: ExpressionAttributes,
     set: Vec<String>,
     remove: Vec<String>,
     add: Vec<String>,
 }
 
-impl Terms {
+impl ExpressionAttributes {
     /// The placeholder of an attribute.
     pub(crate) fn name(&mut self, attribute: &str) -> String {
         let placeholder = format!("#{attribute}");
@@ -44,18 +44,18 @@ impl Terms {
 }
 
 impl Changes {
-    /// The terms, for the condition that goes with the changes.
-    pub(crate) fn terms(&mut self) -> &mut Terms {
-        &mut self.terms
+    /// The attributes, for the condition that goes with the changes.
+    pub(crate) fn attributes(&mut self) -> &mut ExpressionAttributes {
+        &mut self.attributes
     }
 
     pub(crate) fn set(&mut self, attribute: &str, value: AttributeValue) {
-        let change = format!("{} = {}", self.terms.name(attribute), self.terms.value(value));
+        let change = format!("{} = {}", self.attributes.name(attribute), self.attributes.value(value));
         self.set.push(change);
     }
 
     pub(crate) fn remove(&mut self, attribute: &str) {
-        let name = self.terms.name(attribute);
+        let name = self.attributes.name(attribute);
         self.remove.push(name);
     }
 
@@ -69,15 +69,15 @@ impl Changes {
 
     /// Adds to a number; an absent one counts as 0.
     pub(crate) fn add(&mut self, attribute: &str, value: AttributeValue) {
-        let change = format!("{} {}", self.terms.name(attribute), self.terms.value(value));
+        let change = format!("{} {}", self.attributes.name(attribute), self.attributes.value(value));
         self.add.push(change);
     }
 
-    /// The update expression and its terms.
-    pub(crate) fn expression(self) -> (String, Terms) {
+    /// The update expression and its attributes.
+    pub(crate) fn expression(self) -> (String, ExpressionAttributes) {
         let clauses = [("SET", self.set), ("REMOVE", self.remove), ("ADD", self.add)];
         let clauses = clauses.iter().filter(|(_, changes)| !changes.is_empty());
         let text: Vec<_> = clauses.map(|(verb, changes)| format!("{verb} {}", changes.join(", "))).collect();
-        (text.join(" "), self.terms)
+        (text.join(" "), self.attributes)
     }
 }

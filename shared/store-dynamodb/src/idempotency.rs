@@ -6,9 +6,9 @@ use domain::Timestamp;
 use domain::idempotency::{Idempotency, Made, Remembered};
 use domain::ids::RunId;
 
+use crate::expression_attributes::ExpressionAttributes;
 use crate::keys::Key;
 use crate::rows::{Attributes, Row, b, garbled, n, s};
-use crate::terms::Terms;
 use crate::transaction::{ABSENT, Transaction};
 
 impl<P: PartialEq> Transaction<'_, P> {
@@ -22,16 +22,16 @@ impl<P: PartialEq> Transaction<'_, P> {
         now: Timestamp,
         replaces: Option<&RunId>,
     ) {
-        let mut terms = Terms::default();
-        let expires = terms.name("expires");
-        let now = terms.value(n(now.as_millisecond()));
+        let mut attributes = ExpressionAttributes::default();
+        let expires = attributes.name("expires");
+        let now = attributes.value(n(now.as_millisecond()));
         let mut condition = format!("{ABSENT} OR {expires} <= {now}");
         if let Some(run) = replaces {
-            let made = terms.name("run");
-            let run = terms.value(s(run.as_str()));
+            let made = attributes.name("run");
+            let run = attributes.value(s(run.as_str()));
             condition = format!("{condition} OR {made} = {run}");
         }
-        self.put_if(part, remembered_row(idempotency, remembered), &condition, terms);
+        self.put_if(part, remembered_row(idempotency, remembered), &condition, attributes);
     }
 }
 

@@ -6,10 +6,10 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use domain::{Result, Timestamp};
 
 use crate::Store;
+use crate::expression_attributes::Changes;
 use crate::failure::failed;
 use crate::keys::Key;
 use crate::rows::second;
-use crate::terms::Changes;
 use crate::transaction::PRESENT;
 
 impl Store {
@@ -17,10 +17,10 @@ impl Store {
     pub(crate) async fn note_last_used(&self, key: Key, at: Timestamp) -> Result<()> {
         let mut changes = Changes::default();
         changes.set("lastUsed", second(at));
-        let at = changes.terms().value(second(at));
+        let at = changes.attributes().value(second(at));
         let condition = format!("{PRESENT} AND (attribute_not_exists(#lastUsed) OR #lastUsed < {at})");
-        let (expression, terms) = changes.expression();
-        let (names, values) = terms.parts();
+        let (expression, attributes) = changes.expression();
+        let (names, values) = attributes.parts();
         let answer = self
             .client
             .update_item()

@@ -7,6 +7,7 @@
 //! know and lack ones that it may do without: versions of the functions overlap while a deployment is under way.
 
 mod audit;
+mod expression_attributes;
 mod failure;
 mod idempotency;
 mod identity;
@@ -19,7 +20,6 @@ mod rows;
 mod runs;
 mod sealed_values;
 mod secrets;
-mod terms;
 mod tokens;
 mod transaction;
 

@@ -51,40 +51,40 @@ pub(crate) fn role_from(row: &Row) -> Result<Option<Role>> {
 mod tests {
     use super::*;
     use crate::rows::s;
-    use crate::testing::{Bench, OWNER, VIEWER, a_workspace, user, workspace};
+    use crate::testing::{OWNER, TestStore, VIEWER, a_workspace, user, workspace};
 
     #[tokio::test]
     async fn a_role_is_read_consistently_in_one_call() {
-        let bench = Bench::start().await;
-        assert_eq!(bench.store.role(workspace(), user(VIEWER)).await.unwrap(), Some(Role::View));
-        assert_eq!(bench.operations(), ["GetItem"]);
-        assert_eq!(bench.calls()[0].body["ConsistentRead"], true);
+        let test = TestStore::start().await;
+        assert_eq!(test.store.role(workspace(), user(VIEWER)).await.unwrap(), Some(Role::View));
+        assert_eq!(test.operations(), ["GetItem"]);
+        assert_eq!(test.calls()[0].body["ConsistentRead"], true);
     }
 
     #[tokio::test]
     async fn no_workspace_and_no_membership_are_one_answer_by_one_call() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         let elsewhere = WorkspaceId::new(43).unwrap();
-        assert_eq!(bench.store.role(elsewhere, user(OWNER)).await.unwrap(), None);
-        assert_eq!(bench.store.role(workspace(), user(99)).await.unwrap(), None);
-        assert_eq!(bench.store.role_and_workspace(elsewhere, user(OWNER)).await.unwrap(), None);
-        assert_eq!(bench.store.role_and_workspace(workspace(), user(99)).await.unwrap(), None);
-        assert_eq!(bench.operations(), ["GetItem", "GetItem", "BatchGetItem", "BatchGetItem"]);
+        assert_eq!(test.store.role(elsewhere, user(OWNER)).await.unwrap(), None);
+        assert_eq!(test.store.role(workspace(), user(99)).await.unwrap(), None);
+        assert_eq!(test.store.role_and_workspace(elsewhere, user(OWNER)).await.unwrap(), None);
+        assert_eq!(test.store.role_and_workspace(workspace(), user(99)).await.unwrap(), None);
+        assert_eq!(test.operations(), ["GetItem", "GetItem", "BatchGetItem", "BatchGetItem"]);
     }
 
     #[tokio::test]
     async fn role_and_workspace_are_one_consistent_call() {
-        let bench = Bench::start().await;
-        let found = bench.store.role_and_workspace(workspace(), user(OWNER)).await.unwrap();
+        let test = TestStore::start().await;
+        let found = test.store.role_and_workspace(workspace(), user(OWNER)).await.unwrap();
         assert_eq!(found, Some((Role::Owner, a_workspace())));
-        assert_eq!(bench.operations(), ["BatchGetItem"]);
-        assert_eq!(bench.calls()[0].body["RequestItems"]["pipeline-secrets"]["ConsistentRead"], true);
+        assert_eq!(test.operations(), ["BatchGetItem"]);
+        assert_eq!(test.calls()[0].body["RequestItems"]["pipeline-secrets"]["ConsistentRead"], true);
     }
 
     #[tokio::test]
     async fn a_role_of_a_later_version_gives_no_right() {
-        let bench = Bench::start().await;
-        bench.set(Key::member(workspace(), user(VIEWER)), "role", s("emperor")).await;
-        assert_eq!(bench.store.role(workspace(), user(VIEWER)).await.unwrap(), None);
+        let test = TestStore::start().await;
+        test.set(Key::member(workspace(), user(VIEWER)), "role", s("emperor")).await;
+        assert_eq!(test.store.role(workspace(), user(VIEWER)).await.unwrap(), None);
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Refusal<P> {
 }
 
 /// What stood where a condition failed.
-pub(crate) enum Stood<'a> {
+pub(crate) enum ExistingItem<'a> {
     /// No row, or the condition does not ask which.
     Nothing,
     /// This row.
@@ -43,9 +43,9 @@ pub(crate) enum Part<P> {
 
 impl<P: PartialEq> Refusal<P> {
     /// What stood in the way of this part, where its condition failed.
-    pub(crate) fn of(&self, part: &P) -> Option<Stood<'_>> {
+    pub(crate) fn of(&self, part: &P) -> Option<ExistingItem<'_>> {
         let (_, row) = self.failed.iter().find(|(failed, _)| failed == part)?;
-        Some(row.as_ref().map_or(Stood::Nothing, Stood::Row))
+        Some(row.as_ref().map_or(ExistingItem::Nothing, ExistingItem::Row))
     }
 
     /// The first failed part of which this says something.
@@ -107,25 +107,25 @@ mod tests {
     use support::Fault;
 
     use super::*;
-    use crate::testing::{Bench, a_run, run_audit};
+    use crate::testing::{TestStore, a_run, run_audit};
 
-    async fn begin(bench: &Bench) -> Result<()> {
+    async fn begin(test: &TestStore) -> Result<()> {
         let run = a_run("a");
         let audit = run_audit(&run, AuditAction::RunLaunched);
-        bench.store.begin_run(&run, None, None, &audit).await.map(|_| ())
+        test.store.begin_run(&run, None, None, &audit).await.map(|_| ())
     }
 
     /// Answers every attempt of one call so.
     async fn answered(status: u16, code: &str) -> (Error, usize) {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         for _ in 0..3 {
             let body = json!({ "__type": code, "message": "canary-8d1f" });
-            bench.table.faults.fail_next(Fault::Answer { status, body });
+            test.table.faults.fail_next(Fault::Answer { status, body });
         }
-        let error = begin(&bench).await.unwrap_err();
+        let error = begin(&test).await.unwrap_err();
         assert!(!format!("{error:?}").contains("canary"), "what DynamoDB says may quote rows");
-        assert_eq!(bench.keys_beginning("RUN").await, 0);
-        (error, bench.operations().len())
+        assert_eq!(test.keys_beginning("RUN").await, 0);
+        (error, test.operations().len())
     }
 
     #[tokio::test]
@@ -161,29 +161,29 @@ mod tests {
             assert_eq!(*port, "dynamodb TransactWriteItems");
             assert!(source.to_string().contains(code), "{source}");
         }
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         for _ in 0..3 {
-            bench.table.faults.fail_next(Fault::Unreachable);
+            test.table.faults.fail_next(Fault::Unreachable);
         }
-        assert!(matches!(begin(&bench).await, Err(Error::Unavailable { .. })));
+        assert!(matches!(begin(&test).await, Err(Error::Unavailable { .. })));
     }
 
     #[tokio::test]
     async fn reasons_that_do_not_fit_or_that_nobody_foresaw_are_unavailable() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         for codes in [&["None", "ValidationError"][..], &["ConditionalCheckFailed"], &[]] {
-            bench.table.faults.fail_next(Fault::Cancelled(codes));
-            let error = begin(&bench).await.unwrap_err();
+            test.table.faults.fail_next(Fault::Cancelled(codes));
+            let error = begin(&test).await.unwrap_err();
             assert!(matches!(error, Error::Unavailable { .. }), "{codes:?}: {error}");
         }
     }
 
     #[tokio::test]
     async fn a_failure_that_passes_is_not_seen() {
-        let bench = Bench::start().await;
-        bench.table.faults.fail_next(Fault::Throttle);
-        bench.table.faults.fail_next(Fault::Internal);
-        begin(&bench).await.unwrap();
-        assert_eq!(bench.operations().len(), 3);
+        let test = TestStore::start().await;
+        test.table.faults.fail_next(Fault::Throttle);
+        test.table.faults.fail_next(Fault::Internal);
+        begin(&test).await.unwrap();
+        assert_eq!(test.operations().len(), 3);
     }
 }

@@ -143,36 +143,36 @@ mod tests {
     use domain::owner::SecretOwner;
     use support::Fault;
 
-    use crate::testing::{Bench, OWNER, user};
+    use crate::testing::{OWNER, TestStore, user};
 
     use super::*;
 
     #[tokio::test]
     async fn warming_is_one_read_and_survives_a_table_that_does_not_answer() {
-        let bench = Bench::start().await;
-        bench.store.warm().await;
-        bench.store.warm_for_runs().await;
-        assert_eq!(bench.operations(), ["GetItem", "GetItem"]);
+        let test = TestStore::start().await;
+        test.store.warm().await;
+        test.store.warm_for_runs().await;
+        assert_eq!(test.operations(), ["GetItem", "GetItem"]);
         for _ in 0..3 {
-            bench.table.faults.fail_next(Fault::Unreachable);
+            test.table.faults.fail_next(Fault::Unreachable);
         }
-        bench.store.warm().await;
+        test.store.warm().await;
     }
 
     #[tokio::test]
     async fn a_read_that_is_throttled_for_good_is_contended_and_one_that_fails_is_unavailable() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         let key = || Key::meta(SecretOwner::User(user(OWNER)));
         let search =
             || Search { pk: "WS#42".into(), prefix: String::new(), newest_first: false, limit: None };
         for (fault, contended) in [(Fault::Throttle, true), (Fault::Internal, false)] {
-            let fail = || (0..3).for_each(|_| bench.table.faults.fail_next(fault.clone()));
+            let fail = || (0..3).for_each(|_| test.table.faults.fail_next(fault.clone()));
             fail();
-            let get = bench.store.get(key()).await.unwrap_err();
+            let get = test.store.get(key()).await.unwrap_err();
             fail();
-            let many = bench.store.get_many(&[key()]).await.unwrap_err();
+            let many = test.store.get_many(&[key()]).await.unwrap_err();
             fail();
-            let searched = bench.store.search(search()).await.unwrap_err();
+            let searched = test.store.search(search()).await.unwrap_err();
             for error in [get, many, searched] {
                 assert_eq!(matches!(error, Error::Contended), contended, "{error}");
                 assert_eq!(matches!(error, Error::Unavailable { .. }), !contended, "{error}");

@@ -41,67 +41,67 @@ mod tests {
 
     use super::*;
     use crate::rows::{sealed_row, secret_row};
-    use crate::testing::{Bench, a_secret, secret_id};
+    use crate::testing::{TestStore, a_secret, secret_id};
 
     /// Secrets 1 to `count`, odd ones in the workspace and even ones the user's own.
-    async fn stored(bench: &Bench, count: i64) -> Vec<(SecretOwner, SecretId)> {
-        let scopes = [bench.own_scope(Permission::Launch).await, bench.scope(Permission::Launch).await];
+    async fn stored(test: &TestStore, count: i64) -> Vec<(SecretOwner, SecretId)> {
+        let scopes = [test.own_scope(Permission::Launch).await, test.scope(Permission::Launch).await];
         let mut keys = Vec::new();
         for number in 1..=count {
             let scope = &scopes[usize::from(number % 2 == 1)];
             let (secret, sealed) = a_secret(scope, number, &format!("NAME_{number}"));
-            bench.seed(secret_row(&secret)).await;
-            bench.seed(sealed_row(&sealed)).await;
+            test.seed(secret_row(&secret)).await;
+            test.seed(sealed_row(&sealed)).await;
             keys.push((secret.owner, secret.id));
         }
         keys
     }
 
     /// An answer that leaves out all that was asked for.
-    fn nothing(bench: &Bench) -> Fault {
-        let asked: Value = bench.calls()[0].body["RequestItems"].clone();
+    fn nothing(test: &TestStore) -> Fault {
+        let asked: Value = test.calls()[0].body["RequestItems"].clone();
         Fault::Answer { status: 200, body: json!({ "Responses": {}, "UnprocessedKeys": asked }) }
     }
 
     #[tokio::test]
     async fn values_and_rows_of_both_owners_are_one_consistent_call_each() {
-        let bench = Bench::start().await;
-        let mut keys = stored(&bench, 64).await;
+        let test = TestStore::start().await;
+        let mut keys = stored(&test, 64).await;
         keys.push(keys[0]);
         keys.push((keys[0].0, secret_id(999)));
-        assert_eq!(bench.store.sealed_values(&keys).await.unwrap().len(), 64);
-        let secrets = bench.store.current_secrets(&keys).await.unwrap();
+        assert_eq!(test.store.sealed_values(&keys).await.unwrap().len(), 64);
+        let secrets = test.store.current_secrets(&keys).await.unwrap();
         assert!(secrets.iter().all(|secret| keys.contains(&(secret.owner, secret.id))));
         assert_eq!(secrets.len(), 64);
-        assert_eq!(bench.operations(), ["BatchGetItem", "BatchGetItem"]);
+        assert_eq!(test.operations(), ["BatchGetItem", "BatchGetItem"]);
         let consistent =
             |call: &support::Call| call.body["RequestItems"]["pipeline-secrets"]["ConsistentRead"] == true;
-        assert!(bench.calls().iter().all(consistent));
-        assert_eq!(bench.store.sealed_values(&[]).await.unwrap(), []);
-        assert_eq!(bench.operations().len(), 2, "nothing is asked for where nothing is wanted");
+        assert!(test.calls().iter().all(consistent));
+        assert_eq!(test.store.sealed_values(&[]).await.unwrap(), []);
+        assert_eq!(test.operations().len(), 2, "nothing is asked for where nothing is wanted");
     }
 
     #[tokio::test]
     async fn more_than_a_batch_are_read_in_batches_of_100() {
-        let bench = Bench::start().await;
-        let keys = stored(&bench, 101).await;
-        assert_eq!(bench.store.sealed_values(&keys).await.unwrap().len(), 101);
-        assert_eq!(bench.operations().len(), 2);
+        let test = TestStore::start().await;
+        let keys = stored(&test, 101).await;
+        assert_eq!(test.store.sealed_values(&keys).await.unwrap().len(), 101);
+        assert_eq!(test.operations().len(), 2);
     }
 
     #[tokio::test]
     async fn what_an_answer_leaves_out_is_asked_for_again_and_not_for_ever() {
-        let bench = Bench::start().await;
-        let keys = stored(&bench, 3).await;
-        bench.store.sealed_values(&keys).await.unwrap();
-        let nothing = nothing(&bench);
-        bench.table.faults.fail_next(nothing.clone());
-        bench.table.faults.fail_next(nothing.clone());
-        assert_eq!(bench.store.sealed_values(&keys).await.unwrap().len(), 3);
+        let test = TestStore::start().await;
+        let keys = stored(&test, 3).await;
+        test.store.sealed_values(&keys).await.unwrap();
+        let nothing = nothing(&test);
+        test.table.faults.fail_next(nothing.clone());
+        test.table.faults.fail_next(nothing.clone());
+        assert_eq!(test.store.sealed_values(&keys).await.unwrap().len(), 3);
         for _ in 0..6 {
-            bench.table.faults.fail_next(nothing.clone());
+            test.table.faults.fail_next(nothing.clone());
         }
-        let error = bench.store.sealed_values(&keys).await.unwrap_err();
+        let error = test.store.sealed_values(&keys).await.unwrap_err();
         assert!(matches!(error, Error::Contended), "{error}");
     }
 }

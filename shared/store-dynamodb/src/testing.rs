@@ -24,7 +24,7 @@ use crate::Store;
 use crate::keys::Key;
 use crate::rows::{Attributes, Row, fields, put_some, s};
 
-pub(crate) struct Bench {
+pub(crate) struct TestStore {
     pub(crate) table: Table,
     pub(crate) store: Store,
 }
@@ -48,21 +48,21 @@ pub(crate) fn later(seconds: i64) -> Timestamp {
     now() + SignedDuration::from_secs(seconds)
 }
 
-impl Bench {
+impl TestStore {
     /// Workspace 42 with its owner, user 1, and a viewer, user 2.
     pub(crate) async fn start() -> Self {
         let table = Table::start().await;
         let store = Store::new(table.client.clone(), table.name.clone());
-        let bench = Self { table, store };
+        let test = Self { table, store };
         let mut meta = Key::meta(SecretOwner::Workspace(workspace())).attributes();
         for (name, value) in fields(&a_workspace()).unwrap() {
             put_some(&mut meta, &name, value);
         }
-        bench.seed(meta).await;
-        bench.seed(Key::meta(SecretOwner::User(user(OWNER))).attributes()).await;
-        bench.join(OWNER, Role::Owner).await;
-        bench.join(VIEWER, Role::View).await;
-        bench
+        test.seed(meta).await;
+        test.seed(Key::meta(SecretOwner::User(user(OWNER))).attributes()).await;
+        test.join(OWNER, Role::Owner).await;
+        test.join(VIEWER, Role::View).await;
+        test
     }
 
     pub(crate) async fn seed(&self, row: Attributes) {
@@ -235,7 +235,7 @@ pub(crate) fn run_id(text: &str) -> RunId {
     RunId::new(&format!("{text:0<14}")).unwrap()
 }
 
-struct Fixed;
+pub(crate) struct Fixed;
 
 impl Randomness for Fixed {
     fn fill(&self, bytes: &mut [u8]) {

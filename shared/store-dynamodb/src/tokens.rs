@@ -30,7 +30,7 @@ mod tests {
 
     use super::*;
     use crate::rows::{fields, put_some};
-    use crate::testing::{Bench, later, now};
+    use crate::testing::{TestStore, later, now};
 
     struct Fixed;
 
@@ -40,7 +40,7 @@ mod tests {
         }
     }
 
-    async fn stored(bench: &Bench) -> StoredToken {
+    async fn stored(test: &TestStore) -> StoredToken {
         let token = StoredToken {
             id: TokenId::new(5).unwrap(),
             user: UserId::new(1).unwrap(),
@@ -54,29 +54,29 @@ mod tests {
         for (name, value) in fields(&token).unwrap() {
             put_some(&mut row, &name, value);
         }
-        bench.seed(row).await;
+        test.seed(row).await;
         token
     }
 
     #[tokio::test]
     async fn a_token_is_read_consistently_in_one_call() {
-        let bench = Bench::start().await;
-        let token = stored(&bench).await;
-        assert_eq!(bench.store.token(token.id).await.unwrap(), Some(token));
-        assert_eq!(bench.store.token(TokenId::new(6).unwrap()).await.unwrap(), None);
-        assert_eq!(bench.operations(), ["GetItem", "GetItem"]);
-        assert!(bench.calls().iter().all(|call| call.body["ConsistentRead"] == true));
+        let test = TestStore::start().await;
+        let token = stored(&test).await;
+        assert_eq!(test.store.token(token.id).await.unwrap(), Some(token));
+        assert_eq!(test.store.token(TokenId::new(6).unwrap()).await.unwrap(), None);
+        assert_eq!(test.operations(), ["GetItem", "GetItem"]);
+        assert!(test.calls().iter().all(|call| call.body["ConsistentRead"] == true));
     }
 
     #[tokio::test]
     async fn a_use_is_noted_and_a_revoked_token_stays_revoked() {
-        let bench = Bench::start().await;
-        let token = stored(&bench).await;
-        bench.store.touch_token(token.id, later(30)).await.unwrap();
-        let used = bench.store.token(token.id).await.unwrap().unwrap().last_used.unwrap();
+        let test = TestStore::start().await;
+        let token = stored(&test).await;
+        test.store.touch_token(token.id, later(30)).await.unwrap();
+        let used = test.store.token(token.id).await.unwrap().unwrap().last_used.unwrap();
         assert_eq!(used.as_second(), later(30).as_second());
-        bench.remove(Key::token(token.id)).await;
-        bench.store.touch_token(token.id, later(31)).await.unwrap();
-        assert_eq!(bench.store.token(token.id).await.unwrap(), None);
+        test.remove(Key::token(token.id)).await;
+        test.store.touch_token(token.id, later(31)).await.unwrap();
+        assert_eq!(test.store.token(token.id).await.unwrap(), None);
     }
 }

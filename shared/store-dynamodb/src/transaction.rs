@@ -12,12 +12,12 @@ use domain::{Error, Result};
 
 use crate::Store;
 use crate::audit::{audit_row, log_audit};
+use crate::expression_attributes::{Changes, ExpressionAttributes};
 use crate::failure::unbuildable;
 use crate::keys::Key;
-pub(crate) use crate::outcome::{Outcome, Refusal, Stood};
+pub(crate) use crate::outcome::{ExistingItem, Outcome, Refusal};
 use crate::outcome::{Part, cancelled};
 use crate::rows::{Attributes, s};
-use crate::terms::{Changes, Terms};
 
 /// A transaction in the making. `P` names its parts, so that an operation can tell which of its conditions failed.
 pub(crate) struct Transaction<'a, P> {
@@ -44,10 +44,10 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
 
     /// Asks that the user still has one of these roles in the workspace.
     pub(crate) fn still_in(&mut self, workspace: WorkspaceId, user: UserId, roles: &[Role]) {
-        let mut terms = Terms::default();
-        let roles: Vec<_> = roles.iter().map(|role| terms.value(s(role.as_str()))).collect();
-        let condition = format!("{} IN ({})", terms.name("role"), roles.join(", "));
-        let (names, values) = terms.parts();
+        let mut attributes = ExpressionAttributes::default();
+        let roles: Vec<_> = roles.iter().map(|role| attributes.value(s(role.as_str()))).collect();
+        let condition = format!("{} IN ({})", attributes.name("role"), roles.join(", "));
+        let (names, values) = attributes.parts();
         let check = ConditionCheck::builder()
             .table_name(&self.store.table)
             .set_key(Some(Key::member(workspace, user).attributes()))
@@ -80,8 +80,14 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
     }
 
     /// Puts a row where the condition holds for what stands there.
-    pub(crate) fn put_if(&mut self, part: P, row: Attributes, condition: &str, terms: Terms) {
-        let (names, values) = terms.parts();
+    pub(crate) fn put_if(
+        &mut self,
+        part: P,
+        row: Attributes,
+        condition: &str,
+        attributes: ExpressionAttributes,
+    ) {
+        let (names, values) = attributes.parts();
         let put = self
             .put_builder(row)
             .condition_expression(condition)
@@ -94,8 +100,8 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
 
     /// Changes attributes of a row where the condition holds, and leaves its other attributes as they are.
     pub(crate) fn change_if(&mut self, part: P, key: Key, changes: Changes, condition: &str) {
-        let (expression, terms) = changes.expression();
-        let (names, values) = terms.parts();
+        let (expression, attributes) = changes.expression();
+        let (names, values) = attributes.parts();
         let update = Update::builder()
             .table_name(&self.store.table)
             .set_key(Some(key.attributes()))
@@ -115,8 +121,8 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
     }
 
     /// Deletes a row where the condition holds.
-    pub(crate) fn delete_if(&mut self, part: P, key: Key, condition: &str, terms: Terms) {
-        let (names, values) = terms.parts();
+    pub(crate) fn delete_if(&mut self, part: P, key: Key, condition: &str, attributes: ExpressionAttributes) {
+        let (names, values) = attributes.parts();
         let delete = Delete::builder()
             .table_name(&self.store.table)
             .set_key(Some(key.attributes()))

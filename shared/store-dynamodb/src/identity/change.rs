@@ -13,10 +13,10 @@ use domain::{Error, Result};
 use serde::Serialize;
 
 use crate::Store;
+use crate::expression_attributes::{Changes, ExpressionAttributes};
 use crate::keys::Key;
 use crate::rows::{Attributes, fields, n, nested, put_some, s};
-use crate::terms::{Changes, Terms};
-use crate::transaction::{Outcome, PRESENT, Refusal, Stood, Transaction};
+use crate::transaction::{ExistingItem, Outcome, PRESENT, Refusal, Transaction};
 
 #[async_trait(?Send)]
 impl ChangeIdentity for Store {
@@ -123,7 +123,7 @@ fn create_token(transaction: &mut Changing, token: &StoredToken) -> Result<()> {
 }
 
 fn revoke_token(transaction: &mut Changing, token: &StoredToken) {
-    transaction.delete_if(Part::Row, Key::token(token.id), PRESENT, Terms::default());
+    transaction.delete_if(Part::Row, Key::token(token.id), PRESENT, ExpressionAttributes::default());
     transaction.delete(Part::Row, Key::token_of_user(token.user, token.id));
     transaction.delete(Part::Row, Key::token_name(token));
 }
@@ -156,21 +156,21 @@ fn set_role(
         (Some(from), Some(role)) => {
             let mut changes = Changes::default();
             changes.set("role", s(role.as_str()));
-            let condition = has_role(changes.terms(), from);
+            let condition = has_role(changes.attributes(), from);
             transaction.change_if(Part::Row, key, changes, &condition);
         }
         (Some(from), None) => {
-            let mut terms = Terms::default();
-            let condition = has_role(&mut terms, from);
-            transaction.delete_if(Part::Row, key, &condition, terms);
+            let mut attributes = ExpressionAttributes::default();
+            let condition = has_role(&mut attributes, from);
+            transaction.delete_if(Part::Row, key, &condition, attributes);
         }
         (None, None) => return Err(Error::bug("a change from no role to none")),
     }
     Ok(())
 }
 
-fn has_role(terms: &mut Terms, role: Role) -> String {
-    format!("{} = {}", terms.name("role"), terms.value(s(role.as_str())))
+fn has_role(attributes: &mut ExpressionAttributes, role: Role) -> String {
+    format!("{} = {}", attributes.name("role"), attributes.value(s(role.as_str())))
 }
 
 fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Result<()> {
@@ -194,14 +194,14 @@ fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Resul
         changes.add(OWNERS, n(meta.owners));
     }
     if meta.owners < 0 {
-        let terms = changes.terms();
-        let (name, fewer) = (terms.name(OWNERS), terms.value(n(-meta.owners)));
+        let attributes = changes.attributes();
+        let (name, fewer) = (attributes.name(OWNERS), attributes.value(n(-meta.owners)));
         conditions.push(format!("{name} > {fewer}"));
     }
     if let Some((old, new)) = meta.platforms {
         changes.set("platforms", nested(&new)?);
-        let terms = changes.terms();
-        let (name, old) = (terms.name("platforms"), terms.value(nested(&old)?));
+        let attributes = changes.attributes();
+        let (name, old) = (attributes.name("platforms"), attributes.value(nested(&old)?));
         conditions.push(format!("{name} = {old}"));
     }
     transaction.change_if(part, Key::workspace(id), changes, &conditions.join(" AND "));
@@ -215,7 +215,7 @@ fn refused(refusal: &Refusal<Part>, metas: &BTreeMap<WorkspaceId, Meta>) -> Resu
         return Err(Error::Contended);
     }
     for (id, meta) in metas {
-        let Some(Stood::Row(row)) = refusal.of(&Part::Workspace(*id)) else {
+        let Some(ExistingItem::Row(row)) = refusal.of(&Part::Workspace(*id)) else {
             continue;
         };
         if meta.owners < 0 && row.parsed::<i64>(OWNERS)? <= -meta.owners {

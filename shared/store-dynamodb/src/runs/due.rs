@@ -8,11 +8,11 @@ use domain::{Result, Timestamp};
 
 use super::row::run_id;
 use crate::Store;
+use crate::expression_attributes::ExpressionAttributes;
 use crate::failure::failed;
 use crate::keys::{DUE_INDEX, DUE_SHARDS, Key};
 use crate::read::page;
 use crate::rows::{Row, garbled, n, s};
-use crate::terms::Terms;
 
 #[async_trait(?Send)]
 impl FindDueRuns for Store {
@@ -43,15 +43,15 @@ impl Store {
         let mut runs = Vec::new();
         let mut start = None;
         while runs.len() < limit {
-            let mut terms = Terms::default();
+            let mut attributes = ExpressionAttributes::default();
             let condition = format!(
                 "{} = {} AND {} <= {}",
-                terms.name("dueShard"),
-                terms.value(s(shard)),
-                terms.name("due"),
-                terms.value(n(now.as_millisecond())),
+                attributes.name("dueShard"),
+                attributes.value(s(shard)),
+                attributes.name("due"),
+                attributes.value(n(now.as_millisecond())),
             );
-            let (names, values) = terms.parts();
+            let (names, values) = attributes.parts();
             let answer = self
                 .client
                 .query()
@@ -86,37 +86,37 @@ mod tests {
 
     use super::*;
     use crate::rows::secret_row;
-    use crate::testing::{Bench, a_run, a_secret, advanced, later, run_audit, run_id};
+    use crate::testing::{TestStore, a_run, a_secret, advanced, later, run_audit, run_id};
 
-    async fn begin(bench: &Bench, id: &str, due: Option<i64>) -> Run {
+    async fn begin(test: &TestStore, id: &str, due: Option<i64>) -> Run {
         let mut run = a_run(id);
         run.life.due = due.map(later);
         let audit = run_audit(&run, AuditAction::RunLaunched);
-        bench.store.begin_run(&run, None, None, &audit).await.unwrap();
+        test.store.begin_run(&run, None, None, &audit).await.unwrap();
         run
     }
 
     #[tokio::test]
     async fn due_runs_are_nominated_the_longest_due_first_and_no_others() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         for (id, due) in [("a", Some(30)), ("b", Some(10)), ("c", Some(20)), ("d", Some(61)), ("e", None)] {
-            begin(&bench, id, due).await;
+            begin(&test, id, due).await;
         }
-        bench.table.faults.forget();
-        let due = bench.store.due_runs(later(60), 10).await.unwrap();
+        test.table.faults.forget();
+        let due = test.store.due_runs(later(60), 10).await.unwrap();
         assert_eq!(due, [run_id("b"), run_id("c"), run_id("a")]);
-        assert_eq!(bench.operations(), ["Query"; 4]);
-        assert_eq!(bench.store.due_runs(later(60), 2).await.unwrap(), [run_id("b"), run_id("c")]);
-        assert_eq!(bench.store.due_runs(later(60), 0).await.unwrap(), []);
-        assert_eq!(bench.store.due_runs(later(0), 10).await.unwrap(), []);
+        assert_eq!(test.operations(), ["Query"; 4]);
+        assert_eq!(test.store.due_runs(later(60), 2).await.unwrap(), [run_id("b"), run_id("c")]);
+        assert_eq!(test.store.due_runs(later(60), 0).await.unwrap(), []);
+        assert_eq!(test.store.due_runs(later(0), 10).await.unwrap(), []);
     }
 
     #[tokio::test]
     async fn the_index_holds_only_what_something_is_due_for() {
-        let bench = Bench::start().await;
-        let run = begin(&bench, "a", Some(0)).await;
+        let test = TestStore::start().await;
+        let run = begin(&test, "a", Some(0)).await;
         let indexed = async || {
-            let scan = bench.table.quiet().scan().table_name(&bench.table.name).index_name(DUE_INDEX);
+            let scan = test.table.quiet().scan().table_name(&test.table.name).index_name(DUE_INDEX);
             scan.send().await.unwrap().items.unwrap_or_default()
         };
         let rows = indexed().await;
@@ -126,40 +126,40 @@ mod tests {
             life.state = State::Ended;
             life.due = None;
         });
-        bench.store.save_life(&ended, &ended.life, None).await.unwrap();
-        let row = bench.row(Key::run(&run.id)).await.unwrap();
+        test.store.save_life(&ended, &ended.life, None).await.unwrap();
+        let row = test.row(Key::run(&run.id)).await.unwrap();
         assert!(!row.0.contains_key("due") && !row.0.contains_key("dueShard"));
-        assert_eq!((indexed().await.len(), bench.store.due_runs(later(60), 10).await.unwrap().len()), (0, 0));
+        assert_eq!((indexed().await.len(), test.store.due_runs(later(60), 10).await.unwrap().len()), (0, 0));
     }
 
     #[tokio::test]
     async fn runs_spread_over_all_shards_and_every_shard_is_asked() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         for letter in "abcdefgh".chars() {
-            begin(&bench, &letter.to_string(), Some(0)).await;
+            begin(&test, &letter.to_string(), Some(0)).await;
         }
-        let shards = bench.table.rows().await;
+        let shards = test.table.rows().await;
         let shards: std::collections::BTreeSet<_> =
             shards.iter().filter_map(|row| row.get("dueShard")?.as_s().ok().cloned()).collect();
         assert_eq!(shards.len(), DUE_SHARDS.len());
-        assert_eq!(bench.store.due_runs(later(60), 100).await.unwrap().len(), 8);
-        assert_eq!(bench.store.due_runs(later(60), 5).await.unwrap().len(), 5);
+        assert_eq!(test.store.due_runs(later(60), 100).await.unwrap().len(), 8);
+        assert_eq!(test.store.due_runs(later(60), 5).await.unwrap().len(), 5);
     }
 
     #[tokio::test]
     async fn the_last_use_moves_forward_only_and_a_secret_that_is_gone_is_passed_over() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::WriteSecrets).await;
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::WriteSecrets).await;
         let (secret, _) = a_secret(&scope, 7, "NCBI_API_KEY");
-        bench.seed(secret_row(&secret)).await;
+        test.seed(secret_row(&secret)).await;
         for (seconds, seen) in [(60, 60), (30, 60), (60, 60), (90, 90)] {
-            bench.store.note_use(secret.owner, secret.id, later(seconds)).await.unwrap();
-            let row = bench.row(Key::secret(secret.owner, secret.id)).await.unwrap();
+            test.store.note_use(secret.owner, secret.id, later(seconds)).await.unwrap();
+            let row = test.row(Key::secret(secret.owner, secret.id)).await.unwrap();
             let last_used: Timestamp = row.parsed("lastUsed").unwrap();
             assert_eq!(last_used.as_second(), later(seen).as_second());
         }
-        bench.remove(Key::secret(secret.owner, secret.id)).await;
-        bench.store.note_use(secret.owner, secret.id, later(120)).await.unwrap();
-        assert_eq!(bench.keys_beginning("SECRET#").await, 0);
+        test.remove(Key::secret(secret.owner, secret.id)).await;
+        test.store.note_use(secret.owner, secret.id, later(120)).await.unwrap();
+        assert_eq!(test.keys_beginning("SECRET#").await, 0);
     }
 }

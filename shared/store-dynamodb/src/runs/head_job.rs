@@ -8,9 +8,9 @@ use domain::{Error, Result};
 
 use super::life::{overtaken, save};
 use crate::Store;
+use crate::expression_attributes::ExpressionAttributes;
 use crate::keys::Key;
 use crate::rows::{n, s};
-use crate::terms::Terms;
 use crate::transaction::{ABSENT, Outcome};
 
 #[derive(PartialEq)]
@@ -34,10 +34,13 @@ impl HeadJobs for Store {
         row.insert("workflowId".into(), s(run.id.as_str()));
         // A run that outlives even this is found by the sweep.
         row.insert("ttl".into(), n(self.ttl(run.not_after)));
-        let mut terms = Terms::default();
-        let condition =
-            format!("{ABSENT} OR {} = {}", terms.name("workflowId"), terms.value(s(run.id.as_str())));
-        transaction.put_if(Part::Job, row, &condition, terms);
+        let mut attributes = ExpressionAttributes::default();
+        let condition = format!(
+            "{ABSENT} OR {} = {}",
+            attributes.name("workflowId"),
+            attributes.value(s(run.id.as_str()))
+        );
+        transaction.put_if(Part::Job, row, &condition, attributes);
         transaction.audited(audit)?;
         match transaction.send().await? {
             Outcome::Done => Ok(()),
@@ -56,17 +59,17 @@ mod tests {
     use support::Fault;
 
     use super::*;
-    use crate::testing::{Bench, a_run, advanced, run_audit};
+    use crate::testing::{TestStore, a_run, advanced, run_audit};
 
-    async fn begun(bench: &Bench, id: &str) -> Run {
+    async fn begun(test: &TestStore, id: &str) -> Run {
         let run = a_run(id);
         let audit = run_audit(&run, AuditAction::RunLaunched);
-        bench.store.begin_run(&run, None, None, &audit).await.unwrap();
-        bench.table.faults.forget();
+        test.store.begin_run(&run, None, None, &audit).await.unwrap();
+        test.table.faults.forget();
         run
     }
 
-    async fn record(bench: &Bench, run: &Run) -> Result<Run> {
+    async fn record(test: &TestStore, run: &Run) -> Result<Run> {
         let job = HeadJob {
             job_id: "j-1".into(),
             queue: "arn:aws:batch:eu-west-1:1:job-queue/q".into(),
@@ -74,50 +77,50 @@ mod tests {
         };
         let run = advanced(run, |life| life.head_job = Some(job.clone()));
         let audit = run_audit(&run, AuditAction::RunHeadJobRecorded);
-        bench.store.record_head_job(&run, &run.life, &job, &audit).await?;
+        test.store.record_head_job(&run, &run.life, &job, &audit).await?;
         Ok(run)
     }
 
     #[tokio::test]
     async fn a_run_is_found_by_its_head_job_and_by_no_other() {
-        let bench = Bench::start().await;
-        let run = begun(&bench, "a").await;
-        let recorded = record(&bench, &run).await.unwrap();
-        assert_eq!(bench.operations(), ["TransactWriteItems"]);
-        assert_eq!(bench.store.run(&run.id).await.unwrap(), Some(recorded));
-        assert_eq!(bench.store.run_of_head_job("eu-west-1", "j-1").await.unwrap(), Some(run.id));
-        assert_eq!(bench.calls()[2].body["ConsistentRead"], true);
-        assert_eq!(bench.store.run_of_head_job("eu-west-2", "j-1").await.unwrap(), None);
-        assert_eq!(bench.store.run_of_head_job("eu-west-1", "j-2").await.unwrap(), None);
+        let test = TestStore::start().await;
+        let run = begun(&test, "a").await;
+        let recorded = record(&test, &run).await.unwrap();
+        assert_eq!(test.operations(), ["TransactWriteItems"]);
+        assert_eq!(test.store.run(&run.id).await.unwrap(), Some(recorded));
+        assert_eq!(test.store.run_of_head_job("eu-west-1", "j-1").await.unwrap(), Some(run.id));
+        assert_eq!(test.calls()[2].body["ConsistentRead"], true);
+        assert_eq!(test.store.run_of_head_job("eu-west-2", "j-1").await.unwrap(), None);
+        assert_eq!(test.store.run_of_head_job("eu-west-1", "j-2").await.unwrap(), None);
     }
 
     #[tokio::test]
     async fn a_job_of_another_run_is_a_conflict_and_changes_nothing() {
-        let bench = Bench::start().await;
-        let (first, second) = (begun(&bench, "a").await, begun(&bench, "b").await);
-        record(&bench, &first).await.unwrap();
-        let error = record(&bench, &second).await.unwrap_err();
+        let test = TestStore::start().await;
+        let (first, second) = (begun(&test, "a").await, begun(&test, "b").await);
+        record(&test, &first).await.unwrap();
+        let error = record(&test, &second).await.unwrap_err();
         assert!(matches!(error, Error::Conflict(_)), "{error}");
-        assert_eq!(bench.store.run(&second.id).await.unwrap(), Some(second));
+        assert_eq!(test.store.run(&second.id).await.unwrap(), Some(second));
     }
 
     #[tokio::test]
     async fn another_writer_of_the_run_is_a_version_conflict() {
-        let bench = Bench::start().await;
-        let run = begun(&bench, "a").await;
-        record(&bench, &run).await.unwrap();
-        let error = record(&bench, &run).await.unwrap_err();
+        let test = TestStore::start().await;
+        let run = begun(&test, "a").await;
+        record(&test, &run).await.unwrap();
+        let error = record(&test, &run).await.unwrap_err();
         assert!(matches!(error, Error::VersionConflict), "{error}");
-        let error = record(&bench, &a_run("gone")).await.unwrap_err();
+        let error = record(&test, &a_run("gone")).await.unwrap_err();
         assert!(matches!(error, Error::Conflict(_) | Error::NotFound), "{error}");
     }
 
     #[tokio::test]
     async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
-        let bench = Bench::start().await;
-        let run = begun(&bench, "a").await;
-        bench.table.faults.fail_next(Fault::LostReply);
-        record(&bench, &run).await.unwrap();
-        assert_eq!((bench.operations().len(), bench.audits().await), (2, 2));
+        let test = TestStore::start().await;
+        let run = begun(&test, "a").await;
+        test.table.faults.fail_next(Fault::LostReply);
+        record(&test, &run).await.unwrap();
+        assert_eq!((test.operations().len(), test.audits().await), (2, 2));
     }
 }

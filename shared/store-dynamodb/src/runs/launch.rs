@@ -12,7 +12,7 @@ use super::row::run_row;
 use crate::Store;
 use crate::idempotency::remembered_from;
 use crate::keys::Key;
-use crate::transaction::{Outcome, Stood};
+use crate::transaction::{ExistingItem, Outcome};
 
 #[derive(PartialEq)]
 enum Part {
@@ -45,7 +45,7 @@ impl LaunchRuns for Store {
         match transaction.send().await? {
             Outcome::Done => Ok(Created::Done),
             Outcome::Refused(refusal) => match refusal.of(&Part::Idempotency) {
-                Some(Stood::Row(row)) => Ok(Created::Known(remembered_from(row)?)),
+                Some(ExistingItem::Row(row)) => Ok(Created::Known(remembered_from(row)?)),
                 // The run's id is taken, or another writer was in the way: the next attempt has another id.
                 _ => Err(Error::Contended),
             },
@@ -61,17 +61,17 @@ mod tests {
     use support::Fault;
 
     use super::*;
-    use crate::testing::{Bench, a_run, idempotency, later, run_audit, run_id};
+    use crate::testing::{TestStore, a_run, idempotency, later, run_audit, run_id};
 
     async fn begin(
-        bench: &Bench,
+        test: &TestStore,
         run: &Run,
         idempotency: Option<&Idempotency>,
         replaces: Option<&RunId>,
     ) -> Result<Created> {
         let audit = run_audit(run, AuditAction::RunLaunched);
         let audit = AuditRecord { at: run.created, ..audit };
-        bench.store.begin_run(run, idempotency, replaces, &audit).await
+        test.store.begin_run(run, idempotency, replaces, &audit).await
     }
 
     fn made(created: Created) -> Made {
@@ -83,96 +83,96 @@ mod tests {
 
     #[tokio::test]
     async fn an_intent_is_one_call_and_is_read_back_exactly() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         let run = a_run("a");
-        let created = begin(&bench, &run, Some(&idempotency("a")), None).await.unwrap();
-        assert_eq!((created, bench.operations()), (Created::Done, vec!["TransactWriteItems".to_owned()]));
-        assert_eq!(bench.store.run(&run.id).await.unwrap(), Some(run));
-        assert_eq!(bench.calls()[1].body["ConsistentRead"], true);
-        assert_eq!((bench.audits().await, bench.store.run(&run_id("b")).await.unwrap()), (1, None));
+        let created = begin(&test, &run, Some(&idempotency("a")), None).await.unwrap();
+        assert_eq!((created, test.operations()), (Created::Done, vec!["TransactWriteItems".to_owned()]));
+        assert_eq!(test.store.run(&run.id).await.unwrap(), Some(run));
+        assert_eq!(test.calls()[1].body["ConsistentRead"], true);
+        assert_eq!((test.audits().await, test.store.run(&run_id("b")).await.unwrap()), (1, None));
         let own = Run { workspace: None, ..a_run("o") };
-        begin(&bench, &own, None, None).await.unwrap();
-        assert_eq!(bench.store.run(&own.id).await.unwrap(), Some(own));
+        begin(&test, &own, None, None).await.unwrap();
+        assert_eq!(test.store.run(&own.id).await.unwrap(), Some(own));
     }
 
     #[tokio::test]
     async fn a_key_is_recalled_until_it_expires_though_its_row_still_stands() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         let key = idempotency("a");
-        assert_eq!(bench.store.recall(&key, later(0)).await.unwrap(), None);
-        begin(&bench, &a_run("a"), Some(&key), None).await.unwrap();
-        let remembered = bench.store.recall(&key, later(86_399)).await.unwrap().unwrap();
+        assert_eq!(test.store.recall(&key, later(0)).await.unwrap(), None);
+        begin(&test, &a_run("a"), Some(&key), None).await.unwrap();
+        let remembered = test.store.recall(&key, later(86_399)).await.unwrap().unwrap();
         assert_eq!(remembered.made, Made::Run(run_id("a")));
         assert!(key.check(&remembered).is_ok() && idempotency("b").check(&remembered).is_err());
-        assert_eq!(bench.store.recall(&key, later(86_400)).await.unwrap(), None);
-        assert_eq!(bench.store.recall(&key, remembered.expires).await.unwrap(), None);
-        assert_eq!(bench.keys_beginning("IDEM#").await, 1);
+        assert_eq!(test.store.recall(&key, later(86_400)).await.unwrap(), None);
+        assert_eq!(test.store.recall(&key, remembered.expires).await.unwrap(), None);
+        assert_eq!(test.keys_beginning("IDEM#").await, 1);
         let later = Run { created: later(86_400), ..a_run("b") };
-        assert_eq!(begin(&bench, &later, Some(&key), None).await.unwrap(), Created::Done);
+        assert_eq!(begin(&test, &later, Some(&key), None).await.unwrap(), Created::Done);
     }
 
     #[tokio::test]
     async fn a_known_key_gives_the_first_run_and_writes_nothing() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         let key = idempotency("a");
-        begin(&bench, &a_run("a"), Some(&key), None).await.unwrap();
-        let before = bench.table.rows().await;
+        begin(&test, &a_run("a"), Some(&key), None).await.unwrap();
+        let before = test.table.rows().await;
         for again in ["b", "a"] {
-            let created = begin(&bench, &a_run(again), Some(&key), None).await.unwrap();
+            let created = begin(&test, &a_run(again), Some(&key), None).await.unwrap();
             assert_eq!(made(created), Made::Run(run_id("a")));
         }
-        assert_eq!(bench.table.rows().await, before);
+        assert_eq!(test.table.rows().await, before);
     }
 
     #[tokio::test]
     async fn a_new_attempt_replaces_the_run_that_failed_and_no_other() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         let key = idempotency("a");
-        begin(&bench, &a_run("a"), Some(&key), None).await.unwrap();
+        begin(&test, &a_run("a"), Some(&key), None).await.unwrap();
         let failed = run_id("a");
-        assert_eq!(begin(&bench, &a_run("b"), Some(&key), Some(&failed)).await.unwrap(), Created::Done);
-        let created = begin(&bench, &a_run("c"), Some(&key), Some(&failed)).await.unwrap();
+        assert_eq!(begin(&test, &a_run("b"), Some(&key), Some(&failed)).await.unwrap(), Created::Done);
+        let created = begin(&test, &a_run("c"), Some(&key), Some(&failed)).await.unwrap();
         assert_eq!(made(created), Made::Run(run_id("b")));
     }
 
     #[tokio::test]
     async fn of_parallel_launches_with_one_key_one_begins() {
-        let bench = Bench::start().await;
-        let (bench, key) = (&bench, &idempotency("a"));
+        let test = TestStore::start().await;
+        let (test, key) = (&test, &idempotency("a"));
         let begun =
-            join_all((0..8).map(async |id| begin(bench, &a_run(&format!("r{id}")), Some(key), None).await))
+            join_all((0..8).map(async |id| begin(test, &a_run(&format!("r{id}")), Some(key), None).await))
                 .await;
         let done = begun.iter().filter(|begun| matches!(begun, Ok(Created::Done))).count();
         let known = begun.iter().filter(|begun| matches!(begun, Ok(Created::Known(_)))).count();
-        assert_eq!((done, known, bench.keys_beginning("RUN#").await), (1, 7, 1));
+        assert_eq!((done, known, test.keys_beginning("RUN#").await), (1, 7, 1));
     }
 
     #[tokio::test]
     async fn an_id_that_is_taken_is_contended_and_the_run_stays_as_it_was() {
-        let bench = Bench::start().await;
-        begin(&bench, &a_run("a"), None, None).await.unwrap();
+        let test = TestStore::start().await;
+        begin(&test, &a_run("a"), None, None).await.unwrap();
         let other = Run { workspace: None, ..a_run("a") };
-        let error = begin(&bench, &other, Some(&idempotency("a")), None).await.unwrap_err();
+        let error = begin(&test, &other, Some(&idempotency("a")), None).await.unwrap_err();
         assert!(matches!(error, Error::Contended), "{error}");
-        assert_eq!(bench.store.run(&other.id).await.unwrap(), Some(a_run("a")));
-        assert_eq!(bench.keys_beginning("IDEM#").await, 0);
+        assert_eq!(test.store.run(&other.id).await.unwrap(), Some(a_run("a")));
+        assert_eq!(test.keys_beginning("IDEM#").await, 0);
     }
 
     #[tokio::test]
     async fn without_its_audit_record_nothing_begins() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         let audit = run_audit(&a_run("a"), AuditAction::RunLaunched);
-        bench.store.begin_run(&a_run("a"), None, None, &audit).await.unwrap();
-        let error = bench.store.begin_run(&a_run("b"), None, None, &audit).await.unwrap_err();
+        test.store.begin_run(&a_run("a"), None, None, &audit).await.unwrap();
+        let error = test.store.begin_run(&a_run("b"), None, None, &audit).await.unwrap_err();
         assert!(matches!(error, Error::Contended), "{error}");
-        assert_eq!(bench.store.run(&run_id("b")).await.unwrap(), None);
+        assert_eq!(test.store.run(&run_id("b")).await.unwrap(), None);
     }
 
     #[tokio::test]
     async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
-        let bench = Bench::start().await;
-        bench.table.faults.fail_next(Fault::LostReply);
-        let created = begin(&bench, &a_run("a"), Some(&idempotency("a")), None).await.unwrap();
-        assert_eq!((created, bench.operations().len(), bench.audits().await), (Created::Done, 2, 1));
+        let test = TestStore::start().await;
+        test.table.faults.fail_next(Fault::LostReply);
+        let created = begin(&test, &a_run("a"), Some(&idempotency("a")), None).await.unwrap();
+        assert_eq!((created, test.operations().len(), test.audits().await), (Created::Done, 2, 1));
     }
 }

@@ -8,10 +8,10 @@ use domain::{Error, Result};
 
 use super::row::life_attributes;
 use crate::Store;
+use crate::expression_attributes::Changes;
 use crate::keys::Key;
 use crate::rows::n;
-use crate::terms::Changes;
-use crate::transaction::{Outcome, Refusal, Stood, Transaction};
+use crate::transaction::{ExistingItem, Outcome, Refusal, Transaction};
 
 #[async_trait(?Send)]
 impl SaveRuns for Store {
@@ -44,7 +44,7 @@ pub(super) fn save<P: PartialEq>(
     for (name, value) in life_attributes(store, run, life)? {
         changes.set_or_remove(&name, value);
     }
-    let before = changes.terms().value(n(before));
+    let before = changes.attributes().value(n(before));
     transaction.change_if(part, Key::run(&run.id), changes, &format!("#revision = {before}"));
     Ok(())
 }
@@ -52,8 +52,8 @@ pub(super) fn save<P: PartialEq>(
 /// Who was faster: another writer of the run, or whoever removed it.
 pub(super) fn overtaken<P: PartialEq>(refusal: &Refusal<P>, revision: &P) -> Error {
     match refusal.of(revision) {
-        Some(Stood::Row(_)) => Error::VersionConflict,
-        Some(Stood::Nothing) => Error::NotFound,
+        Some(ExistingItem::Row(_)) => Error::VersionConflict,
+        Some(ExistingItem::Nothing) => Error::NotFound,
         None => Error::Contended,
     }
 }
@@ -68,19 +68,19 @@ mod tests {
 
     use super::*;
     use crate::rows::{holds, s};
-    use crate::testing::{Bench, a_run, advanced, later, run_audit};
+    use crate::testing::{TestStore, a_run, advanced, later, run_audit};
 
-    async fn begun(bench: &Bench) -> Run {
+    async fn begun(test: &TestStore) -> Run {
         let run = a_run("a");
         let audit = run_audit(&run, AuditAction::RunLaunched);
-        bench.store.begin_run(&run, None, None, &audit).await.unwrap();
-        bench.table.faults.forget();
+        test.store.begin_run(&run, None, None, &audit).await.unwrap();
+        test.table.faults.forget();
         run
     }
 
-    async fn save(bench: &Bench, run: &Run) -> Result<()> {
+    async fn save(test: &TestStore, run: &Run) -> Result<()> {
         let audit = run_audit(run, AuditAction::RunEnding);
-        bench.store.save_life(run, &run.life, Some(&audit)).await
+        test.store.save_life(run, &run.life, Some(&audit)).await
     }
 
     fn ended(run: &Run) -> Run {
@@ -101,92 +101,92 @@ mod tests {
 
     #[tokio::test]
     async fn every_part_of_a_life_is_saved_in_one_call_and_read_back_exactly() {
-        let bench = Bench::start().await;
-        let run = begun(&bench).await;
+        let test = TestStore::start().await;
+        let run = begun(&test).await;
         let run = ended(&run);
-        save(&bench, &run).await.unwrap();
-        assert_eq!(bench.operations(), ["TransactWriteItems"]);
-        assert_eq!(bench.store.run(&run.id).await.unwrap(), Some(run.clone()));
+        save(&test, &run).await.unwrap();
+        assert_eq!(test.operations(), ["TransactWriteItems"]);
+        assert_eq!(test.store.run(&run.id).await.unwrap(), Some(run.clone()));
         let reopened = advanced(&run, |life| {
             life.head_job = None;
             life.outcome = None;
             life.due = Some(later(1));
         });
-        save(&bench, &reopened).await.unwrap();
-        assert_eq!(bench.store.run(&run.id).await.unwrap(), Some(reopened));
+        save(&test, &reopened).await.unwrap();
+        assert_eq!(test.store.run(&run.id).await.unwrap(), Some(reopened));
     }
 
     #[tokio::test]
     async fn a_life_over_another_revision_is_a_conflict_and_changes_nothing() {
-        let bench = Bench::start().await;
-        let first = begun(&bench).await;
+        let test = TestStore::start().await;
+        let first = begun(&test).await;
         let second = advanced(&first, |life| life.state = State::Pending);
-        save(&bench, &second).await.unwrap();
-        let before = bench.table.rows().await;
+        save(&test, &second).await.unwrap();
+        let before = test.table.rows().await;
         for late in [second.clone(), ended(&first), advanced(&ended(&second), |_| ())] {
-            let error = save(&bench, &late).await.unwrap_err();
+            let error = save(&test, &late).await.unwrap_err();
             assert!(matches!(error, Error::VersionConflict), "{error}");
         }
-        assert_eq!(bench.table.rows().await, before);
+        assert_eq!(test.table.rows().await, before);
     }
 
     #[tokio::test]
     async fn of_parallel_writers_of_a_revision_one_wins() {
-        let bench = Bench::start().await;
-        let run = advanced(&begun(&bench).await, |life| life.state = State::Pending);
-        let saved = join_all((0..8).map(|_| save(&bench, &run))).await;
+        let test = TestStore::start().await;
+        let run = advanced(&begun(&test).await, |life| life.state = State::Pending);
+        let saved = join_all((0..8).map(|_| save(&test, &run))).await;
         assert_eq!(saved.iter().filter(|saved| saved.is_ok()).count(), 1);
         assert!(saved.iter().all(|saved| matches!(saved, Ok(()) | Err(Error::VersionConflict))));
     }
 
     #[tokio::test]
     async fn a_run_that_is_gone_is_not_found_and_not_made_anew() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         let run = ended(&a_run("a"));
-        let error = save(&bench, &run).await.unwrap_err();
+        let error = save(&test, &run).await.unwrap_err();
         assert!(matches!(error, Error::NotFound), "{error}");
-        assert_eq!(bench.keys_beginning("RUN").await, 0);
+        assert_eq!(test.keys_beginning("RUN").await, 0);
     }
 
     #[tokio::test]
     async fn attributes_of_another_version_survive() {
-        let bench = Bench::start().await;
-        let run = begun(&bench).await;
-        bench.set(Key::run(&run.id), "later", s("kept")).await;
-        save(&bench, &ended(&run)).await.unwrap();
-        assert!(holds(&bench.row(Key::run(&run.id)).await.unwrap(), "later", &s("kept")));
+        let test = TestStore::start().await;
+        let run = begun(&test).await;
+        test.set(Key::run(&run.id), "later", s("kept")).await;
+        save(&test, &ended(&run)).await.unwrap();
+        assert!(holds(&test.row(Key::run(&run.id)).await.unwrap(), "later", &s("kept")));
     }
 
     #[tokio::test]
     async fn only_an_ended_run_may_be_forgotten_after_its_retention() {
-        let bench = Bench::start().await;
-        let run = begun(&bench).await;
-        let ttl = async || bench.row(Key::run(&run.id)).await.unwrap().some_parsed::<i64>("ttl").unwrap();
+        let test = TestStore::start().await;
+        let run = begun(&test).await;
+        let ttl = async || test.row(Key::run(&run.id)).await.unwrap().some_parsed::<i64>("ttl").unwrap();
         assert_eq!(ttl().await, None);
         let ended = ended(&run);
-        let thirty_days = bench.store.clone().with_retention_days(30);
+        let thirty_days = test.store.clone().with_retention_days(30);
         thirty_days.save_life(&ended, &ended.life, None).await.unwrap();
         assert_eq!(ttl().await, Some(later(200 + 30 * 86_400).as_second()));
     }
 
     #[tokio::test]
     async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
-        let bench = Bench::start().await;
-        let run = advanced(&begun(&bench).await, |life| life.state = State::Pending);
-        bench.table.faults.fail_next(Fault::LostReply);
-        save(&bench, &run).await.unwrap();
-        assert_eq!((bench.operations().len(), bench.audits().await), (2, 2));
+        let test = TestStore::start().await;
+        let run = advanced(&begun(&test).await, |life| life.state = State::Pending);
+        test.table.faults.fail_next(Fault::LostReply);
+        save(&test, &run).await.unwrap();
+        assert_eq!((test.operations().len(), test.audits().await), (2, 2));
         let run = advanced(&run, |life| life.state = State::Running);
-        bench.table.faults.fail_next(Fault::LostReply);
-        bench.store.save_life(&run, &run.life, None).await.unwrap();
+        test.table.faults.fail_next(Fault::LostReply);
+        test.store.save_life(&run, &run.life, None).await.unwrap();
     }
 
     #[tokio::test]
     async fn another_writer_in_the_way_is_contended() {
-        let bench = Bench::start().await;
-        let run = advanced(&begun(&bench).await, |life| life.state = State::Pending);
-        bench.table.faults.fail_next(Fault::Cancelled(&["TransactionConflict", "None"]));
-        let error = save(&bench, &run).await.unwrap_err();
+        let test = TestStore::start().await;
+        let run = advanced(&begun(&test).await, |life| life.state = State::Pending);
+        test.table.faults.fail_next(Fault::Cancelled(&["TransactionConflict", "None"]));
+        let error = save(&test, &run).await.unwrap_err();
         assert!(matches!(error, Error::Contended), "{error}");
     }
 }

@@ -9,11 +9,11 @@ use domain::{Error, Result};
 
 use super::row::run_from;
 use crate::Store;
+use crate::expression_attributes::ExpressionAttributes;
 use crate::failure::failed;
 use crate::keys::{Key, SCOPE_INDEX};
 use crate::read::page;
 use crate::rows::{Attributes, Row, garbled, s};
-use crate::terms::Terms;
 
 #[async_trait(?Send)]
 impl ListRuns for Store {
@@ -55,11 +55,11 @@ impl Store {
         page: Option<i32>,
         start: Option<Attributes>,
     ) -> Result<(Vec<Row>, Option<Attributes>)> {
-        let mut terms = Terms::default();
-        let scope = format!("{} = {}", terms.name("runScope"), terms.value(s(owner)));
-        let filter =
-            state.map(|state| format!("{} = {}", terms.name("state"), terms.value(s(state.as_str()))));
-        let (names, values) = terms.parts();
+        let mut attributes = ExpressionAttributes::default();
+        let scope = format!("{} = {}", attributes.name("runScope"), attributes.value(s(owner)));
+        let filter = state
+            .map(|state| format!("{} = {}", attributes.name("state"), attributes.value(s(state.as_str()))));
+        let (names, values) = attributes.parts();
         let answer = self
             .client
             .query()
@@ -99,20 +99,20 @@ mod tests {
     use domain::role::Permission;
 
     use super::*;
-    use crate::testing::{Bench, a_run, later, run_audit, run_id};
+    use crate::testing::{TestStore, a_run, later, run_audit, run_id};
 
-    async fn begin(bench: &Bench, id: &str, created: i64, state: State, workspace: bool) {
+    async fn begin(test: &TestStore, id: &str, created: i64, state: State, workspace: bool) {
         let mut run = Run { created: later(created), ..a_run(id) };
         run.life.state = state;
         if !workspace {
             run.workspace = None;
         }
         let audit = run_audit(&run, AuditAction::RunLaunched);
-        bench.store.begin_run(&run, None, None, &audit).await.unwrap();
+        test.store.begin_run(&run, None, None, &audit).await.unwrap();
     }
 
-    async fn some_runs() -> (Bench, Scope) {
-        let bench = Bench::start().await;
+    async fn some_runs() -> (TestStore, Scope) {
+        let test = TestStore::start().await;
         for (id, created, state) in [
             ("a", 1, State::Ended),
             ("b", 2, State::Running),
@@ -120,36 +120,36 @@ mod tests {
             ("d", 4, State::Running),
             ("e", 4, State::Ended),
         ] {
-            begin(&bench, id, created, state, true).await;
+            begin(&test, id, created, state, true).await;
         }
-        begin(&bench, "own", 9, State::Running, false).await;
-        let scope = bench.scope(Permission::ReadRuns).await;
-        bench.table.faults.forget();
-        (bench, scope)
+        begin(&test, "own", 9, State::Running, false).await;
+        let scope = test.scope(Permission::ReadRuns).await;
+        test.table.faults.forget();
+        (test, scope)
     }
 
     async fn ids(
-        bench: &Bench,
+        test: &TestStore,
         scope: &Scope,
         state: Option<State>,
         limit: u32,
         after: Option<&str>,
     ) -> String {
         let after = after.map(run_id);
-        let runs = bench.store.runs(scope, state, limit, after.as_ref()).await.unwrap();
+        let runs = test.store.runs(scope, state, limit, after.as_ref()).await.unwrap();
         runs.iter().map(|run| run.id.as_str().trim_end_matches('0')).collect::<Vec<_>>().join(" ")
     }
 
     #[tokio::test]
     async fn a_scopes_runs_come_newest_first_and_page_by_page() {
-        let (bench, scope) = some_runs().await;
-        let all = ids(&bench, &scope, None, 100, None).await;
-        assert_eq!(bench.operations(), ["Query"]);
+        let (test, scope) = some_runs().await;
+        let all = ids(&test, &scope, None, 100, None).await;
+        assert_eq!(test.operations(), ["Query"]);
         assert!(all == "e d c b a" || all == "d e c b a", "{all}");
         let mut pages = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let page = ids(&bench, &scope, None, 2, after.as_deref()).await;
+            let page = ids(&test, &scope, None, 2, after.as_deref()).await;
             if page.is_empty() {
                 break;
             }
@@ -162,20 +162,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_state_filters_before_the_limit_counts() {
-        let (bench, scope) = some_runs().await;
-        assert_eq!(ids(&bench, &scope, Some(State::Running), 100, None).await, "d b");
-        assert_eq!(ids(&bench, &scope, Some(State::Running), 1, None).await, "d");
-        assert_eq!(ids(&bench, &scope, Some(State::Running), 1, Some("d")).await, "b");
-        assert_eq!(ids(&bench, &scope, Some(State::Pending), 100, None).await, "");
+        let (test, scope) = some_runs().await;
+        assert_eq!(ids(&test, &scope, Some(State::Running), 100, None).await, "d b");
+        assert_eq!(ids(&test, &scope, Some(State::Running), 1, None).await, "d");
+        assert_eq!(ids(&test, &scope, Some(State::Running), 1, Some("d")).await, "b");
+        assert_eq!(ids(&test, &scope, Some(State::Pending), 100, None).await, "");
     }
 
     #[tokio::test]
     async fn another_scopes_runs_do_not_exist() {
-        let (bench, scope) = some_runs().await;
-        let own = bench.own_scope(Permission::ReadRuns).await;
-        assert_eq!(ids(&bench, &own, None, 100, None).await, "own");
+        let (test, scope) = some_runs().await;
+        let own = test.own_scope(Permission::ReadRuns).await;
+        assert_eq!(ids(&test, &own, None, 100, None).await, "own");
         for foreign in ["own", "nothing"] {
-            let error = bench.store.runs(&scope, None, 10, Some(&run_id(foreign))).await.unwrap_err();
+            let error = test.store.runs(&scope, None, 10, Some(&run_id(foreign))).await.unwrap_err();
             assert!(matches!(error, Error::NotFound), "{error}");
         }
     }

@@ -69,12 +69,12 @@ pub(super) fn run_id(pk: &str) -> Result<RunId> {
 mod tests {
     use super::*;
     use crate::rows::n;
-    use crate::testing::{Bench, a_run, later};
+    use crate::testing::{TestStore, a_run, later};
 
     #[tokio::test]
     async fn a_row_with_the_last_revision_of_all_is_not_read() {
-        let bench = Bench::start().await;
-        let mut row = run_row(&bench.store, &a_run("a")).unwrap();
+        let test = TestStore::start().await;
+        let mut row = run_row(&test.store, &a_run("a")).unwrap();
         row.insert("revision".into(), n(u64::MAX));
         let outcome = run_from(&Row(row));
         assert!(matches!(outcome, Err(domain::Error::Bug { .. })), "{outcome:?}");
@@ -82,10 +82,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_row_of_another_version_is_read_as_far_as_it_goes() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         let mut run = a_run("a");
         run.life.copies.clear();
-        let mut row = run_row(&bench.store, &run).unwrap();
+        let mut row = run_row(&test.store, &run).unwrap();
         for optional in ["copies", "dueAt", "due", "dueShard", "workspace"] {
             row.remove(optional);
         }
@@ -98,9 +98,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_due_time_is_kept_exactly_beside_the_one_of_the_index() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         let run = a_run("a");
-        let row = run_row(&bench.store, &run).unwrap();
+        let row = run_row(&test.store, &run).unwrap();
         assert_eq!(row["due"], n(later(120).as_millisecond()));
         assert_eq!(run_from(&Row(row)).unwrap().life.due, Some(run.life.lease_until));
     }

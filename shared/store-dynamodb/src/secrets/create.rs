@@ -9,11 +9,11 @@ use domain::secret::{MAX_IN_SCOPE, SealedValue, Secret};
 use domain::{Error, Result};
 
 use crate::Store;
+use crate::expression_attributes::Changes;
 use crate::idempotency::remembered_from;
 use crate::keys::Key;
 use crate::rows::{n, sealed_row, secret_row};
-use crate::terms::Changes;
-use crate::transaction::{Outcome, PRESENT, Refusal, Stood, Transaction};
+use crate::transaction::{ExistingItem, Outcome, PRESENT, Refusal, Transaction};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
@@ -57,7 +57,7 @@ fn count(transaction: &mut Transaction<'_, Part>, scope: &Scope, more: usize) ->
     let room = room.ok_or(Error::bug("more secrets at once than a scope may hold"))?;
     let mut changes = Changes::default();
     changes.add("secretCount", n(more));
-    let room = changes.terms().value(n(room));
+    let room = changes.attributes().value(n(room));
     let condition = format!("{PRESENT} AND (attribute_not_exists(#secretCount) OR #secretCount <= {room})");
     transaction.change_if(Part::Count, Key::meta(scope.owner()), changes, &condition);
     Ok(())
@@ -74,10 +74,10 @@ fn made(secrets: &[(Secret, SealedValue)]) -> Made {
 /// The idempotency key comes first: the first request with it made the very names that are taken now. Conflicts come
 /// next: while others write, no condition is certain.
 fn refused(refusal: &Refusal<Part>, secrets: &[(Secret, SealedValue)]) -> Result<Created> {
-    if let Some(Stood::Row(row)) = refusal.of(&Part::Idempotency) {
+    if let Some(ExistingItem::Row(row)) = refusal.of(&Part::Idempotency) {
         return Ok(Created::Known(remembered_from(row)?));
     }
-    if let Some(Stood::Nothing) = refusal.of(&Part::Count) {
+    if let Some(ExistingItem::Nothing) = refusal.of(&Part::Count) {
         return Err(Error::NotFound);
     }
     refusal.unless_contended()?;

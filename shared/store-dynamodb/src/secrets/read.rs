@@ -62,21 +62,21 @@ mod tests {
 
     use super::*;
     use crate::rows::{Attributes, s, sealed_row, secret_row};
-    use crate::testing::{Bench, a_secret, name, sealed_value, secret_id};
+    use crate::testing::{TestStore, a_secret, name, sealed_value, secret_id};
 
-    async fn seed_all(bench: &Bench, rows: Vec<Attributes>) {
+    async fn seed_all(test: &TestStore, rows: Vec<Attributes>) {
         for batch in rows.chunks(25) {
             let puts = batch.iter().map(|row| {
                 let put = PutRequest::builder().set_item(Some(row.clone())).build().unwrap();
                 WriteRequest::builder().put_request(put).build()
             });
-            let request = bench.table.quiet().batch_write_item();
-            request.request_items(&bench.table.name, puts.collect()).send().await.unwrap();
+            let request = test.table.quiet().batch_write_item();
+            request.request_items(&test.table.name, puts.collect()).send().await.unwrap();
         }
     }
 
     /// A thousand secrets with values of 4 KiB: 4 MB that a list must not read.
-    async fn a_thousand(bench: &Bench, scope: &Scope, extra: usize) {
+    async fn a_thousand(test: &TestStore, scope: &Scope, extra: usize) {
         let mut rows = Vec::new();
         for number in 1..=1_000 {
             let (secret, _) = a_secret(scope, number, &format!("NAME_{}", 2_000 - number));
@@ -88,59 +88,59 @@ mod tests {
             }
             rows.push(row);
         }
-        seed_all(bench, rows).await;
+        seed_all(test, rows).await;
     }
 
     #[tokio::test]
     async fn a_thousand_secrets_with_large_values_are_listed_by_name_in_one_consistent_query() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::ReadSecrets).await;
-        a_thousand(&bench, &scope, 0).await;
-        let secrets = bench.store.secrets(&scope).await.unwrap();
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::ReadSecrets).await;
+        a_thousand(&test, &scope, 0).await;
+        let secrets = test.store.secrets(&scope).await.unwrap();
         assert_eq!(secrets.len(), 1_000);
         assert!(secrets.is_sorted_by(|a, b| a.name < b.name));
-        let calls = bench.calls();
-        assert_eq!(bench.operations(), ["Query"]);
+        let calls = test.calls();
+        assert_eq!(test.operations(), ["Query"]);
         assert_eq!(calls[0].body["ConsistentRead"], true);
         assert!(calls[0].body["ExpressionAttributeValues"].to_string().contains("SECRET#"));
     }
 
     #[tokio::test]
     async fn a_list_reads_on_past_a_megabyte() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::ReadSecrets).await;
-        a_thousand(&bench, &scope, 2_048).await;
-        assert_eq!(bench.store.secrets(&scope).await.unwrap().len(), 1_000);
-        assert_eq!(bench.operations(), ["Query"; 3]);
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::ReadSecrets).await;
+        a_thousand(&test, &scope, 2_048).await;
+        assert_eq!(test.store.secrets(&scope).await.unwrap().len(), 1_000);
+        assert_eq!(test.operations(), ["Query"; 3]);
     }
 
     #[tokio::test]
     async fn another_scopes_secrets_do_not_exist() {
-        let bench = Bench::start().await;
+        let test = TestStore::start().await;
         let (workspace, own) =
-            (bench.scope(Permission::ReadSecrets).await, bench.own_scope(Permission::ReadSecrets).await);
+            (test.scope(Permission::ReadSecrets).await, test.own_scope(Permission::ReadSecrets).await);
         let (secret, _) = a_secret(&own, 7, "OWN");
-        bench.seed(secret_row(&secret)).await;
-        assert_eq!(bench.store.secret(&workspace, secret.id).await.unwrap(), None);
-        assert_eq!(bench.store.secret(&own, secret.id).await.unwrap(), Some(secret));
-        assert_eq!(bench.store.secrets(&workspace).await.unwrap(), []);
-        assert!(!bench.store.is_name_taken(&workspace, &name("OWN")).await.unwrap());
-        assert_eq!(bench.store.history(&workspace, secret_id(7)).await.unwrap(), []);
-        assert!(bench.calls().iter().all(|call| call.body["ConsistentRead"] == true));
+        test.seed(secret_row(&secret)).await;
+        assert_eq!(test.store.secret(&workspace, secret.id).await.unwrap(), None);
+        assert_eq!(test.store.secret(&own, secret.id).await.unwrap(), Some(secret));
+        assert_eq!(test.store.secrets(&workspace).await.unwrap(), []);
+        assert!(!test.store.is_name_taken(&workspace, &name("OWN")).await.unwrap());
+        assert_eq!(test.store.history(&workspace, secret_id(7)).await.unwrap(), []);
+        assert!(test.calls().iter().all(|call| call.body["ConsistentRead"] == true));
     }
 
     #[tokio::test]
     async fn a_row_of_another_version_is_read_as_far_as_it_goes() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::ReadSecrets).await;
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::ReadSecrets).await;
         let (secret, _) = a_secret(&scope, 7, "NAME");
         let mut row = secret_row(&secret);
         for optional in ["lastUsed", "expires", "description", "nextflowStore"] {
             row.remove(optional);
         }
         row.insert("later".into(), s("unknown"));
-        bench.seed(row).await;
-        let read = bench.store.secret(&scope, SecretId::new(7).unwrap()).await.unwrap().unwrap();
+        test.seed(row).await;
+        let read = test.store.secret(&scope, SecretId::new(7).unwrap()).await.unwrap().unwrap();
         assert_eq!((read.expires, read.description, read.last_used), (None, None, None));
         assert!(!read.traits.nextflow_store, "what is unknown is refused");
     }

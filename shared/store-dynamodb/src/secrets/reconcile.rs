@@ -12,9 +12,9 @@ use domain::secret::Secret;
 use super::delete::delete;
 use super::update::{Part, refused};
 use crate::Store;
+use crate::expression_attributes::Changes;
 use crate::keys::Key;
 use crate::rows::{from_fields, n, secret_from, secret_version};
-use crate::terms::Changes;
 use crate::transaction::Outcome;
 
 #[async_trait(?Send)]
@@ -38,7 +38,7 @@ impl Reconcile for Store {
         for (name, value) in secret_version(lost) {
             changes.set_or_remove(&name, value);
         }
-        let was = changes.terms().value(n(secret.version));
+        let was = changes.attributes().value(n(secret.version));
         let mut transaction = self.transaction();
         let key = Key::secret(secret.owner, secret.id);
         transaction.change_if(Part::Version, key, changes, &format!("#version = {was}"));
@@ -58,29 +58,29 @@ mod tests {
     use domain::role::Permission;
 
     use super::*;
-    use crate::testing::{Bench, a_secret, an_audit, next_version};
+    use crate::testing::{TestStore, a_secret, an_audit, next_version};
 
     #[tokio::test]
     async fn a_lost_version_has_no_value_until_it_is_written_again() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::WriteSecrets).await;
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::WriteSecrets).await;
         let (secret, sealed) = a_secret(&scope, 7, "NCBI_API_KEY");
         let created = an_audit(scope.owner(), AuditAction::SecretCreated, &[&secret]);
-        bench.store.create_secrets(&scope, &[(secret.clone(), sealed)], None, &created).await.unwrap();
+        test.store.create_secrets(&scope, &[(secret.clone(), sealed)], None, &created).await.unwrap();
         let mut lost = secret.clone();
         (lost.version, lost.traits.lost) = (4, true);
         let audit = an_audit(scope.owner(), AuditAction::SecretUpdated, &[&lost]);
-        bench.store.outdate_secret(&secret, &lost, &audit).await.unwrap();
-        assert_eq!(bench.store.secret(&scope, secret.id).await.unwrap(), Some(lost.clone()));
-        assert_eq!(bench.store.sealed_values(&[(scope.owner(), secret.id)]).await.unwrap(), []);
-        let repeated = bench.store.outdate_secret(&secret, &lost, &audit).await.unwrap_err();
+        test.store.outdate_secret(&secret, &lost, &audit).await.unwrap();
+        assert_eq!(test.store.secret(&scope, secret.id).await.unwrap(), Some(lost.clone()));
+        assert_eq!(test.store.sealed_values(&[(scope.owner(), secret.id)]).await.unwrap(), []);
+        let repeated = test.store.outdate_secret(&secret, &lost, &audit).await.unwrap_err();
         assert!(matches!(repeated, domain::Error::VersionConflict), "{repeated}");
 
         let (mut again, sealed, replaced) = next_version(&lost);
         again.traits.lost = false;
         let audit = an_audit(scope.owner(), AuditAction::SecretUpdated, &[&again]);
-        bench.store.update_secret(&scope, &again, &sealed, &replaced, &audit).await.unwrap();
-        let stored = bench.store.stored_secret(scope.owner(), secret.id).await.unwrap().unwrap();
+        test.store.update_secret(&scope, &again, &sealed, &replaced, &audit).await.unwrap();
+        let stored = test.store.stored_secret(scope.owner(), secret.id).await.unwrap().unwrap();
         assert_eq!((stored.version, stored.traits.lost), (5, false));
     }
 }

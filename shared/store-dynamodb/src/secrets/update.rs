@@ -6,10 +6,10 @@ use domain::secret::{OldVersion, SealedValue, Secret};
 use domain::{Error, Result};
 
 use crate::Store;
+use crate::expression_attributes::Changes;
 use crate::keys::Key;
 use crate::rows::{n, old_version_row, sealed_row, secret_version};
-use crate::terms::Changes;
-use crate::transaction::{Outcome, Refusal, Stood};
+use crate::transaction::{ExistingItem, Outcome, Refusal};
 
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Part {
@@ -33,7 +33,7 @@ pub(super) async fn update(
     for (name, value) in secret_version(secret) {
         changes.set_or_remove(&name, value);
     }
-    let was = changes.terms().value(n(replaced.version));
+    let was = changes.attributes().value(n(replaced.version));
     let mut transaction = store.transaction();
     transaction.still_member(scope);
     transaction.change_if(
@@ -58,8 +58,8 @@ pub(super) fn refused(refusal: &Refusal<Part>) -> Result<()> {
         return Err(Error::NotFound);
     }
     match refusal.of(&Part::Version) {
-        Some(Stood::Nothing) => Err(Error::NotFound),
-        Some(Stood::Row(_)) => Err(Error::VersionConflict),
+        Some(ExistingItem::Nothing) => Err(Error::NotFound),
+        Some(ExistingItem::Row(_)) => Err(Error::VersionConflict),
         None => Err(Error::Contended),
     }
 }
@@ -74,130 +74,130 @@ mod tests {
 
     use super::*;
     use crate::rows::{holds, s};
-    use crate::testing::{Bench, OWNER, a_secret, an_audit, later, next_version, now};
+    use crate::testing::{OWNER, TestStore, a_secret, an_audit, later, next_version, now};
 
-    async fn stored(bench: &Bench, scope: &Scope) -> Secret {
+    async fn stored(test: &TestStore, scope: &Scope) -> Secret {
         let (secret, sealed) = a_secret(scope, 7, "NCBI_API_KEY");
         let audit = an_audit(scope.owner(), AuditAction::SecretCreated, &[&secret]);
-        bench.store.create_secrets(scope, &[(secret.clone(), sealed)], None, &audit).await.unwrap();
-        bench.table.faults.forget();
+        test.store.create_secrets(scope, &[(secret.clone(), sealed)], None, &audit).await.unwrap();
+        test.table.faults.forget();
         secret
     }
 
-    async fn update(bench: &Bench, scope: &Scope, old: &Secret) -> Result<Secret> {
+    async fn update(test: &TestStore, scope: &Scope, old: &Secret) -> Result<Secret> {
         let (secret, sealed, replaced) = next_version(old);
         let audit = an_audit(scope.owner(), AuditAction::SecretUpdated, &[&secret]);
-        bench.store.update_secret(scope, &secret, &sealed, &replaced, &audit).await?;
+        test.store.update_secret(scope, &secret, &sealed, &replaced, &audit).await?;
         Ok(secret)
     }
 
     #[tokio::test]
     async fn a_new_version_replaces_the_value_and_leaves_a_history_without_one() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::WriteSecrets).await;
-        let first = stored(&bench, &scope).await;
-        let second = update(&bench, &scope, &Secret { expires: None, ..first.clone() }).await.unwrap();
-        assert_eq!(bench.operations(), ["TransactWriteItems"]);
-        assert_eq!(bench.store.secret(&scope, first.id).await.unwrap().unwrap(), second);
-        let sealed = bench.store.sealed_values(&[(scope.owner(), first.id)]).await.unwrap();
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::WriteSecrets).await;
+        let first = stored(&test, &scope).await;
+        let second = update(&test, &scope, &Secret { expires: None, ..first.clone() }).await.unwrap();
+        assert_eq!(test.operations(), ["TransactWriteItems"]);
+        assert_eq!(test.store.secret(&scope, first.id).await.unwrap().unwrap(), second);
+        let sealed = test.store.sealed_values(&[(scope.owner(), first.id)]).await.unwrap();
         assert_eq!((sealed[0].version, sealed[0].envelope[0]), (2, 2));
-        let third = update(&bench, &scope, &second).await.unwrap();
-        let history = bench.store.history(&scope, third.id).await.unwrap();
+        let third = update(&test, &scope, &second).await.unwrap();
+        let history = test.store.history(&scope, third.id).await.unwrap();
         assert_eq!(history.iter().map(|old| old.version).collect::<Vec<_>>(), [2, 1]);
         assert_eq!((history[1].written, history[1].replaced), (now(), later(60)));
-        let row = bench.row(Key::history(scope.owner(), first.id, 1)).await.unwrap();
+        let row = test.row(Key::history(scope.owner(), first.id, 1)).await.unwrap();
         assert!(!row.0.contains_key("envelope"));
         assert!(holds(&row, "ttl", &n(later(60 + 400 * 86_400).as_second())));
     }
 
     #[tokio::test]
     async fn a_version_that_was_replaced_meanwhile_is_a_conflict() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::WriteSecrets).await;
-        let first = stored(&bench, &scope).await;
-        update(&bench, &scope, &first).await.unwrap();
-        let before = bench.table.rows().await;
-        let error = update(&bench, &scope, &first).await.unwrap_err();
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::WriteSecrets).await;
+        let first = stored(&test, &scope).await;
+        update(&test, &scope, &first).await.unwrap();
+        let before = test.table.rows().await;
+        let error = update(&test, &scope, &first).await.unwrap_err();
         assert!(matches!(error, Error::VersionConflict), "{error}");
-        assert_eq!(bench.table.rows().await, before);
+        assert_eq!(test.table.rows().await, before);
     }
 
     #[tokio::test]
     async fn a_secret_that_is_gone_is_not_found_and_not_made_anew() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::WriteSecrets).await;
-        let first = stored(&bench, &scope).await;
-        bench.remove(Key::secret(scope.owner(), first.id)).await;
-        let before = bench.table.rows().await;
-        let error = update(&bench, &scope, &first).await.unwrap_err();
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::WriteSecrets).await;
+        let first = stored(&test, &scope).await;
+        test.remove(Key::secret(scope.owner(), first.id)).await;
+        let before = test.table.rows().await;
+        let error = update(&test, &scope, &first).await.unwrap_err();
         assert!(matches!(error, Error::NotFound), "{error}");
-        assert_eq!(bench.table.rows().await, before);
+        assert_eq!(test.table.rows().await, before);
     }
 
     #[tokio::test]
     async fn a_role_that_was_lowered_meanwhile_stops_the_write() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::WriteSecrets).await;
-        let first = stored(&bench, &scope).await;
-        bench.join(OWNER, Role::Maintain).await;
-        let error = update(&bench, &scope, &first).await.unwrap_err();
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::WriteSecrets).await;
+        let first = stored(&test, &scope).await;
+        test.join(OWNER, Role::Maintain).await;
+        let error = update(&test, &scope, &first).await.unwrap_err();
         assert!(matches!(error, Error::NotFound), "{error}");
-        assert_eq!(bench.store.secret(&scope, first.id).await.unwrap().unwrap(), first);
+        assert_eq!(test.store.secret(&scope, first.id).await.unwrap().unwrap(), first);
     }
 
     #[tokio::test]
     async fn parallel_writers_lose_no_update() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::WriteSecrets).await;
-        let first = stored(&bench, &scope).await;
-        let (bench, scope, id) = (&bench, &scope, first.id);
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::WriteSecrets).await;
+        let first = stored(&test, &scope).await;
+        let (test, scope, id) = (&test, &scope, first.id);
         join_all((0..8).map(async |_| {
             loop {
-                let current = bench.store.secret(scope, id).await.unwrap().unwrap();
-                match update(bench, scope, &current).await {
+                let current = test.store.secret(scope, id).await.unwrap().unwrap();
+                match update(test, scope, &current).await {
                     Ok(_) => return,
                     Err(error) => assert!(matches!(error, Error::VersionConflict), "{error}"),
                 }
             }
         }))
         .await;
-        assert_eq!(bench.store.secret(scope, id).await.unwrap().unwrap().version, 9);
-        assert_eq!(bench.store.history(scope, id).await.unwrap().len(), 8);
-        assert_eq!(bench.audits().await, 9);
+        assert_eq!(test.store.secret(scope, id).await.unwrap().unwrap().version, 9);
+        assert_eq!(test.store.history(scope, id).await.unwrap().len(), 8);
+        assert_eq!(test.audits().await, 9);
     }
 
     #[tokio::test]
     async fn what_this_version_does_not_know_and_the_last_use_survive() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::WriteSecrets).await;
-        let first = stored(&bench, &scope).await;
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::WriteSecrets).await;
+        let first = stored(&test, &scope).await;
         let key = Key::secret(scope.owner(), first.id);
-        bench.set(key.clone(), "later", s("kept")).await;
-        bench.set(key.clone(), "lastUsed", s("2026-11-23T10:20:30Z")).await;
-        update(&bench, &scope, &first).await.unwrap();
-        let row = bench.row(key).await.unwrap();
+        test.set(key.clone(), "later", s("kept")).await;
+        test.set(key.clone(), "lastUsed", s("2026-11-23T10:20:30Z")).await;
+        update(&test, &scope, &first).await.unwrap();
+        let row = test.row(key).await.unwrap();
         assert!(holds(&row, "later", &s("kept")) && holds(&row, "lastUsed", &s("2026-11-23T10:20:30Z")));
     }
 
     #[tokio::test]
     async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::WriteSecrets).await;
-        let first = stored(&bench, &scope).await;
-        bench.table.faults.fail_next(Fault::LostReply);
-        update(&bench, &scope, &first).await.unwrap();
-        assert_eq!(bench.store.secret(&scope, first.id).await.unwrap().unwrap().version, 2);
-        assert_eq!((bench.keys_beginning("HISTORY#").await, bench.audits().await), (1, 2));
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::WriteSecrets).await;
+        let first = stored(&test, &scope).await;
+        test.table.faults.fail_next(Fault::LostReply);
+        update(&test, &scope, &first).await.unwrap();
+        assert_eq!(test.store.secret(&scope, first.id).await.unwrap().unwrap().version, 2);
+        assert_eq!((test.keys_beginning("HISTORY#").await, test.audits().await), (1, 2));
     }
 
     #[tokio::test]
     async fn another_writer_in_the_way_is_contended() {
-        let bench = Bench::start().await;
-        let scope = bench.scope(Permission::WriteSecrets).await;
-        let first = stored(&bench, &scope).await;
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::WriteSecrets).await;
+        let first = stored(&test, &scope).await;
         let codes = &["None", "TransactionConflict", "None", "None", "None"];
-        bench.table.faults.fail_next(Fault::Cancelled(codes));
-        let error = update(&bench, &scope, &first).await.unwrap_err();
+        test.table.faults.fail_next(Fault::Cancelled(codes));
+        let error = update(&test, &scope, &first).await.unwrap_err();
         assert!(matches!(error, Error::Contended), "{error}");
     }
 }

@@ -9,7 +9,7 @@ use support::Fault;
 use super::*;
 use crate::rows::s;
 use crate::testing::{
-    Bench, OWNER, VIEWER, a_secret, an_audit, idempotency, later, name, secret_id, user, workspace,
+    OWNER, TestStore, VIEWER, a_secret, an_audit, idempotency, later, name, secret_id, user, workspace,
 };
 
 fn audit_of(scope: &Scope, secrets: &[(Secret, SealedValue)]) -> AuditRecord {
@@ -18,165 +18,165 @@ fn audit_of(scope: &Scope, secrets: &[(Secret, SealedValue)]) -> AuditRecord {
 }
 
 async fn create(
-    bench: &Bench,
+    test: &TestStore,
     scope: &Scope,
     secrets: &[(Secret, SealedValue)],
     idempotency: Option<&Idempotency>,
 ) -> Result<Created> {
-    bench.store.create_secrets(scope, secrets, idempotency, &audit_of(scope, secrets)).await
+    test.store.create_secrets(scope, secrets, idempotency, &audit_of(scope, secrets)).await
 }
 
 #[tokio::test]
 async fn a_secret_is_three_rows_a_count_and_an_audit_record_in_one_call() {
-    let bench = Bench::start().await;
-    let scope = bench.scope(Permission::WriteSecrets).await;
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
     let (secret, sealed) = a_secret(&scope, 7, "NCBI_API_KEY");
-    let created = create(&bench, &scope, &[(secret.clone(), sealed.clone())], None).await.unwrap();
+    let created = create(&test, &scope, &[(secret.clone(), sealed.clone())], None).await.unwrap();
     assert_eq!(created, Created::Done);
-    assert_eq!(bench.operations(), ["TransactWriteItems"]);
-    assert_eq!(bench.store.secret(&scope, secret.id).await.unwrap().unwrap(), secret);
-    assert_eq!(bench.store.sealed_values(&[(scope.owner(), secret.id)]).await.unwrap(), [sealed]);
-    assert!(bench.store.is_name_taken(&scope, &name("ncbi_api_key")).await.unwrap());
-    assert_eq!((bench.count(scope.owner()).await, bench.audits().await), (Some(1), 1));
+    assert_eq!(test.operations(), ["TransactWriteItems"]);
+    assert_eq!(test.store.secret(&scope, secret.id).await.unwrap().unwrap(), secret);
+    assert_eq!(test.store.sealed_values(&[(scope.owner(), secret.id)]).await.unwrap(), [sealed]);
+    assert!(test.store.is_name_taken(&scope, &name("ncbi_api_key")).await.unwrap());
+    assert_eq!((test.count(scope.owner()).await, test.audits().await), (Some(1), 1));
 }
 
 #[tokio::test]
 async fn a_name_that_is_taken_in_any_case_is_refused_and_nothing_changes() {
-    let bench = Bench::start().await;
-    let scope = bench.scope(Permission::WriteSecrets).await;
-    create(&bench, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], None).await.unwrap();
-    let before = bench.table.rows().await;
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
+    create(&test, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], None).await.unwrap();
+    let before = test.table.rows().await;
     let import = [a_secret(&scope, 8, "FREE"), a_secret(&scope, 9, "Ncbi_Api_Key")];
-    let error = create(&bench, &scope, &import, None).await.unwrap_err();
+    let error = create(&test, &scope, &import, None).await.unwrap_err();
     assert!(
         matches!(&error, Error::AlreadyExists { existing } if *existing == name("Ncbi_Api_Key")),
         "{error}"
     );
-    assert_eq!(bench.table.rows().await, before);
+    assert_eq!(test.table.rows().await, before);
 }
 
 #[tokio::test]
 async fn an_id_that_is_taken_is_contended() {
-    let bench = Bench::start().await;
-    let scope = bench.scope(Permission::WriteSecrets).await;
-    create(&bench, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], None).await.unwrap();
-    let error = create(&bench, &scope, &[a_secret(&scope, 7, "OTHER")], None).await.unwrap_err();
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
+    create(&test, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], None).await.unwrap();
+    let error = create(&test, &scope, &[a_secret(&scope, 7, "OTHER")], None).await.unwrap_err();
     assert!(matches!(error, Error::Contended), "{error}");
 }
 
 #[tokio::test]
 async fn of_parallel_creations_of_a_name_one_wins() {
-    let bench = Bench::start().await;
-    let scope = bench.scope(Permission::WriteSecrets).await;
-    let bench = &bench;
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
+    let test = &test;
     let scope = &scope;
     let created = join_all((1..=16).map(async |id| {
         let spelling = if id % 2 == 0 { "NCBI_API_KEY" } else { "ncbi_api_key" };
-        create(bench, scope, &[a_secret(scope, id, spelling)], None).await
+        create(test, scope, &[a_secret(scope, id, spelling)], None).await
     }))
     .await;
     assert_eq!(created.iter().filter(|created| created.is_ok()).count(), 1);
     assert!(
         created.iter().all(|created| matches!(created, Ok(Created::Done) | Err(Error::AlreadyExists { .. })))
     );
-    assert_eq!((bench.count(scope.owner()).await, bench.audits().await), (Some(1), 1));
+    assert_eq!((test.count(scope.owner()).await, test.audits().await), (Some(1), 1));
 }
 
 #[tokio::test]
 async fn a_membership_that_was_lost_meanwhile_is_not_found_whatever_else_is_wrong() {
-    let bench = Bench::start().await;
-    let scope = bench.scope(Permission::WriteSecrets).await;
-    create(&bench, &scope, &[a_secret(&scope, 7, "TAKEN")], Some(&idempotency("a"))).await.unwrap();
-    bench.set(Key::meta(scope.owner()), "secretCount", n(1_000)).await;
-    bench.join(OWNER, Role::Launch).await;
-    let before = bench.table.rows().await;
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
+    create(&test, &scope, &[a_secret(&scope, 7, "TAKEN")], Some(&idempotency("a"))).await.unwrap();
+    test.set(Key::meta(scope.owner()), "secretCount", n(1_000)).await;
+    test.join(OWNER, Role::Launch).await;
+    let before = test.table.rows().await;
     for idempotency in [None, Some(idempotency("a"))] {
         let taken = [a_secret(&scope, 8, "TAKEN")];
-        let error = create(&bench, &scope, &taken, idempotency.as_ref()).await.unwrap_err();
+        let error = create(&test, &scope, &taken, idempotency.as_ref()).await.unwrap_err();
         assert!(matches!(error, Error::NotFound), "{error}");
     }
-    bench.remove(Key::member(workspace(), user(OWNER))).await;
-    let error = create(&bench, &scope, &[a_secret(&scope, 8, "FREE")], None).await.unwrap_err();
+    test.remove(Key::member(workspace(), user(OWNER))).await;
+    let error = create(&test, &scope, &[a_secret(&scope, 8, "FREE")], None).await.unwrap_err();
     assert!(matches!(error, Error::NotFound), "{error}");
-    assert_eq!(bench.table.rows().await.len(), before.len() - 1);
+    assert_eq!(test.table.rows().await.len(), before.len() - 1);
 }
 
 #[tokio::test]
 async fn an_own_secret_needs_the_user_and_no_membership() {
-    let bench = Bench::start().await;
-    let scope = bench.own_scope(Permission::WriteSecrets).await;
-    create(&bench, &scope, &[a_secret(&scope, 7, "OWN")], None).await.unwrap();
-    assert_eq!(bench.count(scope.owner()).await, Some(1));
-    let stranger = bench.scope_of(VIEWER, None, Permission::WriteSecrets).await.unwrap();
-    let error = create(&bench, &stranger, &[a_secret(&stranger, 8, "OWN")], None).await.unwrap_err();
+    let test = TestStore::start().await;
+    let scope = test.own_scope(Permission::WriteSecrets).await;
+    create(&test, &scope, &[a_secret(&scope, 7, "OWN")], None).await.unwrap();
+    assert_eq!(test.count(scope.owner()).await, Some(1));
+    let stranger = test.scope_of(VIEWER, None, Permission::WriteSecrets).await.unwrap();
+    let error = create(&test, &stranger, &[a_secret(&stranger, 8, "OWN")], None).await.unwrap_err();
     assert!(matches!(error, Error::NotFound), "{error}");
-    assert_eq!(bench.keys_beginning("USER#2").await, 0);
+    assert_eq!(test.keys_beginning("USER#2").await, 0);
 }
 
 #[tokio::test]
 async fn a_scope_holds_a_thousand_secrets_and_not_one_more() {
-    let bench = Bench::start().await;
-    let scope = bench.scope(Permission::WriteSecrets).await;
-    bench.set(Key::meta(scope.owner()), "secretCount", n(999)).await;
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
+    test.set(Key::meta(scope.owner()), "secretCount", n(999)).await;
     let two = [a_secret(&scope, 1, "ONE"), a_secret(&scope, 2, "TWO")];
     let full = |error: &Error| matches!(error, Error::LimitExceeded { limit: 1_000, .. });
-    assert!(full(&create(&bench, &scope, &two, None).await.unwrap_err()));
-    create(&bench, &scope, &two[..1], None).await.unwrap();
-    let error = create(&bench, &scope, &two[1..], None).await.unwrap_err();
+    assert!(full(&create(&test, &scope, &two, None).await.unwrap_err()));
+    create(&test, &scope, &two[..1], None).await.unwrap();
+    let error = create(&test, &scope, &two[1..], None).await.unwrap_err();
     assert!(full(&error));
     assert_eq!(
         error.to_string(),
         "There may be at most 1000 secrets in a workspace or of a user: delete what is no longer used."
     );
-    assert_eq!((bench.count(scope.owner()).await, bench.audits().await), (Some(1_000), 1));
+    assert_eq!((test.count(scope.owner()).await, test.audits().await), (Some(1_000), 1));
 }
 
 #[tokio::test]
 async fn parallel_creations_do_not_pass_the_limit() {
-    let bench = Bench::start().await;
-    let scope = bench.scope(Permission::WriteSecrets).await;
-    bench.set(Key::meta(scope.owner()), "secretCount", n(995)).await;
-    let (bench, scope) = (&bench, &scope);
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
+    test.set(Key::meta(scope.owner()), "secretCount", n(995)).await;
+    let (test, scope) = (&test, &scope);
     let created = join_all(
         (1..=16)
-            .map(async |id| create(bench, scope, &[a_secret(scope, id, &format!("NAME_{id}"))], None).await),
+            .map(async |id| create(test, scope, &[a_secret(scope, id, &format!("NAME_{id}"))], None).await),
     )
     .await;
     assert_eq!(created.iter().filter(|created| created.is_ok()).count(), 5);
-    assert_eq!(bench.count(scope.owner()).await, Some(1_000));
+    assert_eq!(test.count(scope.owner()).await, Some(1_000));
 }
 
 #[tokio::test]
 async fn a_known_idempotency_key_gives_what_the_first_request_made_and_changes_nothing() {
-    let bench = Bench::start().await;
-    let scope = bench.scope(Permission::WriteSecrets).await;
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
     let key = idempotency("a");
-    create(&bench, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], Some(&key)).await.unwrap();
-    bench.set(Key::meta(scope.owner()), "secretCount", n(1_000)).await;
-    let before = bench.table.rows().await;
+    create(&test, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], Some(&key)).await.unwrap();
+    test.set(Key::meta(scope.owner()), "secretCount", n(1_000)).await;
+    let before = test.table.rows().await;
     // Other requests too: it is the caller who compares fingerprints.
     for (id, text, request) in [(8, "NCBI_API_KEY", "a"), (7, "NCBI_API_KEY", "a"), (9, "OTHER", "b")] {
         let again = [a_secret(&scope, id, text)];
-        let created = create(&bench, &scope, &again, Some(&idempotency(request))).await.unwrap();
+        let created = create(&test, &scope, &again, Some(&idempotency(request))).await.unwrap();
         let Created::Known(remembered) = created else {
             panic!("it took effect twice");
         };
         assert_eq!(remembered.made, Made::Secret(secret_id(7)));
         assert_eq!(idempotency(request).check(&remembered).is_ok(), request == "a");
     }
-    assert_eq!(bench.table.rows().await, before);
+    assert_eq!(test.table.rows().await, before);
 }
 
 #[tokio::test]
 async fn an_expired_idempotency_key_is_free_though_its_row_still_stands() {
-    let bench = Bench::start().await;
-    let scope = bench.scope(Permission::WriteSecrets).await;
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
     let key = idempotency("a");
-    create(&bench, &scope, &[a_secret(&scope, 7, "FIRST")], Some(&key)).await.unwrap();
+    create(&test, &scope, &[a_secret(&scope, 7, "FIRST")], Some(&key)).await.unwrap();
     let attempt = async |id, seconds| {
         let secrets = [a_secret(&scope, id, &format!("NAME_{id}"))];
         let audit = AuditRecord { at: later(seconds), ..audit_of(&scope, &secrets) };
-        bench.store.create_secrets(&scope, &secrets, Some(&key), &audit).await.unwrap()
+        test.store.create_secrets(&scope, &secrets, Some(&key), &audit).await.unwrap()
     };
     let a_day = 86_400;
     assert!(matches!(attempt(8, a_day - 1).await, Created::Known(_)));
@@ -189,31 +189,31 @@ async fn an_expired_idempotency_key_is_free_though_its_row_still_stands() {
 
 #[tokio::test]
 async fn an_import_of_32_is_one_transaction_of_exactly_100_actions() {
-    let bench = Bench::start().await;
-    let scope = bench.scope(Permission::WriteSecrets).await;
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
     let import: Vec<_> = (1..=33).map(|id| a_secret(&scope, id, &format!("NAME_{id}"))).collect();
-    create(&bench, &scope, &import[..32], Some(&idempotency("a"))).await.unwrap();
-    let actions = bench.calls()[0].body["TransactItems"].as_array().map(Vec::len);
-    assert_eq!((bench.operations().len(), actions), (1, Some(100)));
-    assert_eq!((bench.count(scope.owner()).await, bench.audits().await), (Some(32), 1));
-    let again = create(&bench, &scope, &import[..32], Some(&idempotency("a"))).await.unwrap();
+    create(&test, &scope, &import[..32], Some(&idempotency("a"))).await.unwrap();
+    let actions = test.calls()[0].body["TransactItems"].as_array().map(Vec::len);
+    assert_eq!((test.operations().len(), actions), (1, Some(100)));
+    assert_eq!((test.count(scope.owner()).await, test.audits().await), (Some(32), 1));
+    let again = create(&test, &scope, &import[..32], Some(&idempotency("a"))).await.unwrap();
     let ids = (1..=32).map(secret_id).collect();
     assert!(matches!(again, Created::Known(remembered) if remembered.made == Made::Secrets(ids)));
-    let error = create(&bench, &scope, &import, Some(&idempotency("a"))).await.unwrap_err();
+    let error = create(&test, &scope, &import, Some(&idempotency("a"))).await.unwrap_err();
     assert!(matches!(error, Error::Bug { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
-    let bench = Bench::start().await;
-    let scope = bench.scope(Permission::WriteSecrets).await;
-    bench.table.faults.fail_next(Fault::LostReply);
-    let created = create(&bench, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], None).await.unwrap();
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
+    test.table.faults.fail_next(Fault::LostReply);
+    let created = create(&test, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], None).await.unwrap();
     assert_eq!(created, Created::Done);
-    let calls = bench.calls();
+    let calls = test.calls();
     assert_eq!(calls.len(), 2);
     assert_eq!(calls[0].body["ClientRequestToken"], calls[1].body["ClientRequestToken"]);
-    assert_eq!((bench.count(scope.owner()).await, bench.audits().await), (Some(1), 1));
+    assert_eq!((test.count(scope.owner()).await, test.audits().await), (Some(1), 1));
 }
 
 #[tokio::test]
@@ -221,8 +221,8 @@ async fn another_writer_in_the_way_is_contended_unless_something_certain_is_know
     const CONFLICT: &str = "TransactionConflict";
     const FAILED: &str = "ConditionalCheckFailed";
     const NONE: &str = "None";
-    let bench = Bench::start().await;
-    let scope = bench.scope(Permission::WriteSecrets).await;
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
     let secrets = [a_secret(&scope, 7, "NCBI_API_KEY")];
     // Membership, secret, value, name, count, audit.
     for codes in [
@@ -232,48 +232,48 @@ async fn another_writer_in_the_way_is_contended_unless_something_certain_is_know
         &[NONE, "ProvisionedThroughputExceeded", NONE, NONE, NONE, NONE],
         &[NONE, "ThrottlingError", NONE, NONE, NONE, NONE],
     ] {
-        bench.table.faults.fail_next(Fault::Cancelled(codes));
-        let error = create(&bench, &scope, &secrets, None).await.unwrap_err();
+        test.table.faults.fail_next(Fault::Cancelled(codes));
+        let error = create(&test, &scope, &secrets, None).await.unwrap_err();
         assert!(matches!(error, Error::Contended), "{codes:?}: {error}");
     }
-    bench.table.faults.fail_next(Fault::Cancelled(&[FAILED, NONE, NONE, FAILED, CONFLICT, NONE]));
-    let error = create(&bench, &scope, &secrets, None).await.unwrap_err();
+    test.table.faults.fail_next(Fault::Cancelled(&[FAILED, NONE, NONE, FAILED, CONFLICT, NONE]));
+    let error = create(&test, &scope, &secrets, None).await.unwrap_err();
     assert!(matches!(error, Error::NotFound), "{error}");
     let known = json!({ "fingerprint": { "B": "AAAA" }, "expires": { "N": "1" }, "secret": { "N": "5" } });
     let reason = |code: &str| json!({ "Code": code });
     let reasons: Vec<Value> = [NONE, NONE, NONE, FAILED, CONFLICT].map(reason).into();
     let reasons = [reasons, vec![json!({ "Code": FAILED, "Item": known }), reason(NONE)]].concat();
     let body = json!({ "__type": "TransactionCanceledException", "CancellationReasons": reasons });
-    bench.table.faults.fail_next(Fault::Answer { status: 400, body });
-    let created = create(&bench, &scope, &secrets, Some(&idempotency("a"))).await.unwrap();
+    test.table.faults.fail_next(Fault::Answer { status: 400, body });
+    let created = create(&test, &scope, &secrets, Some(&idempotency("a"))).await.unwrap();
     assert!(matches!(created, Created::Known(remembered) if remembered.made == Made::Secret(secret_id(5))));
-    assert_eq!(bench.audits().await, 0);
+    assert_eq!(test.audits().await, 0);
 }
 
 #[tokio::test]
 async fn nothing_is_written_under_a_scope_for_reading_or_into_another_scope() {
-    let bench = Bench::start().await;
-    let reading = bench.scope(Permission::ReadSecrets).await;
-    let error = create(&bench, &reading, &[a_secret(&reading, 7, "NAME")], None).await.unwrap_err();
+    let test = TestStore::start().await;
+    let reading = test.scope(Permission::ReadSecrets).await;
+    let error = create(&test, &reading, &[a_secret(&reading, 7, "NAME")], None).await.unwrap_err();
     assert!(matches!(error, Error::Bug { .. }), "{error}");
-    let writing = bench.scope(Permission::WriteSecrets).await;
-    let own = bench.own_scope(Permission::WriteSecrets).await;
-    let error = create(&bench, &writing, &[a_secret(&own, 7, "NAME")], None).await.unwrap_err();
+    let writing = test.scope(Permission::WriteSecrets).await;
+    let own = test.own_scope(Permission::WriteSecrets).await;
+    let error = create(&test, &writing, &[a_secret(&own, 7, "NAME")], None).await.unwrap_err();
     assert!(matches!(error, Error::Bug { .. }), "{error}");
     let (secret, _) = a_secret(&writing, 7, "NAME");
     let (_, other) = a_secret(&writing, 8, "NAME");
-    let error = create(&bench, &writing, &[(secret, other)], None).await.unwrap_err();
+    let error = create(&test, &writing, &[(secret, other)], None).await.unwrap_err();
     assert!(matches!(error, Error::Bug { .. }), "{error}");
-    assert_eq!(bench.operations(), [""; 0]);
+    assert_eq!(test.operations(), [""; 0]);
 }
 
 #[tokio::test]
 async fn no_row_of_a_list_holds_the_envelope() {
-    let bench = Bench::start().await;
-    let scope = bench.scope(Permission::WriteSecrets).await;
-    create(&bench, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], Some(&idempotency("a"))).await.unwrap();
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
+    create(&test, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], Some(&idempotency("a"))).await.unwrap();
     let with_envelope: Vec<_> =
-        bench.table.rows().await.into_iter().filter(|row| row.contains_key("envelope")).collect();
+        test.table.rows().await.into_iter().filter(|row| row.contains_key("envelope")).collect();
     assert_eq!(with_envelope.len(), 1);
     assert_eq!(with_envelope[0]["sk"], s("VALUE#7"));
 }
