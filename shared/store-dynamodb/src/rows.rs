@@ -288,3 +288,6 @@ fn owner_and_id(row: &Row) -> Result<(SecretOwner, SecretId)> {
 pub(crate) fn holds(row: &Row, name: &str, value: &AttributeValue) -> bool {
     row.0.get(name) == Some(value)
 }
+
+#[cfg(test)]
+mod tests;
