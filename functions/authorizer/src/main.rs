@@ -22,7 +22,7 @@ fn main() -> ExitCode {
             let context = invocation.context(&settings, &randomness);
             handler.handle(invocation.payload(), &context).await.map_err(|error| {
                 metrics.count(Metric::AuthorizerFailures);
-                runtime::log::error("Authorize", &error);
+                domain::log::error(&error).operation("Authorize").by_fault();
                 Failed::from(&error)
             })
         })

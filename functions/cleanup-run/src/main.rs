@@ -39,7 +39,7 @@ fn main() -> ExitCode {
                     Ok(RawValue::NULL.to_owned())
                 }
                 Err(error) => {
-                    runtime::log::error("cleanup-run", &error);
+                    domain::log::error(&error).operation("cleanup-run").by_fault();
                     metrics.count(Metric::CleanupFailures);
                     Err(Failed::from(&error))
                 }

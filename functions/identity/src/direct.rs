@@ -20,7 +20,7 @@ impl Handler {
     pub(crate) async fn directly(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
         match self.ask(event, context).await {
             Err(error) if !error.is_ours() && !error.retryable() => {
-                tracing::info!(operation = "Direct", error.code = error.code(), "refused");
+                domain::log::error(&error).operation("Direct").by_fault();
                 let message = error.to_string();
                 raw(&json!({ "error": { "code": error.code(), "message": message } }))
             }

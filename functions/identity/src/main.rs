@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Ok(async move |invocation: Invocation| {
             let context = invocation.context(&settings, &randomness);
             let served = handler.handle(invocation.payload(), &context).await.map_err(|error| {
-                runtime::log::error("Direct", &error);
+                domain::log::error(&error).operation("Direct").by_fault();
                 Failed::from(&error)
             })?;
             if served.fault.is_some() {

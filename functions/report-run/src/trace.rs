@@ -55,7 +55,7 @@ pub(crate) async fn handle(
         _ => match reporter.sign_of_life(run, key, context).await {
             Err(error @ domain::Error::NotFound) => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(run.id = %run, error.code = error.code(), "a sign of life was not noted");
+                domain::log::error(&error).run(run).warn("a sign of life was not noted");
             }
             Ok(_) => {}
         },

@@ -136,6 +136,7 @@ impl Error {
         let mut text = match self {
             Self::Unavailable { port, .. } => (*port).to_owned(),
             Self::Bug { what } => (*what).to_owned(),
+            Self::KeyUnusable { state } => (*state).to_owned(),
             _ => String::new(),
         };
         let mut source = StdError::source(self);
@@ -249,7 +250,8 @@ mod tests {
             }
         }
         for (error, code, ..) in every_variant() {
-            let has_causes = matches!(error, Error::Unavailable { .. } | Error::Bug { .. });
+            let has_causes =
+                matches!(error, Error::Unavailable { .. } | Error::Bug { .. } | Error::KeyUnusable { .. });
             assert_eq!(!error.causes().is_empty(), has_causes, "{code}");
         }
     }

@@ -13,6 +13,7 @@ pub mod iam;
 pub mod idempotency;
 pub mod identity;
 pub mod ids;
+pub mod log;
 pub mod name;
 pub mod nextflow;
 pub mod owner;

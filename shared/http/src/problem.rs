@@ -1,6 +1,6 @@
 //! Errors as clients see them: a status and one line, `{"message": "…"}`.
 
-use domain::Error;
+use domain::{Error, log};
 use serde::Serialize;
 
 use crate::answer::Answer;
@@ -61,19 +61,8 @@ impl Problem {
 
     /// Writes the one log line of a failed request.
     pub(crate) fn log(&self, operation: &'static str) {
-        let code = self.cause.as_ref().map_or("request", Error::code);
-        if self.fault().is_some() {
-            let cause = self.cause.as_ref().map(Error::causes).unwrap_or_default();
-            tracing::error!(
-                operation,
-                http.status = self.status,
-                error.code = code,
-                error.cause = cause,
-                "failed"
-            );
-        } else {
-            tracing::info!(operation, http.status = self.status, error.code = code, "refused");
-        }
+        let line = self.cause.as_ref().map_or_else(|| log::refusal("request"), log::error);
+        line.operation(operation).status(self.status).by_fault();
     }
 
     /// The answer.

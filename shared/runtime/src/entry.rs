@@ -8,6 +8,7 @@
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
+use domain::log::failure;
 use futures_util::FutureExt as _;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::value::RawValue;
@@ -28,7 +29,7 @@ where
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            tracing::error!(%error, "no event loop");
+            failure("no-event-loop", error).error("the function cannot start");
             return ExitCode::FAILURE;
         }
     };
@@ -36,14 +37,14 @@ where
         let handler = match start(&Clients::load()).await {
             Ok(handler) => handler,
             Err(misconfigured) => {
-                tracing::error!(error.code = "misconfigured", "the environment is wrong: {misconfigured}");
+                failure("misconfigured", misconfigured).error("the environment is wrong");
                 return ExitCode::FAILURE;
             }
         };
         match lambda_runtime::run(service_fn(|event| answer(&handler, event))).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                tracing::error!(%error, "the connection to Lambda is lost");
+                failure("runtime-api", error).error("the connection to Lambda is lost");
                 ExitCode::FAILURE
             }
         }
@@ -53,12 +54,7 @@ where
 /// Awaits an adapter's `warm()` during `start`. One that fails is logged and ignored: the first call connects then.
 pub async fn warm_up(warm: impl Future<Output = domain::Result<()>>) {
     if let Err(error) = warm.await {
-        let cause = log::causes(&error);
-        tracing::info!(
-            error.code = error.code(),
-            error.cause = cause,
-            "a connection was not warmed as meant"
-        );
+        domain::log::error(&error).info("connection warm-up failed");
     }
 }
 
@@ -72,7 +68,7 @@ where
     // The payload of a panic is dropped unseen; the panic hook has logged its place.
     let outcome = outcome.unwrap_or(Err(Failed::new("panicked")));
     if let Err(failed) = &outcome {
-        tracing::error!(error.code = failed.code(), "the invocation failed");
+        failure(failed.code(), "").error("the invocation failed");
     }
     outcome
 }

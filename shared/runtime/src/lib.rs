@@ -8,7 +8,7 @@ mod deadline;
 mod entry;
 mod http;
 mod invocation;
-pub mod log;
+mod log;
 mod memory;
 pub mod metrics;
 mod randomness;

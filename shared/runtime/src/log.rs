@@ -1,6 +1,5 @@
 //! The log: one JSON object a line on standard output, never above INFO, and panics by their place alone.
 
-use domain::Error;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -18,44 +17,6 @@ pub fn init(level: Option<&str>) {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(location = place.as_deref().unwrap_or("unknown"), "panicked");
     }));
-}
-
-/// Logs an error of an operation, with its causes, once, where it leaves the function: as ERROR where the fault is
-/// ours or a service's, else as INFO.
-pub fn error(operation: &str, error: &Error) {
-    let code = error.code();
-    let port = match error {
-        Error::Unavailable { port, .. } => port,
-        Error::Bug { what } => what,
-        Error::KeyUnusable { state } => state,
-        _ => "",
-    };
-    if error.is_ours() {
-        let cause = causes(error);
-        tracing::error!(
-            operation,
-            error.code = code,
-            error.at = port,
-            error.cause = cause,
-            "the operation failed"
-        );
-    } else {
-        tracing::info!(operation, error.code = code, "the operation was refused");
-    }
-}
-
-/// The causes below an error, outermost first. The error itself is what its caller is told.
-pub(crate) fn causes(error: &Error) -> String {
-    let mut text = String::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 fn subscriber<W>(level: Option<&str>, writer: W) -> impl Subscriber + Send + Sync
@@ -174,18 +135,5 @@ mod tests {
         });
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0]["message"], "a warning");
-    }
-
-    #[test]
-    fn an_error_of_ours_is_logged_with_its_causes_and_a_refusal_without_its_text() {
-        let lines = logged(None, || {
-            error("launch", &Error::unavailable("kms Decrypt", "refused, HTTP 500"));
-            error("launch", &Error::Invalid("canary".into()));
-        });
-        assert_eq!(lines[0]["error.code"], "unavailable");
-        assert_eq!(lines[0]["error.at"], "kms Decrypt");
-        assert_eq!(lines[0]["error.cause"], "refused, HTTP 500");
-        assert_eq!((&lines[1]["level"], &lines[1]["error.code"]), (&"INFO".into(), &"invalid".into()));
-        assert!(!lines[1].to_string().contains("canary"));
     }
 }

@@ -77,7 +77,7 @@ impl Keys {
                 Ok(keys)
             }
             (Err(error), Some(held)) => {
-                tracing::warn!(error.code = error.code(), "the issuer's keys could not be fetched again");
+                domain::log::error(&error).warn("the issuer's keys could not be fetched again");
                 Ok(held)
             }
             (Err(error), None) => Err(error),

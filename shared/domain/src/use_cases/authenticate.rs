@@ -10,7 +10,7 @@ use crate::ids::{TokenId, UserId};
 use crate::owner::SecretOwner;
 use crate::ports::{AuthenticationStore, Logins, ReadTokens, VerifyJwt};
 use crate::token::{Presented, TokenKey};
-use crate::{Error, Result};
+use crate::{Error, Result, log};
 
 /// A token's last use is noted no more often than this.
 const NOTED_EVERY: SignedDuration = SignedDuration::from_hours(1);
@@ -62,7 +62,7 @@ async fn note_use(store: &dyn ReadTokens, token: &StoredToken, now: Timestamp) {
         return;
     }
     if let Err(error) = store.touch_token(token.id, now).await {
-        tracing::warn!(error.code = error.code(), token.id = %token.id, "a token's last use could not be noted");
+        log::error(&error).token(token.id).warn("a token's last use could not be noted");
     }
 }
 

@@ -21,7 +21,7 @@ use crate::run::{Event, PinnedSecret, Run, State};
 use crate::secret::Secret;
 use crate::token::TokenKey;
 use crate::value::SecretValue;
-use crate::{Error, Result};
+use crate::{Error, Result, log};
 
 /// Answers claims.
 pub struct Claimer {
@@ -94,7 +94,7 @@ impl Claimer {
         }
         let store = nextflow::store(&values);
         if let Err(error) = self.bus.announce(&run.id, RunNotice::Delivered).await {
-            tracing::warn!(run.id = %run.id, error.code = error.code(), "a delivery was not announced");
+            log::error(&error).run(&run.id).warn("a delivery was not announced");
         }
         Ok(Claim::Store(store))
     }

@@ -8,7 +8,7 @@ use super::clean_up::Cleaner;
 use crate::context::Context;
 use crate::ids::RunId;
 use crate::run::Event;
-use crate::{Error, Result};
+use crate::{Error, Result, log};
 
 /// What holding saw and did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -39,7 +39,7 @@ impl Cleaner {
         for (outcome, id) in done {
             if let Err(error) = outcome {
                 held.failed += 1;
-                tracing::error!(run.id = %id, error.code = error.code(), error.cause = error.causes(), "a run could not be held");
+                log::error(&error).run(&id).error("a run could not be held");
             }
         }
         Ok(held)

@@ -26,7 +26,7 @@ use crate::run::{Event, Life, Run, RunResult, State};
 use crate::secret::SealedValue;
 use crate::token::TokenKey;
 use crate::value::SecretValue;
-use crate::{Error, Result};
+use crate::{Error, Result, log};
 
 /// Launches runs.
 pub struct Launcher {
@@ -261,7 +261,7 @@ impl Launcher {
         let announced = async {
             // A hint for `lastUsed`; a lost one leaves that date as it was.
             if let Err(error) = self.bus.announce(&run.id, RunNotice::Delivered).await {
-                tracing::warn!(run.id = %run.id, error.code = error.code(), "a delivery was not announced");
+                log::error(&error).run(&run.id).warn("a delivery was not announced");
             }
         };
         join(provisioned, announced).await.0
@@ -307,7 +307,7 @@ impl Launcher {
         };
         let outcome: Result<()> = aborted.await;
         if let Err(error) = outcome {
-            tracing::warn!(run.id = %begun.id, error.code = error.code(), "a failed launch is left to the sweep");
+            log::error(&error).run(&begun.id).warn("a failed launch is left to the sweep");
         }
     }
 

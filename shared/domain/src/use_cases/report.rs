@@ -9,7 +9,7 @@ use crate::ids::RunId;
 use crate::ports::{AnnounceRuns, HeadJobs, ObserveJobs, RunNotice};
 use crate::run::{Event, HeadJob, Outcome, Run, Sighting};
 use crate::token::TokenKey;
-use crate::{Error, Result};
+use crate::{Error, Result, log};
 
 /// Takes reports.
 pub struct Reporter {
@@ -124,7 +124,7 @@ impl Reporter {
     /// Tells cleanup-run to look. What is lost here costs time: the run is due, and the sweep finds it.
     async fn hint(&self, id: &RunId) {
         if let Err(error) = self.bus.announce(id, RunNotice::Look).await {
-            tracing::warn!(run.id = %id, error.code = error.code(), "a run was not announced; the sweep will find it");
+            log::error(&error).run(id).warn("a run was not announced; the sweep will find it");
         }
     }
 }

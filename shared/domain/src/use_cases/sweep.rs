@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::clean_up::{Cleaner, Looked};
-use crate::Result;
 use crate::context::Context;
 use crate::ids::RunId;
 use crate::ports::FoundCopy;
 use crate::run::State;
+use crate::{Result, log};
 
 /// What a sweep saw and did: every field becomes a metric.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -53,7 +53,7 @@ impl Cleaner {
                 Ok(Looked::Nothing) => {}
                 Err(error) => {
                     swept.failed += 1;
-                    tracing::error!(run.id = %id, error.code = error.code(), error.cause = error.causes(), "a run could not be cleaned up");
+                    log::error(&error).run(&id).error("a run could not be cleaned up");
                 }
             }
         }
@@ -91,11 +91,7 @@ impl Cleaner {
                 // One row that cannot be read keeps its own copies, and no other run's.
                 Err(error) => {
                     swept.orphans_failed += u32::try_from(copies.len()).unwrap_or(u32::MAX);
-                    tracing::error!(
-                        error.code = error.code(),
-                        error.cause = error.causes(),
-                        "the run of a copy could not be read"
-                    );
+                    log::error(&error).error("the run of a copy could not be read");
                     continue;
                 }
             };
@@ -113,11 +109,7 @@ impl Cleaner {
                 swept.orphans += 1;
                 if let Err(error) = self.copies.delete_copy(&copy.name).await {
                     swept.orphans_failed += 1;
-                    tracing::error!(
-                        error.code = error.code(),
-                        error.cause = error.causes(),
-                        "an orphan could not be removed"
-                    );
+                    log::error(&error).error("an orphan could not be removed");
                 }
             }
         }

@@ -1,0 +1,134 @@
+//! The one line that an error leaves in the log, with the same fields wherever it is logged.
+
+use tracing::Level;
+
+use crate::Error;
+use crate::ids::{RunId, TokenId};
+
+/// An error for the log: its code and its causes, never the text that a client is shown.
+#[must_use]
+pub struct Logged<'a> {
+    code: &'a str,
+    cause: String,
+    ours: bool,
+    operation: Option<&'a str>,
+    status: Option<u16>,
+    run: Option<&'a RunId>,
+    token: Option<TokenId>,
+}
+
+/// An error of the domain.
+pub fn error(error: &Error) -> Logged<'static> {
+    Logged { ours: error.is_ours(), ..failure(error.code(), error.causes()) }
+}
+
+/// A failure of the function itself, which is no error of the domain.
+pub fn failure(code: &str, cause: impl ToString) -> Logged<'_> {
+    let cause = cause.to_string();
+    Logged { code, cause, ours: true, operation: None, status: None, run: None, token: None }
+}
+
+/// A request that is refused before any use case.
+pub fn refusal(code: &str) -> Logged<'_> {
+    Logged { ours: false, ..failure(code, "") }
+}
+
+impl<'a> Logged<'a> {
+    /// In which operation.
+    pub fn operation(self, operation: &'a str) -> Self {
+        Self { operation: Some(operation), ..self }
+    }
+
+    /// Answered with which HTTP status.
+    pub fn status(self, status: u16) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// About which run.
+    pub fn run(self, run: &'a RunId) -> Self {
+        Self { run: Some(run), ..self }
+    }
+
+    /// About which personal access token.
+    pub fn token(self, token: TokenId) -> Self {
+        Self { token: Some(token), ..self }
+    }
+
+    /// As ERROR, "failed", where the fault is ours; otherwise as INFO, "refused".
+    pub fn by_fault(self) {
+        match self.ours {
+            true => self.error("failed"),
+            false => self.info("refused"),
+        }
+    }
+
+    /// As ERROR.
+    pub fn error(self, message: &str) {
+        self.at(Level::ERROR, message);
+    }
+
+    /// As WARN: something is lost that is made up for elsewhere.
+    pub fn warn(self, message: &str) {
+        self.at(Level::WARN, message);
+    }
+
+    /// As INFO.
+    pub fn info(self, message: &str) {
+        self.at(Level::INFO, message);
+    }
+
+    fn at(self, level: Level, message: &str) {
+        // A level is part of the place that logs, so each has its own.
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::event!(
+                    Level::$level,
+                    operation = self.operation,
+                    http.status = self.status,
+                    run.id = self.run.map(tracing::field::display),
+                    token.id = self.token.map(tracing::field::display),
+                    error.code = self.code,
+                    error.cause = Some(self.cause.as_str()).filter(|cause| !cause.is_empty()),
+                    "{message}"
+                )
+            };
+        }
+        match level {
+            Level::ERROR => line!(ERROR),
+            Level::WARN => line!(WARN),
+            _ => line!(INFO),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::logged;
+
+    #[test]
+    fn an_error_is_logged_with_what_it_is_about_its_code_and_its_causes() {
+        let run = RunId::new("ab12ABCDEFGHIJ").unwrap();
+        let unavailable = Error::unavailable("kms Decrypt", "refused, HTTP 500");
+        let ((), lines) = logged(|| {
+            error(&unavailable).run(&run).token(TokenId::new(7).unwrap()).warn("it was not announced");
+            error(&unavailable).operation("Launch").status(503).by_fault();
+            failure("misconfigured", "TABLE must be a name").error("the environment is wrong");
+        });
+        let expected = [
+            "WARN message=it was not announced run.id=ab12ABCDEFGHIJ token.id=7 error.code=\"unavailable\" \
+             error.cause=\"kms Decrypt: refused, HTTP 500\"",
+            "ERROR message=failed operation=\"Launch\" http.status=503 error.code=\"unavailable\" \
+             error.cause=\"kms Decrypt: refused, HTTP 500\"",
+            "ERROR message=the environment is wrong error.code=\"misconfigured\" \
+             error.cause=\"TABLE must be a name\"",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_refusal_is_logged_without_the_text_that_its_client_is_shown() {
+        let ((), lines) = logged(|| error(&Error::Invalid("canary".into())).operation("Launch").by_fault());
+        assert_eq!(lines, ["INFO message=refused operation=\"Launch\" error.code=\"invalid\""]);
+    }
+}
