@@ -1,5 +1,7 @@
 //! The audit trail: who did what to which secrets, written in the same transaction as the deed. No audit, no change.
 
+mod line;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,8 @@ use crate::name::SecretName;
 use crate::owner::{Scope, SecretOwner};
 use crate::run::{PinnedSecret, Run};
 use crate::secret::Secret;
+
+pub use self::line::AuditLine;
 
 /// One request's entry in the trail of a scope.
 #[derive(Clone, PartialEq, Eq, Debug)]

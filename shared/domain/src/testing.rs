@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-pub(crate) use self::log::logged;
+pub(crate) use self::log::{logged, logged_json};
 pub(crate) use self::people::*;
 pub(crate) use self::table::Table;
 pub(crate) use self::target::{Bus, Jobs, Keys, Target};

@@ -1,5 +1,4 @@
-//! The audit trail: its rows, written by every transaction; its log lines, because a restored table forgets; and the
-//! reading of it.
+//! The audit trail: its rows, written by every transaction, and the reading of them.
 
 use async_trait::async_trait;
 use domain::audit::{AuditAction, AuditRecord, Subject};
@@ -67,28 +66,6 @@ fn audit_from(scope: SecretOwner, row: &Row) -> Result<AuditRecord> {
         person: row.some_parsed("person")?,
         detail: row.some_text("detail")?.map(str::to_owned),
     })
-}
-
-/// Ids only: logs are read by more people than the table. Called once the record's transaction took effect. The target
-/// is one that no log level leaves out.
-pub(crate) fn log_audit(record: &AuditRecord) {
-    let subjects: Vec<_> =
-        record.subjects.iter().map(|subject| format!("{}@{}", subject.id, subject.version)).collect();
-    tracing::info!(
-        target: "audit",
-        {
-            audit.id = record.id,
-            audit.at = %record.at,
-            scope = %record.scope,
-            action = record.action.as_str(),
-            actor = record.actor.map(tracing::field::display),
-            run.id = record.run.as_ref().map(tracing::field::display),
-            person = record.person.map(tracing::field::display),
-            detail = record.detail,
-            subjects = %subjects.join(","),
-        },
-        "audit"
-    );
 }
 
 #[cfg(test)]

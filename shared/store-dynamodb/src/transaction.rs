@@ -11,7 +11,7 @@ use domain::role::Role;
 use domain::{Error, Result};
 
 use crate::Store;
-use crate::audit::{audit_row, log_audit};
+use crate::audit::audit_row;
 use crate::expression_attributes::{Changes, ExpressionAttributes};
 use crate::failure::unbuildable;
 use crate::keys::Key;
@@ -151,7 +151,7 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
             Err(error) => cancelled(&error, parts)?,
         };
         if matches!(outcome, Outcome::Done) {
-            self.audit.into_iter().for_each(log_audit);
+            self.audit.into_iter().for_each(AuditRecord::log);
         }
         Ok(outcome)
     }

@@ -4,16 +4,28 @@ use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
 use std::sync::Once;
 
+use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 thread_local! {
-    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static LINES: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Runs this, and gives each event that it logged as one line: the level, then every field with its name.
 pub(crate) fn logged<T>(run: impl FnOnce() -> T) -> (T, Vec<String>) {
+    let (outcome, lines) = capture(run);
+    (outcome, lines.into_iter().map(|line| line.text).collect())
+}
+
+/// Runs this, and gives the fields of each event that it logged, as the functions write them.
+pub(crate) fn logged_json<T>(run: impl FnOnce() -> T) -> (T, Vec<Value>) {
+    let (outcome, lines) = capture(run);
+    (outcome, lines.into_iter().map(|line| Value::Object(line.fields)).collect())
+}
+
+fn capture<T>(run: impl FnOnce() -> T) -> (T, Vec<Line>) {
     // One subscriber for every thread: a scoped one misses events whose callsite another test's thread,
     // which has no subscriber, registers at the same time.
     static SET: Once = Once::new();
@@ -42,9 +54,9 @@ impl Subscriber for Log {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
+        let mut line = Line { text: event.metadata().level().to_string(), fields: Map::new() };
         event.record(&mut line);
-        LINES.with_borrow_mut(|lines| lines.push(line.0));
+        LINES.with_borrow_mut(|lines| lines.push(line));
     }
 
     fn enter(&self, _: &Id) {}
@@ -52,10 +64,19 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-struct Line(String);
+struct Line {
+    text: String,
+    fields: Map<String, Value>,
+}
 
 impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &value);
+        self.fields.insert(field.name().to_owned(), value.into());
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        write!(self.0, " {field}={value:?}").unwrap();
+        write!(self.text, " {field}={value:?}").unwrap();
+        self.fields.insert(field.name().to_owned(), format!("{value:?}").into());
     }
 }

@@ -4,7 +4,7 @@ use crate::identity::Login;
 use crate::ids::WorkspaceId;
 use crate::role::Role;
 use crate::testing::{
-    Fixture, NOW, Sequence, organization, stored_token, user, user_id, workspace, workspace_id,
+    Fixture, NOW, Sequence, logged_json, organization, stored_token, user, user_id, workspace, workspace_id,
 };
 use crate::token::TokenKey;
 
@@ -92,17 +92,8 @@ fn audit_records_of_tokens_roles_and_platforms_can_be_reconciled_from() {
     use super::trail::Trail;
     let line = |change: Change| {
         let record = record_of(&change, None, &Fixture::new().context()).unwrap();
-        serde_json::Value::String(
-            serde_json::json!({
-                "message": "audit",
-                "action": record.action.as_str(),
-                "audit.at": record.at.to_string(),
-                "scope": record.scope.to_string(),
-                "person": record.person.map(|id| id.to_string()),
-                "detail": record.detail,
-            })
-            .to_string(),
-        )
+        let ((), lines) = logged_json(|| record.log());
+        serde_json::Value::String(lines[0].to_string())
     };
     let (other, org) = (WorkspaceId::new(43).unwrap(), org_id(4));
     let none = Change::SetPlatforms(crate::identity::Workspace { id: other, org, ..workspace() }, vec![]);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::audit::AuditAction;
+use crate::audit::{AuditAction, AuditLine};
 use crate::ids::{SecretId, TokenId, UserId, WorkspaceId};
 use crate::owner::SecretOwner;
 use crate::platform::Platform;
@@ -42,8 +42,8 @@ impl Trail {
         }
         let mut trail = Self::default();
         for (index, line) in lines.iter().enumerate() {
-            let line = line.as_str().and_then(|line| serde_json::from_str(line).ok()).unwrap_or(Value::Null);
-            trail.take(&line).ok_or_else(|| {
+            let line = line.as_str().and_then(AuditLine::parse);
+            line.and_then(|line| trail.take(&line)).ok_or_else(|| {
                 Error::Invalid(format!(
                     "events[{index}] is no line of the audit trail that this version understands."
                 ))
@@ -52,44 +52,35 @@ impl Trail {
         Ok(trail)
     }
 
-    fn take(&mut self, line: &Value) -> Option<()> {
-        let text = |name: &str| line.get(name)?.as_str();
-        let action = text("action").filter(|_| text("message") == Some("audit"))?;
-        let action = *AuditAction::ALL.iter().find(|known| known.as_str() == action)?;
-        let at: Timestamp = text("audit.at")?.parse().ok()?;
-        let scope: SecretOwner = text("scope")?.parse().ok()?;
-        match action {
+    fn take(&mut self, line: &AuditLine) -> Option<()> {
+        let (scope, at, detail) = (line.scope, line.at, line.detail.as_deref());
+        match line.action {
             AuditAction::SecretCreated | AuditAction::SecretUpdated => {
-                for (id, version) in subjects(text("subjects")?)? {
+                for &(id, version) in &line.subjects {
                     let newest = self.written.entry((scope, id)).or_default();
                     *newest = version.max(*newest);
                 }
             }
             AuditAction::SecretDeleted => {
-                self.deleted.extend(subjects(text("subjects")?)?.into_iter().map(|(id, _)| (scope, id)));
+                self.deleted.extend(line.subjects.iter().map(|&(id, _)| (scope, id)));
             }
             AuditAction::TokenRevoked => {
-                self.revoked.insert(text("detail")?.strip_prefix("token ")?.parse().ok()?);
+                self.revoked.insert(detail?.strip_prefix("token ")?.parse().ok()?);
             }
             AuditAction::ParticipantSet | AuditAction::ParticipantRemoved => {
-                let SecretOwner::Workspace(workspace) = scope else {
-                    return None;
-                };
-                let role = match action {
-                    AuditAction::ParticipantSet => Some(text("detail")?.parse().ok()?),
+                let role = match line.action {
+                    AuditAction::ParticipantSet => Some(detail?.parse().ok()?),
                     _ => None,
                 };
-                let person = text("person")?.parse().ok()?;
-                keep_latest(self.roles.entry((workspace, person)).or_insert((at, role)), at, role);
+                let place = (workspace_of(scope)?, line.person?);
+                keep_latest(self.roles.entry(place).or_insert((at, role)), at, role);
             }
             AuditAction::WorkspacePlatformsChanged => {
-                let SecretOwner::Workspace(workspace) = scope else {
-                    return None;
-                };
-                let names = text("detail").filter(|names| *names != "none").unwrap_or_default();
+                let names = detail.filter(|names| *names != "none").unwrap_or_default();
                 let names = names.split(", ").filter(|name| !name.is_empty());
                 let platforms: Vec<Platform> = names.map(str::parse).collect::<Result<_>>().ok()?;
-                let known = self.platforms.entry(workspace).or_insert_with(|| (at, platforms.clone()));
+                let known =
+                    self.platforms.entry(workspace_of(scope)?).or_insert_with(|| (at, platforms.clone()));
                 keep_latest(known, at, platforms);
             }
             // What was given or made since has to be given or made again; runs are not entered again.
@@ -114,13 +105,11 @@ fn keep_latest<T>(known: &mut (Timestamp, T), at: Timestamp, value: T) {
     }
 }
 
-/// `7@3,8@1`: ids with versions.
-fn subjects(text: &str) -> Option<Vec<(SecretId, u64)>> {
-    let subject = |one: &str| {
-        let (id, version) = one.split_once('@')?;
-        Some((id.parse().ok()?, version.parse().ok()?))
-    };
-    text.split(',').filter(|one| !one.is_empty()).map(subject).collect()
+fn workspace_of(scope: SecretOwner) -> Option<WorkspaceId> {
+    match scope {
+        SecretOwner::Workspace(workspace) => Some(workspace),
+        SecretOwner::User(_) => None,
+    }
 }
 
 #[cfg(test)]

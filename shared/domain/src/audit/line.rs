@@ -1,0 +1,181 @@
+use std::fmt::Display;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use super::{AuditAction, AuditRecord};
+use crate::ids::{RunId, SecretId, UserId};
+use crate::owner::SecretOwner;
+
+/// A record in the log, because a restored table forgets: `infra/reconcile` gives these lines back. Ids only, for logs
+/// are read by more people than the table.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct AuditLine {
+    message: Message,
+    #[serde(rename = "audit.id", default)]
+    id: String,
+    #[serde(rename = "audit.at")]
+    pub(crate) at: Timestamp,
+    pub(crate) scope: SecretOwner,
+    pub(crate) action: AuditAction,
+    #[serde(default, deserialize_with = "parsed")]
+    actor: Option<UserId>,
+    #[serde(rename = "run.id")]
+    run: Option<RunId>,
+    #[serde(default, deserialize_with = "parsed")]
+    pub(crate) person: Option<UserId>,
+    pub(crate) detail: Option<String>,
+    /// Secrets with their versions: `7@3,8@1`.
+    #[serde(deserialize_with = "subjects")]
+    pub(crate) subjects: Vec<(SecretId, u64)>,
+}
+
+/// What tells these lines from all others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+enum Message {
+    #[serde(rename = "audit")]
+    Audit,
+}
+
+impl AuditLine {
+    /// Reads a line as [`AuditRecord::log`] writes it; `None` where it is none, or of a version that this one does not
+    /// understand.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok()
+    }
+
+    fn of(record: &AuditRecord) -> Self {
+        Self {
+            message: Message::Audit,
+            id: record.id.clone(),
+            at: record.at,
+            scope: record.scope,
+            action: record.action,
+            actor: record.actor,
+            run: record.run.clone(),
+            person: record.person,
+            detail: record.detail.clone(),
+            subjects: record.subjects.iter().map(|subject| (subject.id, subject.version)).collect(),
+        }
+    }
+
+    fn log(&self) {
+        let subjects: Vec<_> = self.subjects.iter().map(|(id, version)| format!("{id}@{version}")).collect();
+        tracing::info!(
+            // No log level leaves this target out.
+            target: "audit",
+            {
+                audit.id = self.id,
+                audit.at = %self.at,
+                scope = %self.scope,
+                action = self.action.as_str(),
+                actor = self.actor.map(tracing::field::display),
+                run.id = self.run.as_ref().map(tracing::field::display),
+                person = self.person.map(tracing::field::display),
+                detail = self.detail,
+                subjects = %subjects.join(","),
+            },
+            "audit"
+        );
+    }
+}
+
+impl AuditRecord {
+    /// Logs the record, once its transaction took effect.
+    pub fn log(&self) {
+        AuditLine::of(self).log();
+    }
+}
+
+/// Ids are logged as text.
+fn parsed<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+}
+
+fn subjects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(SecretId, u64)>, D::Error> {
+    let subject = |one: &str| {
+        let (id, version) = one.split_once('@')?;
+        Some((id.parse().ok()?, version.parse().ok()?))
+    };
+    let text = String::deserialize(deserializer)?;
+    let read: Option<_> = text.split(',').filter(|one| !one.is_empty()).map(subject).collect();
+    read.ok_or_else(|| D::Error::custom("subjects are ids with versions"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Subject;
+    use crate::name::SecretName;
+    use crate::testing::logged_json;
+
+    fn record(action: AuditAction) -> AuditRecord {
+        AuditRecord {
+            scope: "WS#42".parse().unwrap(),
+            at: "2026-11-23T10:20:30.123Z".parse().unwrap(),
+            id: "77".into(),
+            actor: None,
+            action,
+            subjects: Vec::new(),
+            run: None,
+            person: None,
+            detail: None,
+        }
+    }
+
+    /// A record with everything that one can hold.
+    fn full(action: AuditAction) -> AuditRecord {
+        let subject = |id, version| Subject {
+            owner: "USER#5".parse().unwrap(),
+            id: SecretId::new(id).unwrap(),
+            name: SecretName::parse("NCBI_API_KEY").unwrap(),
+            version,
+            overrides: None,
+        };
+        AuditRecord {
+            actor: UserId::new(5),
+            subjects: vec![subject(7, 3), subject(8, 1)],
+            run: RunId::new("ab12ABCDEFGHIJ").ok(),
+            person: UserId::new(9),
+            detail: Some("a \"detail\"".into()),
+            ..record(action)
+        }
+    }
+
+    #[test]
+    fn a_logged_record_is_read_back() {
+        for action in AuditAction::ALL.iter().copied() {
+            for record in [record(action), full(action)] {
+                let ((), lines) = logged_json(|| record.log());
+                let [line] = &lines[..] else { panic!("{lines:?}") };
+                assert_eq!(AuditLine::parse(&line.to_string()), Some(AuditLine::of(&record)), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_has_the_fields_that_operators_read_and_no_name() {
+        let ((), lines) = logged_json(|| full(AuditAction::RunLaunched).log());
+        let expected = serde_json::json!({
+            "message": "audit",
+            "audit.id": "77",
+            "audit.at": "2026-11-23T10:20:30.123Z",
+            "scope": "WS#42",
+            "action": "run.launched",
+            "actor": "5",
+            "run.id": "ab12ABCDEFGHIJ",
+            "person": "9",
+            "detail": "a \"detail\"",
+            "subjects": "7@3,8@1",
+        });
+        assert_eq!(lines, [expected]);
+    }
+}
