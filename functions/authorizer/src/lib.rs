@@ -11,11 +11,11 @@ pub mod oidc;
 
 use std::rc::Rc;
 
-use domain::identity::Actor;
+use domain::identity::{Actor, Caller};
 use domain::ports::{AuthenticationStore, VerifyJwt};
 use domain::use_cases::authenticate::authenticate;
 use domain::{Context, Error, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -30,11 +30,11 @@ pub struct Handler {
 impl Handler {
     /// Answers one request. An error says that it could not be decided.
     pub async fn handle(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
-        let actor = match authorization(event) {
+        let caller = match authorization(event) {
             Some(header) => authenticate(&*self.store, &*self.jwts, &header, context).await?,
             None => None,
         };
-        answer(actor)
+        answer(caller)
     }
 }
 
@@ -54,16 +54,40 @@ fn authorization(event: &RawValue) -> Option<String> {
     sources.next().filter(|_| sources.next().is_none())
 }
 
-fn answer(actor: Option<Actor>) -> Result<Box<RawValue>> {
-    let answer = match actor {
-        None => json!({ "isAuthorized": false }),
-        Some(Actor { user, token: None }) => {
-            json!({ "isAuthorized": true, "context": { "userId": user.to_string() } })
-        }
-        Some(Actor { user, token: Some(token) }) => json!({
-            "isAuthorized": true,
-            "context": { "userId": user.to_string(), "tokenId": token.to_string() },
+/// The context of an answer, as `http_api::Request::caller` reads it.
+#[derive(Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct CallerContext {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+}
+
+fn answer(caller: Option<Caller>) -> Result<Box<RawValue>> {
+    let context = match caller {
+        None => None,
+        Some(Caller::User(Actor { user, token })) => Some(CallerContext {
+            user_id: Some(user.to_string()),
+            token_id: token.map(|token| token.to_string()),
+            ..CallerContext::default()
         }),
+        Some(Caller::NewLogin(vouched)) => Some(CallerContext {
+            issuer: Some(vouched.login.issuer),
+            subject: Some(vouched.login.subject),
+            email: vouched.verified_email,
+            ..CallerContext::default()
+        }),
+    };
+    let answer = match context {
+        None => json!({ "isAuthorized": false }),
+        Some(context) => json!({ "isAuthorized": true, "context": context }),
     };
     to_raw_value(&answer).map_err(|_| Error::bug("an answer does not serialize"))
 }

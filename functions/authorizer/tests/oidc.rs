@@ -36,6 +36,21 @@ async fn a_good_token_of_every_algorithm_on_the_list_is_taken() {
 }
 
 #[tokio::test]
+async fn a_login_that_no_user_has_is_named_and_nothing_is_written() {
+    let (issuer, key, bench) = issuer().await;
+    let mut claims = issuer.claims("ada");
+    claims["email"] = json!("ada@example.org");
+    for (verified, email) in [(true, json!("ada@example.org")), (false, Value::Null)] {
+        claims["email_verified"] = json!(verified);
+        let answer = bench.answer(&bearer(&key.token(&claims))).await.unwrap();
+        let mut context = json!({ "issuer": issuer.url, "subject": "ada", "email": email });
+        context.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        assert_eq!(answer, json!({ "isAuthorized": true, "context": context }));
+    }
+    assert_eq!(bench.table.rows().await.len(), 0);
+}
+
+#[tokio::test]
 async fn a_login_seen_for_the_first_time_is_a_new_user_and_the_same_one_ever_after() {
     let (issuer, key, bench) = issuer().await;
     let first = bench.user(&bearer(&key.token(&issuer.claims("ada")))).await.unwrap();

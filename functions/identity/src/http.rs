@@ -1,10 +1,12 @@
 //! The operations of this function, each handed to its use case.
 
 use domain::Context;
+use domain::identity::{Actor, Caller};
 use domain::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use domain::ports::{ChangeIdentity, ReadIdentity};
 use domain::use_cases::identity::participants::Place;
 use domain::use_cases::identity::{describe, participants, tokens};
+use domain::use_cases::register_login::register_login;
 use http_api::wire::identity::{self as wire, OrgsAndWorkspaces, ParticipantAnswer, ParticipantList};
 use http_api::{Answer, Operation, Problem, Request};
 
@@ -20,44 +22,47 @@ impl Handler {
             return Ok(Answer::json(200, &wire::service_info(env!("CARGO_PKG_VERSION"))));
         }
         let store = &*self.store;
+        let actor = match request.caller()? {
+            Caller::User(actor) => actor,
+            Caller::NewLogin(vouched) => register_login(store, &vouched, context).await?,
+        };
         match request.operation {
             Operation::DescribeUser
             | Operation::ListUserWorkspaces
             | Operation::ListOrganizations
-            | Operation::ListWorkspaces => describe(store, &request).await,
+            | Operation::ListWorkspaces => describe(store, &actor, &request).await,
             Operation::ListTokens | Operation::CreateToken | Operation::DeleteToken => {
-                own_tokens(store, &request, context).await
+                own_tokens(store, &actor, &request, context).await
             }
             Operation::DescribeWorkspace
             | Operation::UpdateWorkspacePlatforms
             | Operation::ListParticipants
             | Operation::AddParticipant
             | Operation::UpdateParticipantRole
-            | Operation::DeleteParticipant => in_workspace(store, &request, context).await,
+            | Operation::DeleteParticipant => in_workspace(store, &actor, &request, context).await,
             _ => Err(Problem::new(404, "Not Found")),
         }
     }
 }
 
-async fn describe(store: &dyn ReadIdentity, request: &Request<'_>) -> Result<Answer, Problem> {
-    let actor = request.actor()?;
+async fn describe(store: &dyn ReadIdentity, actor: &Actor, request: &Request<'_>) -> Result<Answer, Problem> {
     match request.operation {
         Operation::DescribeUser => {
-            let user = describe::user(store, &actor).await?;
+            let user = describe::user(store, actor).await?;
             Ok(Answer::json(200, &wire::user_info(&user)))
         }
         Operation::ListUserWorkspaces => {
             let user = id(request, "userId", UserId::new)?;
-            let memberships = describe::workspaces_of(store, &actor, user).await?;
+            let memberships = describe::workspaces_of(store, actor, user).await?;
             Ok(Answer::json(200, &OrgsAndWorkspaces::new(&memberships)))
         }
         Operation::ListOrganizations => {
-            let memberships = describe::workspaces(store, &actor).await?;
+            let memberships = describe::workspaces(store, actor).await?;
             Ok(Answer::json(200, &wire::organization_list(actor.user, &memberships)))
         }
         _ => {
             let org = id(request, "orgId", OrgId::new)?;
-            let memberships = describe::workspaces_in(store, &actor, org).await?;
+            let memberships = describe::workspaces_in(store, actor, org).await?;
             Ok(Answer::json(200, &wire::workspace_list(&memberships)))
         }
     }
@@ -65,23 +70,23 @@ async fn describe(store: &dyn ReadIdentity, request: &Request<'_>) -> Result<Ans
 
 async fn own_tokens(
     store: &dyn ChangeIdentity,
+    actor: &Actor,
     request: &Request<'_>,
     context: &Context<'_>,
 ) -> Result<Answer, Problem> {
-    let actor = request.actor()?;
     match request.operation {
         Operation::ListTokens => {
-            let tokens = tokens::list(store, &actor).await?;
+            let tokens = tokens::list(store, actor).await?;
             Ok(Answer::json(200, &wire::TokenList::new(&tokens)))
         }
         Operation::CreateToken => {
             let (name, expires) = wire::new_token(request.json()?)?;
-            let (token, access_key) = tokens::create(store, &actor, &name, expires, context).await?;
+            let (token, access_key) = tokens::create(store, actor, &name, expires, context).await?;
             Ok(Answer::json(200, &wire::TokenCreated::new(&token, &access_key)))
         }
         _ => {
             let token = id(request, "tokenId", TokenId::new)?;
-            tokens::revoke(store, &actor, token, context).await?;
+            tokens::revoke(store, actor, token, context).await?;
             Ok(Answer::no_content())
         }
     }
@@ -89,43 +94,43 @@ async fn own_tokens(
 
 async fn in_workspace(
     store: &dyn ChangeIdentity,
+    actor: &Actor,
     request: &Request<'_>,
     context: &Context<'_>,
 ) -> Result<Answer, Problem> {
-    let actor = request.actor()?;
     let org = id(request, "orgId", OrgId::new)?;
     let workspace = id(request, "workspaceId", WorkspaceId::new)?;
     let place = Place { org, workspace };
     match request.operation {
         Operation::DescribeWorkspace => {
-            let (workspace, _) = describe::workspace(store, &actor, org, workspace).await?;
+            let (workspace, _) = describe::workspace(store, actor, org, workspace).await?;
             Ok(Answer::json(200, &wire::workspace_answer(&workspace)))
         }
         Operation::UpdateWorkspacePlatforms => {
             let platforms = wire::platforms(request.json()?)?;
-            participants::allow_platforms(store, &actor, place, &platforms, context).await?;
+            participants::allow_platforms(store, actor, place, &platforms, context).await?;
             Ok(Answer::no_content())
         }
         Operation::ListParticipants => {
             let (max, offset) = (number(request, "max", MAX_PAGE)?, number(request, "offset", 0)?);
             let search = request.query("search").unwrap_or_default();
-            let participants = participants::list(store, &actor, place).await?;
+            let participants = participants::list(store, actor, place).await?;
             Ok(Answer::json(200, &ParticipantList::new(&participants, search, offset, max)))
         }
         Operation::AddParticipant => {
             let (whom, role) = wire::new_participant(request.json()?)?;
-            let user = participants::add(store, &actor, place, &whom, role, context).await?;
+            let user = participants::add(store, actor, place, &whom, role, context).await?;
             Ok(Answer::json(200, &ParticipantAnswer::new(&user, role)))
         }
         Operation::UpdateParticipantRole => {
             let participant = id(request, "participantId", UserId::new)?;
             let role = wire::new_role(request.json()?)?;
-            participants::change_role(store, &actor, place, participant, role, context).await?;
+            participants::change_role(store, actor, place, participant, role, context).await?;
             Ok(Answer::no_content())
         }
         _ => {
             let participant = id(request, "participantId", UserId::new)?;
-            participants::remove(store, &actor, place, participant, context).await?;
+            participants::remove(store, actor, place, participant, context).await?;
             Ok(Answer::no_content())
         }
     }

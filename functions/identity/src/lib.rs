@@ -11,14 +11,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use domain::Context;
-use domain::ports::Reconcile;
+use domain::ports::IdentityStore;
 use http_api::Served;
 use serde_json::value::RawValue;
 
 /// Answers the requests of this function.
 pub struct Handler {
     /// The table.
-    pub store: Rc<dyn Reconcile>,
+    pub store: Rc<dyn IdentityStore>,
 }
 
 impl Handler {

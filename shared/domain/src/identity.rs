@@ -17,6 +17,16 @@ pub struct Actor {
     pub token: Option<TokenId>,
 }
 
+/// Who the authorizer says is calling.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Caller {
+    /// A user.
+    User(Actor),
+    /// A login that an issuer vouches for and that no user has. It may do nothing but be registered, which only
+    /// `identity` can do.
+    NewLogin(Vouched),
+}
+
 /// A person or a machine account.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -314,18 +314,22 @@ pub trait VerifyJwt {
     async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<Vouched>>;
 }
 
-/// Knowing users by their login.
+/// Reading the users of logins.
 #[async_trait(?Send)]
-pub trait Logins {
+pub trait ReadLogins {
     /// The user of this login.
     async fn user_of_login(&self, login: &Login) -> Result<Option<UserId>>;
+}
 
+/// Registering logins.
+#[async_trait(?Send)]
+pub trait RegisterLogins: ReadLogins {
     /// Whether a user has this e-mail address, in any case.
     async fn is_email_taken(&self, email: &str) -> Result<bool>;
 
     /// Writes a user on first sight, with the login, or nothing: [`Error::Contended`](crate::Error::Contended) where
     /// id, login, name or e-mail address are taken.
-    async fn welcome(&self, user: &User, login: &Login, audit: &AuditRecord) -> Result<()>;
+    async fn register_login(&self, user: &User, login: &Login, audit: &AuditRecord) -> Result<()>;
 }
 
 /// Reading users, workspaces and who belongs where. Every read is strongly consistent.
@@ -405,7 +409,9 @@ macro_rules! stores {
 
 stores! {
     /// What the authorizer asks of the table.
-    AuthenticationStore: ReadTokens + Logins;
+    AuthenticationStore: ReadTokens + ReadLogins;
+    /// What identity asks of the table.
+    IdentityStore: Reconcile + RegisterLogins;
     /// What reading secrets asks of the table.
     SecretReader: ReadMembership + ReadSecrets + ReadAudit;
     /// What writing secrets asks of the table.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
-use domain::identity::Actor;
+use domain::identity::{Actor, Caller, Login, Vouched};
 use domain::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
 use domain::token::Presented;
 use serde::Deserialize;
@@ -36,13 +36,39 @@ impl<'a> Request<'a> {
         Ok(Self { operation, event })
     }
 
-    /// The caller that the authorizer vouches for. Without one the request never came through the authorizer: refused.
-    pub fn actor(&self) -> Result<Actor, Problem> {
+    /// The caller that the authorizer names. Without one the request never came through the authorizer: refused.
+    pub fn caller(&self) -> Result<Caller, Problem> {
         let refused = || Problem::new(403, "Forbidden");
-        let vouched = self.event.request_context.authorizer.as_ref().ok_or_else(refused)?;
-        let user: UserId = vouched.lambda.user_id.parse().map_err(|_| refused())?;
-        let token: Option<TokenId> = vouched.lambda.token_id.as_ref().and_then(|id| id.parse().ok());
-        Ok(Actor { user, token })
+        let authorizer = self.event.request_context.authorizer.as_ref().ok_or_else(refused)?;
+        match &authorizer.lambda {
+            AuthorizerContext { user_id: Some(user), token_id, issuer: None, subject: None, email: None } => {
+                let user: UserId = user.parse().map_err(|_| refused())?;
+                let token = token_id.as_ref().map(|id| id.parse::<TokenId>()).transpose();
+                Ok(Caller::User(Actor { user, token: token.map_err(|_| refused())? }))
+            }
+            AuthorizerContext {
+                user_id: None,
+                token_id: None,
+                issuer: Some(issuer),
+                subject: Some(subject),
+                email,
+            } => Ok(Caller::NewLogin(Vouched {
+                login: Login { issuer: issuer.to_string(), subject: subject.to_string() },
+                verified_email: email.as_ref().map(ToString::to_string),
+            })),
+            _ => Err(refused()),
+        }
+    }
+
+    /// The user who calls. A login that no user has is refused: `identity` alone registers it.
+    pub fn actor(&self) -> Result<Actor, Problem> {
+        match self.caller()? {
+            Caller::User(actor) => Ok(actor),
+            Caller::NewLogin(_) => Err(Problem::new(
+                403,
+                "Your login is not registered yet. Call GET /user-info once, wait a minute, and repeat this request.",
+            )),
+        }
     }
 
     /// A header, by its name in lower case.
@@ -269,16 +295,22 @@ struct Context<'a> {
 #[derive(Deserialize)]
 struct Authorizer<'a> {
     #[serde(borrow)]
-    lambda: Vouched<'a>,
+    lambda: AuthorizerContext<'a>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Vouched<'a> {
-    #[serde(borrow)]
-    user_id: Cow<'a, str>,
+struct AuthorizerContext<'a> {
+    #[serde(borrow, default)]
+    user_id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     token_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    issuer: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    subject: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    email: Option<Cow<'a, str>>,
 }
 
 #[cfg(test)]

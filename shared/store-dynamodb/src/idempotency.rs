@@ -36,7 +36,11 @@ impl<P: PartialEq> Transaction<'_, P> {
 }
 
 fn remembered_row(idempotency: &Idempotency, remembered: &Remembered) -> Attributes {
-    let mut row = Key::idempotency(idempotency).attributes();
+    let key = match &remembered.made {
+        Made::Secret(_) | Made::Secrets(_) => Key::idempotency(idempotency),
+        Made::Run(_) => Key::launch_idempotency(idempotency),
+    };
+    let mut row = key.attributes();
     row.insert("fingerprint".into(), b(&remembered.fingerprint));
     row.insert("expires".into(), n(remembered.expires.as_millisecond()));
     row.insert("ttl".into(), n(remembered.expires.as_second()));

@@ -33,23 +33,28 @@ impl Key {
     }
 
     pub(crate) fn secret(owner: SecretOwner, id: SecretId) -> Self {
-        Self::new(owner.to_string(), format!("{SECRETS}{id}"))
+        Self::new(secrets_of(owner), format!("{SECRETS}{id}"))
     }
 
     pub(crate) fn value(owner: SecretOwner, id: SecretId) -> Self {
-        Self::new(owner.to_string(), format!("VALUE#{id}"))
+        Self::new(secrets_of(owner), format!("VALUE#{id}"))
     }
 
     pub(crate) fn name(owner: SecretOwner, name: &SecretName) -> Self {
-        Self::new(owner.to_string(), format!("NAME#{}", name.folded()))
+        Self::new(secrets_of(owner), format!("NAME#{}", name.folded()))
     }
 
     /// Zero-padded, so that versions sort as numbers.
     pub(crate) fn history(owner: SecretOwner, id: SecretId, version: u64) -> Self {
-        Self::new(owner.to_string(), format!("{}{version:020}", history_of(id)))
+        Self::new(secrets_of(owner), format!("{}{version:020}", history_of(id)))
     }
 
-    /// The row of the scope itself, which counts its secrets.
+    /// The number of the scope's secrets.
+    pub(crate) fn count(owner: SecretOwner) -> Self {
+        Self::new(secrets_of(owner), "COUNT")
+    }
+
+    /// The workspace or the user itself.
     pub(crate) fn meta(owner: SecretOwner) -> Self {
         Self::new(owner.to_string(), "META")
     }
@@ -70,8 +75,15 @@ impl Key {
         Self::new(format!("JOB#{region}#{job_id}"), "JOB")
     }
 
+    /// The idempotency key of a request that makes secrets.
     pub(crate) fn idempotency(idempotency: &Idempotency) -> Self {
         Self::new(format!("IDEM#{}", idempotency.user()), idempotency.key_hash())
+    }
+
+    /// The idempotency key of a launch. In a partition of its own: a repeated launch gets new tokens of the run that this
+    /// row names, so that only `launch-run` may write it.
+    pub(crate) fn launch_idempotency(idempotency: &Idempotency) -> Self {
+        Self::new(format!("LAUNCH#{}", idempotency.user()), idempotency.key_hash())
     }
 
     /// Milliseconds in a fixed width, so that entries sort by time; the id tells those of one millisecond apart.
@@ -88,6 +100,19 @@ impl Key {
             ("sk".to_owned(), AttributeValue::S(self.sk)),
         ])
     }
+}
+
+/// The partition of a scope's secrets. Not that of the workspace or user itself: IAM tells rows apart by their partition,
+/// and a function that writes secrets must not be able to write who somebody is.
+pub(crate) fn secrets_of(owner: SecretOwner) -> String {
+    format!("{SECRETS_OF}{owner}")
+}
+
+const SECRETS_OF: &str = "SECRETS#";
+
+/// The scope of a partition of secrets.
+pub(crate) fn owner_of_secrets(pk: &str) -> Option<SecretOwner> {
+    pk.strip_prefix(SECRETS_OF)?.parse().ok()
 }
 
 /// The partition of a workspace's memberships. Not that of its secrets: IAM tells rows apart by their partition, and who
@@ -124,10 +149,11 @@ mod tests {
         let name = SecretName::parse("NCBI_API_KEY").unwrap();
         let run = RunId::new("ab12ABCDEFGHIJ").unwrap();
         for (key, pk, sk) in [
-            (Key::secret(owner, id), "WS#42", "SECRET#7"),
-            (Key::value(owner, id), "WS#42", "VALUE#7"),
-            (Key::name(owner, &name), "WS#42", "NAME#ncbi_api_key"),
-            (Key::history(owner, id, 12), "WS#42", "HISTORY#7#00000000000000000012"),
+            (Key::secret(owner, id), "SECRETS#WS#42", "SECRET#7"),
+            (Key::value(owner, id), "SECRETS#WS#42", "VALUE#7"),
+            (Key::name(owner, &name), "SECRETS#WS#42", "NAME#ncbi_api_key"),
+            (Key::history(owner, id, 12), "SECRETS#WS#42", "HISTORY#7#00000000000000000012"),
+            (Key::count("USER#3".parse().unwrap()), "SECRETS#USER#3", "COUNT"),
             (Key::meta("USER#3".parse().unwrap()), "USER#3", "META"),
             (Key::member(WorkspaceId::new(42).unwrap(), UserId::new(3).unwrap()), "MEMBERS#42", "MEMBER#3"),
             (Key::token(TokenId::new(5).unwrap()), "TOKEN#5", "TOKEN"),
@@ -135,6 +161,19 @@ mod tests {
             (Key::job("eu-west-1", "j-1"), "JOB#eu-west-1#j-1", "JOB"),
         ] {
             assert_eq!(key, Key::new(pk, sk));
+        }
+    }
+
+    #[test]
+    fn a_partition_of_secrets_names_its_scope_and_no_other_partition_does() {
+        for owner in ["WS#42", "USER#3"] {
+            let owner: SecretOwner = owner.parse().unwrap();
+            assert_eq!(owner_of_secrets(&secrets_of(owner)), Some(owner));
+        }
+        for pk in
+            ["WS#42", "SECRETS#", "SECRETS#WS#", "SECRETS#WS#0", "SECRETS#ORG#1", "SECRETS#SECRETS#WS#42", ""]
+        {
+            assert_eq!(owner_of_secrets(pk), None, "{pk}");
         }
     }
 

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
 
-use crate::keys::Key;
+use crate::keys::{Key, owner_of_secrets};
 
 /// The attributes of a row.
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
@@ -280,7 +280,8 @@ pub(crate) fn old_version_from(row: &Row) -> Result<OldVersion> {
 /// From the key itself: there is no second place that could say something else.
 fn owner_and_id(row: &Row) -> Result<(SecretOwner, SecretId)> {
     let id = row.text("sk")?.split_once('#').and_then(|(_, id)| id.parse().ok());
-    Ok((row.parsed("pk")?, id.ok_or_else(|| garbled("sk"))?))
+    let owner = owner_of_secrets(row.text("pk")?).ok_or_else(|| garbled("pk"))?;
+    Ok((owner, id.ok_or_else(|| garbled("sk"))?))
 }
 
 /// Whether the row holds exactly this.

@@ -119,7 +119,7 @@ impl TestStore {
     }
 
     pub(crate) async fn count(&self, owner: SecretOwner) -> Option<i64> {
-        self.row(Key::meta(owner)).await?.some_parsed("secretCount").unwrap()
+        self.row(Key::count(owner)).await?.some_parsed("secretCount").unwrap()
     }
 
     /// How many audit records there are.

@@ -34,12 +34,14 @@ impl Store {
 }
 
 impl<'a, P: PartialEq> Transaction<'a, P> {
-    /// Asks that the scope's membership still holds. The actor's own scope has none to lose.
+    /// Asks that the scope's membership still holds, or, for the user's own scope, that there still is such a user.
     pub(crate) fn still_member(&mut self, scope: &Scope) {
-        let SecretOwner::Workspace(workspace) = scope.owner() else {
-            return;
-        };
-        self.still_in(workspace, scope.actor(), scope.roles());
+        match scope.owner() {
+            SecretOwner::Workspace(workspace) => self.still_in(workspace, scope.actor(), scope.roles()),
+            SecretOwner::User(_) => {
+                self.check(Key::meta(scope.owner()), PRESENT, ExpressionAttributes::default());
+            }
+        }
     }
 
     /// Asks that the user still has one of these roles in the workspace.
@@ -47,10 +49,14 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
         let mut attributes = ExpressionAttributes::default();
         let roles: Vec<_> = roles.iter().map(|role| attributes.value(s(role.as_str()))).collect();
         let condition = format!("{} IN ({})", attributes.name("role"), roles.join(", "));
+        self.check(Key::member(workspace, user), &condition, attributes);
+    }
+
+    fn check(&mut self, key: Key, condition: &str, attributes: ExpressionAttributes) {
         let (names, values) = attributes.parts();
         let check = ConditionCheck::builder()
             .table_name(&self.store.table)
-            .set_key(Some(Key::member(workspace, user).attributes()))
+            .set_key(Some(key.attributes()))
             .condition_expression(condition)
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)

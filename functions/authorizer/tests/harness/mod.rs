@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use authorizer::Handler;
 use authorizer::oidc::Jwts;
+use domain::identity::{Login, Vouched};
 use domain::settings::Settings;
 use domain::use_cases::identity::apply::{Applied, apply};
 use domain::use_cases::identity::document::Document;
+use domain::use_cases::register_login::register_login;
 use domain::{Context, Result, Timestamp};
 use runtime::{Deadline, SystemRandomness};
 use serde_json::value::to_raw_value;
@@ -60,14 +62,24 @@ impl Bench {
         Ok(serde_json::from_str(answer.get()).unwrap())
     }
 
-    /// The user id of an answer that says "yes"; `None` for one that says "no".
+    /// The user id of an answer that says "yes", once `identity` registered the login where it is a new one; `None` for
+    /// an answer that says "no".
     pub(crate) async fn user(&self, header: &str) -> Option<String> {
         let answer = self.answer(header).await.unwrap();
         if answer == json!({ "isAuthorized": false }) {
             return None;
         }
         assert_eq!(answer["isAuthorized"], true);
-        Some(answer["context"]["userId"].as_str().unwrap().to_owned())
+        let text = |name: &str| answer["context"][name].as_str().map(str::to_owned);
+        if let Some(user) = text("userId") {
+            return Some(user);
+        }
+        let login = Login { issuer: text("issuer").unwrap(), subject: text("subject").unwrap() };
+        let vouched = Vouched { login, verified_email: text("email") };
+        let deadline = deadline();
+        let context = &self.context(Timestamp::now(), &deadline);
+        let actor = register_login(&self.store, &vouched, context).await.unwrap();
+        Some(actor.user.to_string())
     }
 
     pub(crate) async fn users(&self) -> usize {

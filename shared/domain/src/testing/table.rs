@@ -14,9 +14,9 @@ use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
 use crate::name::SecretName;
 use crate::owner::{Scope, SecretOwner};
 use crate::ports::{
-    ChangeIdentity, Created, FindDueRuns, HeadJobs, LaunchRuns, ListRuns, Logins, ReadAudit, ReadIdentity,
-    ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets, ReadTokens, Reconcile, SaveRuns, WriteSecrets,
-    remember,
+    ChangeIdentity, Created, FindDueRuns, HeadJobs, LaunchRuns, ListRuns, ReadAudit, ReadIdentity,
+    ReadLogins, ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets, ReadTokens, Reconcile,
+    RegisterLogins, SaveRuns, WriteSecrets, remember,
 };
 use crate::role::Role;
 use crate::run::{HeadJob, Life, Run, State};
@@ -392,21 +392,24 @@ impl FindDueRuns for Table {
 }
 
 #[async_trait(?Send)]
-impl Logins for Table {
+impl ReadLogins for Table {
     async fn user_of_login(&self, login: &Login) -> Result<Option<UserId>> {
         self.read("user_of_login", |rows| {
             rows.logins.iter().find(|(known, _)| known == login).map(|(_, user)| *user)
         })
     }
+}
 
+#[async_trait(?Send)]
+impl RegisterLogins for Table {
     async fn is_email_taken(&self, email: &str) -> Result<bool> {
         self.read("is_email_taken", |rows| {
             rows.users.values().any(|user| user.email.eq_ignore_ascii_case(email))
         })
     }
 
-    async fn welcome(&self, user: &User, login: &Login, audit: &AuditRecord) -> Result<()> {
-        self.write("welcome", |rows| {
+    async fn register_login(&self, user: &User, login: &Login, audit: &AuditRecord) -> Result<()> {
+        self.write("register_login", |rows| {
             rows.users.insert(user.id, user.clone());
             rows.logins.push((login.clone(), user.id));
             rows.audit.push(audit.clone());

@@ -125,7 +125,7 @@ impl Launcher {
         let (remembered, (workspace, user)) = try_join(recall, read_scopes(&*self.store, &scopes)).await?;
         let mut replaces = None;
         if let (Some(idempotency), Some(remembered)) = (&idempotency, &remembered) {
-            match self.replay(idempotency, remembered, context).await? {
+            match self.replay(actor, request, idempotency, remembered, context).await? {
                 Replay::Answer(launched) => return Ok(*launched),
                 Replay::Replace(failed) => replaces = Some(failed),
             }
@@ -314,6 +314,8 @@ impl Launcher {
     /// Answers a launch whose idempotency key is known.
     async fn replay(
         &self,
+        actor: &Actor,
+        request: &LaunchRequest,
         idempotency: &Idempotency,
         remembered: &Remembered,
         context: &Context<'_>,
@@ -323,6 +325,10 @@ impl Launcher {
             return Err(Error::IdempotencyMismatch);
         };
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
+        // A repeat gives out new tokens of the run, and with a claim token its values.
+        if (run.user, run.workspace, run.platform) != (actor.user, request.workspace, request.platform) {
+            return Err(Error::bug("an idempotency key of a launch that names another caller's run"));
+        }
         if run.life.outcome.as_ref().is_some_and(|outcome| outcome.result == RunResult::LaunchFailed) {
             return Ok(Replay::Replace(run.id));
         }

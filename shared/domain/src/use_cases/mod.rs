@@ -13,6 +13,7 @@ pub mod open_values;
 pub mod preview;
 pub mod read_runs;
 pub mod read_secrets;
+pub mod register_login;
 pub mod report;
 pub mod sweep;
 

@@ -57,11 +57,54 @@ fn the_caller_is_the_user_that_the_authorizer_names() {
         ("no user", json!({ "authorizer": { "lambda": { "userId": "" } } }), Err(403)),
         ("not a number", json!({ "authorizer": { "lambda": { "userId": "liam" } } }), Err(403)),
         ("out of range", json!({ "authorizer": { "lambda": { "userId": "0" } } }), Err(403)),
+        (
+            "no token's id",
+            json!({ "authorizer": { "lambda": { "userId": "17", "tokenId": "x" } } }),
+            Err(403),
+        ),
+        ("a new login", json!({ "authorizer": { "lambda": { "issuer": "i", "subject": "s" } } }), Err(403)),
+        (
+            "a user and a login",
+            json!({ "authorizer": { "lambda": { "userId": "17", "issuer": "i", "subject": "s" } } }),
+            Err(403),
+        ),
     ] {
         let actor = request(Operation::ListRuns, &json!({ "requestContext": context })).actor();
         let expected = expected.map(|token| Actor { user: user_id(17), token });
         assert_eq!(outcome(actor), expected, "{case}");
     }
+}
+
+#[test]
+fn a_caller_is_a_user_or_a_new_login_and_never_both_or_half() {
+    let login = |email: Option<&str>| {
+        Caller::NewLogin(Vouched {
+            login: Login { issuer: "i".into(), subject: "s".into() },
+            verified_email: email.map(str::to_owned),
+        })
+    };
+    for (context, expected) in [
+        (json!({ "userId": "17" }), Ok(Caller::User(Actor { user: user_id(17), token: None }))),
+        (json!({ "issuer": "i", "subject": "s" }), Ok(login(None))),
+        (json!({ "issuer": "i", "subject": "s", "email": "a@b" }), Ok(login(Some("a@b")))),
+        (json!({ "issuer": "i" }), Err(403)),
+        (json!({ "subject": "s" }), Err(403)),
+        (json!({ "email": "a@b" }), Err(403)),
+        (json!({ "userId": "17", "email": "a@b" }), Err(403)),
+        (json!({ "tokenId": "5", "issuer": "i", "subject": "s" }), Err(403)),
+        (json!({}), Err(403)),
+    ] {
+        let event = json!({ "requestContext": { "authorizer": { "lambda": context } } });
+        assert_eq!(outcome(request(Operation::DescribeUser, &event).caller()), expected, "{context}");
+    }
+}
+
+#[test]
+fn a_new_login_is_told_how_it_is_registered() {
+    let event =
+        json!({ "requestContext": { "authorizer": { "lambda": { "issuer": "i", "subject": "s" } } } });
+    let refused = request(Operation::ListRuns, &event).actor().unwrap_err();
+    assert!(refused.message().contains("GET /user-info"), "{}", refused.message());
 }
 
 #[test]

@@ -104,9 +104,7 @@ fn is_own(change: &Change, standing: &Standing) -> bool {
 type Changing<'a> = Transaction<'a, Part>;
 
 fn create_user(transaction: &mut Changing, user: &User, login: Option<&Login>) -> Result<()> {
-    let mut row = row_of(Key::user(user.id), user)?;
-    row.insert("secretCount".into(), n(0));
-    transaction.put_new(Part::Row, row);
+    transaction.put_new(Part::Row, row_of(Key::user(user.id), user)?);
     let login = login.map(Key::login);
     for guard in [Key::user_name(&user.user_name), Key::email(&user.email)].into_iter().chain(login) {
         transaction.put_new(Part::Row, with(guard, [("user", n(user.id))]));
@@ -180,7 +178,6 @@ fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Resul
             return Err(Error::bug("a workspace made without an owner"));
         }
         let mut row = row_of(Key::workspace(id), workspace)?;
-        row.insert("secretCount".into(), n(0));
         row.insert(OWNERS.into(), n(meta.owners));
         transaction.put_new(part, row);
         return Ok(());

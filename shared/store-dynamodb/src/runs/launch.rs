@@ -23,7 +23,7 @@ enum Part {
 #[async_trait(?Send)]
 impl LaunchRuns for Store {
     async fn recall(&self, idempotency: &Idempotency, now: Timestamp) -> Result<Option<Remembered>> {
-        let row = self.get(Key::idempotency(idempotency)).await?;
+        let row = self.get(Key::launch_idempotency(idempotency)).await?;
         let remembered = row.as_ref().map(remembered_from).transpose()?;
         Ok(remembered.filter(|remembered| remembered.expires > now))
     }

@@ -31,7 +31,8 @@ impl SaveRuns for Store {
 #[derive(PartialEq)]
 struct Revision;
 
-/// Adds to a transaction that the life is written over the revision before it.
+/// Adds to a transaction that the life is written over the revision before it: of its attributes just those that
+/// change. IAM lets `report-run` and `cleanup-run` write no others than those that their events change.
 pub(super) fn save<P: PartialEq>(
     store: &Store,
     transaction: &mut Transaction<'_, P>,
@@ -40,9 +41,15 @@ pub(super) fn save<P: PartialEq>(
     life: &Life,
 ) -> Result<()> {
     let before = life.revision.checked_sub(1).ok_or(Error::bug("a life saved without a new revision"))?;
+    if run.life.revision != before {
+        return Err(Error::bug("a life saved over another revision than the one that was read"));
+    }
     let mut changes = Changes::default();
+    let written = life_attributes(store, run, &run.life)?;
     for (name, value) in life_attributes(store, run, life)? {
-        changes.set_or_remove(&name, value);
+        if !written.contains(&(name.clone(), value.clone())) {
+            changes.set_or_remove(&name, value);
+        }
     }
     let before = changes.attributes().value(n(before));
     transaction.change_if(part, Key::run(&run.id), changes, &format!("#revision = {before}"));
@@ -78,9 +85,9 @@ mod tests {
         run
     }
 
-    async fn save(test: &TestStore, run: &Run) -> Result<()> {
+    async fn save(test: &TestStore, before: &Run, run: &Run) -> Result<()> {
         let audit = run_audit(run, AuditAction::RunEnding);
-        test.store.save_life(run, &run.life, Some(&audit)).await
+        test.store.save_life(before, &run.life, Some(&audit)).await
     }
 
     fn ended(run: &Run) -> Run {
@@ -102,9 +109,9 @@ mod tests {
     #[tokio::test]
     async fn every_part_of_a_life_is_saved_in_one_call_and_read_back_exactly() {
         let test = TestStore::start().await;
-        let run = begun(&test).await;
-        let run = ended(&run);
-        save(&test, &run).await.unwrap();
+        let first = begun(&test).await;
+        let run = ended(&first);
+        save(&test, &first, &run).await.unwrap();
         assert_eq!(test.operations(), ["TransactWriteItems"]);
         assert_eq!(test.store.run(&run.id).await.unwrap(), Some(run.clone()));
         let reopened = advanced(&run, |life| {
@@ -112,8 +119,53 @@ mod tests {
             life.outcome = None;
             life.due = Some(later(1));
         });
-        save(&test, &reopened).await.unwrap();
+        save(&test, &run, &reopened).await.unwrap();
         assert_eq!(test.store.run(&run.id).await.unwrap(), Some(reopened));
+    }
+
+    /// The names of attributes that the last write of a run sets or removes.
+    fn written(test: &TestStore) -> Vec<String> {
+        let call = test.calls().pop().unwrap();
+        let items = call.body["TransactItems"].as_array().unwrap().clone();
+        let update = items.into_iter().find_map(|item| item.get("Update").cloned()).unwrap();
+        let names = update["ExpressionAttributeNames"].as_object().unwrap();
+        names.values().map(|name| name.as_str().unwrap().to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_write_names_only_the_attributes_that_change() {
+        let test = TestStore::start().await;
+        let first = begun(&test).await;
+        let second = advanced(&first, |life| life.state = State::Pending);
+        save(&test, &first, &second).await.unwrap();
+        assert_eq!(written(&test), ["revision", "state"]);
+        let third = advanced(&second, |life| life.due = Some(later(9)));
+        save(&test, &second, &third).await.unwrap();
+        assert_eq!(written(&test), ["due", "dueAt", "revision"]);
+        save(&test, &third, &ended(&third)).await.unwrap();
+        let mut names = written(&test);
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "due", "dueAt", "dueShard", "ending", "headJob", "outcome", "removed", "revision", "state",
+                "ttl"
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_life_is_saved_only_over_the_one_that_was_read() {
+        let test = TestStore::start().await;
+        let first = begun(&test).await;
+        let second = advanced(&first, |life| life.state = State::Pending);
+        for (read, life) in
+            [(&second, &second.life), (&first, &advanced(&second, |_| ()).life), (&second, &first.life)]
+        {
+            let error = test.store.save_life(read, life, None).await.unwrap_err();
+            assert!(matches!(error, Error::Bug { .. }), "{error}");
+        }
+        assert_eq!(test.operations(), [] as [&str; 0]);
     }
 
     #[tokio::test]
@@ -121,10 +173,13 @@ mod tests {
         let test = TestStore::start().await;
         let first = begun(&test).await;
         let second = advanced(&first, |life| life.state = State::Pending);
-        save(&test, &second).await.unwrap();
+        save(&test, &first, &second).await.unwrap();
         let before = test.table.rows().await;
-        for late in [second.clone(), ended(&first), advanced(&ended(&second), |_| ())] {
-            let error = save(&test, &late).await.unwrap_err();
+        let third = ended(&second);
+        for (read, late) in
+            [(&first, second.clone()), (&first, ended(&first)), (&third, advanced(&third, |_| ()))]
+        {
+            let error = save(&test, read, &late).await.unwrap_err();
             assert!(matches!(error, Error::VersionConflict), "{error}");
         }
         assert_eq!(test.table.rows().await, before);
@@ -133,8 +188,9 @@ mod tests {
     #[tokio::test]
     async fn of_parallel_writers_of_a_revision_one_wins() {
         let test = TestStore::start().await;
-        let run = advanced(&begun(&test).await, |life| life.state = State::Pending);
-        let saved = join_all((0..8).map(|_| save(&test, &run))).await;
+        let first = begun(&test).await;
+        let run = advanced(&first, |life| life.state = State::Pending);
+        let saved = join_all((0..8).map(|_| save(&test, &first, &run))).await;
         assert_eq!(saved.iter().filter(|saved| saved.is_ok()).count(), 1);
         assert!(saved.iter().all(|saved| matches!(saved, Ok(()) | Err(Error::VersionConflict))));
     }
@@ -142,8 +198,9 @@ mod tests {
     #[tokio::test]
     async fn a_run_that_is_gone_is_not_found_and_not_made_anew() {
         let test = TestStore::start().await;
-        let run = ended(&a_run("a"));
-        let error = save(&test, &run).await.unwrap_err();
+        let first = a_run("a");
+        let run = ended(&first);
+        let error = save(&test, &first, &run).await.unwrap_err();
         assert!(matches!(error, Error::NotFound), "{error}");
         assert_eq!(test.keys_beginning("RUN").await, 0);
     }
@@ -153,7 +210,7 @@ mod tests {
         let test = TestStore::start().await;
         let run = begun(&test).await;
         test.set(Key::run(&run.id), "later", s("kept")).await;
-        save(&test, &ended(&run)).await.unwrap();
+        save(&test, &run, &ended(&run)).await.unwrap();
         assert!(holds(&test.row(Key::run(&run.id)).await.unwrap(), "later", &s("kept")));
     }
 
@@ -165,28 +222,30 @@ mod tests {
         assert_eq!(ttl().await, None);
         let ended = ended(&run);
         let thirty_days = test.store.clone().with_retention_days(30);
-        thirty_days.save_life(&ended, &ended.life, None).await.unwrap();
+        thirty_days.save_life(&run, &ended.life, None).await.unwrap();
         assert_eq!(ttl().await, Some(later(200 + 30 * 86_400).as_second()));
     }
 
     #[tokio::test]
     async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
         let test = TestStore::start().await;
-        let run = advanced(&begun(&test).await, |life| life.state = State::Pending);
+        let first = begun(&test).await;
+        let run = advanced(&first, |life| life.state = State::Pending);
         test.table.faults.fail_next(Fault::LostReply);
-        save(&test, &run).await.unwrap();
+        save(&test, &first, &run).await.unwrap();
         assert_eq!((test.operations().len(), test.audits().await), (2, 2));
-        let run = advanced(&run, |life| life.state = State::Running);
+        let next = advanced(&run, |life| life.state = State::Running);
         test.table.faults.fail_next(Fault::LostReply);
-        test.store.save_life(&run, &run.life, None).await.unwrap();
+        test.store.save_life(&run, &next.life, None).await.unwrap();
     }
 
     #[tokio::test]
     async fn another_writer_in_the_way_is_contended() {
         let test = TestStore::start().await;
-        let run = advanced(&begun(&test).await, |life| life.state = State::Pending);
+        let first = begun(&test).await;
+        let run = advanced(&first, |life| life.state = State::Pending);
         test.table.faults.fail_next(Fault::Cancelled(&["TransactionConflict", "None"]));
-        let error = save(&test, &run).await.unwrap_err();
+        let error = save(&test, &first, &run).await.unwrap_err();
         assert!(matches!(error, Error::Contended), "{error}");
     }
 }

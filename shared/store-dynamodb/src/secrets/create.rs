@@ -13,7 +13,7 @@ use crate::expression_attributes::Changes;
 use crate::idempotency::remembered_from;
 use crate::keys::Key;
 use crate::rows::{n, sealed_row, secret_row};
-use crate::transaction::{ExistingItem, Outcome, PRESENT, Refusal, Transaction};
+use crate::transaction::{ExistingItem, Outcome, Refusal, Transaction};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
@@ -58,8 +58,8 @@ fn count(transaction: &mut Transaction<'_, Part>, scope: &Scope, more: usize) ->
     let mut changes = Changes::default();
     changes.add("secretCount", n(more));
     let room = changes.attributes().value(n(room));
-    let condition = format!("{PRESENT} AND (attribute_not_exists(#secretCount) OR #secretCount <= {room})");
-    transaction.change_if(Part::Count, Key::meta(scope.owner()), changes, &condition);
+    let condition = format!("attribute_not_exists(#secretCount) OR #secretCount <= {room}");
+    transaction.change_if(Part::Count, Key::count(scope.owner()), changes, &condition);
     Ok(())
 }
 
@@ -76,9 +76,6 @@ fn made(secrets: &[(Secret, SealedValue)]) -> Made {
 fn refused(refusal: &Refusal<Part>, secrets: &[(Secret, SealedValue)]) -> Result<Created> {
     if let Some(ExistingItem::Row(row)) = refusal.of(&Part::Idempotency) {
         return Ok(Created::Known(remembered_from(row)?));
-    }
-    if let Some(ExistingItem::Nothing) = refusal.of(&Part::Count) {
-        return Err(Error::NotFound);
     }
     refusal.unless_contended()?;
     let taken = refusal.first(|part| match part {

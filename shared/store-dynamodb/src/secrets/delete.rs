@@ -30,7 +30,7 @@ pub(super) async fn delete(
     transaction.delete(Part::Row, Key::name(secret.owner, &secret.name));
     let mut changes = Changes::default();
     changes.add("secretCount", n(-1));
-    transaction.change_if(Part::Count, Key::meta(secret.owner), changes, PRESENT);
+    transaction.change_if(Part::Count, Key::count(secret.owner), changes, PRESENT);
     transaction.audited(audit)?;
     match transaction.send().await? {
         Outcome::Done => Ok(()),

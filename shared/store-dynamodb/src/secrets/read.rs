@@ -9,7 +9,7 @@ use domain::ports::ReadSecrets;
 use domain::secret::{MAX_IN_SCOPE, OldVersion, Secret};
 
 use crate::Store;
-use crate::keys::{Key, SECRETS, history_of};
+use crate::keys::{Key, SECRETS, history_of, secrets_of};
 use crate::read::Search;
 use crate::rows::{old_version_from, secret_from};
 
@@ -18,7 +18,7 @@ impl ReadSecrets for Store {
     async fn secrets(&self, scope: &Scope) -> Result<Vec<Secret>> {
         let rows = self
             .search(Search {
-                pk: scope.owner().to_string(),
+                pk: secrets_of(scope.owner()),
                 prefix: SECRETS.to_owned(),
                 newest_first: false,
                 limit: None,
@@ -41,7 +41,7 @@ impl ReadSecrets for Store {
     async fn history(&self, scope: &Scope, id: SecretId) -> Result<Vec<OldVersion>> {
         let rows = self
             .search(Search {
-                pk: scope.owner().to_string(),
+                pk: secrets_of(scope.owner()),
                 prefix: history_of(id),
                 newest_first: true,
                 limit: Some(MAX_HISTORY),

@@ -32,11 +32,11 @@ impl VerifyJwt for Issuer {
 const JWT: &str = "e30.e30.c2ln";
 
 /// How every test reaches the use case.
-fn authenticate_by(fixture: &Fixture, issuer: &Issuer, header: &str) -> Result<Option<Actor>> {
+fn authenticate_by(fixture: &Fixture, issuer: &Issuer, header: &str) -> Result<Option<Caller>> {
     run_now(authenticate(&*fixture.table, issuer, header, &fixture.context()))
 }
 
-fn presented(fixture: &Fixture, header: &str) -> Result<Option<Actor>> {
+fn presented(fixture: &Fixture, header: &str) -> Result<Option<Caller>> {
     authenticate_by(fixture, &Issuer::Refuses, header)
 }
 
@@ -62,8 +62,8 @@ fn with_token(token: StoredToken) -> Fixture {
     fixture
 }
 
-fn token_user() -> Actor {
-    Actor { user: user_id(7), token: Some(token_id()) }
+fn token_user() -> Caller {
+    Caller::User(Actor { user: user_id(7), token: Some(token_id()) })
 }
 
 /// The header is refused, and the log contains this reason and no part of the header.

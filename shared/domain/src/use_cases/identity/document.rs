@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::problems::{Fields, Problems, refuse_twins};
 use crate::platform::Platform;
 use crate::role::Role;
-use crate::use_cases::authenticate::LOGIN_NAME_PREFIX;
+use crate::use_cases::register_login::LOGIN_NAME_PREFIX;
 use crate::{Error, Result};
 
 /// A declaration of organizations, workspaces, participants, users and tokens.

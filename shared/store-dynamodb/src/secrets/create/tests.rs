@@ -87,7 +87,7 @@ async fn a_membership_that_was_lost_meanwhile_is_not_found_whatever_else_is_wron
     let test = TestStore::start().await;
     let scope = test.scope(Permission::WriteSecrets).await;
     create(&test, &scope, &[a_secret(&scope, 7, "TAKEN")], Some(&idempotency("a"))).await.unwrap();
-    test.set(Key::meta(scope.owner()), "secretCount", n(1_000)).await;
+    test.set(Key::count(scope.owner()), "secretCount", n(1_000)).await;
     test.join(OWNER, Role::Launch).await;
     let before = test.table.rows().await;
     for idempotency in [None, Some(idempotency("a"))] {
@@ -117,7 +117,7 @@ async fn an_own_secret_needs_the_user_and_no_membership() {
 async fn a_scope_holds_a_thousand_secrets_and_not_one_more() {
     let test = TestStore::start().await;
     let scope = test.scope(Permission::WriteSecrets).await;
-    test.set(Key::meta(scope.owner()), "secretCount", n(999)).await;
+    test.set(Key::count(scope.owner()), "secretCount", n(999)).await;
     let two = [a_secret(&scope, 1, "ONE"), a_secret(&scope, 2, "TWO")];
     let full = |error: &Error| matches!(error, Error::LimitExceeded { limit: 1_000, .. });
     assert!(full(&create(&test, &scope, &two, None).await.unwrap_err()));
@@ -135,7 +135,7 @@ async fn a_scope_holds_a_thousand_secrets_and_not_one_more() {
 async fn parallel_creations_do_not_pass_the_limit() {
     let test = TestStore::start().await;
     let scope = test.scope(Permission::WriteSecrets).await;
-    test.set(Key::meta(scope.owner()), "secretCount", n(995)).await;
+    test.set(Key::count(scope.owner()), "secretCount", n(995)).await;
     let (test, scope) = (&test, &scope);
     let created = join_all(
         (1..=16)
@@ -152,7 +152,7 @@ async fn a_known_idempotency_key_gives_what_the_first_request_made_and_changes_n
     let scope = test.scope(Permission::WriteSecrets).await;
     let key = idempotency("a");
     create(&test, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], Some(&key)).await.unwrap();
-    test.set(Key::meta(scope.owner()), "secretCount", n(1_000)).await;
+    test.set(Key::count(scope.owner()), "secretCount", n(1_000)).await;
     let before = test.table.rows().await;
     // Other requests too: it is the caller who compares fingerprints.
     for (id, text, request) in [(8, "NCBI_API_KEY", "a"), (7, "NCBI_API_KEY", "a"), (9, "OTHER", "b")] {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::idempotency::Remembered;
+use crate::ids::WorkspaceId;
 use crate::run::HeadJob;
 
 const KEY: &str = "a-key-of-this-request";
@@ -167,6 +168,28 @@ fn a_repeated_launch_is_refused_and_changes_nothing() {
         assert_eq!(fixture.table.rows.borrow().runs, before, "{case}");
         assert_eq!(fixture.table.actions(), [AuditAction::RunLaunched], "{case}");
         assert_eq!(fixture.target.names().len(), 1, "{case}");
+    }
+}
+
+#[test]
+fn a_remembered_key_never_hands_out_another_callers_run() {
+    // What a row says that only a fault, or somebody who can write it, would say.
+    let cases: [(&str, fn(&mut Run)); 3] = [
+        ("another user's", |run| run.user = user_id(99)),
+        ("another workspace's", |run| run.workspace = Some(WorkspaceId::new(4_242).unwrap())),
+        ("on another platform", |run| run.platform = Platform::AwsBatch),
+    ];
+    for (case, change) in cases {
+        let (fixture, first) = launched(Platform::Slurm);
+        change_run(&fixture, &first.run.id, change);
+        let before = fixture.table.rows.borrow().runs[&first.run.id].clone();
+        let error = error_of(launch(&fixture, &request(Platform::Slurm), Some(KEY)));
+        assert_eq!(error.code(), "bug", "{case}");
+        assert_eq!(
+            fixture.table.rows.borrow().runs[&first.run.id],
+            before,
+            "{case}: its tokens are the same"
+        );
     }
 }
 

@@ -1,0 +1,81 @@
+//! Registering a login that an issuer vouches for and that no user has yet.
+
+use super::retry_contended;
+use crate::audit::{AuditAction, AuditRecord};
+use crate::context::Context;
+use crate::identity::{Actor, User, Vouched};
+use crate::ids::UserId;
+use crate::owner::SecretOwner;
+use crate::ports::RegisterLogins;
+use crate::{Error, Result};
+
+/// The user of this login. A login that is seen for the first time becomes a user with no
+/// rights, never one who exists already: a name or an e-mail address proves nothing.
+pub async fn register_login(
+    store: &dyn RegisterLogins,
+    vouched: &Vouched,
+    context: &Context<'_>,
+) -> Result<Actor> {
+    retry_contended(context.backoff, async || {
+        match known_or_made(store, vouched, context).await {
+            // Two first requests of one login met: another attempt finds the user.
+            Err(Attempt::Met) => Err(Error::Contended),
+            // Also of a table that is throttled: another attempt would only ask more of it.
+            Err(Attempt::Failed(error)) => Ok(Err(error)),
+            Ok(user) => Ok(Ok(Actor { user, token: None })),
+        }
+    })
+    .await?
+}
+
+/// Why an attempt found or made no user.
+enum Attempt {
+    Met,
+    Failed(Error),
+}
+
+impl From<Error> for Attempt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+async fn known_or_made(
+    store: &dyn RegisterLogins,
+    vouched: &Vouched,
+    context: &Context<'_>,
+) -> std::result::Result<UserId, Attempt> {
+    if let Some(user) = store.user_of_login(&vouched.login).await? {
+        return Ok(user);
+    }
+    let user = make_user(store, vouched, context).await?;
+    let scope = SecretOwner::User(user.id);
+    let mut audit = AuditRecord::new(scope, Some(user.id), AuditAction::UserCreated, context);
+    audit.detail = Some("first sight of a login".into());
+    match store.register_login(&user, &vouched.login, &audit).await {
+        Err(Error::Contended) => return Err(Attempt::Met),
+        other => other?,
+    }
+    tracing::info!(user.id = %user.id, "a login was seen for the first time");
+    Ok(user.id)
+}
+
+/// A user for a new login. The name cannot be chosen at the issuer, so that nobody can take one that an owner or an
+/// operator means somebody else by; the e-mail address is the verified one where it is free.
+async fn make_user(store: &dyn RegisterLogins, vouched: &Vouched, context: &Context<'_>) -> Result<User> {
+    let id = UserId::make_random(context.randomness);
+    let email = match &vouched.verified_email {
+        Some(email) if !store.is_email_taken(email).await? => email.clone(),
+        _ => format!("{id}@{NO_EMAIL_DOMAIN}"),
+    };
+    Ok(User { id, user_name: format!("{LOGIN_NAME_PREFIX}{id}"), email, created: context.now })
+}
+
+/// Names of users who came by a login begin so; names that are declared may not.
+pub(crate) const LOGIN_NAME_PREFIX: &str = "oidc-";
+
+/// The domain of addresses that stand for none: `.invalid` names no host (RFC 2606 §2).
+pub(crate) const NO_EMAIL_DOMAIN: &str = "no-email.invalid";
+
+#[cfg(test)]
+mod tests;
