@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         let (table, settings, jwts) = config::load::<(Table, Settings, Jwts)>(config::process)?;
         let metrics = Metrics::new(&settings.deployment);
         let store = Store::new(aws_sdk_dynamodb::Client::new(clients.data()), table.name);
-        store.warm().await;
+        store.warm_for_tokens().await;
         let handler = Handler { store: Rc::new(store), jwts: Rc::new(jwts) };
         let randomness = SystemRandomness::default();
         Ok(async move |invocation: Invocation| {

@@ -27,10 +27,15 @@ impl Store {
     /// read of a row that does not exist, for functions that may read users. Its outcome is not looked at: a table that
     /// does not answer now may do so when it matters.
     pub async fn warm(&self) {
-        let _ = self.get(Key::new("USER#0", "META")).await;
+        let _ = self.get(Key::new("MEMBERS#0", "MEMBER#0")).await;
     }
 
-    /// As [`warm`](Self::warm), for functions that may read runs and not users.
+    /// As [`warm`](Self::warm), for the function that may read tokens and not memberships.
+    pub async fn warm_for_tokens(&self) {
+        let _ = self.get(Key::new("TOKEN#0", "TOKEN")).await;
+    }
+
+    /// As [`warm`](Self::warm), for functions that may read runs and not memberships.
     pub async fn warm_for_runs(&self) {
         let _ = self.get(Key::new("RUN#0", "RUN")).await;
     }
@@ -151,8 +156,9 @@ mod tests {
     async fn warming_is_one_read_and_survives_a_table_that_does_not_answer() {
         let test = TestStore::start().await;
         test.store.warm().await;
+        test.store.warm_for_tokens().await;
         test.store.warm_for_runs().await;
-        assert_eq!(test.operations(), ["GetItem", "GetItem"]);
+        assert_eq!(test.operations(), ["GetItem"; 3]);
         for _ in 0..3 {
             test.table.faults.fail_next(Fault::Unreachable);
         }

@@ -142,8 +142,9 @@ fn opens(stage: &Stage, contender: &str, body: &Value) -> Result<()> {
     let id = body["secretId"].as_i64().and_then(SecretId::new).ok_or_else(|| bad("it gives no secretId"))?;
     let scope = format!("WS#{}", stage.workspace);
     let rows = stage.aws.with(|aws| aws.services.database.rows());
+    let secrets = format!("SECRETS#{scope}");
     let row = |kind: &str| {
-        rows.iter().find(|row| row["pk"]["S"] == *scope && row["sk"]["S"] == *format!("{kind}#{id}"))
+        rows.iter().find(|row| row["pk"]["S"] == *secrets && row["sk"]["S"] == *format!("{kind}#{id}"))
     };
     let named = row("SECRET").and_then(|row| row["name"]["S"].as_str());
     if named != Some(NAME) {

@@ -77,7 +77,7 @@ impl Stage<'_> {
 
     /// A byte of an envelope's end is another: the value no longer opens.
     async fn envelope_refused(&mut self, secret: i64) -> Outcome {
-        let (pk, sk) = (format!("WS#{}", self.world.workspace), format!("VALUE#{secret}"));
+        let (pk, sk) = (format!("SECRETS#WS#{}", self.world.workspace), format!("VALUE#{secret}"));
         let row = self.bench.row(&pk, &sk).await?.ok_or("no value")?;
         let good = row["envelope"].clone();
         let mut bytes = good.as_b().map_err(|_| "no bytes")?.as_ref().to_vec();

@@ -144,8 +144,9 @@ impl World {
 
     /// The workspace's rows, and its people's own ones: what no refused request changes. Tokens note when they are used.
     pub async fn rows(&self) -> Vec<String> {
-        let scopes = self.people.iter().map(|person| format!("USER#{}", person.id));
-        let workspace = ["WS", "MEMBERS"].map(|kind| format!("{kind}#{}", self.workspace));
+        let person = |kind: &'static str| self.people.iter().map(move |it| format!("{kind}#{}", it.id));
+        let scopes = person("USER").chain(person("SECRETS#USER"));
+        let workspace = ["WS", "SECRETS#WS", "MEMBERS"].map(|kind| format!("{kind}#{}", self.workspace));
         let scopes = scopes.chain(workspace).chain([format!("ORG#{}", self.org)]);
         let mut rows = Vec::new();
         for scope in scopes {

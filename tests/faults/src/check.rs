@@ -1,6 +1,6 @@
 //! What must be so after a trial, whatever failed: every run over, every copy gone, nothing half-written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -65,10 +65,11 @@ fn copies_are_gone(world: &World, wrongs: &mut Vec<String>) {
 /// Nothing half-written: each secret has its value of the same version, its name guard, its replaced versions, and is
 /// counted.
 fn scopes_are_whole(rows: &[Row], wrongs: &mut Vec<String>) {
-    let scopes = rows.iter().filter(|row| row.text("sk") == "META").map(|row| row.text("pk"));
+    let scopes: BTreeSet<_> =
+        rows.iter().map(|row| row.text("pk")).filter(|pk| pk.starts_with("SECRETS#")).collect();
     for scope in scopes {
-        let meta = ledger::kind(rows, scope, "META").next();
-        let counted = meta.map_or(0, |meta| meta.number("secretCount"));
+        let counter = ledger::kind(rows, scope, "COUNT").next();
+        let counted = counter.map_or(0, |counter| counter.number("secretCount"));
         let count = |prefix| ledger::kind(rows, scope, prefix).count() as u64;
         let (secrets, values, names) = (count("SECRET#"), count("VALUE#"), count("NAME#"));
         if [values, names, counted] != [secrets; 3] {
@@ -114,7 +115,8 @@ async fn values_open(world: &World, rows: &[Row], wrongs: &mut Vec<String>) {
         else {
             continue;
         };
-        let owner: SecretOwner = row.text("pk").parse().expect("a scope");
+        let owner = row.text("pk").strip_prefix("SECRETS#").unwrap_or_default();
+        let owner: SecretOwner = owner.parse().expect("a scope");
         let id: SecretId = secret_key.trim_start_matches("SECRET#").parse().expect("an id");
         let context = EncryptionContext {
             deployment: DEPLOYMENT.into(),

@@ -124,7 +124,7 @@ impl Sealed {
             .query()
             .table_name(stack.output("TableName")?)
             .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(scope.to_owned()))
+            .expression_attribute_values(":pk", AttributeValue::S(format!("SECRETS#{scope}")))
             .send()
             .await
             .map_err(|e| Error::answer("reading the table", &code(&e)))?;

@@ -36,6 +36,7 @@ await run(async (event) => {
   const user = event.requestContext.authorizer.lambda.userId;
   const workspace = event.queryStringParameters.workspaceId;
   const scope = `WS#${workspace}`;
+  const partition = `SECRETS#${scope}`;
   const { name, value } = JSON.parse(event.body);
   if (!/^[A-Za-z_][A-Za-z0-9_]{1,99}$/.test(name) || typeof value !== 'string' || value === '' || value.includes('\0')) {
     return answer(400, { message: 'Invalid secret' });
@@ -63,17 +64,17 @@ await run(async (event) => {
         ExpressionAttributeValues: { ':owner': { S: 'owner' }, ':admin': { S: 'admin' } },
       } },
       put({
-        pk: { S: scope }, sk: { S: `SECRET#${id}` }, name: { S: name }, version: { N: '1' }, createdAt: { S: now },
+        pk: { S: partition }, sk: { S: `SECRET#${id}` }, name: { S: name }, version: { N: '1' }, createdAt: { S: now },
         createdBy: { N: user }, updatedAt: { S: now }, updatedBy: { N: user }, rawBytes: { N: String(text) },
         jsonBytes: { N: String(JSON.stringify(value).length) }, nextflowStore: { BOOL: true },
       }),
-      put({ pk: { S: scope }, sk: { S: `VALUE#${id}` }, version: { N: '1' }, envelope: { B: envelope } }),
-      put({ pk: { S: scope }, sk: { S: `NAME#${name.toLowerCase()}` }, secretId: { N: id } }),
+      put({ pk: { S: partition }, sk: { S: `VALUE#${id}` }, version: { N: '1' }, envelope: { B: envelope } }),
+      put({ pk: { S: partition }, sk: { S: `NAME#${name.toLowerCase()}` }, secretId: { N: id } }),
       { Update: {
         TableName: table,
-        Key: { pk: { S: scope }, sk: { S: 'META' } },
+        Key: { pk: { S: partition }, sk: { S: 'COUNT' } },
         UpdateExpression: 'ADD #count :one',
-        ConditionExpression: 'attribute_exists(pk) AND (attribute_not_exists(#count) OR #count <= :room)',
+        ConditionExpression: 'attribute_not_exists(#count) OR #count <= :room',
         ExpressionAttributeNames: { '#count': 'secretCount' },
         ExpressionAttributeValues: { ':one': { N: '1' }, ':room': { N: '999' } },
       } },

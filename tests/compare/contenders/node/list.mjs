@@ -15,7 +15,7 @@ await run(async (event) => {
       TableName: table,
       ConsistentRead: true,
       KeyConditionExpression: 'pk = :pk AND begins_with(sk, :sk)',
-      ExpressionAttributeValues: { ':pk': { S: scope }, ':sk': { S: 'SECRET#' } },
+      ExpressionAttributeValues: { ':pk': { S: `SECRETS#${scope}` }, ':sk': { S: 'SECRET#' } },
       ExclusiveStartKey: start,
     }));
     for (const row of page.Items) {

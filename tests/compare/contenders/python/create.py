@@ -34,6 +34,7 @@ def handler(event, _context):
     user = event["requestContext"]["authorizer"]["lambda"]["userId"]
     workspace = event["queryStringParameters"]["workspaceId"]
     scope = f"WS#{workspace}"
+    partition = f"SECRETS#{scope}"
     asked = json.loads(event["body"])
     name, value = asked["name"], asked["value"]
     if not NAME.match(name) or not isinstance(value, str) or not value or "\0" in value:
@@ -62,19 +63,19 @@ def handler(event, _context):
                 }
             },
             put({
-                "pk": {"S": scope}, "sk": {"S": f"SECRET#{number}"}, "name": {"S": name}, "version": {"N": "1"},
+                "pk": {"S": partition}, "sk": {"S": f"SECRET#{number}"}, "name": {"S": name}, "version": {"N": "1"},
                 "createdAt": {"S": now}, "createdBy": {"N": user}, "updatedAt": {"S": now}, "updatedBy": {"N": user},
                 "rawBytes": {"N": str(len(value.encode()))}, "jsonBytes": {"N": str(len(json.dumps(value)))},
                 "nextflowStore": {"BOOL": True},
             }),
-            put({"pk": {"S": scope}, "sk": {"S": f"VALUE#{number}"}, "version": {"N": "1"}, "envelope": {"B": envelope}}),
-            put({"pk": {"S": scope}, "sk": {"S": f"NAME#{name.lower()}"}, "secretId": {"N": number}}),
+            put({"pk": {"S": partition}, "sk": {"S": f"VALUE#{number}"}, "version": {"N": "1"}, "envelope": {"B": envelope}}),
+            put({"pk": {"S": partition}, "sk": {"S": f"NAME#{name.lower()}"}, "secretId": {"N": number}}),
             {
                 "Update": {
                     "TableName": TABLE,
-                    "Key": {"pk": {"S": scope}, "sk": {"S": "META"}},
+                    "Key": {"pk": {"S": partition}, "sk": {"S": "COUNT"}},
                     "UpdateExpression": "ADD #count :one",
-                    "ConditionExpression": "attribute_exists(pk) AND (attribute_not_exists(#count) OR #count <= :room)",
+                    "ConditionExpression": "attribute_not_exists(#count) OR #count <= :room",
                     "ExpressionAttributeNames": {"#count": "secretCount"},
                     "ExpressionAttributeValues": {":one": {"N": "1"}, ":room": {"N": "999"}},
                 }

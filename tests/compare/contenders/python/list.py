@@ -12,7 +12,7 @@ def handler(event, _context):
             TableName=TABLE,
             ConsistentRead=True,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-            ExpressionAttributeValues={":pk": {"S": scope}, ":sk": {"S": "SECRET#"}},
+            ExpressionAttributeValues={":pk": {"S": f"SECRETS#{scope}"}, ":sk": {"S": "SECRET#"}},
             **more,
         )
         for row in page["Items"]:

@@ -76,7 +76,7 @@ impl Table {
         let request = self.client.query().table_name(&self.name).consistent_read(true);
         let request = request.key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)");
         let request = request.expression_attribute_names("#pk", "pk").expression_attribute_names("#sk", "sk");
-        let request = request.expression_attribute_values(":pk", text(&self.scope));
+        let request = request.expression_attribute_values(":pk", text(&format!("SECRETS#{}", self.scope)));
         request.expression_attribute_values(":sk", text("SECRET#")).send().await.expect("rows");
     }
 

@@ -36,7 +36,7 @@ impl Sealed {
         (scope, secret, name): (&str, i64, &str),
     ) -> Outcome<Self> {
         let row = aws_sdk_dynamodb::Client::new(operator).get_item().table_name(table);
-        let row = row.key("pk", AttributeValue::S(scope.to_owned()));
+        let row = row.key("pk", AttributeValue::S(format!("SECRETS#{scope}")));
         let row = row.key("sk", AttributeValue::S(format!("VALUE#{secret}"))).send().await?;
         let row = row.item.ok_or("no such value")?;
         let envelope = row["envelope"].as_b().map_err(|_| "the envelope is no bytes")?;

@@ -187,7 +187,7 @@ async fn aftermath(bench: &Bench, world: &World) -> Vec<String> {
     for name in bench.secret_names().await {
         wrongs.push(format!("INV2: the copy {name} is left"));
     }
-    let rows = bench.rows(&format!("WS#{}", world.workspace)).await;
+    let rows = bench.rows(&format!("SECRETS#WS#{}", world.workspace)).await;
     let count = |kind: &str| rows.iter().filter(|row| row.contains(&format!("sk=S(\"{kind}"))).count();
     if [count("VALUE#"), count("NAME#")] != [count("SECRET#"); 2] {
         wrongs.push(format!(
