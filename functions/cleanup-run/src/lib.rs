@@ -2,6 +2,7 @@
 //! the envelope key, and can read no copy.
 
 use domain::ids::RunId;
+use domain::ports::RunNotice;
 use domain::use_cases::clean_up::Cleaner;
 use domain::use_cases::sweep::Swept;
 use domain::{Context, Error, Result};
@@ -34,12 +35,12 @@ impl Handler {
             "pipeline-secrets.sweep" => return cleaner.sweep(context).await.map(Some),
             "pipeline-secrets" => {
                 let id = RunId::new(&event.detail.workflow_id.ok_or_else(poison)?).map_err(|_| poison())?;
-                match event.detail_type.as_deref() {
-                    Some("Run Delivered") => cleaner.note_delivery(&id, context.now).await?,
-                    Some("Run Look") => {
+                let notice = event.detail_type.ok_or_else(poison)?.parse().map_err(|_| poison())?;
+                match notice {
+                    RunNotice::Delivered => cleaner.note_delivery(&id, context.now).await?,
+                    RunNotice::Look => {
                         cleaner.look(&id, context).await?;
                     }
-                    _ => return Err(poison()),
                 }
             }
             "aws.batch" => {

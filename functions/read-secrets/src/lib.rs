@@ -63,7 +63,7 @@ impl Handle for Handler {
             Operation::ListRuns => {
                 let limit = request.limit("max", 50, 100)?;
                 let after = request.query("after").map(RunId::new).transpose()?;
-                let state = request.query("state").map(state).transpose()?;
+                let state = request.query("state").map(str::parse::<State>).transpose()?;
                 let page =
                     read_runs::list(runs, settings, &actor, workspace, state, limit, after.as_ref()).await?;
                 Ok(Answer::json(200, &RunList::new(&page, limit)))
@@ -78,11 +78,4 @@ impl Handle for Handler {
             _ => Err(Problem::new(404, "Not Found")),
         }
     }
-}
-
-fn state(text: &str) -> Result<State, Problem> {
-    State::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
-        let names = State::ALL.map(State::as_str).join(", ");
-        Problem::bad_request(format!("state must be one of {names}."))
-    })
 }

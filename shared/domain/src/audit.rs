@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::context::Context;
 use crate::ids::{RunId, SecretId, UserId};
 use crate::name::SecretName;
+use crate::names::names;
 use crate::owner::{Scope, SecretOwner};
-use crate::run::{PinnedSecret, Run};
 use crate::secret::Secret;
 
 pub use self::line::AuditLine;
@@ -85,25 +85,6 @@ impl AuditRecord {
         let subjects = secrets.into_iter().map(Subject::of).collect();
         Self { subjects, ..Self::new(scope.owner(), Some(scope.actor()), action, context) }
     }
-
-    /// What happened to a run, with the secrets that it holds from here on or held until now. The launcher is the
-    /// actor of what a launch and a claim do, the service of everything else.
-    #[must_use]
-    pub fn of_run(run: &Run, action: AuditAction, context: &Context<'_>) -> Self {
-        let by_launcher = matches!(
-            action,
-            AuditAction::RunLaunched
-                | AuditAction::RunRepinned
-                | AuditAction::RunTokensRenewed
-                | AuditAction::RunClaimed
-        );
-        let actor = by_launcher.then_some(run.user);
-        Self {
-            subjects: run.life.secrets.iter().map(Subject::of_pin).collect(),
-            run: Some(run.id.clone()),
-            ..Self::new(run.scope(), actor, action, context)
-        }
-    }
 }
 
 impl Subject {
@@ -118,74 +99,46 @@ impl Subject {
             overrides: None,
         }
     }
+}
 
-    fn of_pin(pin: &PinnedSecret) -> Self {
-        Self {
-            owner: pin.owner,
-            id: pin.id,
-            name: pin.name.clone(),
-            version: pin.version,
-            overrides: pin.overrides,
-        }
+names! {
+    /// What was done.
+    "action" pub enum AuditAction {
+        /// A secret was created.
+        SecretCreated = "secret.created",
+        /// A secret got a new value.
+        SecretUpdated = "secret.updated",
+        /// A secret was deleted.
+        SecretDeleted = "secret.deleted",
+        /// A run was launched: its values may be opened from here on.
+        RunLaunched = "run.launched",
+        /// A value was rotated during a launch; the run gets this version.
+        RunRepinned = "run.repinned",
+        /// A launch was repeated with its idempotency key: new tokens.
+        RunTokensRenewed = "run.tokens-renewed",
+        /// A claim token was used: the store may be handed over from here on.
+        RunClaimed = "run.claimed",
+        /// A head job was recorded.
+        RunHeadJobRecorded = "run.head-job-recorded",
+        /// A run is over; its copies are being removed.
+        RunEnding = "run.ending",
+        /// Nothing of a run is left.
+        RunEnded = "run.ended",
+        /// A user was declared.
+        UserCreated = "user.created",
+        /// A token was made.
+        TokenCreated = "token.created",
+        /// A token was revoked.
+        TokenRevoked = "token.revoked",
+        /// A workspace was made.
+        WorkspaceCreated = "workspace.created",
+        /// The platforms that a workspace allows were changed.
+        WorkspacePlatformsChanged = "workspace.platforms-changed",
+        /// Someone joined a workspace, or got another role.
+        ParticipantSet = "participant.set",
+        /// Someone left a workspace.
+        ParticipantRemoved = "participant.removed",
     }
-}
-
-macro_rules! audit_actions {
-    ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
-        /// What was done.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-        pub enum AuditAction {
-            $($(#[$doc])* #[serde(rename = $text)] $name,)*
-        }
-
-        impl AuditAction {
-            /// Every action.
-            pub const ALL: &[Self] = &[$(Self::$name),*];
-
-            /// The action's name in rows, logs and answers.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $text),* }
-            }
-        }
-    };
-}
-
-audit_actions! {
-    /// A secret was created.
-    SecretCreated = "secret.created",
-    /// A secret got a new value.
-    SecretUpdated = "secret.updated",
-    /// A secret was deleted.
-    SecretDeleted = "secret.deleted",
-    /// A run was launched: its values may be opened from here on.
-    RunLaunched = "run.launched",
-    /// A value was rotated during a launch; the run gets this version.
-    RunRepinned = "run.repinned",
-    /// A launch was repeated with its idempotency key: new tokens.
-    RunTokensRenewed = "run.tokens-renewed",
-    /// A claim token was used: the store may be handed over from here on.
-    RunClaimed = "run.claimed",
-    /// A head job was recorded.
-    RunHeadJobRecorded = "run.head-job-recorded",
-    /// A run is over; its copies are being removed.
-    RunEnding = "run.ending",
-    /// Nothing of a run is left.
-    RunEnded = "run.ended",
-    /// A user was declared.
-    UserCreated = "user.created",
-    /// A token was made.
-    TokenCreated = "token.created",
-    /// A token was revoked.
-    TokenRevoked = "token.revoked",
-    /// A workspace was made.
-    WorkspaceCreated = "workspace.created",
-    /// The platforms that a workspace allows were changed.
-    WorkspacePlatformsChanged = "workspace.platforms-changed",
-    /// Someone joined a workspace, or got another role.
-    ParticipantSet = "participant.set",
-    /// Someone left a workspace.
-    ParticipantRemoved = "participant.removed",
 }
 
 #[cfg(test)]

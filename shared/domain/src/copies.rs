@@ -8,42 +8,10 @@ use zeroize::Zeroizing;
 
 use crate::ids::RunId;
 use crate::name::SecretName;
-use crate::run::Run;
 use crate::value::SecretValue;
 use crate::{Error, Result};
 
-/// How a run's secrets are laid out in AWS Secrets Manager.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Layout {
-    /// One copy per run, a JSON object of strings, in as many shards as it takes: for job definitions. Cheap.
-    Bundle,
-    /// One copy per name, raw text, as Seqera Platform makes them: for tasks that read just the names they need.
-    PerName,
-}
-
-impl Layout {
-    /// The layout's name on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Bundle => "bundle",
-            Self::PerName => "per-name",
-        }
-    }
-}
-
-impl std::str::FromStr for Layout {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "bundle" => Ok(Self::Bundle),
-            "per-name" => Ok(Self::PerName),
-            _ => Err(Error::Invalid("layout must be bundle or per-name.".into())),
-        }
-    }
-}
+pub use crate::layout::Layout;
 
 /// One copy of a run: named in the run's row before it is made.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -193,17 +161,6 @@ impl CopyTags {
     pub const RUN: &str = "run";
     /// The tag key of the latest end.
     pub const NOT_AFTER: &str = "not-after";
-
-    /// The tags of a run's copies.
-    #[must_use]
-    pub fn of(run: &Run, deployment: &str) -> Self {
-        Self {
-            deployment: deployment.to_owned(),
-            scope: run.scope().to_string(),
-            run: run.id.to_string(),
-            not_after: run.not_after,
-        }
-    }
 }
 
 #[cfg(test)]

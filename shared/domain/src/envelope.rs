@@ -22,10 +22,10 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use aws_lc_rs::{constant_time, hkdf};
 use zeroize::Zeroizing;
 
+use crate::context::Randomness;
 use crate::ids::SecretId;
 use crate::name::SecretName;
 use crate::owner::SecretOwner;
-use crate::ports::Randomness;
 use crate::value::{SecretValue, padded};
 use crate::{Error, Result};
 

@@ -5,8 +5,6 @@
 
 use std::error::Error as StdError;
 
-use crate::name::SecretName;
-
 /// What went wrong, by what a caller can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -31,7 +29,7 @@ pub enum Error {
     )]
     AlreadyExists {
         /// The name that is asked for.
-        existing: SecretName,
+        existing: String,
     },
     /// The request contradicts the present state; the text says which.
     #[error("{0}")]
@@ -179,7 +177,7 @@ mod tests {
     type Expected = (Error, &'static str, bool, bool);
 
     fn every_variant() -> Vec<Expected> {
-        let existing = SecretName::parse("NCBI_API_KEY").unwrap();
+        let existing = "NCBI_API_KEY".to_owned();
         vec![
             (Error::Invalid("a rule".into()), "invalid", false, false),
             (Error::TooLarge("a limit".into()), "too-large", false, false),
@@ -224,7 +222,7 @@ mod tests {
         for (error, part) in [
             (Error::Invalid("a rule".into()), "a rule"),
             (Error::Forbidden { needs: "owner or admin".into() }, "it takes owner or admin."),
-            (Error::AlreadyExists { existing: SecretName::parse("Ab").unwrap() }, "already exists here: Ab."),
+            (Error::AlreadyExists { existing: "Ab".into() }, "already exists here: Ab."),
             (Error::LimitExceeded { limit: 10, what: "tokens" }, "at most 10 tokens"),
             (Error::KeyUnusable { state: "Disabled" }, "(Disabled)"),
         ] {

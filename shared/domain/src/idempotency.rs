@@ -20,7 +20,7 @@ pub struct Idempotency {
 }
 
 /// How long a key is remembered.
-pub const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a remembered key stands for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,6 +90,12 @@ impl Idempotency {
     #[must_use]
     pub fn fingerprint(&self) -> &[u8] {
         &self.fingerprint
+    }
+
+    /// What the key stands for once a write took effect: for the row that a store keeps.
+    #[must_use]
+    pub fn remember(&self, made: Made, now: Timestamp) -> Remembered {
+        Remembered { fingerprint: self.fingerprint.clone(), made, expires: now + REMEMBERED }
     }
 
     /// Whether the remembered request is this one; [`Error::IdempotencyMismatch`] where it is another.

@@ -187,6 +187,12 @@ impl Change {
     }
 }
 
+/// The form under which names and addresses that differ only by case are one.
+#[must_use]
+pub fn fold(name: &str) -> String {
+    name.to_lowercase()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

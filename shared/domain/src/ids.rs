@@ -1,15 +1,14 @@
-//! Identifiers. On the wire the numeric ones are int64 below 2^53, so that a JavaScript client keeps them exact
-//! (contract §1); a run's is the 14 characters that Nextflow's clients call `workflowId`.
+//! Identifiers. On the wire the numeric ones are int64 below 2^53, so that a JavaScript client keeps them exact; a run's is the 14 characters that Nextflow's clients call `workflowId`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ports::Randomness;
+use crate::context::Randomness;
 use crate::{Error, Result};
 
-/// One above the largest numeric id (contract §1).
+/// One above the largest numeric id.
 pub(crate) const ID_BOUND: i64 = 1 << 53;
 
 macro_rules! numeric_id {

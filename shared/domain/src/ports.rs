@@ -14,28 +14,17 @@ use crate::Result;
 use crate::audit::AuditRecord;
 use crate::copies::{CopyTags, RunCopy};
 use crate::envelope::{DataKey, EncryptionContext, PlainDataKey};
-use crate::idempotency::{Idempotency, Made, Remembered};
+use crate::idempotency::{Idempotency, Remembered};
 use crate::identity::{Change, Login, Organization, Standing, StoredToken, User, Vouched, Workspace};
 use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
 use crate::name::SecretName;
+use crate::names::names;
 use crate::owner::{Scope, SecretOwner};
 use crate::role::Role;
 use crate::run::{HeadJob, Life, Run, Sighting, State};
 use crate::secret::{OldVersion, SealedValue, Secret};
 
-/// Randomness for ids, tokens and nonces.
-pub trait Randomness {
-    /// Fills the bytes from a cryptographically secure source.
-    fn fill(&self, bytes: &mut [u8]);
-}
-
-/// Waiting before a retry, within the time that the function has left.
-#[async_trait(?Send)]
-pub trait Backoff {
-    /// Waits before retry number `retry` (from 1), with jitter. `false`, at once, if no time is left for another
-    /// attempt.
-    async fn wait(&self, retry: u32) -> bool;
-}
+pub use crate::context::{Backoff, Randomness};
 
 /// Reading who belongs where.
 #[async_trait(?Send)]
@@ -278,13 +267,15 @@ pub trait ObserveJobs {
     async fn observe_job(&self, job_id: &str) -> Result<(Sighting, Option<String>)>;
 }
 
-/// Something happened to a run: a hint for cleanup-run. A lost one costs time only, for the sweep finds what it leaves.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum RunNotice {
-    /// It was given its secrets.
-    Delivered,
-    /// It has to be looked at.
-    Look,
+names! {
+    /// Something happened to a run: a hint for cleanup-run, under the name of its event. A lost one costs time only, for
+    /// the sweep finds what it leaves.
+    "detail type" pub enum RunNotice {
+        /// It was given its secrets.
+        Delivered = "Run Delivered",
+        /// It has to be looked at.
+        Look = "Run Look",
+    }
 }
 
 /// Announcing runs on the deployment's own event bus.
@@ -292,16 +283,6 @@ pub enum RunNotice {
 pub trait AnnounceRuns {
     /// Puts an event that names the run, and nothing else.
     async fn announce(&self, run: &RunId, notice: RunNotice) -> Result<()>;
-}
-
-/// What an idempotency key stands for once a write took effect: used by stores to build its row.
-#[must_use]
-pub fn remember(idempotency: &Idempotency, made: Made, now: Timestamp) -> Remembered {
-    Remembered {
-        fingerprint: idempotency.fingerprint().to_vec(),
-        made,
-        expires: now + crate::idempotency::REMEMBERED,
-    }
 }
 
 // Identity: who is known, and who belongs where.

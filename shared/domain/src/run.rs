@@ -1,6 +1,6 @@
 //! A run, and what becomes of it.
 //!
-//! [`next`] is the whole life of a run as one pure function (architecture §5): given how a run stands and what happened,
+//! [`next`] is the whole life of a run as one pure function: given how a run stands and what happened,
 //! it says how the run stands then and what is to be done. Use cases write the new state first and act afterwards;
 //! whoever finds the state written and the action undone (a crash, a lost event) does it again.
 //!
@@ -10,17 +10,22 @@
 //!                      └──────── due: 2 minutes ─┴─ due: 24 h ──┴─ due: lease of 30 min, renewed ─▶ ending
 //! ```
 
+mod audit;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::audit::AuditAction;
-use crate::copies::{Layout, RunCopy};
+use crate::copies::{CopyTags, Layout, RunCopy};
 use crate::ids::{RunId, SecretId, UserId, WorkspaceId};
 use crate::name::SecretName;
+use crate::names::names;
 use crate::owner::SecretOwner;
 use crate::platform::Platform;
 use crate::settings::Limits;
 use crate::token::TokenHash;
+
+pub use self::audit::StepAudit;
+use self::audit::ending_audit_action;
 
 /// A run as the table holds it: what was fixed at launch, and its life.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,6 +53,17 @@ impl Run {
     #[must_use]
     pub fn scope(&self) -> SecretOwner {
         self.workspace.map_or(SecretOwner::User(self.user), SecretOwner::Workspace)
+    }
+
+    /// The tags of its copies.
+    #[must_use]
+    pub fn copy_tags(&self, deployment: &str) -> CopyTags {
+        CopyTags {
+            deployment: deployment.to_owned(),
+            scope: self.scope().to_string(),
+            run: self.id.to_string(),
+            not_after: self.not_after,
+        }
     }
 }
 
@@ -94,38 +110,23 @@ pub struct Life {
     pub removed: Option<Timestamp>,
 }
 
-/// Where a run stands. Ordered: a run never goes back.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// The intent is written; copies are being made.
-    Provisioning,
-    /// Launched; no sign of life yet.
-    Pending,
-    /// Seen alive.
-    Running,
-    /// Over; its copies are being removed.
-    Ending,
-    /// Over, and nothing of it is left: the row is its receipt.
-    Ended,
+names! {
+    /// Where a run stands. Ordered: a run never goes back.
+    "state" pub enum State {
+        /// The intent is written; copies are being made.
+        Provisioning = "provisioning",
+        /// Launched; no sign of life yet.
+        Pending = "pending",
+        /// Seen alive.
+        Running = "running",
+        /// Over; its copies are being removed.
+        Ending = "ending",
+        /// Over, and nothing of it is left: the row is its receipt.
+        Ended = "ended",
+    }
 }
 
 impl State {
-    /// Every state, in order.
-    pub const ALL: [Self; 5] = [Self::Provisioning, Self::Pending, Self::Running, Self::Ending, Self::Ended];
-
-    /// The state's name on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Provisioning => "provisioning",
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Ending => "ending",
-            Self::Ended => "ended",
-        }
-    }
-
     /// Whether the run may still use its secrets.
     #[must_use]
     pub fn is_live(self) -> bool {
@@ -175,32 +176,32 @@ pub struct Outcome {
     pub told_by: ToldBy,
 }
 
-/// The result of a run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RunResult {
-    /// It did what it should.
-    Succeeded,
-    /// It failed.
-    Failed,
-    /// The launch did not complete; the run never had its secrets.
-    LaunchFailed,
-    /// It was never heard of again.
-    Lost,
+names! {
+    /// The result of a run.
+    "result" pub enum RunResult {
+        /// It did what it should.
+        Succeeded = "succeeded",
+        /// It failed.
+        Failed = "failed",
+        /// The launch did not complete; the run never had its secrets.
+        LaunchFailed = "launch-failed",
+        /// It was never heard of again.
+        Lost = "lost",
+    }
 }
 
-/// Who told how a run ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ToldBy {
-    /// The launch itself.
-    Launch,
-    /// A report under the run token.
-    Report,
-    /// AWS Batch, asked about the head job.
-    HeadJob,
-    /// Nobody: the due time passed.
-    Sweep,
+names! {
+    /// Who told how a run ended.
+    "source" pub enum ToldBy {
+        /// The launch itself.
+        Launch = "launch",
+        /// A report under the run token.
+        Report = "report",
+        /// AWS Batch, asked about the head job.
+        HeadJob = "head-job",
+        /// Nobody: the due time passed.
+        Sweep = "sweep",
+    }
 }
 
 /// What DescribeJobs says of a recorded head job.
@@ -275,15 +276,6 @@ pub struct Step {
     pub action: Option<Action>,
 }
 
-/// What the audit trail says of a change.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct StepAudit {
-    /// What happened.
-    pub action: AuditAction,
-    /// Why, where the action alone does not say it.
-    pub detail: Option<&'static str>,
-}
-
 /// How soon a head job is asked about again after its run was reported over.
 const RECHECK: SignedDuration = SignedDuration::from_mins(5);
 
@@ -301,29 +293,6 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
         .and_then(|after| of_event.or_else(|| ending_audit_action(run.life.state, after.state)))
         .map(|action| StepAudit { action, detail });
     Step { life, audit, action }
-}
-
-impl Event {
-    /// The audit action of an event that has one of its own, whatever state it leads to.
-    fn audit_action(&self) -> Option<AuditAction> {
-        match self {
-            Self::Repinned(_) => Some(AuditAction::RunRepinned),
-            Self::TokensRenewed { .. } => Some(AuditAction::RunTokensRenewed),
-            Self::Claimed(_) => Some(AuditAction::RunClaimed),
-            Self::HeadJobRecorded(_) => Some(AuditAction::RunHeadJobRecorded),
-            _ => None,
-        }
-    }
-}
-
-/// The audit action of a transition towards the end, whatever event led to it.
-fn ending_audit_action(before: State, after: State) -> Option<AuditAction> {
-    match (before, after) {
-        (State::Ended, _) => None,
-        (_, State::Ended) => Some(AuditAction::RunEnded),
-        (before, State::Ending) if before.is_live() => Some(AuditAction::RunEnding),
-        _ => None,
-    }
 }
 
 /// The life to write, and what is to be done after that.

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::copies::Layout;
+use crate::layout::Layout;
 
 /// A deployment's choices that decide what is allowed.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::context::Randomness;
 use crate::ids::{RunId, TokenId};
-use crate::ports::Randomness;
 
 /// The secret half of a token, zeroed after use; never printed, and compared by its hash alone.
 ///

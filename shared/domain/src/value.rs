@@ -29,7 +29,7 @@ pub struct SecretValue {
 }
 
 impl SecretValue {
-    /// Bytes in the largest value (contract §2).
+    /// Bytes in the largest value.
     pub const MAX_BYTES: usize = 32_768;
     /// Bytes in the largest value when written as a JSON string, quotes included: a copy in Secrets Manager holds
     /// 65,536 bytes, of which a bundle needs some for the name.
@@ -91,7 +91,7 @@ impl SecretValue {
         *self.traits.get_or_init(|| Traits {
             raw_bytes: padded(self.text.len()),
             json_bytes: padded(self.json_length()),
-            nextflow_store: crate::nextflow::store_carries(&self.text),
+            nextflow_store: store_carries(&self.text),
             lost: false,
         })
     }
@@ -119,6 +119,16 @@ impl Traits {
 /// Rounds a length up to the next [`Traits::STEP`].
 pub(crate) fn padded(length: usize) -> usize {
     length.next_multiple_of(Traits::STEP)
+}
+
+/// Whether Nextflow's local store brings a value to a task unchanged.
+///
+/// A new line breaks the line apart, and quotes, backticks and backslashes are read by the shell. `$` survives a plain
+/// task, but Apptainer and Singularity, the usual containers on HPC, evaluate it in every variable they are given.
+#[must_use]
+pub fn store_carries(value: &str) -> bool {
+    // Bytes, not characters: no byte of a longer character is one of these.
+    !value.bytes().any(|byte| matches!(byte, b'\0' | b'\n' | b'"' | b'$' | b'\\' | b'`'))
 }
 
 /// Bytes that a byte of text takes inside a JSON string (RFC 8259 §7, with the short escapes). A table, because the

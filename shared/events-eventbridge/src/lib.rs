@@ -34,22 +34,13 @@ impl RunAnnouncer {
     }
 }
 
-/// The detail type of a notice; rules match it.
-#[must_use]
-pub fn detail_type(notice: &RunNotice) -> &'static str {
-    match notice {
-        RunNotice::Delivered => "Run Delivered",
-        RunNotice::Look => "Run Look",
-    }
-}
-
 #[async_trait(?Send)]
 impl AnnounceRuns for RunAnnouncer {
     async fn announce(&self, run: &RunId, notice: RunNotice) -> Result<()> {
         let entry = PutEventsRequestEntry::builder()
             .event_bus_name(&self.bus)
             .source(SOURCE)
-            .detail_type(detail_type(&notice))
+            .detail_type(notice.as_str())
             .detail(serde_json::json!({ "workflowId": run.as_str() }).to_string())
             .build();
         let answer = self

@@ -100,7 +100,6 @@ impl From<Error> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::name::SecretName;
     use serde_json::{Value, json};
 
     /// The status, `Retry-After` and body that a client receives.
@@ -113,7 +112,7 @@ mod tests {
 
     #[test]
     fn every_error_has_a_status_a_body_and_retry_after_where_a_retry_helps() {
-        let existing = SecretName::parse("NCBI_API_KEY").unwrap();
+        let existing = "NCBI_API_KEY".to_owned();
         for (error, status, retry_after, fault) in [
             (Error::Invalid("A rule.".into()), 400, None, None),
             (Error::LimitExceeded { limit: 1_000, what: "secrets" }, 400, None, None),

@@ -9,7 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Sets up log and panic hook of the process. `level` is the template's `LogLevel`; INFO where it is missing, unknown, or
 /// asks for more.
-pub fn init(level: Option<&str>) {
+pub(crate) fn init(level: Option<&str>) {
     // A second call, as in tests, changes nothing.
     let _ = subscriber(level, std::io::stdout).try_init();
     std::panic::set_hook(Box::new(|panic| {

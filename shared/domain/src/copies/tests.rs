@@ -31,17 +31,6 @@ fn expected(list: &[(&str, &[&str])]) -> Planned {
 }
 
 #[test]
-fn a_layout_is_read_by_its_name_alone() {
-    for layout in [Layout::Bundle, Layout::PerName] {
-        assert_eq!(layout.as_str().parse::<Layout>().unwrap(), layout);
-    }
-    for other in ["", "Bundle", "per_name", "bundles"] {
-        let refused = other.parse::<Layout>().unwrap_err().to_string();
-        assert_eq!(refused, "layout must be bundle or per-name.", "{other:?}");
-    }
-}
-
-#[test]
 fn one_copy_per_name_is_called_after_run_and_name() {
     assert_eq!(planned(Layout::PerName, &[]), []);
     assert_eq!(
@@ -139,7 +128,7 @@ fn a_job_refers_to_a_copy_or_to_a_key_of_a_bundle() {
 #[test]
 fn the_tags_of_a_copy_name_deployment_scope_run_and_latest_end() {
     let mut run = run(Platform::AwsBatch, State::Provisioning);
-    let tags = CopyTags::of(&run, "test");
+    let tags = run.copy_tags("test");
     assert_eq!(
         tags,
         CopyTags {
@@ -151,5 +140,5 @@ fn the_tags_of_a_copy_name_deployment_scope_run_and_latest_end() {
     );
     assert_eq!(tags.scope, format!("WS#{}", workspace_id()));
     run.workspace = None;
-    assert_eq!(CopyTags::of(&run, "test").scope, "USER#7", "without a workspace the scope is the user's");
+    assert_eq!(run.copy_tags("test").scope, "USER#7", "without a workspace the scope is the user's");
 }

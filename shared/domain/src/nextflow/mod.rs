@@ -14,15 +14,7 @@ use crate::name::SecretName;
 use crate::run::Run;
 use crate::value::SecretValue;
 
-/// Whether Nextflow's local store brings a value to a task unchanged.
-///
-/// A new line breaks the line apart, and quotes, backticks and backslashes are read by the shell. `$` survives a plain
-/// task, but Apptainer and Singularity, the usual containers on HPC, evaluate it in every variable they are given.
-#[must_use]
-pub fn store_carries(value: &str) -> bool {
-    // Bytes, not characters: no byte of a longer character is one of these.
-    !value.bytes().any(|byte| matches!(byte, b'\0' | b'\n' | b'"' | b'$' | b'\\' | b'`'))
-}
+pub use crate::value::store_carries;
 
 /// The first secret whose value would hand a task a further secret: Nextflow's `grep -w 'NAME=.*'` also finds a line
 /// whose value holds `NAME=` at the start of a word. Gives the secret with that value and the name that it holds.

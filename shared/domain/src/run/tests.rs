@@ -1,4 +1,5 @@
 use super::*;
+use crate::audit::AuditAction;
 use crate::testing::{NOW, minutes, of_workspace, pin_of, run, secret};
 use crate::token::TokenKey;
 

@@ -16,7 +16,7 @@ use crate::owner::{Scope, SecretOwner};
 use crate::ports::{
     ChangeIdentity, Created, FindDueRuns, HeadJobs, LaunchRuns, ListRuns, ReadAudit, ReadIdentity,
     ReadLogins, ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets, ReadTokens, Reconcile,
-    RegisterLogins, SaveRuns, WriteSecrets, remember,
+    RegisterLogins, SaveRuns, WriteSecrets,
 };
 use crate::role::Role;
 use crate::run::{HeadJob, Life, Run, State};
@@ -213,7 +213,7 @@ impl WriteSecrets for Table {
                     [(secret, _)] => Made::Secret(secret.id),
                     several => Made::Secrets(several.iter().map(|(secret, _)| secret.id).collect()),
                 };
-                rows.idempotency.insert(key.key_hash().to_owned(), remember(key, made, audit.at));
+                rows.idempotency.insert(key.key_hash().to_owned(), key.remember(made, audit.at));
             }
             rows.audit.push(audit.clone());
             Ok(Created::Done)
@@ -338,7 +338,7 @@ impl LaunchRuns for Table {
                 return Ok(Created::Known(known.clone()));
             }
             if let Some(key) = idempotency {
-                let made = remember(key, Made::Run(run.id.clone()), run.created);
+                let made = key.remember(Made::Run(run.id.clone()), run.created);
                 rows.idempotency.insert(key.key_hash().to_owned(), made);
             }
             rows.runs.insert(run.id.clone(), run.clone());

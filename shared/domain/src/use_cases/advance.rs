@@ -23,7 +23,7 @@ impl Advance {
         let advanced = step.life.map(|life| Run { life, ..run.clone() });
         let audit = advanced.as_ref().zip(step.audit).map(|(run, audit)| AuditRecord {
             detail: audit.detail.map(str::to_owned),
-            ..AuditRecord::of_run(run, audit.action, context)
+            ..run.audit_record(audit.action, context)
         });
         Self { run: advanced, audit, action: step.action }
     }

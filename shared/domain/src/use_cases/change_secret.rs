@@ -3,12 +3,11 @@
 use jiff::Timestamp;
 
 use super::create_secrets::{SecretKeeper, check_expiry};
-use super::{as_contended, retry_contended};
+use super::{as_contended, authorize, retry_contended};
 use crate::audit::{AuditAction, AuditRecord};
 use crate::context::Context;
 use crate::identity::Actor;
 use crate::ids::{SecretId, WorkspaceId};
-use crate::owner::authorize;
 use crate::role::Permission;
 use crate::secret::{Description, OldVersion, Secret};
 use crate::value::SecretValue;

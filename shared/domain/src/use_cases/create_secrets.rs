@@ -5,7 +5,7 @@ use std::rc::Rc;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
-use super::retry_contended;
+use super::{authorize, retry_contended};
 use crate::audit::{AuditAction, AuditRecord};
 use crate::context::Context;
 use crate::envelope::{EncryptionContext, seal};
@@ -13,7 +13,7 @@ use crate::idempotency::{Idempotency, Made, Remembered};
 use crate::identity::Actor;
 use crate::ids::{SecretId, WorkspaceId};
 use crate::name::SecretName;
-use crate::owner::{Scope, authorize};
+use crate::owner::Scope;
 use crate::ports::{Created, GenerateDataKey, SecretWriter};
 use crate::role::Permission;
 use crate::secret::{Description, SealedValue, Secret};

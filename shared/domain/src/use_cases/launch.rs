@@ -13,9 +13,9 @@ use super::advance::advance;
 use super::open_values::{open_values, pin_what_was_read};
 use super::preview::{LaunchRequest, LaunchScopes, authorize_launch, read_scopes};
 use super::retry_contended;
-use crate::audit::{AuditAction, AuditRecord};
+use crate::audit::AuditAction;
 use crate::context::Context;
-use crate::copies::{self, CopyTags, Layout, RunCopy};
+use crate::copies::{self, Layout, RunCopy};
 use crate::idempotency::{Idempotency, Made, Remembered};
 use crate::identity::Actor;
 use crate::ids::{RunId, RunPrefix};
@@ -156,7 +156,7 @@ impl Launcher {
     ) -> Result<Attempt> {
         let keyring = Keyring::make_random(intent.request.platform.claims(), context.randomness);
         let run = self.plan(intent, &keyring, context);
-        let audit = AuditRecord::of_run(&run, AuditAction::RunLaunched, context);
+        let audit = run.audit_record(AuditAction::RunLaunched, context);
         let pinned: Vec<_> = run.life.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
         let values = async {
             // A claim reads its values itself, when it comes.
@@ -275,7 +275,7 @@ impl Launcher {
         values: &BTreeMap<SecretName, SecretValue>,
         context: &Context<'_>,
     ) -> Result<Vec<RunCopy>> {
-        let tags = CopyTags::of(run, &context.settings.deployment);
+        let tags = run.copy_tags(&context.settings.deployment);
         let created = join_all(run.life.copies.iter().map(async |copy| {
             let body = copies::body(run.layout, copy, values)?;
             let arn = self.copies.create_copy(copy, body, &tags).await?;

@@ -2,6 +2,7 @@
 
 mod advance;
 pub mod authenticate;
+mod authorize;
 pub mod change_secret;
 pub mod claim;
 pub mod clean_up;
@@ -17,6 +18,7 @@ pub mod register_login;
 pub mod report;
 pub mod sweep;
 
+pub use self::authorize::authorize;
 use crate::ports::Backoff;
 use crate::{Error, Result};
 

@@ -1,8 +1,9 @@
 //! Receipts: what a run was given, and how it ended.
 
+use super::authorize;
 use crate::identity::Actor;
 use crate::ids::{RunId, WorkspaceId};
-use crate::owner::{SecretOwner, authorize};
+use crate::owner::SecretOwner;
 use crate::ports::RunReader;
 use crate::role::Permission;
 use crate::run::{Run, State};

@@ -1,10 +1,10 @@
 //! Names, dates and history of secrets, for every member; never a value, nor anything made from one.
 
+use super::authorize;
 use crate::audit::AuditRecord;
 use crate::identity::Actor;
 use crate::ids::{SecretId, WorkspaceId};
 use crate::name::SecretName;
-use crate::owner::authorize;
 use crate::ports::SecretReader;
 use crate::role::Permission;
 use crate::secret::{OldVersion, Secret};
@@ -45,7 +45,7 @@ pub async fn validate_name(
     let scope = authorize(store, settings, actor, workspace, Permission::ReadSecrets).await?;
     let name = SecretName::new(name, settings)?;
     if store.is_name_taken(&scope, &name).await? {
-        return Err(Error::AlreadyExists { existing: name });
+        return Err(Error::AlreadyExists { existing: name.to_string() });
     }
     Ok(())
 }

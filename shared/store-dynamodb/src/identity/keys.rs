@@ -1,9 +1,9 @@
 //! Where the rows of identity stand.
 
+use domain::identity::fold;
 use domain::identity::{Login, Organization, StoredToken};
 use domain::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use domain::owner::SecretOwner;
-use domain::use_cases::identity::document::fold;
 
 use crate::keys::Key;
 

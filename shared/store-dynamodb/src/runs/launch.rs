@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::idempotency::{Idempotency, Made, Remembered};
 use domain::ids::RunId;
-use domain::ports::{Created, LaunchRuns, remember};
+use domain::ports::{Created, LaunchRuns};
 use domain::run::Run;
 use domain::{Error, Result, Timestamp};
 
@@ -38,7 +38,7 @@ impl LaunchRuns for Store {
         let mut transaction = self.transaction();
         transaction.put_new(Part::Run, run_row(self, run)?);
         if let Some(idempotency) = idempotency {
-            let remembered = remember(idempotency, Made::Run(run.id.clone()), audit.at);
+            let remembered = idempotency.remember(Made::Run(run.id.clone()), audit.at);
             transaction.remembered(Part::Idempotency, idempotency, &remembered, audit.at, replaces);
         }
         transaction.audited(audit)?;

@@ -4,7 +4,7 @@
 use domain::audit::AuditRecord;
 use domain::idempotency::{Idempotency, Made};
 use domain::owner::Scope;
-use domain::ports::{Created, remember};
+use domain::ports::Created;
 use domain::secret::{MAX_IN_SCOPE, SealedValue, Secret};
 use domain::{Error, Result};
 
@@ -41,7 +41,7 @@ pub(super) async fn create(
     }
     count(&mut transaction, scope, secrets.len())?;
     if let Some(idempotency) = idempotency {
-        let remembered = remember(idempotency, made(secrets), audit.at);
+        let remembered = idempotency.remember(made(secrets), audit.at);
         transaction.remembered(Part::Idempotency, idempotency, &remembered, audit.at, None);
     }
     transaction.audited(audit)?;
@@ -83,7 +83,7 @@ fn refused(refusal: &Refusal<Part>, secrets: &[(Secret, SealedValue)]) -> Result
         _ => None,
     });
     if let Some((secret, _)) = taken {
-        return Err(Error::AlreadyExists { existing: secret.name.clone() });
+        return Err(Error::AlreadyExists { existing: secret.name.to_string() });
     }
     if refusal.of(&Part::Count).is_some() {
         return Err(Error::LimitExceeded {

@@ -1,6 +1,6 @@
 use domain::identity::Actor;
 use domain::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
-use domain::owner::{Scope, authorize};
+use domain::owner::Scope;
 use domain::ports::{
     FindDueRuns, ListRuns, ReadAudit, ReadIdentity, ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets,
     ReadTokens, SaveRuns,
@@ -9,6 +9,7 @@ use domain::role::Permission;
 use domain::run::{Event, Outcome, Run, RunResult, Sighting, ToldBy, next};
 use domain::settings::Settings;
 use domain::{Result, Timestamp};
+use domain::use_cases::authorize;
 use store_dynamodb::Store;
 
 use crate::aws::{Aws, REGION, wait};

@@ -194,7 +194,7 @@ fn owners_and_admins_may_store_and_others_where_the_deployment_allows() {
 #[test]
 fn a_failure_is_reported_and_only_a_contended_write_is_repeated() {
     type Arrange = fn(&Fixture);
-    let taken = || Error::AlreadyExists { existing: name("AA") };
+    let taken = || Error::AlreadyExists { existing: "AA".into() };
     let cases: [(&str, Arrange, &str, &[u32]); 6] = [
         ("membership", |f| f.table.faults.fail("role", unavailable()), "unavailable", &[]),
         ("data key", |f| f.keys.faults.fail("generate_data_key", unavailable()), "unavailable", &[]),

@@ -7,11 +7,11 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use zeroize::Zeroizing;
 
-use super::document::{DeclaredOrganization, Document, fold};
+use super::document::{DeclaredOrganization, Document};
 use super::plan::{Known, KnownWorkspace, plan};
 use super::problems::NOTHING_CHANGED;
 use crate::context::Context;
-use crate::identity::{Change, Organization, StoredToken, User};
+use crate::identity::{Change, Organization, StoredToken, User, fold};
 use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use crate::ports::{ChangeIdentity, ReadIdentity};
 use crate::use_cases::retry_contended;

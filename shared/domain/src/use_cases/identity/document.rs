@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::problems::{Fields, Problems, refuse_twins};
+use crate::identity::fold;
 use crate::platform::Platform;
 use crate::role::Role;
 use crate::use_cases::register_login::LOGIN_NAME_PREFIX;
@@ -145,7 +146,7 @@ fn read_platform(json: &Value, place: &str, problems: &mut Problems) -> Platform
 fn read_participant(json: &Value, place: &str, problems: &mut Problems) -> DeclaredParticipant {
     let fields = Fields::of_or_empty(json, place, &["user", "role"], problems);
     let role = fields
-        .text("role", problems, |text| text.parse::<Role>().map(drop).map_err(|error| format!("{error}.")));
+        .text("role", problems, |text| text.parse::<Role>().map(drop).map_err(|error| error.to_string()));
     DeclaredParticipant {
         user: fields.text("user", problems, check_name),
         role: role.parse().unwrap_or(Role::View),
@@ -178,12 +179,6 @@ fn read_token(json: &Value, place: &str, problems: &mut Problems) -> DeclaredTok
         expires: expires.flatten(),
         revoked: fields.flag("revoked", problems),
     }
-}
-
-/// The form under which names and addresses that differ only by case are one.
-#[must_use]
-pub fn fold(name: &str) -> String {
-    name.to_lowercase()
 }
 
 /// The rule of names of users, organizations and workspaces.

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::apply::{Applied, AppliedOrganization, AppliedToken, AppliedUser, AppliedWorkspace};
-use super::document::{DeclaredOrganization, DeclaredToken, DeclaredUser, DeclaredWorkspace, Document, fold};
+use super::document::{DeclaredOrganization, DeclaredToken, DeclaredUser, DeclaredWorkspace, Document};
 use super::problems::Problems;
 use super::record_of;
 use crate::Result;
 use crate::audit::AuditRecord;
 use crate::context::Context;
-use crate::identity::{Change, Organization, StoredToken, User, Workspace};
+use crate::identity::{Change, Organization, StoredToken, User, Workspace, fold};
 use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use crate::platform::Platform;
 use crate::ports::MAX_ROWS;

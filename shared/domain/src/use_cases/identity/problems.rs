@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::document::fold;
+use crate::identity::fold;
 use crate::{Error, Result};
 
 /// What is wrong with a document: all of it.

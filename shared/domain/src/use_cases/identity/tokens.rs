@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::change_one;
-use super::document::{check_token_name, fold};
+use super::document::check_token_name;
 use crate::context::Context;
-use crate::identity::{Actor, Change, StoredToken};
+use crate::identity::{Actor, Change, StoredToken, fold};
 use crate::ids::TokenId;
 use crate::ports::{ChangeIdentity, ReadIdentity};
 use crate::token::TokenKey;

@@ -7,7 +7,7 @@ mod repeated;
 use jiff::Timestamp;
 
 use super::*;
-use crate::audit::Subject;
+use crate::audit::{AuditRecord, Subject};
 use crate::copies::Layout;
 use crate::ids::SecretId;
 use crate::platform::Platform;

@@ -18,7 +18,7 @@ fn problems_of(json: &Value) -> Vec<String> {
 
 const NAME_RULE: &str = "it takes 1 to 40 letters, digits, '.', '_' and '-', the first a letter or a digit.";
 const TEXT_RULE: &str = "characters, not only spaces, and no control characters.";
-const PLATFORM_RULE: &str = "platform must be one of aws-batch, slurm, lsf, pbs-pro, grid-engine, moab.";
+const PLATFORM_RULE: &str = "platform must be one of aws-batch, slurm, lsf, pbs-pro, grid-engine or moab.";
 const ROLE_RULE: &str = "role must be one of owner, admin, maintain, launch, connect or view.";
 const NO_TEXT: &str = "it must be there, as a JSON string.";
 const NO_OBJECT: &str = "it must be a JSON object.";

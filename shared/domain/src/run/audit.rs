@@ -1,0 +1,70 @@
+//! What the audit trail says of a run.
+
+use super::{Event, PinnedSecret, Run, State};
+use crate::audit::{AuditAction, AuditRecord, Subject};
+use crate::context::Context;
+
+/// What the audit trail says of a change of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StepAudit {
+    /// What happened.
+    pub action: AuditAction,
+    /// Why, where the action alone does not say it.
+    pub detail: Option<&'static str>,
+}
+
+impl Event {
+    /// The audit action of an event that has one of its own, whatever state it leads to.
+    pub(super) fn audit_action(&self) -> Option<AuditAction> {
+        match self {
+            Self::Repinned(_) => Some(AuditAction::RunRepinned),
+            Self::TokensRenewed { .. } => Some(AuditAction::RunTokensRenewed),
+            Self::Claimed(_) => Some(AuditAction::RunClaimed),
+            Self::HeadJobRecorded(_) => Some(AuditAction::RunHeadJobRecorded),
+            _ => None,
+        }
+    }
+}
+
+/// The audit action of a transition towards the end, whatever event led to it.
+pub(super) fn ending_audit_action(before: State, after: State) -> Option<AuditAction> {
+    match (before, after) {
+        (State::Ended, _) => None,
+        (_, State::Ended) => Some(AuditAction::RunEnded),
+        (before, State::Ending) if before.is_live() => Some(AuditAction::RunEnding),
+        _ => None,
+    }
+}
+
+impl Run {
+    /// The record of what happened to the run, with the secrets that it holds from here on or held until now. The
+    /// launcher is the actor of what a launch and a claim do, the service of everything else.
+    #[must_use]
+    pub fn audit_record(&self, action: AuditAction, context: &Context<'_>) -> AuditRecord {
+        let by_launcher = matches!(
+            action,
+            AuditAction::RunLaunched
+                | AuditAction::RunRepinned
+                | AuditAction::RunTokensRenewed
+                | AuditAction::RunClaimed
+        );
+        let actor = by_launcher.then_some(self.user);
+        AuditRecord {
+            subjects: self.life.secrets.iter().map(PinnedSecret::subject).collect(),
+            run: Some(self.id.clone()),
+            ..AuditRecord::new(self.scope(), actor, action, context)
+        }
+    }
+}
+
+impl PinnedSecret {
+    fn subject(&self) -> Subject {
+        Subject {
+            owner: self.owner,
+            id: self.id,
+            name: self.name.clone(),
+            version: self.version,
+            overrides: self.overrides,
+        }
+    }
+}
