@@ -1,8 +1,8 @@
 //! The documents: their links lead somewhere, and what they promise a test for has one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::{read, root};
+use crate::{entries, read, root};
 
 #[test]
 fn every_link_between_documents_leads_somewhere() {
@@ -61,10 +61,6 @@ fn documents() -> Vec<PathBuf> {
     found.extend(entries(&root()).filter(|path| path.is_file()));
     found.retain(|path| path.extension().is_some_and(|end| end == "md"));
     found
-}
-
-fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
-    std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path())
 }
 
 /// The targets of inline and reference links that stay inside the checkout.

@@ -1,0 +1,61 @@
+//! The domain's modules, of which none needs another one that needs it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::{entries, read, root};
+
+type Graph = BTreeMap<String, BTreeSet<String>>;
+
+#[test]
+fn the_modules_of_the_domain_import_each_other_in_no_circle() {
+    let mut graph = imports(&root().join("shared/domain/src"));
+    assert!(graph.len() > 20 && graph["run"].contains("ids"), "imports are not found: {graph:?}");
+    // What imports nothing that is left is part of no circle.
+    while let Some(leaf) = graph.iter().find(|(_, needs)| needs.is_empty()).map(|(module, _)| module.clone())
+    {
+        graph.remove(&leaf);
+        for needs in graph.values_mut() {
+            needs.remove(&leaf);
+        }
+    }
+    assert!(graph.is_empty(), "each of these imports, on some way, itself: {graph:#?}");
+}
+
+/// The top-level modules, each with those that its code names as `crate::…`.
+fn imports(folder: &Path) -> Graph {
+    let mut graph = Graph::new();
+    let mut files: Vec<_> = entries(folder).collect();
+    while let Some(path) = files.pop() {
+        let inside = path.strip_prefix(folder).expect("inside").with_extension("");
+        let part = |index: usize| inside.iter().nth(index).and_then(|part| part.to_str());
+        if path.is_dir() {
+            files.extend(entries(&path));
+        } else if !inside
+            .iter()
+            .any(|part| ["lib", "schema", "testing", "tests"].iter().any(|it| part == *it))
+        {
+            let module = part(0).expect("a module").to_owned();
+            let needs = named(&read(&path)).into_iter().filter(|name| *name != module);
+            graph.entry(module.clone()).or_default().extend(needs);
+        }
+    }
+    let modules: BTreeSet<_> = graph.keys().cloned().collect();
+    graph.values_mut().for_each(|needs| needs.retain(|name| modules.contains(name)));
+    graph
+}
+
+/// The modules that code names, without its comments and tests; what it takes from the root is `error`'s or `context`'s.
+fn named(source: &str) -> BTreeSet<String> {
+    let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let paths = code.split("crate::").skip(1).flat_map(|rest| match rest.strip_prefix('{') {
+        Some(list) => list.split('}').next().unwrap_or_default().split(',').collect(),
+        None => vec![rest],
+    });
+    let word = |path: &str| {
+        let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
+        path[..end].replace("Result", "error").to_lowercase()
+    };
+    paths.map(|path| word(path.trim())).collect()
+}
