@@ -1,8 +1,8 @@
-//! Nextflow's own messages (`-with-tower`, contract §4). Bodies hold command lines, parameters and scripts, and with
+//! Nextflow's own messages (`-with-tower`). Bodies hold command lines, parameters and scripts, and with
 //! them values: of a body just the fields needed are read, and nothing of it is kept or logged.
 //!
-//! An error here stalls or aborts a user's pipeline, so a well-formed run token is answered 200 wherever the contract
-//! allows it.
+//! An error here stalls or aborts a user's pipeline, so a well-formed run token is answered 200 wherever
+//! that is harmless.
 
 use domain::Context;
 use domain::ids::RunId;

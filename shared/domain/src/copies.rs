@@ -97,7 +97,7 @@ fn entry_bytes(name: &SecretName, json_bytes: usize) -> usize {
 }
 
 /// The text of a copy: the value itself, or the JSON object of a bundle. Values are JSON strings always: the ECS agent
-/// mangles numbers (contract §5).
+/// mangles numbers.
 ///
 /// [`Error::Conflict`] where a value grew past the plan because it was rotated during the launch.
 pub fn body(

@@ -1,5 +1,5 @@
 //! The name of a secret: also the name of an environment variable in a task, so names that would change how a task's
-//! shell, loader or runtime behaves are refused (contract §2).
+//! shell, loader or runtime behaves are refused.
 
 use std::fmt;
 

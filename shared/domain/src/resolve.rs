@@ -1,4 +1,4 @@
-//! Which secrets a run gets: a user's own takes the place of the workspace's of the same name (architecture §5.1).
+//! Which secrets a run gets: a user secret overrides the workspace secret of the same name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::run::PinnedSecret;
 use crate::secret::Secret;
 use crate::{Error, Result};
 
-/// Secrets in a launch, at most (architecture §3).
+/// Secrets in a launch, at most.
 pub const MAX_IN_LAUNCH: usize = 64;
 
 /// Reasons that a refusal gives, at most: a launch may name thousands of secrets that are not there.

@@ -8,7 +8,7 @@ use crate::owner::SecretOwner;
 use crate::value::Traits;
 use crate::{Error, Result};
 
-/// Secrets in a scope, at most (contract §1).
+/// Secrets in a scope, at most.
 pub const MAX_IN_SCOPE: u32 = 1_000;
 
 /// A pipeline secret without its value.

@@ -21,7 +21,7 @@ pub struct Settings {
     pub restored: bool,
 }
 
-/// The times in a run's life (architecture §5).
+/// The times in a run's life ([`next`](crate::run::next)).
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// From the intent to a finished launch; past it the launch is taken for crashed. Default 2 minutes.

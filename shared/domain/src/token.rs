@@ -1,7 +1,7 @@
 //! The three kinds of token, and what is kept of them: a SHA-256, never the token.
 //!
 //! Nextflow sends as Bearer only tokens that are base64 of `{json}.signature`, or JWTs; others it sends as Basic with
-//! the user `@token` (contract §3). Ours have that form, and both schemes are taken.
+//! the user `@token`. Ours have that form, and both schemes are taken.
 
 use aws_lc_rs::{constant_time, digest};
 use base64::Engine as _;

@@ -189,8 +189,8 @@ impl Operation {
         Self::ALL.iter().copied().find(|operation| operation.route_key() == route_key)
     }
 
-    /// Whether it is answered, without effect, while a restored table is not reconciled: contract §4, an error aborts the
-    /// user's pipeline.
+    /// Whether it is answered, without effect, while a restored table is not reconciled: an error aborts the user's
+    /// pipeline (`tests/real-clients/tests/nextflow/messages.rs`).
     #[must_use]
     pub fn survives_a_restore(self) -> bool {
         matches!(self, Self::TraceProgress | Self::TraceHeartbeat)

@@ -76,7 +76,7 @@ impl Problem {
     }
 }
 
-/// The one place that turns what went wrong into a status (contract §1).
+/// The one place that turns what went wrong into a status.
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let (status, retry_after) = match &error {

@@ -1,4 +1,4 @@
-//! Where each row stands (architecture §3). Ids, not names, in keys that last.
+//! Where each row stands (docs/ARCHITECTURE.md, "Data"). Ids, not names, in keys that last.
 
 use std::collections::HashMap;
 

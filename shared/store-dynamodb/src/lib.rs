@@ -1,5 +1,5 @@
-//! The domain's store in one DynamoDB table (architecture §3): a file per operation, each with its request, its errors
-//! and its tests.
+//! The domain's store in one DynamoDB table (docs/ARCHITECTURE.md, "Data"): a file per operation, each with its
+//! request, its errors and its tests.
 //!
 //! Every read that decides is strongly consistent. Every write is one transaction that holds its audit record, a
 //! single-row one too: the SDK gives a transaction a client request token, so that repeating one whose answer was lost

@@ -1,4 +1,4 @@
-//! What stands around the secrets: the service, users, their workspaces and tokens (contract §3).
+//! What stands around the secrets: the service, users, their workspaces and tokens.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Pipeline secrets as the contract's first section says: codes, fields, nulls, dates, messages.
+//! Pipeline secrets over HTTP: codes, fields, nulls, dates, messages.
 
 use end_to_end::{Answer, Ask, MARK, World};
 use libtest_mimic::Trial;

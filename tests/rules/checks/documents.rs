@@ -45,6 +45,44 @@ fn every_invariant_names_a_check_that_exists() {
     }
 }
 
+#[test]
+fn code_cites_sections_of_published_standards_and_of_documents_that_are_here() {
+    let mut wrong = Vec::new();
+    for path in sources() {
+        let source = read(&path);
+        for text in source.lines().filter(|line| line.trim_start().starts_with("//")) {
+            let section =
+                text.contains('\u{a7}') && !["RFC ", "OpenID Connect "].iter().any(|it| text.contains(it));
+            let missing = |rest: &str| {
+                let (file, rest) = rest.split_once(".md").unwrap_or((rest, ""));
+                let document = root().join(format!("docs/{file}.md"));
+                let title = rest.strip_prefix(", \"").and_then(|rest| rest.split('"').next());
+                !document.exists()
+                    || title.is_some_and(|title| !read(&document).contains(&format!("\n## {title}\n")))
+            };
+            if section || text.split("docs/").skip(1).filter(|rest| rest.contains(".md")).any(missing) {
+                wrong.push(format!("{}: {text}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "no such section or document: {wrong:#?}");
+}
+
+/// The Rust files that are ours.
+fn sources() -> Vec<PathBuf> {
+    let folders = ["functions", "infra", "shared", "tests"];
+    let mut found: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut sources = Vec::new();
+    while let Some(path) = found.pop() {
+        if !path.is_dir() {
+            sources.extend(path.extension().is_some_and(|end| end == "rs").then_some(path));
+        } else if !path.ends_with("target") {
+            found.extend(entries(&path));
+        }
+    }
+    sources
+}
+
 /// The Markdown files that are ours: at the root, and below `docs`.
 fn documents() -> Vec<PathBuf> {
     let mut found = Vec::new();

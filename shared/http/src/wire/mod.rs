@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::problem::Problem;
 
-/// A date as the API writes it: `YYYY-MM-DDTHH:MM:SSZ` (contract §1).
+/// A date as the API writes it: `YYYY-MM-DDTHH:MM:SSZ`.
 #[must_use]
 pub fn date(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()

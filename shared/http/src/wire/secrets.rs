@@ -1,4 +1,4 @@
-//! Pipeline secrets, in Seqera Platform's shapes (contract §1). A description or expiry shows only where one was set,
+//! Pipeline secrets, in Seqera Platform's shapes (`docs/openapi.json`). A description or expiry shows only where one was set,
 //! so that a client that knows neither never meets them.
 
 use domain::ids::{SecretId, UserId};
