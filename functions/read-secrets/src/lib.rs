@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use domain::Context;
 use domain::ids::RunId;
-use domain::ports::{RunReader, SecretReader};
+use domain::ports::{AuditReader, RunReader, SecretReader};
 use domain::run::State;
 use domain::use_cases::{read_runs, read_secrets};
 use http_api::wire::audit::AuditTrail;
@@ -17,6 +17,8 @@ use http_api::{Answer, Handle, Operation, Problem, Request};
 pub struct Handler {
     /// The table, for secrets.
     pub secrets: Rc<dyn SecretReader>,
+    /// The table, for the audit trail.
+    pub audit: Rc<dyn AuditReader>,
     /// The table, for runs.
     pub runs: Rc<dyn RunReader>,
 }
@@ -72,7 +74,8 @@ impl Handle for Handler {
                 let month = request.month(context.now)?;
                 let limit = request.limit("max", 100, 1_000)?;
                 let records =
-                    read_secrets::audit_trail(secrets, settings, &actor, workspace, &month, limit).await?;
+                    read_secrets::audit_trail(&*self.audit, settings, &actor, workspace, &month, limit)
+                        .await?;
                 Ok(Answer::json(200, &AuditTrail::new(&month, &records)))
             }
             _ => Err(Problem::new(404, "Not Found")),

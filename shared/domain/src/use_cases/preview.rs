@@ -8,7 +8,7 @@ use crate::identity::Actor;
 use crate::ids::WorkspaceId;
 use crate::owner::Scope;
 use crate::platform::Platform;
-use crate::ports::{PreviewStore, ReadMembership, ReadSecrets};
+use crate::ports::{ReadMembership, ReadSecrets, SecretReader};
 use crate::resolve::{Request, Resolved, resolve};
 use crate::role::Permission;
 use crate::secret::Secret;
@@ -42,7 +42,7 @@ pub struct Preview {
 
 /// Resolves a launch as [`launch`](super::launch::launch) would.
 pub async fn preview(
-    store: &dyn PreviewStore,
+    store: &dyn SecretReader,
     actor: &Actor,
     request: &LaunchRequest,
     context: &Context<'_>,

@@ -5,7 +5,7 @@ use crate::audit::AuditRecord;
 use crate::identity::Actor;
 use crate::ids::{SecretId, WorkspaceId};
 use crate::name::SecretName;
-use crate::ports::SecretReader;
+use crate::ports::{AuditReader, SecretReader};
 use crate::role::Permission;
 use crate::secret::{OldVersion, Secret};
 use crate::settings::Settings;
@@ -67,7 +67,7 @@ pub async fn history(
 /// A month of the scope's audit trail, newest first, at most `limit` records. A workspace's is for its owners and
 /// admins; everyone has their own.
 pub async fn audit_trail(
-    store: &dyn SecretReader,
+    store: &dyn AuditReader,
     settings: &Settings,
     actor: &Actor,
     workspace: Option<WorkspaceId>,
