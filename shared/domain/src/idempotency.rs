@@ -86,12 +86,6 @@ impl Idempotency {
         &self.key_hash
     }
 
-    /// The HMAC that is stored.
-    #[must_use]
-    pub fn fingerprint(&self) -> &[u8] {
-        &self.fingerprint
-    }
-
     /// What the key stands for once a write took effect: for the row that a store keeps.
     #[must_use]
     pub fn remember(&self, made: Made, now: Timestamp) -> Remembered {
@@ -121,7 +115,7 @@ mod tests {
     }
 
     fn fingerprint(key: &str, parts: &[&str]) -> Vec<u8> {
-        request(key, parts).unwrap().fingerprint().to_vec()
+        request(key, parts).unwrap().fingerprint
     }
 
     fn hex(bytes: &[u8]) -> String {
@@ -135,7 +129,7 @@ mod tests {
         // after its length in eight bytes; and the SHA-256 of the key in base64.
         let known = request(KEY, &["create-secret", "WS#42", "", "NCBI_API_KEY"]).unwrap();
         assert_eq!(
-            hex(known.fingerprint()),
+            hex(&known.fingerprint),
             "50114faf0d05577ca037c23d4c6a6aee1ee0381396825b23fdf72b80bdfb29b7"
         );
         assert_eq!(known.key_hash(), "n59REfeyengfHx3d5evC3St5a/xzZcnCi1SOVkF2kp8");

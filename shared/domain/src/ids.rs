@@ -159,12 +159,6 @@ impl RunId {
         Self(id)
     }
 
-    /// Whether this id was made under that prefix.
-    #[must_use]
-    pub fn has_prefix(&self, prefix: &RunPrefix) -> bool {
-        self.0.starts_with(&prefix.0)
-    }
-
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,7 +1,5 @@
 //! What a handler is given, and what it may answer.
 
-use std::time::Duration;
-
 use domain::Timestamp;
 use domain::ports::Randomness;
 use domain::settings::Settings;
@@ -18,12 +16,6 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// An invocation by hand, for tests.
-    #[must_use]
-    pub fn new(payload: Box<RawValue>, request_id: impl Into<String>, left: Duration) -> Self {
-        Self { payload, request_id: request_id.into(), deadline: Deadline::after(left) }
-    }
-
     pub(crate) fn of(payload: Box<RawValue>, context: Context) -> Self {
         Self { payload, deadline: Deadline::at(context.deadline()), request_id: context.request_id }
     }

@@ -158,11 +158,3 @@ fn a_random_run_id_follows_its_prefix_and_favours_no_character() {
         assert!(RunId::new(made.as_str()).is_ok(), "from byte {first_byte}");
     }
 }
-
-#[test]
-fn a_run_id_has_the_prefix_it_begins_with() {
-    let id = RunId::new("ab12ABCDEFGHIJ").unwrap();
-    for (prefix, has) in [("ab12", true), ("AB12", false), ("ABCD", false), ("b12A", false)] {
-        assert_eq!(id.has_prefix(&run_prefix(prefix)), has, "{prefix}");
-    }
-}

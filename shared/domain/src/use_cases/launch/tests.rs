@@ -112,7 +112,7 @@ fn the_intent_names_every_secret_and_copy_before_one_exists() {
     error_of(launch(&fixture, &request(Platform::AwsBatch), None));
 
     let intent = only_run(&fixture);
-    assert!(intent.id.has_prefix(&fixture.prefix));
+    assert!(intent.id.as_str().starts_with(fixture.prefix.as_str()));
     assert_nothing_opened(&fixture, "intent");
     let expected = Run {
         id: intent.id.clone(),
