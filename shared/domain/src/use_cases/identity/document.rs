@@ -88,9 +88,7 @@ impl Document {
 }
 
 fn read_document(json: &Value, problems: &mut Problems) -> Document {
-    let Some(fields) = Fields::of(json, "", &["organizations", "users", "prune"], problems) else {
-        return Document::default();
-    };
+    let fields = Fields::of(json, "", &["organizations", "users", "prune"], problems);
     let document = Document {
         organizations: fields.list("organizations", problems, read_organization),
         users: fields.list("users", problems, read_user),
@@ -103,7 +101,7 @@ fn read_document(json: &Value, problems: &mut Problems) -> Document {
 }
 
 fn read_organization(json: &Value, place: &str, problems: &mut Problems) -> DeclaredOrganization {
-    let fields = Fields::of_or_empty(json, place, &["name", "workspaces"], problems);
+    let fields = Fields::of(json, place, &["name", "workspaces"], problems);
     let workspaces = fields.list("workspaces", problems, read_workspace);
     if workspaces.is_empty() {
         problems.add(place, "an organization takes one workspace or more.");
@@ -115,7 +113,7 @@ fn read_organization(json: &Value, place: &str, problems: &mut Problems) -> Decl
 
 fn read_workspace(json: &Value, place: &str, problems: &mut Problems) -> DeclaredWorkspace {
     let known = ["name", "fullName", "platforms", "participants"];
-    let fields = Fields::of_or_empty(json, place, &known, problems);
+    let fields = Fields::of(json, place, &known, problems);
     let participants = fields.list("participants", problems, read_participant);
     let users = participants.iter().map(|it: &DeclaredParticipant| &it.user);
     refuse_twins(&format!("{place}.participants"), "user", users, problems);
@@ -144,17 +142,13 @@ fn read_platform(json: &Value, place: &str, problems: &mut Problems) -> Platform
 }
 
 fn read_participant(json: &Value, place: &str, problems: &mut Problems) -> DeclaredParticipant {
-    let fields = Fields::of_or_empty(json, place, &["user", "role"], problems);
-    let role = fields
-        .text("role", problems, |text| text.parse::<Role>().map(drop).map_err(|error| error.to_string()));
-    DeclaredParticipant {
-        user: fields.text("user", problems, check_name),
-        role: role.parse().unwrap_or(Role::View),
-    }
+    let fields = Fields::of(json, place, &["user", "role"], problems);
+    let role = fields.read("role", problems, |text| text.parse().map_err(|error: Error| error.to_string()));
+    DeclaredParticipant { user: fields.text("user", problems, check_name), role: role.unwrap_or(Role::View) }
 }
 
 fn read_user(json: &Value, place: &str, problems: &mut Problems) -> DeclaredUser {
-    let fields = Fields::of_or_empty(json, place, &["userName", "email", "tokens"], problems);
+    let fields = Fields::of(json, place, &["userName", "email", "tokens"], problems);
     let tokens = fields.list("tokens", problems, read_token);
     let names = tokens.iter().map(|it: &DeclaredToken| &it.name);
     refuse_twins(&format!("{place}.tokens"), "name", names, problems);
@@ -166,14 +160,10 @@ fn read_user(json: &Value, place: &str, problems: &mut Problems) -> DeclaredUser
 }
 
 fn read_token(json: &Value, place: &str, problems: &mut Problems) -> DeclaredToken {
-    let fields = Fields::of_or_empty(json, place, &["name", "expires", "revoked"], problems);
-    let expires = fields.has("expires").then(|| {
-        let rule = "it takes a time such as 2030-01-31T00:00:00Z.";
-        let text = fields.text("expires", problems, |text| {
-            text.parse::<Timestamp>().map(drop).map_err(|_| rule.to_owned())
-        });
-        text.parse().ok()
-    });
+    let fields = Fields::of(json, place, &["name", "expires", "revoked"], problems);
+    let time =
+        |text: &str| text.parse().map_err(|_| "it takes a time such as 2030-01-31T00:00:00Z.".to_owned());
+    let expires = fields.has("expires").then(|| fields.read("expires", problems, time));
     DeclaredToken {
         name: fields.text("name", problems, check_token_name),
         expires: expires.flatten(),

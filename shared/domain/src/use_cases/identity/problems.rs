@@ -46,29 +46,17 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(
-        json: &'a Value,
-        place: &'a str,
-        known: &[&str],
-        problems: &mut Problems,
-    ) -> Option<Self> {
-        let Some(map) = json.as_object() else {
-            problems.add(place, "it must be a JSON object.");
-            return None;
-        };
-        if map.keys().any(|key| !known.contains(&key.as_str())) {
-            problems.add(place, &format!("it may have the fields {} only.", known.join(", ")));
+    /// The fields of what should be an object; none, and a problem, where it is not one.
+    pub(super) fn of(json: &'a Value, place: &'a str, known: &[&str], problems: &mut Problems) -> Self {
+        let map = json.as_object();
+        match map {
+            None => problems.add(place, "it must be a JSON object."),
+            Some(map) if map.keys().any(|key| !known.contains(&key.as_str())) => {
+                problems.add(place, &format!("it may have the fields {} only.", known.join(", ")));
+            }
+            Some(_) => {}
         }
-        Some(Self { map: Some(map), place })
-    }
-
-    pub(super) fn of_or_empty(
-        json: &'a Value,
-        place: &'a str,
-        known: &[&str],
-        problems: &mut Problems,
-    ) -> Self {
-        Self::of(json, place, known, problems).unwrap_or(Self { map: None, place })
+        Self { map, place }
     }
 
     fn value(&self, name: &str) -> Option<&'a Value> {
@@ -83,20 +71,31 @@ impl<'a> Fields<'a> {
         if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) }
     }
 
+    /// What `read` makes of a text that must be there.
+    pub(super) fn read<T>(
+        &self,
+        name: &str,
+        problems: &mut Problems,
+        read: impl FnOnce(&str) -> std::result::Result<T, String>,
+    ) -> Option<T> {
+        let text = self.value(name).and_then(Value::as_str);
+        let outcome = text.ok_or_else(|| "it must be there, as a JSON string.".to_owned()).and_then(read);
+        // That an object is missing was noted as such.
+        if let (Err(rule), Some(_)) = (&outcome, self.map) {
+            problems.add(&self.path(name), rule);
+        }
+        outcome.ok()
+    }
+
+    /// A text that must be there, and what it holds even where it breaks the rule.
     pub(super) fn text(
         &self,
         name: &str,
         problems: &mut Problems,
         check: impl FnOnce(&str) -> std::result::Result<(), String>,
     ) -> String {
-        let text = self.value(name).and_then(Value::as_str);
-        let checked = text.map_or_else(|| Err("it must be there, as a JSON string.".to_owned()), check);
-        match (self.map, checked) {
-            // An object that is none was noted as such.
-            (Some(_), Err(rule)) => problems.add(&self.path(name), &rule),
-            (None, _) | (_, Ok(())) => {}
-        }
-        text.unwrap_or_default().to_owned()
+        self.read(name, problems, check);
+        self.value(name).and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
     pub(super) fn flag(&self, name: &str, problems: &mut Problems) -> bool {
