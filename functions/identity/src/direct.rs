@@ -8,7 +8,7 @@ use domain::use_cases::identity::document::Document;
 use domain::use_cases::identity::reconcile::reconcile;
 use domain::use_cases::identity::trail::Trail;
 use domain::{Context, Error, Result};
-use http_api::wire::apply::{AppliedAnswer, ReconciledAnswer};
+use http_api::wire::apply::AppliedAnswer;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ impl Handler {
             })?;
             let reconciled = reconcile(&*self.store, &Trail::parse(lines)?, context).await?;
             tracing::info!(operation = "Reconcile", lines = lines.len(), "reconciled a restored table");
-            return raw(&ReconciledAnswer::from(&reconciled));
+            return raw(&reconciled);
         }
         let declared = fields.get("apply").ok_or_else(unknown)?;
         let document = Document::parse(declared)?;

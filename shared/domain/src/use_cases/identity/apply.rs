@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::document::{DeclaredOrganization, Document};
@@ -49,6 +50,7 @@ pub struct AppliedToken {
 }
 
 /// An organization of the document.
+#[derive(Serialize)]
 pub struct AppliedOrganization {
     /// The organization's id.
     pub id: OrgId,
@@ -59,6 +61,7 @@ pub struct AppliedOrganization {
 }
 
 /// A workspace of the document.
+#[derive(Serialize)]
 pub struct AppliedWorkspace {
     /// The workspace's id.
     pub id: WorkspaceId,

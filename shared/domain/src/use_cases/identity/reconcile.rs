@@ -5,6 +5,7 @@
 //! or stored again. Everything may be repeated, in any order and in parts.
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde::Serialize;
 
 use super::record_of;
 use super::trail::Trail;
@@ -20,8 +21,9 @@ use crate::secret::Secret;
 use crate::use_cases::retry_contended;
 use crate::{Error, Result};
 
-/// What was done with a trail.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// What was done with a trail, as operators are told.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Reconciled {
     /// Secrets deleted again.
     pub secrets_deleted: u32,
@@ -39,7 +41,17 @@ pub struct Reconciled {
     pub platforms_narrowed: u32,
     /// Who is still an owner, because the workspace has no other one any more: somebody else has to be declared owner,
     /// and the trail sent again.
-    pub owners_kept: Vec<(WorkspaceId, UserId)>,
+    pub owners_kept: Vec<KeptOwner>,
+}
+
+/// An owner whom the trail says to be none, and who is the workspace's last one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptOwner {
+    /// Where.
+    pub workspace_id: WorkspaceId,
+    /// Who.
+    pub user_id: UserId,
 }
 
 /// Deeds under way at once.
@@ -76,7 +88,7 @@ pub async fn reconcile(store: &dyn Reconcile, trail: &Trail, context: &Context<'
         owners_kept: roles
             .into_iter()
             .filter_map(|effect| match effect {
-                Effect::OwnerKept(workspace, user) => Some((workspace, user)),
+                Effect::OwnerKept(workspace_id, user_id) => Some(KeptOwner { workspace_id, user_id }),
                 _ => None,
             })
             .collect(),

@@ -249,7 +249,7 @@ fn the_last_owner_stays_and_is_reported() {
         let fixture = with_member(Role::Owner);
         fixture.table.faults.fail("change_identity", Error::Conflict("No owner would be left.".into()));
         let done = reconcile_with(&fixture, &role(7, last)).unwrap();
-        let kept = vec![(workspace_id(), user_id(7))];
+        let kept = vec![KeptOwner { workspace_id: workspace_id(), user_id: user_id(7) }];
         assert_eq!(done, Reconciled { owners_kept: kept, ..Reconciled::default() }, "{last:?}");
         assert!(fixture.table.audit().is_empty(), "{last:?}");
     }
@@ -325,4 +325,29 @@ fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
     let again = reconcile_with(&fixture, &trail).unwrap();
     assert_eq!(again, Reconciled { secrets_missing: 1, ..Reconciled::default() });
     assert_eq!(fixture.table.audit().len(), 9, "nothing is recorded twice");
+}
+
+#[test]
+fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
+    let done = Reconciled {
+        secrets_deleted: 1,
+        secrets_outdated: 2,
+        secrets_missing: 3,
+        tokens_revoked: 4,
+        roles_removed: 5,
+        roles_lowered: 6,
+        platforms_narrowed: 7,
+        owners_kept: vec![KeptOwner { workspace_id: workspace_id(), user_id: user_id(17) }],
+    };
+    let expected = serde_json::json!({
+        "secretsDeleted": 1,
+        "secretsOutdated": 2,
+        "secretsMissing": 3,
+        "tokensRevoked": 4,
+        "rolesRemoved": 5,
+        "rolesLowered": 6,
+        "platformsNarrowed": 7,
+        "ownersKept": [{ "workspaceId": workspace_id(), "userId": 17 }],
+    });
+    assert_eq!(serde_json::to_value(done).unwrap(), expected);
 }
