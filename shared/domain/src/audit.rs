@@ -15,7 +15,8 @@ use crate::secret::Secret;
 pub use self::line::AuditLine;
 
 /// One request's entry in the trail of a scope.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AuditRecord {
     /// Whose trail.
     pub scope: SecretOwner,
@@ -28,6 +29,7 @@ pub struct AuditRecord {
     /// What.
     pub action: AuditAction,
     /// On which secrets, with the version before or after: see [`AuditAction`].
+    #[serde(default)]
     pub subjects: Vec<Subject>,
     /// For which run.
     pub run: Option<RunId>,

@@ -38,6 +38,7 @@ pub struct User {
     /// Unique in the deployment.
     pub email: String,
     /// When it was first known.
+    #[serde(rename = "createdAt")]
     pub created: Timestamp,
 }
 
@@ -69,6 +70,7 @@ pub struct Workspace {
     /// says so, for a claim hands values to whoever launched.
     pub platforms: Vec<Platform>,
     /// When it was made.
+    #[serde(rename = "createdAt")]
     pub created: Timestamp,
 }
 
@@ -97,6 +99,7 @@ pub struct StoredToken {
     /// The hash of its key.
     pub hash: TokenHash,
     /// When it was made.
+    #[serde(rename = "createdAt")]
     pub created: Timestamp,
     /// When it was last presented, to the hour.
     pub last_used: Option<Timestamp>,

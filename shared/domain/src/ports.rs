@@ -38,7 +38,7 @@ stores! {
     /// What reading the audit trail asks of the table.
     AuditReader: ReadMembership + ReadAudit;
     /// What writing secrets asks of the table.
-    SecretWriter: SecretReader + WriteSecrets;
+    SecretWriter: SecretReader + CreateSecrets + UpdateSecrets + DeleteSecrets;
     /// What receipts ask of the table.
     RunReader: ReadMembership + ReadRuns + ListRuns;
     /// What a launch asks of the table.

@@ -28,7 +28,8 @@ pub use self::audit::StepAudit;
 use self::audit::ending_audit_action;
 
 /// A run as the table holds it: what was fixed at launch, and its life.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Run {
     /// The run's id.
     pub id: RunId,
@@ -41,10 +42,12 @@ pub struct Run {
     /// How its copies are laid out.
     pub layout: Layout,
     /// When it was launched.
+    #[serde(rename = "createdAt")]
     pub created: Timestamp,
     /// After this reports renew the lease no longer; only a live head job does.
     pub not_after: Timestamp,
     /// What changes.
+    #[serde(flatten)]
     pub life: Life,
 }
 
@@ -76,7 +79,7 @@ pub struct Life {
     /// Where the run stands.
     pub state: State,
     /// When the sweep has to look at it; `None` once ended.
-    #[serde(default)]
+    #[serde(default, rename = "dueAt")]
     pub due: Option<Timestamp>,
     /// Until when the last sign of life holds.
     pub lease_until: Timestamp,

@@ -1,6 +1,7 @@
 //! A pipeline secret as the table holds it: what lists and launches decide on, and apart from it the sealed value.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{SecretId, UserId};
 use crate::name::SecretName;
@@ -12,7 +13,8 @@ use crate::{Error, Result};
 pub const MAX_IN_SCOPE: u32 = 1_000;
 
 /// A pipeline secret without its value.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Secret {
     /// Its id, which outlasts every change of the value.
     pub id: SecretId,
@@ -23,10 +25,12 @@ pub struct Secret {
     /// 1 when created, one more with each new value.
     pub version: u64,
     /// When it was created.
+    #[serde(rename = "createdAt")]
     pub created: Timestamp,
     /// Who created it.
     pub created_by: UserId,
     /// When this version was written.
+    #[serde(rename = "updatedAt")]
     pub updated: Timestamp,
     /// Who wrote this version.
     pub updated_by: UserId,
@@ -37,6 +41,7 @@ pub struct Secret {
     /// What its owner says of it.
     pub description: Option<Description>,
     /// What launches must know of the value.
+    #[serde(flatten)]
     pub traits: Traits,
 }
 
@@ -49,7 +54,8 @@ impl Secret {
 }
 
 /// A note on a secret: at most 256 bytes, so that a list of 1,000 stays small.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Description(String);
 
 impl Description {
@@ -74,6 +80,20 @@ impl Description {
     }
 }
 
+impl From<Description> for String {
+    fn from(description: Description) -> Self {
+        description.0
+    }
+}
+
+impl TryFrom<String> for Description {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::new(&text)
+    }
+}
+
 /// The sealed value of one version of a secret.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SealedValue {
@@ -88,7 +108,8 @@ pub struct SealedValue {
 }
 
 /// A version that a later one replaced.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct OldVersion {
     /// Its number.
     pub version: u64,

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{Error, Result};
@@ -99,15 +100,18 @@ impl SecretValue {
 
 /// What a launch decides on without opening a value. Lengths are rounded up to [`Traits::STEP`], so that a reader of
 /// the table learns the size class of a value and no more.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Traits {
     /// At most this many bytes.
     pub raw_bytes: usize,
     /// At most this many bytes as a JSON string.
     pub json_bytes: usize,
     /// Whether Nextflow's local secrets store brings it to a task unchanged.
+    #[serde(default)]
     pub nextflow_store: bool,
     /// Whether a restore of the table from a backup lost it: no launch takes the secret until it is written again.
+    #[serde(default)]
     pub lost: bool,
 }
 

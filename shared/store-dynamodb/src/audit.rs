@@ -1,15 +1,15 @@
 //! The audit trail: its rows, written by every transaction, and the reading of them.
 
 use async_trait::async_trait;
-use domain::audit::{AuditRecord, Subject};
+use domain::audit::AuditRecord;
 use domain::owner::{Scope, SecretOwner};
 use domain::ports::ReadAudit;
 use domain::{Error, Result};
 
 use crate::Store;
 use crate::keys::{Key, audit_of};
-use crate::read::Search;
-use crate::rows::{Attributes, Row, from_nested, garbled, n, nested, put_some, s, time};
+use crate::read::{at_most, page};
+use crate::rows::{Attributes, Row, fields, n, s};
 
 #[async_trait(?Send)]
 impl ReadAudit for Store {
@@ -17,16 +17,10 @@ impl ReadAudit for Store {
         if !is_month(month) {
             return Err(Error::Invalid("month must be written as in 2026-11.".into()));
         }
-        let owner = scope.owner();
-        let rows = self
-            .search(Search {
-                pk: audit_of(owner, month),
-                prefix: String::new(),
-                newest_first: true,
-                limit: Some(limit),
-            })
-            .await?;
-        rows.iter().map(|row| audit_from(owner, row)).collect()
+        let newest_first =
+            self.partition(audit_of(scope.owner(), month)).scan_index_forward(false).limit(page(limit));
+        let rows = at_most(limit, newest_first, "dynamodb Query").await?;
+        rows.into_iter().map(|row| audit_from(scope.owner(), row)).collect()
     }
 }
 
@@ -36,31 +30,16 @@ fn is_month(text: &str) -> bool {
 }
 
 pub(crate) fn audit_row(record: &AuditRecord, ttl: i64) -> Result<Attributes> {
-    let mut row = Key::audit(record).attributes();
-    row.insert("at".into(), time(record.at));
-    row.insert("id".into(), s(&record.id));
-    row.insert("action".into(), s(record.action.as_str()));
-    row.insert("subjects".into(), nested(&record.subjects)?);
-    row.insert("ttl".into(), n(ttl));
-    put_some(&mut row, "actor", record.actor.map(n));
-    put_some(&mut row, "run", record.run.as_ref().map(|run| s(run.as_str())));
-    put_some(&mut row, "person", record.person.map(n));
-    put_some(&mut row, "detail", record.detail.as_ref().map(s));
-    Ok(row)
+    let mut row = fields(record)?;
+    row.remove("scope");
+    row.insert("ttl".into(), Some(n(ttl)));
+    Ok(Key::audit(record).row(row))
 }
 
-fn audit_from(scope: SecretOwner, row: &Row) -> Result<AuditRecord> {
-    Ok(AuditRecord {
-        scope,
-        at: row.parsed("at")?,
-        id: row.text("id")?.to_owned(),
-        actor: row.some_parsed("actor")?,
-        action: row.parsed("action")?,
-        subjects: from_nested::<Vec<Subject>>(row, "subjects")?.unwrap_or_default(),
-        run: row.some_text("run")?.map(domain::ids::RunId::new).transpose().map_err(|_| garbled("run"))?,
-        person: row.some_parsed("person")?,
-        detail: row.some_text("detail")?.map(str::to_owned),
-    })
+/// The scope is stored in the key only.
+fn audit_from(scope: SecretOwner, mut row: Row) -> Result<AuditRecord> {
+    row.0.insert("scope".into(), s(scope));
+    row.read()
 }
 
 #[cfg(test)]

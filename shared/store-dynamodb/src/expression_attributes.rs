@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::rows::Attributes;
+use crate::rows::{Attributes, Fields};
 
 /// The placeholders of an expression.
 #[derive(Clone, Default)]
@@ -37,6 +37,11 @@ impl ExpressionAttributes {
         placeholder
     }
 
+    /// That the attribute is this.
+    pub(crate) fn equals(&mut self, attribute: &str, value: AttributeValue) -> String {
+        format!("{} = {}", self.name(attribute), self.value(value))
+    }
+
     /// Names and values as requests take them: absent rather than empty.
     pub(crate) fn parts(self) -> (Option<HashMap<String, String>>, Option<Attributes>) {
         ((!self.names.is_empty()).then_some(self.names), (!self.values.is_empty()).then_some(self.values))
@@ -44,26 +49,22 @@ impl ExpressionAttributes {
 }
 
 impl Changes {
-    /// The attributes, for the condition that goes with the changes.
+    /// For the condition that goes with the changes.
     pub(crate) fn attributes(&mut self) -> &mut ExpressionAttributes {
         &mut self.attributes
     }
 
     pub(crate) fn set(&mut self, attribute: &str, value: AttributeValue) {
-        let change = format!("{} = {}", self.attributes.name(attribute), self.attributes.value(value));
-        self.set.push(change);
+        self.set.push(self.attributes.equals(attribute, value));
     }
 
-    pub(crate) fn remove(&mut self, attribute: &str) {
-        let name = self.attributes.name(attribute);
-        self.remove.push(name);
-    }
-
-    /// Sets the attribute, or removes it where there is no value.
-    pub(crate) fn set_or_remove(&mut self, attribute: &str, value: Option<AttributeValue>) {
-        match value {
-            Some(value) => self.set(attribute, value),
-            None => self.remove(attribute),
+    /// Sets the attributes that have a value, and removes the others.
+    pub(crate) fn set_or_remove(&mut self, fields: Fields) {
+        for (attribute, value) in fields {
+            match value {
+                Some(value) => self.set(&attribute, value),
+                None => self.remove.push(self.attributes.name(&attribute)),
+            }
         }
     }
 

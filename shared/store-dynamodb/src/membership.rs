@@ -1,8 +1,8 @@
 //! Who belongs where: read for every request, never remembered.
 
-use async_trait::async_trait;
 use std::str::FromStr;
 
+use async_trait::async_trait;
 use domain::Result;
 use domain::identity::Workspace;
 use domain::ids::{UserId, WorkspaceId};
@@ -12,7 +12,7 @@ use domain::role::Role;
 
 use crate::Store;
 use crate::keys::Key;
-use crate::rows::{Row, from_fields};
+use crate::rows::{Row, s};
 
 #[async_trait(?Send)]
 impl ReadMembership for Store {
@@ -31,26 +31,25 @@ impl ReadMembership for Store {
         let member = Key::member(workspace, user);
         let meta = Key::meta(SecretOwner::Workspace(workspace));
         let rows = self.get_many(&[member.clone(), meta.clone()]).await?;
-        let find = |key: &Key| rows.iter().find(|row| row.text("sk").is_ok_and(|sk| sk == key.sk));
+        let find = |key: &Key| rows.iter().find(|row| row.0.get("sk") == Some(&s(&key.sk)));
         let (Some(member), Some(meta)) = (find(&member), find(&meta)) else {
             return Ok(None);
         };
         let Some(role) = role_from(member)? else {
             return Ok(None);
         };
-        Ok(Some((role, from_fields(meta, "workspace")?)))
+        Ok(Some((role, meta.clone().read()?)))
     }
 }
 
 /// A role that this version does not know gives no right: what is unknown is refused.
 pub(crate) fn role_from(row: &Row) -> Result<Option<Role>> {
-    Ok(Role::from_str(row.text("role")?).ok())
+    Ok(Role::from_str(&row.field::<String>("role")?).ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::s;
     use crate::testing::{OWNER, TestStore, VIEWER, a_workspace, user, workspace};
 
     #[tokio::test]

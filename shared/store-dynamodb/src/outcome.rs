@@ -9,15 +9,7 @@ use domain::{Error, Result};
 use crate::failure::{failed, row_failed};
 use crate::rows::Row;
 
-/// What became of a transaction.
-pub(crate) enum Outcome<P> {
-    /// It took effect.
-    Done,
-    /// Nothing was changed.
-    Refused(Refusal<P>),
-}
-
-/// Why a transaction was not done.
+/// Why a transaction was not done: nothing was changed.
 pub(crate) struct Refusal<P> {
     failed: Vec<(P, Option<Row>)>,
     contended: bool,
@@ -63,7 +55,7 @@ impl<P: PartialEq> Refusal<P> {
 pub(crate) fn cancelled<P>(
     error: &SdkError<TransactWriteItemsError>,
     parts: Vec<Part<P>>,
-) -> Result<Outcome<P>> {
+) -> Result<Refusal<P>> {
     let reasons: &[CancellationReason] = match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
             cancelled.cancellation_reasons()
@@ -93,7 +85,7 @@ pub(crate) fn cancelled<P>(
     match broken {
         _ if gone => Err(Error::NotFound),
         Some(error) => Err(error),
-        None => Ok(Outcome::Refused(refusal)),
+        None => Ok(refusal),
     }
 }
 

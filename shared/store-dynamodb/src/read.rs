@@ -1,26 +1,15 @@
-//! The three ways of reading, all strongly consistent.
+//! The three ways of reading: a row, rows by their keys, and queries page after page.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::KeysAndAttributes;
 use domain::{Error, Result};
 
 use crate::Store;
 use crate::failure::{failed, unbuildable};
 use crate::keys::Key;
-use crate::rows::{Row, s};
-
-/// A query over the rows of one partition.
-pub(crate) struct Search {
-    /// The partition.
-    pub(crate) pk: String,
-    /// What the sort keys begin with; empty for all rows.
-    pub(crate) prefix: String,
-    /// From the last sort key down.
-    pub(crate) newest_first: bool,
-    /// Rows, at most.
-    pub(crate) limit: Option<u32>,
-}
+use crate::rows::{FromRow, Row, s};
 
 impl Store {
     /// Opens the connection and loads what the first call needs, so that the first request does not pay for it: one
@@ -51,6 +40,16 @@ impl Store {
             .await
             .map_err(|error| failed("dynamodb GetItem", &error))?;
         Ok(answer.item.map(Row))
+    }
+
+    /// The item with this key.
+    pub(crate) async fn find<T: FromRow>(&self, key: Key) -> Result<Option<T>> {
+        self.get(key).await?.map(T::from_row).transpose()
+    }
+
+    /// The items with these keys that exist, in any order. Keys must differ.
+    pub(crate) async fn find_many<T: FromRow>(&self, keys: &[Key]) -> Result<Vec<T>> {
+        self.get_many(keys).await?.into_iter().map(T::from_row).collect()
     }
 
     /// The rows of these keys that exist, in any order. Keys must differ.
@@ -90,42 +89,50 @@ impl Store {
         Err(Error::Contended)
     }
 
-    /// All rows that a search finds, page after page.
-    pub(crate) async fn search(&self, search: Search) -> Result<Vec<Row>> {
-        let all = usize::try_from(search.limit.unwrap_or(u32::MAX)).unwrap_or(usize::MAX);
-        let mut rows = Vec::new();
-        let mut start = None;
-        while rows.len() < all {
-            let request = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .consistent_read(true)
-                .scan_index_forward(!search.newest_first)
-                .set_limit(search.limit.map(|_| page(all - rows.len())))
-                .set_exclusive_start_key(start)
-                .expression_attribute_values(":pk", s(&search.pk));
-            let request = if search.prefix.is_empty() {
-                request.key_condition_expression("pk = :pk")
-            } else {
-                request
-                    .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                    .expression_attribute_values(":prefix", AttributeValue::S(search.prefix.clone()))
-            };
-            let answer = request.send().await.map_err(|error| failed("dynamodb Query", &error))?;
-            rows.extend(answer.items.unwrap_or_default().into_iter().map(Row));
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
-        }
-        rows.truncate(all);
-        Ok(rows)
+    /// A consistent query for the rows of a partition.
+    pub(crate) fn partition(&self, pk: impl Into<String>) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", s(pk))
+    }
+
+    /// A consistent query for the rows of a partition whose sort keys have this prefix.
+    pub(crate) fn with_prefix(&self, pk: impl Into<String>, prefix: impl Into<String>) -> QueryFluentBuilder {
+        self.partition(pk)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":prefix", s(prefix))
     }
 }
 
+/// All rows of a query.
+pub(crate) async fn all(query: QueryFluentBuilder) -> Result<Vec<Row>> {
+    at_most(u32::MAX, query, "dynamodb Query").await
+}
+
+/// The first rows of a query. Pages after the limit are not requested.
+pub(crate) async fn at_most(
+    limit: u32,
+    query: QueryFluentBuilder,
+    operation: &'static str,
+) -> Result<Vec<Row>> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    // By default a repeated token ends the list without an error, and the missing rows would seem not to exist.
+    let mut pages = query.into_paginator().stop_on_duplicate_token(false).send();
+    let mut rows = Vec::new();
+    while rows.len() < limit
+        && let Some(page) = pages.try_next().await.map_err(|error| failed(operation, &error))?
+    {
+        rows.extend(page.items.unwrap_or_default().into_iter().map(Row));
+    }
+    rows.truncate(limit);
+    Ok(rows)
+}
+
 /// A page's size as the SDK takes it.
-pub(crate) fn page(rows: usize) -> i32 {
+pub(crate) fn page(rows: u32) -> i32 {
     i32::try_from(rows).unwrap_or(i32::MAX)
 }
 
@@ -169,8 +176,6 @@ mod tests {
     async fn a_read_that_is_throttled_for_good_is_contended_and_one_that_fails_is_unavailable() {
         let test = TestStore::start().await;
         let key = || Key::meta(SecretOwner::User(user(OWNER)));
-        let search =
-            || Search { pk: "WS#42".into(), prefix: String::new(), newest_first: false, limit: None };
         for (fault, contended) in [(Fault::Throttle, true), (Fault::Internal, false)] {
             let fail = || (0..3).for_each(|_| test.table.faults.fail_next(fault.clone()));
             fail();
@@ -178,8 +183,8 @@ mod tests {
             fail();
             let many = test.store.get_many(&[key()]).await.unwrap_err();
             fail();
-            let searched = test.store.search(search()).await.unwrap_err();
-            for error in [get, many, searched] {
+            let queried = all(test.store.partition("WS#42")).await.unwrap_err();
+            for error in [get, many, queried] {
                 assert_eq!(matches!(error, Error::Contended), contended, "{error}");
                 assert_eq!(matches!(error, Error::Unavailable { .. }), !contended, "{error}");
             }

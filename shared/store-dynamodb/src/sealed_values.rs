@@ -9,18 +9,15 @@ use domain::secret::{SealedValue, Secret};
 
 use crate::Store;
 use crate::keys::Key;
-use crate::rows::{sealed_from, secret_from};
 
 #[async_trait(?Send)]
 impl ReadSealedValues for Store {
     async fn sealed_values(&self, secrets: &[(SecretOwner, SecretId)]) -> Result<Vec<SealedValue>> {
-        let rows = self.get_many(&keys(secrets, Key::value)).await?;
-        rows.iter().map(sealed_from).collect()
+        self.find_many(&keys(secrets, Key::value)).await
     }
 
     async fn current_secrets(&self, secrets: &[(SecretOwner, SecretId)]) -> Result<Vec<Secret>> {
-        let rows = self.get_many(&keys(secrets, Key::secret)).await?;
-        rows.iter().map(secret_from).collect()
+        self.find_many(&keys(secrets, Key::secret)).await
     }
 }
 
@@ -40,7 +37,7 @@ mod tests {
     use support::Fault;
 
     use super::*;
-    use crate::rows::{sealed_row, secret_row};
+    use crate::secrets::row::{sealed_row, secret_row};
     use crate::testing::{TestStore, a_secret, secret_id};
 
     /// Secrets 1 to `count`, odd ones in the workspace and even ones the user's own.
@@ -50,7 +47,7 @@ mod tests {
         for number in 1..=count {
             let scope = &scopes[usize::from(number % 2 == 1)];
             let (secret, sealed) = a_secret(scope, number, &format!("NAME_{number}"));
-            test.seed(secret_row(&secret)).await;
+            test.seed(secret_row(&secret).unwrap()).await;
             test.seed(sealed_row(&sealed)).await;
             keys.push((secret.owner, secret.id));
         }

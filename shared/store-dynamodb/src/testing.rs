@@ -23,7 +23,7 @@ use support::{Call, Table};
 
 use crate::Store;
 use crate::keys::Key;
-use crate::rows::{Attributes, Row, fields, put_some, s};
+use crate::rows::{Attributes, Row, fields, s};
 
 pub(crate) struct TestStore {
     pub(crate) table: Table,
@@ -55,11 +55,8 @@ impl TestStore {
         let table = Table::start().await;
         let store = Store::new(table.client.clone(), table.name.clone());
         let test = Self { table, store };
-        let mut meta = Key::meta(SecretOwner::Workspace(workspace())).attributes();
-        for (name, value) in fields(&a_workspace()).unwrap() {
-            put_some(&mut meta, &name, value);
-        }
-        test.seed(meta).await;
+        let key = Key::meta(SecretOwner::Workspace(workspace()));
+        test.seed(key.row(fields(&a_workspace()).unwrap())).await;
         test.seed(Key::meta(SecretOwner::User(user(OWNER))).attributes()).await;
         test.join(OWNER, Role::Owner).await;
         test.join(VIEWER, Role::View).await;
@@ -90,9 +87,7 @@ impl TestStore {
     }
 
     pub(crate) async fn join(&self, number: i64, role: Role) {
-        let mut row = Key::member(workspace(), user(number)).attributes();
-        row.insert("role".into(), s(role.as_str()));
-        self.seed(row).await;
+        self.seed(Key::member(workspace(), user(number)).with([("role", s(role.as_str()))])).await;
     }
 
     pub(crate) async fn scope(&self, permission: Permission) -> Scope {
@@ -120,7 +115,7 @@ impl TestStore {
     }
 
     pub(crate) async fn count(&self, owner: SecretOwner) -> Option<i64> {
-        self.row(Key::count(owner)).await?.some_parsed("secretCount").unwrap()
+        self.row(Key::count(owner)).await?.some_field("secretCount").unwrap()
     }
 
     /// How many audit records there are.

@@ -8,13 +8,11 @@ use domain::{Result, Timestamp};
 
 use crate::Store;
 use crate::keys::Key;
-use crate::rows::from_fields;
 
 #[async_trait(?Send)]
 impl ReadTokens for Store {
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>> {
-        let row = self.get(Key::token(id)).await?;
-        row.map(|row| from_fields(&row, "token")).transpose()
+        self.find(Key::token(id)).await
     }
 
     async fn touch_token(&self, id: TokenId, at: Timestamp) -> Result<()> {
@@ -25,20 +23,11 @@ impl ReadTokens for Store {
 #[cfg(test)]
 mod tests {
     use domain::ids::UserId;
-    use domain::ports::Randomness;
     use domain::token::TokenKey;
 
     use super::*;
-    use crate::rows::{fields, put_some};
-    use crate::testing::{TestStore, later, now};
-
-    struct Fixed;
-
-    impl Randomness for Fixed {
-        fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill(3);
-        }
-    }
+    use crate::rows::fields;
+    use crate::testing::{Fixed, TestStore, later, now};
 
     async fn stored(test: &TestStore) -> StoredToken {
         let token = StoredToken {
@@ -50,11 +39,7 @@ mod tests {
             last_used: None,
             expires: Some(later(60)),
         };
-        let mut row = Key::token(token.id).attributes();
-        for (name, value) in fields(&token).unwrap() {
-            put_some(&mut row, &name, value);
-        }
-        test.seed(row).await;
+        test.seed(Key::token(token.id).row(fields(&token).unwrap())).await;
         token
     }
 

@@ -15,7 +15,7 @@ use crate::audit::audit_row;
 use crate::expression_attributes::{Changes, ExpressionAttributes};
 use crate::failure::unbuildable;
 use crate::keys::Key;
-pub(crate) use crate::outcome::{ExistingItem, Outcome, Refusal};
+pub(crate) use crate::outcome::{ExistingItem, Refusal};
 use crate::outcome::{Part, cancelled};
 use crate::rows::{Attributes, s};
 
@@ -142,8 +142,9 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
 
     /// Sends it: one call. The audit record is logged once the transaction took effect, for a restored table forgets.
     ///
-    /// A membership that no longer holds is [`Error::NotFound`], whatever else is wrong.
-    pub(crate) async fn send(self) -> Result<Outcome<P>> {
+    /// A membership that no longer holds is [`Error::NotFound`], whatever else is wrong. What else its conditions say is
+    /// for the operation to read.
+    pub(crate) async fn send(self) -> Result<std::result::Result<(), Refusal<P>>> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -152,14 +153,11 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
         }
         let (parts, items): (Vec<_>, Vec<_>) = self.parts.into_iter().unzip();
         let answer = self.store.client.transact_write_items().set_transact_items(Some(items)).send().await;
-        let outcome = match answer {
-            Ok(_) => Outcome::Done,
-            Err(error) => cancelled(&error, parts)?,
-        };
-        if matches!(outcome, Outcome::Done) {
-            self.audit.into_iter().for_each(AuditRecord::log);
+        if let Err(error) = answer {
+            return cancelled(&error, parts).map(Err);
         }
-        Ok(outcome)
+        self.audit.into_iter().for_each(AuditRecord::log);
+        Ok(Ok(()))
     }
 
     fn put_builder(&self, row: Attributes) -> aws_sdk_dynamodb::types::builders::PutBuilder {

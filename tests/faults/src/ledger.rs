@@ -29,9 +29,7 @@ impl Row {
     /// Where the row is no run's.
     #[must_use]
     pub fn life(&self) -> Life {
-        let mut life = self.0.clone();
-        life["due"] = life["dueAt"].take();
-        serde_json::from_value(life).expect("a run's row holds a life")
+        serde_json::from_value(self.0.clone()).expect("a run's row holds a life")
     }
 }
 

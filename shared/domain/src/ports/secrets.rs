@@ -36,10 +36,12 @@ pub enum Created {
     Known(Remembered),
 }
 
-/// Writing secrets. Each write is one transaction with its audit record and a check that the scope's membership still
-/// holds; where it does not, [`Error::NotFound`](crate::Error::NotFound), and nothing is changed.
+// Writing secrets. Each write is one transaction with its audit record and a check that the scope's membership still
+// holds; where it does not, Error::NotFound, and nothing is changed.
+
+/// Creating secrets.
 #[async_trait(?Send)]
-pub trait WriteSecrets {
+pub trait CreateSecrets {
     /// Creates secrets, all or none: each put only if id and name are free, their number added to the scope's under
     /// `< 1000`. [`Error::AlreadyExists`](crate::Error::AlreadyExists) names the first name taken;
     /// [`Error::LimitExceeded`](crate::Error::LimitExceeded) where the scope is full.
@@ -50,7 +52,11 @@ pub trait WriteSecrets {
         idempotency: Option<&Idempotency>,
         audit: &AuditRecord,
     ) -> Result<Created>;
+}
 
+/// Giving secrets new values.
+#[async_trait(?Send)]
+pub trait UpdateSecrets {
     /// Writes a new version over version `secret.version - 1` and notes that one in the history.
     /// [`Error::VersionConflict`](crate::Error::VersionConflict) where that is not the current one,
     /// [`Error::NotFound`](crate::Error::NotFound) where the secret is gone.
@@ -62,9 +68,13 @@ pub trait WriteSecrets {
         replaced: &OldVersion,
         audit: &AuditRecord,
     ) -> Result<()>;
+}
 
+/// Deleting secrets.
+#[async_trait(?Send)]
+pub trait DeleteSecrets {
     /// Deletes this version of the secret, its value and its name guard. Errors as in
-    /// [`update_secret`](Self::update_secret).
+    /// [`UpdateSecrets::update_secret`].
     async fn delete_secret(&self, scope: &Scope, secret: &Secret, audit: &AuditRecord) -> Result<()>;
 }
 

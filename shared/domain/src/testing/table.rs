@@ -14,9 +14,9 @@ use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
 use crate::name::SecretName;
 use crate::owner::{Scope, SecretOwner};
 use crate::ports::{
-    ChangeIdentity, Created, FindDueRuns, HeadJobs, LaunchRuns, ListRuns, ReadAudit, ReadIdentity,
-    ReadLogins, ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets, ReadTokens, Reconcile,
-    RegisterLogins, SaveRuns, WriteSecrets,
+    ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, HeadJobs, LaunchRuns, ListRuns,
+    ReadAudit, ReadIdentity, ReadLogins, ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets, ReadTokens,
+    Reconcile, RegisterLogins, SaveRuns, UpdateSecrets,
 };
 use crate::role::Role;
 use crate::run::{HeadJob, Life, Run, State};
@@ -191,7 +191,7 @@ impl ReadSecrets for Table {
 }
 
 #[async_trait(?Send)]
-impl WriteSecrets for Table {
+impl CreateSecrets for Table {
     async fn create_secrets(
         &self,
         scope: &Scope,
@@ -219,7 +219,10 @@ impl WriteSecrets for Table {
             Ok(Created::Done)
         })
     }
+}
 
+#[async_trait(?Send)]
+impl UpdateSecrets for Table {
     async fn update_secret(
         &self,
         _: &Scope,
@@ -237,7 +240,10 @@ impl WriteSecrets for Table {
             Ok(())
         })
     }
+}
 
+#[async_trait(?Send)]
+impl DeleteSecrets for Table {
     async fn delete_secret(&self, _: &Scope, secret: &Secret, audit: &AuditRecord) -> Result<()> {
         self.write("delete_secret", |rows| {
             rows.of_version(secret, secret.version)?;

@@ -1,8 +1,8 @@
 //! Changes of identity: each set of them one transaction, with every audit record.
 
-use async_trait::async_trait;
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::identity::{Change, Login, Organization, Participant, Standing, StoredToken, User, Workspace};
 use domain::ids::{UserId, WorkspaceId};
@@ -10,45 +10,16 @@ use domain::platform::Platform;
 use domain::ports::ChangeIdentity;
 use domain::role::Role;
 use domain::{Error, Result};
-use serde::Serialize;
 
 use crate::Store;
 use crate::expression_attributes::{Changes, ExpressionAttributes};
 use crate::keys::Key;
-use crate::rows::{Attributes, fields, n, nested, put_some, s};
-use crate::transaction::{ExistingItem, Outcome, PRESENT, Refusal, Transaction};
+use crate::rows::{attribute, fields, n, s};
+use crate::transaction::{ExistingItem, PRESENT, Refusal, Transaction};
 
 #[async_trait(?Send)]
 impl ChangeIdentity for Store {
     async fn change_identity(
-        &self,
-        changes: &[Change],
-        audit: &[AuditRecord],
-        standing: Option<&Standing>,
-    ) -> Result<()> {
-        self.write_changes(changes, audit, standing).await
-    }
-}
-
-/// The parts of the transaction whose failure means different things.
-#[derive(PartialEq)]
-enum Part {
-    /// A row is not as the change was decided on.
-    Row,
-    /// A workspace's own row: its owners, its platforms.
-    Workspace(WorkspaceId),
-}
-
-/// What becomes of one workspace's own row: the only one that several changes share.
-#[derive(Default)]
-struct Meta<'a> {
-    new: Option<&'a Workspace>,
-    platforms: Option<(&'a [Platform], &'a [Platform])>,
-    owners: i64,
-}
-
-impl Store {
-    pub(super) async fn write_changes(
         &self,
         changes: &[Change],
         audit: &[AuditRecord],
@@ -70,7 +41,7 @@ impl Store {
                 }
                 Change::CreateWorkspace(workspace) => {
                     let guard = Key::workspace_name(workspace.org, &workspace.name);
-                    transaction.put_new(Part::Row, with(guard, [("id", n(workspace.id))]));
+                    transaction.put_new(Part::Row, guard.with([("id", n(workspace.id))]));
                     metas.entry(workspace.id).or_default().new = Some(workspace);
                 }
                 Change::SetPlatforms(workspace, platforms) => {
@@ -89,11 +60,25 @@ impl Store {
         for record in audit {
             transaction.audited(record)?;
         }
-        match transaction.send().await? {
-            Outcome::Done => Ok(()),
-            Outcome::Refused(refusal) => refused(&refusal, &metas),
-        }
+        transaction.send().await?.or_else(|refusal| refused(&refusal, &metas))
     }
+}
+
+/// The parts of the transaction whose failure means different things.
+#[derive(PartialEq)]
+enum Part {
+    /// A row is not as the change was decided on.
+    Row,
+    /// A workspace's own row: its owners, its platforms.
+    Workspace(WorkspaceId),
+}
+
+/// What becomes of one workspace's own row: the only one that several changes share.
+#[derive(Default)]
+struct Meta<'a> {
+    new: Option<&'a Workspace>,
+    platforms: Option<(&'a [Platform], &'a [Platform])>,
+    owners: i64,
 }
 
 fn is_own(change: &Change, standing: &Standing) -> bool {
@@ -104,18 +89,18 @@ fn is_own(change: &Change, standing: &Standing) -> bool {
 type Changing<'a> = Transaction<'a, Part>;
 
 fn create_user(transaction: &mut Changing, user: &User, login: Option<&Login>) -> Result<()> {
-    transaction.put_new(Part::Row, row_of(Key::user(user.id), user)?);
+    transaction.put_new(Part::Row, Key::user(user.id).row(fields(user)?));
     let login = login.map(Key::login);
     for guard in [Key::user_name(&user.user_name), Key::email(&user.email)].into_iter().chain(login) {
-        transaction.put_new(Part::Row, with(guard, [("user", n(user.id))]));
+        transaction.put_new(Part::Row, guard.with([("user", n(user.id))]));
     }
     Ok(())
 }
 
 fn create_token(transaction: &mut Changing, token: &StoredToken) -> Result<()> {
-    transaction.put_new(Part::Row, row_of(Key::token(token.id), token)?);
+    transaction.put_new(Part::Row, Key::token(token.id).row(fields(token)?));
     for guard in [Key::token_of_user(token.user, token.id), Key::token_name(token)] {
-        transaction.put_new(Part::Row, with(guard, [("id", n(token.id))]));
+        transaction.put_new(Part::Row, guard.with([("id", n(token.id))]));
     }
     Ok(())
 }
@@ -128,7 +113,7 @@ fn revoke_token(transaction: &mut Changing, token: &StoredToken) {
 
 fn create_organization(transaction: &mut Changing, organization: &Organization) -> Result<()> {
     for key in [Key::organization(organization), Key::organization_name(&organization.name)] {
-        transaction.put_new(Part::Row, row_of(key, organization)?);
+        transaction.put_new(Part::Row, key.row(fields(organization)?));
     }
     Ok(())
 }
@@ -144,31 +129,27 @@ fn set_role(
     let key = Key::member(workspace, user);
     let mirror = Key::membership(user, workspace);
     match to {
-        Some(role) => transaction.put(Part::Row, with(mirror, [("role", s(role.as_str()))])),
+        Some(role) => transaction.put(Part::Row, mirror.with([("role", s(role.as_str()))])),
         None => transaction.delete(Part::Row, mirror),
     }
     match (from, to) {
         (None, Some(role)) => {
-            transaction.put_new(Part::Row, row_of(key, &Participant { workspace, user, role })?);
+            transaction.put_new(Part::Row, key.row(fields(&Participant { workspace, user, role })?));
         }
         (Some(from), Some(role)) => {
             let mut changes = Changes::default();
             changes.set("role", s(role.as_str()));
-            let condition = has_role(changes.attributes(), from);
+            let condition = changes.attributes().equals("role", s(from.as_str()));
             transaction.change_if(Part::Row, key, changes, &condition);
         }
         (Some(from), None) => {
             let mut attributes = ExpressionAttributes::default();
-            let condition = has_role(&mut attributes, from);
+            let condition = attributes.equals("role", s(from.as_str()));
             transaction.delete_if(Part::Row, key, &condition, attributes);
         }
         (None, None) => return Err(Error::bug("a change from no role to none")),
     }
     Ok(())
-}
-
-fn has_role(attributes: &mut ExpressionAttributes, role: Role) -> String {
-    format!("{} = {}", attributes.name("role"), attributes.value(s(role.as_str())))
 }
 
 fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Result<()> {
@@ -177,9 +158,9 @@ fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Resul
         if meta.owners < 1 {
             return Err(Error::bug("a workspace made without an owner"));
         }
-        let mut row = row_of(Key::workspace(id), workspace)?;
-        row.insert(OWNERS.into(), n(meta.owners));
-        transaction.put_new(part, row);
+        let mut row = fields(workspace)?;
+        row.insert(OWNERS.into(), Some(n(meta.owners)));
+        transaction.put_new(part, Key::workspace(id).row(row));
         return Ok(());
     }
     if meta.owners == 0 && meta.platforms.is_none() {
@@ -196,10 +177,8 @@ fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Resul
         conditions.push(format!("{name} > {fewer}"));
     }
     if let Some((old, new)) = meta.platforms {
-        changes.set("platforms", nested(&new)?);
-        let attributes = changes.attributes();
-        let (name, old) = (attributes.name("platforms"), attributes.value(nested(&old)?));
-        conditions.push(format!("{name} = {old}"));
+        changes.set("platforms", attribute(&new)?);
+        conditions.push(changes.attributes().equals("platforms", attribute(&old)?));
     }
     transaction.change_if(part, Key::workspace(id), changes, &conditions.join(" AND "));
     Ok(())
@@ -215,30 +194,13 @@ fn refused(refusal: &Refusal<Part>, metas: &BTreeMap<WorkspaceId, Meta>) -> Resu
         let Some(ExistingItem::Row(row)) = refusal.of(&Part::Workspace(*id)) else {
             continue;
         };
-        if meta.owners < 0 && row.parsed::<i64>(OWNERS)? <= -meta.owners {
+        if meta.owners < 0 && row.field::<i64>(OWNERS)? <= -meta.owners {
             return Err(Error::Conflict(
                 "A workspace keeps one owner or more: make somebody else an owner first.".into(),
             ));
         }
     }
     Err(Error::Contended)
-}
-
-fn row_of(key: Key, value: &impl Serialize) -> Result<Attributes> {
-    let mut row = key.attributes();
-    for (name, value) in fields(value)? {
-        put_some(&mut row, &name, value);
-    }
-    Ok(row)
-}
-
-fn with<const N: usize>(
-    key: Key,
-    attributes: [(&str, aws_sdk_dynamodb::types::AttributeValue); N],
-) -> Attributes {
-    let mut row = key.attributes();
-    row.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
-    row
 }
 
 /// How many owners a workspace has.

@@ -5,7 +5,7 @@ use domain::Result;
 use domain::audit::AuditRecord;
 use domain::identity::{Change, Login, User};
 use domain::ids::UserId;
-use domain::ports::{ReadLogins, RegisterLogins};
+use domain::ports::{ChangeIdentity, ReadLogins, RegisterLogins};
 
 use crate::Store;
 use crate::keys::Key;
@@ -14,7 +14,7 @@ use crate::keys::Key;
 impl ReadLogins for Store {
     async fn user_of_login(&self, login: &Login) -> Result<Option<UserId>> {
         let row = self.get(Key::login(login)).await?;
-        row.map(|row| row.parsed("user")).transpose()
+        row.map(|row| row.field("user")).transpose()
     }
 }
 
@@ -26,6 +26,6 @@ impl RegisterLogins for Store {
 
     async fn register_login(&self, user: &User, login: &Login, audit: &AuditRecord) -> Result<()> {
         let change = Change::CreateUser(user.clone(), Some(login.clone()));
-        self.write_changes(&[change], std::slice::from_ref(audit), None).await
+        self.change_identity(&[change], std::slice::from_ref(audit), None).await
     }
 }

@@ -1,10 +1,10 @@
 //! Reading identity. A row that only guards a name says whose it is; what it is stands in one place.
 
-use async_trait::async_trait;
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use domain::identity::{Organization, StoredToken, User, Workspace};
-use domain::ids::{OrgId, TokenId, UserId, WorkspaceId};
+use domain::ids::{OrgId, UserId, WorkspaceId};
 use domain::owner::SecretOwner;
 use domain::ports::ReadIdentity;
 use domain::role::Role;
@@ -14,14 +14,13 @@ use super::keys::{MEMBERS, MEMBERSHIPS, TOKENS};
 use crate::Store;
 use crate::keys::{Key, members_of};
 use crate::membership::role_from;
-use crate::read::Search;
-use crate::rows::{Row, from_fields, garbled};
+use crate::read::all;
+use crate::rows::Row;
 
 #[async_trait(?Send)]
 impl ReadIdentity for Store {
     async fn user(&self, id: UserId) -> Result<Option<User>> {
-        let row = self.get(Key::user(id)).await?;
-        row.map(|row| from_fields(&row, "user")).transpose()
+        self.find(Key::user(id)).await
     }
 
     async fn user_by_name(&self, name: &str) -> Result<Option<User>> {
@@ -33,36 +32,30 @@ impl ReadIdentity for Store {
     }
 
     async fn tokens(&self, user: UserId) -> Result<Vec<StoredToken>> {
-        let mirrors = self.rows_of(SecretOwner::User(user).to_string(), TOKENS).await?;
-        let ids = mirrors.iter().map(|row| id_of::<TokenId>(row).map(Key::token));
-        let rows = self.get_many(&ids.collect::<Result<Vec<_>>>()?).await?;
-        let tokens = rows.iter().map(|row| from_fields(row, "token"));
-        let mut tokens = tokens.collect::<Result<Vec<StoredToken>>>()?;
+        let mirrors = all(self.with_prefix(SecretOwner::User(user), TOKENS)).await?;
+        let keys: Result<Vec<_>> = mirrors.iter().map(|row| row.id().map(Key::token)).collect();
+        let mut tokens: Vec<StoredToken> = self.find_many(&keys?).await?;
         tokens.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(tokens)
     }
 
     async fn organization_by_name(&self, name: &str) -> Result<Option<Organization>> {
-        let row = self.get(Key::organization_name(name)).await?;
-        row.map(|row| from_fields(&row, "organization")).transpose()
+        self.find(Key::organization_name(name)).await
     }
 
     async fn workspace_by_name(&self, org: OrgId, name: &str) -> Result<Option<Workspace>> {
         let Some(guard) = self.get(Key::workspace_name(org, name)).await? else {
             return Ok(None);
         };
-        let row = self.get(Key::workspace(guard.parsed("id")?)).await?;
-        let row = row.ok_or(Error::bug("a workspace's name is guarded and the workspace is not there"))?;
-        from_fields(&row, "workspace").map(Some)
+        let workspace = self.find(Key::workspace(guard.field("id")?)).await?;
+        workspace.map(Some).ok_or(Error::bug("a workspace's name is guarded and the workspace is not there"))
     }
 
     async fn memberships(&self, user: UserId) -> Result<Vec<(Workspace, Role)>> {
-        let mirrors = self.rows_of(SecretOwner::User(user).to_string(), MEMBERSHIPS).await?;
+        let mirrors = all(self.with_prefix(SecretOwner::User(user), MEMBERSHIPS)).await?;
         let roles = roles::<WorkspaceId>(&mirrors)?;
         let keys: Vec<_> = roles.keys().copied().map(Key::workspace).collect();
-        let rows = self.get_many(&keys).await?;
-        let workspaces = rows.iter().map(|row| from_fields(row, "workspace"));
-        let workspaces = workspaces.collect::<Result<Vec<Workspace>>>()?;
+        let workspaces: Vec<Workspace> = self.find_many(&keys).await?;
         let with_role = |workspace: Workspace| roles.get(&workspace.id).map(|role| (workspace, *role));
         let mut memberships: Vec<_> = workspaces.into_iter().filter_map(with_role).collect();
         memberships.sort_by_key(|(workspace, _)| workspace.id);
@@ -70,11 +63,10 @@ impl ReadIdentity for Store {
     }
 
     async fn participants(&self, workspace: WorkspaceId) -> Result<Vec<(User, Role)>> {
-        let members = self.rows_of(members_of(workspace), MEMBERS).await?;
+        let members = all(self.with_prefix(members_of(workspace), MEMBERS)).await?;
         let roles = roles::<UserId>(&members)?;
         let keys: Vec<_> = roles.keys().copied().map(Key::user).collect();
-        let rows = self.get_many(&keys).await?;
-        let users = rows.iter().map(|row| from_fields(row, "user")).collect::<Result<Vec<User>>>()?;
+        let users: Vec<User> = self.find_many(&keys).await?;
         let with_role = |user: User| roles.get(&user.id).map(|role| (user, *role));
         let mut participants: Vec<_> = users.into_iter().filter_map(with_role).collect();
         participants.sort_by_key(|(user, _)| user.id);
@@ -87,12 +79,8 @@ impl Store {
         let Some(guard) = self.get(guard).await? else {
             return Ok(None);
         };
-        let user = self.user(guard.parsed("user")?).await?;
+        let user = self.user(guard.field("user")?).await?;
         user.map(Some).ok_or(Error::bug("a user's name is guarded and the user is not there"))
-    }
-
-    async fn rows_of(&self, pk: String, prefix: &str) -> Result<Vec<Row>> {
-        self.search(Search { pk, prefix: prefix.to_owned(), newest_first: false, limit: None }).await
     }
 }
 
@@ -101,13 +89,8 @@ fn roles<Id: std::str::FromStr + Eq + std::hash::Hash>(rows: &[Row]) -> Result<H
     let mut roles = HashMap::with_capacity(rows.len());
     for row in rows {
         if let Some(role) = role_from(row)? {
-            roles.insert(id_of(row)?, role);
+            roles.insert(row.id()?, role);
         }
     }
     Ok(roles)
-}
-
-fn id_of<Id: std::str::FromStr>(row: &Row) -> Result<Id> {
-    let id = row.text("sk")?.split_once('#').and_then(|(_, id)| id.parse().ok());
-    id.ok_or_else(|| garbled("sk"))
 }

@@ -1,13 +1,16 @@
 use domain::audit::{AuditAction, AuditRecord};
 use domain::identity::{Change, Login, Organization, StoredToken, User, Workspace};
 use domain::ids::{OrgId, TokenId, WorkspaceId};
-use domain::ports::{ChangeIdentity, LaunchRuns, WriteSecrets};
+use domain::owner::SecretOwner;
+use domain::ports::{ChangeIdentity, CreateSecrets, LaunchRuns, UpdateSecrets};
 use domain::role::{Permission, Role};
 use domain::run::{HeadJob, Outcome, Run, RunResult, State, ToldBy};
+use domain::secret::{OldVersion, SealedValue, Secret};
 use domain::token::TokenKey;
 use serde_json::Value;
 
 use super::*;
+use crate::secrets::row::{sealed_row, secret_row};
 use crate::testing::{
     Fixed, TestStore, a_run, a_secret, a_workspace, an_audit, idempotency, later, next_version, now,
     run_audit, user,
@@ -71,22 +74,25 @@ fn an_ended_run() -> Run {
     run
 }
 
-async fn rows_of_identity(test: &TestStore) -> Vec<Value> {
-    let new = User { id: user(9), user_name: "Olivia".into(), email: "O@example.org".into(), created: now() };
-    let login = Login { issuer: "https://issuer".into(), subject: "s".into() };
-    let token = StoredToken {
+fn a_token() -> StoredToken {
+    StoredToken {
         id: TokenId::new(5).unwrap(),
-        user: new.id,
+        user: user(9),
         name: "CI".into(),
         hash: TokenKey::make_random(&Fixed).hash(),
         created: now(),
         last_used: None,
         expires: Some(later(60)),
-    };
+    }
+}
+
+async fn rows_of_identity(test: &TestStore) -> Vec<Value> {
+    let new = User { id: user(9), user_name: "Olivia".into(), email: "O@example.org".into(), created: now() };
+    let login = Login { issuer: "https://issuer".into(), subject: "s".into() };
     let place = Workspace { id: WorkspaceId::new(77).unwrap(), ..a_workspace() };
     let changes = [
         Change::CreateUser(new, Some(login)),
-        Change::CreateToken(token),
+        Change::CreateToken(a_token()),
         Change::CreateOrganization(Organization { id: OrgId::new(5).unwrap(), name: "Acme".into() }),
         Change::CreateWorkspace(place.clone()),
         Change::SetRole { workspace: place.id, user: user(9), from: None, to: Some(Role::Owner) },
@@ -109,4 +115,92 @@ async fn the_stored_form_of_every_row_is_frozen() {
         assert_eq!(row, frozen);
     }
     assert_eq!(rows.len(), frozen.len());
+}
+
+/// How a row of this kind is read, for its outcome alone.
+type Read = fn(Row) -> Result<()>;
+
+fn read<T: FromRow>(row: Row) -> Result<()> {
+    T::from_row(row).map(|_| ())
+}
+
+/// A row of each kind with how it is read and which of its attributes are for DynamoDB alone.
+async fn rows_with_readers() -> Vec<(Row, Read, &'static [&'static str])> {
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::ReadSecrets).await;
+    let (mut secret, sealed) = a_secret(&scope, 7, "NCBI_API_KEY");
+    secret.last_used = Some(now());
+    secret.traits.lost = true;
+    let (_, _, replaced) = next_version(&secret);
+    let key = Key::history(secret.owner, secret.id, 1);
+    let run = Run { workspace: Some(a_workspace().id), ..an_ended_run() };
+    let run = Key::run(&run.id).row(fields(&run).unwrap());
+    let token = fields(&a_token()).unwrap();
+    vec![
+        (Row(secret_row(&secret).unwrap()), read::<Secret>, &[]),
+        (Row(sealed_row(&sealed)), read::<SealedValue>, &[]),
+        (Row(key.row(fields(&replaced).unwrap())), |row| row.read().map(|_: OldVersion| ()), &["pk", "sk"]),
+        (Row(run), read::<Run>, &["id", "sk"]),
+        (Row(Key::token(a_token().id).row(token)), read::<StoredToken>, &["pk", "sk"]),
+    ]
+}
+
+#[tokio::test]
+async fn an_attribute_of_another_type_is_an_error_and_never_as_if_it_were_absent() {
+    let others = [
+        AttributeValue::B(Blob::new([1])),
+        AttributeValue::Ss(vec!["a".into()]),
+        AttributeValue::Ns(vec!["1".into()]),
+        AttributeValue::M(Attributes::new()),
+        AttributeValue::L(vec![AttributeValue::Bool(true)]),
+        n("1.5"),
+        n("not a number"),
+        s("\u{1}"),
+    ];
+    for (row, read, not_read) in rows_with_readers().await {
+        read(row.clone()).unwrap();
+        for name in row.0.keys().filter(|name| !not_read.contains(&name.as_str())) {
+            for other in others.iter().filter(|other| !fits(name, other)) {
+                let mut changed = row.clone();
+                changed.0.insert(name.clone(), other.clone());
+                let outcome = read(changed);
+                assert!(matches!(outcome, Err(Error::Bug { .. })), "{name} as {other:?}: {outcome:?}");
+            }
+        }
+    }
+}
+
+/// An envelope is bytes, and any text can be a description, the name of a token or a hash.
+fn fits(name: &str, value: &AttributeValue) -> bool {
+    match value {
+        AttributeValue::B(_) => name == "envelope",
+        AttributeValue::S(_) => ["description", "name", "hash", "runToken", "claimToken"].contains(&name),
+        _ => false,
+    }
+}
+
+#[tokio::test]
+async fn an_attribute_that_is_null_is_as_if_it_were_absent() {
+    for (row, read, _) in rows_with_readers().await {
+        for name in row.0.keys() {
+            let (mut null, mut absent) = (row.clone(), row.clone());
+            null.0.insert(name.clone(), AttributeValue::Null(true));
+            absent.0.remove(name);
+            assert_eq!(read(null).is_ok(), read(absent).is_ok(), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_id_in_a_row_is_checked_as_one_from_a_client() {
+    for (row, read, _) in rows_with_readers().await {
+        for name in ["createdBy", "writtenBy", "user", "workspace", "id"] {
+            for no_id in [n(0), n(-1), n(1_i64 << 53), s("1")] {
+                let mut changed = row.clone();
+                if changed.0.insert(name.into(), no_id).is_some_and(|id| id.is_n()) {
+                    read(changed).unwrap_err();
+                }
+            }
+        }
+    }
 }

@@ -9,27 +9,24 @@ use domain::{Result, Timestamp};
 use super::row::run_id;
 use crate::Store;
 use crate::expression_attributes::ExpressionAttributes;
-use crate::failure::failed;
 use crate::keys::{DUE_INDEX, DUE_SHARDS, Key};
-use crate::read::page;
-use crate::rows::{Row, garbled, n, s};
+use crate::read::{at_most, page};
+use crate::rows::{n, s};
 
 #[async_trait(?Send)]
 impl FindDueRuns for Store {
     async fn due_runs(&self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let [a, b, c, d] = DUE_SHARDS.map(|shard| Box::pin(self.due_in(shard, now, limit)));
         let (a, b, c, d) = tokio::try_join!(a, b, c, d)?;
         let mut due = [a, b, c, d].concat();
         due.sort();
-        Ok(due.into_iter().take(limit).map(|(_, run)| run).collect())
+        due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(due.into_iter().map(|(_, run)| run).collect())
     }
 
     async fn run_of_head_job(&self, region: &str, job_id: &str) -> Result<Option<RunId>> {
-        let Some(row) = self.get(Key::job(region, job_id)).await? else {
-            return Ok(None);
-        };
-        RunId::new(row.text("workflowId")?).map(Some).map_err(|_| garbled("workflowId"))
+        let row = self.get(Key::job(region, job_id)).await?;
+        row.map(|row| row.field("workflowId")).transpose()
     }
 
     async fn note_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()> {
@@ -39,41 +36,26 @@ impl FindDueRuns for Store {
 
 impl Store {
     /// A shard's due runs with their due times, the longest due first.
-    async fn due_in(&self, shard: &str, now: Timestamp, limit: usize) -> Result<Vec<(i64, RunId)>> {
-        let mut runs = Vec::new();
-        let mut start = None;
-        while runs.len() < limit {
-            let mut attributes = ExpressionAttributes::default();
-            let condition = format!(
-                "{} = {} AND {} <= {}",
-                attributes.name("dueShard"),
-                attributes.value(s(shard)),
-                attributes.name("due"),
-                attributes.value(n(now.as_millisecond())),
-            );
-            let (names, values) = attributes.parts();
-            let answer = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .index_name(DUE_INDEX)
-                .key_condition_expression(condition)
-                .set_expression_attribute_names(names)
-                .set_expression_attribute_values(values)
-                .limit(page(limit - runs.len()))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| failed("dynamodb Query due", &error))?;
-            for row in answer.items.unwrap_or_default().into_iter().map(Row) {
-                runs.push((row.parsed("due")?, run_id(row.text("pk")?)?));
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
-        }
-        Ok(runs)
+    async fn due_in(&self, shard: &str, now: Timestamp, limit: u32) -> Result<Vec<(i64, RunId)>> {
+        let mut attributes = ExpressionAttributes::default();
+        let condition = format!(
+            "{} AND {} <= {}",
+            attributes.equals("dueShard", s(shard)),
+            attributes.name("due"),
+            attributes.value(n(now.as_millisecond())),
+        );
+        let (names, values) = attributes.parts();
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(DUE_INDEX)
+            .key_condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .limit(page(limit));
+        let rows = at_most(limit, query, "dynamodb Query due").await?;
+        rows.iter().map(|row| Ok((row.field("due")?, run_id(row)?))).collect()
     }
 }
 
@@ -85,7 +67,7 @@ mod tests {
     use domain::run::{Run, State};
 
     use super::*;
-    use crate::rows::secret_row;
+    use crate::secrets::row::secret_row;
     use crate::testing::{TestStore, a_run, a_secret, advanced, later, run_audit, run_id};
 
     async fn begin(test: &TestStore, id: &str, due: Option<i64>) -> Run {
@@ -126,7 +108,7 @@ mod tests {
             life.state = State::Ended;
             life.due = None;
         });
-        test.store.save_life(&ended, &ended.life, None).await.unwrap();
+        test.store.save_life(&run, &ended.life, None).await.unwrap();
         let row = test.row(Key::run(&run.id)).await.unwrap();
         assert!(!row.0.contains_key("due") && !row.0.contains_key("dueShard"));
         assert_eq!((indexed().await.len(), test.store.due_runs(later(60), 10).await.unwrap().len()), (0, 0));
@@ -151,11 +133,11 @@ mod tests {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::WriteSecrets).await;
         let (secret, _) = a_secret(&scope, 7, "NCBI_API_KEY");
-        test.seed(secret_row(&secret)).await;
+        test.seed(secret_row(&secret).unwrap()).await;
         for (seconds, seen) in [(60, 60), (30, 60), (60, 60), (90, 90)] {
             test.store.note_use(secret.owner, secret.id, later(seconds)).await.unwrap();
             let row = test.row(Key::secret(secret.owner, secret.id)).await.unwrap();
-            let last_used: Timestamp = row.parsed("lastUsed").unwrap();
+            let last_used: Timestamp = row.field("lastUsed").unwrap();
             assert_eq!(last_used.as_second(), later(seen).as_second());
         }
         test.remove(Key::secret(secret.owner, secret.id)).await;

@@ -11,7 +11,7 @@ use crate::Store;
 use crate::expression_attributes::ExpressionAttributes;
 use crate::keys::Key;
 use crate::rows::{n, s};
-use crate::transaction::{ABSENT, Outcome};
+use crate::transaction::ABSENT;
 
 #[derive(PartialEq)]
 enum Part {
@@ -30,24 +30,20 @@ impl HeadJobs for Store {
     ) -> Result<()> {
         let mut transaction = self.transaction();
         save(self, &mut transaction, Part::Revision, run, life)?;
-        let mut row = Key::job(&job.region, &job.job_id).attributes();
-        row.insert("workflowId".into(), s(run.id.as_str()));
+        let id = s(run.id.as_str());
         // A run that outlives even this is found by the sweep.
-        row.insert("ttl".into(), n(self.ttl(run.not_after)));
+        let ttl = n(self.ttl(run.not_after));
+        let row = Key::job(&job.region, &job.job_id).with([("workflowId", id.clone()), ("ttl", ttl)]);
         let mut attributes = ExpressionAttributes::default();
-        let condition = format!(
-            "{ABSENT} OR {} = {}",
-            attributes.name("workflowId"),
-            attributes.value(s(run.id.as_str()))
-        );
+        let condition = format!("{ABSENT} OR {}", attributes.equals("workflowId", id));
         transaction.put_if(Part::Job, row, &condition, attributes);
         transaction.audited(audit)?;
         match transaction.send().await? {
-            Outcome::Done => Ok(()),
-            Outcome::Refused(refusal) if refusal.of(&Part::Job).is_some() => {
+            Ok(()) => Ok(()),
+            Err(refusal) if refusal.of(&Part::Job).is_some() => {
                 Err(Error::Conflict("This job is recorded as the head job of another run.".into()))
             }
-            Outcome::Refused(refusal) => Err(overtaken(&refusal, &Part::Revision)),
+            Err(refusal) => Err(overtaken(&refusal, &Part::Revision)),
         }
     }
 }
@@ -75,10 +71,10 @@ mod tests {
             queue: "arn:aws:batch:eu-west-1:1:job-queue/q".into(),
             region: "eu-west-1".into(),
         };
-        let run = advanced(run, |life| life.head_job = Some(job.clone()));
-        let audit = run_audit(&run, AuditAction::RunHeadJobRecorded);
-        test.store.record_head_job(&run, &run.life, &job, &audit).await?;
-        Ok(run)
+        let recorded = advanced(run, |life| life.head_job = Some(job.clone()));
+        let audit = run_audit(&recorded, AuditAction::RunHeadJobRecorded);
+        test.store.record_head_job(run, &recorded.life, &job, &audit).await?;
+        Ok(recorded)
     }
 
     #[tokio::test]

@@ -10,9 +10,9 @@ use domain::{Error, Result, Timestamp};
 
 use super::row::run_row;
 use crate::Store;
-use crate::idempotency::remembered_from;
 use crate::keys::Key;
-use crate::transaction::{ExistingItem, Outcome};
+use crate::rows::FromRow;
+use crate::transaction::ExistingItem;
 
 #[derive(PartialEq)]
 enum Part {
@@ -23,8 +23,7 @@ enum Part {
 #[async_trait(?Send)]
 impl LaunchRuns for Store {
     async fn recall(&self, idempotency: &Idempotency, now: Timestamp) -> Result<Option<Remembered>> {
-        let row = self.get(Key::launch_idempotency(idempotency)).await?;
-        let remembered = row.as_ref().map(remembered_from).transpose()?;
+        let remembered: Option<Remembered> = self.find(Key::launch_idempotency(idempotency)).await?;
         Ok(remembered.filter(|remembered| remembered.expires > now))
     }
 
@@ -43,9 +42,9 @@ impl LaunchRuns for Store {
         }
         transaction.audited(audit)?;
         match transaction.send().await? {
-            Outcome::Done => Ok(Created::Done),
-            Outcome::Refused(refusal) => match refusal.of(&Part::Idempotency) {
-                Some(ExistingItem::Row(row)) => Ok(Created::Known(remembered_from(row)?)),
+            Ok(()) => Ok(Created::Done),
+            Err(refusal) => match refusal.of(&Part::Idempotency) {
+                Some(ExistingItem::Row(row)) => Ok(Created::Known(Remembered::from_row(row.clone())?)),
                 // The run's id is taken, or another writer was in the way: the next attempt has another id.
                 _ => Err(Error::Contended),
             },
@@ -106,7 +105,7 @@ mod tests {
         assert!(key.check(&remembered).is_ok() && idempotency("b").check(&remembered).is_err());
         assert_eq!(test.store.recall(&key, later(86_400)).await.unwrap(), None);
         assert_eq!(test.store.recall(&key, remembered.expires).await.unwrap(), None);
-        assert_eq!(test.keys_beginning("IDEM#").await, 1);
+        assert_eq!(test.keys_beginning("LAUNCH#").await, 1);
         let later = Run { created: later(86_400), ..a_run("b") };
         assert_eq!(begin(&test, &later, Some(&key), None).await.unwrap(), Created::Done);
     }
@@ -155,7 +154,7 @@ mod tests {
         let error = begin(&test, &other, Some(&idempotency("a")), None).await.unwrap_err();
         assert!(matches!(error, Error::Contended), "{error}");
         assert_eq!(test.store.run(&other.id).await.unwrap(), Some(a_run("a")));
-        assert_eq!(test.keys_beginning("IDEM#").await, 0);
+        assert_eq!(test.keys_beginning("LAUNCH#").await, 0);
     }
 
     #[tokio::test]

@@ -6,12 +6,12 @@ use domain::ports::SaveRuns;
 use domain::run::{Life, Run};
 use domain::{Error, Result};
 
-use super::row::life_attributes;
+use super::row::life_fields;
 use crate::Store;
 use crate::expression_attributes::Changes;
 use crate::keys::Key;
 use crate::rows::n;
-use crate::transaction::{ExistingItem, Outcome, Refusal, Transaction};
+use crate::transaction::{ExistingItem, Refusal, Transaction};
 
 #[async_trait(?Send)]
 impl SaveRuns for Store {
@@ -21,10 +21,7 @@ impl SaveRuns for Store {
         if let Some(audit) = audit {
             transaction.audited(audit)?;
         }
-        match transaction.send().await? {
-            Outcome::Done => Ok(()),
-            Outcome::Refused(refusal) => Err(overtaken(&refusal, &Revision)),
-        }
+        transaction.send().await?.map_err(|refusal| overtaken(&refusal, &Revision))
     }
 }
 
@@ -45,14 +42,12 @@ pub(super) fn save<P: PartialEq>(
         return Err(Error::bug("a life saved over another revision than the one that was read"));
     }
     let mut changes = Changes::default();
-    let written = life_attributes(store, run, &run.life)?;
-    for (name, value) in life_attributes(store, run, life)? {
-        if !written.contains(&(name.clone(), value.clone())) {
-            changes.set_or_remove(&name, value);
-        }
-    }
-    let before = changes.attributes().value(n(before));
-    transaction.change_if(part, Key::run(&run.id), changes, &format!("#revision = {before}"));
+    let read = life_fields(store, run, &run.life)?;
+    let mut fields = life_fields(store, run, life)?;
+    fields.retain(|name, value| read.get(name) != Some(value));
+    changes.set_or_remove(fields);
+    let condition = changes.attributes().equals("revision", n(before));
+    transaction.change_if(part, Key::run(&run.id), changes, &condition);
     Ok(())
 }
 
@@ -218,7 +213,7 @@ mod tests {
     async fn only_an_ended_run_may_be_forgotten_after_its_retention() {
         let test = TestStore::start().await;
         let run = begun(&test).await;
-        let ttl = async || test.row(Key::run(&run.id)).await.unwrap().some_parsed::<i64>("ttl").unwrap();
+        let ttl = async || test.row(Key::run(&run.id)).await.unwrap().some_field::<i64>("ttl").unwrap();
         assert_eq!(ttl().await, None);
         let ended = ended(&run);
         let thirty_days = test.store.clone().with_retention_days(30);

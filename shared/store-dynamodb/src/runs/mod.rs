@@ -20,7 +20,6 @@ use crate::keys::Key;
 #[async_trait(?Send)]
 impl ReadRuns for Store {
     async fn run(&self, id: &RunId) -> Result<Option<Run>> {
-        let row = self.get(Key::run(id)).await?;
-        row.as_ref().map(row::run_from).transpose()
+        self.find(Key::run(id)).await
     }
 }

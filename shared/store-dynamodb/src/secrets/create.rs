@@ -1,19 +1,21 @@
 //! Creating secrets: one, or up to 32 by an import, all or none in one transaction. Three rows each, with the audit,
 //! membership, count and idempotency rows, make exactly the 100 actions that a transaction may have.
 
+use async_trait::async_trait;
 use domain::audit::AuditRecord;
-use domain::idempotency::{Idempotency, Made};
+use domain::idempotency::{Idempotency, Made, Remembered};
 use domain::owner::Scope;
-use domain::ports::Created;
+use domain::ports::{CreateSecrets, Created};
 use domain::secret::{MAX_IN_SCOPE, SealedValue, Secret};
 use domain::{Error, Result};
 
+use super::row::{sealed_row, secret_row};
+use super::{check, check_value};
 use crate::Store;
 use crate::expression_attributes::Changes;
-use crate::idempotency::remembered_from;
 use crate::keys::Key;
-use crate::rows::{n, sealed_row, secret_row};
-use crate::transaction::{ExistingItem, Outcome, Refusal, Transaction};
+use crate::rows::{FromRow, n};
+use crate::transaction::{ExistingItem, Refusal, Transaction};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
@@ -23,31 +25,33 @@ enum Part {
     Idempotency,
 }
 
-pub(super) async fn create(
-    store: &Store,
-    scope: &Scope,
-    secrets: &[(Secret, SealedValue)],
-    idempotency: Option<&Idempotency>,
-    audit: &AuditRecord,
-) -> Result<Created> {
-    let mut transaction = store.transaction();
-    transaction.still_member(scope);
-    for (index, (secret, sealed)) in secrets.iter().enumerate() {
-        transaction.put_new(Part::Row, secret_row(secret));
-        transaction.put_new(Part::Row, sealed_row(sealed));
-        let mut guard = Key::name(secret.owner, &secret.name).attributes();
-        guard.insert("secretId".into(), n(secret.id));
-        transaction.put_new(Part::Name(index), guard);
-    }
-    count(&mut transaction, scope, secrets.len())?;
-    if let Some(idempotency) = idempotency {
-        let remembered = idempotency.remember(made(secrets), audit.at);
-        transaction.remembered(Part::Idempotency, idempotency, &remembered, audit.at, None);
-    }
-    transaction.audited(audit)?;
-    match transaction.send().await? {
-        Outcome::Done => Ok(Created::Done),
-        Outcome::Refused(refusal) => refused(&refusal, secrets),
+#[async_trait(?Send)]
+impl CreateSecrets for Store {
+    async fn create_secrets(
+        &self,
+        scope: &Scope,
+        secrets: &[(Secret, SealedValue)],
+        idempotency: Option<&Idempotency>,
+        audit: &AuditRecord,
+    ) -> Result<Created> {
+        let mut transaction = self.transaction();
+        transaction.still_member(scope);
+        for (index, (secret, sealed)) in secrets.iter().enumerate() {
+            check(scope, secret)?;
+            check_value(secret, sealed)?;
+            transaction.put_new(Part::Row, secret_row(secret)?);
+            transaction.put_new(Part::Row, sealed_row(sealed));
+            let guard = Key::name(secret.owner, &secret.name).with([("secretId", n(secret.id))]);
+            transaction.put_new(Part::Name(index), guard);
+        }
+        count(&mut transaction, scope, secrets.len())?;
+        if let Some(idempotency) = idempotency {
+            let remembered = idempotency.remember(made(secrets), audit.at);
+            transaction.remembered(Part::Idempotency, idempotency, &remembered, audit.at, None);
+        }
+        transaction.audited(audit)?;
+        let sent = transaction.send().await?.map(|()| Created::Done);
+        sent.or_else(|refusal| refused(&refusal, secrets))
     }
 }
 
@@ -75,7 +79,7 @@ fn made(secrets: &[(Secret, SealedValue)]) -> Made {
 /// next: while others write, no condition is certain.
 fn refused(refusal: &Refusal<Part>, secrets: &[(Secret, SealedValue)]) -> Result<Created> {
     if let Some(ExistingItem::Row(row)) = refusal.of(&Part::Idempotency) {
-        return Ok(Created::Known(remembered_from(row)?));
+        return Ok(Created::Known(Remembered::from_row(row.clone())?));
     }
     refusal.unless_contended()?;
     let taken = refusal.first(|part| match part {

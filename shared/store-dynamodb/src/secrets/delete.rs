@@ -1,16 +1,26 @@
 //! Deleting a secret: its row, its value and its name guard. Its replaced versions stay until their retention is over.
 
+use async_trait::async_trait;
 use domain::Result;
 use domain::audit::AuditRecord;
 use domain::owner::Scope;
+use domain::ports::DeleteSecrets;
 use domain::secret::Secret;
 
-use super::update::{Part, refused};
+use super::{Part, check, refused};
 use crate::Store;
 use crate::expression_attributes::{Changes, ExpressionAttributes};
 use crate::keys::Key;
 use crate::rows::n;
-use crate::transaction::{Outcome, PRESENT};
+use crate::transaction::PRESENT;
+
+#[async_trait(?Send)]
+impl DeleteSecrets for Store {
+    async fn delete_secret(&self, scope: &Scope, secret: &Secret, audit: &AuditRecord) -> Result<()> {
+        check(scope, secret)?;
+        delete(self, Some(scope), secret, audit).await
+    }
+}
 
 /// Deletes this version; `scope` is `None` where an operator does it.
 pub(super) async fn delete(
@@ -24,7 +34,7 @@ pub(super) async fn delete(
         transaction.still_member(scope);
     }
     let mut attributes = ExpressionAttributes::default();
-    let condition = format!("{} = {}", attributes.name("version"), attributes.value(n(secret.version)));
+    let condition = attributes.equals("version", n(secret.version));
     transaction.delete_if(Part::Version, Key::secret(secret.owner, secret.id), &condition, attributes);
     transaction.delete(Part::Row, Key::value(secret.owner, secret.id));
     transaction.delete(Part::Row, Key::name(secret.owner, &secret.name));
@@ -32,17 +42,14 @@ pub(super) async fn delete(
     changes.add("secretCount", n(-1));
     transaction.change_if(Part::Count, Key::count(secret.owner), changes, PRESENT);
     transaction.audited(audit)?;
-    match transaction.send().await? {
-        Outcome::Done => Ok(()),
-        Outcome::Refused(refusal) => refused(&refusal),
-    }
+    transaction.send().await?.map_err(|refusal| refused(&refusal))
 }
 
 #[cfg(test)]
 mod tests {
     use domain::Error;
     use domain::audit::AuditAction;
-    use domain::ports::{Created, ReadSealedValues, ReadSecrets, WriteSecrets};
+    use domain::ports::{CreateSecrets, Created, ReadSealedValues, ReadSecrets, UpdateSecrets};
     use domain::role::{Permission, Role};
     use futures_util::future::join_all;
     use support::Fault;

@@ -1,55 +1,28 @@
-//! A scope's secrets.
+//! A scope's secrets. Here is what the operations share.
 
 mod create;
 mod delete;
 mod read;
 mod reconcile;
+pub(crate) mod row;
 mod update;
 
-use async_trait::async_trait;
-use domain::audit::AuditRecord;
-use domain::idempotency::Idempotency;
 use domain::owner::Scope;
-use domain::ports::{Created, WriteSecrets};
 use domain::role::Permission;
-use domain::secret::{OldVersion, SealedValue, Secret};
+use domain::secret::{SealedValue, Secret};
 use domain::{Error, Result};
 
-use crate::Store;
+use crate::expression_attributes::Changes;
+use crate::keys::Key;
+use crate::rows::n;
+use crate::transaction::{ExistingItem, Refusal, Transaction};
 
-#[async_trait(?Send)]
-impl WriteSecrets for Store {
-    async fn create_secrets(
-        &self,
-        scope: &Scope,
-        secrets: &[(Secret, SealedValue)],
-        idempotency: Option<&Idempotency>,
-        audit: &AuditRecord,
-    ) -> Result<Created> {
-        for (secret, sealed) in secrets {
-            check(scope, secret)?;
-            check_value(secret, sealed)?;
-        }
-        create::create(self, scope, secrets, idempotency, audit).await
-    }
-
-    async fn update_secret(
-        &self,
-        scope: &Scope,
-        secret: &Secret,
-        sealed: &SealedValue,
-        replaced: &OldVersion,
-        audit: &AuditRecord,
-    ) -> Result<()> {
-        check(scope, secret)?;
-        check_value(secret, sealed)?;
-        update::update(self, scope, secret, sealed, replaced, audit).await
-    }
-
-    async fn delete_secret(&self, scope: &Scope, secret: &Secret, audit: &AuditRecord) -> Result<()> {
-        check(scope, secret)?;
-        delete::delete(self, Some(scope), secret, audit).await
-    }
+/// The parts of a transaction that changes or deletes a secret.
+#[derive(PartialEq)]
+enum Part {
+    Version,
+    Count,
+    Row,
 }
 
 /// That the scope is one to write in, and the secret is in it: a scope made for reading checks for other roles.
@@ -67,5 +40,23 @@ fn check_value(secret: &Secret, sealed: &SealedValue) -> Result<()> {
         Ok(())
     } else {
         Err(Error::bug("a sealed value of another secret or version"))
+    }
+}
+
+/// Adds the update of the secret from version `was` to this one.
+fn write_version(transaction: &mut Transaction<'_, Part>, secret: &Secret, was: u64) -> Result<()> {
+    let mut changes = Changes::default();
+    changes.set_or_remove(row::version_fields(secret)?);
+    let condition = changes.attributes().equals("version", n(was));
+    transaction.change_if(Part::Version, Key::secret(secret.owner, secret.id), changes, &condition);
+    Ok(())
+}
+
+/// Another version than the expected one, or no secret or no scope any more.
+fn refused(refusal: &Refusal<Part>) -> Error {
+    match (refusal.of(&Part::Count), refusal.of(&Part::Version)) {
+        (Some(_), _) | (None, Some(ExistingItem::Nothing)) => Error::NotFound,
+        (None, Some(ExistingItem::Row(_))) => Error::VersionConflict,
+        (None, None) => Error::Contended,
     }
 }

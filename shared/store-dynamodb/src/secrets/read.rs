@@ -10,28 +10,20 @@ use domain::secret::{MAX_IN_SCOPE, OldVersion, Secret};
 
 use crate::Store;
 use crate::keys::{Key, SECRETS, history_of, secrets_of};
-use crate::read::Search;
-use crate::rows::{old_version_from, secret_from};
+use crate::read::{all, at_most, page};
+use crate::rows::{FromRow, Row};
 
 #[async_trait(?Send)]
 impl ReadSecrets for Store {
     async fn secrets(&self, scope: &Scope) -> Result<Vec<Secret>> {
-        let rows = self
-            .search(Search {
-                pk: secrets_of(scope.owner()),
-                prefix: SECRETS.to_owned(),
-                newest_first: false,
-                limit: None,
-            })
-            .await?;
-        let mut secrets = rows.iter().map(secret_from).collect::<Result<Vec<_>>>()?;
+        let rows = all(self.with_prefix(secrets_of(scope.owner()), SECRETS)).await?;
+        let mut secrets = rows.into_iter().map(Secret::from_row).collect::<Result<Vec<_>>>()?;
         secrets.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(secrets)
     }
 
     async fn secret(&self, scope: &Scope, id: SecretId) -> Result<Option<Secret>> {
-        let row = self.get(Key::secret(scope.owner(), id)).await?;
-        row.as_ref().map(secret_from).transpose()
+        self.find(Key::secret(scope.owner(), id)).await
     }
 
     async fn is_name_taken(&self, scope: &Scope, name: &SecretName) -> Result<bool> {
@@ -39,15 +31,10 @@ impl ReadSecrets for Store {
     }
 
     async fn history(&self, scope: &Scope, id: SecretId) -> Result<Vec<OldVersion>> {
-        let rows = self
-            .search(Search {
-                pk: secrets_of(scope.owner()),
-                prefix: history_of(id),
-                newest_first: true,
-                limit: Some(MAX_HISTORY),
-            })
-            .await?;
-        rows.iter().map(old_version_from).collect()
+        let versions = self.with_prefix(secrets_of(scope.owner()), history_of(id));
+        let newest_first = versions.scan_index_forward(false).limit(page(MAX_HISTORY));
+        let rows = at_most(MAX_HISTORY, newest_first, "dynamodb Query").await?;
+        rows.into_iter().map(Row::read).collect()
     }
 }
 
@@ -61,7 +48,8 @@ mod tests {
     use domain::role::Permission;
 
     use super::*;
-    use crate::rows::{Attributes, s, sealed_row, secret_row};
+    use crate::rows::{Attributes, s};
+    use crate::secrets::row::{sealed_row, secret_row};
     use crate::testing::{TestStore, a_secret, name, sealed_value, secret_id};
 
     async fn seed_all(test: &TestStore, rows: Vec<Attributes>) {
@@ -81,7 +69,7 @@ mod tests {
         for number in 1..=1_000 {
             let (secret, _) = a_secret(scope, number, &format!("NAME_{}", 2_000 - number));
             rows.push(sealed_row(&sealed_value(&secret, 4_096)));
-            let mut row = secret_row(&secret);
+            let mut row = secret_row(&secret).unwrap();
             row.insert("description".into(), s("x".repeat(256)));
             if extra > 0 {
                 row.insert("later".into(), s("y".repeat(extra)));
@@ -120,7 +108,7 @@ mod tests {
         let (workspace, own) =
             (test.scope(Permission::ReadSecrets).await, test.own_scope(Permission::ReadSecrets).await);
         let (secret, _) = a_secret(&own, 7, "OWN");
-        test.seed(secret_row(&secret)).await;
+        test.seed(secret_row(&secret).unwrap()).await;
         assert_eq!(test.store.secret(&workspace, secret.id).await.unwrap(), None);
         assert_eq!(test.store.secret(&own, secret.id).await.unwrap(), Some(secret));
         assert_eq!(test.store.secrets(&workspace).await.unwrap(), []);
@@ -134,7 +122,7 @@ mod tests {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::ReadSecrets).await;
         let (secret, _) = a_secret(&scope, 7, "NAME");
-        let mut row = secret_row(&secret);
+        let mut row = secret_row(&secret).unwrap();
         for optional in ["lastUsed", "expires", "description", "nextflowStore"] {
             row.remove(optional);
         }

@@ -10,23 +10,18 @@ use domain::ports::Reconcile;
 use domain::secret::Secret;
 
 use super::delete::delete;
-use super::update::{Part, refused};
+use super::{Part, refused, write_version};
 use crate::Store;
-use crate::expression_attributes::Changes;
 use crate::keys::Key;
-use crate::rows::{from_fields, n, secret_from, secret_version};
-use crate::transaction::Outcome;
 
 #[async_trait(?Send)]
 impl Reconcile for Store {
     async fn stored_secret(&self, owner: SecretOwner, id: SecretId) -> Result<Option<Secret>> {
-        let row = self.get(Key::secret(owner, id)).await?;
-        row.as_ref().map(secret_from).transpose()
+        self.find(Key::secret(owner, id)).await
     }
 
     async fn workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>> {
-        let row = self.get(Key::meta(SecretOwner::Workspace(id))).await?;
-        row.map(|row| from_fields(&row, "workspace")).transpose()
+        self.find(Key::meta(SecretOwner::Workspace(id))).await
     }
 
     async fn bury_secret(&self, secret: &Secret, audit: &AuditRecord) -> Result<()> {
@@ -34,27 +29,18 @@ impl Reconcile for Store {
     }
 
     async fn outdate_secret(&self, secret: &Secret, lost: &Secret, audit: &AuditRecord) -> Result<()> {
-        let mut changes = Changes::default();
-        for (name, value) in secret_version(lost) {
-            changes.set_or_remove(&name, value);
-        }
-        let was = changes.attributes().value(n(secret.version));
         let mut transaction = self.transaction();
-        let key = Key::secret(secret.owner, secret.id);
-        transaction.change_if(Part::Version, key, changes, &format!("#version = {was}"));
+        write_version(&mut transaction, lost, secret.version)?;
         transaction.delete(Part::Row, Key::value(secret.owner, secret.id));
         transaction.audited(audit)?;
-        match transaction.send().await? {
-            Outcome::Done => Ok(()),
-            Outcome::Refused(refusal) => refused(&refusal),
-        }
+        transaction.send().await?.map_err(|refusal| refused(&refusal))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use domain::audit::AuditAction;
-    use domain::ports::{ReadSealedValues, ReadSecrets, WriteSecrets};
+    use domain::ports::{CreateSecrets, ReadSealedValues, ReadSecrets, UpdateSecrets};
     use domain::role::Permission;
 
     use super::*;

@@ -1,79 +1,53 @@
 //! Writing a new version of a secret.
 
+use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::owner::Scope;
+use domain::ports::UpdateSecrets;
 use domain::secret::{OldVersion, SealedValue, Secret};
 use domain::{Error, Result};
 
+use super::row::{old_version_row, sealed_row};
+use super::{Part, check, check_value, refused, write_version};
 use crate::Store;
-use crate::expression_attributes::Changes;
-use crate::keys::Key;
-use crate::rows::{n, old_version_row, sealed_row, secret_version};
-use crate::transaction::{ExistingItem, Outcome, Refusal};
 
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Part {
-    Version,
-    Count,
-    Row,
-}
-
-pub(super) async fn update(
-    store: &Store,
-    scope: &Scope,
-    secret: &Secret,
-    sealed: &SealedValue,
-    replaced: &OldVersion,
-    audit: &AuditRecord,
-) -> Result<()> {
-    if replaced.version + 1 != secret.version {
-        return Err(Error::bug("a version that does not follow the one it replaces"));
-    }
-    let mut changes = Changes::default();
-    for (name, value) in secret_version(secret) {
-        changes.set_or_remove(&name, value);
-    }
-    let was = changes.attributes().value(n(replaced.version));
-    let mut transaction = store.transaction();
-    transaction.still_member(scope);
-    transaction.change_if(
-        Part::Version,
-        Key::secret(secret.owner, secret.id),
-        changes,
-        &format!("#version = {was}"),
-    );
-    transaction.put(Part::Row, sealed_row(sealed));
-    let history = old_version_row(secret.owner, secret.id, replaced, store.ttl(replaced.replaced));
-    transaction.put_new(Part::Row, history);
-    transaction.audited(audit)?;
-    match transaction.send().await? {
-        Outcome::Done => Ok(()),
-        Outcome::Refused(refusal) => refused(&refusal),
-    }
-}
-
-/// Another version than the expected one, or no secret or no scope any more.
-pub(super) fn refused(refusal: &Refusal<Part>) -> Result<()> {
-    if refusal.of(&Part::Count).is_some() {
-        return Err(Error::NotFound);
-    }
-    match refusal.of(&Part::Version) {
-        Some(ExistingItem::Nothing) => Err(Error::NotFound),
-        Some(ExistingItem::Row(_)) => Err(Error::VersionConflict),
-        None => Err(Error::Contended),
+#[async_trait(?Send)]
+impl UpdateSecrets for Store {
+    async fn update_secret(
+        &self,
+        scope: &Scope,
+        secret: &Secret,
+        sealed: &SealedValue,
+        replaced: &OldVersion,
+        audit: &AuditRecord,
+    ) -> Result<()> {
+        check(scope, secret)?;
+        check_value(secret, sealed)?;
+        if replaced.version + 1 != secret.version {
+            return Err(Error::bug("a version that does not follow the one it replaces"));
+        }
+        let mut transaction = self.transaction();
+        transaction.still_member(scope);
+        write_version(&mut transaction, secret, replaced.version)?;
+        transaction.put(Part::Row, sealed_row(sealed));
+        let history = old_version_row(secret, replaced, self.ttl(replaced.replaced))?;
+        transaction.put_new(Part::Row, history);
+        transaction.audited(audit)?;
+        transaction.send().await?.map_err(|refusal| refused(&refusal))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use domain::audit::AuditAction;
-    use domain::ports::{ReadSealedValues, ReadSecrets, WriteSecrets};
+    use domain::ports::{CreateSecrets, ReadSealedValues, ReadSecrets};
     use domain::role::{Permission, Role};
     use futures_util::future::join_all;
     use support::Fault;
 
     use super::*;
-    use crate::rows::{holds, s};
+    use crate::keys::Key;
+    use crate::rows::{holds, n, s};
     use crate::testing::{OWNER, TestStore, a_secret, an_audit, later, next_version, now};
 
     async fn stored(test: &TestStore, scope: &Scope) -> Secret {

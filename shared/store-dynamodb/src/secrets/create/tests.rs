@@ -1,6 +1,6 @@
 use domain::audit::{AuditAction, AuditRecord};
 use domain::idempotency::Made;
-use domain::ports::{ReadSealedValues, ReadSecrets, WriteSecrets};
+use domain::ports::{ReadSealedValues, ReadSecrets};
 use domain::role::{Permission, Role};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
