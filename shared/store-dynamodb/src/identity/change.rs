@@ -205,3 +205,6 @@ fn refused(refusal: &Refusal<Part>, metas: &BTreeMap<WorkspaceId, Meta>) -> Resu
 
 /// How many owners a workspace has.
 const OWNERS: &str = "ownerCount";
+
+#[cfg(test)]
+mod tests;

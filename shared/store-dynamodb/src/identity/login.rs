@@ -29,3 +29,50 @@ impl RegisterLogins for Store {
         self.change_identity(&[change], std::slice::from_ref(audit), None).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::Error;
+    use domain::audit::AuditAction;
+    use domain::owner::SecretOwner;
+    use domain::ports::ReadIdentity;
+
+    use super::*;
+    use crate::testing::{TestStore, an_audit, now, user};
+
+    fn login(subject: &str) -> Login {
+        Login { issuer: "https://issuer.example".into(), subject: subject.into() }
+    }
+
+    async fn welcome(test: &TestStore, number: i64, name: &str, login: &Login) -> Result<()> {
+        let email = format!("{name}@example.org");
+        let new = User { id: user(number), user_name: name.into(), email, created: now() };
+        let audit = an_audit(SecretOwner::User(new.id), AuditAction::UserCreated, &[]);
+        test.store.welcome(&new, login, &audit).await
+    }
+
+    #[tokio::test]
+    async fn a_user_is_known_by_the_login_from_the_first_one_on() {
+        let test = TestStore::start().await;
+        assert_eq!(test.store.user_of_login(&login("o")).await.unwrap(), None);
+        assert!(!test.store.is_email_taken("olivia@example.org").await.unwrap());
+        assert!(test.calls().iter().all(|call| call.body["ConsistentRead"] == true));
+        test.table.faults.forget();
+        welcome(&test, 9, "olivia", &login("o")).await.unwrap();
+        assert_eq!((test.operations(), test.audits().await), (vec!["TransactWriteItems".to_owned()], 1));
+        assert_eq!(test.store.user_of_login(&login("o")).await.unwrap(), Some(user(9)));
+        assert_eq!(test.store.user_of_login(&login("O")).await.unwrap(), None);
+        assert!(test.store.is_email_taken("Olivia@Example.org").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn of_two_first_logins_at_once_one_makes_the_user() {
+        let test = TestStore::start().await;
+        welcome(&test, 9, "olivia", &login("o")).await.unwrap();
+        let before = test.table.rows().await;
+        let error = welcome(&test, 10, "olivia2", &login("o")).await.unwrap_err();
+        assert!(matches!(error, Error::Contended), "{error}");
+        assert_eq!(test.table.rows().await, before);
+        assert_eq!(test.store.user(user(10)).await.unwrap(), None);
+    }
+}

@@ -94,3 +94,62 @@ fn roles<Id: std::str::FromStr + Eq + std::hash::Hash>(rows: &[Row]) -> Result<H
     }
     Ok(roles)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::{n, s};
+    use crate::testing::{OWNER, TestStore, VIEWER, a_workspace, now, user, workspace};
+
+    async fn with_users() -> TestStore {
+        let test = TestStore::start().await;
+        for (number, name) in [(OWNER, "olivia"), (VIEWER, "victor")] {
+            let email = format!("{name}@example.org");
+            let user = User { id: user(number), user_name: name.into(), email, created: now() };
+            test.seed(Key::user(user.id).row(crate::rows::fields(&user).unwrap())).await;
+        }
+        test.table.faults.forget();
+        test
+    }
+
+    #[tokio::test]
+    async fn participants_come_by_id_with_their_roles_in_two_consistent_calls() {
+        let test = with_users().await;
+        let participants = test.store.participants(workspace()).await.unwrap();
+        let found: Vec<_> =
+            participants.iter().map(|(user, role)| (user.user_name.as_str(), *role)).collect();
+        assert_eq!(found, [("olivia", Role::Owner), ("victor", Role::View)]);
+        assert_eq!(test.operations(), ["Query", "BatchGetItem"]);
+        let calls = test.calls();
+        assert_eq!(calls[0].body["ConsistentRead"], true);
+        assert_eq!(calls[1].body["RequestItems"]["pipeline-secrets"]["ConsistentRead"], true);
+    }
+
+    #[tokio::test]
+    async fn a_role_of_a_later_version_makes_no_participant() {
+        let test = with_users().await;
+        test.set(Key::member(workspace(), user(VIEWER)), "role", s("emperor")).await;
+        test.seed(Key::membership(user(OWNER), workspace()).with([("role", s("emperor"))])).await;
+        assert_eq!(test.store.participants(workspace()).await.unwrap().len(), 1);
+        assert_eq!(test.store.memberships(user(OWNER)).await.unwrap(), []);
+        test.set(Key::membership(user(OWNER), workspace()), "role", s("owner")).await;
+        let memberships = test.store.memberships(user(OWNER)).await.unwrap();
+        assert_eq!(memberships, [(a_workspace(), Role::Owner)]);
+    }
+
+    #[tokio::test]
+    async fn a_guard_of_what_does_not_exist_is_an_error() {
+        let test = with_users().await;
+        test.seed(Key::user_name("gone").with([("user", n(9))])).await;
+        test.seed(Key::email("gone@example.org").with([("user", n(9))])).await;
+        test.seed(Key::workspace_name(a_workspace().org, "gone").with([("id", n(43))])).await;
+        let by_name = test.store.user_by_name("gone").await.unwrap_err();
+        let by_email = test.store.user_by_email("gone@example.org").await.unwrap_err();
+        let workspace = test.store.workspace_by_name(a_workspace().org, "gone").await.unwrap_err();
+        for error in [by_name, by_email, workspace] {
+            assert!(matches!(error, Error::Bug { .. }), "{error}");
+        }
+        assert_eq!(test.store.user_by_name("unknown").await.unwrap(), None);
+        assert_eq!(test.store.organization_by_name("unknown").await.unwrap(), None);
+    }
+}

@@ -1,0 +1,268 @@
+use domain::audit::AuditAction;
+use domain::ids::{OrgId, TokenId};
+use domain::owner::SecretOwner;
+use domain::ports::{ReadIdentity, ReadMembership, ReadTokens};
+use domain::token::TokenKey;
+use futures_util::future::join_all;
+use serde_json::json;
+use support::Fault;
+
+use super::*;
+use crate::testing::{Fixed, OWNER, TestStore, VIEWER, a_workspace, an_audit, later, now, user, workspace};
+
+/// Workspace 42 with its one owner, counted.
+async fn start() -> TestStore {
+    let test = TestStore::start().await;
+    test.set(Key::workspace(workspace()), OWNERS, n(1)).await;
+    test.table.faults.forget();
+    test
+}
+
+async fn change(test: &TestStore, changes: &[Change]) -> Result<()> {
+    change_as(test, changes, None).await
+}
+
+async fn change_as(test: &TestStore, changes: &[Change], standing: Option<&Standing>) -> Result<()> {
+    let audit = an_audit(SecretOwner::Workspace(workspace()), AuditAction::ParticipantSet, &[]);
+    test.store.change_identity(changes, &[audit], standing).await
+}
+
+/// That none of these sets of changes takes effect, or any part of it.
+async fn all_are_refused(test: &TestStore, code: &str, sets: &[&[Change]]) {
+    let before = test.table.rows().await;
+    for changes in sets {
+        let error = change(test, changes).await.unwrap_err();
+        assert_eq!(error.code(), code, "{changes:?}: {error}");
+        assert_eq!(test.table.rows().await, before, "{changes:?}");
+    }
+}
+
+async fn owners(test: &TestStore) -> i64 {
+    test.row(Key::workspace(workspace())).await.unwrap().field(OWNERS).unwrap()
+}
+
+fn a_user(number: i64, name: &str) -> User {
+    User { id: user(number), user_name: name.into(), email: format!("{name}@example.org"), created: now() }
+}
+
+fn a_login(subject: &str) -> Login {
+    Login { issuer: "https://issuer.example".into(), subject: subject.into() }
+}
+
+fn a_token(number: i64, of: i64, name: &str) -> StoredToken {
+    StoredToken {
+        id: TokenId::new(number).unwrap(),
+        user: user(of),
+        name: name.into(),
+        hash: TokenKey::make_random(&Fixed).hash(),
+        created: now(),
+        last_used: None,
+        expires: Some(later(60)),
+    }
+}
+
+fn an_organization(number: i64, name: &str) -> Organization {
+    Organization { id: OrgId::new(number).unwrap(), name: name.into() }
+}
+
+fn another_workspace(number: i64, name: &str) -> Workspace {
+    Workspace { id: WorkspaceId::new(number).unwrap(), name: name.into(), ..a_workspace() }
+}
+
+fn role(number: i64, from: Option<Role>, to: Option<Role>) -> Change {
+    role_in(workspace(), number, from, to)
+}
+
+fn role_in(workspace: WorkspaceId, number: i64, from: Option<Role>, to: Option<Role>) -> Change {
+    Change::SetRole { workspace, user: user(number), from, to }
+}
+
+#[tokio::test]
+async fn a_user_is_found_by_id_name_address_and_login() {
+    let test = start().await;
+    let (new, login) = (a_user(9, "Olivia"), a_login("o"));
+    change(&test, &[Change::CreateUser(new.clone(), Some(login.clone()))]).await.unwrap();
+    assert_eq!(test.operations(), ["TransactWriteItems"]);
+    assert_eq!(test.store.user(new.id).await.unwrap(), Some(new.clone()));
+    assert_eq!(test.store.user_by_name("oliviA").await.unwrap(), Some(new.clone()));
+    assert_eq!(test.store.user_by_email("OLIVIA@example.org").await.unwrap(), Some(new));
+    let guard = test.row(Key::login(&login)).await.unwrap();
+    assert_eq!(guard.field::<UserId>("user").unwrap(), user(9));
+}
+
+#[tokio::test]
+async fn a_user_whose_id_name_address_or_login_is_taken_is_contended() {
+    let test = start().await;
+    change(&test, &[Change::CreateUser(a_user(9, "olivia"), Some(a_login("o")))]).await.unwrap();
+    let id = Change::CreateUser(a_user(9, "other"), None);
+    let name = Change::CreateUser(User { email: "free@example.org".into(), ..a_user(10, "OLIVIA") }, None);
+    let address = Change::CreateUser(User { user_name: "free".into(), ..a_user(10, "Olivia") }, None);
+    let login = Change::CreateUser(a_user(10, "other"), Some(a_login("o")));
+    all_are_refused(&test, "contended", &[&[id], &[name], &[address], &[login]]).await;
+    change(&test, &[Change::CreateUser(a_user(10, "other"), Some(a_login("O")))]).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_name_of_a_token_is_unique_among_those_of_its_user() {
+    let test = start().await;
+    change(&test, &[Change::CreateToken(a_token(5, OWNER, "ci"))]).await.unwrap();
+    let name = Change::CreateToken(a_token(6, OWNER, "CI"));
+    let id = Change::CreateToken(a_token(5, OWNER, "other"));
+    all_are_refused(&test, "contended", &[&[name], &[id]]).await;
+    change(&test, &[Change::CreateToken(a_token(6, VIEWER, "ci"))]).await.unwrap();
+    let tokens = test.store.tokens(user(OWNER)).await.unwrap();
+    assert_eq!(tokens, [a_token(5, OWNER, "ci")]);
+}
+
+#[tokio::test]
+async fn a_token_is_revoked_once_and_its_name_is_free_again() {
+    let test = start().await;
+    let token = a_token(5, OWNER, "ci");
+    change(&test, &[Change::CreateToken(token.clone())]).await.unwrap();
+    change(&test, &[Change::RevokeToken(token.clone())]).await.unwrap();
+    assert_eq!(test.store.token(token.id).await.unwrap(), None);
+    assert_eq!(test.store.tokens(user(OWNER)).await.unwrap(), []);
+    all_are_refused(&test, "contended", &[&[Change::RevokeToken(token)]]).await;
+    change(&test, &[Change::CreateToken(a_token(6, OWNER, "ci"))]).await.unwrap();
+}
+
+#[tokio::test]
+async fn names_of_organizations_and_of_their_workspaces_are_unique() {
+    let test = start().await;
+    let owner = |number| role_in(WorkspaceId::new(number).unwrap(), OWNER, None, Some(Role::Owner));
+    let made = [
+        Change::CreateOrganization(an_organization(5, "acme")),
+        Change::CreateWorkspace(another_workspace(43, "main")),
+        owner(43),
+    ];
+    change(&test, &made).await.unwrap();
+    assert_eq!(test.store.organization_by_name("ACME").await.unwrap(), Some(an_organization(5, "acme")));
+    let found = test.store.workspace_by_name(OrgId::new(5).unwrap(), "Main").await.unwrap();
+    assert_eq!(found, Some(another_workspace(43, "main")));
+    let organization = Change::CreateOrganization(an_organization(6, "Acme"));
+    let name = [Change::CreateWorkspace(another_workspace(44, "MAIN")), owner(44)];
+    let id = [Change::CreateWorkspace(another_workspace(42, "other")), role(9, None, Some(Role::Owner))];
+    all_are_refused(&test, "contended", &[&[organization], &name, &id]).await;
+    let elsewhere = Workspace { org: OrgId::new(6).unwrap(), ..another_workspace(44, "main") };
+    change(&test, &[Change::CreateWorkspace(elsewhere), owner(44)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_workspace_without_an_owner_is_not_made() {
+    let test = start().await;
+    let made = Change::CreateWorkspace(another_workspace(43, "main"));
+    let viewer = role_in(WorkspaceId::new(43).unwrap(), VIEWER, None, Some(Role::View));
+    all_are_refused(&test, "bug", &[std::slice::from_ref(&made), &[made.clone(), viewer]]).await;
+    assert!(test.operations().is_empty());
+}
+
+#[tokio::test]
+async fn a_membership_and_its_mirror_are_written_together() {
+    let test = start().await;
+    for (from, to) in
+        [(None, Some(Role::Launch)), (Some(Role::Launch), Some(Role::Admin)), (Some(Role::Admin), None)]
+    {
+        change(&test, &[role(9, from, to)]).await.unwrap();
+        assert_eq!(test.store.role(workspace(), user(9)).await.unwrap(), to);
+        let memberships = test.store.memberships(user(9)).await.unwrap();
+        assert_eq!(memberships, to.map(|role| (a_workspace(), role)).into_iter().collect::<Vec<_>>());
+    }
+    assert_eq!(owners(&test).await, 1);
+}
+
+#[tokio::test]
+async fn a_role_that_is_not_the_expected_one_is_contended() {
+    let test = start().await;
+    let joins_again = role(VIEWER, None, Some(Role::Admin));
+    let was_another = role(VIEWER, Some(Role::Launch), Some(Role::Admin));
+    let leaves_as_another = role(VIEWER, Some(Role::Launch), None);
+    let is_gone = role(9, Some(Role::View), Some(Role::Admin));
+    all_are_refused(&test, "contended", &[&[joins_again], &[was_another], &[leaves_as_another], &[is_gone]])
+        .await;
+    all_are_refused(&test, "bug", &[&[role(9, None, None)]]).await;
+}
+
+#[tokio::test]
+async fn the_last_owner_neither_leaves_nor_steps_down() {
+    let test = start().await;
+    let leaves = role(OWNER, Some(Role::Owner), None);
+    let steps_down = role(OWNER, Some(Role::Owner), Some(Role::Admin));
+    all_are_refused(&test, "conflict", &[std::slice::from_ref(&leaves), &[steps_down]]).await;
+    change(&test, &[role(9, None, Some(Role::Owner))]).await.unwrap();
+    assert_eq!(owners(&test).await, 2);
+    let both = [leaves.clone(), role(9, Some(Role::Owner), Some(Role::View))];
+    all_are_refused(&test, "conflict", &[&both]).await;
+    change(&test, &[leaves]).await.unwrap();
+    assert_eq!(owners(&test).await, 1);
+    let hands_over = [role(9, Some(Role::Owner), None), role(VIEWER, Some(Role::View), Some(Role::Owner))];
+    change(&test, &hands_over).await.unwrap();
+    assert_eq!((owners(&test).await, test.store.participants(workspace()).await.unwrap().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn of_owners_who_leave_at_once_one_stays() {
+    let test = start().await;
+    change(&test, &[role(9, None, Some(Role::Owner))]).await.unwrap();
+    let (test, leave) = (&test, |number| [role(number, Some(Role::Owner), None)]);
+    let left = join_all([OWNER, 9].map(async |number| change(test, &leave(number)).await)).await;
+    assert_eq!(left.iter().filter(|left| left.is_ok()).count(), 1, "{left:?}");
+    assert_eq!(owners(test).await, 1);
+}
+
+#[tokio::test]
+async fn platforms_are_replaced_only_over_those_that_the_change_was_decided_on() {
+    let test = start().await;
+    let changed = Change::SetPlatforms(a_workspace(), vec![Platform::Slurm]);
+    change(&test, std::slice::from_ref(&changed)).await.unwrap();
+    let (_, stored) = test.store.role_and_workspace(workspace(), user(OWNER)).await.unwrap().unwrap();
+    assert_eq!(stored.platforms, [Platform::Slurm]);
+    let gone = Change::SetPlatforms(another_workspace(43, "gone"), Vec::new());
+    all_are_refused(&test, "contended", &[&[changed], &[gone]]).await;
+}
+
+#[tokio::test]
+async fn a_standing_that_no_longer_holds_is_not_found_whatever_else_is_wrong() {
+    let test = start().await;
+    let standing =
+        Standing { workspace: workspace(), user: user(OWNER), roles: vec![Role::Owner, Role::Admin] };
+    let changes = [role(9, None, Some(Role::View))];
+    change_as(&test, &changes, Some(&standing)).await.unwrap();
+    test.join(OWNER, Role::Maintain).await;
+    let before = test.table.rows().await;
+    for changes in [&changes[..], &[role(10, None, Some(Role::View))]] {
+        let error = change_as(&test, changes, Some(&standing)).await.unwrap_err();
+        assert!(matches!(error, Error::NotFound), "{error}");
+    }
+    assert_eq!(test.table.rows().await, before);
+}
+
+#[tokio::test]
+async fn callers_who_leave_are_checked_by_the_condition_on_their_own_role() {
+    let test = start().await;
+    let standing = Standing { workspace: workspace(), user: user(VIEWER), roles: vec![Role::View] };
+    let leaves = [role(VIEWER, Some(Role::View), None)];
+    change_as(&test, &leaves, Some(&standing)).await.unwrap();
+    let error = change_as(&test, &leaves, Some(&standing)).await.unwrap_err();
+    assert!(matches!(error, Error::Contended), "{error}");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
+    let test = start().await;
+    test.table.faults.fail_next(Fault::LostReply);
+    change(&test, &[role(9, None, Some(Role::Owner))]).await.unwrap();
+    assert_eq!((owners(&test).await, test.operations().len(), test.audits().await), (2, 2, 1));
+}
+
+#[tokio::test]
+async fn another_writer_in_the_way_is_contended_whatever_the_conditions_say() {
+    let test = start().await;
+    let last_owner = json!({ "Code": "ConditionalCheckFailed", "Item": { "ownerCount": { "N": "1" } } });
+    for (code, expected) in [("TransactionConflict", "contended"), ("None", "conflict")] {
+        let reasons = json!([{ "Code": "None" }, { "Code": code }, last_owner, { "Code": "None" }]);
+        let body = json!({ "__type": "TransactionCanceledException", "CancellationReasons": reasons });
+        test.table.faults.fail_next(Fault::Answer { status: 400, body });
+        let error = change(&test, &[role(OWNER, Some(Role::Owner), None)]).await.unwrap_err();
+        assert_eq!(error.code(), expected, "{error}");
+    }
+}
