@@ -9,7 +9,7 @@ use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
 use aws_sdk_secretsmanager::types::Tag;
 use domain::copies::{CopyTags, RunCopy};
 use domain::ports::CreateCopies;
-use domain::{Error, Result, Timestamp};
+use domain::{Error, Result};
 use zeroize::Zeroizing;
 
 const OPERATION: &str = "secretsmanager CreateSecret";
@@ -63,17 +63,7 @@ impl CreateCopies for CopyMaker {
 }
 
 fn aws_tags(tags: &CopyTags) -> Vec<Tag> {
-    // RFC 3339 in whole seconds; the fraction is cut off, so that a copy never outlives its run's own date.
-    let not_after = Timestamp::from_second(tags.not_after.as_second()).unwrap_or(tags.not_after);
-    [
-        (CopyTags::DEPLOYMENT, tags.deployment.clone()),
-        (CopyTags::SCOPE, tags.scope.clone()),
-        (CopyTags::RUN, tags.run.clone()),
-        (CopyTags::NOT_AFTER, not_after.to_string()),
-    ]
-    .into_iter()
-    .map(|(key, value)| Tag::builder().key(key).value(value).build())
-    .collect()
+    tags.encode().into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
 /// A quota that is used up and a right that is missing are [`Error::Unavailable`]: operators can put them right, and no

@@ -4,18 +4,17 @@ use aws_failures::unavailable;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
 use domain::Result;
-use domain::copies::CopyTags;
 use domain::ports::CopySighting;
 
-use crate::tag;
+use crate::decode;
 
 /// A secret that waits for its deletion is still found: it is gone when Secrets Manager does not know it any more.
 pub(crate) async fn describe(client: &Client, name: &str) -> Result<CopySighting> {
     match client.describe_secret().secret_id(name).send().await {
-        Ok(secret) => Ok(CopySighting::Found {
-            deployment: tag(secret.tags(), CopyTags::DEPLOYMENT).map(str::to_owned),
-            run: tag(secret.tags(), CopyTags::RUN).map(str::to_owned),
-        }),
+        Ok(secret) => {
+            let tags = decode(secret.tags());
+            Ok(CopySighting::Found { deployment: tags.deployment, run: tags.run })
+        }
         Err(error) => match error.as_service_error() {
             Some(DescribeSecretError::ResourceNotFoundException(_)) => Ok(CopySighting::Gone),
             _ => Err(unavailable("secretsmanager DescribeSecret", &error)),

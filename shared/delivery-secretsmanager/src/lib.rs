@@ -12,10 +12,10 @@ pub use create_copy::CopyMaker;
 pub use remover::CopyRemover;
 
 use aws_sdk_secretsmanager::types::Tag;
+use domain::copies::FoundTags;
 
-/// The value of a tag; keys are compared exactly.
-fn tag<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
-    tags.iter().find(|tag| tag.key() == Some(key)).and_then(Tag::value)
+fn decode(tags: &[Tag]) -> FoundTags {
+    FoundTags::decode(tags.iter().filter_map(|tag| tag.key().zip(tag.value())))
 }
 
 /// Whether an `InvalidRequestException` says that the secret waits for its deletion: the exception has other meanings,

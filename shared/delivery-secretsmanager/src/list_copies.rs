@@ -7,7 +7,7 @@ use domain::Result;
 use domain::copies::CopyTags;
 use domain::ports::FoundCopy;
 
-use crate::tag;
+use crate::decode;
 
 /// The most that Secrets Manager lists at once.
 const PAGE: i32 = 100;
@@ -37,13 +37,9 @@ fn filter(key: FilterNameStringType, value: &str) -> Filter {
 }
 
 fn ours(secret: &SecretListEntry, deployment: &str) -> Option<FoundCopy> {
-    let tags = secret.tags();
-    if tag(tags, CopyTags::DEPLOYMENT) != Some(deployment) {
+    let tags = decode(secret.tags());
+    if tags.deployment.as_deref() != Some(deployment) {
         return None;
     }
-    Some(FoundCopy {
-        name: secret.name()?.to_owned(),
-        run: tag(tags, CopyTags::RUN).map(str::to_owned),
-        not_after: tag(tags, CopyTags::NOT_AFTER).and_then(|text| text.parse().ok()),
-    })
+    Some(FoundCopy { name: secret.name()?.to_owned(), run: tags.run, not_after: tags.not_after })
 }

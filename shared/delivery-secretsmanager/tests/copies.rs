@@ -24,7 +24,7 @@ fn remover(aws: &FakeAws) -> CopyRemover {
 fn tags() -> CopyTags {
     CopyTags {
         deployment: "prod".into(),
-        scope: "WS#42".into(),
+        scope: "WS#42".parse().unwrap(),
         run: "3f2aQx81LmZ0Tb".into(),
         not_after: "2026-12-23T10:20:30.987654321Z".parse().unwrap(),
     }
@@ -32,10 +32,10 @@ fn tags() -> CopyTags {
 
 fn tags_json() -> Value {
     json!([
-        { "Key": "deployment", "Value": "prod" },
-        { "Key": "scope", "Value": "WS#42" },
-        { "Key": "run", "Value": "3f2aQx81LmZ0Tb" },
-        { "Key": "not-after", "Value": "2026-12-23T10:20:30Z" },
+        { "Key": "pipeline-secrets:deployment", "Value": "prod" },
+        { "Key": "pipeline-secrets:scope", "Value": "workspace/42" },
+        { "Key": "pipeline-secrets:run", "Value": "3f2aQx81LmZ0Tb" },
+        { "Key": "pipeline-secrets:not-after", "Value": "2026-12-23T10:20:30Z" },
     ])
 }
 
@@ -131,7 +131,9 @@ async fn a_description_tells_deployment_and_run_and_whether_it_is_gone() {
     let aws = FakeAws::answering([
         Answer::ok(json!({ "Name": NAME, "Tags": tags_json() })),
         Answer::ok(json!({ "Name": NAME, "Tags": tags_json(), "DeletedDate": 1_793_000_000 })),
-        Answer::ok(json!({ "Name": NAME, "Tags": [{ "Key": "Deployment", "Value": "prod" }] })),
+        Answer::ok(
+            json!({ "Name": NAME, "Tags": [{ "Key": "Pipeline-Secrets:Deployment", "Value": "prod" }] }),
+        ),
         Answer::error(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
     ]);
     let found = |deployment: Option<&str>, run: Option<&str>| CopySighting::Found {
@@ -190,10 +192,10 @@ async fn a_delete_of_what_is_gone_or_going_succeeds_and_any_other_refusal_does_n
 #[tokio::test(start_paused = true)]
 async fn a_list_goes_through_every_page_and_keeps_only_what_is_exactly_ours() {
     let entry = |name: &str, tags: Value| json!({ "Name": name, "Tags": tags });
-    let longer = json!([{ "Key": "deployment", "Value": "prod-2" }]);
-    let other_key = json!([{ "Key": "deployments", "Value": "prod" }]);
-    let split = json!([{ "Key": "deployment", "Value": "test" }, { "Key": "other", "Value": "prod" }]);
-    let bare = json!([{ "Key": "deployment", "Value": "prod" }, { "Key": "not-after", "Value": "soon" }]);
+    let longer = json!([{ "Key": "pipeline-secrets:deployment", "Value": "prod-2" }]);
+    let other_key = json!([{ "Key": "pipeline-secrets:deployments", "Value": "prod" }]);
+    let split = json!([{ "Key": "pipeline-secrets:deployment", "Value": "test" }, { "Key": "other", "Value": "prod" }]);
+    let bare = json!([{ "Key": "pipeline-secrets:deployment", "Value": "prod" }, { "Key": "pipeline-secrets:not-after", "Value": "soon" }]);
     let aws = FakeAws::answering([
         Answer::ok(json!({
             "SecretList": [entry(NAME, tags_json()), entry("a", longer), entry("b", other_key)],
@@ -210,7 +212,7 @@ async fn a_list_goes_through_every_page_and_keeps_only_what_is_exactly_ours() {
     };
     assert_eq!(found, [ours, FoundCopy { name: "tower-bare".into(), run: None, not_after: None }]);
     let filters = json!([
-        { "Key": "tag-key", "Values": ["deployment"] },
+        { "Key": "tag-key", "Values": ["pipeline-secrets:deployment"] },
         { "Key": "tag-value", "Values": ["prod"] },
     ]);
     let request = json!({ "IncludePlannedDeletion": false, "MaxResults": 100, "Filters": filters });

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::ids::RunId;
 use crate::name::SecretName;
+use crate::owner::SecretOwner;
 use crate::value::SecretValue;
 use crate::{Error, Result};
 
@@ -139,13 +140,17 @@ pub fn value_from(layout: Layout, arn: &str, name: &SecretName) -> String {
     }
 }
 
-/// The tags that make a copy ours and fence it in: IAM statements and the sweep decide by them.
+/// The tags of a copy. IAM policies and the sweep decide by them.
+///
+/// The keys have a prefix of their own, so that they do not collide with an organization's tag policies. Keys and values
+/// use the characters that every AWS service accepts: letters, digits, spaces and `+ - = . _ : / @`.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_TagResource.html>
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CopyTags {
     /// The deployment's name.
     pub deployment: String,
-    /// `WS#<id>`, or `USER#<id>` for a launch without a workspace.
-    pub scope: String,
+    /// The workspace, or the user for a launch without a workspace.
+    pub scope: SecretOwner,
     /// The run.
     pub run: String,
     /// Launch plus the longest run: past it a copy of an unknown run is removed.
@@ -154,13 +159,74 @@ pub struct CopyTags {
 
 impl CopyTags {
     /// The tag key of the deployment.
-    pub const DEPLOYMENT: &str = "deployment";
+    pub const DEPLOYMENT: &str = "pipeline-secrets:deployment";
     /// The tag key of the scope.
-    pub const SCOPE: &str = "scope";
+    pub const SCOPE: &str = "pipeline-secrets:scope";
     /// The tag key of the run.
-    pub const RUN: &str = "run";
+    pub const RUN: &str = "pipeline-secrets:run";
     /// The tag key of the latest end.
-    pub const NOT_AFTER: &str = "not-after";
+    pub const NOT_AFTER: &str = "pipeline-secrets:not-after";
+
+    /// Keys and values, as they are written.
+    #[must_use]
+    pub fn encode(&self) -> [(&'static str, String); 4] {
+        // Whole seconds; the fraction is cut off, so that a copy never outlives its run's own date.
+        let not_after = Timestamp::from_second(self.not_after.as_second()).unwrap_or(self.not_after);
+        [
+            (Self::DEPLOYMENT, self.deployment.clone()),
+            (Self::SCOPE, scope_tag(self.scope)),
+            (Self::RUN, self.run.clone()),
+            (Self::NOT_AFTER, not_after.to_string()),
+        ]
+    }
+}
+
+/// The tag value of a scope: `workspace/42` or `user/7`.
+#[must_use]
+pub fn scope_tag(scope: SecretOwner) -> String {
+    match scope {
+        SecretOwner::Workspace(id) => format!("workspace/{id}"),
+        SecretOwner::User(id) => format!("user/{id}"),
+    }
+}
+
+/// What the tags of any secret say, ours or not. A tag that is missing or malformed is `None`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FoundTags {
+    /// The deployment's name.
+    pub deployment: Option<String>,
+    /// The workspace or the user.
+    pub scope: Option<SecretOwner>,
+    /// The run.
+    pub run: Option<String>,
+    /// When a copy of an unknown run may be removed.
+    pub not_after: Option<Timestamp>,
+}
+
+impl FoundTags {
+    /// Reads keys and values. Keys are compared exactly, as IAM compares them.
+    #[must_use]
+    pub fn decode<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut found = Self::default();
+        for (key, value) in tags {
+            match key {
+                CopyTags::DEPLOYMENT => found.deployment = Some(value.to_owned()),
+                CopyTags::SCOPE => found.scope = parse_scope(value),
+                CopyTags::RUN => found.run = Some(value.to_owned()),
+                CopyTags::NOT_AFTER => found.not_after = value.parse().ok(),
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+fn parse_scope(value: &str) -> Option<SecretOwner> {
+    match value.split_once('/')? {
+        ("workspace", id) => id.parse().ok().map(SecretOwner::Workspace),
+        ("user", id) => id.parse().ok().map(SecretOwner::User),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

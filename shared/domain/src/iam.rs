@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::copies::CopyTags;
+use crate::copies::{CopyTags, scope_tag};
 use crate::ids::RunPrefix;
 use crate::owner::SecretOwner;
 
@@ -47,7 +47,7 @@ pub fn read_copies(
         "Resource": format!("arn:{partition}:secretsmanager:{region}:{account}:secret:tower-{}*", prefix.as_str()),
         "Condition": {"StringEquals": {
             tag(CopyTags::DEPLOYMENT): deployment,
-            tag(CopyTags::SCOPE): scope.to_string(),
+            tag(CopyTags::SCOPE): scope_tag(scope),
         }},
     })];
     if let Some(key) = copy_key {
@@ -101,8 +101,8 @@ mod tests {
         let statements = read_copies(&home, &prefix, "test", "USER#7".parse().unwrap(), Some("the-key"));
         for (pointer, expected) in [
             ("/0/Resource", "arn:aws-cn:secretsmanager:cn-north-1:210987654321:secret:tower-ZZ99*"),
-            ("/0/Condition/StringEquals/secretsmanager:ResourceTag~1deployment", "test"),
-            ("/0/Condition/StringEquals/secretsmanager:ResourceTag~1scope", "USER#7"),
+            ("/0/Condition/StringEquals/secretsmanager:ResourceTag~1pipeline-secrets:deployment", "test"),
+            ("/0/Condition/StringEquals/secretsmanager:ResourceTag~1pipeline-secrets:scope", "user/7"),
             ("/1/Resource", "the-key"),
             ("/1/Condition/StringEquals/kms:ViaService", "secretsmanager.cn-north-1.amazonaws.com"),
         ] {

@@ -63,7 +63,7 @@ impl Run {
     pub fn copy_tags(&self, deployment: &str) -> CopyTags {
         CopyTags {
             deployment: deployment.to_owned(),
-            scope: self.scope().to_string(),
+            scope: self.scope(),
             run: self.id.to_string(),
             not_after: self.not_after,
         }

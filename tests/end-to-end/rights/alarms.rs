@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_secretsmanager::types::Tag;
+use domain::copies::CopyTags;
 use end_to_end::rights::bench::{Bench, Call, DEPLOYMENT, World};
 use end_to_end::rights::exercises::text;
 use end_to_end::rights::statements::{Grant, Rights};
@@ -126,8 +127,8 @@ impl Stage<'_> {
         for run in [ended, &unknown] {
             let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
             let made = secrets.create_secret().name(format!("tower-{run}")).secret_string("{}");
-            let made = made.tags(tag("deployment", DEPLOYMENT)).tags(tag("run", run));
-            made.tags(tag("not-after", "2999-01-01T00:00:00Z")).send().await?;
+            let made = made.tags(tag(CopyTags::DEPLOYMENT, DEPLOYMENT)).tags(tag(CopyTags::RUN, run));
+            made.tags(tag(CopyTags::NOT_AFTER, "2999-01-01T00:00:00Z")).send().await?;
         }
         self.sweep().await?;
         self.expect(Metric::OrphansFound, 1)?;

@@ -295,10 +295,10 @@ impl World {
     /// A copy of this run that lands after everybody looked: as a request does whose answer was lost long ago.
     fn orphan(&self, run: &RunId) {
         let tags = [
-            ("deployment", crate::world::DEPLOYMENT),
-            ("scope", "WS#42"),
-            ("run", run.as_str()),
-            ("not-after", "2036-01-01T00:00:00Z"),
+            ("pipeline-secrets:deployment", crate::world::DEPLOYMENT),
+            ("pipeline-secrets:scope", "workspace/42"),
+            ("pipeline-secrets:run", run.as_str()),
+            ("pipeline-secrets:not-after", "2036-01-01T00:00:00Z"),
         ];
         let name = format!("tower-{run}.2");
         self.aws.state().services.target.secrets.insert(name, support::Made::by_others(&tags));

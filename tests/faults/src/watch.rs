@@ -21,13 +21,13 @@ pub fn wrong(aws: &sim::State, operation: &str, body: &Value) -> Option<String> 
 /// INV1: no copy without an intent that names it.
 fn unintended(aws: &sim::State, body: &Value) -> Option<String> {
     let name = body["Name"].as_str().unwrap_or_default();
-    let id = tag(body, "run");
+    let id = tag(body, "pipeline-secrets:run");
     let rows = ledger::rows(&aws.services.database);
     let intent = ledger::run(&rows, &id).map(Row::life);
     let named = intent.is_some_and(|life| life.copies.iter().any(|copy| copy.name == name));
-    let tagged = tag(body, "deployment") == DEPLOYMENT
-        && !tag(body, "scope").is_empty()
-        && !tag(body, "not-after").is_empty();
+    let tagged = tag(body, "pipeline-secrets:deployment") == DEPLOYMENT
+        && !tag(body, "pipeline-secrets:scope").is_empty()
+        && !tag(body, "pipeline-secrets:not-after").is_empty();
     (!named || !tagged).then(|| format!("INV1: the copy {name} has no intent, or lacks a tag"))
 }
 
@@ -36,13 +36,13 @@ fn unintended(aws: &sim::State, body: &Value) -> Option<String> {
 fn too_early(aws: &sim::State, body: &Value) -> Option<String> {
     let name = body["SecretId"].as_str().unwrap_or_default();
     let made = aws.services.target.secrets.get(name)?;
-    let id = made.tags.get("run").cloned().unwrap_or_default();
-    if made.tags.get("deployment").map(String::as_str) != Some(DEPLOYMENT) {
+    let id = made.tags.get("pipeline-secrets:run").cloned().unwrap_or_default();
+    if made.tags.get("pipeline-secrets:deployment").map(String::as_str) != Some(DEPLOYMENT) {
         return Some(format!("{name} is not ours and was to be deleted"));
     }
     let rows = ledger::rows(&aws.services.database);
     let Some(run) = ledger::run(&rows, &id) else {
-        let latest = made.tags.get("not-after").and_then(|text| text.parse().ok());
+        let latest = made.tags.get("pipeline-secrets:not-after").and_then(|text| text.parse().ok());
         let over = latest.is_some_and(|latest: domain::Timestamp| latest <= aws.now);
         return (!over).then(|| format!("INV3: {name} of an unknown run was deleted before its latest end"));
     };

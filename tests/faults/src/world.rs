@@ -210,13 +210,16 @@ pub fn start() -> Timestamp {
 #[must_use]
 pub fn others() -> [(String, Made); 4] {
     let unknown = [
-        ("deployment", DEPLOYMENT),
-        ("scope", "WS#42"),
-        ("run", "ab12zzzzzzzzzz"),
-        ("not-after", "2036-01-01T00:00:00Z"),
+        ("pipeline-secrets:deployment", DEPLOYMENT),
+        ("pipeline-secrets:scope", "workspace/42"),
+        ("pipeline-secrets:run", "ab12zzzzzzzzzz"),
+        ("pipeline-secrets:not-after", "2036-01-01T00:00:00Z"),
     ];
-    let neighbour =
-        [("deployment", "production"), ("run", "ab12yyyyyyyyyy"), ("not-after", "2020-01-01T00:00:00Z")];
+    let neighbour = [
+        ("pipeline-secrets:deployment", "production"),
+        ("pipeline-secrets:run", "ab12yyyyyyyyyy"),
+        ("pipeline-secrets:not-after", "2020-01-01T00:00:00Z"),
+    ];
     [
         ("tower-ab12zzzzzzzzzz".to_owned(), Made::by_others(&unknown)),
         ("tower-ab12yyyyyyyyyy".to_owned(), Made::by_others(&neighbour)),

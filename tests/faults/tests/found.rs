@@ -17,10 +17,10 @@ use support::Made;
 /// A copy of this run, made when nobody waited for it any more.
 fn orphan(world: &World, run: &RunId) -> String {
     let tags = [
-        ("deployment", DEPLOYMENT),
-        ("scope", "WS#42"),
-        ("run", run.as_str()),
-        ("not-after", "2036-01-01T00:00:00Z"),
+        ("pipeline-secrets:deployment", DEPLOYMENT),
+        ("pipeline-secrets:scope", "workspace/42"),
+        ("pipeline-secrets:run", run.as_str()),
+        ("pipeline-secrets:not-after", "2036-01-01T00:00:00Z"),
     ];
     let name = format!("tower-{run}.9");
     world.aws.state().services.target.secrets.insert(name.clone(), Made::by_others(&tags));

@@ -133,12 +133,68 @@ fn the_tags_of_a_copy_name_deployment_scope_run_and_latest_end() {
         tags,
         CopyTags {
             deployment: "test".into(),
-            scope: of_workspace().to_string(),
+            scope: of_workspace(),
             run: "ab12ABCDEFGHIJ".into(),
             not_after: run.not_after,
         }
     );
-    assert_eq!(tags.scope, format!("WS#{}", workspace_id()));
     run.workspace = None;
-    assert_eq!(run.copy_tags("test").scope, "USER#7", "without a workspace the scope is the user's");
+    let scope = run.copy_tags("test").scope;
+    assert_eq!(scope, "USER#7".parse().unwrap(), "without a workspace the scope is the user's");
+}
+
+#[test]
+fn tags_are_written_and_read_back_in_characters_that_aws_accepts() {
+    for (scope, not_after, expected) in [
+        (
+            "WS#42",
+            "2026-12-23T10:20:30.987654321Z",
+            ["prod", "workspace/42", "ab12ABCDEFGHIJ", "2026-12-23T10:20:30Z"],
+        ),
+        ("USER#7", "2026-12-23T10:20:30Z", ["prod", "user/7", "ab12ABCDEFGHIJ", "2026-12-23T10:20:30Z"]),
+    ] {
+        let tags = CopyTags {
+            deployment: "prod".into(),
+            scope: scope.parse().unwrap(),
+            run: "ab12ABCDEFGHIJ".into(),
+            not_after: not_after.parse().unwrap(),
+        };
+        let written = tags.encode();
+        let keys = ["deployment", "scope", "run", "not-after"].map(|key| format!("pipeline-secrets:{key}"));
+        assert_eq!(written.each_ref().map(|(key, _)| (*key).to_owned()), keys);
+        assert_eq!(written.each_ref().map(|(_, value)| value.as_str()), expected);
+        let accepted =
+            |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || " +-=._:/@".contains(c));
+        assert!(written.iter().all(|(key, value)| accepted(key) && accepted(value)), "{written:?}");
+        let found = FoundTags::decode(written.iter().map(|(key, value)| (*key, value.as_str())));
+        let whole = Timestamp::from_second(tags.not_after.as_second()).unwrap();
+        let expected = FoundTags {
+            deployment: Some(tags.deployment),
+            scope: Some(tags.scope),
+            run: Some(tags.run),
+            not_after: Some(whole),
+        };
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn foreign_and_malformed_tags_say_nothing() {
+    let scope = |value: &str| FoundTags::decode([("pipeline-secrets:scope", value)]).scope;
+    for value in [
+        "",
+        "42",
+        "workspace",
+        "workspace/",
+        "workspace/0",
+        "workspace/x",
+        "Workspace/42",
+        "WS#42",
+        "user/1/2",
+    ] {
+        assert_eq!(scope(value), None, "{value:?}");
+    }
+    let foreign =
+        [("deployment", "prod"), ("Pipeline-Secrets:run", "x"), ("pipeline-secrets:not-after", "soon")];
+    assert_eq!(FoundTags::decode(foreign), FoundTags::default());
 }

@@ -106,7 +106,7 @@ impl CreateCopies for Target {
             }
             let made = TargetCopy {
                 deployment: Some(tags.deployment.clone()),
-                scope: Some(tags.scope.clone()),
+                scope: Some(crate::copies::scope_tag(tags.scope)),
                 run: Some(tags.run.clone()),
                 not_after: Some(tags.not_after),
                 body: body.as_str().to_owned(),

@@ -39,8 +39,8 @@ pub(super) fn launch(schemas: &mut Schemas) -> Described {
         "batch": {"secrets": [{"name": "NCBI_API_KEY", "valueFrom": value_from}]},
         "iam": {"statements": [{"Sid": "ReadPipelineSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue",
             "Resource": "arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-0a1b*",
-            "Condition": {"StringEquals": {"secretsmanager:ResourceTag/deployment": "pipeline-secrets",
-                "secretsmanager:ResourceTag/scope": "WS#42"}}}]},
+            "Condition": {"StringEquals": {"secretsmanager:ResourceTag/pipeline-secrets:deployment": "pipeline-secrets",
+                "secretsmanager:ResourceTag/pipeline-secrets:scope": "workspace/42"}}}]},
     });
     let lines = format!("workflowId={RUN}\nstate=pending\nexpires=2026-10-26T12:42:21Z\nrunToken={token}\n");
     Described::new(

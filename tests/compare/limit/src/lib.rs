@@ -184,7 +184,8 @@ impl Target {
         let mut request =
             self.0.create_secret().name("tower-limit").secret_string("{\"SECRET_0\":\"a value\"}");
         for name in ["deployment", "scope", "run", "not-after"] {
-            let tag = aws_sdk_secretsmanager::types::Tag::builder().key(name).value("2026-11-25T10:20:30Z");
+            let key = format!("pipeline-secrets:{name}");
+            let tag = aws_sdk_secretsmanager::types::Tag::builder().key(key).value("2026-11-25T10:20:30Z");
             request = request.tags(tag.build());
         }
         request.client_request_token("0123456789abcdef0123456789abcdef").send().await.expect("created");
@@ -195,7 +196,7 @@ impl Target {
         use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
         let filter = |key, value: &str| Filter::builder().key(key).values(value).build();
         let request = self.0.list_secrets().max_results(100);
-        let request = request.filters(filter(FilterNameStringType::TagKey, "deployment"));
+        let request = request.filters(filter(FilterNameStringType::TagKey, "pipeline-secrets:deployment"));
         request.filters(filter(FilterNameStringType::TagValue, "compare")).send().await.expect("a list");
     }
 }

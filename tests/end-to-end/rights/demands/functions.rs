@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::copies::CopyTags;
 use domain::ids::RunPrefix;
 use domain::settings::Settings;
 use end_to_end::rights::bench::folder;
@@ -41,9 +42,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             let conditions = &copies["Condition"];
             let holds = texts(&copies["Action"])
                 == ["secretsmanager:CreateSecret", "secretsmanager:TagResource"]
-                && conditions["StringEquals"]["aws:RequestTag/deployment"]["Ref"] == "AWS::StackName"
+                && conditions["StringEquals"]["aws:RequestTag/pipeline-secrets:deployment"]["Ref"]
+                    == "AWS::StackName"
                 && conditions["ForAllValues:StringEquals"]["aws:TagKeys"]
-                    == json!(["deployment", "scope", "run", "not-after"]);
+                    == json!([CopyTags::DEPLOYMENT, CopyTags::SCOPE, CopyTags::RUN, CopyTags::NOT_AFTER]);
             if holds { vec![] } else { vec!["LaunchRun".into()] }
         },
     },

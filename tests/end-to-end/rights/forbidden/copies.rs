@@ -2,6 +2,7 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::types::Tag;
+use domain::copies::CopyTags;
 use end_to_end::rights::bench::World;
 use end_to_end::rights::exercises::text;
 use end_to_end::rights::sealed::{Tried, tried};
@@ -23,7 +24,7 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
     ];
     for (index, name) in foreign.iter().enumerate() {
         let made = operator.create_secret().name(name).secret_string("theirs");
-        let made = if index == 2 { made.tags(tag("deployment", "another-deployment")) } else { made };
+        let made = if index == 2 { made.tags(tag(CopyTags::DEPLOYMENT, "another-deployment")) } else { made };
         made.send().await?;
     }
     for function in functions() {
@@ -40,7 +41,7 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
             );
             refuse(
                 "UntagResource",
-                tried(client.untag_resource().secret_id(name).tag_keys("run").send().await),
+                tried(client.untag_resource().secret_id(name).tag_keys(CopyTags::RUN).send().await),
             );
             let policy = client.put_resource_policy().secret_id(name).resource_policy("{}");
             refuse("PutResourcePolicy", tried(policy.send().await));
@@ -55,7 +56,7 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
             refuse("DescribeSecret", tried(client.describe_secret().secret_id(&copy).send().await));
             refuse("ListSecrets", tried(client.list_secrets().send().await));
         }
-        let ours = [tag("deployment", bench.stack.name()), tag("run", "x")];
+        let ours = [tag(CopyTags::DEPLOYMENT, bench.stack.name()), tag(CopyTags::RUN, "x")];
         if function != "launch-run" {
             refuse("CreateSecret", create(&role, &format!("tower-{prefix}0000000003"), &ours).await);
             let tagged = client.tag_resource().secret_id(&copy).set_tags(Some(ours.to_vec()));
@@ -72,13 +73,13 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
 /// What the one function that makes copies may not make.
 async fn launcher(targets: &Targets, trial: &mut Trial, prefix: &str) -> Outcome {
     let role = targets.bench.role("launch-run").await?;
-    let ours = tag("deployment", targets.bench.stack.name());
+    let ours = tag(CopyTags::DEPLOYMENT, targets.bench.stack.name());
     let name = format!("tower-{prefix}0000000009");
     for (what, name, tags) in [
         ("outside of its prefix", "tower-zzzz0000000009", vec![ours.clone()]),
         ("of any name", "production-database", vec![ours.clone()]),
         ("without tags", name.as_str(), vec![]),
-        ("with another deployment's tag", &name, vec![tag("deployment", "another-deployment")]),
+        ("with another deployment's tag", &name, vec![tag(CopyTags::DEPLOYMENT, "another-deployment")]),
         ("with a tag that is none of ours", &name, vec![ours, tag("cost-center", "42")]),
     ] {
         trial.refuse(format!("launch-run CreateSecret {what}"), &create(&role, name, &tags).await);
@@ -102,7 +103,7 @@ async fn deployments(targets: &Targets, trial: &mut Trial, copy: &str) -> Outcom
         refuse("DeleteSecret", delete(&role, copy).await);
         refuse("GetSecretValue", tried(client.get_secret_value().secret_id(copy).send().await));
         let prefix = bench.stack.output("RunPrefix")?;
-        let ours = [tag("deployment", bench.stack.name())];
+        let ours = [tag(CopyTags::DEPLOYMENT, bench.stack.name())];
         refuse(
             "CreateSecret under our prefix",
             create(&role, &format!("tower-{prefix}0000000004"), &ours).await,

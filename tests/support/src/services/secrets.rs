@@ -80,7 +80,7 @@ impl Target {
         let name = text_of(body, "SecretId");
         match self.secrets.get(&name) {
             None => (200, json!({ "ARN": arn(&name), "Name": name })),
-            Some(made) if made.tags.get("deployment") != Some(&self.deployment) => {
+            Some(made) if made.tags.get("pipeline-secrets:deployment") != Some(&self.deployment) => {
                 refusal("AccessDeniedException")
             }
             Some(_) => {

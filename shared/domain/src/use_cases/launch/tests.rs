@@ -161,7 +161,7 @@ fn a_launch_on_aws_batch_creates_copies_and_shows_a_run_token() {
     let copy = fixture.target.copies.borrow()[&name].clone();
     assert_eq!(copy.body, r#"{"LICENCE":"licence text","TOKEN":"token text"}"#);
     assert_eq!(copy.deployment.as_deref(), Some("test"));
-    assert_eq!(copy.scope.as_deref(), Some("WS#42"));
+    assert_eq!(copy.scope.as_deref(), Some("workspace/42"));
     assert_eq!(copy.run.as_deref(), Some(run.id.as_str()));
     assert_eq!(copy.not_after, Some(run.not_after));
 

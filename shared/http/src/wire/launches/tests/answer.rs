@@ -38,8 +38,8 @@ fn statements(scope: &str) -> Value {
         "Action": "secretsmanager:GetSecretValue",
         "Resource": "arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-0a1b*",
         "Condition": { "StringEquals": {
-            "secretsmanager:ResourceTag/deployment": "test",
-            "secretsmanager:ResourceTag/scope": scope,
+            "secretsmanager:ResourceTag/pipeline-secrets:deployment": "test",
+            "secretsmanager:ResourceTag/pipeline-secrets:scope": scope,
         }},
     }])
 }
@@ -66,7 +66,7 @@ fn a_bundle_launch_returns_job_definition_secrets() {
             "TOWER_WORKSPACE_ID": "42",
         },
         "batch": { "secrets": [{ "name": "NCBI_API_KEY", "valueFrom": from }] },
-        "iam": { "statements": statements("WS#42") },
+        "iam": { "statements": statements("workspace/42") },
     });
     let bundle = || run(Platform::AwsBatch, Layout::Bundle);
     assert_eq!(shown(launched_as(bundle(), Some(tokens(None)), None, false)), expected);
@@ -77,7 +77,7 @@ fn a_bundle_launch_returns_job_definition_secrets() {
 
     let mut own = expected.clone();
     own["environment"].as_object_mut().unwrap().remove("TOWER_WORKSPACE_ID");
-    own["iam"]["statements"] = statements("USER#17");
+    own["iam"]["statements"] = statements("user/17");
     let run = Run { workspace: None, ..bundle() };
     assert_eq!(shown(launched_as(run, Some(tokens(None)), None, false)), own, "a launch without a workspace");
 
@@ -133,7 +133,7 @@ fn a_per_name_launch_returns_nextflow_config_and_prelude() {
     assert_eq!(answer["layout"], "per-name");
     assert_eq!(answer["secrets"][0]["valueFrom"], ARN, "the copy is the value itself");
     assert_eq!(answer["nextflow"], nextflow);
-    assert_eq!(answer["iam"]["statements"], statements("WS#42"));
+    assert_eq!(answer["iam"]["statements"], statements("workspace/42"));
 }
 
 #[test]
