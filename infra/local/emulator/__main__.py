@@ -1,9 +1,8 @@
 """Starts the AWS emulator that the local stack runs on.
 
-The emulator is ministack, pinned in requirements.txt because this folder reaches into it: `conditions` adds the IAM
-condition keys that our policies use, `repairs` corrects behaviour that the service depends on, `batch_jobs` replaces its
-AWS Batch by one whose jobs end when they are told to, `front` serves the deployed HTTP API under a plain address, and
-`admin` is the small interface under /_local/ that the local stack and the tests use.
+The emulator is ministack, pinned in requirements.txt because this folder reaches into it. `aws` makes it as strict as
+AWS's documentation, one module per service (docs/emulator.md lists the rules). `front` serves the deployed HTTP API under
+a plain address, and `admin` is the small interface under /_local/ that the local stack and the tests use.
 
 Two listeners on loopback: the AWS endpoint and the HTTP API. State is written on SIGTERM.
 """
@@ -114,14 +113,10 @@ def main():
     from ministack import app as ministack
 
     import admin
-    import batch_jobs
-    import conditions
     import front
-    import repairs
+    from aws import install
 
-    conditions.install()
-    repairs.install()
-    batch_jobs.install()
+    install()
 
     async def app(scope, receive, send):
         if scope["type"] == "lifespan":

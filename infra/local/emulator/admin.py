@@ -8,6 +8,7 @@ GET  /_local/batch/jobs                   every AWS Batch job
 PUT  /_local/batch/jobs/{id}              {"status": "STARTING"|"RUNNING"|"SUCCEEDED"|"FAILED", "exitCode"?, "reason"?, "event"?: false}
 POST /_local/batch/jobs/{id}/event        sends the event of the job's present state once more
 DELETE /_local/batch/jobs/{id}            AWS Batch forgets the job
+PUT  /_local/secretsmanager/lag           {"seconds": 0..300}: ListSecrets shows the account as of so long ago
 
 Only for clients on this machine that name it by a loopback address: a web page cannot reach it by another name.
 """
@@ -16,7 +17,7 @@ import json
 import os
 import signal
 
-import batch_jobs
+from aws import batch, secretsmanager
 from http_io import answer, read_body, read_headers
 from ministack import app as ministack
 from ministack.core import lambda_runtime, persistence
@@ -58,14 +59,24 @@ def _dispatch(method, parts, request):
         case ("GET", "functions", name, "credentials"):
             return _credentials(name)
         case ("GET", "batch", "jobs"):
-            return 200, {"jobs": batch_jobs.every()}
+            return 200, {"jobs": batch.every()}
         case ("PUT", "batch", "jobs", job):
-            return batch_jobs.move(job, request)
+            return batch.move(job, request)
         case ("POST", "batch", "jobs", job, "event"):
-            return batch_jobs.repeat_event(job)
+            return batch.repeat_event(job)
         case ("DELETE", "batch", "jobs", job):
-            return batch_jobs.forget(job)
+            return batch.forget(job)
+        case ("PUT", "secretsmanager", "lag"):
+            return _lag(request)
     return 404, {"message": "no such action"}
+
+
+def _lag(request):
+    try:
+        secretsmanager.set_lag(request.get("seconds"))
+    except ValueError as error:
+        return 400, {"message": str(error)}
+    return 200, {}
 
 
 def _credentials(name):

@@ -8,14 +8,22 @@ through the emulator's own front, so that IAM is enforced on them. Retries follo
 
 import copy
 import json
+import re
 
 from ministack.services import batch, eventbridge
 
+from .calls import Refused, check
+
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html
+MOST_DESCRIBED = 100
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 FINAL = ("SUCCEEDED", "FAILED")
 TOLD = ("STARTING", "RUNNING", *FINAL)
 
 
 def install():
+    check("batch", _refuse)
     batch._DISPATCH.update(
         {
             "/v1/submitjob": _submit,
@@ -24,6 +32,13 @@ def install():
             "/v1/describejobs": _describe,
         }
     )
+
+
+def _refuse(call):
+    if call.operation == "DescribeJobs" and len(call.data.get("jobs") or []) > MOST_DESCRIBED:
+        raise Refused("ClientException", "DescribeJobs takes 100 jobs at most.")
+    if call.operation == "SubmitJob" and not NAME.fullmatch(call.data.get("jobName") or ""):
+        raise Refused("ClientException", "A job's name has 1 to 128 letters, digits, hyphens and underscores.")
 
 
 def every():

@@ -1,0 +1,122 @@
+"""DynamoDB: the partition keys that policies judge by, and the two limits that the emulator does not know."""
+
+import re
+
+from ministack.core import iam_actions
+from ministack.services import dynamodb
+
+from .calls import Refused, check, context, parsed
+
+MOST_IN_OPERANDS = 100
+_OPERANDS = re.compile(r"\bIN\s*\(([^()]*)\)", re.IGNORECASE)
+
+
+def install():
+    check("dynamodb", _refuse)
+    context("dynamodb", _leading_key_context)
+    _authorize_items_one_by_one()
+
+
+def _refuse(call):
+    for name in ("ConditionExpression", "FilterExpression"):
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
+        if any(found[1].count(",") >= MOST_IN_OPERANDS for found in _OPERANDS.finditer(call.data.get(name) or "")):
+            raise Refused("ValidationException", f"Invalid {name}: IN takes 100 values at most.")
+    if call.operation == "UpdateTimeToLive":
+        _refuse_time_to_live(call.data)
+
+
+def _refuse_time_to_live(data):
+    """What is on is not switched on again.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTimeToLive.html
+    """
+    wanted = data.get("TimeToLiveSpecification") or {}
+    present = dynamodb._ttl_settings.get(data.get("TableName")) or {}
+    if wanted.get("Enabled") and present.get("TimeToLiveStatus") == "ENABLED":
+        raise Refused("ValidationException", "TimeToLive is already enabled")
+
+
+class ItemArn(str):
+    """A table's ARN that remembers which partition one item of a transaction is in."""
+
+    leading = ()
+
+
+def _authorize_items_one_by_one():
+    """The items of a transaction are authorized one by one, each with its own leading key.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+    """
+    known = iam_actions.dynamodb_transaction_checks
+
+    def checks_of(action, body, region, account):
+        checks = known(action, body, region, account)
+        members = [
+            (member, detail)
+            for item in parsed(body).get("TransactItems") or []
+            for member, detail in item.items()
+            if member in iam_actions._DYNAMODB_TRANSACT_ITEM_ACTIONS
+        ]
+        if len(members) != len(checks):
+            return checks  # malformed: the handler refuses it
+        return [
+            (item_action, _with_leading(arn, detail))
+            for (item_action, arn), (_, detail) in zip(checks, members, strict=True)
+        ]
+
+    iam_actions.dynamodb_transaction_checks = checks_of
+
+
+def _leading_key_context(data):
+    """`dynamodb:LeadingKeys`; a query of an index has the index's.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+    """
+    leading = _leading_keys(data)
+    return {"dynamodb:LeadingKeys": leading} if leading else {}
+
+
+def _with_leading(arn, detail):
+    marked = ItemArn(arn)
+    marked.leading = tuple(_key_values(detail.get("TableName"), [detail.get("Key") or detail.get("Item")]))
+    return marked
+
+
+def _leading_keys(data):
+    table = data.get("TableName")
+    if data.get("KeyConditionExpression"):
+        return _query_values(data, _hash_name(table, data.get("IndexName")))
+    keys = _key_values(table, [data.get("Key"), data.get("Item")])
+    for name, requests in (data.get("RequestItems") or {}).items():
+        keys += _key_values(name, requests.get("Keys") or [] if isinstance(requests, dict) else _written_keys(requests))
+    return keys
+
+
+def _written_keys(requests):
+    return [detail.get("Key") or detail.get("Item") for request in requests for detail in request.values()]
+
+
+def _key_values(table, keys):
+    name = _hash_name(table)
+    found = [(key or {}).get(name) for key in keys]
+    return [str(value) for typed in found if isinstance(typed, dict) for value in typed.values()]
+
+
+def _query_values(data, name):
+    names, values = data.get("ExpressionAttributeNames") or {}, data.get("ExpressionAttributeValues") or {}
+    equalities = re.findall(r"([#\w.]+)\s*=\s*(:\w+)", data["KeyConditionExpression"])
+    return [
+        str(value)
+        for attribute, placeholder in equalities
+        if names.get(attribute, attribute) == name
+        for value in (values.get(placeholder) or {}).values()
+    ]
+
+
+def _hash_name(table, index=None):
+    table = (table or "").rsplit("/", 1)[-1]
+    described = dynamodb._tables.get(table) or {}
+    if index:
+        described = next((i for i in described.get("GlobalSecondaryIndexes") or [] if i.get("IndexName") == index), {})
+    return next((k["AttributeName"] for k in described.get("KeySchema") or [] if k.get("KeyType") == "HASH"), None)

@@ -1,0 +1,106 @@
+"""IAM: sizes and grammar of a role's policies, and the condition keys that the other modules give.
+
+Whether actions, resources and condition keys exist and fit together is for infra/checks/run.
+"""
+
+import json
+import re
+
+from ministack.core import iam_actions, iam_evaluator
+from ministack.services import iam
+
+from .calls import Refused, check, conditions, resource
+from .dynamodb import ItemArn
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+LONGEST_INLINE = 10_240  # characters of a role's inline policies together, white space not counted
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+OPERATOR = re.compile(
+    r"(For(All|Any)Values?:)?"
+    r"(String(Not)?Equals(IgnoreCase)?|String(Not)?Like|Numeric(Not)?Equals|Numeric(Less|Greater)Than(Equals)?"
+    r"|Date(Not)?Equals|Date(Less|Greater)Than(Equals)?|Bool|BinaryEquals|(Not)?IpAddress"
+    r"|Arn(Not)?(Equals|Like)|Null)(IfExists)?"
+)
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html
+SID = re.compile(r"[A-Za-z0-9]*")
+
+
+def install():
+    check("iam", _refuse)
+    resource("AWS::IAM::Policy", _refuse_policy_of_a_stack)
+    resource("AWS::IAM::Role", _refuse_role_of_a_stack)
+    _give_condition_keys()
+
+
+def _refuse(call):
+    if call.operation == "PutRolePolicy":
+        document = _document(call.data.get("PolicyDocument"))
+        _refuse_document(document)
+        _refuse_size(call.data.get("RoleName"), call.data.get("PolicyName"), document)
+
+
+def _refuse_policy_of_a_stack(properties):
+    _refuse_document(properties["PolicyDocument"])
+    for role in properties.get("Roles") or []:
+        _refuse_size(role, properties["PolicyName"], properties["PolicyDocument"])
+
+
+def _refuse_role_of_a_stack(properties):
+    for policy in properties.get("Policies") or []:
+        _refuse_document(policy["PolicyDocument"])
+    size = sum(_size(policy["PolicyDocument"]) for policy in properties.get("Policies") or [])
+    _refuse_over(size)
+
+
+def _document(text):
+    try:
+        return json.loads(text or "")
+    except ValueError:
+        return {}  # the emulator refuses it
+
+
+def _refuse_document(document):
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html"""
+    statements = document.get("Statement") or []
+    statements = statements if isinstance(statements, list) else [statements]
+    names = [one["Sid"] for one in statements if one.get("Sid")]
+    if len(names) != len(set(names)):
+        raise Refused("MalformedPolicyDocument", "Statement IDs (SID) in a single policy must be unique.")
+    for statement in statements:
+        if not SID.fullmatch(statement.get("Sid", "")):
+            raise Refused("MalformedPolicyDocument", "Statement IDs (SID) must be alpha-numeric.")
+        if {"Principal", "NotPrincipal"} & set(statement):
+            raise Refused("MalformedPolicyDocument", "Policy document should not specify a principal.")
+        if wrong := [one for one in statement.get("Condition") or {} if not OPERATOR.fullmatch(one)]:
+            raise Refused("MalformedPolicyDocument", f"Invalid Condition type : {wrong[0]}.")
+
+
+def _refuse_size(role, name, document):
+    others = (iam._roles.get(role) or {}).get("InlinePolicies") or {}
+    _refuse_over(_size(document) + sum(_size(one) for other, one in others.items() if other != name))
+
+
+def _refuse_over(size):
+    if size > LONGEST_INLINE:
+        raise Refused("LimitExceeded", f"Maximum policy size of {LONGEST_INLINE} bytes exceeded for role", 409)
+
+
+def _size(document):
+    text = document if isinstance(document, str) else json.dumps(document)
+    return len("".join(text.split()))
+
+
+def _give_condition_keys():
+    known_context, known_enforce = iam_actions.request_tag_context, iam_evaluator.enforce
+
+    def request_tag_context(service, action, body, params):
+        return {**known_context(service, action, body, params), **conditions(service, body)}
+
+    def enforce(key, action, service, region, resource_arn="*", service_context=None):
+        if isinstance(resource_arn, ItemArn):
+            service_context = {**(service_context or {}), "dynamodb:LeadingKeys": list(resource_arn.leading)}
+            resource_arn = str(resource_arn)
+        return known_enforce(key, action, service, region, resource_arn=resource_arn, service_context=service_context)
+
+    iam_actions.request_tag_context = request_tag_context
+    iam_evaluator.enforce = enforce

@@ -1,0 +1,597 @@
+"""The rules of docs/emulator.md: what is refused, and that its neighbour within the limit is not.
+
+Run by refusals.rs with the address of an emulator on which nothing is deployed.
+"""
+
+import base64
+import contextlib
+import io
+import json
+import sys
+import time
+import unittest
+import urllib.request
+import zipfile
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+ENDPOINT = sys.argv.pop(1)
+ACCOUNT, REGION = "123456789012", "us-east-1"
+# The SDK would refuse some calls itself, before they are sent.
+UNCHECKED = Config(parameter_validation=False, retries={"max_attempts": 1})
+
+
+def client(service, key="test", secret="test", token=None):
+    return boto3.client(
+        service,
+        endpoint_url=ENDPOINT,
+        region_name=REGION,
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        aws_session_token=token,
+        config=UNCHECKED,
+    )
+
+
+def admin(method, path, body):
+    request = urllib.request.Request(f"{ENDPOINT}/_local/{path}", json.dumps(body).encode(), method=method)
+    return urllib.request.urlopen(request)
+
+
+def trust(service):
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def policy(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+class Case(unittest.TestCase):
+    def refused(self, code, call, *arguments, **members):
+        with self.assertRaises(ClientError) as caught:
+            call(*arguments, **members)
+        self.assertEqual(caught.exception.response["Error"]["Code"], code)
+
+
+class SecretsManager(Case):
+    secrets = client("secretsmanager")
+
+    def create(self, name, **members):
+        return self.secrets.create_secret(Name=name, **({"SecretString": "x"} | members))
+
+    def test_names(self):
+        self.create("/aB3_+=.@-")
+        self.create("n" * 512)
+        self.refused("InvalidParameterException", self.create, name="with space")
+        self.refused("InvalidParameterException", self.create, name="hash#")
+        self.refused("ValidationException", self.create, name="n" * 513)
+
+    def test_characters_of_tags(self):
+        tag = lambda key, value: {"Tags": [{"Key": key, "Value": value}]}
+        self.create("tags-good", **tag("a:b/c @+-=._é1", "workspace/42"))
+        for index, (key, value) in enumerate([("a", "WS#42"), ("a#", "x"), ("a", "x*"), ("a&b", "x")]):
+            self.refused("InvalidParameterException", self.create, name=f"tags-{index}", **tag(key, value))
+        for index, (key, value) in enumerate([("aws:a", "x"), ("AWS:a", "x"), ("a", "aws:x")]):
+            self.refused("InvalidParameterException", self.create, name=f"aws-{index}", **tag(key, value))
+        self.refused(
+            "InvalidParameterException", self.secrets.tag_resource, SecretId="tags-good", **tag("a", "WS#42")
+        )
+
+    def test_sizes_of_tags(self):
+        tag = lambda key, value: {"Tags": [{"Key": key, "Value": value}]}
+        self.create("tag-sizes", **tag("k" * 128, "v" * 256))
+        self.refused("ValidationException", self.create, name="tag-key", **tag("k" * 129, "v"))
+        self.refused("ValidationException", self.create, name="tag-value", **tag("k", "v" * 257))
+
+    def test_number_of_tags(self):
+        tags = [{"Key": f"k{index}", "Value": "v"} for index in range(51)]
+        self.refused("InvalidParameterException", self.create, name="many", Tags=tags)
+        self.create("fifty", Tags=tags[:50])
+        self.secrets.tag_resource(SecretId="fifty", Tags=tags[:1])
+        self.refused("InvalidParameterException", self.secrets.tag_resource, SecretId="fifty", Tags=tags[50:])
+
+    def test_sizes_of_values(self):
+        self.create("longest", SecretString="x" * 65_536)
+        self.refused("ValidationException", self.create, name="longer", SecretString="x" * 65_537)
+        self.refused("InvalidParameterException", self.create, name="bytes", SecretString="é" * 40_000)
+        self.refused("ValidationException", self.create, name="binary", SecretString=None, SecretBinary=b"x" * 65_537)
+        put = self.secrets.put_secret_value
+        self.refused("InvalidParameterException", put, SecretId="longest", SecretString="é" * 40_000)
+
+    def test_either_text_or_binary(self):
+        self.refused("InvalidParameterException", self.create, name="both", SecretBinary=b"x")
+
+    def test_lengths_of_other_members(self):
+        self.create("token", ClientRequestToken="t" * 32, Description="d" * 2_048)
+        self.refused("ValidationException", self.create, name="token-31", ClientRequestToken="t" * 31)
+        self.refused("ValidationException", self.create, name="token-65", ClientRequestToken="t" * 65)
+        self.refused("ValidationException", self.create, name="described", Description="d" * 2_049)
+
+    def test_the_same_creation_twice_is_one(self):
+        once = self.create("twice", ClientRequestToken="t" * 32)
+        self.assertEqual(self.create("twice", ClientRequestToken="t" * 32)["ARN"], once["ARN"])
+        self.assertEqual(once["VersionId"], "t" * 32)
+        self.refused(
+            "ResourceExistsException", self.create, name="twice", SecretString="other", ClientRequestToken="t" * 32
+        )
+
+    def test_a_key_that_cannot_be_used(self):
+        keys = client("kms")
+        key = keys.create_key()["KeyMetadata"]["KeyId"]
+        self.create("under-a-key", KmsKeyId=key)
+        self.refused("EncryptionFailure", self.create, name="no-key", KmsKeyId="alias/none")
+        keys.disable_key(KeyId=key)
+        self.refused("EncryptionFailure", self.create, name="disabled-key", KmsKeyId=key)
+
+    def test_deletion(self):
+        delete = self.secrets.delete_secret
+        self.create("deleted")
+        force = {"ForceDeleteWithoutRecovery": True}
+        self.refused("InvalidParameterException", delete, SecretId="none", RecoveryWindowInDays=7, **force)
+        for days in (6, 31):
+            self.refused("InvalidParameterException", delete, SecretId="deleted", RecoveryWindowInDays=days)
+        delete(SecretId="deleted", RecoveryWindowInDays=7)
+        self.assertIn("DeletedDate", self.secrets.describe_secret(SecretId="deleted"))
+        self.refused("InvalidRequestException", self.create, name="deleted")
+        self.refused("InvalidRequestException", self.secrets.get_secret_value, SecretId="deleted")
+        delete(SecretId="deleted", **force)
+        self.refused("ResourceNotFoundException", self.secrets.describe_secret, SecretId="deleted")
+
+    def test_a_forced_delete_of_a_missing_secret_succeeds(self):
+        delete = self.secrets.delete_secret
+        self.assertEqual(delete(SecretId="never", ForceDeleteWithoutRecovery=True)["Name"], "never")
+        self.refused("ResourceNotFoundException", delete, SecretId="never")
+
+    def test_a_condition_on_a_tag_refuses_what_is_gone(self):
+        name = "tagged-role"
+        client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
+        rights = {
+            "Effect": "Allow",
+            "Action": "secretsmanager:DeleteSecret",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"secretsmanager:ResourceTag/a:b": "c"}},
+        }
+        client("iam").put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy(rights))
+        arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
+        made = client("sts").assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
+        as_role = client("secretsmanager", made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+        self.create("with-tag", Tags=[{"Key": "a:b", "Value": "c"}])
+        as_role.delete_secret(SecretId="with-tag", ForceDeleteWithoutRecovery=True)
+        for name in ("with-tag", "never-there"):
+            self.refused(
+                "AccessDeniedException", as_role.delete_secret, SecretId=name, ForceDeleteWithoutRecovery=True
+            )
+
+    def listed(self, *filters, **members):
+        filters = [{"Key": key, "Values": [text]} for key, text in filters]
+        return [one["Name"] for one in self.secrets.list_secrets(Filters=filters, **members)["SecretList"]]
+
+    def test_filters(self):
+        self.create("Filter-one", Tags=[{"Key": "Team:name", "Value": "blue"}], Description="The First")
+        self.assertEqual(self.listed(("name", "Filter-")), ["Filter-one"])
+        self.assertEqual(self.listed(("tag-key", "Team:"), ("tag-value", "bl")), ["Filter-one"])
+        self.assertEqual(self.listed(("description", "the f")), ["Filter-one"])
+        self.assertEqual(self.listed(("name", "Filter-"), ("tag-value", "!blue")), [])
+        for key, text in [("name", "filter-"), ("name", "one"), ("tag-key", "team:"), ("tag-value", "lue")]:
+            self.assertEqual(self.listed((key, text)), [], (key, text))
+        for wrong in ([("name", "a#")], [("no-such-key", "a")], [("name", "a")] * 11):
+            self.refused("ValidationException", lambda wrong=wrong: self.listed(*wrong))
+        for size in (0, 101):
+            self.refused("ValidationException", lambda size=size: self.listed(MaxResults=size))
+
+    def test_a_list_as_of_some_time_ago(self):
+        self.create("lag-old")
+        time.sleep(1.2)  # what follows is younger than the lag
+        self.addCleanup(admin, "PUT", "secretsmanager/lag", {"seconds": 0})
+        admin("PUT", "secretsmanager/lag", {"seconds": 1})
+        self.create("lag-new")
+        self.secrets.delete_secret(SecretId="lag-old", ForceDeleteWithoutRecovery=True)
+        self.assertEqual(self.listed(("name", "lag-")), ["lag-old"])
+        self.refused("ResourceNotFoundException", self.secrets.describe_secret, SecretId="lag-old")
+        self.secrets.describe_secret(SecretId="lag-new")
+        time.sleep(1.2)
+        self.assertEqual(self.listed(("name", "lag-")), ["lag-new"])
+        with self.assertRaises(urllib.error.HTTPError):
+            admin("PUT", "secretsmanager/lag", {"seconds": 301})
+
+
+class Kms(Case):
+    keys = client("kms")
+
+    def setUp(self):
+        self.key = self.keys.create_key()["KeyMetadata"]["KeyId"]
+
+    def test_sizes(self):
+        self.keys.encrypt(KeyId=self.key, Plaintext=b"x" * 4_096)
+        self.refused("ValidationException", self.keys.encrypt, KeyId=self.key, Plaintext=b"x" * 4_097)
+        self.keys.generate_data_key(KeyId=self.key, NumberOfBytes=1_024)
+        self.refused("ValidationException", self.keys.generate_data_key, KeyId=self.key, NumberOfBytes=1_025)
+
+    def test_a_data_key_has_one_size(self):
+        make = self.keys.generate_data_key
+        self.refused("ValidationException", make, KeyId=self.key)
+        self.refused("ValidationException", make, KeyId=self.key, KeySpec="AES_256", NumberOfBytes=32)
+
+    def test_a_ciphertext_is_not_opened_with_another_key(self):
+        made = self.keys.generate_data_key(KeyId=self.key, KeySpec="AES_256", EncryptionContext={"a": "b"})
+        opened = {"CiphertextBlob": made["CiphertextBlob"], "EncryptionContext": {"a": "b"}}
+        self.assertEqual(self.keys.decrypt(KeyId=self.key, **opened)["Plaintext"], made["Plaintext"])
+        other = self.keys.create_key()["KeyMetadata"]["KeyId"]
+        self.refused("IncorrectKeyException", self.keys.decrypt, KeyId=other, **opened)
+
+    def test_a_policy_has_statements_with_principals(self):
+        put = lambda text: self.keys.put_key_policy(KeyId=self.key, PolicyName="default", Policy=text)
+        everyone = {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}
+        put(policy(everyone))
+        nobody = {name: value for name, value in everyone.items() if name != "Principal"}
+        for text in ("{}", policy(nobody)):
+            self.refused("MalformedPolicyDocumentException", lambda text=text: put(text))
+
+
+class Events(Case):
+    events, queues = client("events"), client("sqs")
+
+    def test_a_request_is_under_one_megabyte(self):
+        entry = lambda size: {"Source": "s", "DetailType": "d", "Detail": json.dumps({"a": "x" * size})}
+        self.events.put_events(Entries=[entry(400_000), entry(500_000)])
+        self.refused("ValidationException", self.events.put_events, Entries=[entry(500_000), entry(500_000)])
+
+    def test_an_entry_fails_alone(self):
+        good = {"Source": "s", "DetailType": "d", "Detail": "{}"}
+        wrong = [{**good, "Detail": "text"}, {**good, "Detail": "[]"}, {**good, "Source": ""}, {"Source": "s"}]
+        answer = self.events.put_events(Entries=[wrong[0], good, *wrong[1:]])
+        self.assertEqual(answer["FailedEntryCount"], 4)
+        codes = [one.get("ErrorCode") for one in answer["Entries"]]
+        self.assertEqual(codes, ["MalformedDetail", None, "MalformedDetail", "InvalidArgument", "InvalidArgument"])
+
+    def test_rules(self):
+        put = lambda **members: self.events.put_rule(Name="rules", **members)
+        put(ScheduleExpression="rate(5 minutes)")
+        put(ScheduleExpression="rate(1 hour)")
+        self.refused("ValidationException", put)
+        for rate in ("rate(5 minute)", "rate(1 minutes)", "rate(0 minutes)"):
+            self.refused("ValidationException", put, ScheduleExpression=rate)
+        self.events.create_event_bus(Name="other")
+        self.refused("ValidationException", put, ScheduleExpression="rate(1 hour)", EventBusName="other")
+        self.refused("ValidationException", self.events.put_rule, Name="a b", EventPattern='{"source":["x"]}')
+
+    def test_targets(self):
+        self.events.put_rule(Name="targets", EventPattern='{"source":["x"]}')
+        put = lambda *targets: self.events.put_targets(Rule="targets", Targets=list(targets))
+        target = lambda index, **more: {"Id": str(index), "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q", **more}
+        put(*(target(index) for index in range(5)))
+        self.refused("LimitExceededException", put, target(5))
+        for retry in ({"MaximumEventAgeInSeconds": 59}, {"MaximumRetryAttempts": 186}):
+            self.refused("ValidationException", put, target(1, RetryPolicy=retry))
+
+    def arrives(self, name, condition):
+        """Whether an event arrives in a queue under a key whose policy lets EventBridge use it on a condition."""
+        root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
+        use = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": "*",
+        }
+        if condition:
+            use["Condition"] = condition
+        statements = [root] if condition is None else [root, use]
+        key = client("kms").create_key(Policy=policy(*statements))["KeyMetadata"]["Arn"]
+        url = self.queues.create_queue(QueueName=name, Attributes={"KmsMasterKeyId": key})["QueueUrl"]
+        self.events.put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))
+        target = {"Id": "1", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"}
+        self.events.put_targets(Rule=name, Targets=[target])
+        self.events.put_events(Entries=[{"Source": name, "DetailType": "d", "Detail": "{}"}])
+        return bool(self.queues.receive_message(QueueUrl=url).get("Messages"))
+
+    def test_an_encrypted_queue_takes_events_if_its_key_says_so_without_conditions(self):
+        self.assertTrue(self.arrives("as-the-guide", {}))
+        self.assertFalse(self.arrives("not-named", None))
+        self.assertFalse(self.arrives("by-account", {"StringEquals": {"aws:SourceAccount": ACCOUNT}}))
+        rule = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/*"
+        self.assertFalse(self.arrives("by-rule", {"ArnLike": {"aws:SourceArn": rule}}))
+
+
+class Lambda(Case):
+    functions, roles = client("lambda"), client("iam")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.roles.create_role(RoleName="function", AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
+
+    def create(self, name, **members):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            entry = zipfile.ZipInfo("bootstrap")
+            entry.external_attr = 0o755 << 16
+            archive.writestr(entry, "#!/bin/sh\nexit 1\n")
+        return self.functions.create_function(
+            FunctionName=name,
+            Runtime="provided.al2023",
+            Handler="bootstrap",
+            Role=f"arn:aws:iam::{ACCOUNT}:role/function",
+            Code={"ZipFile": packed.getvalue()},
+            **members,
+        )
+
+    def test_configuration(self):
+        code = "InvalidParameterValueException"
+        self.create("largest", Timeout=900, MemorySize=10_240)
+        for wrong in ({"Timeout": 901}, {"Timeout": 0}, {"MemorySize": 127}, {"MemorySize": 32_769}):
+            self.refused(code, self.create, name="wrong", **wrong)
+        self.refused(code, self.create, name="a b")
+        self.refused(code, self.create, name="n" * 65)
+
+    def test_environment(self):
+        code = "InvalidParameterValueException"
+        variables = lambda **pairs: {"Environment": {"Variables": pairs}}
+        self.create("environment", **variables(A1="x" * 4_000))
+        for wrong in ({"A1": "x" * 4_096}, {"AWS_REGION": "x"}, {"_HANDLER": "x"}, {"A": "x"}, {"1A": "x"}):
+            self.refused(code, self.create, name="wrong", **variables(**wrong))
+
+    def test_payloads(self):
+        self.create("payloads")
+        invoke = lambda size, **more: self.functions.invoke(FunctionName="payloads", Payload=b'"' + b"x" * (size - 2) + b'"', **more)
+        self.refused("RequestTooLargeException", invoke, size=6 * 1024 * 1024 + 1)
+        invoke(1024 * 1024, InvocationType="Event")
+        self.refused("RequestTooLargeException", invoke, size=1024 * 1024 + 1, InvocationType="Event")
+
+    def test_a_destination_needs_the_roles_right(self):
+        self.create("destination")
+        queue = client("sqs").create_queue(QueueName="destination")["QueueUrl"].rsplit("/", 1)[-1]
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"
+        config = {"FunctionName": "destination", "DestinationConfig": {"OnFailure": {"Destination": arn}}}
+        put = self.functions.put_function_event_invoke_config
+        self.refused("InvalidParameterValueException", put, **config)
+        right = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
+        self.roles.put_role_policy(RoleName="function", PolicyName="send", PolicyDocument=policy(right))
+        put(**config)
+        self.refused("InvalidParameterValueException", put, FunctionName="destination", MaximumRetryAttempts=3)
+
+    def test_eventbridge_is_not_let_in_by_account(self):
+        self.create("permission")
+        allow = {"FunctionName": "permission", "Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com"}
+        self.functions.add_permission(StatementId="s1", SourceArn=f"arn:aws:events:{REGION}:{ACCOUNT}:rule/r", **allow)
+        self.refused(
+            "InvalidParameterValueException",
+            self.functions.add_permission,
+            StatementId="s2",
+            SourceAccount=ACCOUNT,
+            **allow,
+        )
+
+
+class Iam(Case):
+    roles = client("iam")
+
+    def setUp(self):
+        name = self.id().rsplit(".", 1)[-1]
+        self.roles.create_role(RoleName=name, AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
+        self.put = lambda document, called="p": self.roles.put_role_policy(
+            RoleName=name, PolicyName=called, PolicyDocument=document
+        )
+
+    def test_inline_policies_together(self):
+        statement = lambda size: {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::" + "x" * size}
+        self.put(policy(statement(4_900)))
+        self.put(policy(statement(4_900)), "second")
+        self.put(policy(statement(4_900)), "second")
+        self.put(policy(statement(10)).replace(" ", " " * 5_000), "spaces")
+        self.refused("LimitExceeded", self.put, document=policy(statement(300)), called="third")
+
+    def test_grammar(self):
+        good = {"Sid": "A1", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+        self.put(policy({**good, "Condition": {"ForAllValues:StringLikeIfExists": {"a": "b"}}}))
+        for wrong in (
+            [{**good, "Condition": {"StringEqual": {"a": "b"}}}],
+            [{**good, "Sid": "a b"}],
+            [{**good, "Principal": "*"}],
+            [good, good],
+        ):
+            self.refused("MalformedPolicyDocument", self.put, document=policy(*wrong))
+
+    def test_names(self):
+        self.refused("ValidationError", self.roles.create_role, RoleName="r" * 65, AssumeRolePolicyDocument=trust("x"))
+        assume = client("sts").assume_role
+        arn = f"arn:aws:iam::{ACCOUNT}:role/test_names"
+        assume(RoleArn=arn, RoleSessionName="a-session@1")
+        self.refused("ValidationError", assume, RoleArn=arn, RoleSessionName="a session")
+
+
+class DynamoDb(Case):
+    tables = client("dynamodb")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.tables.create_table(
+            TableName="table",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        )
+
+    def test_in_takes_100_values(self):
+        def scan(number):
+            values = {f":v{index}": {"S": str(index)} for index in range(number)}
+            expression = f"pk IN ({', '.join(values)})"
+            self.tables.scan(TableName="table", FilterExpression=expression, ExpressionAttributeValues=values)
+
+        scan(100)
+        self.refused("ValidationException", scan, number=101)
+
+    def test_time_to_live_is_not_switched_on_twice(self):
+        call = {"TableName": "table", "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True}}
+        self.tables.update_time_to_live(**call)
+        self.refused("ValidationException", self.tables.update_time_to_live, **call)
+
+
+class Others(Case):
+    def test_batch(self):
+        batch = client("batch")
+        batch.describe_jobs(jobs=["j"] * 100)
+        self.refused("ClientException", batch.describe_jobs, jobs=["j"] * 101)
+        container = {"image": "i"}
+        batch.register_job_definition(jobDefinitionName="d", type="container", containerProperties=container)
+        submit = lambda name: batch.submit_job(jobName=name, jobQueue="q", jobDefinition="d")
+        submit("a-job_1")
+        for name in ("a job", "-job", "j" * 129):
+            self.refused("ClientException", submit, name=name)
+
+    def test_queues(self):
+        queues = client("sqs")
+        queues.create_queue(QueueName="q" * 80)
+        for name in ("q 1", "q" * 81):
+            self.refused("InvalidParameterValue", queues.create_queue, QueueName=name)
+
+
+class Stacks(Case):
+    """Resources that CloudFormation makes are checked as the calls that would make them."""
+
+    stacks = client("cloudformation")
+
+    def outcome(self, name, resources):
+        body = json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources})
+        self.stacks.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+        for _ in range(200):
+            status = self.stacks.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+            if not status.endswith("IN_PROGRESS"):
+                return status
+            time.sleep(0.05)
+        self.fail(f"{name} does not end")
+
+    def check(self, name, kind, good, *wrong):
+        self.assertEqual(self.outcome(name, {"One": {"Type": kind, "Properties": good}}), "CREATE_COMPLETE")
+        for index, changed in enumerate(wrong):
+            resources = {"One": {"Type": kind, "Properties": {**good, **changed}}}
+            self.assertEqual(self.outcome(f"{name}-{index}", resources), "ROLLBACK_COMPLETE", changed)
+
+    def test_logical_names(self):
+        topic = {"Type": "AWS::SQS::Queue"}
+        self.refused("ValidationError", self.outcome, name="names", resources={"Has_one": topic})
+
+    def test_alarms(self):
+        stat = lambda index: {
+            "Id": f"m{index}",
+            "ReturnData": False,
+            "MetricStat": {"Metric": {"Namespace": "n", "MetricName": "m"}, "Period": 300, "Stat": "Sum"},
+        }
+        total = {"Id": "total", "Expression": "SUM(METRICS())"}
+        good = {
+            "Metrics": [total, *map(stat, range(10))],
+            "EvaluationPeriods": 288,
+            "Threshold": 0,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "AlarmDescription": "d" * 1_024,
+            "AlarmActions": ["arn:aws:sns:us-east-1:123456789012:t"] * 5,
+        }
+        self.check(
+            "alarms",
+            "AWS::CloudWatch::Alarm",
+            good,
+            {"Metrics": [total, *map(stat, range(11))]},
+            {"Metrics": [total, {**stat(0), "ReturnData": True}]},
+            {"EvaluationPeriods": 289},
+            {"AlarmDescription": "d" * 1_025},
+            {"AlarmActions": good["AlarmActions"] * 2},
+            {"Metrics": None, "Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 90},
+        )
+
+    def test_rules(self):
+        target = {"Id": "t", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"}
+        self.check(
+            "rules",
+            "AWS::Events::Rule",
+            {"EventPattern": {"source": ["x"]}, "Targets": [target]},
+            {"EventPattern": None},
+            {"EventPattern": None, "ScheduleExpression": "rate(1 minutes)"},
+            {"Targets": [{**target, "Id": str(index)} for index in range(6)]},
+            {"Targets": [{**target, "RetryPolicy": {"MaximumRetryAttempts": 186}}]},
+        )
+
+    def test_roles_and_policies(self):
+        allow = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+        inline = lambda *statements: {"Policies": [{"PolicyName": "p", "PolicyDocument": json.loads(policy(*statements))}]}
+        good = {"AssumeRolePolicyDocument": json.loads(trust("lambda.amazonaws.com")), **inline(allow)}
+        self.check(
+            "roles",
+            "AWS::IAM::Role",
+            good,
+            inline({**allow, "Condition": {"StringEqual": {"a": "b"}}}),
+            inline({**allow, "Resource": "arn:aws:s3:::" + "x" * 10_240}),
+        )
+        role = client("iam").create_role(RoleName="of-a-policy", AssumeRolePolicyDocument=trust("x"))["Role"]["RoleName"]
+        attached = lambda statement: {"PolicyDocument": json.loads(policy(statement))}
+        self.check(
+            "policies",
+            "AWS::IAM::Policy",
+            {"PolicyName": "p", "Roles": [role], **attached(allow)},
+            attached({**allow, "Sid": "a b"}),
+            attached({**allow, "Resource": "arn:aws:s3:::" + "x" * 10_240}),
+        )
+
+    def test_queues(self):
+        self.check("queues", "AWS::SQS::Queue", {"QueueName": "stack-queue"}, {"QueueName": "q 1"})
+
+    def test_functions(self):
+        with contextlib.suppress(ClientError):
+            client("s3").create_bucket(Bucket="code")
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("bootstrap", "x")
+        client("s3").put_object(Bucket="code", Key="f.zip", Body=packed.getvalue())
+        client("iam").create_role(RoleName="of-a-stack", AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
+        good = {
+            "Runtime": "provided.al2023",
+            "Handler": "bootstrap",
+            "Role": f"arn:aws:iam::{ACCOUNT}:role/of-a-stack",
+            "Code": {"S3Bucket": "code", "S3Key": "f.zip"},
+        }
+        self.check(
+            "functions",
+            "AWS::Lambda::Function",
+            good,
+            {"Timeout": 901},
+            {"MemorySize": 64},
+            {"Environment": {"Variables": {"AWS_REGION": "x"}}},
+        )
+        name = next(
+            one["PhysicalResourceId"] for one in self.stacks.list_stack_resources(StackName="functions")["StackResourceSummaries"]
+        )
+        config = {"FunctionName": name, "Qualifier": "$LATEST", "MaximumRetryAttempts": 2}
+        queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
+        self.check(
+            "configs",
+            "AWS::Lambda::EventInvokeConfig",
+            config,
+            {"MaximumRetryAttempts": 3},
+            {"DestinationConfig": {"OnFailure": {"Destination": queue}}},
+        )
+        allow = {"FunctionName": name, "Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com"}
+        self.check("permissions", "AWS::Lambda::Permission", allow, {"SourceAccount": ACCOUNT})
+
+
+class HttpApi(Case):
+    """An API whose only route leads to a function that fails: what API Gateway itself refuses comes before it."""
+
+    def test_sizes_of_requests(self):
+        api = client("apigatewayv2").create_api(Name="sizes", ProtocolType="HTTP")["ApiId"]
+        url = f"{ENDPOINT}/_aws/execute-api/{api}/$default/path"
+
+        def status(headers=None, body=b""):
+            request = urllib.request.Request(url, body, headers or {}, method="POST")
+            try:
+                return urllib.request.urlopen(request).status
+            except urllib.error.HTTPError as error:
+                return error.code
+
+        self.assertEqual(status({"x-long": "x" * 9_000}), 404)
+        self.assertEqual(status({"x-long": "x" * 10_240}), 431)
+        self.assertEqual(status(body=b"x" * 10 * 1024 * 1024), 404)
+        self.assertEqual(status(body=b"x" * (10 * 1024 * 1024 + 1)), 413)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=0)

@@ -1,0 +1,29 @@
+//! The emulator refuses what AWS refuses (docs/emulator.md): `refusals.py` tries each rule on an emulator of its own.
+
+use std::error::Error;
+use std::process::Command;
+
+use local::{Checkout, Emulator, EmulatorOptions, Installation, Lifetime, Progress};
+
+#[tokio::test]
+async fn the_emulator_refuses_what_aws_is_documented_to_refuse() -> Result<(), Box<dyn Error>> {
+    let checkout = Checkout::find()?;
+    let installation = Installation::ready(&checkout, Progress::Quiet).await?;
+    let folder = tempfile::tempdir()?;
+    let options = EmulatorOptions {
+        folder: folder.path().to_owned(),
+        deployment: "none".to_owned(),
+        aws_port: 0,
+        api_port: 0,
+        lifetime: Lifetime::Passing,
+    };
+    let emulator = Emulator::start(&checkout, &installation, &options).await?;
+    let tried = Command::new(installation.python())
+        .arg("-B")
+        .arg(checkout.root().join("infra/local/tests/refusals.py"))
+        .arg(&emulator.addresses().aws_endpoint)
+        .output()?;
+    emulator.stop().await?;
+    assert!(tried.status.success(), "{}", String::from_utf8_lossy(&tried.stderr));
+    Ok(())
+}
