@@ -1,6 +1,5 @@
-"""API Gateway: what an HTTP API lets through to its functions, and how long it waits."""
+"""API Gateway: what an HTTP API lets through to its functions."""
 
-import asyncio
 import json
 
 from ministack.services import apigateway
@@ -8,7 +7,6 @@ from ministack.services import apigateway
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 LONGEST_HEAD = 10_240  # bytes of the request line and the values of headers
 LONGEST_PAYLOAD = 10 * 1024 * 1024
-LONGEST_WAIT = 30  # seconds
 
 
 def install():
@@ -20,11 +18,7 @@ def install():
             return _message(431, "Request Header Fields Too Large")
         if len(body or b"") > LONGEST_PAYLOAD:
             return _message(413, "Request Entity Too Large")
-        answering = known(api, stage, path, method, headers, body, query, raw_query_string=raw_query_string)
-        try:
-            return await asyncio.wait_for(answering, LONGEST_WAIT)
-        except TimeoutError:
-            return _message(503, "Service Unavailable")
+        return await known(api, stage, path, method, headers, body, query, raw_query_string=raw_query_string)
 
     apigateway.handle_execute = handle_execute
 
