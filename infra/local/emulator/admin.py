@@ -8,7 +8,8 @@ GET  /_local/batch/jobs                   every AWS Batch job
 PUT  /_local/batch/jobs/{id}              {"status": "STARTING"|"RUNNING"|"SUCCEEDED"|"FAILED", "exitCode"?, "reason"?, "event"?: false}
 POST /_local/batch/jobs/{id}/event        sends the event of the job's present state once more
 DELETE /_local/batch/jobs/{id}            AWS Batch forgets the job
-PUT  /_local/secretsmanager/lag           {"seconds": 0..300}: ListSecrets shows the account as of so long ago
+PUT  /_local/secretsmanager/list          {"asOf": seconds since 1970 or null}: ListSecrets shows the account as of then, and
+                                          at most as of five minutes ago
 
 Only for clients on this machine that name it by a loopback address: a web page cannot reach it by another name.
 """
@@ -66,17 +67,10 @@ def _dispatch(method, parts, request):
             return batch.repeat_event(job)
         case ("DELETE", "batch", "jobs", job):
             return batch.forget(job)
-        case ("PUT", "secretsmanager", "lag"):
-            return _lag(request)
+        case ("PUT", "secretsmanager", "list"):
+            secretsmanager.list_as_of(request.get("asOf"))
+            return 200, {}
     return 404, {"message": "no such action"}
-
-
-def _lag(request):
-    try:
-        secretsmanager.set_lag(request.get("seconds"))
-    except ValueError as error:
-        return 400, {"message": str(error)}
-    return 200, {}
 
 
 def _credentials(name):

@@ -40,6 +40,17 @@ def admin(method, path, body):
     return urllib.request.urlopen(request)
 
 
+# A function that answers with a text of so many bytes as its event says.
+ANSWERS = """#!%s
+import os, urllib.request
+api = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/invocation"
+while True:
+    with urllib.request.urlopen(f"{api}/next") as event:
+        request, size = event.headers["Lambda-Runtime-Aws-Request-Id"], int(event.read())
+    urllib.request.urlopen(f"{api}/{request}/response", b'"' + b"x" * (size - 2) + b'"').read()
+"""
+
+
 def trust(service):
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -54,6 +65,63 @@ class Case(unittest.TestCase):
         with self.assertRaises(ClientError) as caught:
             call(*arguments, **members)
         self.assertEqual(caught.exception.response["Error"]["Code"], code)
+
+
+def as_role(service, name, statement):
+    """A client that may do what this statement says, and nothing else."""
+    client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
+    client("iam").put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy({"Effect": "Allow", **statement}))
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
+    made = client("sts").assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
+    return client(service, made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+
+
+class Conditions(Case):
+    def test_encryption_context(self):
+        key = client("kms").create_key()["KeyMetadata"]["Arn"]
+        condition = {"StringEquals": {"kms:EncryptionContext:a": "b"}}
+        right = {"Action": "kms:GenerateDataKey", "Resource": key, "Condition": condition}
+        make = as_role("kms", "by-context", right).generate_data_key
+        make(KeyId=key, KeySpec="AES_256", EncryptionContext={"a": "b", "c": "d"})
+        for context in ({}, {"a": "c"}):
+            self.refused("AccessDeniedException", make, KeyId=key, KeySpec="AES_256", EncryptionContext=context)
+
+    def test_sources(self):
+        condition = {"StringEquals": {"events:source": "ours"}}
+        right = {"Action": "events:PutEvents", "Resource": "*", "Condition": condition}
+        put = as_role("events", "by-source", right).put_events
+        entry = lambda source: {"Source": source, "DetailType": "d", "Detail": "{}"}
+        put(Entries=[entry("ours")] * 2)
+        for sources in (["theirs"], ["ours", "theirs"]):
+            self.refused("AccessDeniedException", put, Entries=[entry(source) for source in sources])
+
+    def test_leading_keys(self):
+        client("dynamodb").create_table(
+            TableName="leading",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        )
+        condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["OURS#*"]}}
+        table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/leading"
+        actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:BatchGetItem", "dynamodb:Query"]
+        role = as_role("dynamodb", "by-key", {"Action": actions, "Resource": table, "Condition": condition})
+        key = lambda text: {"pk": {"S": text}}
+        query = {"TableName": "leading", "KeyConditionExpression": "pk = :pk"}
+
+        def calls(*keys):
+            yield lambda: role.get_item(TableName="leading", Key=key(keys[-1]))
+            yield lambda: role.put_item(TableName="leading", Item=key(keys[-1]))
+            yield lambda: role.query(**query, ExpressionAttributeValues={":pk": {"S": keys[-1]}})
+            yield lambda: role.batch_get_item(RequestItems={"leading": {"Keys": [key(one) for one in keys]}})
+            put = [{"Put": {"TableName": "leading", "Item": key(one)}} for one in keys]
+            yield lambda: role.transact_write_items(TransactItems=put)
+
+        for call in calls("OURS#1", "OURS#2"):
+            call()
+        for index, call in enumerate(calls("OURS#1", "THEIRS#1")):
+            with self.subTest(index):
+                self.refused("AccessDeniedException", call)
 
 
 class SecretsManager(Case):
@@ -146,24 +214,13 @@ class SecretsManager(Case):
         self.refused("ResourceNotFoundException", delete, SecretId="never")
 
     def test_a_condition_on_a_tag_refuses_what_is_gone(self):
-        name = "tagged-role"
-        client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
-        rights = {
-            "Effect": "Allow",
-            "Action": "secretsmanager:DeleteSecret",
-            "Resource": "*",
-            "Condition": {"StringEquals": {"secretsmanager:ResourceTag/a:b": "c"}},
-        }
-        client("iam").put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy(rights))
-        arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
-        made = client("sts").assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
-        as_role = client("secretsmanager", made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+        condition = {"StringEquals": {"secretsmanager:ResourceTag/a:b": "c"}}
+        right = {"Action": "secretsmanager:DeleteSecret", "Resource": "*", "Condition": condition}
+        delete = as_role("secretsmanager", "by-tag", right).delete_secret
         self.create("with-tag", Tags=[{"Key": "a:b", "Value": "c"}])
-        as_role.delete_secret(SecretId="with-tag", ForceDeleteWithoutRecovery=True)
+        delete(SecretId="with-tag", ForceDeleteWithoutRecovery=True)
         for name in ("with-tag", "never-there"):
-            self.refused(
-                "AccessDeniedException", as_role.delete_secret, SecretId=name, ForceDeleteWithoutRecovery=True
-            )
+            self.refused("AccessDeniedException", delete, SecretId=name, ForceDeleteWithoutRecovery=True)
 
     def listed(self, *filters, **members):
         filters = [{"Key": key, "Values": [text]} for key, text in filters]
@@ -184,18 +241,15 @@ class SecretsManager(Case):
 
     def test_a_list_as_of_some_time_ago(self):
         self.create("lag-old")
-        time.sleep(1.2)  # what follows is younger than the lag
-        self.addCleanup(admin, "PUT", "secretsmanager/lag", {"seconds": 0})
-        admin("PUT", "secretsmanager/lag", {"seconds": 1})
+        seen = time.time()
         self.create("lag-new")
         self.secrets.delete_secret(SecretId="lag-old", ForceDeleteWithoutRecovery=True)
+        self.assertEqual(self.listed(("name", "lag-")), ["lag-new"])
+        self.addCleanup(admin, "PUT", "secretsmanager/list", {"asOf": None})
+        admin("PUT", "secretsmanager/list", {"asOf": seen})
         self.assertEqual(self.listed(("name", "lag-")), ["lag-old"])
         self.refused("ResourceNotFoundException", self.secrets.describe_secret, SecretId="lag-old")
         self.secrets.describe_secret(SecretId="lag-new")
-        time.sleep(1.2)
-        self.assertEqual(self.listed(("name", "lag-")), ["lag-new"])
-        with self.assertRaises(urllib.error.HTTPError):
-            admin("PUT", "secretsmanager/lag", {"seconds": 301})
 
 
 class Kms(Case):
@@ -300,14 +354,15 @@ class Lambda(Case):
 
     @classmethod
     def setUpClass(cls):
-        cls.roles.create_role(RoleName="function", AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
+        with contextlib.suppress(ClientError):  # another class was first
+            cls.roles.create_role(RoleName="function", AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
 
-    def create(self, name, **members):
+    def create(self, name, program="#!/bin/sh\nexit 1\n", **members):
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
             entry = zipfile.ZipInfo("bootstrap")
             entry.external_attr = 0o755 << 16
-            archive.writestr(entry, "#!/bin/sh\nexit 1\n")
+            archive.writestr(entry, program)
         return self.functions.create_function(
             FunctionName=name,
             Runtime="provided.al2023",
@@ -339,6 +394,15 @@ class Lambda(Case):
         invoke(1024 * 1024, InvocationType="Event")
         self.refused("RequestTooLargeException", invoke, size=1024 * 1024 + 1, InvocationType="Event")
 
+    def test_answers(self):
+        self.create("answers", ANSWERS % sys.executable)
+
+        def invoke(size):
+            return self.functions.invoke(FunctionName="answers", Payload=str(size)).get("FunctionError")
+
+        self.assertIsNone(invoke(6 * 1024 * 1024 - 100))
+        self.assertEqual(invoke(6 * 1024 * 1024 + 100), "Unhandled")
+
     def test_a_destination_needs_the_roles_right(self):
         self.create("destination")
         queue = client("sqs").create_queue(QueueName="destination")["QueueUrl"].rsplit("/", 1)[-1]
@@ -350,6 +414,23 @@ class Lambda(Case):
         self.roles.put_role_policy(RoleName="function", PolicyName="send", PolicyDocument=policy(right))
         put(**config)
         self.refused("InvalidParameterValueException", put, FunctionName="destination", MaximumRetryAttempts=3)
+
+    def test_what_a_rule_invokes_is_retried_and_goes_to_its_destination(self):
+        self.create("by-rule")
+        queue = client("sqs").create_queue(QueueName="after-retries")["QueueUrl"]
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:after-retries"
+        right = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
+        self.roles.put_role_policy(RoleName="function", PolicyName="after", PolicyDocument=policy(right))
+        config = {"MaximumRetryAttempts": 0, "DestinationConfig": {"OnFailure": {"Destination": arn}}}
+        self.functions.put_function_event_invoke_config(FunctionName="by-rule", **config)
+        events = client("events")
+        events.put_rule(Name="invokes", EventPattern='{"source":["invokes"]}')
+        function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:by-rule"
+        events.put_targets(Rule="invokes", Targets=[{"Id": "1", "Arn": function}])
+        events.put_events(Entries=[{"Source": "invokes", "DetailType": "d", "Detail": "{}"}])
+        # The function is started in a process of its own, which takes a while.
+        answer = client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=20)
+        self.assertEqual(json.loads(answer["Messages"][0]["Body"])["requestPayload"]["source"], "invokes")
 
     def test_eventbridge_is_not_let_in_by_account(self):
         self.create("permission")
@@ -574,8 +655,6 @@ class Stacks(Case):
 
 
 class HttpApi(Case):
-    """An API whose only route leads to a function that fails: what API Gateway itself refuses comes before it."""
-
     def test_sizes_of_requests(self):
         api = client("apigatewayv2").create_api(Name="sizes", ProtocolType="HTTP")["ApiId"]
         url = f"{ENDPOINT}/_aws/execute-api/{api}/$default/path"
@@ -591,6 +670,23 @@ class HttpApi(Case):
         self.assertEqual(status({"x-long": "x" * 10_240}), 431)
         self.assertEqual(status(body=b"x" * 10 * 1024 * 1024), 404)
         self.assertEqual(status(body=b"x" * (10 * 1024 * 1024 + 1)), 413)
+
+
+    def test_the_error_of_a_function_is_not_shown(self):
+        Lambda.setUpClass()
+        function = Lambda().create("fails")["FunctionArn"]
+        gateway = client("apigatewayv2")
+        api = gateway.create_api(Name="errors", ProtocolType="HTTP")["ApiId"]
+        target = {"IntegrationType": "AWS_PROXY", "PayloadFormatVersion": "2.0", "IntegrationUri": function}
+        integration = gateway.create_integration(ApiId=api, **target)["IntegrationId"]
+        gateway.create_route(ApiId=api, RouteKey="GET /path", Target=f"integrations/{integration}")
+        gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+        allow = {"Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com"}
+        client("lambda").add_permission(FunctionName="fails", StatementId="api", **allow)
+        with self.assertRaises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{ENDPOINT}/_aws/execute-api/{api}/$default/path")
+        self.assertEqual(caught.exception.code, 500)
+        self.assertEqual(json.loads(caught.exception.read()), {"message": "Internal Server Error"})
 
 
 if __name__ == "__main__":

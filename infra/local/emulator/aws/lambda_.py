@@ -36,7 +36,6 @@ RESERVED = {
     "LAMBDA_TASK_ROOT",
     "LAMBDA_RUNTIME_DIR",
 }
-NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 # https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
 LONGEST_RUN = 900  # seconds
 FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -77,8 +76,6 @@ def _refuse_function(data):
     variables = (data.get("Environment") or {}).get("Variables") or {}
     if reserved := sorted(RESERVED & set(variables)):
         raise Refused("InvalidParameterValueException", f"Reserved environment variables: {', '.join(reserved)}.")
-    if wrong := sorted(one for one in variables if not NAME.fullmatch(one)):
-        raise Refused("InvalidParameterValueException", f"Names of environment variables: {', '.join(wrong)}.")
     if len(json.dumps(variables, separators=(",", ":")).encode()) > LONGEST_ENVIRONMENT:
         raise Refused("InvalidParameterValueException", "Environment variables have more than 4,096 bytes.")
 

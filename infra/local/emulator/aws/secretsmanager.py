@@ -18,7 +18,7 @@ NAME = re.compile(r"[A-Za-z0-9/_+=.@-]+")
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
 LONGEST_LAG = 300  # seconds
 
-_lag = 0
+_as_of = None
 _gone = []  # secrets that were removed: when, and what the list said of them
 _made = {}  # by ARN, when a secret was made
 
@@ -32,12 +32,10 @@ def install():
     _remember_what_is_removed()
 
 
-def set_lag(seconds):
-    """From now on ListSecrets shows the account as of so many seconds ago."""
-    global _lag
-    if not isinstance(seconds, int) or not 0 <= seconds <= LONGEST_LAG:
-        raise ValueError(f"seconds is a number from 0 to {LONGEST_LAG}")
-    _lag = seconds
+def list_as_of(when):
+    """From now on ListSecrets shows the account as of then, and at most as of five minutes ago; None = as it is."""
+    global _as_of
+    _as_of = when
 
 
 # ---- What is refused ----------------------------------------------------------------------------------------------
@@ -146,7 +144,7 @@ def _created(secret, version):
 
 
 def _remember_what_is_removed():
-    """ListSecrets might not reflect changes from the last five minutes: with a lag it shows what was there then.
+    """ListSecrets might not reflect changes from the last five minutes: told so, it shows what was there then.
 
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
     """
@@ -157,9 +155,9 @@ def _remember_what_is_removed():
         known_purge(key, secret)
 
     def list_secrets(data):
-        if _lag == 0:
+        if _as_of is None:
             return known_list(data)
-        then = time.time() - _lag
+        then = max(_as_of, time.time() - LONGEST_LAG)
         _gone[:] = [(when, secret) for when, secret in _gone if when > time.time() - LONGEST_LAG]
         present = dict(secretsmanager._secrets.items())
         removed = [secret for when, secret in _gone if when > then and secret["Name"] not in present]
