@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::emulator::{Emulator, EmulatorOptions, client};
 use crate::program::ask_script;
@@ -228,6 +229,13 @@ impl Stack {
             variables.insert("AWS_SESSION_TOKEN".to_owned(), token.clone());
         }
         variables
+    }
+
+    /// From now on `ListSecrets` shows the account as of then, as it may on AWS; at most as of five minutes ago.
+    pub async fn list_secrets_as_of(&self, when: Option<SystemTime>) -> Result<()> {
+        let since_1970 = when.and_then(|when| when.duration_since(UNIX_EPOCH).ok());
+        let body = json!({ "asOf": since_1970.map(|time| time.as_secs_f64()) });
+        self.admin(reqwest::Method::PUT, "secretsmanager/list", Some(&body)).await.map(drop)
     }
 
     /// Writes the state now, as a stop does: what follows is lost if the emulator is killed.

@@ -2,6 +2,7 @@
 //! it is of its name, namespace and dimension, and would go off.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_secretsmanager::types::Tag;
@@ -100,6 +101,7 @@ impl Stage<'_> {
     async fn cannot_be_deleted(&mut self) -> Outcome {
         let run = self.world.launch(self.bench, "aws-batch").await?;
         let id = text(&run, "workflowId");
+        let copied = SystemTime::now();
         let rights = Rights::of(self.bench, "cleanup-run").await?;
         let delete = Grant { sid: "DeleteOurCopies".into(), what: "secretsmanager:DeleteSecret".into() };
         rights.without(&delete).await?;
@@ -116,7 +118,23 @@ impl Stage<'_> {
         self.sweep().await?;
         let row = self.bench.row(&pk, "RUN").await?.ok_or("the run is gone")?;
         ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
+        self.no_orphan(copied).await?;
         self.orphan(id).await
+    }
+
+    /// A list that still shows the copies of a run that has ended makes no alarm go off.
+    async fn no_orphan(&self, copied: SystemTime) -> Outcome {
+        self.bench.stack.list_secrets_as_of(Some(copied)).await?;
+        let secrets = aws_sdk_secretsmanager::Client::new(&self.bench.operator);
+        let listed = secrets.list_secrets().send().await?;
+        let swept = self.bench.invoke("cleanup-run", &json!({"source": "pipeline-secrets.sweep"})).await?;
+        self.bench.stack.list_secrets_as_of(None).await?;
+        let described = secrets.list_secrets().send().await?;
+        ensure(listed.secret_list().len() > described.secret_list().len(), || "the list is current".into())?;
+        let seen = metrics(&swept.log);
+        let value = |metric: Metric| seen.get(metric.name()).copied().unwrap_or_default();
+        let quiet = value(Metric::OrphansFound) == 0 && value(Metric::CleanupFailures) == 0;
+        ensure(quiet && !swept.failed, || format!("a list of minutes ago: {seen:?}"))
     }
 
     /// A copy of a run that has ended, and one of a run that nobody knows.

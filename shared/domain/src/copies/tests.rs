@@ -1,7 +1,7 @@
 use super::*;
 use crate::platform::Platform;
 use crate::run::State;
-use crate::testing::{name, of_workspace, run, value, workspace_id};
+use crate::testing::{name, of_workspace, run, value};
 
 fn id() -> RunId {
     RunId::new("ab12ABCDEFGHIJ").unwrap()

@@ -58,6 +58,8 @@ impl DecryptDataKey for Keys {
 pub(crate) struct Target {
     pub(crate) faults: Faults,
     pub(crate) copies: RefCell<BTreeMap<String, TargetCopy>>,
+    /// Copies that were removed in the last five minutes: lists still show them.
+    pub(crate) still_listed: RefCell<Vec<FoundCopy>>,
     /// So many of the next deletes are accepted, and the copy is still there afterwards.
     pub(crate) slow_deletes: Cell<u32>,
 }
@@ -148,6 +150,7 @@ impl RemoveCopies for Target {
                     run: copy.run.clone(),
                     not_after: copy.not_after,
                 })
+                .chain(self.still_listed.borrow().iter().cloned())
                 .collect())
         })
     }

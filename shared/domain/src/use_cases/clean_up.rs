@@ -113,6 +113,18 @@ impl Cleaner {
         removed.into_iter().collect()
     }
 
+    /// Deletes a copy. A secret that somebody else has just deleted has no tags, so that IAM refuses the delete: that is
+    /// success.
+    pub(crate) async fn delete_copy(&self, name: &str) -> Result<()> {
+        let Err(error) = self.copies.delete_copy(name).await else {
+            return Ok(());
+        };
+        match self.copies.describe_copy(name).await {
+            Ok(CopySighting::Gone) => Ok(()),
+            _ => Err(error),
+        }
+    }
+
     /// A forced delete of a missing name proves nothing, and IAM refuses one that carries no tags: hence look first,
     /// and done only when a look finds nothing.
     async fn remove_copy(&self, run: &Run, copy: &RunCopy, context: &Context<'_>) -> Result<()> {
@@ -124,7 +136,7 @@ impl Cleaner {
                     if deployment.as_deref() == Some(context.settings.deployment.as_str())
                         && owner.as_deref() == Some(run.id.as_str()) =>
                 {
-                    self.copies.delete_copy(&copy.name).await?;
+                    self.delete_copy(&copy.name).await?;
                 }
                 CopySighting::Found { .. } => {
                     tracing::error!(run.id = %run.id, "a foreign secret stands under the name of a copy; it is left alone");

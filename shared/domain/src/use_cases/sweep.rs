@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt as _};
 use super::clean_up::{Cleaner, Looked};
 use crate::context::Context;
 use crate::ids::RunId;
-use crate::ports::FoundCopy;
+use crate::ports::{CopySighting, FoundCopy};
 use crate::run::State;
 use crate::{Result, log};
 
@@ -20,7 +20,7 @@ pub struct Swept {
     pub ended: u32,
     /// Runs that could not be looked at, and stay due.
     pub failed: u32,
-    /// Copies of ended runs that were still there.
+    /// Copies of ended runs that were still there when they were described.
     pub orphans: u32,
     /// Orphans that could not be removed.
     pub orphans_failed: u32,
@@ -75,7 +75,8 @@ impl Cleaner {
     }
 
     /// Copies whose run is over are orphans. A copy of an unknown run may belong to a table that was restored: it is
-    /// left alone until its own latest end.
+    /// left alone until its own latest end. The list may be five minutes old, so that each orphan is described before it
+    /// counts.
     async fn sweep_orphans(&self, swept: &mut Swept, context: &Context<'_>) -> Result<()> {
         let mut by_run: BTreeMap<Option<String>, Vec<FoundCopy>> = BTreeMap::new();
         for copy in self.copies.list_copies(&context.settings.deployment).await? {
@@ -106,14 +107,28 @@ impl Cleaner {
                         continue;
                     }
                 }
-                swept.orphans += 1;
-                if let Err(error) = self.copies.delete_copy(&copy.name).await {
+                let deleted = match self.is_still_there(&copy, context).await {
+                    Ok(false) => continue,
+                    Ok(true) => {
+                        swept.orphans += 1;
+                        self.delete_copy(&copy.name).await
+                    }
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = deleted {
                     swept.orphans_failed += 1;
                     log::error(&error).error("an orphan could not be removed");
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether a copy that was listed is there now, with the same tags.
+    async fn is_still_there(&self, copy: &FoundCopy, context: &Context<'_>) -> Result<bool> {
+        let found = self.copies.describe_copy(&copy.name).await?;
+        Ok(matches!(found, CopySighting::Found { deployment, run }
+            if deployment.as_deref() == Some(context.settings.deployment.as_str()) && run == copy.run))
     }
 }
 

@@ -75,11 +75,11 @@ impl Target {
         }
     }
 
-    /// As IAM has it: only what carries the deployment's tag.
+    /// As IAM has it: only what carries the deployment's tag. What is gone carries none.
     fn delete(&mut self, body: &Value) -> Answer {
         let name = text_of(body, "SecretId");
         match self.secrets.get(&name) {
-            None => (200, json!({ "ARN": arn(&name), "Name": name })),
+            None => refusal("AccessDeniedException"),
             Some(made) if made.tags.get("pipeline-secrets:deployment") != Some(&self.deployment) => {
                 refusal("AccessDeniedException")
             }

@@ -225,3 +225,56 @@ fn a_run_that_cannot_be_read_keeps_its_own_copies_and_no_others() {
     assert_eq!(fixture.target.names(), ["1", "2"]);
     assert_eq!(fixture.table.faults.count("run"), 2);
 }
+
+/// A run that nothing is due for any more.
+fn ended_run() -> Run {
+    let mut run = run(Platform::AwsBatch, State::Ended);
+    run.life.due = None;
+    run
+}
+
+/// A copy of a run that has ended, as a list shows it.
+fn listed(name: &str) -> FoundCopy {
+    FoundCopy { name: name.into(), run: Some("ab12ABCDEFGHIJ".into()), not_after: None }
+}
+
+#[test]
+fn a_copy_that_was_removed_since_the_list_was_current_is_no_orphan() {
+    let fixture = Fixture::new();
+    fixture.table.put_run(ended_run());
+    fixture.target.still_listed.borrow_mut().push(listed("tower-gone"));
+    assert_eq!(sweep(&fixture).unwrap(), Swept::default());
+    assert_eq!(fixture.target.faults.count("delete_copy"), 0);
+}
+
+#[test]
+fn a_name_that_holds_another_secret_by_now_is_left_alone() {
+    for (deployment, tag) in [("production", "ab12ABCDEFGHIJ"), ("test", OTHER)] {
+        let fixture = Fixture::new();
+        fixture.table.put_run(ended_run());
+        fixture.target.still_listed.borrow_mut().push(listed("tower-copy"));
+        fixture.target.put("tower-copy", Some(deployment), Some(tag), Some(minutes(1)));
+        let unknown = u32::from(tag == OTHER);
+        assert_eq!(sweep(&fixture).unwrap(), Swept { unknown, ..Swept::default() }, "{deployment} {tag}");
+        assert_eq!(fixture.target.names(), ["tower-copy"]);
+    }
+}
+
+#[test]
+fn an_orphan_that_cannot_be_described_is_a_failure_and_no_orphan_yet() {
+    let fixture = Fixture::new();
+    fixture.table.put_run(ended_run());
+    fixture.target.put("tower-copy", Some("test"), Some("ab12ABCDEFGHIJ"), None);
+    fixture.target.faults.fail("describe_copy", unavailable());
+    assert_eq!(sweep(&fixture).unwrap(), Swept { orphans_failed: 1, ..Swept::default() });
+    assert_eq!(fixture.target.names(), ["tower-copy"]);
+}
+
+#[test]
+fn an_orphan_that_somebody_else_deletes_meanwhile_is_no_failure() {
+    let fixture = Fixture::new();
+    fixture.table.put_run(ended_run());
+    fixture.target.put("tower-copy", Some("test"), Some("ab12ABCDEFGHIJ"), None);
+    fixture.target.faults.lose_answer("delete_copy", unavailable());
+    assert_eq!(sweep(&fixture).unwrap(), Swept { orphans: 1, ..Swept::default() });
+}
