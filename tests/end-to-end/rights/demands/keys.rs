@@ -121,16 +121,13 @@ pub(super) const DEMANDS: &[Demand] = &[
         },
     },
     Demand {
-        what: "EventBridge may encrypt dead letters with the queues' key, for this account's rules of this deployment alone",
-        page: "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html",
+        what: "EventBridge may encrypt dead letters with the queues' key, by the guide's statement, which has no condition",
+        page: "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html",
         broken: |template| {
             let statement = of(template, "EventsToDeadLetters");
             let holds = statement["Principal"]["Service"] == "events.amazonaws.com"
                 && texts(&statement["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
-                && statement["Condition"]["StringEquals"]["aws:SourceAccount"]["Ref"] == "AWS::AccountId"
-                && statement["Condition"]["ArnLike"]["aws:SourceArn"]
-                    .to_string()
-                    .contains("${AWS::StackName}-*");
+                && statement["Condition"].is_null();
             if holds { vec![] } else { vec!["EventsToDeadLetters".into()] }
         },
     },
