@@ -1,4 +1,4 @@
-"""DynamoDB: the partition keys that policies judge by, and the two limits that the emulator does not know."""
+"""DynamoDB: the partition keys and attributes that policies judge by, and the two limits that the emulator does not know."""
 
 import re
 
@@ -13,7 +13,7 @@ _OPERANDS = re.compile(r"\bIN\s*\(([^()]*)\)", re.IGNORECASE)
 
 def install():
     check("dynamodb", _refuse)
-    context("dynamodb", _leading_key_context)
+    context("dynamodb", _request_context)
     _authorize_items_one_by_one()
 
 
@@ -38,15 +38,16 @@ def _refuse_time_to_live(data):
 
 
 class ItemArn(str):
-    """A table's ARN that remembers which partition one item of a transaction is in."""
+    """A table's ARN that remembers the condition keys of an item of a transaction."""
 
-    leading = ()
+    context = {}
 
 
 def _authorize_items_one_by_one():
-    """The items of a transaction are authorized one by one, each with its own leading key.
+    """Each item of a transaction is authorized as its own action, with the keys and attributes of all items of that action.
 
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html does not say whether each
+    item is judged alone. A policy that allows all of them together allows each of them alone as well.
     """
     known = iam_actions.dynamodb_transaction_checks
 
@@ -60,27 +61,57 @@ def _authorize_items_one_by_one():
         ]
         if len(members) != len(checks):
             return checks  # malformed: the handler refuses it
-        return [
-            (item_action, _with_leading(arn, detail))
-            for (item_action, arn), (_, detail) in zip(checks, members, strict=True)
-        ]
+        items = {}
+        for (item_action, _), (_, detail) in zip(checks, members, strict=True):
+            items.setdefault(item_action, []).append(detail)
+        contexts = {item_action: _context_of(details) for item_action, details in items.items()}
+        return [(item_action, _with_context(arn, contexts[item_action])) for item_action, arn in checks]
 
     iam_actions.dynamodb_transaction_checks = checks_of
 
 
-def _leading_key_context(data):
-    """`dynamodb:LeadingKeys`; a query of an index has the index's.
+def _request_context(data):
+    """The condition keys of a request for one table; a query of an index has the index's leading key.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
     """
-    leading = _leading_keys(data)
-    return {"dynamodb:LeadingKeys": leading} if leading else {}
+    leading, attributes = _leading_keys(data), _attributes(data)
+    found = {"dynamodb:LeadingKeys": leading, "dynamodb:Attributes": attributes}
+    found = {name: values for name, values in found.items() if values}
+    if data.get("ReturnValues"):
+        found["dynamodb:ReturnValues"] = data["ReturnValues"]
+    return found
 
 
-def _with_leading(arn, detail):
+def _context_of(details):
+    contexts = [_request_context(detail) for detail in details]
+    names = {name for one in contexts for name in one}
+    return {name: [value for one in contexts for value in one.get(name) or []] for name in names}
+
+
+def _with_context(arn, found):
     marked = ItemArn(arn)
-    marked.leading = tuple(_key_values(detail.get("TableName"), [detail.get("Key") or detail.get("Item")]))
+    marked.context = found
     return marked
+
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
+_WORDS = {
+    "add", "and", "attribute_exists", "attribute_not_exists", "attribute_type", "begins_with", "between", "contains",
+    "delete", "if_not_exists", "in", "list_append", "not", "or", "remove", "set", "size",
+}
+_PATH = re.compile(r"(?<![\w:#.\]])#?[A-Za-z_]\w*")
+
+
+def _attributes(data):
+    """`dynamodb:Attributes`: the top-level attributes of the keys, of the item, and of every expression."""
+    names = data.get("ExpressionAttributeNames") or {}
+    found = {*(data.get("Key") or {}), *(data.get("Item") or {})}
+    for name in ("UpdateExpression", "ConditionExpression", "ProjectionExpression"):
+        for word in _PATH.findall(data.get(name) or ""):
+            if word.lower() not in _WORDS:
+                found.add(names.get(word, word))
+    return sorted(found)
 
 
 def _leading_keys(data):

@@ -98,7 +98,7 @@ def _give_condition_keys():
 
     def enforce(key, action, service, region, resource_arn="*", service_context=None):
         if isinstance(resource_arn, ItemArn):
-            service_context = {**(service_context or {}), "dynamodb:LeadingKeys": list(resource_arn.leading)}
+            service_context = {**(service_context or {}), **resource_arn.context}
             resource_arn = str(resource_arn)
         return known_enforce(key, action, service, region, resource_arn=resource_arn, service_context=service_context)
 

@@ -44,11 +44,11 @@ mod tests {
         Login { issuer: "https://issuer.example".into(), subject: subject.into() }
     }
 
-    async fn welcome(test: &TestStore, number: i64, name: &str, login: &Login) -> Result<()> {
+    async fn register(test: &TestStore, number: i64, name: &str, login: &Login) -> Result<()> {
         let email = format!("{name}@example.org");
         let new = User { id: user(number), user_name: name.into(), email, created: now() };
         let audit = an_audit(SecretOwner::User(new.id), AuditAction::UserCreated, &[]);
-        test.store.welcome(&new, login, &audit).await
+        test.store.register_login(&new, login, &audit).await
     }
 
     #[tokio::test]
@@ -58,7 +58,7 @@ mod tests {
         assert!(!test.store.is_email_taken("olivia@example.org").await.unwrap());
         assert!(test.calls().iter().all(|call| call.body["ConsistentRead"] == true));
         test.table.faults.forget();
-        welcome(&test, 9, "olivia", &login("o")).await.unwrap();
+        register(&test, 9, "olivia", &login("o")).await.unwrap();
         assert_eq!((test.operations(), test.audits().await), (vec!["TransactWriteItems".to_owned()], 1));
         assert_eq!(test.store.user_of_login(&login("o")).await.unwrap(), Some(user(9)));
         assert_eq!(test.store.user_of_login(&login("O")).await.unwrap(), None);
@@ -68,9 +68,9 @@ mod tests {
     #[tokio::test]
     async fn of_two_first_logins_at_once_one_makes_the_user() {
         let test = TestStore::start().await;
-        welcome(&test, 9, "olivia", &login("o")).await.unwrap();
+        register(&test, 9, "olivia", &login("o")).await.unwrap();
         let before = test.table.rows().await;
-        let error = welcome(&test, 10, "olivia2", &login("o")).await.unwrap_err();
+        let error = register(&test, 10, "olivia2", &login("o")).await.unwrap_err();
         assert!(matches!(error, Error::Contended), "{error}");
         assert_eq!(test.table.rows().await, before);
         assert_eq!(test.store.user(user(10)).await.unwrap(), None);
