@@ -2,8 +2,10 @@
 #![allow(clippy::missing_errors_doc, reason = "every error of a test is its failure")]
 
 mod alarms;
+mod attacks;
 mod demands;
 mod forbidden;
 mod needed;
 mod recipe;
 mod restored;
+mod trust;

@@ -199,7 +199,7 @@ impl World {
 /// A request as API Gateway hands it over.
 pub struct Call<'a> {
     operation: Operation,
-    user: Option<i64>,
+    caller: Option<Value>,
     path: BTreeMap<&'a str, String>,
     query: BTreeMap<&'a str, String>,
     headers: BTreeMap<&'a str, String>,
@@ -213,7 +213,7 @@ impl<'a> Call<'a> {
         let headers = BTreeMap::from([("content-type", "application/json".to_owned())]);
         Self {
             operation,
-            user: None,
+            caller: None,
             path: BTreeMap::default(),
             query: BTreeMap::default(),
             headers,
@@ -224,7 +224,13 @@ impl<'a> Call<'a> {
     /// By this user, whom the authorizer vouches for.
     #[must_use]
     pub fn by(self, user: i64) -> Self {
-        Self { user: Some(user), ..self }
+        Self { caller: Some(json!({"userId": user.to_string()})), ..self }
+    }
+
+    /// By a login that no user has yet.
+    #[must_use]
+    pub fn by_new_login(self, issuer: &str, subject: &str) -> Self {
+        Self { caller: Some(json!({"issuer": issuer, "subject": subject})), ..self }
     }
 
     /// With this path parameter.
@@ -264,8 +270,8 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn event(&self) -> Value {
         let mut context = json!({"http": {"method": self.operation.method()}, "stage": "$default"});
-        if let Some(user) = self.user {
-            context["authorizer"] = json!({"lambda": {"userId": user.to_string()}});
+        if let Some(caller) = &self.caller {
+            context["authorizer"] = json!({"lambda": caller});
         }
         json!({
             "version": "2.0",

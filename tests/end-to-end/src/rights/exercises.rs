@@ -62,22 +62,24 @@ impl<'a> Gym<'a> {
         }
     }
 
-    async fn authorize(&self, token: &str) -> Outcome<String> {
+    /// The context that the authorizer gives a request with this token.
+    async fn authorize(&self, token: &str) -> Outcome<Value> {
         let event =
             json!({"version": "2.0", "type": "REQUEST", "identitySource": [format!("Bearer {token}")]});
         let invoked = self.bench.invoke("authorizer", &event).await?;
         ensure(!invoked.failed, || format!("the authorizer failed: {}", invoked.answer))?;
-        let user = invoked.answer["context"]["userId"].as_str();
-        Ok(user.ok_or("the authorizer refused")?.to_owned())
+        ensure(invoked.answer["isAuthorized"] == true, || "the authorizer refused".into())?;
+        Ok(invoked.answer["context"].clone())
     }
 
-    /// A token, its use noted; a login at first sight and again.
+    /// A token, its use noted; a login that nobody has.
     async fn authorizer(&self) -> Outcome {
         let (world, bench) = (self.world, self.bench);
         let id = token_id(&world.token)?;
         let (pk, sk) = (format!("TOKEN#{id}"), "TOKEN");
         bench.clear(&pk, sk, "lastUsed").await?;
-        ensure(self.authorize(&world.token).await? == world.owner.to_string(), || "another user".into())?;
+        let context = self.authorize(&world.token).await?;
+        ensure(context["userId"] == world.owner.to_string(), || format!("another user: {context}"))?;
         let row = bench.row(&pk, sk).await?.ok_or("the token is gone")?;
         ensure(row.contains_key("lastUsed"), || "the use was not noted".into())?;
         let (issuer, key) = self.issuer;
@@ -87,11 +89,8 @@ impl<'a> Gym<'a> {
         claims["email_verified"] = json!(true);
         // As long as an emulator under load may take for what follows.
         claims["exp"] = json!(claims["iat"].as_u64().unwrap_or_default() + 600);
-        let login = key.token(&claims);
-        let user = self.authorize(&login).await?;
-        ensure(self.authorize(&login).await? == user, || "two users for one login".into())?;
-        let row = bench.row(&format!("USER#{user}"), "META").await?;
-        ensure(row.is_some(), || "no user was made".into())
+        let context = self.authorize(&key.token(&claims)).await?;
+        ensure(context["subject"] == subject && context["userId"].is_null(), || format!("{context}"))
     }
 
     /// A declaration; then everything that people do themselves.
@@ -102,6 +101,9 @@ impl<'a> Gym<'a> {
         let inside =
             |operation| by(operation).path("orgId", &world.org).path("workspaceId", &world.workspace);
         bench.done(&by(Operation::DescribeUser)).await?;
+        let login = Call::new(Operation::DescribeUser).by_new_login("https://issuer.example.org", &name);
+        let first = bench.done(&login).await?["user"]["id"].clone();
+        ensure(bench.done(&login).await?["user"]["id"] == first, || "two users for one login".into())?;
         bench.done(&by(Operation::ListUserWorkspaces).path("userId", &world.owner)).await?;
         let made = bench.done(&by(Operation::CreateToken).body(&json!({"name": "second"}))).await?;
         let listed = bench.done(&by(Operation::ListTokens)).await?;

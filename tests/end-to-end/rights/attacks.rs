@@ -1,0 +1,444 @@
+//! Attacks with the credentials of one function, by somebody who is a user besides: with everything that the function's
+//! role may do and everything that a user may ask for, nobody obtains a value, a token, another identity or another
+//! workspace's run. Each attack succeeded before, or was plausible.
+
+use std::collections::HashMap;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use domain::token::{TokenHash, TokenKey};
+use end_to_end::rights::bench::{Bench, Call, World};
+use end_to_end::rights::exercises::text;
+use end_to_end::rights::sealed::{Sealed, Tried, tried};
+use end_to_end::rights::{Outcome, ensure};
+use http_api::Operation;
+use runtime::SystemRandomness;
+use serde_json::{Value, json};
+
+const NAME: &str = "LICENCE_KEY";
+const VALUE: &str = "a value"; // as `World::store` stores it
+
+/// The victim's workspace with a secret and two runs, and the attacker's own workspace.
+struct Stage {
+    bench: Bench,
+    victim: World,
+    secret: i64,
+    /// A live run on Slurm whose claim token nobody has used.
+    unclaimed: Value,
+    attacker: World,
+}
+
+type Row = HashMap<String, AttributeValue>;
+
+fn s(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+fn key(pk: &str, sk: &str) -> Row {
+    HashMap::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))])
+}
+
+fn hash(key: &TokenKey) -> AttributeValue {
+    let hash: TokenHash = key.hash();
+    s(serde_json::to_value(hash).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default())
+}
+
+impl Stage {
+    async fn set() -> Outcome<Self> {
+        let bench = Bench::start(&[("SweepSchedule", "rate(7 days)")]).await?;
+        let victim = World::make(&bench, "victim").await?;
+        let attacker = World::make(&bench, "attacker").await?;
+        let secret = victim.store(&bench, NAME).await?;
+        let unclaimed = victim.launch(&bench, "slurm").await?;
+        Ok(Self { bench, victim, secret, unclaimed, attacker })
+    }
+
+    fn victims_run(&self) -> String {
+        format!("RUN#{}", text(&self.unclaimed, "workflowId"))
+    }
+
+    async fn role(&self, function: &str) -> Outcome<SdkConfig> {
+        self.bench.role(function).await
+    }
+
+    fn table(&self) -> Outcome<&str> {
+        Ok(self.bench.stack.output("TableName")?)
+    }
+
+    async fn row(&self, pk: &str, sk: &str) -> Outcome<Row> {
+        let row = self.bench.row(pk, sk).await?.ok_or_else(|| format!("no row {pk} {sk}"))?;
+        Ok(row.into_iter().collect())
+    }
+
+    async fn put(&self, function: &str, row: Row) -> Outcome<Tried> {
+        let client = aws_sdk_dynamodb::Client::new(&self.role(function).await?);
+        Ok(tried(client.put_item().table_name(self.table()?).set_item(Some(row)).send().await))
+    }
+
+    /// Sets an attribute, in a request of its own and in a transaction beside an audit record.
+    async fn update(
+        &self,
+        function: &str,
+        pk: &str,
+        sk: &str,
+        name: &str,
+        value: AttributeValue,
+    ) -> Outcome<[Tried; 2]> {
+        let client = aws_sdk_dynamodb::Client::new(&self.role(function).await?);
+        let alone = client.update_item().table_name(self.table()?).set_key(Some(key(pk, sk)));
+        let alone = alone.update_expression("SET #a = :a").expression_attribute_names("#a", name);
+        let alone = tried(alone.expression_attribute_values(":a", value.clone()).send().await);
+        let update = Update::builder().table_name(self.table()?).set_key(Some(key(pk, sk)));
+        let update = update.update_expression("SET #a = :a").expression_attribute_names("#a", name);
+        let update = update.expression_attribute_values(":a", value).build()?;
+        let put = Put::builder()
+            .table_name(self.table()?)
+            .set_item(Some(key("AUDIT#WS#1#2026-01", "x")))
+            .build()?;
+        let items = [
+            TransactWriteItem::builder().update(update).build(),
+            TransactWriteItem::builder().put(put).build(),
+        ];
+        let together = client.transact_write_items().set_transact_items(Some(items.into()));
+        Ok([alone, tried(together.send().await)])
+    }
+
+    async fn delete(&self, function: &str, pk: &str, sk: &str) -> Outcome<Tried> {
+        let client = aws_sdk_dynamodb::Client::new(&self.role(function).await?);
+        Ok(tried(client.delete_item().table_name(self.table()?).set_key(Some(key(pk, sk))).send().await))
+    }
+
+    /// What a claim of this run with this token answers.
+    async fn claim(&self, run: &str, token: &str) -> Outcome<(i64, Value)> {
+        let claim = Call::new(Operation::ClaimRun).path("workflowId", &run).bearer(&json!(token));
+        let answer = self.bench.request(&claim).await?;
+        Ok((answer.http_status(), answer.body()))
+    }
+
+    /// Whom the authorizer takes the bearer of this token for.
+    async fn authorized(&self, token: &str) -> Outcome<Value> {
+        let event =
+            json!({"version": "2.0", "type": "REQUEST", "identitySource": [format!("Bearer {token}")]});
+        Ok(self.bench.invoke("authorizer", &event).await?.answer)
+    }
+
+    /// A run of the attacker's own: its row, which is as good a forgery as any.
+    async fn own_run(&self, body: &Value) -> Outcome<(String, Value, Row)> {
+        let launched = self.bench.done(&self.attacker.call(Operation::LaunchRun).body(body)).await?;
+        let id = text(&launched, "workflowId").to_owned();
+        let row = self.row(&format!("RUN#{id}"), "RUN").await?;
+        Ok((id, launched, row))
+    }
+
+    fn victims_pin(&self) -> AttributeValue {
+        AttributeValue::L(vec![AttributeValue::M(HashMap::from([
+            ("name".to_owned(), s(NAME)),
+            ("owner".to_owned(), s(format!("WS#{}", self.victim.workspace))),
+            ("id".to_owned(), AttributeValue::N(self.secret.to_string())),
+            ("version".to_owned(), AttributeValue::N("1".into())),
+        ]))])
+    }
+}
+
+/// The attacks that succeeded, and how many there were.
+#[derive(Default)]
+struct Tally {
+    tried: usize,
+    succeeded: Vec<String>,
+}
+
+impl Tally {
+    fn denied(&mut self, what: &str, outcome: &Tried) {
+        let denied = outcome.as_ref().is_err_and(|code| code.contains("AccessDenied"));
+        self.foiled(what, denied, &format!("{outcome:?}"));
+    }
+
+    fn foiled(&mut self, what: &str, foiled: bool, seen: &str) {
+        self.tried += 1;
+        if !foiled {
+            self.succeeded.push(format!("{what}: {seen}"));
+        }
+    }
+
+    fn no_value(&mut self, what: &str, answer: &(i64, Value)) {
+        let shown = answer.1.to_string().contains(VALUE);
+        self.foiled(what, answer.0 != 200 && !shown, &format!("{answer:?}"));
+    }
+}
+
+#[tokio::test]
+async fn the_credentials_of_five_functions_give_no_value_token_identity_or_run() -> Outcome {
+    let stage = Stage::set().await?;
+    let mut tally = Tally::default();
+    forged_runs(&stage, &mut tally).await?;
+    reports(&stage, &mut tally).await?;
+    clean_ups(&stage, &mut tally).await?;
+    tokens(&stage, &mut tally).await?;
+    writers(&stage, &mut tally).await?;
+    readers(&stage, &mut tally).await?;
+    stage.bench.stop().await?;
+    println!("{} attacks, {} successes", tally.tried, tally.succeeded.len());
+    ensure(tally.succeeded.is_empty(), || tally.succeeded.join("\n"))?;
+    ensure(tally.tried >= 60, || format!("only {} attacks", tally.tried))
+}
+
+/// A run that pins the victim's secret, with a claim token of our own.
+async fn forged_runs(stage: &Stage, tally: &mut Tally) -> Outcome {
+    let claim = TokenKey::make_claim(&SystemRandomness::default());
+    for function in ["report-run", "cleanup-run", "authorizer", "write-secrets", "read-secrets"] {
+        let (id, _, mut row) = stage.own_run(&json!({"platform": "slurm"})).await?;
+        row.insert("secrets".into(), stage.victims_pin());
+        row.insert("claimToken".into(), hash(&claim));
+        let forged = format!("{}{}", &id[..id.len() - 1], if id.ends_with('A') { 'B' } else { 'A' });
+        row.insert("pk".into(), s(format!("RUN#{forged}")));
+        tally.denied(&format!("{function} puts a forged run"), &stage.put(function, row).await?);
+        let own = format!("RUN#{id}");
+        for (name, value) in [("secrets", stage.victims_pin()), ("claimToken", hash(&claim))] {
+            for outcome in stage.update(function, &own, "RUN", name, value.clone()).await? {
+                tally.denied(&format!("{function} changes {name} of an own run"), &outcome);
+            }
+        }
+        for run in [&forged, &id] {
+            tally.no_value(&format!("{function}: a claim"), &stage.claim(run, claim.expose()).await?);
+        }
+    }
+    Ok(())
+}
+
+/// What `report-run` may write: the life of every run.
+async fn reports(stage: &Stage, tally: &mut Tally) -> Outcome {
+    let (victims_run, token) = (stage.victims_run(), TokenKey::make_claim(&SystemRandomness::default()));
+    let id = text(&stage.unclaimed, "workflowId");
+    for name in [
+        "claimToken",
+        "runToken",
+        "claimed",
+        "secrets",
+        "copies",
+        "user",
+        "workspace",
+        "runScope",
+        "notAfter",
+        "platform",
+    ] {
+        for outcome in stage.update("report-run", &victims_run, "RUN", name, hash(&token)).await? {
+            tally.denied(&format!("report-run changes {name} of a victim's run"), &outcome);
+        }
+    }
+    tally.no_value("a claim of the victim's run", &stage.claim(id, token.expose()).await?);
+    // A row that has nothing but what this role may write is no run.
+    let made = stage.update("report-run", "RUN#ab12AAAAAAAAAA", "RUN", "state", s("pending")).await?;
+    tally.foiled("a run is made from its state alone", made[0].is_ok(), "the control failed");
+    tally.no_value("a claim of it", &stage.claim("ab12AAAAAAAAAA", token.expose()).await?);
+    // A claim token that was used stays used, whatever the state says.
+    stage.attacker.store(&stage.bench, "OWN_KEY").await?;
+    let (own, launched, _) = stage.own_run(&json!({"platform": "slurm"})).await?;
+    let claim_token = text(&launched, "claimToken");
+    let first = stage.claim(&own, claim_token).await?;
+    tally.foiled("the first claim", first.0 == 200, "the control failed");
+    let reset = stage.update("report-run", &format!("RUN#{own}"), "RUN", "state", s("pending")).await?;
+    tally.foiled("the state is set back", reset[0].is_ok(), "the control failed");
+    tally.no_value("a second claim", &stage.claim(&own, claim_token).await?);
+    tally.denied("report-run deletes a run", &stage.delete("report-run", &victims_run, "RUN").await?);
+    let secrets = format!("SECRETS#WS#{}", stage.victim.workspace);
+    for outcome in
+        stage.update("report-run", &secrets, &format!("SECRET#{}", stage.secret), "lastUsed", s("x")).await?
+    {
+        tally.denied("report-run changes a secret", &outcome);
+    }
+    Ok(())
+}
+
+/// What `cleanup-run` may write: the life of every run, and when a secret was used.
+async fn clean_ups(stage: &Stage, tally: &mut Tally) -> Outcome {
+    let (secrets, secret) =
+        (format!("SECRETS#WS#{}", stage.victim.workspace), format!("SECRET#{}", stage.secret));
+    for (name, value) in [
+        ("name", s("OTHER")),
+        ("version", AttributeValue::N("9".into())),
+        ("expires", s("x")),
+        ("lost", AttributeValue::Bool(true)),
+    ] {
+        for outcome in stage.update("cleanup-run", &secrets, &secret, name, value).await? {
+            tally.denied(&format!("cleanup-run changes {name} of a secret"), &outcome);
+        }
+    }
+    for outcome in
+        stage.update("cleanup-run", &secrets, &format!("VALUE#{}", stage.secret), "envelope", s("x")).await?
+    {
+        tally.denied("cleanup-run changes a sealed value", &outcome);
+    }
+    for name in ["platforms", "ownerCount", "name"] {
+        for outcome in stage
+            .update("cleanup-run", &format!("WS#{}", stage.victim.workspace), "META", name, s("x"))
+            .await?
+        {
+            tally.denied(&format!("cleanup-run changes {name} of a workspace"), &outcome);
+        }
+    }
+    // Not even what it may change can be read by changing it.
+    let client = aws_sdk_dynamodb::Client::new(&stage.role("cleanup-run").await?);
+    let read = client.update_item().table_name(stage.table()?).set_key(Some(key(&secrets, &secret)));
+    let read = read.update_expression("SET #a = :a").expression_attribute_names("#a", "lastUsed");
+    let read = read.expression_attribute_values(":a", s("2026-01-01T00:00:00Z"));
+    let read = read.return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld).send().await;
+    tally.denied("cleanup-run reads a secret's row by a change", &tried(read));
+    for name in ["copies", "claimToken", "secrets", "headJob"] {
+        for outcome in stage.update("cleanup-run", &stage.victims_run(), "RUN", name, s("x")).await? {
+            tally.denied(&format!("cleanup-run changes {name} of a run"), &outcome);
+        }
+    }
+    Ok(())
+}
+
+/// What the authorizer may write: when a token was used.
+async fn tokens(stage: &Stage, tally: &mut Tally) -> Outcome {
+    let forged = TokenKey::make_random(&SystemRandomness::default());
+    for (name, value) in [
+        ("user", AttributeValue::N(stage.victim.owner.to_string())),
+        ("hash", hash(&forged)),
+        ("expires", s("2099-01-01T00:00:00Z")),
+    ] {
+        for outcome in stage.update("authorizer", "TOKEN#7", "TOKEN", name, value).await? {
+            tally.denied(&format!("the authorizer writes {name} of a token"), &outcome);
+        }
+    }
+    let client = aws_sdk_dynamodb::Client::new(&stage.role("authorizer").await?);
+    let made = client.update_item().table_name(stage.table()?).set_key(Some(key("TOKEN#7", "TOKEN")));
+    let made = made.update_expression("SET #a = :a").expression_attribute_names("#a", "lastUsed");
+    let made = made.expression_attribute_values(":a", s("2026-01-01T00:00:00Z")).send().await;
+    tally.foiled("the authorizer makes a row of a token", made.is_ok(), "the control failed");
+    let token = forged.access_token(domain::ids::TokenId::new(7).ok_or("an id")?);
+    let answer = stage.authorized(&token).await?;
+    tally.foiled("a token from its use alone", answer["isAuthorized"] != true, &answer.to_string());
+    let owner = AttributeValue::N(stage.victim.owner.to_string());
+    for (pk, sk) in [
+        ("LOGIN#https://issuer.example.org", "me"),
+        ("LOGIN#name", "me"),
+        ("USER#5", "META"),
+        ("TOKEN#8", "TOKEN"),
+        ("MEMBERS#1", "MEMBER#1"),
+        ("AUDIT#WS#1#2026-01", "x"),
+    ] {
+        let mut row = key(pk, sk);
+        row.insert("user".into(), owner.clone());
+        tally.denied(&format!("the authorizer puts {pk}"), &stage.put("authorizer", row).await?);
+    }
+    Ok(())
+}
+
+/// What `write-secrets` may write: secrets, and what a repeated creation made.
+async fn writers(stage: &Stage, tally: &mut Tally) -> Outcome {
+    // The key of a launch of our own, which names the victim's run: its repeat would get new tokens of that run.
+    let body = json!({"platform": "slurm"});
+    let launch = stage
+        .attacker
+        .call(Operation::LaunchRun)
+        .header("idempotency-key", "an-attackers-key-0001")
+        .body(&body);
+    let launched = stage.bench.done(&launch).await?;
+    let mut forged = None;
+    for row in idempotency_rows(stage).await? {
+        if row.get("run").and_then(|run| run.as_s().ok()).map(String::as_str)
+            == launched["workflowId"].as_str()
+        {
+            forged = Some(row);
+        }
+    }
+    let mut forged = forged.ok_or("no row of the launch's key")?;
+    forged.insert("run".into(), s(text(&stage.unclaimed, "workflowId")));
+    tally.denied("write-secrets forges a launch's key", &stage.put("write-secrets", forged.clone()).await?);
+    forged.insert("pk".into(), s(format!("IDEM#{}", stage.attacker.owner)));
+    let put = stage.put("write-secrets", forged).await?;
+    tally.foiled("write-secrets puts a key of a creation", put.is_ok(), "the control failed");
+    let repeated = stage.bench.done(&launch).await?;
+    let other = repeated["workflowId"] == launched["workflowId"];
+    tally.foiled("a repeated launch is another's run", other, &repeated["workflowId"].to_string());
+
+    // The victim's rows, moved into the attacker's workspace.
+    let theirs = format!("SECRETS#WS#{}", stage.victim.workspace);
+    let ours = format!("SECRETS#WS#{}", stage.attacker.workspace);
+    for sk in [
+        format!("SECRET#{}", stage.secret),
+        format!("VALUE#{}", stage.secret),
+        format!("NAME#{}", NAME.to_lowercase()),
+    ] {
+        let mut row = stage.row(&theirs, &sk).await?;
+        row.insert("pk".into(), s(&ours));
+        // And what an attribute says besides the key.
+        row.insert("owner".into(), s(format!("WS#{}", stage.victim.workspace)));
+        let put = stage.put("write-secrets", row).await?;
+        tally.foiled("write-secrets puts a secret", put.is_ok(), "the control failed");
+    }
+    let stolen = json!({"platform": "slurm", "workspaceSecrets": [NAME], "userSecrets": []});
+    let call = stage.attacker.call(Operation::LaunchRun).body(&stolen);
+    let launched = stage.bench.request(&call).await?.body();
+    let answer = stage.claim(text(&launched, "workflowId"), text(&launched, "claimToken")).await?;
+    tally.no_value("a claim of a secret that was moved", &answer);
+    let batch = json!({"platform": "aws-batch", "workspaceSecrets": [NAME], "userSecrets": []});
+    let launched = stage.bench.request(&stage.attacker.call(Operation::LaunchRun).body(&batch)).await?;
+    tally.foiled(
+        "a launch with a secret that was moved",
+        launched.http_status() >= 400,
+        &launched.answer.to_string(),
+    );
+    for sk in ["SECRET", "VALUE"] {
+        stage
+            .delete("write-secrets", &ours, &format!("{sk}#{}", stage.secret))
+            .await?
+            .map_err(|code| code)?;
+    }
+    for (pk, sk) in [
+        (format!("MEMBERS#{}", stage.victim.workspace), format!("MEMBER#{}", stage.attacker.owner)),
+        (format!("WS#{}", stage.victim.workspace), "META".to_owned()),
+        (format!("USER#{}", stage.attacker.owner), format!("IN#{}", stage.victim.workspace)),
+        ("TOKEN#9".to_owned(), "TOKEN".to_owned()),
+        (stage.victims_run(), "RUN".to_owned()),
+    ] {
+        tally.denied(&format!("write-secrets puts {pk}"), &stage.put("write-secrets", key(&pk, &sk)).await?);
+    }
+    let audit = format!("AUDIT#WS#{}#2026-01", stage.victim.workspace);
+    for function in ["write-secrets", "report-run", "cleanup-run", "authorizer", "read-secrets"] {
+        tally.denied(
+            &format!("{function} deletes an audit record"),
+            &stage.delete(function, &audit, "x").await?,
+        );
+        for outcome in stage.update(function, &audit, "x", "actor", s("x")).await? {
+            tally.denied(&format!("{function} changes an audit record"), &outcome);
+        }
+    }
+    Ok(())
+}
+
+/// What `read-secrets` may read: ciphertext and hashes, and nothing that opens them.
+async fn readers(stage: &Stage, tally: &mut Tally) -> Outcome {
+    let scope = format!("WS#{}", stage.victim.workspace);
+    let place = (stage.bench.stack.output("EnvelopeKeyArn")?, stage.table()?, stage.bench.stack.name());
+    let sealed = Sealed::of(&stage.bench.operator, place, (&scope, stage.secret, NAME)).await?;
+    for function in ["read-secrets", "write-secrets", "report-run", "cleanup-run", "authorizer"] {
+        let role = stage.role(function).await?;
+        tally.denied(&format!("{function} opens a value"), &sealed.open(&role).await);
+        let copy = format!("tower-{}", text(&stage.unclaimed, "workflowId"));
+        let read = aws_sdk_secretsmanager::Client::new(&role).get_secret_value().secret_id(copy).send().await;
+        tally.denied(&format!("{function} reads a copy"), &tried(read));
+    }
+    let run = stage.row(&stage.victims_run(), "RUN").await?;
+    let hash = run["claimToken"].as_s().map_err(|_| "no hash")?;
+    tally.no_value("a claim by the hash", &stage.claim(text(&stage.unclaimed, "workflowId"), hash).await?);
+    for (pk, sk) in [
+        (format!("MEMBERS#{}", stage.victim.workspace), "MEMBER#1"),
+        ("TOKEN#9".to_owned(), "TOKEN"),
+        (format!("AUDIT#{scope}#2026-01"), "x"),
+    ] {
+        tally.denied(&format!("read-secrets puts {pk}"), &stage.put("read-secrets", key(&pk, sk)).await?);
+    }
+    Ok(())
+}
+
+/// The rows of the attacker's launches' keys.
+async fn idempotency_rows(stage: &Stage) -> Outcome<Vec<Row>> {
+    let client = aws_sdk_dynamodb::Client::new(&stage.bench.operator);
+    let query = client.query().table_name(stage.table()?).key_condition_expression("pk = :pk");
+    let query = query.expression_attribute_values(":pk", s(format!("LAUNCH#{}", stage.attacker.owner)));
+    Ok(query.send().await?.items.unwrap_or_default())
+}

@@ -1,0 +1,276 @@
+//! Who may write a row, and who trusts it: derived from the template, and compared with what docs/ARCHITECTURE.md says and
+//! with what each row confers. Nobody who may do less than a row confers may write it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use end_to_end::rights::statements::texts;
+use end_to_end::rights::template::Template;
+use end_to_end::rights::{Outcome, ensure, functions, logical};
+use local::{Progress, Tools};
+use serde_json::Value;
+
+/// What a function may write of the rows of a partition: everything, or these attributes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Write {
+    All,
+    Attributes(BTreeSet<String>),
+}
+
+type Writers = BTreeMap<String, BTreeMap<String, Write>>;
+
+/// Each kind of partition, with the functions that have at least the rights that its rows confer.
+const CONFERS: [(&str, &[&str], &str); 12] = [
+    ("ORG#", &["identity"], "which workspace a name means"),
+    ("WS#", &["identity"], "the platforms of a workspace, and its number of owners"),
+    ("USER#", &["identity"], "who somebody is, and where"),
+    ("LOGIN#", &["identity"], "which user a login, a name or an e-mail address is"),
+    ("MEMBERS#", &["identity"], "roles"),
+    ("TOKEN#", &["identity"], "who calls"),
+    ("SECRETS#", &["identity", "write-secrets"], "what a secret is called, its version, its sealed value"),
+    ("IDEM#", &["write-secrets"], "which secrets a repeated request made"),
+    (
+        "RUN#",
+        &["launch-run", "claim-run"],
+        "which values a claim opens, for which token, and which copies are removed",
+    ),
+    ("LAUNCH#", &["launch-run"], "the run whose tokens a repeated launch renews"),
+    ("JOB#", &["report-run"], "nothing: a hint, which DescribeJobs confirms"),
+    (
+        "AUDIT#",
+        &["identity", "write-secrets", "launch-run", "claim-run", "report-run", "cleanup-run"],
+        "nothing: an overwritten record is found by its log line",
+    ),
+];
+
+/// What nobody but those above may write, of rows of which others may write something.
+const PROTECTED: [(&str, &[&str]); 3] = [
+    ("TOKEN#", &["id", "user", "name", "hash", "createdAt", "expires"]),
+    (
+        "SECRETS#",
+        &["name", "version", "envelope", "expires", "lost", "nextflowStore", "secretId", "secretCount"],
+    ),
+    (
+        "RUN#",
+        &[
+            "workspace",
+            "user",
+            "platform",
+            "layout",
+            "createdAt",
+            "notAfter",
+            "created",
+            "runScope",
+            "secrets",
+            "copies",
+            "runToken",
+            "claimToken",
+            "claimed",
+            "delivered",
+        ],
+    ),
+];
+
+/// Who may write what, by partition.
+fn writers(template: &Template) -> Writers {
+    let mut writers = Writers::new();
+    for function in functions() {
+        for statement in template.rights(&logical(function)) {
+            let actions = texts(&statement["Action"]);
+            let conditions = &statement["Condition"];
+            let attributes = &conditions["ForAllValues:StringEquals"]["dynamodb:Attributes"];
+            for action in actions {
+                let write = match action.as_str() {
+                    "dynamodb:UpdateItem" if attributes.is_array() => {
+                        let keys = ["pk", "sk"];
+                        let named =
+                            texts(attributes).into_iter().filter(|name| !keys.contains(&name.as_str()));
+                        Write::Attributes(named.collect())
+                    }
+                    "dynamodb:PutItem"
+                    | "dynamodb:UpdateItem"
+                    | "dynamodb:DeleteItem"
+                    | "dynamodb:BatchWriteItem"
+                    | "dynamodb:PartiQLInsert"
+                    | "dynamodb:PartiQLUpdate"
+                    | "dynamodb:PartiQLDelete"
+                    | "dynamodb:*" => Write::All,
+                    _ => continue,
+                };
+                let patterns = texts(&conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]);
+                let patterns = if patterns.is_empty() { vec!["*".to_owned()] } else { patterns };
+                for pattern in patterns {
+                    let partition = pattern.strip_suffix('*').unwrap_or(&pattern).to_owned();
+                    let of = writers
+                        .entry(partition)
+                        .or_default()
+                        .entry(function.to_owned())
+                        .or_insert(write.clone());
+                    *of = match (of.clone(), write.clone()) {
+                        (Write::Attributes(one), Write::Attributes(other)) => {
+                            Write::Attributes(one.union(&other).cloned().collect())
+                        }
+                        _ => Write::All,
+                    };
+                }
+            }
+        }
+    }
+    writers
+}
+
+/// What breaks the rule.
+fn violations(template: &Template) -> Vec<String> {
+    let mut found = Vec::new();
+    for (partition, by) in writers(template) {
+        let Some((_, holders, confers)) = CONFERS.iter().find(|(known, _, _)| *known == partition) else {
+            found.push(format!("{partition}: which rows are that?"));
+            continue;
+        };
+        let protected =
+            PROTECTED.iter().find(|(known, _)| *known == partition).map_or(&[][..], |(_, names)| *names);
+        for (function, write) in by {
+            let wrong = match &write {
+                _ if holders.contains(&function.as_str()) => false,
+                Write::All => true,
+                Write::Attributes(names) => {
+                    protected.is_empty() || names.iter().any(|name| protected.contains(&name.as_str()))
+                }
+            };
+            if wrong {
+                found.push(format!("{function} may write {partition}, which decides {confers}: {write:?}"));
+            }
+        }
+    }
+    for function in functions() {
+        let changes =
+            |action: &String| ["dynamodb:UpdateItem", "dynamodb:DeleteItem"].contains(&action.as_str());
+        for statement in template.rights(&logical(function)) {
+            let audit = statement["Condition"].to_string().contains("AUDIT#");
+            if audit && texts(&statement["Action"]).iter().any(changes) {
+                found.push(format!("{function} may change or delete audit records"));
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn nobody_writes_a_row_that_confers_more_than_its_own_rights() -> Outcome {
+    let tools = Tools::ready(Progress::Quiet).await?;
+    let template = Template::expanded(&tools).await?;
+    let found = violations(&template);
+    ensure(found.is_empty(), || found.join("\n"))?;
+    // The architecture's table says the same.
+    let page = std::fs::read_to_string(tools.checkout.root().join("docs/ARCHITECTURE.md"))?;
+    let (derived, written) = (table(&writers(&template)), documented(&page));
+    ensure(derived == written, || {
+        let missing: Vec<_> = derived.difference(&written).collect();
+        let wrong: Vec<_> = written.difference(&derived).collect();
+        format!("docs/ARCHITECTURE.md, \"Trust\": missing {missing:#?}, wrong {wrong:#?}")
+    })
+}
+
+/// Every attribute of a stored run is one that the two may write, or one that they must not.
+#[tokio::test]
+async fn every_attribute_of_a_run_is_its_life_or_protected() -> Outcome {
+    let tools = Tools::ready(Progress::Quiet).await?;
+    let template = Template::expanded(&tools).await?;
+    let rows =
+        std::fs::read_to_string(tools.checkout.root().join("shared/store-dynamodb/src/rows/frozen.jsonl"))?;
+    let mut stored = BTreeSet::new();
+    for line in rows.lines() {
+        let row: Value = serde_json::from_str(line)?;
+        if row["sk"]["S"] == "RUN" {
+            stored.extend(row.as_object().into_iter().flatten().map(|(name, _)| name.clone()));
+        }
+    }
+    let written = match &writers(&template)["RUN#"]["report-run"] {
+        Write::Attributes(names) => names.clone(),
+        Write::All => return Err("report-run may write everything of a run".into()),
+    };
+    let protected: BTreeSet<String> = PROTECTED[2].1.iter().map(|name| (*name).to_owned()).collect();
+    let keys = BTreeSet::from(["pk".to_owned(), "sk".to_owned()]);
+    let known: BTreeSet<String> = written.union(&protected).chain(&keys).cloned().collect();
+    ensure(known == stored, || format!("{:?}", known.symmetric_difference(&stored).collect::<Vec<_>>()))
+}
+
+/// Handing a partition, or an attribute, back to a role is found.
+#[tokio::test]
+async fn a_right_that_is_handed_back_is_found() -> Outcome {
+    let tools = Tools::ready(Progress::Quiet).await?;
+    let back: [(&str, &str, &str, Option<&str>); 9] = [
+        ("ReportRun", "Put", "RUN#*", None),
+        ("CleanupRun", "Audit", "SECRETS#*", None),
+        ("WriteSecrets", "Put", "LAUNCH#*", None),
+        ("WriteSecrets", "Change", "MEMBERS#*", None),
+        ("WriteSecrets", "Delete", "AUDIT#*", None),
+        ("LaunchRun", "Intent", "TOKEN#*", None),
+        ("ClaimRun", "Audit", "*", None),
+        ("Authorizer", "NoteUse", "", Some("hash")),
+        ("CleanupRun", "Life", "", Some("claimToken")),
+    ];
+    for (role, sid, partition, attribute) in back {
+        let mut template = Template::expanded(&tools).await?;
+        let policy =
+            &mut template.document["Resources"][format!("{role}Rights")]["Properties"]["PolicyDocument"];
+        let statements = policy["Statement"].as_array_mut().ok_or("no statements")?;
+        let statement = statements
+            .iter_mut()
+            .find(|one| one["Sid"] == sid)
+            .ok_or_else(|| format!("{role} has no {sid}"))?;
+        let list = match attribute {
+            None => &mut statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"],
+            Some(_) => &mut statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"],
+        };
+        list.as_array_mut().ok_or("no list")?.push(attribute.unwrap_or(partition).into());
+        ensure(!violations(&template).is_empty(), || {
+            format!("{role} {sid} {partition}{attribute:?} is not found")
+        })?;
+    }
+    Ok(())
+}
+
+/// `partition · function (attributes)`.
+fn table(writers: &Writers) -> BTreeSet<String> {
+    let mut lines = BTreeSet::new();
+    for (partition, by) in writers {
+        for (function, write) in by {
+            lines.insert(match write {
+                Write::All => format!("{partition} · {function}"),
+                Write::Attributes(names) => {
+                    format!(
+                        "{partition} · {function} ({})",
+                        names.iter().cloned().collect::<Vec<_>>().join(" ")
+                    )
+                }
+            });
+        }
+    }
+    lines
+}
+
+/// The same from the page: rows `| partition | writers | trust |`, of writers `function` or `function: attribute, attribute`, each
+/// divided by a semicolon.
+fn documented(page: &str) -> BTreeSet<String> {
+    let section = page.split("\n## Trust\n").nth(1).unwrap_or_default();
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let mut lines = BTreeSet::new();
+    for line in section.lines().filter(|line| line.starts_with("| `")) {
+        let mut cells = line.trim_matches('|').split('|').map(|cell| cell.replace('`', "").trim().to_owned());
+        let (partition, writers) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
+        for writer in writers.split(';') {
+            match writer.split_once(':') {
+                None => lines.insert(format!("{partition} · {}", writer.trim())),
+                Some((function, names)) => {
+                    let names: BTreeSet<_> = names.split(',').map(str::trim).collect();
+                    lines.insert(format!(
+                        "{partition} · {} ({})",
+                        function.trim(),
+                        names.into_iter().collect::<Vec<_>>().join(" ")
+                    ))
+                }
+            };
+        }
+    }
+    lines
+}
