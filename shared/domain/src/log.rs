@@ -23,8 +23,8 @@ pub fn error(error: &Error) -> Logged<'static> {
 }
 
 /// A failure of the function itself, which is no error of the domain.
-pub fn failure(code: &str, cause: impl ToString) -> Logged<'_> {
-    let cause = cause.to_string();
+pub fn failure(code: &str, cause: impl Into<String>) -> Logged<'_> {
+    let cause = cause.into();
     Logged { code, cause, ours: true, operation: None, status: None, run: None, token: None }
 }
 

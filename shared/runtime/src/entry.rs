@@ -29,7 +29,7 @@ where
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            failure("no-event-loop", error).error("the function cannot start");
+            failure("no-event-loop", error.to_string()).error("the function cannot start");
             return ExitCode::FAILURE;
         }
     };
@@ -37,14 +37,14 @@ where
         let handler = match start(&Clients::load()).await {
             Ok(handler) => handler,
             Err(misconfigured) => {
-                failure("misconfigured", misconfigured).error("the environment is wrong");
+                failure("misconfigured", misconfigured.to_string()).error("the environment is wrong");
                 return ExitCode::FAILURE;
             }
         };
         match lambda_runtime::run(service_fn(|event| answer(&handler, event))).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                failure("runtime-api", error).error("the connection to Lambda is lost");
+                failure("runtime-api", error.to_string()).error("the connection to Lambda is lost");
                 ExitCode::FAILURE
             }
         }

@@ -41,7 +41,9 @@ fn imports(folder: &Path) -> Graph {
         }
     }
     let modules: BTreeSet<_> = graph.keys().cloned().collect();
-    graph.values_mut().for_each(|needs| needs.retain(|name| modules.contains(name)));
+    for needs in graph.values_mut() {
+        needs.retain(|name| modules.contains(name));
+    }
     graph
 }
 
