@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{entries, read, root};
+use crate::{entries, read, root, sources};
 
 #[test]
 fn every_link_between_documents_leads_somewhere() {
@@ -48,7 +48,8 @@ fn every_invariant_names_a_check_that_exists() {
 #[test]
 fn code_cites_sections_of_published_standards_and_of_documents_that_are_here() {
     let mut wrong = Vec::new();
-    for path in sources() {
+    let folders = ["functions", "infra", "shared", "tests"];
+    for path in folders.iter().flat_map(|folder| sources(&root().join(folder))) {
         let source = read(&path);
         for text in source.lines().filter(|line| line.trim_start().starts_with("//")) {
             let section =
@@ -66,21 +67,6 @@ fn code_cites_sections_of_published_standards_and_of_documents_that_are_here() {
         }
     }
     assert!(wrong.is_empty(), "no such section or document: {wrong:#?}");
-}
-
-/// The Rust files that are ours.
-fn sources() -> Vec<PathBuf> {
-    let folders = ["functions", "infra", "shared", "tests"];
-    let mut found: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
-    let mut sources = Vec::new();
-    while let Some(path) = found.pop() {
-        if !path.is_dir() {
-            sources.extend(path.extension().is_some_and(|end| end == "rs").then_some(path));
-        } else if !path.ends_with("target") {
-            found.extend(entries(&path));
-        }
-    }
-    sources
 }
 
 /// The Markdown files that are ours: at the root, and below `docs`.

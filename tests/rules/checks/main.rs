@@ -17,6 +17,17 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path())
 }
 
+/// The Rust files in a folder, however deep, but for what was built.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let inside = |path: PathBuf| match path.is_dir() && !path.ends_with("target") {
+        true => sources(&path),
+        false => vec![path],
+    };
+    let mut found: Vec<_> = entries(folder).flat_map(inside).collect();
+    found.retain(|path| path.extension().is_some_and(|end| end == "rs"));
+    found
+}
+
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

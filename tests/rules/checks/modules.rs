@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::{entries, read, root};
+use crate::{read, root, sources};
 
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
@@ -25,19 +25,12 @@ fn the_modules_of_the_domain_import_each_other_in_no_circle() {
 /// The top-level modules, each with those that its code names as `crate::…`.
 fn imports(folder: &Path) -> Graph {
     let mut graph = Graph::new();
-    let mut files: Vec<_> = entries(folder).collect();
-    while let Some(path) = files.pop() {
+    for path in sources(folder) {
         let inside = path.strip_prefix(folder).expect("inside").with_extension("");
-        let part = |index: usize| inside.iter().nth(index).and_then(|part| part.to_str());
-        if path.is_dir() {
-            files.extend(entries(&path));
-        } else if !inside
-            .iter()
-            .any(|part| ["lib", "schema", "testing", "tests"].iter().any(|it| part == *it))
-        {
-            let module = part(0).expect("a module").to_owned();
-            let needs = named(&read(&path)).into_iter().filter(|name| *name != module);
-            graph.entry(module.clone()).or_default().extend(needs);
+        let parts: Vec<_> = inside.iter().filter_map(|part| part.to_str()).collect();
+        if !parts.iter().any(|part| ["lib", "schema", "testing", "tests"].contains(part)) {
+            let needs = named(&read(&path)).into_iter().filter(|name| name != parts[0]);
+            graph.entry(parts[0].to_owned()).or_default().extend(needs);
         }
     }
     let modules: BTreeSet<_> = graph.keys().cloned().collect();
