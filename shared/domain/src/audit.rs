@@ -12,7 +12,7 @@ use crate::names::names;
 use crate::owner::{Scope, SecretOwner};
 use crate::secret::Secret;
 
-pub use self::line::AuditLine;
+pub(crate) use self::line::AuditLine;
 
 /// One request's entry in the trail of a scope.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

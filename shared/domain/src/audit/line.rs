@@ -12,7 +12,7 @@ use crate::owner::SecretOwner;
 /// A record in the log, because a restored table forgets: `infra/reconcile` gives these lines back. Ids only, for logs
 /// are read by more people than the table.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-pub struct AuditLine {
+pub(crate) struct AuditLine {
     message: Message,
     #[serde(rename = "audit.id", default)]
     id: String,
@@ -42,8 +42,7 @@ enum Message {
 impl AuditLine {
     /// Reads a line as [`AuditRecord::log`] writes it; `None` where it is none, or of a version that this one does not
     /// understand.
-    #[must_use]
-    pub fn parse(line: &str) -> Option<Self> {
+    pub(crate) fn parse(line: &str) -> Option<Self> {
         serde_json::from_str(line).ok()
     }
 
