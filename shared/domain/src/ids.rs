@@ -1,4 +1,5 @@
-//! Identifiers. On the wire the numeric ones are int64 below 2^53, so that a JavaScript client keeps them exact; a run's is the 14 characters that Nextflow's clients call `workflowId`.
+//! Identifiers. On the wire the numeric ones are int64 below 2^53, so that a JavaScript client keeps them exact; a run's
+//! is the 14 characters that Nextflow's clients call `workflowId`.
 
 use std::fmt;
 use std::str::FromStr;

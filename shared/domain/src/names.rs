@@ -3,7 +3,7 @@
 
 use crate::{Error, Result};
 
-/// Defines an enum whose values have names. `"role" pub enum Role { … }` calls it a role in the error of its `FromStr`.
+/// Defines an enum whose values have names. `"role" pub enum Role { … }` calls them a role in the error of `FromStr`.
 macro_rules! names {
     ($(#[$meta:meta])* $what:literal pub enum $type:ident {
         $($(#[$doc:meta])* $variant:ident = $name:literal,)+

@@ -1,5 +1,5 @@
-//! Pipeline secrets, in Seqera Platform's shapes (`docs/openapi.json`). A description or expiry shows only where one was set,
-//! so that a client that knows neither never meets them.
+//! Pipeline secrets, in Seqera Platform's shapes (`docs/openapi.json`). A description or expiry shows only where one was
+//! set, so that a client that knows neither never meets them.
 
 use domain::ids::{SecretId, UserId};
 use domain::name::SecretName;
