@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::rows::{Attributes, Fields};
 
 /// The placeholders of an expression.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct ExpressionAttributes {
     names: HashMap<String, String>,
     values: Attributes,

@@ -61,7 +61,7 @@ impl Store {
         Ok(rows)
     }
 
-    /// One batch; what DynamoDB leaves out of its answer is asked for again.
+    /// One batch. `BatchGetItem` has no paginator: keys that an answer leaves unprocessed are requested again here.
     async fn get_batch(&self, keys: &[Key], rows: &mut Vec<Row>) -> Result<()> {
         let mut pending: Vec<_> = keys.iter().cloned().map(Key::attributes).collect();
         for pause in PAUSES {
@@ -170,6 +170,25 @@ mod tests {
             test.table.faults.fail_next(Fault::Unreachable);
         }
         test.store.warm().await;
+    }
+
+    #[tokio::test]
+    async fn pages_are_requested_until_the_limit_is_reached_or_there_are_no_more() {
+        let test = TestStore::start().await;
+        for number in 1..=5 {
+            test.seed(Key::new("P", format!("ROW#{number}")).attributes()).await;
+        }
+        test.seed(Key::new("P", "OTHER").attributes()).await;
+        let query = || test.store.with_prefix("P", "ROW#").limit(2);
+        for (limit, rows, calls) in [(0, 0, 0), (1, 1, 1), (2, 2, 1), (3, 3, 2), (100, 5, 3)] {
+            test.table.faults.forget();
+            let found = at_most(limit, query(), "dynamodb Query").await.unwrap();
+            assert_eq!((found.len(), test.operations().len()), (rows, calls), "at most {limit}");
+        }
+        let newest_first = all(query().scan_index_forward(false)).await.unwrap();
+        let keys: Vec<i64> = newest_first.iter().map(|row| row.id().unwrap()).collect();
+        assert_eq!(keys, [5, 4, 3, 2, 1]);
+        assert!(test.calls().iter().all(|call| call.body["ConsistentRead"] == true));
     }
 
     #[tokio::test]

@@ -204,3 +204,23 @@ async fn an_id_in_a_row_is_checked_as_one_from_a_client() {
         }
     }
 }
+
+#[tokio::test]
+async fn text_in_a_row_is_checked_as_text_from_a_client() {
+    let row = rows_with_readers().await.swap_remove(0).0;
+    for (name, text) in [
+        ("pk", "ORG#1"),
+        ("pk", "WS#0"),
+        ("sk", "SECRET"),
+        ("sk", "SECRET#0"),
+        ("sk", "SECRET#7#8"),
+        ("name", "no name"),
+        ("description", &"x".repeat(257)),
+        ("createdAt", "yesterday"),
+        ("lastUsed", ""),
+    ] {
+        let mut changed = row.clone();
+        changed.0.insert(name.into(), s(text));
+        assert!(matches!(Secret::from_row(changed), Err(Error::Bug { .. })), "{name}: {text:?}");
+    }
+}
