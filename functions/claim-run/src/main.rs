@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         let store = Store::new(aws_sdk_dynamodb::Client::new(data), table.name);
         let keys = KmsOpener::new(aws_sdk_kms::Client::new(data), key.arn);
         let bus = RunAnnouncer::new(aws_sdk_eventbridge::Client::new(control), bus.name);
-        store.warm().await;
+        store.warm_for_runs().await;
         runtime::warm_up(keys.warm()).await;
         let metrics = service.metrics.clone();
         Handler {

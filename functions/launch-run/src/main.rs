@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         let keys = KmsOpener::new(aws_sdk_kms::Client::new(data), key.arn);
         let copies = CopyMaker::new(aws_sdk_secretsmanager::Client::new(control), launch.copy_key.clone());
         let bus = RunAnnouncer::new(aws_sdk_eventbridge::Client::new(control), bus.name);
-        store.warm().await;
+        store.warm_for_runs().await;
         runtime::warm_up(keys.warm()).await;
         let launcher = Launcher {
             store: Rc::new(store),

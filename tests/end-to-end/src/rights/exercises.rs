@@ -97,6 +97,8 @@ impl<'a> Gym<'a> {
     async fn identity(&self) -> Outcome {
         let (bench, name) = (self.bench, format!("identity-{}", self.fresh()));
         let world = World::make(bench, &name).await?;
+        let known = json!({"name": format!("org-{name}"), "workspaces": [{"name": "genomics"}]});
+        bench.apply(&json!({"organizations": [known]})).await?;
         let by = |operation| Call::new(operation).by(world.owner);
         let inside =
             |operation| by(operation).path("orgId", &world.org).path("workspaceId", &world.workspace);
