@@ -16,7 +16,6 @@ PSEUDO = {
     "AWS::Region": "us-east-1",
     "AWS::AccountId": "123456789012",
     "AWS::StackName": "pipeline-secrets",
-    "AWS::StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/pipeline-secrets/11112222-3333-4444-5555-666677778888",
     "AWS::URLSuffix": "amazonaws.com",
 }
 ARNS = {

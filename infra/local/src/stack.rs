@@ -284,6 +284,7 @@ async fn deploy(
         ("CodeBucket".to_owned(), CODE_BUCKET.to_owned()),
         ("CodePrefix".to_owned(), tools.packages.prefix.clone()),
         ("PublicEndpoint".to_owned(), api_endpoint.to_owned()),
+        ("RunPrefix".to_owned(), run_prefix(name)),
     ]);
     all.extend(parameters.clone());
     let order = Order {
@@ -299,6 +300,14 @@ async fn deploy(
     ask_script(&tools.installation.python(), &script, &order, "deploying infra/template.yaml").await
 }
 
+/// What `infra/deploy` makes at random: here the same whenever a stack of this name is deployed, and another for another.
+fn run_prefix(name: &str) -> String {
+    // FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv
+    let hash =
+        name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{:04x}", hash >> 16)
+}
+
 fn pascal_case(folder: &str) -> String {
     folder
         .split('-')
@@ -312,6 +321,13 @@ fn pascal_case(folder: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stacks_have_run_prefixes_of_their_own() {
+        assert_eq!(run_prefix("rights").len(), 4);
+        assert_ne!(run_prefix("rights"), run_prefix("beside"));
+        assert_eq!(run_prefix("rights"), run_prefix("rights"));
+    }
 
     #[test]
     fn a_functions_folder_names_its_resource() {

@@ -225,7 +225,8 @@ const OWN: [(&str, &[&str], bool); 8] = [
 ];
 
 /// Parameters, each another than its default, so that what arrives is what was chosen.
-const CHOSEN: [(&str, &str); 13] = [
+const CHOSEN: [(&str, &str); 14] = [
+    ("RunPrefix", "a1b2"),
     ("OidcIssuer", "https://issuer.example.org"),
     ("OidcAudience", "secrets"),
     ("AllowAwsNames", "true"),

@@ -90,7 +90,10 @@ async fn launcher(targets: &Targets, trial: &mut Trial, prefix: &str) -> Outcome
 /// Two deployments in one account: neither reaches the other's copies, rows or key.
 async fn deployments(targets: &Targets, trial: &mut Trial, copy: &str) -> Outcome {
     let bench = &targets.bench;
-    let beside = bench.deploy_beside("beside", &[("SweepSchedule", "rate(7 days)")]).await?;
+    // Even where both were given the same prefix.
+    let prefix = bench.stack.output("RunPrefix")?;
+    let parameters = [("SweepSchedule", "rate(7 days)"), ("RunPrefix", prefix)];
+    let beside = bench.deploy_beside("beside", &parameters).await?;
     for function in ["launch-run", "cleanup-run", "read-secrets"] {
         let output = format!("{}Function", end_to_end::rights::logical(function));
         let theirs = beside.outputs.get(&output).ok_or("no such function")?;
@@ -102,7 +105,8 @@ async fn deployments(targets: &Targets, trial: &mut Trial, copy: &str) -> Outcom
         refuse("DescribeSecret", tried(client.describe_secret().secret_id(copy).send().await));
         refuse("DeleteSecret", delete(&role, copy).await);
         refuse("GetSecretValue", tried(client.get_secret_value().secret_id(copy).send().await));
-        let prefix = bench.stack.output("RunPrefix")?;
+        let theirs = tag(CopyTags::DEPLOYMENT, "beside");
+        refuse("TagResource", tried(client.tag_resource().secret_id(copy).tags(theirs).send().await));
         let ours = [tag(CopyTags::DEPLOYMENT, bench.stack.name())];
         refuse(
             "CreateSecret under our prefix",
