@@ -159,7 +159,7 @@ impl Stage<'_> {
     /// Without its right to read tokens the authorizer cannot decide.
     async fn authorizer_fails(&mut self) -> Outcome {
         let rights = Rights::of(self.bench, "authorizer").await?;
-        rights.without(&Grant { sid: "Tokens".into(), what: "dynamodb:GetItem".into() }).await?;
+        rights.without(&Grant { sid: "Read".into(), what: "dynamodb:GetItem".into() }).await?;
         let event = json!({"identitySource": [format!("Bearer {}", self.world.token)]});
         let undecided = self.bench.invoke("authorizer", &event).await?;
         rights.restore().await?;

@@ -158,7 +158,10 @@ impl Bench {
         let table = aws_sdk_dynamodb::Client::new(&self.stack.sdk_config(&Credentials::operator()).await);
         let name = self.stack.output("TableName")?;
         let sort_key = |id: u64| AttributeValue::S(format!("VALUE#{id}"));
-        let read = table.get_item().table_name(name).key("pk", AttributeValue::S(self.scope()));
+        let read = table
+            .get_item()
+            .table_name(name)
+            .key("pk", AttributeValue::S(format!("SECRETS#{}", self.scope())));
         let row = read.key("sk", sort_key(from)).send().await?.item.ok_or("no row")?;
         let write = table.put_item().table_name(name).set_item(Some(row));
         write.item("sk", sort_key(to)).send().await?;
