@@ -80,6 +80,11 @@ impl<'a> Platform<'a> {
             ("PolicyDocument", &policy.to_string()),
         ])
         .await?;
+        self.assume(name).await
+    }
+
+    /// The credentials of whoever takes on this role, which must let the account do so.
+    pub async fn assume(&self, name: &str) -> Result<Credentials> {
         let session = aws_sdk_sts::Client::new(&self.operator)
             .assume_role()
             .role_arn(format!("arn:aws:iam::{ACCOUNT}:role/{name}"))

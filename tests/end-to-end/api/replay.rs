@@ -69,9 +69,11 @@ async fn a_key_is_its_users_own_and_its_requests_own() {
     assert_ne!(one, other);
     let next = created(&world.caller("owner").ask(create(&world, "CC", "v", &format!("{KEY}-2"))).await);
     assert_ne!(next, one);
-    // A launch is another request.
-    let launch = Ask::post(world.inside("/launches"), &json!({"platform": "aws-batch"}));
-    let _ = world.caller("owner").ask(launch.header("idempotency-key", KEY)).await.problem(422);
+    // Launches have keys of their own.
+    let launch =
+        || Ask::post(world.inside("/launches"), &json!({"platform": "slurm"})).header("idempotency-key", KEY);
+    let launched = world.caller("owner").ask(launch()).await.json();
+    assert_eq!(world.caller("owner").ask(launch()).await.json()["workflowId"], launched["workflowId"]);
     // A refused request is not remembered.
     let taken = world.caller("owner").ask(create(&world, "AA", "v", &format!("{KEY}-3"))).await;
     let _ = taken.problem(409);

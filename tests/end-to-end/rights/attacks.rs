@@ -176,6 +176,7 @@ async fn the_credentials_of_five_functions_give_no_value_token_identity_or_run()
     tokens(&stage, &mut tally).await?;
     writers(&stage, &mut tally).await?;
     readers(&stage, &mut tally).await?;
+    audit_records(&stage, &mut tally).await?;
     stage.bench.stop().await?;
     println!("{} attacks, {} successes", tally.tried, tally.succeeded.len());
     ensure(tally.succeeded.is_empty(), || tally.succeeded.join("\n"))?;
@@ -431,6 +432,44 @@ async fn readers(stage: &Stage, tally: &mut Tally) -> Outcome {
         (format!("AUDIT#{scope}#2026-01"), "x"),
     ] {
         tally.denied(&format!("read-secrets puts {pk}"), &stage.put("read-secrets", key(&pk, sk)).await?);
+    }
+    Ok(())
+}
+
+/// What `PutItem` overwrites or forges is found by the log lines, which no other function can change.
+async fn audit_records(stage: &Stage, tally: &mut Tally) -> Outcome {
+    let check = async || {
+        let checked = stage.bench.script("check-audit", &["--since", "2026-01-01T00:00:00Z"]).await?;
+        let said =
+            String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+        Outcome::Ok((checked.status.success(), said))
+    };
+    let (same, said) = check().await?;
+    ensure(same, || format!("before any change: {said}"))?;
+    let client = aws_sdk_dynamodb::Client::new(&stage.bench.operator);
+    let scan = client.scan().table_name(stage.table()?).filter_expression("begins_with(pk, :audit)");
+    let records =
+        scan.expression_attribute_values(":audit", s("AUDIT#")).send().await?.items.unwrap_or_default();
+    let created = |row: &&Row| row.get("action").is_some_and(|it| *it == s("secret.created"));
+    for function in ["report-run", "cleanup-run"] {
+        let mut row = records.iter().find(created).ok_or("no record")?.clone();
+        let id = row["id"].as_s().map_err(|_| "no id")?.clone();
+        row.insert("actor".into(), AttributeValue::N(stage.attacker.owner.to_string()));
+        let put = stage.put(function, row.clone()).await?;
+        tally.foiled(&format!("{function} overwrites a record"), put.is_ok(), "the control failed");
+        let forged = format!("99{function}");
+        row.insert("id".into(), s(&forged));
+        row.insert("sk".into(), s(format!("2026-12-01T00:00:00.000Z#{forged}")));
+        row.insert("at".into(), s("2026-12-01T00:00:00Z"));
+        let put = stage.put(function, row).await?;
+        tally.foiled(&format!("{function} forges a record"), put.is_ok(), "the control failed");
+        let (same, said) = check().await?;
+        tally.foiled(
+            "an overwritten record",
+            !same && said.contains(&id) && said.contains("was changed"),
+            &said,
+        );
+        tally.foiled("a forged record", said.contains(&forged) && said.contains("was not logged"), &said);
     }
     Ok(())
 }

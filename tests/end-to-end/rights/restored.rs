@@ -23,24 +23,7 @@ async fn rows(bench: &Bench, table: &str) -> Outcome<Vec<std::collections::HashM
 
 /// Has an operator's script reconcile the table with the audit trail that the functions logged.
 async fn reconcile(bench: &Bench) -> Outcome<Value> {
-    let script = bench.tools.checkout.root().join("infra/reconcile");
-    let aws = bench.tools.installation.aws();
-    let search = std::env::join_paths(
-        aws.parent()
-            .map(std::path::Path::to_owned)
-            .into_iter()
-            .chain(std::env::split_paths(&std::env::var("PATH")?)),
-    )?;
-    let operator = local::Credentials::operator();
-    let run = tokio::process::Command::new(script)
-        .args(["--stack", bench.stack.name(), "--since", "2026-01-01T00:00:00Z"])
-        .env("PATH", search)
-        .env("AWS_ENDPOINT_URL", &bench.stack.aws_endpoint)
-        .env("AWS_ACCESS_KEY_ID", operator.access_key_id)
-        .env("AWS_SECRET_ACCESS_KEY", operator.secret_access_key)
-        .env("AWS_DEFAULT_REGION", local::REGION)
-        .output()
-        .await?;
+    let run = bench.script("reconcile", &["--since", "2026-01-01T00:00:00Z"]).await?;
     let said = String::from_utf8(run.stdout)?;
     ensure(run.status.success(), || format!("{said}{}", String::from_utf8_lossy(&run.stderr)))?;
     Ok(serde_json::from_str(said.lines().last().ok_or("the script said nothing")?)?)

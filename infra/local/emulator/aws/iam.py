@@ -11,6 +11,7 @@ from ministack.services import iam
 
 from .calls import Refused, check, conditions, resource
 from .dynamodb import ItemArn
+from .lambda_ import condition_keys_of
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 LONGEST_INLINE = 10_240  # characters of a role's inline policies together, white space not counted
@@ -97,8 +98,9 @@ def _give_condition_keys():
         return {**known_context(service, action, body, params), **conditions(service, body)}
 
     def enforce(key, action, service, region, resource_arn="*", service_context=None):
+        service_context = {**(service_context or {}), **condition_keys_of(key)}
         if isinstance(resource_arn, ItemArn):
-            service_context = {**(service_context or {}), **resource_arn.context}
+            service_context |= resource_arn.context
             resource_arn = str(resource_arn)
         return known_enforce(key, action, service, region, resource_arn=resource_arn, service_context=service_context)
 

@@ -49,6 +49,7 @@ def install():
     resource("AWS::Lambda::EventInvokeConfig", _refuse_invoke_config_of_a_stack)
     resource("AWS::Lambda::Permission", _refuse_permission)
     _refuse_long_answers()
+    _remember_source_functions()
     _hide_errors_of_functions()
     _answer_without_pauses()
 
@@ -123,6 +124,28 @@ def _refuse_permission(data):
     """
     if data.get("Principal") == "events.amazonaws.com" and data.get("SourceAccount"):
         raise Refused("InvalidParameterValueException", "SourceAccount keeps EventBridge from invoking the function.")
+
+
+_sources = {}
+
+
+def condition_keys_of(access_key):
+    """The condition keys of whatever is called with the credentials that Lambda gave a function.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+    """
+    return {"lambda:SourceFunctionArn": _sources[access_key]} if access_key in _sources else {}
+
+
+def _remember_source_functions():
+    known = lambda_runtime.execution_credentials
+
+    def execution_credentials(config):
+        credentials = known(config)
+        _sources[credentials["AWS_ACCESS_KEY_ID"]] = config.get("FunctionArn", "")
+        return credentials
+
+    lambda_runtime.execution_credentials = lambda_svc.execution_credentials = execution_credentials
 
 
 def _refuse_long_answers():

@@ -94,6 +94,50 @@ fn in_short(run: &Run, step: &Step) -> String {
     }
 }
 
+/// IAM lets `report-run` and `cleanup-run` write the other attributes of a run only (docs/ARCHITECTURE.md, Trust).
+#[test]
+fn reports_and_clean_ups_change_nothing_of_what_a_run_was_given() {
+    let not_final = || Event::HeadJobSeen(Sighting::NotFinal);
+    let by_both: [fn() -> Event; 6] = [
+        || Event::SignOfLife,
+        reported,
+        || seen(true),
+        || Event::Looked,
+        || Event::Restored,
+        || Event::CopiesGone,
+    ];
+    let mut changed = 0;
+    for state in State::ALL {
+        for run in
+            [batch(state), slurm(state), with_head_job(state), due(batch(state)), due(with_head_job(state))]
+        {
+            let events = by_both
+                .iter()
+                .map(|event| event())
+                .chain([not_final(), Event::HeadJobSeen(Sighting::Unknown)]);
+            for event in events.chain([Event::HeadJobRecorded(job())]) {
+                let before = &run.life;
+                let records = matches!(event, Event::HeadJobRecorded(_));
+                let Some(after) = step(&run, event.clone()).life else { continue };
+                let expected = Life {
+                    revision: after.revision,
+                    state: after.state,
+                    due: after.due,
+                    lease_until: after.lease_until,
+                    outcome: after.outcome.clone(),
+                    ending: after.ending,
+                    removed: after.removed,
+                    head_job: if records { after.head_job.clone() } else { before.head_job.clone() },
+                    ..before.clone()
+                };
+                assert_eq!(after, expected, "{event:?} in {state:?}");
+                changed += 1;
+            }
+        }
+    }
+    assert!(changed > 40, "only {changed} events changed a run");
+}
+
 #[test]
 fn every_event_in_every_state_does_what_the_table_says() {
     type Row<'a> = (&'a str, fn(State) -> Run, Event, [&'a str; 5]);

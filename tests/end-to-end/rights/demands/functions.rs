@@ -74,9 +74,55 @@ pub(super) const DEMANDS: &[Demand] = &[
                 template.rights(name).iter().all(|one| {
                     let good =
                         |action: &String| !action.contains('*') && !action.ends_with(":GetSecretValue");
+                    let denies = one["Sid"] == "OpensAsThisFunctionOnly" && one["Effect"] == "Deny";
                     one["Sid"].is_string()
-                        && one["Effect"] == "Allow"
+                        && (one["Effect"] == "Allow" || denies)
                         && texts(&one["Action"]).iter().all(good)
+                })
+            })
+        },
+    },
+    Demand {
+        what: "a role that opens values does so only as its own function",
+        page: "https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html",
+        broken: |template| {
+            unless(["LaunchRun", "ClaimRun"].map(str::to_owned), |name| {
+                let condition =
+                    json!({"ArnNotEquals": {"lambda:SourceFunctionArn": {"Fn::GetAtt": [name, "Arn"]}}});
+                template.rights(name).iter().any(|one| {
+                    one["Effect"] == "Deny"
+                        && one["Action"] == json!(["kms:Decrypt"])
+                        && one["Resource"] == json!({"Fn::GetAtt": ["EnvelopeKey", "Arn"]})
+                        && one["Condition"] == condition
+                })
+            })
+        },
+    },
+    Demand {
+        what: "a role's policy leaves room below IAM's 10,240 characters",
+        page: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
+        broken: |template| {
+            unless(logical_names(), |name| {
+                let document = &template.properties(&format!("{name}Rights"))["PolicyDocument"];
+                deployed_size(document) < 9_000
+            })
+        },
+    },
+    Demand {
+        what: "a statement on the table is of one action, and an action of one statement unless it is limited to attributes",
+        page: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html",
+        broken: |template| {
+            unless(logical_names(), |name| {
+                let rights = template.rights(name);
+                let of_table =
+                    rights.iter().filter(|one| !one["Condition"]["ForAllValues:StringLike"].is_null());
+                let of_table: Vec<_> =
+                    of_table.filter(|one| !one["Resource"].to_string().contains("/index/")).collect();
+                let mut actions = std::collections::BTreeSet::new();
+                of_table.iter().all(|one| {
+                    let action = texts(&one["Action"]);
+                    let limited = one["Condition"]["ForAllValues:StringEquals"].is_object();
+                    action.len() == 1 && (actions.insert(action[0].clone()) || limited)
                 })
             })
         },
@@ -173,6 +219,22 @@ pub(super) const DEMANDS: &[Demand] = &[
         broken: environment,
     },
 ];
+
+/// The characters of a policy as deployed, more or less: what CloudFormation fills in counted as the longest ARN here.
+fn deployed_size(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Object(object)
+            if object.keys().any(|name| name == "Ref" || name.starts_with("Fn::")) =>
+        {
+            130
+        }
+        serde_json::Value::Object(object) => {
+            object.iter().map(|(name, value)| name.len() + 4 + deployed_size(value)).sum::<usize>() + 2
+        }
+        serde_json::Value::Array(list) => list.iter().map(|one| deployed_size(one) + 1).sum::<usize>() + 2,
+        other => other.to_string().len(),
+    }
+}
 
 fn routes(template: &Template) -> Vec<String> {
     let deployed: BTreeMap<String, &serde_json::Value> = template

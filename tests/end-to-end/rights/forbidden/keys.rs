@@ -35,7 +35,27 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
         let at_rest = Sealed { key: bench.stack.output("AtRestKeyArn")?.to_owned(), ..sealed.clone() };
         may(trial, false, "kms:GenerateDataKey with the at-rest key", at_rest.generate(&role).await);
     }
+    passed_roles(targets, trial, &sealed).await?;
     administrators(targets, trial, &sealed).await
+}
+
+/// Whoever may pass the role of `launch-run` or `claim-run`, or take it on, opens nothing with it outside of that function.
+async fn passed_roles(targets: &Targets, trial: &mut Trial, sealed: &Sealed) -> Outcome {
+    for (function, role) in [("launch-run", "LaunchRunRole"), ("claim-run", "ClaimRunRole")] {
+        let name = targets.bench.resource(role)?;
+        let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+            "Principal": {"AWS": format!("arn:aws:iam::{}:root", local::ACCOUNT)}, "Action": "sts:AssumeRole"}]});
+        let trust = trust.to_string();
+        let asked = [("Action", "UpdateAssumeRolePolicy"), ("RoleName", name), ("PolicyDocument", &trust)];
+        let (status, answer) = targets.bench.raw.iam(&asked).await?;
+        end_to_end::rights::ensure(status.is_success(), || {
+            format!("UpdateAssumeRolePolicy: {status} {answer}")
+        })?;
+        let taken = Platform::new(&targets.bench.stack).await.assume(name).await?;
+        let taken = targets.bench.stack.sdk_config(&taken).await;
+        trial.refuse(format!("{function}'s role, taken on, kms:Decrypt"), &sealed.open(&taken).await);
+    }
+    Ok(())
 }
 
 /// An administrator whose IAM policy allows everything on every key may manage this one, and never use it.

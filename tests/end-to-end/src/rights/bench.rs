@@ -103,6 +103,24 @@ impl Bench {
         Ok(made.answer)
     }
 
+    /// Runs an operator's script of `infra/` against the stack.
+    pub async fn script(&self, script: &str, arguments: &[&str]) -> Outcome<std::process::Output> {
+        let own = self.tools.installation.aws().parent().map(std::path::Path::to_owned);
+        let search = std::env::var("PATH")?;
+        let search = std::env::join_paths(own.into_iter().chain(std::env::split_paths(&search)))?;
+        let operator = Credentials::operator();
+        let mut run = tokio::process::Command::new(self.tools.checkout.root().join("infra").join(script));
+        run.args(["--stack", self.stack.name()])
+            .args(arguments)
+            .env("PATH", search)
+            .env("AWS_ENDPOINT_URL", &self.stack.aws_endpoint)
+            .env("AWS_ACCESS_KEY_ID", operator.access_key_id)
+            .env("AWS_SECRET_ACCESS_KEY", operator.secret_access_key)
+            .env("AWS_DEFAULT_REGION", local::REGION)
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        Ok(run.output().await?)
+    }
+
     /// A row, as the operator sees it.
     pub async fn row(&self, pk: &str, sk: &str) -> Outcome<Option<BTreeMap<String, AttributeValue>>> {
         let request = aws_sdk_dynamodb::Client::new(&self.operator).get_item();
