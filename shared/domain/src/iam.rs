@@ -1,9 +1,9 @@
 //! The IAM statements that the roles of jobs need to read a run's copies, and no others.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::copies::{CopyTags, scope_tag};
-use crate::ids::RunPrefix;
+use crate::ids::{RunId, RunPrefix};
 use crate::owner::SecretOwner;
 
 /// Where the copies of a deployment stand.
@@ -28,27 +28,44 @@ impl CopyHome {
     }
 }
 
-/// The statements for a job definition's execution role (`bundle`) or for the job role of tasks (`per-name`): the
-/// copies of this deployment that carry this scope's tag, by name prefix and by both tags.
+/// Which copies a role may read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Readable<'a> {
+    /// Those of every run of the workspace or user.
+    OfScope(&'a RunPrefix),
+    /// Those of one run.
+    OfRun(&'a RunId),
+}
+
+/// The statements for a job definition's execution role (`bundle`) or for the job role of tasks (`per-name`): copies of
+/// this deployment that carry this scope's tag, by name and by tags.
 #[must_use]
 pub fn read_copies(
     home: &CopyHome,
-    prefix: &RunPrefix,
+    readable: Readable<'_>,
     deployment: &str,
     scope: SecretOwner,
     copy_key: Option<&str>,
 ) -> Value {
     let CopyHome { partition, region, account } = home;
     let tag = |key: &str| format!("secretsmanager:ResourceTag/{key}");
+    let mut tags = Map::from_iter([
+        (tag(CopyTags::DEPLOYMENT), deployment.into()),
+        (tag(CopyTags::SCOPE), scope_tag(scope).into()),
+    ]);
+    let name = match readable {
+        Readable::OfScope(prefix) => prefix.as_str(),
+        Readable::OfRun(run) => {
+            tags.insert(tag(CopyTags::RUN), run.as_str().into());
+            run.as_str()
+        }
+    };
     let mut statements = vec![json!({
         "Sid": "ReadPipelineSecrets",
         "Effect": "Allow",
         "Action": "secretsmanager:GetSecretValue",
-        "Resource": format!("arn:{partition}:secretsmanager:{region}:{account}:secret:tower-{}*", prefix.as_str()),
-        "Condition": {"StringEquals": {
-            tag(CopyTags::DEPLOYMENT): deployment,
-            tag(CopyTags::SCOPE): scope_tag(scope),
-        }},
+        "Resource": format!("arn:{partition}:secretsmanager:{region}:{account}:secret:tower-{name}*"),
+        "Condition": {"StringEquals": tags},
     })];
     if let Some(key) = copy_key {
         statements.push(json!({
@@ -71,11 +88,31 @@ mod tests {
         let home = CopyHome::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap();
         let prefix = RunPrefix::new("ab12").unwrap();
         let key = "arn:aws:kms:eu-west-1:123456789012:key/11112222-3333-4444-5555-666677778888";
-        let statements = |key| read_copies(&home, &prefix, "prod", "WS#42".parse().unwrap(), key);
+        let readable = Readable::OfScope(&prefix);
+        let statements = |key| read_copies(&home, readable, "prod", "WS#42".parse().unwrap(), key);
         let judged: Value =
             serde_json::from_str(include_str!("../../../infra/checks/launch-statements.json")).unwrap();
         assert_eq!(statements(Some(key)), judged);
         assert_eq!(statements(None).as_array().unwrap()[..], judged.as_array().unwrap()[..1]);
+    }
+
+    #[test]
+    fn the_statements_of_a_run_read_no_other_runs_copies() {
+        let home = CopyHome::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap();
+        let run = RunId::new("ab12ABCDEFGHIJ").unwrap();
+        let scope: SecretOwner = "USER#7".parse().unwrap();
+        let statements = read_copies(&home, Readable::OfRun(&run), "prod", scope, None);
+        let [statement] = statements.as_array().unwrap().as_slice() else { panic!("{statements}") };
+        assert_eq!(
+            statement["Resource"],
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tower-ab12ABCDEFGHIJ*"
+        );
+        let tags = json!({
+            "secretsmanager:ResourceTag/pipeline-secrets:deployment": "prod",
+            "secretsmanager:ResourceTag/pipeline-secrets:scope": "user/7",
+            "secretsmanager:ResourceTag/pipeline-secrets:run": "ab12ABCDEFGHIJ",
+        });
+        assert_eq!(statement["Condition"], json!({ "StringEquals": tags }));
     }
 
     #[test]
@@ -98,7 +135,13 @@ mod tests {
     fn the_statements_name_the_deployments_own_partition_region_and_scope() {
         let home = CopyHome::of_arn("arn:aws-cn:kms:cn-north-1:210987654321:key/k").unwrap();
         let prefix = RunPrefix::new("ZZ99").unwrap();
-        let statements = read_copies(&home, &prefix, "test", "USER#7".parse().unwrap(), Some("the-key"));
+        let statements = read_copies(
+            &home,
+            Readable::OfScope(&prefix),
+            "test",
+            "USER#7".parse().unwrap(),
+            Some("the-key"),
+        );
         for (pointer, expected) in [
             ("/0/Resource", "arn:aws-cn:secretsmanager:cn-north-1:210987654321:secret:tower-ZZ99*"),
             ("/0/Condition/StringEquals/secretsmanager:ResourceTag~1pipeline-secrets:deployment", "test"),

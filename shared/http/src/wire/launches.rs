@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::copies::{self, Layout};
-use domain::iam::{self, CopyHome};
+use domain::iam::{self, CopyHome, Readable};
 use domain::ids::{RunId, RunPrefix, SecretId, WorkspaceId};
 use domain::name::SecretName;
 use domain::nextflow;
@@ -168,10 +168,15 @@ struct ForNextflow {
 
 /// What the role needs that reads the copies.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LaunchedIam"))]
 struct Statements {
+    /// For a role of the workspace's jobs: it reads the copies of every run of this workspace.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<serde_json::Map<String, Value>>"))]
     statements: Value,
+    /// For a role that is made for this run: it reads this run's copies alone.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<serde_json::Map<String, Value>>"))]
+    run_statements: Value,
 }
 
 /// The answer to a launch: JSON, or the lines that a shell reads.
@@ -259,8 +264,11 @@ fn for_nextflow(run: &Run, deployment: &Deployment<'_>) -> Option<ForNextflow> {
 fn statements(run: &Run, deployment: &Deployment<'_>) -> Option<Statements> {
     let home = home(run)?;
     let name = &deployment.settings.deployment;
-    let statements = iam::read_copies(&home, deployment.prefix, name, run.scope(), deployment.copy_key);
-    Some(Statements { statements })
+    let read = |readable| iam::read_copies(&home, readable, name, run.scope(), deployment.copy_key);
+    Some(Statements {
+        statements: read(Readable::OfScope(deployment.prefix)),
+        run_statements: read(Readable::OfRun(&run.id)),
+    })
 }
 
 /// The answer to `POST /launches/preview`.

@@ -142,6 +142,15 @@ async fn workspaces(targets: &Targets, trial: &mut Trial) -> Outcome {
         trial.permit(format!("{name}: its own copy"), &read(value_from(own)).await);
         trial.refuse(format!("{name}: another workspace's copy"), &read(value_from(foreign)).await);
     }
+    // And with the statements of one run, no other run's of the same workspace.
+    let second = other.launch(bench, "aws-batch").await?;
+    let role = platform.role("jobs-of-a-run", &run["iam"]["runStatements"]).await?;
+    let role = bench.stack.sdk_config(&role).await;
+    let read = async |run: &Value| {
+        resolve(&role, &value_from(run)).await.map(drop).map_err(|error| error.to_string())
+    };
+    trial.permit("a run's role: its own copy", &read(&run).await);
+    trial.refuse("a run's role: another run's copy", &read(&second).await);
     Ok(())
 }
 

@@ -44,6 +44,16 @@ fn statements(scope: &str) -> Value {
     }])
 }
 
+/// The same, for this run's copies alone.
+fn run_statements(scope: &str) -> Value {
+    let mut statements = statements(scope);
+    statements[0]["Resource"] =
+        format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-{RUN}*").into();
+    statements[0]["Condition"]["StringEquals"]["secretsmanager:ResourceTag/pipeline-secrets:run"] =
+        RUN.into();
+    statements
+}
+
 #[test]
 fn a_bundle_launch_returns_job_definition_secrets() {
     let from = format!("{ARN}:NCBI_API_KEY::");
@@ -66,7 +76,7 @@ fn a_bundle_launch_returns_job_definition_secrets() {
             "TOWER_WORKSPACE_ID": "42",
         },
         "batch": { "secrets": [{ "name": "NCBI_API_KEY", "valueFrom": from }] },
-        "iam": { "statements": statements("workspace/42") },
+        "iam": { "statements": statements("workspace/42"), "runStatements": run_statements("workspace/42") },
     });
     let bundle = || run(Platform::AwsBatch, Layout::Bundle);
     assert_eq!(shown(launched_as(bundle(), Some(tokens(None)), None, false)), expected);
@@ -77,7 +87,7 @@ fn a_bundle_launch_returns_job_definition_secrets() {
 
     let mut own = expected.clone();
     own["environment"].as_object_mut().unwrap().remove("TOWER_WORKSPACE_ID");
-    own["iam"]["statements"] = statements("user/17");
+    own["iam"] = json!({ "statements": statements("user/17"), "runStatements": run_statements("user/17") });
     let run = Run { workspace: None, ..bundle() };
     assert_eq!(shown(launched_as(run, Some(tokens(None)), None, false)), own, "a launch without a workspace");
 
