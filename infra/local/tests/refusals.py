@@ -40,14 +40,15 @@ def admin(method, path, body):
     return urllib.request.urlopen(request)
 
 
-# A function that answers with a text of so many bytes as its event says.
+# A function that answers with a text of so many bytes as its event says; to an event of an API that all is well.
 ANSWERS = """#!%s
 import os, urllib.request
 api = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/invocation"
 while True:
     with urllib.request.urlopen(f"{api}/next") as event:
-        request, size = event.headers["Lambda-Runtime-Aws-Request-Id"], int(event.read())
-    urllib.request.urlopen(f"{api}/{request}/response", b'"' + b"x" * (size - 2) + b'"').read()
+        request, content = event.headers["Lambda-Runtime-Aws-Request-Id"], event.read()
+    text = content.isdigit() and b'"' + b"x" * (int(content) - 2) + b'"'
+    urllib.request.urlopen(f"{api}/{request}/response", text or b'{"isAuthorized":true}').read()
 """
 
 
@@ -321,6 +322,48 @@ class Events(Case):
         for retry in ({"MaximumEventAgeInSeconds": 59}, {"MaximumRetryAttempts": 186}):
             self.refused("ValidationException", put, target(1, RetryPolicy=retry))
 
+    def queue(self, name, rule=None, **attributes):
+        """A queue that takes events of this rule, by default of the one of its own name."""
+        send = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}",
+            "Condition": {"ArnEquals": {"aws:SourceArn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{rule or name}"}},
+        }
+        return self.queues.create_queue(QueueName=name, Attributes={"Policy": policy(send), **attributes})["QueueUrl"]
+
+    def test_a_target_lets_the_rule_in_or_the_event_is_a_dead_letter(self):
+        def arrives(rule, target, letters):
+            """What arrives in the target, and what in the dead-letter queue."""
+            self.events.put_rule(Name=rule, EventPattern=json.dumps({"source": [rule]}))
+            arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:"
+            self.events.put_targets(
+                Rule=rule,
+                Targets=[{"Id": "1", "Arn": f"{arn}{target}", "DeadLetterConfig": {"Arn": f"{arn}{letters}"}}],
+            )
+            self.events.put_events(Entries=[{"Source": rule, "DetailType": "d", "Detail": "{}"}])
+            urls = [self.queues.get_queue_url(QueueName=name)["QueueUrl"] for name in (target, letters)]
+            return [len(self.queues.receive_message(QueueUrl=url).get("Messages", [])) for url in urls]
+
+        self.queue("let-in")
+        self.queue("letters", "shut-out")
+        self.queue("others")
+        self.assertEqual(arrives("let-in", "let-in", "letters"), [1, 0])
+        self.assertEqual(arrives("shut-out", "others", "letters"), [0, 1])
+        self.assertEqual(arrives("no-letters", "others", "letters"), [0, 0])
+
+    def test_a_function_lets_the_rule_in(self):
+        Lambda.setUpClass()
+        function = Lambda().create("not-let-in")["FunctionArn"]
+        letters = self.queue("of-the-function")
+        self.events.put_rule(Name="of-the-function", EventPattern='{"source":["of-the-function"]}')
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:of-the-function"
+        target = {"Id": "1", "Arn": function, "DeadLetterConfig": {"Arn": arn}}
+        self.events.put_targets(Rule="of-the-function", Targets=[target])
+        self.events.put_events(Entries=[{"Source": "of-the-function", "DetailType": "d", "Detail": "{}"}])
+        self.assertTrue(self.queues.receive_message(QueueUrl=letters).get("Messages"))
+
     def arrives(self, name, condition):
         """Whether an event arrives in a queue under a key whose policy lets EventBridge use it on a condition."""
         root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
@@ -334,7 +377,7 @@ class Events(Case):
             use["Condition"] = condition
         statements = [root] if condition is None else [root, use]
         key = client("kms").create_key(Policy=policy(*statements))["KeyMetadata"]["Arn"]
-        url = self.queues.create_queue(QueueName=name, Attributes={"KmsMasterKeyId": key})["QueueUrl"]
+        url = self.queue(name, KmsMasterKeyId=key)
         self.events.put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))
         target = {"Id": "1", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"}
         self.events.put_targets(Rule=name, Targets=[target])
@@ -427,6 +470,9 @@ class Lambda(Case):
         events.put_rule(Name="invokes", EventPattern='{"source":["invokes"]}')
         function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:by-rule"
         events.put_targets(Rule="invokes", Targets=[{"Id": "1", "Arn": function}])
+        allow = {"Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com"}
+        rule = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/invokes"
+        self.functions.add_permission(FunctionName="by-rule", StatementId="s", SourceArn=rule, **allow)
         events.put_events(Entries=[{"Source": "invokes", "DetailType": "d", "Detail": "{}"}])
         # The function is started in a process of its own, which takes a while.
         answer = client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=20)
@@ -673,20 +719,69 @@ class HttpApi(Case):
 
 
     def test_the_error_of_a_function_is_not_shown(self):
+        api = self.api("fails", "#!/bin/sh\nexit 1\n")
+        self.allow("fails", api, "*")
+        self.assertEqual(self.get(api), (500, {"message": "Internal Server Error"}))
+
+    def test_a_function_lets_the_api_in(self):
+        api = self.api("serves", ANSWERS % sys.executable)
+        self.assertEqual(self.get(api), (500, {"message": "Internal Server Error"}))
+        self.allow("serves", "another", "*")
+        self.assertEqual(self.get(api)[0], 500)
+        self.allow("serves", api, "*")
+        self.assertEqual(self.get(api), (200, {"isAuthorized": True}))
+
+    def test_an_authorizer_lets_the_api_in(self):
+        api = self.api("behind", ANSWERS % sys.executable)
+        self.allow("behind", api, "*")
+        decides = Lambda().create("decides", ANSWERS % sys.executable)["FunctionArn"]
+        uri = f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{decides}/invocations"
+        authorizer = self.gateway.create_authorizer(
+            ApiId=api,
+            Name="decides",
+            AuthorizerType="REQUEST",
+            AuthorizerUri=uri,
+            AuthorizerPayloadFormatVersion="2.0",
+            EnableSimpleResponses=True,
+            IdentitySource=["$request.header.Authorization"],
+        )["AuthorizerId"]
+        route = self.gateway.get_routes(ApiId=api)["Items"][0]["RouteId"]
+        self.gateway.update_route(ApiId=api, RouteId=route, AuthorizationType="CUSTOM", AuthorizerId=authorizer)
+        self.assertEqual(self.get(api)[0], 500)
+        self.allow("decides", api, "authorizers/another")
+        self.assertEqual(self.get(api)[0], 500)
+        self.allow("decides", api, f"authorizers/{authorizer}")
+        self.assertEqual(self.get(api)[0], 200)
+
+    gateway = client("apigatewayv2")
+
+    def api(self, function, program):
+        """An API whose only route leads to a new function of this program."""
         Lambda.setUpClass()
-        function = Lambda().create("fails")["FunctionArn"]
-        gateway = client("apigatewayv2")
-        api = gateway.create_api(Name="errors", ProtocolType="HTTP")["ApiId"]
-        target = {"IntegrationType": "AWS_PROXY", "PayloadFormatVersion": "2.0", "IntegrationUri": function}
-        integration = gateway.create_integration(ApiId=api, **target)["IntegrationId"]
-        gateway.create_route(ApiId=api, RouteKey="GET /path", Target=f"integrations/{integration}")
-        gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
-        allow = {"Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com"}
-        client("lambda").add_permission(FunctionName="fails", StatementId="api", **allow)
-        with self.assertRaises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(f"{ENDPOINT}/_aws/execute-api/{api}/$default/path")
-        self.assertEqual(caught.exception.code, 500)
-        self.assertEqual(json.loads(caught.exception.read()), {"message": "Internal Server Error"})
+        arn = Lambda().create(function, program)["FunctionArn"]
+        api = self.gateway.create_api(Name=function, ProtocolType="HTTP")["ApiId"]
+        target = {"IntegrationType": "AWS_PROXY", "PayloadFormatVersion": "2.0", "IntegrationUri": arn}
+        integration = self.gateway.create_integration(ApiId=api, **target)["IntegrationId"]
+        self.gateway.create_route(ApiId=api, RouteKey="GET /path", Target=f"integrations/{integration}")
+        self.gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+        return api
+
+    def allow(self, function, api, source):
+        client("lambda").add_permission(
+            FunctionName=function,
+            StatementId=f"s{time.monotonic_ns()}",
+            Action="lambda:InvokeFunction",
+            Principal="apigateway.amazonaws.com",
+            SourceArn=f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{api}/{source}",
+        )
+
+    def get(self, api):
+        url = f"{ENDPOINT}/_aws/execute-api/{api}/$default/path"
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers={"Authorization": "a"})) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
 
 
 if __name__ == "__main__":

@@ -2,14 +2,25 @@
 
 import json
 
-from ministack.services import apigateway
+from ministack.core import responses
+from ministack.services import apigateway, lambda_svc
+
+from .iam import lets_service
 
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 LONGEST_HEAD = 10_240  # bytes of the request line and the values of headers
 LONGEST_PAYLOAD = 10 * 1024 * 1024
 
 
+PRINCIPAL = "apigateway.amazonaws.com"
+
+
 def install():
+    _refuse_what_is_too_large()
+    _invoke_as_policies_allow()
+
+
+def _refuse_what_is_too_large():
     known = apigateway.handle_execute
 
     async def handle_execute(api, stage, path, method, headers, body, query, raw_query_string=None):
@@ -21,6 +32,35 @@ def install():
         return await known(api, stage, path, method, headers, body, query, raw_query_string=raw_query_string)
 
     apigateway.handle_execute = handle_execute
+
+
+def _invoke_as_policies_allow():
+    """A function's own policy lets the API in, for its integrations and for its authorizer.
+
+    https://repost.aws/knowledge-center/api-gateway-http-lambda-integrations
+    """
+    known_proxy, known_authorizer = apigateway._invoke_lambda_proxy, apigateway._invoke_request_authorizer_lambda
+
+    async def invoke_lambda_proxy(integration, api, stage, path, method, *rest, **more):
+        if not _lets_in(integration.get("integrationUri"), f"{api}/{stage}/{method}{path}"):
+            return _message(500, "Internal Server Error")
+        return await known_proxy(integration, api, stage, path, method, *rest, **more)
+
+    async def invoke_authorizer(authorizer, event, account, region):
+        api = event["routeArn"].split(":")[5].split("/")[0]
+        if not _lets_in(authorizer.get("authorizerUri"), f"{api}/authorizers/{authorizer['authorizerId']}"):
+            return None
+        return await known_authorizer(authorizer, event, account, region)
+
+    apigateway._invoke_lambda_proxy = invoke_lambda_proxy
+    apigateway._invoke_request_authorizer_lambda = invoke_authorizer
+
+
+def _lets_in(uri, source):
+    function = apigateway._extract_lambda_ref_from_integration_uri(uri or "")
+    policy, _ = lambda_svc.function_policy_for_arn(function) or (None, None)
+    source = f"arn:aws:execute-api:{responses.get_region()}:{responses.get_account_id()}:{source}"
+    return lets_service(policy, PRINCIPAL, "lambda:InvokeFunction", function, {"aws:SourceArn": source})
 
 
 def _message(status, text):

@@ -3,17 +3,20 @@
 import json
 import re
 
+from ministack.core.arn import parse_arn
 from ministack.services import eventbridge, lambda_svc
 from ministack.services import sqs as queues
 
 from . import kms, shapes
 from .calls import Refused, check, context, resource
+from .iam import lets_service
 
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 LONGEST_REQUEST = 1_000_000  # bytes of all entries together; "must be less than 1MB"
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
 MOST_TARGETS = 5
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+PRINCIPAL = "events.amazonaws.com"
 RATE = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)")
 
 
@@ -23,7 +26,7 @@ def install():
     resource("AWS::Events::Rule", _refuse_rule_of_a_stack)
     _refuse_single_entries()
     _retry_what_events_invoke()
-    _deliver_to_encrypted_queues_as_their_key_allows()
+    _deliver_as_policies_allow()
 
 
 def _refuse(call):
@@ -128,22 +131,40 @@ def _retry_what_events_invoke():
     eventbridge._dispatch_to_lambda = dispatch_to_lambda
 
 
-def _deliver_to_encrypted_queues_as_their_key_allows():
-    """A queue under a customer's key takes EventBridge's messages only if the key's policy lets EventBridge use it.
+def _deliver_as_policies_allow():
+    """A target's own policy lets the rule in, or the event goes to the dead-letter queue, if that one's policy does.
 
+    A queue under a customer's key takes messages only if the key's policy lets EventBridge use it.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html
     """
-    known = eventbridge._dispatch_to_sqs
+    known = eventbridge._invoke_target
 
-    def dispatch_to_sqs(spec, payload, parameters=None):
-        queue = queues._queue_by_arn(str(spec)) or {}
-        key = (queue.get("attributes") or {}).get("KmsMasterKeyId")
-        if key and not kms.lets_service_send("events.amazonaws.com", key):
-            eventbridge.logger.warning("EventBridge → SQS: the key of %s does not let it send", spec.resource)
+    def invoke_target(target, event, rule, view=None):
+        if _lets_in(target["Arn"], rule["Arn"]):
+            known(target, event, rule, view)
             return
-        known(spec, payload, parameters)
+        letters = (target.get("DeadLetterConfig") or {}).get("Arn")
+        kept = bool(letters) and _lets_in(letters, rule["Arn"])
+        eventbridge.logger.warning("EventBridge → %s: refused, %s", target["Arn"], "kept" if kept else "lost")
+        if kept:
+            known({**target, "Arn": letters}, event, rule, view)
 
-    eventbridge._dispatch_to_sqs = dispatch_to_sqs
+    eventbridge._invoke_target = invoke_target
+
+
+def _lets_in(arn, rule):
+    service, keys = parse_arn(arn).service, {"aws:SourceArn": rule}
+    if service == "lambda":
+        policy, _ = lambda_svc.function_policy_for_arn(arn) or (None, None)
+        return lets_service(policy, PRINCIPAL, "lambda:InvokeFunction", arn, keys)
+    if service == "sqs":
+        policy, _ = queues.queue_policy_for_arn(arn) or (None, None)
+        key = ((queues._queue_by_arn(arn) or {}).get("attributes") or {}).get("KmsMasterKeyId")
+        encrypts = not key or kms.lets_service_send(PRINCIPAL, key)
+        return encrypts and lets_service(policy, PRINCIPAL, "sqs:SendMessage", arn, {**keys, "aws:SecureTransport": "true"})
+    return True
 
 
 def _sources(data):

@@ -6,7 +6,7 @@ Whether actions, resources and condition keys exist and fit together is for infr
 import json
 import re
 
-from ministack.core import iam_actions, iam_evaluator
+from ministack.core import iam_actions, iam_evaluator, responses
 from ministack.services import iam
 
 from .calls import Refused, check, conditions, resource
@@ -89,6 +89,20 @@ def _refuse_over(size):
 def _size(document):
     text = document if isinstance(document, str) else json.dumps(document)
     return len("".join(text.split()))
+
+
+def lets_service(policy, service, action, resource_arn, keys):
+    """Whether a resource's policy lets a service of AWS do this, in a call that has these condition keys."""
+    call = iam_evaluator.EvalContext(
+        principal_arn="*",
+        principal_type="Service",
+        principal_account="",
+        action=action,
+        resource_arn=resource_arn,
+        region=responses.get_region(),
+        service_context={name.lower(): value for name, value in keys.items()},
+    )
+    return iam_evaluator.evaluate_resource_policy(policy, call, service=service).decision == "Allow"
 
 
 def _give_condition_keys():

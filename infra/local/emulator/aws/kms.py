@@ -6,6 +6,7 @@ import json
 from ministack.services import kms
 
 from .calls import Refused, check, context
+from .iam import lets_service
 
 # A service's own call of KMS carries neither key of its caller's. SNS says so; for SQS no page promises them, and the
 # guides' statements for EventBridge have no condition.
@@ -63,30 +64,4 @@ def lets_service_send(service, key):
     record = kms._resolve_key(key)
     if record is None or record.get("KeyState") != "Enabled":
         return False
-    policy = json.loads(record.get("Policy") or "{}")
-    return all(_lets(policy, service, action) for action in TO_SEND)
-
-
-def _lets(policy, service, action):
-    decisions = [
-        statement["Effect"]
-        for statement in policy.get("Statement", [])
-        if service in _texts((statement.get("Principal") or {}), "Service")
-        and any(_covers(given, action) for given in _texts(statement, "Action"))
-        and _holds_without_keys(statement.get("Condition") or {})
-    ]
-    return "Allow" in decisions and "Deny" not in decisions
-
-
-def _texts(mapping, name):
-    found = mapping.get(name, []) if isinstance(mapping, dict) else []
-    return [found] if isinstance(found, str) else found
-
-
-def _covers(given, action):
-    return given.rstrip("*") == action or (given.endswith("*") and action.startswith(given[:-1]))
-
-
-def _holds_without_keys(condition):
-    """Whether a condition holds in a call that has none of the keys that it names."""
-    return all(operator.endswith("IfExists") or operator.startswith("ForAllValues:") for operator in condition)
+    return all(lets_service(record.get("Policy"), service, action, record["Arn"], {}) for action in TO_SEND)
