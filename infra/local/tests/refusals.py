@@ -432,7 +432,11 @@ class Lambda(Case):
 
     def test_payloads(self):
         self.create("payloads")
-        invoke = lambda size, **more: self.functions.invoke(FunctionName="payloads", Payload=b'"' + b"x" * (size - 2) + b'"', **more)
+
+        def invoke(size, **more):
+            payload = b'"' + b"x" * (size - 2) + b'"'
+            self.functions.invoke(FunctionName="payloads", Payload=payload, **more)
+
         self.refused("RequestTooLargeException", invoke, size=6 * 1024 * 1024 + 1)
         invoke(1024 * 1024, InvocationType="Event")
         self.refused("RequestTooLargeException", invoke, size=1024 * 1024 + 1, InvocationType="Event")
@@ -684,9 +688,8 @@ class Stacks(Case):
             {"MemorySize": 64},
             {"Environment": {"Variables": {"AWS_REGION": "x"}}},
         )
-        name = next(
-            one["PhysicalResourceId"] for one in self.stacks.list_stack_resources(StackName="functions")["StackResourceSummaries"]
-        )
+        made = self.stacks.list_stack_resources(StackName="functions")["StackResourceSummaries"]
+        name = made[0]["PhysicalResourceId"]
         config = {"FunctionName": name, "Qualifier": "$LATEST", "MaximumRetryAttempts": 2}
         queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
         self.check(
