@@ -25,14 +25,17 @@ ARNS = {
     "AWS::SQS::Queue": "arn:aws:sqs:us-east-1:123456789012:Queue",
     "AWS::Events::EventBus": "arn:aws:events:us-east-1:123456789012:event-bus/bus",
     "AWS::IAM::Role": "arn:aws:iam::123456789012:role/any",
+    "AWS::Lambda::Function": "arn:aws:lambda:us-east-1:123456789012:function:any",
 }
 
 
+SOURCE_PAGE = "https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html"
 LOGS_PAGE = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html"
 # What is found and is right: the finding, what stands in it, and why.
 ACCEPTED = [
     ("RESOURCE_STAR", "kms:", "in a key's own policy * is that key, and nothing else can be said"),
     ("UNKNOWN_CONDITION_FOR_ACTION", "kms:EncryptionContext:aws:logs:arn for action kms:DescribeKey", f"as {LOGS_PAGE} has it"),
+    ("UNKNOWN_CONDITION_FOR_ACTION", "lambda:SourceFunctionArn for action kms:Decrypt", f"of every call of a function: {SOURCE_PAGE}"),
     ("MISMATCHED_TYPE", "ArnLike requires", f"an encryption context is text, and here an ARN: as {LOGS_PAGE} has it"),
 ]
 

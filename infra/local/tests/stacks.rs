@@ -38,7 +38,7 @@ async fn stacks_live_side_by_side_and_each_function_runs_under_its_own_role() ->
     let reader = table(&one, &one.credentials("read-secrets").await?).await;
     let key = |pk: &str| AttributeValue::S(pk.to_owned());
     let allowed = reader.get_item().table_name(one.output("TableName")?);
-    assert!(allowed.key("pk", key("WS#1")).key("sk", key("META")).send().await.is_ok());
+    assert!(allowed.key("pk", key("SECRETS#WS#1")).key("sk", key("COUNT")).send().await.is_ok());
     let refused = reader.get_item().table_name(one.output("TableName")?);
     let refused = refused.key("pk", key("TOKEN#1")).key("sk", key("TOKEN")).send().await;
     let refusal = refused.err().ok_or("a token was read")?;

@@ -15,6 +15,9 @@ use http_api::Operation;
 use runtime::SystemRandomness;
 use serde_json::{Value, json};
 
+/// An audit record that a transaction puts beside what it changes.
+const FORGED: (&str, &str) = ("AUDIT#WS#1#2026-01", "x");
+
 const NAME: &str = "LICENCE_KEY";
 const VALUE: &str = "a value"; // as `World::store` stores it
 
@@ -91,10 +94,7 @@ impl Stage {
         let update = Update::builder().table_name(self.table()?).set_key(Some(key(pk, sk)));
         let update = update.update_expression("SET #a = :a").expression_attribute_names("#a", name);
         let update = update.expression_attribute_values(":a", value).build()?;
-        let put = Put::builder()
-            .table_name(self.table()?)
-            .set_item(Some(key("AUDIT#WS#1#2026-01", "x")))
-            .build()?;
+        let put = Put::builder().table_name(self.table()?).set_item(Some(key(FORGED.0, FORGED.1))).build()?;
         let items = [
             TransactWriteItem::builder().update(update).build(),
             TransactWriteItem::builder().put(put).build(),
@@ -444,9 +444,14 @@ async fn audit_records(stage: &Stage, tally: &mut Tally) -> Outcome {
             String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
         Outcome::Ok((checked.status.success(), said))
     };
+    // What the controls above have put beside their changes.
+    let (same, said) = check().await?;
+    tally.foiled("a record without an id", !same && said.contains("was not logged"), &said);
+    let client = aws_sdk_dynamodb::Client::new(&stage.bench.operator);
+    let (pk, sk) = FORGED;
+    client.delete_item().table_name(stage.table()?).set_key(Some(key(pk, sk))).send().await?;
     let (same, said) = check().await?;
     ensure(same, || format!("before any change: {said}"))?;
-    let client = aws_sdk_dynamodb::Client::new(&stage.bench.operator);
     let scan = client.scan().table_name(stage.table()?).filter_expression("begins_with(pk, :audit)");
     let records =
         scan.expression_attribute_values(":audit", s("AUDIT#")).send().await?.items.unwrap_or_default();

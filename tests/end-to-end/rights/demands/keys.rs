@@ -178,5 +178,7 @@ fn sid(statement: &Value) -> String {
 }
 
 pub(super) fn is_kept(resource: &Value) -> bool {
-    resource["DeletionPolicy"] == "Retain" && resource["UpdateReplacePolicy"] == "Retain"
+    // A first deploy that fails leaves nothing behind; the table's deletion protection would make that fail as well.
+    let policy = if resource["Type"] == "AWS::DynamoDB::Table" { "Retain" } else { "RetainExceptOnCreate" };
+    resource["DeletionPolicy"] == policy && resource["UpdateReplacePolicy"] == "Retain"
 }

@@ -40,7 +40,7 @@ impl<'a> Rights<'a> {
     #[must_use]
     pub fn grants(&self) -> Vec<Grant> {
         let mut grants = Vec::new();
-        for statement in self.statements() {
+        for statement in self.statements().filter(|one| one["Effect"] == "Allow") {
             let sid = statement["Sid"].as_str().unwrap_or_default();
             let leading = &statement["Condition"][STRING_LIKE][LEADING_KEYS];
             for what in texts(&statement["Action"]).into_iter().chain(texts(leading)) {
