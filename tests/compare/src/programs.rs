@@ -49,7 +49,8 @@ pub(crate) async fn build(root: &Path, profile: Profile, micro: bool) -> Result<
     let benchmarks = match micro {
         true => {
             let selected = ["--package", "micro", "--bench", "micro"];
-            cargo(root, Profile::Release, "tests/compare/Cargo.toml", selected, "building the benchmarks").await?
+            cargo(root, Profile::Release, "tests/compare/Cargo.toml", selected, "building the benchmarks")
+                .await?
         }
         false => Vec::new(),
     };

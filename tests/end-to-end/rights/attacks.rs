@@ -384,10 +384,7 @@ async fn writers(stage: &Stage, tally: &mut Tally) -> Outcome {
         &launched.answer.to_string(),
     );
     for sk in ["SECRET", "VALUE"] {
-        stage
-            .delete("write-secrets", &ours, &format!("{sk}#{}", stage.secret))
-            .await?
-            .map_err(|code| code)?;
+        stage.delete("write-secrets", &ours, &format!("{sk}#{}", stage.secret)).await??;
     }
     for (pk, sk) in [
         (format!("MEMBERS#{}", stage.victim.workspace), format!("MEMBER#{}", stage.attacker.owner)),

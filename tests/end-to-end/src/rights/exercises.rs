@@ -79,7 +79,9 @@ impl<'a> Gym<'a> {
         let (pk, sk) = (format!("TOKEN#{id}"), "TOKEN");
         bench.clear(&pk, sk, "lastUsed").await?;
         let context = self.authorize(&world.token).await?;
-        ensure(context["userId"] == world.owner.to_string(), || format!("another user: {context}"))?;
+        ensure(context["userId"].as_str() == Some(&world.owner.to_string()), || {
+            format!("another user: {context}")
+        })?;
         let row = bench.row(&pk, sk).await?.ok_or("the token is gone")?;
         ensure(row.contains_key("lastUsed"), || "the use was not noted".into())?;
         let (issuer, key) = self.issuer;

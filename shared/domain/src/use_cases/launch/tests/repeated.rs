@@ -174,7 +174,7 @@ fn a_repeated_launch_is_refused_and_changes_nothing() {
 #[test]
 fn a_remembered_key_never_hands_out_another_callers_run() {
     // What a row says that only a fault, or somebody who can write it, would say.
-    let cases: [(&str, fn(&mut Run)); 3] = [
+    let cases: [(&str, ChangeRun); 3] = [
         ("another user's", |run| run.user = user_id(99)),
         ("another workspace's", |run| run.workspace = Some(WorkspaceId::new(4_242).unwrap())),
         ("on another platform", |run| run.platform = Platform::AwsBatch),
