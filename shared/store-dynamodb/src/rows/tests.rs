@@ -2,7 +2,7 @@ use domain::audit::{AuditAction, AuditRecord};
 use domain::identity::{Change, Login, Organization, StoredToken, User, Workspace};
 use domain::ids::{OrgId, TokenId, WorkspaceId};
 use domain::owner::SecretOwner;
-use domain::ports::{ChangeIdentity, CreateSecrets, LaunchRuns, UpdateSecrets};
+use domain::ports::{ChangeIdentity, CreateSecrets, HeadJobs, LaunchRuns, UpdateSecrets};
 use domain::role::{Permission, Role};
 use domain::run::{HeadJob, Outcome, Run, RunResult, State, ToldBy};
 use domain::secret::{OldVersion, SealedValue, Secret};
@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::*;
 use crate::secrets::row::{sealed_row, secret_row};
 use crate::testing::{
-    Fixed, TestStore, a_run, a_secret, a_workspace, an_audit, idempotency, later, next_version, now,
-    run_audit, user,
+    Fixed, TestStore, a_run, a_secret, a_workspace, advanced, an_audit, idempotency, later, next_version,
+    now, run_audit, user,
 };
 
 /// The rows that the last call put, as they went to DynamoDB.
@@ -54,6 +54,16 @@ async fn rows_of_runs(test: &TestStore) -> Vec<Value> {
     test.store.begin_run(&run, None, None, &launched).await.unwrap();
     rows.push(put_rows(test).swap_remove(0));
     rows
+}
+
+async fn row_of_a_head_job(test: &TestStore) -> Value {
+    let run = a_run("c");
+    test.store.begin_run(&run, None, None, &run_audit(&run, AuditAction::RunLaunched)).await.unwrap();
+    let job = HeadJob { job_id: "j-1".into(), queue: "q".into(), region: "eu-west-1".into() };
+    let recorded = advanced(&run, |life| life.head_job = Some(job.clone()));
+    let audit = run_audit(&recorded, AuditAction::RunHeadJobRecorded);
+    test.store.record_head_job(&run, &recorded.life, &job, &audit).await.unwrap();
+    put_rows(test).swap_remove(0)
 }
 
 /// A run with everything that the first one lacks, and without what it has.
@@ -111,6 +121,7 @@ async fn the_stored_form_of_every_row_is_frozen() {
     let mut rows = rows_of_secrets(&test).await;
     rows.extend(rows_of_runs(&test).await);
     rows.extend(rows_of_identity(&test).await);
+    rows.push(row_of_a_head_job(&test).await);
     for (row, frozen) in rows.iter().zip(&frozen) {
         assert_eq!(row, frozen);
     }
