@@ -183,7 +183,8 @@ fn security_schemes() -> Value {
             "type": "http", "scheme": "bearer",
             "description": "A personal access token (`POST /tokens`): base64 of `{\"tid\": <n>}.<40 hexadecimal characters>`. \
                 Or a JSON Web Token of the OpenID Connect issuer that the deployment names. Without the header it is 401; \
-                a token that is unknown, revoked or expired is 403. A revoked one is refused within 60 seconds.",
+                a token that is unknown, revoked or expired is 403. A revoked one is refused within 60 seconds. A login that \
+                no user has is registered by `GET /user-info`; other operations on secrets and runs answer 403 until then.",
         },
         "tokenAsBasic": {
             "type": "http", "scheme": "basic",
