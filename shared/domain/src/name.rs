@@ -20,8 +20,22 @@ impl SecretName {
     /// Takes a new name from a client; the error says which rule it breaks.
     pub fn new(text: &str, settings: &Settings) -> Result<Self> {
         let name = Self::parse(text)?;
-        refuse_reserved(text, settings.allow_aws_names)?;
+        if name.is_reserved(settings) {
+            return Err(Error::Invalid(format!(
+                "Invalid secret name: {text} would change how a task's shell or runtime behaves; choose another name."
+            )));
+        }
         Ok(name)
+    }
+
+    /// Whether the name means something to a shell, a loader, a language's runtime, a tool or the platform, in any case. A
+    /// row may have such a name: it is stored before the name was reserved, or by somebody with the right to write rows.
+    #[must_use]
+    pub fn is_reserved(&self, settings: &Settings) -> bool {
+        let upper = self.0.to_ascii_uppercase();
+        RESERVED.contains(&upper.as_str())
+            || RESERVED_PREFIXES.iter().any(|prefix| upper.starts_with(prefix))
+            || (!settings.allow_aws_names && upper.starts_with("AWS_"))
     }
 
     /// Takes a name that need not be one that may be stored today: from a row, or to look one up.
@@ -92,20 +106,6 @@ fn check_shape(text: &str) -> Result<()> {
     }
     if groups > MAX_GROUPS {
         return refuse("it has too many parts between underscores");
-    }
-    Ok(())
-}
-
-/// Names that mean something to a shell, a loader, a language's runtime, a tool or the platform, in any case.
-fn refuse_reserved(text: &str, allow_aws_names: bool) -> Result<()> {
-    let upper = text.to_ascii_uppercase();
-    let reserved = RESERVED.contains(&upper.as_str())
-        || RESERVED_PREFIXES.iter().any(|prefix| upper.starts_with(prefix))
-        || (!allow_aws_names && upper.starts_with("AWS_"));
-    if reserved {
-        return Err(Error::Invalid(format!(
-            "Invalid secret name: {text} would change how a task's shell or runtime behaves; choose another name."
-        )));
     }
     Ok(())
 }

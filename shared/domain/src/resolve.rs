@@ -8,6 +8,7 @@ use crate::name::SecretName;
 use crate::platform::Platform;
 use crate::run::PinnedSecret;
 use crate::secret::Secret;
+use crate::settings::Settings;
 use crate::{Error, Result};
 
 /// Secrets in a launch, at most.
@@ -96,6 +97,7 @@ pub fn resolve(
     user: &[Secret],
     platform: Platform,
     now: Timestamp,
+    settings: &Settings,
 ) -> Result<Resolved> {
     let mut winners: BTreeMap<&SecretName, Winner> = BTreeMap::new();
     for secret in workspace.iter().filter(|secret| request.workspace.wants(&secret.name)) {
@@ -118,7 +120,13 @@ pub fn resolve(
     reasons.extend(missing(request, workspace, user));
     for Winner { secret, .. } in winners.values() {
         let whose = secret.owner.kind();
-        if secret.traits.lost {
+        if secret.name.is_reserved(settings) {
+            reasons.push(format!(
+                "the name of the {whose} secret {} would change how a task's shell or runtime behaves: store it under another \
+                 name",
+                secret.name
+            ));
+        } else if secret.traits.lost {
             reasons.push(format!(
                 "the value of the {whose} secret {} was lost when the service was restored from a backup: write it again",
                 secret.name

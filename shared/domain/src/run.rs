@@ -373,7 +373,8 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
         (_, Event::Reported(outcome)) => reported(life, outcome, now),
         (_, Event::HeadJobSeen(sighting)) => head_job_seen(life, &sighting, now, limits),
         (_, Event::Looked) if life.head_job.is_some() => act(Action::ObserveHeadJob),
-        (_, Event::Looked) if is_due(life, now) => {
+        // Reports renew no lease past the latest end, so that none can hold longer than this.
+        (_, Event::Looked) if is_due(life, now) || now >= run.not_after + limits.lease => {
             end(life, Outcome { result: RunResult::Lost, exit_status: None, told_by: ToldBy::Sweep }, now)
         }
         (_, Event::Looked) => NOTHING,
@@ -453,7 +454,8 @@ fn restored(run: &Run, now: Timestamp, limits: &Limits) -> Decision {
 }
 
 fn is_due(life: &Life, now: Timestamp) -> bool {
-    life.due.is_some_and(|due| due <= now)
+    // A run that lives always has a due time; one that lost it is due.
+    life.due.is_none_or(|due| due <= now)
 }
 
 fn renewed(life: Life, now: Timestamp, limits: &Limits) -> Life {

@@ -18,6 +18,9 @@ def install():
 
 
 def _refuse(call):
+    if legacy := sorted(LEGACY & set(call.data)):
+        # Their attributes would have to be judged as well, and nothing here sends them.
+        raise Refused("ValidationException", f"Legacy parameters are not emulated: {', '.join(legacy)}.")
     for name in ("ConditionExpression", "FilterExpression"):
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
         if any(found[1].count(",") >= MOST_IN_OPERANDS for found in _OPERANDS.finditer(call.data.get(name) or "")):
@@ -100,7 +103,11 @@ _WORDS = {
     "add", "and", "attribute_exists", "attribute_not_exists", "attribute_type", "begins_with", "between", "contains",
     "delete", "if_not_exists", "in", "list_append", "not", "or", "remove", "set", "size",
 }
-_PATH = re.compile(r"(?<![\w:#.\]])#?[A-Za-z_]\w*")
+_PATH = re.compile(r"(?<![\w:#.\]])(?:#\w+|[A-Za-z_]\w*)")
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/LegacyConditionalParameters.html
+LEGACY = {
+    "AttributeUpdates", "AttributesToGet", "ConditionalOperator", "Expected", "KeyConditions", "QueryFilter", "ScanFilter",
+}
 
 
 def _attributes(data):
@@ -136,7 +143,9 @@ def _key_values(table, keys):
 
 def _query_values(data, name):
     names, values = data.get("ExpressionAttributeNames") or {}, data.get("ExpressionAttributeValues") or {}
-    equalities = re.findall(r"([#\w.]+)\s*=\s*(:\w+)", data["KeyConditionExpression"])
+    expression = data["KeyConditionExpression"]
+    equalities = re.findall(r"([#\w.]+)\s*=\s*(:\w+)", expression)
+    equalities += [(attribute, value) for value, attribute in re.findall(r"(:\w+)\s*=\s*([#\w.]+)", expression)]
     return [
         str(value)
         for attribute, placeholder in equalities

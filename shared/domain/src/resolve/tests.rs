@@ -22,7 +22,7 @@ fn resolve_on(
     workspace: &[Secret],
     user: &[Secret],
 ) -> std::result::Result<Vec<(String, i64, Option<i64>)>, String> {
-    match resolve(request, workspace, user, platform, NOW) {
+    match resolve(request, workspace, user, platform, NOW, &Settings::new("test")) {
         Ok(resolved) => {
             let pins = resolved.pins().into_iter();
             Ok(pins
@@ -32,6 +32,24 @@ fn resolve_on(
         Err(Error::Refused(text)) => Err(text),
         Err(other) => panic!("another error: {other:?}"),
     }
+}
+
+#[test]
+fn a_secret_whose_name_is_reserved_refuses_the_launch_wherever_its_row_comes_from() {
+    for (reserved, owner) in
+        [("BASH_ENV", of_workspace()), ("ld_preload", of_user()), ("AWS_PROFILE", of_user())]
+    {
+        let secrets = secrets(owner, &["AA", reserved]);
+        let (workspace, user) = if owner == of_user() { (vec![], secrets) } else { (secrets, vec![]) };
+        for platform in [Platform::AwsBatch, Platform::Slurm] {
+            let refused = resolve_on(platform, &Request::default(), &workspace, &user).unwrap_err();
+            assert!(refused.contains(reserved) && refused.contains("another name"), "{refused}");
+        }
+    }
+    let mut settings = Settings::new("test");
+    settings.allow_aws_names = true;
+    let user = secrets(of_user(), &["AWS_PROFILE"]);
+    assert!(resolve(&Request::default(), &[], &user, Platform::AwsBatch, NOW, &settings).is_ok());
 }
 
 #[test]
@@ -104,9 +122,15 @@ fn pins_and_sizes_are_those_of_the_resolved_secrets() {
     let mut user = secret(of_user(), 101, "BB");
     user.traits.json_bytes = 768;
     let overridden = secret(of_workspace(), 2, "BB");
-    let resolved =
-        resolve(&Request::default(), &[workspace, overridden.clone()], &[user], Platform::AwsBatch, NOW)
-            .unwrap();
+    let resolved = resolve(
+        &Request::default(),
+        &[workspace, overridden.clone()],
+        &[user],
+        Platform::AwsBatch,
+        NOW,
+        &Settings::new("test"),
+    )
+    .unwrap();
     assert_eq!(resolved.sizes(), [(name("AA"), 512), (name("BB"), 768)]);
     let pins: Vec<_> = resolved.pins().into_iter().map(|pin| (pin.owner, pin.version)).collect();
     assert_eq!(pins, [(of_workspace(), 9), (of_user(), 3)]);

@@ -395,8 +395,22 @@ fn a_run_is_due_from_the_instant_that_its_row_names() {
             let run = with(batch(state), |run| run.life.due = Some(at));
             assert_eq!(step(&run, Event::Looked).life.is_some(), is_due, "{state:?} due at {at}");
         }
-        let never = with(batch(state), |run| run.life.due = None);
-        assert_eq!(step(&never, Event::Looked), NOTHING_HAPPENS, "{state:?} without a due time");
+        let lost = with(batch(state), |run| run.life.due = None);
+        assert!(step(&lost, Event::Looked).life.is_some(), "{state:?} without a due time");
+        let latest = NOW - limits().lease;
+        for (not_after, ends) in
+            [(latest, state != State::Provisioning), (latest + SignedDuration::from_secs(1), false)]
+        {
+            let run = with(batch(state), |run| {
+                run.life.due = Some(minutes(5));
+                run.not_after = not_after;
+            });
+            assert_eq!(
+                step(&run, Event::Looked).life.is_some(),
+                ends,
+                "{state:?} with the latest end {not_after}"
+            );
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures_util::future::try_join3;
-use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::advance::advance;
@@ -52,7 +51,7 @@ impl Claimer {
         if !genuine {
             return Err(Error::NotFound);
         }
-        if let Some(refusal) = spent(&run) {
+        if let Some(refusal) = spent(&run, context) {
             return Ok(refusal);
         }
         let pinned: Vec<_> = run.life.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
@@ -73,7 +72,7 @@ impl Claimer {
             let reason = "whoever launched it may launch it no more".to_owned();
             return self.refuse(&run, reason, context).await;
         }
-        if let Some(reason) = refuse(&run.life.secrets, &secrets, context.now) {
+        if let Some(reason) = refuse(&run.life.secrets, &secrets, context) {
             return self.refuse(&run, reason, context).await;
         }
         let (pins, _) = match pin_what_was_read(&run.life.secrets, &values) {
@@ -86,7 +85,7 @@ impl Claimer {
             Err(error) => return Err(error),
         };
         let Some(run) = run else {
-            return self.lost_race(id).await;
+            return self.lost_race(id, context).await;
         };
         let values = open_values(&*self.keys, &run.life.secrets, &values, context.settings).await?;
         if let Some(reason) = not_carried(&values) {
@@ -114,9 +113,9 @@ impl Claimer {
     }
 
     /// Another request wrote the run first: a claim, an end, or a heartbeat.
-    async fn lost_race(&self, id: &RunId) -> Result<Claim> {
+    async fn lost_race(&self, id: &RunId, context: &Context<'_>) -> Result<Claim> {
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
-        spent(&run).ok_or(Error::Contended)
+        spent(&run, context).ok_or(Error::Contended)
     }
 
     /// Ends a run that cannot get what it was promised, and says why.
@@ -127,15 +126,19 @@ impl Claimer {
     }
 }
 
-fn spent(run: &Run) -> Option<Claim> {
+/// Whether the claim token is used up. Its time counts from the launch: other functions write the state and the due time.
+fn spent(run: &Run, context: &Context<'_>) -> Option<Claim> {
+    let limits = &context.settings.limits;
+    let too_late = context.now >= run.created + limits.provisioning + limits.pending;
     match run.life.state {
         State::Ending | State::Ended => Some(Claim::Ended),
         _ if run.life.claimed.is_some() => Some(Claim::SecondUse),
+        _ if too_late => Some(Claim::Ended),
         _ => None,
     }
 }
 
-fn refuse(pins: &[PinnedSecret], secrets: &[Secret], now: Timestamp) -> Option<String> {
+fn refuse(pins: &[PinnedSecret], secrets: &[Secret], context: &Context<'_>) -> Option<String> {
     pins.iter().find_map(|pin| {
         let secret = secrets.iter().find(|secret| secret.id == pin.id && secret.owner == pin.owner);
         match secret {
@@ -143,7 +146,10 @@ fn refuse(pins: &[PinnedSecret], secrets: &[Secret], now: Timestamp) -> Option<S
             Some(secret) if secret.traits.lost => {
                 Some(format!("the value of the secret {} was lost: write it again", pin.name))
             }
-            Some(secret) if secret.is_expired(now) => Some(format!("the secret {} has expired", pin.name)),
+            Some(secret) if secret.name.is_reserved(context.settings) || pin.name.is_reserved(context.settings) => {
+                Some(format!("the name of the secret {} would change how a task's shell or runtime behaves", pin.name))
+            }
+            Some(secret) if secret.is_expired(context.now) => Some(format!("the secret {} has expired", pin.name)),
             Some(secret) if !secret.traits.nextflow_store => Some(format!(
                 "the secret {} now has a value that cannot pass through Nextflow's secrets store; store it as base64",
                 pin.name

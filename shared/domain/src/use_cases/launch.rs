@@ -130,7 +130,8 @@ impl Launcher {
                 Replay::Replace(failed) => replaces = Some(failed),
             }
         }
-        let resolved = resolve(&request.secrets, &workspace, &user, request.platform, context.now)?;
+        let resolved =
+            resolve(&request.secrets, &workspace, &user, request.platform, context.now, context.settings)?;
         let intent =
             Intent { request, resolved: &resolved, scopes: &scopes, idempotency: idempotency.as_ref() };
         retry_contended(context.backoff, async || {

@@ -49,7 +49,8 @@ pub async fn preview(
 ) -> Result<Preview> {
     let scopes = authorize_launch(store, actor, request, context).await?;
     let (workspace, user) = read_scopes(store, &scopes).await?;
-    let resolved = resolve(&request.secrets, &workspace, &user, request.platform, context.now)?;
+    let resolved =
+        resolve(&request.secrets, &workspace, &user, request.platform, context.now, context.settings)?;
     let layout = request.layout.unwrap_or(context.settings.default_layout);
     let copies = match request.platform.claims() {
         true => 0,

@@ -83,27 +83,24 @@ impl Cleaner {
             by_run.entry(copy.run.clone()).or_default().push(copy);
         }
         for (run, copies) in by_run {
+            let is_over = |copy: &FoundCopy| copy.not_after.is_some_and(|latest| latest <= context.now);
             let known = match run.as_deref().map(RunId::new) {
-                Some(Ok(id)) => self.store.run(&id).await,
+                Some(Ok(id)) => self.state_of(&id, copies.iter().any(is_over), context).await,
                 _ => Ok(None),
             };
-            let state = match known {
-                Ok(run) => run.map(|run| run.life.state),
-                // One row that cannot be read keeps its own copies, and no other run's.
-                Err(error) => {
-                    swept.orphans_failed += u32::try_from(copies.len()).unwrap_or(u32::MAX);
-                    log::error(&error).error("the run of a copy could not be read");
-                    continue;
-                }
-            };
             for copy in copies {
-                let over = copy.not_after.is_some_and(|latest| latest <= context.now);
-                match state {
-                    Some(State::Ended) => {}
-                    Some(_) => continue,
-                    None if over => {}
-                    None => {
+                match &known {
+                    Ok(Some(State::Ended)) => {}
+                    Ok(Some(_)) => continue,
+                    Ok(None) if is_over(&copy) => {}
+                    Ok(None) => {
                         swept.unknown += 1;
+                        continue;
+                    }
+                    // One row that cannot be read keeps its own copies, and no other run's.
+                    Err(error) => {
+                        swept.orphans_failed += 1;
+                        log::error(error).error("the run of a copy could not be read");
                         continue;
                     }
                 }
@@ -122,6 +119,19 @@ impl Cleaner {
             }
         }
         Ok(())
+    }
+
+    /// How a run stands. One that lives past the latest end of its copies is looked at first: nothing may have nominated
+    /// it, for other functions write when it is due.
+    async fn state_of(&self, id: &RunId, over: bool, context: &Context<'_>) -> Result<Option<State>> {
+        let run = self.store.run(id).await?;
+        match run {
+            Some(run) if over && run.life.state != State::Ended => {
+                self.look_at(run, context).await?;
+                Ok(self.store.run(id).await?.map(|run| run.life.state))
+            }
+            run => Ok(run.map(|run| run.life.state)),
+        }
     }
 
     /// Whether a copy that was listed is there now, with the same tags.

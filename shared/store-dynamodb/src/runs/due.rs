@@ -11,7 +11,7 @@ use crate::Store;
 use crate::expression_attributes::ExpressionAttributes;
 use crate::keys::{DUE_INDEX, DUE_SHARDS, Key};
 use crate::read::{at_most, page};
-use crate::rows::{n, s};
+use crate::rows::{Row, n, s};
 
 #[async_trait(?Send)]
 impl FindDueRuns for Store {
@@ -55,7 +55,9 @@ impl Store {
             .set_expression_attribute_values(values)
             .limit(page(limit));
         let rows = at_most(limit, query, "dynamodb Query due").await?;
-        rows.iter().map(|row| Ok((row.field("due")?, run_id(row)?))).collect()
+        // A row that is no run's is passed over, and logged: it must not keep the sweep from the others.
+        let run = |row: &Row| Some((row.field("due").ok()?, run_id(row).ok()?));
+        Ok(rows.iter().filter_map(run).collect())
     }
 }
 
@@ -91,6 +93,20 @@ mod tests {
         assert_eq!(test.store.due_runs(later(60), 2).await.unwrap(), [run_id("b"), run_id("c")]);
         assert_eq!(test.store.due_runs(later(60), 0).await.unwrap(), []);
         assert_eq!(test.store.due_runs(later(0), 10).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_row_that_is_no_runs_is_passed_over() {
+        let test = TestStore::start().await;
+        begin(&test, "a", Some(0)).await;
+        for (pk, due) in
+            [("RUN#x", n(0)), ("SECRETS#WS#42", n(1)), ("RUN#", n(2)), ("RUN#ab12ABCDEFGHIJ", n("1.5"))]
+        {
+            let mut row = Key::new(pk, "RUN").attributes();
+            row.extend([("dueShard".to_owned(), s("DUE#0")), ("due".to_owned(), due)]);
+            test.seed(row).await;
+        }
+        assert_eq!(test.store.due_runs(later(60), 10).await.unwrap(), [run_id("a")]);
     }
 
     #[tokio::test]

@@ -45,8 +45,13 @@ pub(super) fn save<P: PartialEq>(
     let read = life_fields(store, run, &run.life)?;
     let mut fields = life_fields(store, run, life)?;
     fields.retain(|name, value| read.get(name) != Some(value));
+    let claims = run.life.claimed.is_none() && life.claimed.is_some();
     changes.set_or_remove(fields);
-    let condition = changes.attributes().equals("revision", n(before));
+    let mut condition = changes.attributes().equals("revision", n(before));
+    if claims {
+        // Whoever may set the revision back must not make two claims of one.
+        condition = format!("{condition} AND attribute_not_exists({})", changes.attributes().name("claimed"));
+    }
     transaction.change_if(part, Key::run(&run.id), changes, &condition);
     Ok(())
 }
@@ -147,6 +152,21 @@ mod tests {
                 "ttl"
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn a_claim_is_recorded_once_though_somebody_sets_the_revision_back() {
+        let test = TestStore::start().await;
+        let first = begun(&test).await;
+        let claimed = advanced(&first, |life| life.claimed = Some(later(1)));
+        save(&test, &first, &claimed).await.unwrap();
+        test.set(Key::run(&first.id), "revision", n(first.life.revision)).await;
+        let error = save(&test, &first, &claimed).await.unwrap_err();
+        assert!(matches!(error, Error::VersionConflict), "{error}");
+        // Other changes of a claimed run do not ask.
+        test.set(Key::run(&first.id), "revision", n(claimed.life.revision)).await;
+        let ending = advanced(&claimed, |life| life.state = State::Ending);
+        save(&test, &claimed, &ending).await.unwrap();
     }
 
     #[tokio::test]

@@ -44,7 +44,8 @@ impl ListRuns for Store {
             .set_limit(state.is_none().then(|| page(limit)))
             .set_exclusive_start_key(start);
         let rows = at_most(limit, query, "dynamodb Query by-workspace").await?;
-        rows.into_iter().map(Run::from_row).collect()
+        // One that cannot be read is logged, and must not hide the others.
+        Ok(rows.into_iter().filter_map(|row| Run::from_row(row).ok()).collect())
     }
 }
 
@@ -79,6 +80,16 @@ mod tests {
         }
         let audit = run_audit(&run, AuditAction::RunLaunched);
         test.store.begin_run(&run, None, None, &audit).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_run_that_cannot_be_read_does_not_hide_the_others() {
+        let (test, scope) = some_runs().await;
+        test.set(Key::run(&run_id("c")), "outcome", s("lost")).await;
+        let listed = test.store.runs(&scope, None, 10, None).await.unwrap();
+        let ids: Vec<_> = listed.into_iter().map(|run| run.id).collect();
+        assert_eq!(ids.len(), 4, "{ids:?}");
+        assert!(!ids.contains(&run_id("c")));
     }
 
     async fn some_runs() -> (TestStore, Scope) {

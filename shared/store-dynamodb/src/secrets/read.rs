@@ -17,7 +17,9 @@ use crate::rows::{FromRow, Row};
 impl ReadSecrets for Store {
     async fn secrets(&self, scope: &Scope) -> Result<Vec<Secret>> {
         let rows = all(self.with_prefix(secrets_of(scope.owner()), SECRETS)).await?;
-        let mut secrets = rows.into_iter().map(Secret::from_row).collect::<Result<Vec<_>>>()?;
+        // Noting a use may have made a row that says nothing else: it is no secret.
+        let named = rows.into_iter().filter(|row| row.0.contains_key("name"));
+        let mut secrets = named.map(Secret::from_row).collect::<Result<Vec<_>>>()?;
         secrets.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(secrets)
     }
@@ -77,6 +79,16 @@ mod tests {
             rows.push(row);
         }
         seed_all(test, rows).await;
+    }
+
+    #[tokio::test]
+    async fn a_row_that_only_says_when_something_was_used_is_no_secret() {
+        let test = TestStore::start().await;
+        let scope = test.scope(Permission::ReadSecrets).await;
+        let (secret, _) = a_secret(&scope, 7, "NCBI_API_KEY");
+        test.seed(secret_row(&secret).unwrap()).await;
+        test.set(Key::secret(scope.owner(), secret_id(99)), "lastUsed", s("2026-01-01T00:00:00Z")).await;
+        assert_eq!(test.store.secrets(&scope).await.unwrap(), [secret]);
     }
 
     #[tokio::test]

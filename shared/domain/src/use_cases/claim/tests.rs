@@ -179,6 +179,28 @@ fn a_claim_that_finds_no_unused_token_reads_and_writes_nothing_more() {
     assert_eq!(fixture.table.faults.calls(), ["run"]);
 }
 
+/// The state and the due time are written by other functions as well: the time of the launch is not.
+#[test]
+fn a_claim_token_is_good_until_its_time_after_the_launch_is_over_whatever_the_state() {
+    let limits = crate::settings::Limits::default();
+    let end = limits.provisioning + limits.pending;
+    let second = jiff::SignedDuration::from_secs(1);
+    for state in [State::Pending, State::Running] {
+        for (created, good) in [(NOW - end + second, true), (NOW - end, false), (minutes(-1_000_000), false)]
+        {
+            let fixture = fixture();
+            change_run(&fixture, |run| {
+                run.created = created;
+                run.life.state = state;
+                run.life.due = Some(minutes(5));
+            });
+            let answer = answer(claim(&fixture, &launched().id, &claim_key()));
+            assert_eq!(answer.is_ok_and(|text| text.contains("TOKEN")), good, "{state:?} {created}");
+            assert_eq!(opened(&fixture) > 0, good, "{state:?} {created}");
+        }
+    }
+}
+
 #[test]
 fn a_claim_token_is_used_once() {
     let fixture = fixture();

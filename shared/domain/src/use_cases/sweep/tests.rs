@@ -152,7 +152,8 @@ fn a_copy_is_deleted_if_its_run_has_ended_or_if_it_has_expired_and_its_run_is_un
         (Some(State::Provisioning), Some(known), [LeftAlone; 4]),
         (Some(State::Pending), Some(known), [LeftAlone; 4]),
         (Some(State::Running), Some(known), [LeftAlone; 4]),
-        (Some(State::Ending), Some(known), [LeftAlone; 4]),
+        // Past its latest end it is looked at, and ends.
+        (Some(State::Ending), Some(known), [LeftAlone, LeftAlone, Deleted, Deleted]),
         (Some(State::Ended), Some(known), [Deleted; 4]),
         (None, Some(known), [Unknown, Unknown, Deleted, Deleted]),
         (Some(State::Running), Some(OTHER), [Unknown, Unknown, Deleted, Deleted]),
@@ -169,7 +170,7 @@ fn a_copy_is_deleted_if_its_run_has_ended_or_if_it_has_expired_and_its_run_is_un
             if let Some(state) = state {
                 let mut run = run(Platform::AwsBatch, state);
                 // Only the search for orphans is tried here.
-                run.life.due = None;
+                run.life.due = (state != State::Ended).then(|| minutes(5));
                 fixture.table.put_run(run);
             }
             fixture.target.put("tower-copy", Some("test"), tag, not_after);
@@ -183,6 +184,22 @@ fn a_copy_is_deleted_if_its_run_has_ended_or_if_it_has_expired_and_its_run_is_un
             assert_eq!(fixture.target.names().is_empty(), fate == Deleted, "{case}");
             assert_eq!(fixture.target.faults.count("delete_copy"), usize::from(fate == Deleted), "{case}");
         }
+    }
+}
+
+/// Other functions write when a run is due: one that nothing nominates any more must not keep its copies for ever.
+#[test]
+fn a_run_past_its_latest_end_is_looked_at_though_nothing_says_that_it_is_due() {
+    for lost in [true, false] {
+        let fixture = Fixture::new();
+        let mut run = run(Platform::AwsBatch, State::Running);
+        run.life.due = if lost { None } else { Some(minutes(1_000_000)) };
+        run.not_after = minutes(-30);
+        let name = run.life.copies[0].name.clone();
+        fixture.table.put_run(run);
+        fixture.target.put(&name, Some("test"), Some("ab12ABCDEFGHIJ"), Some(NOW));
+        sweep(&fixture).unwrap();
+        assert_eq!(fixture.target.names(), [] as [String; 0], "lost: {lost}");
     }
 }
 
