@@ -1,6 +1,7 @@
 """The audit trail as the functions logged it: what infra/reconcile and infra/check-audit have in common."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -32,15 +33,36 @@ def moment(text):
     return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
 
 
+# What a function logs: each field is text of this form. Whoever has its credentials may write anything into its log.
+FIELDS = {
+    "audit.id": r"[0-9]+",
+    "audit.at": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z",
+    "scope": r"(WS|USER)#[0-9]+",
+    "action": r"[a-z.-]+",
+    "subjects": r"([0-9]+@[0-9]+(,[0-9]+@[0-9]+)*)?",
+    "audit.digest": r"[A-Za-z0-9+/]{43}",
+}
+OPTIONAL = {"actor": r"[0-9]+", "run.id": r"[0-9A-Za-z]{14}", "person": r"[0-9]+", "detail": r".*"}
+
+
 def read(outputs, since):
-    """The lines since then, oldest first, each with whether its function records such actions."""
+    """The lines since then, oldest first: the line, its fields, or None where its function logs no such line, the function."""
     groups = {name.removesuffix("LogGroup"): group for name, group in outputs.items() if name.endswith("LogGroup")}
-    lines = [
-        (line, json.loads(line).get("action") in ACTIONS.get(function, set()), function)
-        for function, group in groups.items()
-        for line in _lines(group, since)
-    ]
-    return sorted(lines, key=lambda line: str(json.loads(line[0]).get("audit.at")))
+    lines = []
+    for function, group in groups.items():
+        for line, fields in _lines(group, since):
+            known = _is_record(fields) and fields["action"] in ACTIONS.get(function, set())
+            lines.append((line, fields if known else None, function))
+    return sorted(lines, key=lambda line: line[1]["audit.at"] if line[1] else "")
+
+
+def _is_record(fields):
+    def holds(name, pattern):
+        return isinstance(fields.get(name), str) and re.fullmatch(pattern, fields[name], re.DOTALL) is not None
+
+    return all(holds(*field) for field in FIELDS.items()) and all(
+        fields.get(name) is None or holds(name, pattern) for name, pattern in OPTIONAL.items()
+    )
 
 
 def _lines(group, since):
@@ -49,14 +71,16 @@ def _lines(group, since):
         "--filter-pattern", '{ $.message = "audit" }', "--query", "events[].message",
     )
     # The pattern finds messages; the line in one of them decides.
-    return [line for message in found or [] for line in message.splitlines() if _is_audit(line)]
+    lines = [(line, _fields(line)) for message in found or [] for line in message.splitlines()]
+    return [(line, fields) for line, fields in lines if fields.get("message") == "audit"]
 
 
-def _is_audit(line):
+def _fields(line):
     try:
-        return json.loads(line).get("message") == "audit"
-    except (ValueError, AttributeError):
-        return False
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def aws(*words):

@@ -125,6 +125,46 @@ class Conditions(Case):
                 self.refused("AccessDeniedException", call)
 
 
+    def test_attributes(self):
+        client("dynamodb").create_table(
+            TableName="limited",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        )
+        condition = {
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "seen"]},
+            "StringEqualsIfExists": {"dynamodb:ReturnValues": ["NONE"]},
+        }
+        table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/limited"
+        role = as_role("dynamodb", "by-attribute", {"Action": "dynamodb:UpdateItem", "Resource": table, "Condition": condition})
+
+        def update(expression, names=None, values=None, **more):
+            values = values or {":v": {"S": "x"}}
+            asked = {"TableName": "limited", "Key": {"pk": {"S": "1"}}, "UpdateExpression": expression, **more}
+            asked |= {"ExpressionAttributeValues": values} if ":" in expression else {}
+            return role.update_item(**asked, **({"ExpressionAttributeNames": names} if names else {}))
+
+        update("SET seen = :v")
+        update("SET #0 = :v", {"#0": "seen"})
+        update("SET seen = :v", ConditionExpression="attribute_exists(pk)")
+        for index, call in enumerate((
+            lambda: update("SET other = :v"),
+            lambda: update("SET #0 = :v", {"#0": "other"}),
+            lambda: update("SET #size = :v", {"#size": "size"}),
+            lambda: update("SET seen = other"),
+            lambda: update("SET seen = if_not_exists(other, :v)"),
+            lambda: update("SET other.seen = :v"),
+            lambda: update("REMOVE other"),
+            lambda: update("SET seen = :v", ConditionExpression="attribute_not_exists(other)"),
+            lambda: update("SET seen = :v", ReturnValues="ALL_OLD"),
+        )):
+            with self.subTest(index):
+                self.refused("AccessDeniedException", call)
+        legacy = {"seen": {"Action": "PUT", "Value": {"S": "x"}}}
+        self.refused("ValidationException", client("dynamodb").update_item, TableName="limited", Key={"pk": {"S": "1"}}, AttributeUpdates=legacy)
+
+
 class SecretsManager(Case):
     secrets = client("secretsmanager")
 

@@ -443,7 +443,7 @@ async fn audit_records(stage: &Stage, tally: &mut Tally) -> Outcome {
     };
     // What the controls above have put beside their changes.
     let (same, said) = check().await?;
-    tally.foiled("a record without an id", !same && said.contains("was not logged"), &said);
+    tally.foiled("a record of nothing", !same && said.contains("no record that a function writes"), &said);
     let client = aws_sdk_dynamodb::Client::new(&stage.bench.operator);
     let (pk, sk) = FORGED;
     client.delete_item().table_name(stage.table()?).set_key(Some(key(pk, sk))).send().await?;
@@ -453,26 +453,72 @@ async fn audit_records(stage: &Stage, tally: &mut Tally) -> Outcome {
     let records =
         scan.expression_attribute_values(":audit", s("AUDIT#")).send().await?.items.unwrap_or_default();
     let created = |row: &&Row| row.get("action").is_some_and(|it| *it == s("secret.created"));
-    for function in ["report-run", "cleanup-run"] {
-        let mut row = records.iter().find(created).ok_or("no record")?.clone();
-        let id = row["id"].as_s().map_err(|_| "no id")?.clone();
-        row.insert("actor".into(), AttributeValue::N(stage.attacker.owner.to_string()));
-        let put = stage.put(function, row.clone()).await?;
-        tally.foiled(&format!("{function} overwrites a record"), put.is_ok(), "the control failed");
-        let forged = format!("99{function}");
-        row.insert("id".into(), s(&forged));
-        row.insert("sk".into(), s(format!("2026-12-01T00:00:00.000Z#{forged}")));
-        row.insert("at".into(), s("2026-12-01T00:00:00Z"));
-        let put = stage.put(function, row).await?;
-        tally.foiled(&format!("{function} forges a record"), put.is_ok(), "the control failed");
+    let original = records.iter().find(created).ok_or("no record")?;
+    let subject = |name: &str, value: AttributeValue| {
+        let mut subject =
+            original["subjects"].as_l().ok().and_then(|all| all[0].as_m().ok()).cloned().unwrap_or_default();
+        subject.insert(name.to_owned(), value);
+        AttributeValue::L(vec![AttributeValue::M(subject)])
+    };
+    let number = |text: &str| AttributeValue::N(text.to_owned());
+    let changed = "was changed after it was logged";
+    let foreign = "no record that a function writes";
+    // An attribute, its new value, and what the check says of it.
+    let overwrites = [
+        ("actor", number(&stage.attacker.owner.to_string()), changed),
+        ("subjects", subject("name", s("OTHER")), changed),
+        ("subjects", subject("owner", s("USER#1")), changed),
+        ("subjects", subject("overrides", number("7")), changed),
+        ("subjects", subject("more", s("x")), foreign),
+        ("subjects", AttributeValue::L(vec![s("x")]), foreign),
+        ("person", AttributeValue::Bool(true), foreign),
+        ("id", number("77"), foreign),
+        ("ttl", number("1"), foreign),
+        ("more", s("x"), foreign),
+    ];
+    for (name, value, words) in overwrites {
+        for function in ["report-run", "cleanup-run", "write-secrets"] {
+            let mut row = original.clone();
+            row.insert(name.to_owned(), value.clone());
+            let put = stage.put(function, row).await?;
+            tally.foiled(&format!("{function} overwrites {name}"), put.is_ok(), "the control failed");
+        }
         let (same, said) = check().await?;
-        tally.foiled(
-            "an overwritten record",
-            !same && said.contains(&id) && said.contains("was changed"),
-            &said,
-        );
-        tally.foiled("a forged record", said.contains(&forged) && said.contains("was not logged"), &said);
+        tally.foiled(&format!("an overwritten {name}"), !same && said.contains(words), &said);
     }
+    tally.foiled(
+        "the original again",
+        stage.put("report-run", original.clone()).await?.is_ok(),
+        "the control failed",
+    );
+    // Forged, or moved to where nobody looks.
+    let forged = [
+        ("sk", s("0")),
+        ("sk", s("2999-01-01T00:00:00.000Z#99")),
+        ("pk", s("AUDIT#WS#1#2999-01")),
+        ("pk", s("AUDIT#x")),
+    ];
+    for (name, value) in forged {
+        let mut row = original.clone();
+        row.insert(name.to_owned(), value);
+        let (pk, sk) = (row["pk"].clone(), row["sk"].clone());
+        tally.foiled(
+            "a record is forged",
+            stage.put("cleanup-run", row).await?.is_ok(),
+            "the control failed",
+        );
+        let (same, said) = check().await?;
+        tally.foiled(&format!("a forged record, {sk:?}"), !same && said.contains(foreign), &said);
+        let place = HashMap::from([("pk".to_owned(), pk), ("sk".to_owned(), sk)]);
+        client.delete_item().table_name(stage.table()?).set_key(Some(place)).send().await?;
+    }
+    let (same, said) = check().await?;
+    tally.foiled("the original table", same, &said);
+    let place =
+        HashMap::from([("pk".to_owned(), original["pk"].clone()), ("sk".to_owned(), original["sk"].clone())]);
+    client.delete_item().table_name(stage.table()?).set_key(Some(place)).send().await?;
+    let (same, said) = check().await?;
+    tally.foiled("a removed record", !same && said.contains("is not in the table"), &said);
     Ok(())
 }
 

@@ -230,6 +230,17 @@ async fn a_right_that_is_handed_back_is_found() -> Outcome {
     Ok(())
 }
 
+/// What operators' scripts take for a function's own lines.
+#[test]
+fn every_action_of_the_audit_trail_is_some_functions_in_the_scripts() -> Outcome {
+    let root = local::Checkout::find()?;
+    let script = std::fs::read_to_string(root.root().join("infra/audit_log.py"))?;
+    for action in domain::audit::AuditAction::ALL {
+        ensure(script.contains(&format!("\"{}\"", action.as_str())), || action.as_str().to_owned())?;
+    }
+    Ok(())
+}
+
 /// `partition · function (attributes)`.
 fn table(writers: &Writers) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();

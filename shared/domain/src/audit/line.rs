@@ -1,6 +1,9 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -30,6 +33,9 @@ pub(crate) struct AuditLine {
     /// Secrets with their versions: `7@3,8@1`.
     #[serde(deserialize_with = "subjects")]
     pub(crate) subjects: Vec<(SecretId, u64)>,
+    /// The digest of the whole record, names included, by which `infra/check-audit` finds one that was changed.
+    #[serde(rename = "audit.digest", default)]
+    digest: String,
 }
 
 /// What tells these lines from all others.
@@ -58,6 +64,7 @@ impl AuditLine {
             person: record.person,
             detail: record.detail.clone(),
             subjects: record.subjects.iter().map(|subject| (subject.id, subject.version)).collect(),
+            digest: digest(record),
         }
     }
 
@@ -76,6 +83,7 @@ impl AuditLine {
                 person = self.person.map(tracing::field::display),
                 detail = self.detail,
                 subjects = %subjects.join(","),
+                audit.digest = self.digest,
             },
             "audit"
         );
@@ -87,6 +95,36 @@ impl AuditRecord {
     pub fn log(&self) {
         AuditLine::of(self).log();
     }
+}
+
+/// SHA-256, in base64, of the record's parts one after the other, each as `<bytes>:<text>,` with an empty text for one that is
+/// absent: id, time, scope, action, actor, run, person, detail; then of each subject owner, id, name, version, overridden id.
+fn digest(record: &AuditRecord) -> String {
+    let some = |part: Option<String>| part.unwrap_or_default();
+    let mut parts = vec![
+        record.id.clone(),
+        record.at.to_string(),
+        record.scope.to_string(),
+        record.action.as_str().to_owned(),
+        some(record.actor.map(|actor| actor.to_string())),
+        some(record.run.as_ref().map(ToString::to_string)),
+        some(record.person.map(|person| person.to_string())),
+        some(record.detail.clone()),
+    ];
+    for subject in &record.subjects {
+        parts.extend([
+            subject.owner.to_string(),
+            subject.id.to_string(),
+            subject.name.to_string(),
+            subject.version.to_string(),
+            some(subject.overrides.map(|id| id.to_string())),
+        ]);
+    }
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(format!("{}:{part},", part.len()).as_bytes());
+    }
+    STANDARD_NO_PAD.encode(context.finish())
 }
 
 /// Ids are logged as text.
@@ -161,6 +199,37 @@ mod tests {
     }
 
     #[test]
+    fn the_digest_of_a_record_is_frozen_and_changes_with_each_of_its_parts() {
+        // Computed with Python, as infra/check-audit does.
+        let original = full(AuditAction::RunLaunched);
+        assert_eq!(digest(&original), "vqZjnOL3SnWy655qkJIL4PWVc1ExQ5dfl8fcCKtOc+Q");
+        let other = |change: fn(&mut AuditRecord)| {
+            let mut record = original.clone();
+            change(&mut record);
+            digest(&record)
+        };
+        let changes: [fn(&mut AuditRecord); 14] = [
+            |record| record.id = "78".into(),
+            |record| record.at = "2026-11-23T10:20:30.124Z".parse().unwrap(),
+            |record| record.scope = "USER#42".parse().unwrap(),
+            |record| record.action = AuditAction::RunEnded,
+            |record| record.actor = None,
+            |record| record.run = None,
+            |record| record.person = None,
+            |record| record.detail = None,
+            |record| record.subjects[0].owner = "USER#6".parse().unwrap(),
+            |record| record.subjects[0].id = SecretId::new(9).unwrap(),
+            |record| record.subjects[0].name = SecretName::parse("OTHER").unwrap(),
+            |record| record.subjects[0].version = 4,
+            |record| record.subjects[0].overrides = SecretId::new(7),
+            |record| record.subjects.swap(0, 1),
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            assert_ne!(other(change), digest(&original), "change {index}");
+        }
+    }
+
+    #[test]
     fn a_line_has_the_fields_that_operators_read_and_no_name() {
         let ((), lines) = logged_json(|| full(AuditAction::RunLaunched).log());
         let expected = serde_json::json!({
@@ -174,6 +243,7 @@ mod tests {
             "person": "9",
             "detail": "a \"detail\"",
             "subjects": "7@3,8@1",
+            "audit.digest": digest(&full(AuditAction::RunLaunched)),
         });
         assert_eq!(lines, [expected]);
     }
