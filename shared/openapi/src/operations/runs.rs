@@ -37,10 +37,17 @@ pub(super) fn launch(schemas: &mut Schemas) -> Described {
         "environment": {"TOWER_API_ENDPOINT": "https://api.example.org", "TOWER_ACCESS_TOKEN": token,
             "TOWER_WORKFLOW_ID": RUN, "TOWER_WORKSPACE_ID": "42"},
         "batch": {"secrets": [{"name": "NCBI_API_KEY", "valueFrom": value_from}]},
-        "iam": {"statements": [{"Sid": "ReadPipelineSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue",
-            "Resource": "arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-0a1b*",
-            "Condition": {"StringEquals": {"secretsmanager:ResourceTag/pipeline-secrets:deployment": "pipeline-secrets",
-                "secretsmanager:ResourceTag/pipeline-secrets:scope": "workspace/42"}}}]},
+        "iam": {
+            "statements": [{"Sid": "ReadPipelineSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue",
+                "Resource": "arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-0a1b*",
+                "Condition": {"StringEquals": {"secretsmanager:ResourceTag/pipeline-secrets:deployment": "pipeline-secrets",
+                    "secretsmanager:ResourceTag/pipeline-secrets:scope": "workspace/42"}}}],
+            "runStatements": [{"Sid": "ReadPipelineSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue",
+                "Resource": format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-{RUN}*"),
+                "Condition": {"StringEquals": {"secretsmanager:ResourceTag/pipeline-secrets:deployment": "pipeline-secrets",
+                    "secretsmanager:ResourceTag/pipeline-secrets:scope": "workspace/42",
+                    "secretsmanager:ResourceTag/pipeline-secrets:run": RUN}}}],
+        },
     });
     let lines = format!("workflowId={RUN}\nstate=pending\nexpires=2026-10-26T12:42:21Z\nrunToken={token}\n");
     Described::new(
