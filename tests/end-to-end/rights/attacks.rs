@@ -383,6 +383,20 @@ async fn writers(stage: &Stage, tally: &mut Tally) -> Outcome {
         launched.http_status() >= 400,
         &launched.answer.to_string(),
     );
+    // A name that a shell obeys, planted in the victim's workspace.
+    let mut planted = stage.row(&theirs, &format!("SECRET#{}", stage.secret)).await?;
+    planted.insert("name".into(), s("BASH_ENV"));
+    planted.insert("sk".into(), s("SECRET#4242"));
+    let put = stage.put("write-secrets", planted).await?;
+    tally.foiled("write-secrets plants a secret", put.is_ok(), "the control failed");
+    for platform in ["aws-batch", "slurm"] {
+        let launch = stage.victim.call(Operation::LaunchRun).body(&json!({"platform": platform}));
+        let refused = stage.bench.request(&launch).await?;
+        let said = refused.answer.to_string();
+        let named = refused.http_status() == 422 && said.contains("BASH_ENV");
+        tally.foiled(&format!("a launch on {platform} with a planted name"), named, &said);
+    }
+    stage.delete("write-secrets", &theirs, "SECRET#4242").await??;
     for sk in ["SECRET", "VALUE"] {
         stage.delete("write-secrets", &ours, &format!("{sk}#{}", stage.secret)).await??;
     }
