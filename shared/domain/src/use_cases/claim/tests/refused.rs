@@ -19,7 +19,7 @@ fn a_secret_is_handed_over_until_it_expires() {
 #[test]
 fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
     const BARRED: &str = "whoever launched it may launch it no more";
-    let cases: [(&str, Arrange, &str); 9] = [
+    let cases: [(&str, Arrange, &str); 11] = [
         (
             "deleted",
             |f| {
@@ -51,6 +51,16 @@ fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
             "no longer carried",
             |f| change_token(f, |secret| secret.traits.nextflow_store = false),
             "the secret TOKEN now has a value that cannot pass through Nextflow's secrets store; store it as base64",
+        ),
+        (
+            "renamed since, in its row, to what a shell obeys",
+            |f| change_token(f, |secret| secret.name = name("BASH_ENV")),
+            "the name of the secret TOKEN would change how a task's shell or runtime behaves",
+        ),
+        (
+            "pinned by a name that a loader obeys",
+            |f| change_run(f, |run| run.life.secrets[0].name = name("LD_PRELOAD")),
+            "the name of the secret LD_PRELOAD would change how a task's shell or runtime behaves",
         ),
         ("left the workspace", |f| f.table.rows.borrow_mut().roles.clear(), BARRED),
         ("lost the right", |f| f.table.put_member(workspace(), actor().user, Role::Connect), BARRED),
