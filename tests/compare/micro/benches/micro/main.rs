@@ -128,10 +128,12 @@ fn secrets(owner: &str) -> Vec<Secret> {
 fn precedence(criterion: &mut Criterion<CpuTime>) {
     let (workspace, user) = (secrets("WS#42"), secrets("USER#7"));
     let now: Timestamp = "2026-11-23T10:20:30Z".parse().unwrap();
+    let settings = Settings::new("production");
     criterion.bench_function("resolve", |bencher| {
         bencher.iter(|| {
             let asked = Request::default();
-            resolve(&asked, black_box(&workspace), black_box(&user), Platform::AwsBatch, now).unwrap()
+            resolve(&asked, black_box(&workspace), black_box(&user), Platform::AwsBatch, now, &settings)
+                .unwrap()
         });
     });
 }
