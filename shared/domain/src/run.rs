@@ -374,7 +374,7 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
         (_, Event::HeadJobSeen(sighting)) => head_job_seen(life, &sighting, now, limits),
         (_, Event::Looked) if life.head_job.is_some() => act(Action::ObserveHeadJob),
         // Reports renew no lease past the latest end, so that none can hold longer than this.
-        (_, Event::Looked) if is_due(life, now) || now >= run.not_after + limits.lease => {
+        (_, Event::Looked) if is_due(life, now) || now.duration_since(run.not_after) >= limits.lease => {
             end(life, Outcome { result: RunResult::Lost, exit_status: None, told_by: ToldBy::Sweep }, now)
         }
         (_, Event::Looked) => NOTHING,

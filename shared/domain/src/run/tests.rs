@@ -415,6 +415,17 @@ fn a_run_is_due_from_the_instant_that_its_row_names() {
 }
 
 #[test]
+fn a_row_with_any_time_is_looked_at_without_a_panic() {
+    for time in [Timestamp::MIN, Timestamp::MAX] {
+        let run = with(batch(State::Running), |run| {
+            (run.created, run.not_after) = (time, time);
+            run.life.due = Some(minutes(5));
+        });
+        assert_eq!(step(&run, Event::Looked).life.is_some(), time == Timestamp::MIN, "{time}");
+    }
+}
+
+#[test]
 fn a_heartbeat_renews_a_lease_of_which_less_than_half_is_left() {
     let half = limits().lease / 2;
     let second = SignedDuration::from_secs(1);

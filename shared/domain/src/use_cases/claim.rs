@@ -129,7 +129,7 @@ impl Claimer {
 /// Whether the claim token is used up. Its time counts from the launch: other functions write the state and the due time.
 fn spent(run: &Run, context: &Context<'_>) -> Option<Claim> {
     let limits = &context.settings.limits;
-    let too_late = context.now >= run.created + limits.provisioning + limits.pending;
+    let too_late = context.now.duration_since(run.created) >= limits.provisioning + limits.pending;
     match run.life.state {
         State::Ending | State::Ended => Some(Claim::Ended),
         _ if run.life.claimed.is_some() => Some(Claim::SecondUse),
