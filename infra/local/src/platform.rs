@@ -83,7 +83,7 @@ impl<'a> Platform<'a> {
         self.assume(name).await
     }
 
-    /// The credentials of whoever takes on this role, which must let the account do so.
+    /// Assumes the role, whose trust policy must allow the account to do so, and returns the session's credentials.
     pub async fn assume(&self, name: &str) -> Result<Credentials> {
         let session = aws_sdk_sts::Client::new(&self.operator)
             .assume_role()

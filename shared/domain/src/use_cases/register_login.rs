@@ -9,8 +9,8 @@ use crate::owner::SecretOwner;
 use crate::ports::RegisterLogins;
 use crate::{Error, Result};
 
-/// The user of this login. A login that is seen for the first time becomes a user with no
-/// rights, never one who exists already: a name or an e-mail address proves nothing.
+/// Returns the user of this login. A login that is seen for the first time becomes a new user without rights, never an
+/// existing user: a name or an e-mail address proves nothing.
 pub async fn register_login(
     store: &dyn RegisterLogins,
     vouched: &Vouched,

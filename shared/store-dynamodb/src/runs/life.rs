@@ -49,7 +49,7 @@ pub(super) fn save<P: PartialEq>(
     changes.set_or_remove(fields);
     let mut condition = changes.attributes().equals("revision", n(before));
     if claims {
-        // Whoever may set the revision back must not make two claims of one.
+        // Other roles may set the revision back: even then a claim must be recorded only once.
         condition = format!("{condition} AND attribute_not_exists({})", changes.attributes().name("claimed"));
     }
     transaction.change_if(part, Key::run(&run.id), changes, &condition);

@@ -39,7 +39,7 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
     administrators(targets, trial, &sealed).await
 }
 
-/// Whoever may pass the role of `launch-run` or `claim-run`, or take it on, opens nothing with it outside of that function.
+/// The roles of `launch-run` and `claim-run`, passed to another function or assumed by a person, open nothing.
 async fn passed_roles(targets: &Targets, trial: &mut Trial, sealed: &Sealed) -> Outcome {
     for (function, role) in [("launch-run", "LaunchRunRole"), ("claim-run", "ClaimRunRole")] {
         let name = targets.bench.resource(role)?;
