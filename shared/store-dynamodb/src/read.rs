@@ -107,6 +107,11 @@ impl Store {
     }
 }
 
+/// What can be read of these rows. One that cannot be is logged by its reader, and does not hide the others.
+pub(crate) fn readable<T>(rows: Vec<Row>, read: impl Fn(Row) -> Result<T>) -> Vec<T> {
+    rows.into_iter().filter_map(|row| read(row).ok()).collect()
+}
+
 /// All rows of a query.
 pub(crate) async fn all(query: QueryFluentBuilder) -> Result<Vec<Row>> {
     at_most(u32::MAX, query, "dynamodb Query").await

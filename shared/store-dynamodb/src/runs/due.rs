@@ -10,8 +10,8 @@ use super::row::run_id;
 use crate::Store;
 use crate::expression_attributes::ExpressionAttributes;
 use crate::keys::{DUE_INDEX, DUE_SHARDS, Key};
-use crate::read::{at_most, page};
-use crate::rows::{Row, n, s};
+use crate::read::{at_most, page, readable};
+use crate::rows::{n, s};
 
 #[async_trait(?Send)]
 impl FindDueRuns for Store {
@@ -55,9 +55,7 @@ impl Store {
             .set_expression_attribute_values(values)
             .limit(page(limit));
         let rows = at_most(limit, query, "dynamodb Query due").await?;
-        // A row that is no run's is passed over, and logged: it must not keep the sweep from the others.
-        let run = |row: &Row| Some((row.field("due").ok()?, run_id(row).ok()?));
-        Ok(rows.iter().filter_map(run).collect())
+        Ok(readable(rows, |row| Ok((row.field("due")?, run_id(&row)?))))
     }
 }
 

@@ -10,7 +10,7 @@ use domain::{Error, Result};
 use crate::Store;
 use crate::expression_attributes::ExpressionAttributes;
 use crate::keys::{Key, SCOPE_INDEX};
-use crate::read::{at_most, page};
+use crate::read::{at_most, page, readable};
 use crate::rows::{Attributes, FromRow, corrupt, s};
 
 #[async_trait(?Send)]
@@ -44,8 +44,7 @@ impl ListRuns for Store {
             .set_limit(state.is_none().then(|| page(limit)))
             .set_exclusive_start_key(start);
         let rows = at_most(limit, query, "dynamodb Query by-workspace").await?;
-        // One that cannot be read is logged, and must not hide the others.
-        Ok(rows.into_iter().filter_map(|row| Run::from_row(row).ok()).collect())
+        Ok(readable(rows, Run::from_row))
     }
 }
 
