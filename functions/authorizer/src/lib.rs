@@ -1,4 +1,3 @@
-//! Who calls: API Gateway's authorizer for personal access tokens and JSON Web Tokens (payload format 2.0, simple
 //! answers). It says who; what a caller may do is read by each request itself.
 //!
 //! API Gateway keeps an answer for up to 60 seconds under the value of the `Authorization` header, for every route. A

@@ -1,6 +1,6 @@
 //! JSON Web Tokens of an issuer on loopback.
 
-use crate::harness::{Bench, text};
+use crate::harness::{Harness, text};
 use authorizer::oidc::Jwts;
 use aws_lc_rs::hmac;
 use domain::ports::VerifyJwt;
@@ -10,11 +10,11 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use support::oidc::{AUDIENCE, Issuer, Key, encode, http};
 
-async fn issuer() -> (Issuer, Key, Bench) {
+async fn issuer() -> (Issuer, Key, Harness) {
     let key = Key::make("sig-1", "ES256");
     let issuer = Issuer::start(&[&key]).await;
-    let bench = Bench::start(&issuer.url).await;
-    (issuer, key, bench)
+    let harness = Harness::start(&issuer.url).await;
+    (issuer, key, harness)
 }
 
 fn bearer(token: &str) -> String {
@@ -27,8 +27,8 @@ async fn a_good_token_of_every_algorithm_on_the_list_is_taken() {
         let key = Key::make("k", algorithm);
         let other = Key::make("other", "ES256");
         let issuer = Issuer::start(&[&other, &key]).await;
-        let bench = Bench::start(&issuer.url).await;
-        let answer = bench.answer(&bearer(&key.token(&issuer.claims("f81d4fae")))).await.unwrap();
+        let harness = Harness::start(&issuer.url).await;
+        let answer = harness.answer(&bearer(&key.token(&issuer.claims("f81d4fae")))).await.unwrap();
         assert_eq!(answer["isAuthorized"], true, "{algorithm}");
         assert!(answer["context"].get("tokenId").is_none());
     }
@@ -37,30 +37,30 @@ async fn a_good_token_of_every_algorithm_on_the_list_is_taken() {
 
 #[tokio::test]
 async fn a_login_that_no_user_has_is_named_and_nothing_is_written() {
-    let (issuer, key, bench) = issuer().await;
+    let (issuer, key, harness) = issuer().await;
     let mut claims = issuer.claims("ada");
     claims["email"] = json!("ada@example.org");
     for (verified, email) in [(true, json!("ada@example.org")), (false, Value::Null)] {
         claims["email_verified"] = json!(verified);
-        let answer = bench.answer(&bearer(&key.token(&claims))).await.unwrap();
+        let answer = harness.answer(&bearer(&key.token(&claims))).await.unwrap();
         let mut context = json!({ "issuer": issuer.url, "subject": "ada", "email": email });
         context.as_object_mut().unwrap().retain(|_, value| !value.is_null());
         assert_eq!(answer, json!({ "isAuthorized": true, "context": context }));
     }
-    assert_eq!(bench.table.rows().await.len(), 0);
+    assert_eq!(harness.table.rows().await.len(), 0);
 }
 
 #[tokio::test]
 async fn a_login_seen_for_the_first_time_is_a_new_user_and_the_same_one_ever_after() {
-    let (issuer, key, bench) = issuer().await;
-    let first = bench.user(&bearer(&key.token(&issuer.claims("ada")))).await.unwrap();
-    assert_eq!(bench.users().await, 1);
-    let rows = bench.table.rows().await.len();
-    assert_eq!(bench.user(&bearer(&key.token(&issuer.claims("ada")))).await.unwrap(), first);
-    assert_eq!(bench.table.rows().await.len(), rows);
-    let other = bench.user(&bearer(&key.token(&issuer.claims("bob")))).await.unwrap();
+    let (issuer, key, harness) = issuer().await;
+    let first = harness.user(&bearer(&key.token(&issuer.claims("ada")))).await.unwrap();
+    assert_eq!(harness.users().await, 1);
+    let rows = harness.table.rows().await.len();
+    assert_eq!(harness.user(&bearer(&key.token(&issuer.claims("ada")))).await.unwrap(), first);
+    assert_eq!(harness.table.rows().await.len(), rows);
+    let other = harness.user(&bearer(&key.token(&issuer.claims("bob")))).await.unwrap();
     assert_ne!(other, first);
-    let rows = bench.table.rows().await;
+    let rows = harness.table.rows().await;
     assert!(!rows.iter().any(|row| text(row, "sk").starts_with("IN#")), "no rights");
     let names: Vec<_> =
         rows.iter().map(|row| text(row, "userName")).filter(|name| !name.is_empty()).collect();
@@ -73,20 +73,20 @@ async fn a_login_seen_for_the_first_time_is_a_new_user_and_the_same_one_ever_aft
 
 #[tokio::test]
 async fn first_sight_by_many_requests_at_once_makes_one_user() {
-    let (issuer, key, bench) = issuer().await;
+    let (issuer, key, harness) = issuer().await;
     // Requests of one process follow each other; of many, each has the keys already.
-    bench.user(&bearer(&key.token(&issuer.claims("bob")))).await.unwrap();
+    harness.user(&bearer(&key.token(&issuer.claims("bob")))).await.unwrap();
     let token = bearer(&key.token(&issuer.claims("ada")));
-    let users = join_all((0..8).map(|_| bench.user(&token))).await;
+    let users = join_all((0..8).map(|_| harness.user(&token))).await;
     assert!(users.iter().all(|user| user.is_some() && *user == users[0]));
-    assert_eq!(bench.users().await, 2);
+    assert_eq!(harness.users().await, 2);
 }
 
 /// Whoever can give himself a name or an address at the issuer gets nobody else's rights by it.
 #[tokio::test]
 async fn an_email_address_or_a_name_never_makes_a_login_somebody_who_exists() {
-    let (issuer, key, bench) = issuer().await;
-    let applied = bench
+    let (issuer, key, harness) = issuer().await;
+    let applied = harness
         .apply(&json!({
             "users": [{ "userName": "admin", "email": "Ada@example.org" }],
             "organizations": [{ "name": "o", "workspaces": [{
@@ -102,17 +102,17 @@ async fn an_email_address_or_a_name_never_makes_a_login_somebody_who_exists() {
         claims["email"] = json!("ada@EXAMPLE.org");
         claims["email_verified"] = verified;
         claims["preferred_username"] = json!("admin");
-        let user = bench.user(&bearer(&key.token(&claims))).await.unwrap();
+        let user = harness.user(&bearer(&key.token(&claims))).await.unwrap();
         assert_ne!(user, declared);
-        let row = bench.table.row(&format!("USER#{user}"), "META").await.unwrap();
+        let row = harness.table.row(&format!("USER#{user}"), "META").await.unwrap();
         assert!(text(&row, "email").ends_with("@no-email.invalid"));
     }
-    assert_eq!(bench.users().await, 5);
+    assert_eq!(harness.users().await, 5);
 }
 
 #[tokio::test]
 async fn an_address_counts_only_where_the_issuer_verified_it() {
-    let (issuer, key, bench) = issuer().await;
+    let (issuer, key, harness) = issuer().await;
     for (subject, email, verified, kept) in [
         ("s1", json!("s1@example.org"), json!(true), true),
         ("s2", json!("s2@example.org"), json!("true"), true),
@@ -125,15 +125,15 @@ async fn an_address_counts_only_where_the_issuer_verified_it() {
         let mut claims = issuer.claims(subject);
         claims["email"] = email.clone();
         claims["email_verified"] = verified;
-        let user = bench.user(&bearer(&key.token(&claims))).await.unwrap();
-        let row = bench.table.row(&format!("USER#{user}"), "META").await.unwrap();
+        let user = harness.user(&bearer(&key.token(&claims))).await.unwrap();
+        let row = harness.table.row(&format!("USER#{user}"), "META").await.unwrap();
         assert_eq!(json!(text(&row, "email")) == email, kept, "{subject}");
     }
 }
 
 #[tokio::test]
 async fn claims_that_do_not_hold_are_refused() {
-    let (issuer, key, bench) = issuer().await;
+    let (issuer, key, harness) = issuer().await;
     let now = Timestamp::now().as_second();
     for (claim, value) in [
         ("iss", json!("https://evil.example.org")),
@@ -163,21 +163,21 @@ async fn claims_that_do_not_hold_are_refused() {
             Value::Null => drop(claims.as_object_mut().unwrap().remove(claim)),
             _ => claims[claim] = value.clone(),
         }
-        assert!(bench.user(&bearer(&key.token(&claims))).await.is_none(), "{claim} {value}");
+        assert!(harness.user(&bearer(&key.token(&claims))).await.is_none(), "{claim} {value}");
     }
-    assert_eq!(bench.users().await, 0);
+    assert_eq!(harness.users().await, 0);
     let mut lately = issuer.claims("ada");
     lately["exp"] = json!(now - 30);
     lately["nbf"] = json!(now + 30);
-    assert!(bench.user(&bearer(&key.token(&lately))).await.is_some(), "clocks may differ by a minute");
+    assert!(harness.user(&bearer(&key.token(&lately))).await.is_some(), "clocks may differ by a minute");
     let mut ever = issuer.claims("ada");
     ever["exp"] = json!(Timestamp::MAX.as_second());
-    assert!(bench.user(&bearer(&key.token(&ever))).await.is_some(), "the last second of all time is one");
+    assert!(harness.user(&bearer(&key.token(&ever))).await.is_some(), "the last second of all time is one");
 }
 
 #[tokio::test]
 async fn a_signature_that_is_not_the_issuers_is_refused() {
-    let (issuer, key, bench) = issuer().await;
+    let (issuer, key, harness) = issuer().await;
     let claims = issuer.claims("ada");
     let forger = Key::make("sig-1", "ES256");
     let good = key.token(&claims);
@@ -206,10 +206,10 @@ async fn a_signature_that_is_not_the_issuers_is_refused() {
             format!("{}.{other_claims}.{signature}", encode(header.to_string().as_bytes())),
         ),
     ] {
-        assert!(bench.user(&bearer(&token)).await.is_none(), "{what}");
+        assert!(harness.user(&bearer(&token)).await.is_none(), "{what}");
     }
-    assert_eq!(bench.users().await, 0);
-    assert!(bench.user(&bearer(&good)).await.is_some());
+    assert_eq!(harness.users().await, 0);
+    assert!(harness.user(&bearer(&good)).await.is_some());
 }
 
 #[tokio::test]
@@ -217,7 +217,7 @@ async fn algorithms_that_are_not_on_the_list_are_refused() {
     let rsa = Key::make("rsa", "RS256");
     let ec = Key::make("ec", "ES256");
     let issuer = Issuer::start(&[&rsa, &ec]).await;
-    let bench = Bench::start(&issuer.url).await;
+    let harness = Harness::start(&issuer.url).await;
     let claims = issuer.claims("ada");
     let message = |header: &Value| {
         format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims.to_string().as_bytes()))
@@ -243,14 +243,14 @@ async fn algorithms_that_are_not_on_the_list_are_refused() {
     refused.push(ec.sign(&json!({ "alg": "PS384", "kid": "ec" }), &claims));
     refused.push(ec.sign(&json!({ "kid": "ec" }), &claims));
     for token in refused {
-        assert!(bench.user(&bearer(&token)).await.is_none(), "{token}");
+        assert!(harness.user(&bearer(&token)).await.is_none(), "{token}");
     }
-    assert!(bench.user(&bearer(&rsa.token(&claims))).await.is_some());
+    assert!(harness.user(&bearer(&rsa.token(&claims))).await.is_some());
 }
 
 #[tokio::test]
 async fn garbled_and_oversized_tokens_are_refused_without_a_question_to_the_issuer() {
-    let (issuer, key, bench) = issuer().await;
+    let (issuer, key, harness) = issuer().await;
     let mut claims = issuer.claims("ada");
     claims["groups"] = json!("x".repeat(8_192));
     let oversized = key.token(&claims);
@@ -265,7 +265,7 @@ async fn garbled_and_oversized_tokens_are_refused_without_a_question_to_the_issu
         "é.é.é".to_owned(),
         oversized,
     ] {
-        assert!(bench.user(&bearer(&token)).await.is_none());
+        assert!(harness.user(&bearer(&token)).await.is_none());
     }
     assert_eq!(issuer.requests(), 0);
     for token in [
@@ -274,9 +274,9 @@ async fn garbled_and_oversized_tokens_are_refused_without_a_question_to_the_issu
         format!("{header}.e30.%%%"),
         format!("{header}.{}.AA", encode(b"5")),
     ] {
-        assert!(bench.user(&bearer(&token)).await.is_none());
+        assert!(harness.user(&bearer(&token)).await.is_none());
     }
-    assert_eq!(bench.users().await, 0);
+    assert_eq!(harness.users().await, 0);
 }
 
 #[tokio::test]
@@ -286,11 +286,14 @@ async fn without_a_key_id_the_only_key_of_the_algorithm_is_taken() {
     let issuer = Issuer::start(&[&one, &rsa]).await;
     let header = json!({ "alg": "ES256" });
     let claims = issuer.claims("ada");
-    let bench = Bench::start(&issuer.url).await;
-    assert!(bench.user(&bearer(&one.sign(&header, &claims))).await.is_some());
+    let harness = Harness::start(&issuer.url).await;
+    assert!(harness.user(&bearer(&one.sign(&header, &claims))).await.is_some());
     issuer.publish(&[&one, &other]);
-    let bench = Bench::start(&issuer.url).await;
-    assert!(bench.user(&bearer(&one.sign(&header, &claims))).await.is_none(), "which of the two is not said");
+    let harness = Harness::start(&issuer.url).await;
+    assert!(
+        harness.user(&bearer(&one.sign(&header, &claims))).await.is_none(),
+        "which of the two is not said"
+    );
 }
 
 /// Asks a verifier of its own at chosen times.
@@ -384,11 +387,11 @@ async fn an_issuer_that_never_answers_costs_three_seconds_once() {
     let key = Key::make("k", "ES256");
     let issuer = Issuer::start(&[&key]).await;
     issuer.answer_instead(Some(String::new()));
-    let bench = Bench::start(&issuer.url).await;
+    let harness = Harness::start(&issuer.url).await;
     let token = bearer(&key.token(&issuer.claims("ada")));
     let started = std::time::Instant::now();
-    assert!(matches!(bench.answer(&token).await, Err(Error::Unavailable { .. })));
-    assert!(matches!(bench.answer(&token).await, Err(Error::Unavailable { .. })));
+    assert!(matches!(harness.answer(&token).await, Err(Error::Unavailable { .. })));
+    assert!(matches!(harness.answer(&token).await, Err(Error::Unavailable { .. })));
     let took = started.elapsed();
     assert!((3.0..4.5).contains(&took.as_secs_f64()), "{took:?}");
     assert_eq!(issuer.requests(), 1);

@@ -1,6 +1,6 @@
 //! Personal access tokens, and everything else that somebody may send.
 
-use crate::harness::{Bench, deadline, event, text};
+use crate::harness::{Harness, deadline, event, text};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::identity::Actor;
@@ -21,30 +21,30 @@ fn one_user(expires: Option<&str>) -> Value {
     json!({ "users": [{ "userName": "ada", "email": "ada@example.org", "tokens": [token] }] })
 }
 
-async fn ada() -> (Bench, Actor, String) {
-    let bench = Bench::start("").await;
-    let applied = bench.apply(&one_user(None)).await;
+async fn ada() -> (Harness, Actor, String) {
+    let harness = Harness::start("").await;
+    let applied = harness.apply(&one_user(None)).await;
     let (user, token) = (&applied.users[0], &applied.users[0].tokens[0]);
     let key = token.access_key.as_ref().unwrap().to_string();
-    (bench, Actor { user: user.id, token: Some(token.id) }, key)
+    (harness, Actor { user: user.id, token: Some(token.id) }, key)
 }
 
 #[tokio::test]
 async fn a_token_is_taken_as_bearer_and_as_basic_and_says_who_by_which() {
-    let (bench, ada, key) = ada().await;
+    let (harness, ada, key) = ada().await;
     let basic = STANDARD.encode(format!("@token:{key}"));
     for header in [format!("Bearer {key}"), format!("bearer {key}"), format!("Basic {basic}")] {
         let expected = json!({
             "isAuthorized": true,
             "context": { "userId": ada.user.to_string(), "tokenId": ada.token.unwrap().to_string() },
         });
-        assert_eq!(bench.answer(&header).await.unwrap(), expected);
+        assert_eq!(harness.answer(&header).await.unwrap(), expected);
     }
 }
 
 #[tokio::test]
 async fn what_names_no_caller_is_refused_without_a_reason() {
-    let (bench, ada, key) = ada().await;
+    let (harness, ada, key) = ada().await;
     let other = TokenKey::make_random(&SystemRandomness::default());
     let id = ada.token.unwrap();
     let run = RunId::new("ab12ABCDEFGHIJ").unwrap();
@@ -65,35 +65,35 @@ async fn what_names_no_caller_is_refused_without_a_reason() {
         format!("Bearer {key}, Bearer {key}"),
         format!("Bearer {}", "a".repeat(9_000)),
     ] {
-        let answer = bench.answer(&header).await.unwrap();
+        let answer = harness.answer(&header).await.unwrap();
         assert_eq!(answer, json!({ "isAuthorized": false }), "{header}");
     }
 }
 
 #[tokio::test]
 async fn only_the_value_under_which_the_answer_is_kept_counts() {
-    let (bench, _, key) = ada().await;
+    let (harness, _, key) = ada().await;
     let good = format!("Bearer {key}");
     for source in [json!(null), json!([]), json!(good), json!([good, good]), json!([1]), json!([""])] {
         let mut event = event(&good);
         event["identitySource"] = source;
-        assert_eq!(bench.send(&event).await.unwrap(), json!({ "isAuthorized": false }));
+        assert_eq!(harness.send(&event).await.unwrap(), json!({ "isAuthorized": false }));
     }
     let mut bare = event(&good);
     bare.as_object_mut().unwrap().remove("identitySource");
-    assert_eq!(bench.send(&bare).await.unwrap(), json!({ "isAuthorized": false }));
+    assert_eq!(harness.send(&bare).await.unwrap(), json!({ "isAuthorized": false }));
 }
 
 #[tokio::test]
 async fn an_expired_token_is_refused() {
-    let bench = Bench::start("").await;
+    let harness = Harness::start("").await;
     let soon = Timestamp::now() + jiff::SignedDuration::from_millis(1_500);
-    let applied = bench.apply(&one_user(Some(&soon.to_string()))).await;
+    let applied = harness.apply(&one_user(Some(&soon.to_string()))).await;
     let header = format!("Bearer {}", **applied.users[0].tokens[0].access_key.as_ref().unwrap());
     let at = async |now| {
-        let handler = &bench.handler;
+        let handler = &harness.handler;
         let deadline = deadline();
-        let context = bench.context(now, &deadline);
+        let context = harness.context(now, &deadline);
         authenticate(&*handler.store, &*handler.jwts, &header, &context).await.unwrap()
     };
     assert!(at(soon - jiff::SignedDuration::from_millis(1)).await.is_some());
@@ -102,50 +102,50 @@ async fn an_expired_token_is_refused() {
 
 #[tokio::test]
 async fn a_revoked_token_is_refused() {
-    let (bench, ada, key) = ada().await;
+    let (harness, ada, key) = ada().await;
     let header = format!("Bearer {key}");
-    assert!(bench.user(&header).await.is_some());
+    assert!(harness.user(&header).await.is_some());
     let deadline = deadline();
-    let context = bench.context(Timestamp::now(), &deadline);
-    tokens::revoke(&bench.store, &ada, ada.token.unwrap(), &context).await.unwrap();
-    assert!(bench.user(&header).await.is_none());
+    let context = harness.context(Timestamp::now(), &deadline);
+    tokens::revoke(&harness.store, &ada, ada.token.unwrap(), &context).await.unwrap();
+    assert!(harness.user(&header).await.is_none());
 }
 
 #[tokio::test]
 async fn the_last_use_is_noted_once_an_hour_and_its_failure_is_nobodys() {
-    let (bench, _, key) = ada().await;
+    let (harness, _, key) = ada().await;
     let header = format!("Bearer {key}");
-    bench.table.faults.forget();
+    harness.table.faults.forget();
     // The note and the SDK's repeats of it.
     for nth in 1..=3 {
-        bench.table.faults.fail_operation("UpdateItem", nth, Fault::Internal);
+        harness.table.faults.fail_operation("UpdateItem", nth, Fault::Internal);
     }
-    assert!(bench.user(&header).await.is_some());
-    bench.table.faults.forget();
-    assert!(bench.user(&header).await.is_some());
-    assert_eq!(bench.table.faults.operations(), ["GetItem", "UpdateItem"]);
-    bench.table.faults.forget();
-    assert!(bench.user(&header).await.is_some());
-    assert_eq!(bench.table.faults.operations(), ["GetItem"], "one read, as long as the hour lasts");
+    assert!(harness.user(&header).await.is_some());
+    harness.table.faults.forget();
+    assert!(harness.user(&header).await.is_some());
+    assert_eq!(harness.table.faults.operations(), ["GetItem", "UpdateItem"]);
+    harness.table.faults.forget();
+    assert!(harness.user(&header).await.is_some());
+    assert_eq!(harness.table.faults.operations(), ["GetItem"], "one read, as long as the hour lasts");
     let later = Timestamp::now() + jiff::SignedDuration::from_mins(61);
-    let handler = &bench.handler;
+    let handler = &harness.handler;
     let deadline = deadline();
-    authenticate(&*handler.store, &*handler.jwts, &header, &bench.context(later, &deadline)).await.unwrap();
-    assert_eq!(bench.table.faults.operations(), ["GetItem", "GetItem", "UpdateItem"]);
-    let rows = bench.table.rows().await;
+    authenticate(&*handler.store, &*handler.jwts, &header, &harness.context(later, &deadline)).await.unwrap();
+    assert_eq!(harness.table.faults.operations(), ["GetItem", "GetItem", "UpdateItem"]);
+    let rows = harness.table.rows().await;
     let token = rows.iter().find(|row| text(row, "sk") == "TOKEN").unwrap();
     assert_eq!(text(token, "lastUsed"), later.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
 }
 
 #[tokio::test]
 async fn a_table_that_does_not_answer_is_an_error_and_neither_yes_nor_no() {
-    let (bench, _, key) = ada().await;
+    let (harness, _, key) = ada().await;
     for fault in [Fault::Unreachable, Fault::Internal, Fault::Throttle] {
-        bench.table.faults.forget();
+        harness.table.faults.forget();
         for nth in 1..=3 {
-            bench.table.faults.fail_nth(nth, fault.clone());
+            harness.table.faults.fail_nth(nth, fault.clone());
         }
-        let answer = bench.answer(&format!("Bearer {key}")).await;
+        let answer = harness.answer(&format!("Bearer {key}")).await;
         assert!(matches!(answer, Err(Error::Unavailable { .. } | Error::Contended)), "{answer:?}");
     }
 }

@@ -4,7 +4,7 @@
 use domain::ids::RunId;
 use domain::ports::RunNotice;
 use domain::use_cases::clean_up::Cleaner;
-use domain::use_cases::sweep::Swept;
+use domain::use_cases::sweep::SweepSummary;
 use domain::{Context, Error, Result};
 use serde::Deserialize;
 
@@ -21,15 +21,15 @@ pub struct Handler {
 impl Handler {
     /// Handles one event; gives what a sweep saw, for its metrics. An event that cannot be read is an error, so that it
     /// ends in the dead-letter queue; one that is not ours is nothing.
-    pub async fn handle(&self, event: &str, context: &Context<'_>) -> Result<Option<Swept>> {
+    pub async fn handle(&self, event: &str, context: &Context<'_>) -> Result<Option<SweepSummary>> {
         let cleaner = &self.cleaner;
         let event: Event =
             serde_json::from_str(event).map_err(|_| Error::Invalid("the event cannot be read".into()))?;
         match event.source.as_str() {
             // The first sweep after the table is reconciled looks at every run that is due: no event is needed for that.
             "pipeline-secrets.sweep" if context.settings.restored => {
-                let held = cleaner.hold(context).await?;
-                return Ok(Some(Swept { failed: held.failed, ..Swept::default() }));
+                let held = cleaner.extend_leases(context).await?;
+                return Ok(Some(SweepSummary { failed: held.failed, ..SweepSummary::default() }));
             }
             _ if context.settings.restored => return Ok(None),
             "pipeline-secrets.sweep" => return cleaner.sweep(context).await.map(Some),

@@ -4,7 +4,7 @@ use domain::Context;
 use domain::identity::{Actor, Caller};
 use domain::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use domain::ports::{ChangeIdentity, ReadIdentity};
-use domain::use_cases::identity::participants::Place;
+use domain::use_cases::identity::participants::WorkspacePath;
 use domain::use_cases::identity::{describe, participants, tokens};
 use domain::use_cases::register_login::register_login;
 use http_api::wire::identity::{self as wire, OrgsAndWorkspaces, ParticipantAnswer, ParticipantList};
@@ -100,7 +100,7 @@ async fn in_workspace(
 ) -> Result<Answer, Problem> {
     let org = id(request, "orgId", OrgId::new)?;
     let workspace = id(request, "workspaceId", WorkspaceId::new)?;
-    let place = Place { org, workspace };
+    let place = WorkspacePath { org, workspace };
     match request.operation {
         Operation::DescribeWorkspace => {
             let (workspace, _) = describe::workspace(store, actor, org, workspace).await?;

@@ -1,15 +1,15 @@
 //! The operations over HTTP: their shapes, whose tokens they show, and that none of them is an operator's.
 
-use crate::harness::{Asked, Bench, Ids, event, names, story};
+use crate::harness::{Harness, Ids, TestRequest, event, names, story};
 use http_api::Operation;
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn the_service_says_what_it_is_without_a_caller() {
-    let bench = Bench::start().await;
-    let mut event = event(Operation::DescribeService, Asked::default());
+    let harness = Harness::start().await;
+    let mut event = event(Operation::DescribeService, TestRequest::default());
     event["requestContext"] = json!({});
-    let answer = bench.send(&event).await.unwrap();
+    let answer = harness.send(&event).await.unwrap();
     assert_eq!(answer["statusCode"], 200);
     let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
     let version = body["serviceInfo"]["apiVersion"].as_str().unwrap();
@@ -19,7 +19,7 @@ async fn the_service_says_what_it_is_without_a_caller() {
 
 #[tokio::test]
 async fn without_the_authorizers_word_nobody_is_served() {
-    let (bench, _) = Bench::with_story().await;
+    let (harness, _) = Harness::with_story().await;
     for operation in
         Operation::ALL.iter().filter(|it| it.function() == http_api::operation::Function::Identity)
     {
@@ -31,9 +31,9 @@ async fn without_the_authorizers_word_nobody_is_served() {
             json!({ "authorizer": null }),
             json!({ "authorizer": { "lambda": { "userId": "x" } } }),
         ] {
-            let mut event = event(*operation, Asked::default().path("userId", 1).path("orgId", 1));
+            let mut event = event(*operation, TestRequest::default().path("userId", 1).path("orgId", 1));
             event["requestContext"] = context;
-            let answer = bench.send(&event).await.unwrap();
+            let answer = harness.send(&event).await.unwrap();
             assert!(matches!(answer["statusCode"].as_u64(), Some(400 | 403)), "{} {answer}", operation.id());
         }
     }
@@ -41,35 +41,35 @@ async fn without_the_authorizers_word_nobody_is_served() {
 
 #[tokio::test]
 async fn what_comes_through_api_gateway_never_applies() {
-    let bench = Bench::start().await;
+    let harness = Harness::start().await;
     for context in
         [json!(null), json!({}), json!("x"), json!({ "authorizer": { "lambda": { "userId": "1" } } })]
     {
         let event = json!({ "requestContext": context, "apply": story() });
-        let answer = bench.send(&event).await.unwrap();
+        let answer = harness.send(&event).await.unwrap();
         assert_eq!(answer["statusCode"].as_u64().unwrap() / 100, 4, "{answer}");
-        let mut event = crate::harness::event(Operation::ListTokens, Asked::by(1));
+        let mut event = crate::harness::event(Operation::ListTokens, TestRequest::by(1));
         event["apply"] = story();
         event["requestContext"] = context;
-        bench.send(&event).await.unwrap();
+        harness.send(&event).await.unwrap();
     }
     let twice = format!(r#"{{"requestContext":{{}},"apply":{},"requestContext":{{}}}}"#, story());
     let twice = serde_json::value::RawValue::from_string(twice).unwrap();
-    bench.send_raw(&twice).await.unwrap();
-    assert!(bench.rows().await.is_empty());
+    harness.send_raw(&twice).await.unwrap();
+    assert!(harness.rows().await.is_empty());
 }
 
 #[tokio::test]
 async fn the_caller_sees_the_own_user_and_workspaces_in_seqeras_shapes() {
-    let (bench, ids) = Bench::with_story().await;
+    let (harness, ids) = Harness::with_story().await;
     let me = ids.user("launch");
-    let info = bench.ask(Operation::DescribeUser, Asked::by(me)).await.body;
+    let info = harness.ask(Operation::DescribeUser, TestRequest::by(me)).await.body;
     assert_eq!(info["user"]["id"], me);
     assert_eq!(info["user"]["userName"], "launch");
     assert_eq!(info["user"]["email"], "launch@example.org");
     assert_eq!((&info["needConsent"], &info["defaultWorkspaceId"]), (&json!(false), &Value::Null));
 
-    let list = bench.ask(Operation::ListUserWorkspaces, Asked::by(me).path("userId", me)).await.body;
+    let list = harness.ask(Operation::ListUserWorkspaces, TestRequest::by(me).path("userId", me)).await.body;
     let expected = json!({ "orgsAndWorkspaces": [
         { "orgId": ids.org, "orgName": "Lab", "orgLogoUrl": null, "workspaceId": null, "workspaceName": null,
           "workspaceFullName": null, "visibility": null, "roles": ["member"] },
@@ -79,56 +79,68 @@ async fn the_caller_sees_the_own_user_and_workspaces_in_seqeras_shapes() {
     ]});
     assert_eq!(list, expected);
 
-    let orgs = bench.ask(Operation::ListOrganizations, Asked::by(me)).await.body;
+    let orgs = harness.ask(Operation::ListOrganizations, TestRequest::by(me)).await.body;
     assert_eq!((&orgs["totalSize"], &orgs["organizations"][0]["orgId"]), (&json!(1), &json!(ids.org)));
-    let in_org = bench.ask(Operation::ListWorkspaces, Asked::by(me).path("orgId", ids.org)).await.body;
+    let in_org =
+        harness.ask(Operation::ListWorkspaces, TestRequest::by(me).path("orgId", ids.org)).await.body;
     assert_eq!(
         names(&in_org["workspaces"][0]),
         ["description", "fullName", "id", "name", "visibility"].into()
     );
-    let workspace = bench.ask(Operation::DescribeWorkspace, ids.asked("launch")).await.body;
+    let workspace = harness.ask(Operation::DescribeWorkspace, ids.asked("launch")).await.body;
     assert_eq!(workspace["workspace"]["id"], ids.workspace);
     assert_eq!(workspace["workspace"]["platforms"], json!(["aws-batch"]));
 
     let stranger = ids.user("stranger");
-    let none = bench.ask(Operation::ListUserWorkspaces, Asked::by(stranger).path("userId", stranger)).await;
+    let none =
+        harness.ask(Operation::ListUserWorkspaces, TestRequest::by(stranger).path("userId", stranger)).await;
     assert_eq!(none.body, json!({ "orgsAndWorkspaces": [] }));
-    let others = bench.ask(Operation::ListUserWorkspaces, Asked::by(stranger).path("userId", me)).await;
-    let nobodys = bench.ask(Operation::ListUserWorkspaces, Asked::by(stranger).path("userId", 1)).await;
+    let others =
+        harness.ask(Operation::ListUserWorkspaces, TestRequest::by(stranger).path("userId", me)).await;
+    let nobodys =
+        harness.ask(Operation::ListUserWorkspaces, TestRequest::by(stranger).path("userId", 1)).await;
     assert_eq!((others.status, &others), (404, &nobodys));
 }
 
 #[tokio::test]
 async fn own_tokens_are_made_shown_once_listed_and_revoked() {
-    let (bench, ids) = Bench::with_story().await;
+    let (harness, ids) = Harness::with_story().await;
     let me = ids.user("view");
     let body = json!({ "name": "laptop", "expires": "2099-01-01T00:00:00Z" });
-    let made = bench.ask(Operation::CreateToken, Asked::by(me).body(body)).await;
+    let made = harness.ask(Operation::CreateToken, TestRequest::by(me).body(body)).await;
     assert_eq!(made.status, 200);
     assert_eq!(names(&made.body), ["accessKey", "token"].into());
     let token = &made.body["token"];
     assert_eq!((&token["name"], &token["lastUsed"]), (&json!("laptop"), &Value::Null));
-    let list = bench.ask(Operation::ListTokens, Asked::by(me)).await.body;
+    let list = harness.ask(Operation::ListTokens, TestRequest::by(me)).await.body;
     let listed: Vec<_> =
         list["tokens"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
     assert_eq!(listed, ["cli", "laptop"]);
     assert!(!list.to_string().contains(made.body["accessKey"].as_str().unwrap()));
 
     let id = token["id"].as_i64().unwrap();
-    let others = bench.ask(Operation::DeleteToken, Asked::by(ids.user("owner")).path("tokenId", id)).await;
-    let nobodys = bench.ask(Operation::DeleteToken, Asked::by(ids.user("owner")).path("tokenId", 1)).await;
+    let others =
+        harness.ask(Operation::DeleteToken, TestRequest::by(ids.user("owner")).path("tokenId", id)).await;
+    let nobodys =
+        harness.ask(Operation::DeleteToken, TestRequest::by(ids.user("owner")).path("tokenId", 1)).await;
     assert_eq!((others.status, &others), (404, &nobodys), "another's token does not exist");
-    assert_eq!(bench.ask(Operation::DeleteToken, Asked::by(me).path("tokenId", id)).await.status, 204);
-    assert_eq!(bench.ask(Operation::DeleteToken, Asked::by(me).path("tokenId", id)).await.status, 404);
-    bench.check().await;
-    let audited = bench.audited().await;
+    assert_eq!(
+        harness.ask(Operation::DeleteToken, TestRequest::by(me).path("tokenId", id)).await.status,
+        204
+    );
+    assert_eq!(
+        harness.ask(Operation::DeleteToken, TestRequest::by(me).path("tokenId", id)).await.status,
+        404
+    );
+    harness.check().await;
+    let audited = harness.audited().await;
     assert_eq!(audited.iter().filter(|it| it.starts_with("token.")).count(), 9);
 }
 
 #[tokio::test]
 async fn a_token_takes_a_name_of_its_own_and_a_date_ahead() {
-    let (bench, ids) = Bench::with_story().await;
-    let before = bench.rows().await;
+    let (harness, ids) = Harness::with_story().await;
+    let before = harness.rows().await;
     for (body, status) in [
         (json!({ "name": "CLI" }), 409),
         (json!({ "name": "" }), 400),
@@ -140,17 +152,18 @@ async fn a_token_takes_a_name_of_its_own_and_a_date_ahead() {
         (json!({ "name": "late", "expires": "2001-01-01T00:00:00Z" }), 400),
         (json!({ "name": "late", "expires": "tomorrow" }), 400),
     ] {
-        let answer = bench.ask(Operation::CreateToken, Asked::by(ids.user("view")).body(body.clone())).await;
+        let answer =
+            harness.ask(Operation::CreateToken, TestRequest::by(ids.user("view")).body(body.clone())).await;
         assert_eq!(answer.status, status, "{body}");
         assert!(answer.body["message"].is_string());
     }
-    assert_eq!(bench.rows().await, before);
+    assert_eq!(harness.rows().await, before);
 }
 
 #[tokio::test]
 async fn participants_are_listed_searched_and_paged() {
-    let (bench, ids) = Bench::with_story().await;
-    let list = bench.ask(Operation::ListParticipants, ids.asked("view")).await.body;
+    let (harness, ids) = Harness::with_story().await;
+    let list = harness.ask(Operation::ListParticipants, ids.asked("view")).await.body;
     assert_eq!(list["totalSize"], 6);
     let owner = list["participants"].as_array().unwrap().iter().find(|it| it["userName"] == "owner").unwrap();
     let id = ids.user("owner");
@@ -165,36 +178,36 @@ async fn participants_are_listed_searched_and_paged() {
         list.iter().map(|it| it["userName"].as_str().unwrap().to_owned()).collect()
     };
     let searched =
-        bench.ask(Operation::ListParticipants, ids.asked("view").query("search", "VIEW@example")).await;
+        harness.ask(Operation::ListParticipants, ids.asked("view").query("search", "VIEW@example")).await;
     assert_eq!(found(&searched.body), ["view"]);
     let page = ids.asked("view").query("max", "2").query("offset", "1");
-    let page = bench.ask(Operation::ListParticipants, page).await.body;
+    let page = harness.ask(Operation::ListParticipants, page).await.body;
     assert_eq!((found(&page), &page["totalSize"]), (vec!["connect".into(), "launch".into()], &json!(6)));
-    let wrong = bench.ask(Operation::ListParticipants, ids.asked("view").query("max", "-1")).await;
+    let wrong = harness.ask(Operation::ListParticipants, ids.asked("view").query("max", "-1")).await;
     assert_eq!(wrong.status, 400);
 }
 
 #[tokio::test]
 async fn who_is_called_just_as_searched_comes_first() {
-    let bench = Bench::start().await;
+    let harness = Harness::start().await;
     let people = ["aal", "al", "alan"];
     let users: Vec<_> =
         people.iter().map(|it| json!({ "userName": it, "email": format!("{it}@example.org") })).collect();
     let participants: Vec<_> = people.iter().map(|it| json!({ "user": it, "role": "owner" })).collect();
     let workspaces = json!([{ "name": "w", "participants": participants }]);
-    let applied = bench
+    let applied = harness
         .apply(&json!({ "users": users, "organizations": [{ "name": "o", "workspaces": workspaces }] }))
         .await;
     let ids = Ids::of(&applied);
-    let answer = bench.ask(Operation::ListParticipants, ids.asked("al").query("search", "al")).await.body;
+    let answer = harness.ask(Operation::ListParticipants, ids.asked("al").query("search", "al")).await.body;
     assert_eq!((&answer["participants"][0]["userName"], &answer["totalSize"]), (&json!("al"), &json!(3)));
 }
 
 #[tokio::test]
 async fn people_are_added_given_roles_and_removed() {
-    let (bench, ids) = Bench::with_story().await;
+    let (harness, ids) = Harness::with_story().await;
     let stranger = ids.user("stranger");
-    let add = |body: Value| bench.ask(Operation::AddParticipant, ids.asked("admin").body(body));
+    let add = |body: Value| harness.ask(Operation::AddParticipant, ids.asked("admin").body(body));
     let added = add(json!({ "userNameOrEmail": "Stranger@example.org" })).await;
     assert_eq!(added.status, 200);
     assert_eq!(
@@ -203,28 +216,28 @@ async fn people_are_added_given_roles_and_removed() {
     );
     assert_eq!(add(json!({ "memberId": stranger })).await.status, 409);
     let role = ids.asked("admin").path("participantId", stranger).body(json!({ "role": "MAINTAIN" }));
-    assert_eq!(bench.ask(Operation::UpdateParticipantRole, role.clone()).await.status, 204);
-    assert_eq!(bench.ask(Operation::UpdateParticipantRole, role).await.status, 204);
-    assert_eq!(bench.roles(ids.workspace).await["stranger"], "maintain");
+    assert_eq!(harness.ask(Operation::UpdateParticipantRole, role.clone()).await.status, 204);
+    assert_eq!(harness.ask(Operation::UpdateParticipantRole, role).await.status, 204);
+    assert_eq!(harness.roles(ids.workspace).await["stranger"], "maintain");
     let remove = ids.asked("admin").path("participantId", stranger);
-    assert_eq!(bench.ask(Operation::DeleteParticipant, remove.clone()).await.status, 204);
-    assert_eq!(bench.ask(Operation::DeleteParticipant, remove).await.status, 404);
+    assert_eq!(harness.ask(Operation::DeleteParticipant, remove.clone()).await.status, 204);
+    assert_eq!(harness.ask(Operation::DeleteParticipant, remove).await.status, 404);
     assert_eq!(
         add(json!({ "memberId": stranger, "role": "view" })).await.body["participant"]["wspRole"],
         "view"
     );
     let leave = ids.asked("stranger").path("participantId", stranger);
-    assert_eq!(bench.ask(Operation::DeleteParticipant, leave).await.status, 204);
-    bench.check().await;
-    let audited = bench.audited().await;
+    assert_eq!(harness.ask(Operation::DeleteParticipant, leave).await.status, 204);
+    harness.check().await;
+    let audited = harness.audited().await;
     let count = |action: &str| audited.iter().filter(|it| *it == action).count();
     assert_eq!((count("participant.set"), count("participant.removed")), (6 + 3, 2), "each change once");
 }
 
 #[tokio::test]
 async fn nobody_is_added_by_halves() {
-    let (bench, ids) = Bench::with_story().await;
-    let before = bench.rows().await;
+    let (harness, ids) = Harness::with_story().await;
+    let before = harness.rows().await;
     for body in [
         json!({}),
         json!({ "userNameOrEmail": "ghost" }),
@@ -239,18 +252,18 @@ async fn nobody_is_added_by_halves() {
         json!({ "memberId": ids.user("stranger"), "userNameOrEmail": "stranger" }),
         json!({ "memberId": ids.user("stranger"), "role": "boss" }),
     ] {
-        let answer = bench.ask(Operation::AddParticipant, ids.asked("owner").body(body.clone())).await;
+        let answer = harness.ask(Operation::AddParticipant, ids.asked("owner").body(body.clone())).await;
         assert_eq!(answer.status, 400, "{body}");
     }
-    assert_eq!(bench.rows().await, before);
+    assert_eq!(harness.rows().await, before);
 }
 
 #[tokio::test]
 async fn platforms_are_allowed_by_name() {
-    let (bench, ids) = Bench::with_story().await;
-    let allow = |body: Value| bench.ask(Operation::UpdateWorkspacePlatforms, ids.asked("admin").body(body));
+    let (harness, ids) = Harness::with_story().await;
+    let allow = |body: Value| harness.ask(Operation::UpdateWorkspacePlatforms, ids.asked("admin").body(body));
     assert_eq!(allow(json!({ "platforms": ["slurm", "aws-batch"] })).await.status, 204);
-    let workspace = bench.ask(Operation::DescribeWorkspace, ids.asked("view")).await.body;
+    let workspace = harness.ask(Operation::DescribeWorkspace, ids.asked("view")).await.body;
     assert_eq!(workspace["workspace"]["platforms"], json!(["aws-batch", "slurm"]));
     for body in [
         json!({}),
@@ -260,6 +273,6 @@ async fn platforms_are_allowed_by_name() {
     ] {
         assert_eq!(allow(body).await.status, 400);
     }
-    let audited = bench.audited().await;
+    let audited = harness.audited().await;
     assert_eq!(audited.iter().filter(|it| *it == "workspace.platforms-changed").count(), 1);
 }

@@ -1,6 +1,6 @@
 //! A table that was restored from a backup, and the logged audit trail that says what was taken away since.
 
-use crate::harness::{Bench, Ids};
+use crate::harness::{Harness, Ids};
 use serde_json::{Value, json};
 use support::Fault;
 
@@ -13,10 +13,10 @@ fn line(action: &str, at: u8, scope: &str, more: &Value) -> Value {
     Value::String(line.to_string())
 }
 
-async fn restored() -> (Bench, Ids) {
-    let (mut bench, ids) = Bench::with_story().await;
-    bench.settings.restored = true;
-    (bench, ids)
+async fn restored() -> (Harness, Ids) {
+    let (mut harness, ids) = Harness::with_story().await;
+    harness.settings.restored = true;
+    (harness, ids)
 }
 
 fn role(ids: &Ids, at: u8, person: &str, role: Option<&str>) -> Value {
@@ -25,13 +25,13 @@ fn role(ids: &Ids, at: u8, person: &str, role: Option<&str>) -> Value {
     line(action, at, &format!("WS#{}", ids.workspace), &json!({"person": person, "detail": role}))
 }
 
-async fn reconcile(bench: &Bench, events: &[Value]) -> Value {
-    bench.send(&json!({"reconcile": {"events": events}})).await.unwrap()
+async fn reconcile(harness: &Harness, events: &[Value]) -> Value {
+    harness.send(&json!({"reconcile": {"events": events}})).await.unwrap()
 }
 
 /// The trail of everything that is repeated: somebody left, was lowered, was raised, lost a token and a platform.
-async fn trail(bench: &Bench, ids: &Ids) -> Vec<Value> {
-    let rows = bench.rows().await;
+async fn trail(harness: &Harness, ids: &Ids) -> Vec<Value> {
+    let rows = harness.rows().await;
     let of_stranger = |row: &Value| row["user"] == ids.user("stranger") && row["hash"] != Value::Null;
     let (key, _) = rows.iter().find(|((pk, _), row)| pk.starts_with("TOKEN#") && of_stranger(row)).unwrap();
     let token = key.0.trim_start_matches("TOKEN#");
@@ -49,62 +49,62 @@ async fn trail(bench: &Bench, ids: &Ids) -> Vec<Value> {
 
 #[tokio::test]
 async fn what_was_taken_away_goes_again_and_nothing_is_given_and_a_repeat_changes_nothing() {
-    let (bench, ids) = restored().await;
-    let events = trail(&bench, &ids).await;
-    let done = reconcile(&bench, &events).await;
+    let (harness, ids) = restored().await;
+    let events = trail(&harness, &ids).await;
+    let done = reconcile(&harness, &events).await;
     let expected = json!({"secretsDeleted": 0, "secretsOutdated": 0, "secretsMissing": 1, "tokensRevoked": 1,
         "rolesRemoved": 1, "rolesLowered": 1, "platformsNarrowed": 1, "ownersKept": []});
     assert_eq!(done, expected);
-    let roles = bench.roles(ids.workspace).await;
+    let roles = harness.roles(ids.workspace).await;
     assert_eq!(
         (roles["admin"].as_str(), roles["view"].as_str(), roles.get("launch")),
         ("view", "view", None)
     );
-    bench.check().await;
-    let audited = bench.audited().await;
-    let again = reconcile(&bench, &events).await;
+    harness.check().await;
+    let audited = harness.audited().await;
+    let again = reconcile(&harness, &events).await;
     assert_eq!((again["rolesRemoved"].as_u64(), again["tokensRevoked"].as_u64()), (Some(0), Some(0)));
-    assert_eq!(bench.audited().await, audited);
+    assert_eq!(harness.audited().await, audited);
 }
 
 #[tokio::test]
 async fn the_last_owner_stays_until_another_one_is_declared() {
-    let (bench, ids) = restored().await;
+    let (harness, ids) = restored().await;
     let events = [role(&ids, 1, "owner", None)];
-    let done = reconcile(&bench, &events).await;
+    let done = reconcile(&harness, &events).await;
     let kept = json!([{"workspaceId": ids.workspace, "userId": ids.user("owner")}]);
     assert_eq!((&done["ownersKept"], &done["rolesRemoved"]), (&kept, &json!(0)));
     let mut declared = crate::harness::story();
     declared["organizations"][0]["workspaces"][0]["participants"] =
         json!([{"user": "admin", "role": "owner"}]);
-    bench.apply(&declared).await;
-    let done = reconcile(&bench, &events).await;
+    harness.apply(&declared).await;
+    let done = reconcile(&harness, &events).await;
     assert_eq!((&done["ownersKept"], &done["rolesRemoved"]), (&json!([]), &json!(1)));
-    bench.check().await;
+    harness.check().await;
 }
 
 #[tokio::test]
 async fn a_line_that_cannot_be_read_changes_nothing() {
-    let (bench, ids) = restored().await;
-    let before = bench.rows().await;
+    let (harness, ids) = restored().await;
+    let before = harness.rows().await;
     for events in [json!([role(&ids, 1, "launch", None), "START"]), json!("all"), json!({})] {
-        let refused = bench.send(&json!({"reconcile": {"events": events}})).await.unwrap();
+        let refused = harness.send(&json!({"reconcile": {"events": events}})).await.unwrap();
         assert_eq!(refused["error"]["code"], "invalid", "{refused}");
     }
-    assert_eq!(bench.rows().await, before);
+    assert_eq!(harness.rows().await, before);
 }
 
 #[tokio::test]
 async fn after_a_crash_at_any_write_the_same_trail_does_the_rest() {
     for nth in 1..=4 {
-        let (bench, ids) = restored().await;
-        let events = trail(&bench, &ids).await;
-        bench.crash_at("TransactWriteItems", nth, Fault::LostReply);
-        let _ = bench.send(&json!({"reconcile": {"events": events}})).await;
-        bench.table.faults.forget();
-        reconcile(&bench, &events).await;
-        let roles = bench.roles(ids.workspace).await;
+        let (harness, ids) = restored().await;
+        let events = trail(&harness, &ids).await;
+        harness.crash_at("TransactWriteItems", nth, Fault::LostReply);
+        let _ = harness.send(&json!({"reconcile": {"events": events}})).await;
+        harness.table.faults.forget();
+        reconcile(&harness, &events).await;
+        let roles = harness.roles(ids.workspace).await;
         assert_eq!((roles["admin"].as_str(), roles.get("launch")), ("view", None), "crash at {nth}");
-        bench.check().await;
+        harness.check().await;
     }
 }

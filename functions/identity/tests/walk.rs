@@ -1,16 +1,16 @@
 //! Whatever people and operators do, in any order and at once: mirrors, guards and counts hold, and every workspace has
 //! an owner.
 
-use crate::harness::{Asked, Bench, Ids, story};
+use crate::harness::{Harness, Ids, TestRequest, story};
 use domain::role::Role;
 use futures_util::future::join_all;
 use http_api::Operation;
 use serde_json::{Value, json};
 
 /// Numbers that look random and are the same in every run (Knuth's MMIX generator).
-struct Dice(u64);
+struct Lcg(u64);
 
-impl Dice {
+impl Lcg {
     fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % sides
@@ -25,11 +25,11 @@ const PEOPLE: [&str; 7] = ["owner", "admin", "maintain", "launch", "connect", "v
 
 /// Something that somebody may try.
 enum Act {
-    Ask(Operation, Box<Asked>),
+    Ask(Operation, Box<TestRequest>),
     Apply(Value),
 }
 
-fn act(dice: &mut Dice, ids: &Ids) -> Act {
+fn act(dice: &mut Lcg, ids: &Ids) -> Act {
     let (caller, whom) = (dice.of(&PEOPLE), dice.of(&PEOPLE));
     let role = Role::ALL[dice.roll(Role::ALL.len())].as_str();
     let on_whom = ids.asked(caller).path("participantId", ids.user(whom));
@@ -55,29 +55,29 @@ fn act(dice: &mut Dice, ids: &Ids) -> Act {
     Act::Ask(operation, Box::new(asked))
 }
 
-async fn carry_out(bench: &Bench, act: Act) {
+async fn carry_out(harness: &Harness, act: Act) {
     match act {
         Act::Ask(operation, asked) => {
-            let answer = bench.ask(operation, *asked).await;
+            let answer = harness.ask(operation, *asked).await;
             assert!(matches!(answer.status, 200 | 204 | 403 | 404 | 409), "{}: {answer:?}", operation.id());
         }
         // One of several at once may find that the others left no owner: an answer, and no harm.
-        Act::Apply(document) => drop(bench.send(&json!({ "apply": document })).await.unwrap()),
+        Act::Apply(document) => drop(harness.send(&json!({ "apply": document })).await.unwrap()),
     }
 }
 
 #[tokio::test]
 async fn any_sequence_of_changes_at_once_keeps_the_table_whole() {
     for seed in 0..6 {
-        let (bench, ids) = Bench::with_story().await;
-        let mut dice = Dice(seed);
+        let (harness, ids) = Harness::with_story().await;
+        let mut dice = Lcg(seed);
         for _ in 0..25 {
             let acts: Vec<_> = (0..4).map(|_| act(&mut dice, &ids)).collect();
-            join_all(acts.into_iter().map(|act| carry_out(&bench, act))).await;
-            bench.check().await;
+            join_all(acts.into_iter().map(|act| carry_out(&harness, act))).await;
+            harness.check().await;
         }
-        bench.apply(&story()).await;
-        let roles = bench.roles(ids.workspace).await;
+        harness.apply(&story()).await;
+        let roles = harness.roles(ids.workspace).await;
         assert!(PEOPLE[..6].iter().all(|name| roles[*name] == *name), "a declaration mends it: {roles:?}");
     }
 }

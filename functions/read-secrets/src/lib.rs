@@ -56,7 +56,7 @@ impl Handle for Handler {
                         200,
                         lines(&[
                             ("workflowId", Some(run.id.as_str())),
-                            ("state", Some(run.life.state.as_str())),
+                            ("state", Some(run.lifecycle.state.as_str())),
                         ]),
                     ),
                     false => Answer::json(200, &Receipt::from(&run)),

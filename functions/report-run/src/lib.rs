@@ -28,7 +28,7 @@ impl Handle for Handler {
             return Err(domain::Error::NotFound.into());
         }
         let reported = match request.operation {
-            Operation::RenewLease => reporter.sign_of_life(&run, &key, context).await?,
+            Operation::RenewLease => reporter.heartbeat(&run, &key, context).await?,
             Operation::EndRun => {
                 let outcome = reports::ended(&request.json()?);
                 reporter.end(&run, &key, outcome, context).await?
@@ -44,7 +44,7 @@ impl Handle for Handler {
                 200,
                 lines(&[
                     ("workflowId", Some(reported.id.as_str())),
-                    ("state", Some(reported.life.state.as_str())),
+                    ("state", Some(reported.lifecycle.state.as_str())),
                 ]),
             ),
             false => Answer::json(200, &RunState::from(&reported)),

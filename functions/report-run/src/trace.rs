@@ -8,7 +8,7 @@ use domain::Context;
 use domain::ids::RunId;
 use domain::token::TokenKey;
 use domain::use_cases::report::Reporter;
-use http_api::wire::reports::{Watched, completed};
+use http_api::wire::reports::{TraceAnswer, completed};
 use http_api::{Answer, Operation, Problem, Request};
 
 /// Whether the operation is one of Nextflow's messages.
@@ -39,10 +39,10 @@ pub(crate) async fn handle(
     match request.operation {
         // Refused here means that Nextflow runs on unreported, which it survives.
         Operation::TraceCreate => {
-            reporter.sign_of_life(run, key, context).await.map_err(unknown_run)?;
+            reporter.heartbeat(run, key, context).await.map_err(unknown_run)?;
         }
         Operation::TraceBegin => {
-            reporter.sign_of_life(run, key, context).await?;
+            reporter.heartbeat(run, key, context).await?;
         }
         Operation::TraceComplete => {
             // What cannot be read ends the run all the same, as failed.
@@ -52,15 +52,15 @@ pub(crate) async fn handle(
         // What a restored table says of the run is not known to be so, and its lease is held by cleanup-run.
         _ if context.settings.restored => {}
         // The lease outlasts a table that cannot be read for a while; the pipeline would not outlast our error.
-        _ => match reporter.sign_of_life(run, key, context).await {
+        _ => match reporter.heartbeat(run, key, context).await {
             Err(error @ domain::Error::NotFound) => return Err(error.into()),
             Err(error) => {
-                domain::log::error(&error).run(run).warn("a sign of life was not noted");
+                domain::log::error(&error).run(run).warn("a heartbeat was not noted");
             }
             Ok(_) => {}
         },
     }
-    Ok(Answer::json(200, &Watched::new(run, watch_url(request, run))))
+    Ok(Answer::json(200, &TraceAnswer::new(run, watch_url(request, run))))
 }
 
 /// Where the run's receipt is: under the name by which the client reached us.

@@ -1,7 +1,7 @@
 //! Creating, changing and deleting secrets. This function may make data keys and seal; it can open nothing.
 
 use domain::Context;
-use domain::use_cases::create_secrets::SecretKeeper;
+use domain::use_cases::create_secrets::SecretService;
 use http_api::wire::imports::{self, Imported};
 use http_api::wire::secrets::{SecretCreated, change, draft, etag};
 use http_api::{Answer, Handle, Operation, Problem, Request};
@@ -9,7 +9,7 @@ use http_api::{Answer, Handle, Operation, Problem, Request};
 /// Answers the requests of this function.
 pub struct Handler {
     /// Stores, changes and deletes secrets.
-    pub keeper: SecretKeeper,
+    pub keeper: SecretService,
 }
 
 impl Handle for Handler {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use domain::use_cases::create_secrets::SecretKeeper;
+use domain::use_cases::create_secrets::SecretService;
 use keys_kms::KmsSealer;
 use runtime::Service;
 use runtime::config::{EnvelopeKey, Table};
@@ -17,6 +17,6 @@ fn main() -> ExitCode {
         let keys = KmsSealer::new(aws_sdk_kms::Client::new(clients.data()), key.arn);
         store.warm().await;
         runtime::warm_up(keys.warm()).await;
-        Handler { keeper: SecretKeeper { store: Rc::new(store), keys: Rc::new(keys) } }
+        Handler { keeper: SecretService { store: Rc::new(store), keys: Rc::new(keys) } }
     })
 }

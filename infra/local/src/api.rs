@@ -14,14 +14,14 @@ pub struct Caller {
 }
 
 /// An answer, whatever its status.
-pub struct Answered {
+pub struct HttpResponse {
     /// The status.
     pub status: StatusCode,
     /// The body.
     pub text: String,
 }
 
-impl Answered {
+impl HttpResponse {
     /// The JSON of an answer that has to be a success.
     pub fn json(&self) -> Result<Value> {
         if !self.status.is_success() {
@@ -48,7 +48,7 @@ impl Caller {
     }
 
     /// One request; any status is an answer.
-    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answered> {
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<HttpResponse> {
         let what = format!("{method} {}", path.split('?').next().unwrap_or(path));
         let request = self.http.request(method, format!("{}{path}", self.endpoint)).bearer_auth(&self.token);
         let request = match body {
@@ -58,7 +58,7 @@ impl Caller {
         let answer = request.send().await.map_err(|error| Error::answer(&what, &error))?;
         let status = answer.status();
         let text = answer.text().await.map_err(|error| Error::answer(&what, &error))?;
-        Ok(Answered { status, text })
+        Ok(HttpResponse { status, text })
     }
 
     /// A read that has to succeed.

@@ -36,7 +36,7 @@ mod program;
 mod progress;
 mod stack;
 
-pub use api::{Answered, Caller};
+pub use api::{Caller, HttpResponse};
 pub use batch::JobStatus;
 pub use bootstrap::{Example, ExampleUser, bootstrap};
 pub use checkout::Checkout;

@@ -4,19 +4,19 @@ use aws_failures::unavailable;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
 use domain::Result;
-use domain::ports::CopySighting;
+use domain::ports::CopyStatus;
 
 use crate::decode;
 
 /// A secret that waits for its deletion is still found: it is gone when Secrets Manager does not know it any more.
-pub(crate) async fn describe(client: &Client, name: &str) -> Result<CopySighting> {
+pub(crate) async fn describe(client: &Client, name: &str) -> Result<CopyStatus> {
     match client.describe_secret().secret_id(name).send().await {
         Ok(secret) => {
             let tags = decode(secret.tags());
-            Ok(CopySighting::Found { deployment: tags.deployment, run: tags.run })
+            Ok(CopyStatus::Found { deployment: tags.deployment, run: tags.run })
         }
         Err(error) => match error.as_service_error() {
-            Some(DescribeSecretError::ResourceNotFoundException(_)) => Ok(CopySighting::Gone),
+            Some(DescribeSecretError::ResourceNotFoundException(_)) => Ok(CopyStatus::Gone),
             _ => Err(unavailable("secretsmanager DescribeSecret", &error)),
         },
     }

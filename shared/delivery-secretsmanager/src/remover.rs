@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use domain::Result;
-use domain::ports::{CopySighting, FoundCopy, RemoveCopies};
+use domain::ports::{CopyStatus, FoundCopy, RemoveCopies};
 
 use crate::{delete_copy, describe_copy, list_copies};
 
@@ -29,7 +29,7 @@ impl CopyRemover {
 
 #[async_trait(?Send)]
 impl RemoveCopies for CopyRemover {
-    async fn describe_copy(&self, name: &str) -> Result<CopySighting> {
+    async fn describe_copy(&self, name: &str) -> Result<CopyStatus> {
         describe_copy::describe(&self.client, name).await
     }
 

@@ -5,7 +5,7 @@ use aws_failures::fake::{ATTEMPTS, Answer, FakeAws, printed};
 use delivery_secretsmanager::{CopyMaker, CopyRemover};
 use domain::copies::{CopyTags, RunCopy};
 use domain::name::SecretName;
-use domain::ports::{CopySighting, CreateCopies, FoundCopy, RemoveCopies};
+use domain::ports::{CopyStatus, CreateCopies, FoundCopy, RemoveCopies};
 use domain::{Error, Result};
 use serde_json::{Value, json};
 
@@ -136,7 +136,7 @@ async fn a_description_tells_deployment_and_run_and_whether_it_is_gone() {
         ),
         Answer::error(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
     ]);
-    let found = |deployment: Option<&str>, run: Option<&str>| CopySighting::Found {
+    let found = |deployment: Option<&str>, run: Option<&str>| CopyStatus::Found {
         deployment: deployment.map(str::to_owned),
         run: run.map(str::to_owned),
     };
@@ -144,7 +144,7 @@ async fn a_description_tells_deployment_and_run_and_whether_it_is_gone() {
     assert_eq!(remover(&aws).describe_copy(NAME).await.unwrap(), ours);
     assert_eq!(remover(&aws).describe_copy(NAME).await.unwrap(), ours, "a deleted date is not gone yet");
     assert_eq!(remover(&aws).describe_copy(NAME).await.unwrap(), found(None, None), "keys have a case");
-    assert_eq!(remover(&aws).describe_copy(NAME).await.unwrap(), CopySighting::Gone);
+    assert_eq!(remover(&aws).describe_copy(NAME).await.unwrap(), CopyStatus::Gone);
     assert_eq!(aws.seen()[0].operation, "DescribeSecret");
     assert_eq!(aws.seen()[0].body, json!({ "SecretId": NAME }));
 }

@@ -33,7 +33,7 @@ pub struct AuditRecord {
     pub subjects: Vec<Subject>,
     /// For which run.
     pub run: Option<RunId>,
-    /// Whom it concerns, where that is a person.
+    /// The user concerned, if any.
     pub person: Option<UserId>,
     /// What else there is to say, in fixed words: a role, a result.
     pub detail: Option<String>,

@@ -105,7 +105,7 @@ pub fn seal(
     data_key: &DataKey,
     randomness: &dyn Randomness,
 ) -> Result<Vec<u8>> {
-    let flags = u8::from(value.traits().nextflow_store) * FLAG_NEXTFLOW_STORE;
+    let flags = u8::from(value.properties().nextflow_store) * FLAG_NEXTFLOW_STORE;
     let encrypted = &data_key.encrypted;
     if encrypted.is_empty() || encrypted.len() > MAX_ENCRYPTED_KEY {
         return Err(Error::bug("KMS gave an encrypted data key of impossible length"));

@@ -8,7 +8,7 @@ use crate::owner::SecretOwner;
 
 /// Where the copies of a deployment stand.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CopyHome {
+pub struct CopyLocation {
     /// `aws`, `aws-cn`, `aws-us-gov`.
     pub partition: String,
     /// The region.
@@ -17,7 +17,7 @@ pub struct CopyHome {
     pub account: String,
 }
 
-impl CopyHome {
+impl CopyLocation {
     /// Reads partition, region and account off the ARN of a resource in the same account and region.
     #[must_use]
     pub fn of_arn(arn: &str) -> Option<Self> {
@@ -41,13 +41,13 @@ pub enum Readable<'a> {
 /// this deployment that carry this scope's tag, by name and by tags.
 #[must_use]
 pub fn read_copies(
-    home: &CopyHome,
+    home: &CopyLocation,
     readable: Readable<'_>,
     deployment: &str,
     scope: SecretOwner,
     copy_key: Option<&str>,
 ) -> Value {
-    let CopyHome { partition, region, account } = home;
+    let CopyLocation { partition, region, account } = home;
     let tag = |key: &str| format!("secretsmanager:ResourceTag/{key}");
     let mut tags = Map::from_iter([
         (tag(CopyTags::DEPLOYMENT), deployment.into()),
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_statements_are_those_that_the_linter_of_policies_judges() {
-        let home = CopyHome::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap();
+        let home = CopyLocation::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap();
         let prefix = RunPrefix::new("ab12").unwrap();
         let key = "arn:aws:kms:eu-west-1:123456789012:key/11112222-3333-4444-5555-666677778888";
         let readable = Readable::OfScope(&prefix);
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_statements_of_a_run_read_no_other_runs_copies() {
-        let home = CopyHome::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap();
+        let home = CopyLocation::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap();
         let run = RunId::new("ab12ABCDEFGHIJ").unwrap();
         let scope: SecretOwner = "USER#7".parse().unwrap();
         let statements = read_copies(&home, Readable::OfRun(&run), "prod", scope, None);
@@ -125,7 +125,7 @@ mod tests {
             ("arn:aws", None),
             ("", None),
         ] {
-            let read = CopyHome::of_arn(arn)
+            let read = CopyLocation::of_arn(arn)
                 .map(|home| format!("{} {} {}", home.partition, home.region, home.account));
             assert_eq!(read.as_deref(), home, "{arn:?}");
         }
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_statements_name_the_deployments_own_partition_region_and_scope() {
-        let home = CopyHome::of_arn("arn:aws-cn:kms:cn-north-1:210987654321:key/k").unwrap();
+        let home = CopyLocation::of_arn("arn:aws-cn:kms:cn-north-1:210987654321:key/k").unwrap();
         let prefix = RunPrefix::new("ZZ99").unwrap();
         let statements = read_copies(
             &home,

@@ -24,18 +24,18 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a remembered key stands for.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Remembered {
+pub struct IdempotencyRecord {
     /// The HMAC of the first request.
     pub fingerprint: Vec<u8>,
     /// What the first request made.
-    pub made: Made,
+    pub result: IdempotentResult,
     /// After this the key is forgotten, though the row may still stand.
     pub expires: Timestamp,
 }
 
 /// What a request made.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Made {
+pub enum IdempotentResult {
     /// A secret.
     Secret(SecretId),
     /// Several, by an import, in the order of its names.
@@ -88,13 +88,13 @@ impl Idempotency {
 
     /// What the key stands for once a write took effect: for the row that a store keeps.
     #[must_use]
-    pub fn remember(&self, made: Made, now: Timestamp) -> Remembered {
-        Remembered { fingerprint: self.fingerprint.clone(), made, expires: now + REMEMBERED }
+    pub fn record(&self, result: IdempotentResult, now: Timestamp) -> IdempotencyRecord {
+        IdempotencyRecord { fingerprint: self.fingerprint.clone(), result, expires: now + REMEMBERED }
     }
 
     /// Whether the remembered request is this one; [`Error::IdempotencyMismatch`] where it is another.
-    pub fn check(&self, remembered: &Remembered) -> Result<()> {
-        constant_time::verify_slices_are_equal(&self.fingerprint, &remembered.fingerprint)
+    pub fn check(&self, record: &IdempotencyRecord) -> Result<()> {
+        constant_time::verify_slices_are_equal(&self.fingerprint, &record.fingerprint)
             .map_err(|_| Error::IdempotencyMismatch)
     }
 }
@@ -184,12 +184,12 @@ mod tests {
             ("a shorter fingerprint", same[..31].to_vec(), false),
             ("no fingerprint", Vec::new(), false),
         ] {
-            let remembered = Remembered {
+            let record = IdempotencyRecord {
                 fingerprint: stored,
-                made: Made::Secret(SecretId::new(7).unwrap()),
+                result: IdempotentResult::Secret(SecretId::new(7).unwrap()),
                 expires: Timestamp::UNIX_EPOCH,
             };
-            match request(KEY, &["ab", "c"]).unwrap().check(&remembered) {
+            match request(KEY, &["ab", "c"]).unwrap().check(&record) {
                 Ok(()) => assert!(accepted, "{case}"),
                 Err(error) => {
                     assert!(!accepted && matches!(error, Error::IdempotencyMismatch), "{case}: {error:?}");

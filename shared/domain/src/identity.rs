@@ -24,7 +24,7 @@ pub enum Caller {
     User(Actor),
     /// A login that an issuer vouches for and that no user has. It may do nothing but be registered, which only
     /// `identity` can do.
-    NewLogin(Vouched),
+    NewLogin(VerifiedLogin),
 }
 
 /// A person or a machine account.
@@ -119,7 +119,7 @@ pub struct Login {
 
 /// What an issuer vouches for.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Vouched {
+pub struct VerifiedLogin {
     /// Who.
     pub login: Login,
     /// The e-mail address, only where the issuer says that it verified it.
@@ -128,7 +128,7 @@ pub struct Vouched {
 
 /// A membership that must still hold when a change takes effect.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Standing {
+pub struct RequiredMembership {
     /// Where.
     pub workspace: WorkspaceId,
     /// Who acts.

@@ -70,7 +70,7 @@ mod tests {
     use crate::platform::Platform;
     use crate::ports::RunNotice;
     use crate::role::{Permission, Role};
-    use crate::run::{RunResult, State, ToldBy};
+    use crate::run::{ReportedBy, RunResult, State};
 
     #[test]
     fn every_value_has_a_name_of_its_own_and_reads_back_from_it() {
@@ -85,7 +85,7 @@ mod tests {
                 }
             )*};
         }
-        check!(AuditAction Layout Permission Platform Role RunNotice RunResult State ToldBy);
+        check!(AuditAction Layout Permission Platform Role RunNotice RunResult State ReportedBy);
     }
 
     #[test]

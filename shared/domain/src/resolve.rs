@@ -38,7 +38,7 @@ impl Selection {
 
 /// What a launch asks for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Request {
+pub struct SecretSelection {
     /// Of the workspace's secrets.
     pub workspace: Selection,
     /// Of the user's own.
@@ -51,12 +51,12 @@ pub struct Request {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Resolved {
     /// The winners, by name.
-    pub secrets: Vec<Winner>,
+    pub secrets: Vec<ResolvedSecret>,
 }
 
 /// One secret that a run gets.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Winner {
+pub struct ResolvedSecret {
     /// The secret.
     pub secret: Secret,
     /// The workspace's of the same name.
@@ -69,12 +69,12 @@ impl Resolved {
     pub fn pins(&self) -> Vec<PinnedSecret> {
         self.secrets
             .iter()
-            .map(|winner| PinnedSecret {
-                name: winner.secret.name.clone(),
-                owner: winner.secret.owner,
-                id: winner.secret.id,
-                version: winner.secret.version,
-                overrides: winner.overrides.as_ref().map(|secret| secret.id),
+            .map(|resolved| PinnedSecret {
+                name: resolved.secret.name.clone(),
+                owner: resolved.secret.owner,
+                id: resolved.secret.id,
+                version: resolved.secret.version,
+                overrides: resolved.overrides.as_ref().map(|secret| secret.id),
             })
             .collect()
     }
@@ -84,7 +84,7 @@ impl Resolved {
     pub fn sizes(&self) -> Vec<(SecretName, usize)> {
         self.secrets
             .iter()
-            .map(|winner| (winner.secret.name.clone(), winner.secret.traits.json_bytes))
+            .map(|resolved| (resolved.secret.name.clone(), resolved.secret.properties.json_bytes))
             .collect()
     }
 }
@@ -92,33 +92,32 @@ impl Resolved {
 /// Chooses a run's secrets, or refuses with up to twenty reasons at once. An expired winner refuses the launch: falling back to
 /// the workspace's secret would silently send other data than its owner meant.
 pub fn resolve(
-    request: &Request,
+    request: &SecretSelection,
     workspace: &[Secret],
     user: &[Secret],
     platform: Platform,
     now: Timestamp,
     settings: &Settings,
 ) -> Result<Resolved> {
-    let mut winners: BTreeMap<&SecretName, Winner> = BTreeMap::new();
+    let mut resolved: BTreeMap<&SecretName, ResolvedSecret> = BTreeMap::new();
     for secret in workspace.iter().filter(|secret| request.workspace.wants(&secret.name)) {
-        let winner = Winner { secret: secret.clone(), overrides: None };
-        winners.insert(&secret.name, winner);
+        resolved.insert(&secret.name, ResolvedSecret { secret: secret.clone(), overrides: None });
     }
     for secret in user.iter().filter(|secret| request.user.wants(&secret.name)) {
-        let overrides = winners.remove(&secret.name).map(|winner| winner.secret);
-        winners.insert(&secret.name, Winner { secret: secret.clone(), overrides });
+        let overrides = resolved.remove(&secret.name).map(|overridden| overridden.secret);
+        resolved.insert(&secret.name, ResolvedSecret { secret: secret.clone(), overrides });
     }
 
     let mut reasons = Vec::new();
-    if winners.len() > MAX_IN_LAUNCH {
+    if resolved.len() > MAX_IN_LAUNCH {
         reasons.push(format!(
             "{} secrets are asked for, and a launch takes at most {MAX_IN_LAUNCH}: name the ones it needs in \
              workspaceSecrets and userSecrets",
-            winners.len()
+            resolved.len()
         ));
     }
     reasons.extend(missing(request, workspace, user));
-    for Winner { secret, .. } in winners.values() {
+    for ResolvedSecret { secret, .. } in resolved.values() {
         let whose = secret.owner.kind();
         if secret.name.is_reserved(settings) {
             reasons.push(format!(
@@ -126,14 +125,14 @@ pub fn resolve(
                  name",
                 secret.name
             ));
-        } else if secret.traits.lost {
+        } else if secret.properties.lost {
             reasons.push(format!(
                 "the value of the {whose} secret {} was lost when the service was restored from a backup: write it again",
                 secret.name
             ));
         } else if secret.is_expired(now) {
             reasons.push(format!("the {whose} secret {} has expired", secret.name));
-        } else if platform.claims() && !secret.traits.nextflow_store {
+        } else if platform.claims() && !secret.properties.nextflow_store {
             reasons.push(format!(
                 "the value of the {whose} secret {} cannot pass through Nextflow's secrets store unchanged: store it as \
                  base64 and decode it in the task",
@@ -142,7 +141,7 @@ pub fn resolve(
         }
     }
     if reasons.is_empty() {
-        return Ok(Resolved { secrets: winners.into_values().collect() });
+        return Ok(Resolved { secrets: resolved.into_values().collect() });
     }
     let unsaid = reasons.len().saturating_sub(MAX_REASONS);
     if unsaid > 0 {
@@ -153,7 +152,7 @@ pub fn resolve(
 }
 
 /// A name that was asked for by name and is not there, nor optional.
-fn missing(request: &Request, workspace: &[Secret], user: &[Secret]) -> Vec<String> {
+fn missing(request: &SecretSelection, workspace: &[Secret], user: &[Secret]) -> Vec<String> {
     let absent = |selection: &Selection, secrets: &[Secret], whose: &str| -> Vec<String> {
         let Selection::These(names) = selection else {
             return Vec::new();

@@ -1,11 +1,11 @@
 //! A run, and what becomes of it.
 //!
-//! [`next`] is the whole life of a run as one pure function: given how a run stands and what happened,
+//! [`next`] is the whole lifecycle of a run as one pure function: given how a run stands and what happened,
 //! it says how the run stands then and what is to be done. Use cases write the new state first and act afterwards;
 //! whoever finds the state written and the action undone (a crash, a lost event) does it again.
 //!
 //! ```text
-//!         launch                  first sign of life            end, final Batch event, or due
+//!         launch                  first heartbeat            end, final Batch event, or due
 //!  (none) ──────▶ provisioning ──▶ pending ──────▶ running ──────▶ ending ──────▶ ended (receipt)
 //!                      └──────── due: 2 minutes ─┴─ due: 24 h ──┴─ due: lease of 30 min, renewed ─▶ ending
 //! ```
@@ -27,7 +27,7 @@ use crate::token::TokenHash;
 pub use self::audit::StepAudit;
 use self::audit::ending_audit_action;
 
-/// A run as the table holds it: what was fixed at launch, and its life.
+/// A run as the table holds it: what was fixed at launch, and its lifecycle.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
@@ -48,7 +48,7 @@ pub struct Run {
     pub not_after: Timestamp,
     /// What changes.
     #[serde(flatten)]
-    pub life: Life,
+    pub lifecycle: Lifecycle,
 }
 
 impl Run {
@@ -73,7 +73,7 @@ impl Run {
 /// The part of a run that changes. Every write of it is conditional on `revision`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Life {
+pub struct Lifecycle {
     /// One more with every write.
     pub revision: u64,
     /// Where the run stands.
@@ -81,7 +81,7 @@ pub struct Life {
     /// When the sweep has to look at it; `None` once ended.
     #[serde(default, rename = "dueAt")]
     pub due: Option<Timestamp>,
-    /// Until when the last sign of life holds.
+    /// Until when the last heartbeat holds.
     pub lease_until: Timestamp,
     /// The secrets it was given, with the versions pinned.
     pub secrets: Vec<PinnedSecret>,
@@ -118,7 +118,7 @@ names! {
     "state" pub enum State {
         /// The intent is written; copies are being made.
         Provisioning = "provisioning",
-        /// Launched; no sign of life yet.
+        /// Launched; no heartbeat yet.
         Pending = "pending",
         /// Seen alive.
         Running = "running",
@@ -176,7 +176,8 @@ pub struct Outcome {
     #[serde(default)]
     pub exit_status: Option<i64>,
     /// Who told.
-    pub told_by: ToldBy,
+    #[serde(rename = "toldBy")]
+    pub reported_by: ReportedBy,
 }
 
 names! {
@@ -195,7 +196,7 @@ names! {
 
 names! {
     /// Who told how a run ended.
-    "source" pub enum ToldBy {
+    "source" pub enum ReportedBy {
         /// The launch itself.
         Launch = "launch",
         /// A report under the run token.
@@ -209,7 +210,7 @@ names! {
 
 /// What DescribeJobs says of a recorded head job.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Sighting {
+pub enum JobStatus {
     /// The job exists and may still run, or run again.
     NotFinal,
     /// The job ended for good.
@@ -243,16 +244,16 @@ pub enum Event {
     ClaimRefused,
     /// The claim token was used, and these versions were handed over.
     Claimed(Vec<PinnedSecret>),
-    /// A sign of life under the run token.
+    /// A heartbeat under the run token.
     SignOfLife,
     /// The head job became known, and is not final.
     HeadJobRecorded(HeadJob),
     /// A report, under the run token, that the run is over.
     Reported(Outcome),
     /// DescribeJobs answered about the recorded head job.
-    HeadJobSeen(Sighting),
+    HeadJobSeen(JobStatus),
     /// Somebody looks whether the run is due: the sweep, or an event that is only a hint.
-    Looked,
+    CleanupOutcome,
     /// The table was restored from a backup and does not know what became of the run since.
     Restored,
     /// DescribeSecret found none of the run's copies.
@@ -271,8 +272,8 @@ pub enum Action {
 /// What an event does to a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// The life to write, one revision on, if the event changes it.
-    pub life: Option<Life>,
+    /// The lifecycle to write, one revision on, if the event changes it.
+    pub lifecycle: Option<Lifecycle>,
     /// What the audit trail says of the change; `None` for those that it leaves out.
     pub audit: Option<StepAudit>,
     /// What is to be done after that.
@@ -287,24 +288,24 @@ const RECHECK: SignedDuration = SignedDuration::from_mins(5);
 pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
     let of_event = event.audit_action();
     let detail = (event == Event::ClaimRefused).then_some("claim refused");
-    let (life, action) = decide(run, event, now, limits);
+    let (lifecycle, action) = decide(run, event, now, limits);
     // The store reads no row with the last revision; this only must not panic.
-    let revision = run.life.revision.saturating_add(1);
-    let life = life.map(|life| Life { revision, ..life });
-    let audit = life
+    let revision = run.lifecycle.revision.saturating_add(1);
+    let lifecycle = lifecycle.map(|lifecycle| Lifecycle { revision, ..lifecycle });
+    let audit = lifecycle
         .as_ref()
-        .and_then(|after| of_event.or_else(|| ending_audit_action(run.life.state, after.state)))
+        .and_then(|after| of_event.or_else(|| ending_audit_action(run.lifecycle.state, after.state)))
         .map(|action| StepAudit { action, detail });
-    Step { life, audit, action }
+    Step { lifecycle, audit, action }
 }
 
-/// The life to write, and what is to be done after that.
-type Decision = (Option<Life>, Option<Action>);
+/// The lifecycle to write, and what is to be done after that.
+type Decision = (Option<Lifecycle>, Option<Action>);
 
 const NOTHING: Decision = (None, None);
 
-fn write(life: Life) -> Decision {
-    (Some(life), None)
+fn write(lifecycle: Lifecycle) -> Decision {
+    (Some(lifecycle), None)
 }
 
 fn act(action: Action) -> Decision {
@@ -313,123 +314,138 @@ fn act(action: Action) -> Decision {
 
 #[expect(clippy::match_same_arms, reason = "the arms are read state by state")]
 fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision {
-    let life = &run.life;
-    match (life.state, event) {
+    let lifecycle = &run.lifecycle;
+    match (lifecycle.state, event) {
         (State::Ended, _) => NOTHING,
-        (State::Ending, Event::CopiesGone) => write(ended(life.clone(), now)),
-        (State::Ending, Event::Looked) => act(Action::RemoveCopies),
+        (State::Ending, Event::CopiesGone) => write(ended(lifecycle.clone(), now)),
+        (State::Ending, Event::CleanupOutcome) => act(Action::RemoveCopies),
         (State::Ending, _) | (_, Event::CopiesGone) => NOTHING,
         (_, Event::Restored) => restored(run, now, limits),
 
         (State::Provisioning, Event::Provisioned(copies)) => {
             let delivered = (!run.platform.claims()).then_some(now);
             let lease_until = now + limits.pending;
-            write(Life {
+            write(Lifecycle {
                 state: State::Pending,
                 due: Some(lease_until),
                 lease_until,
                 copies,
                 delivered,
-                ..life.clone()
+                ..lifecycle.clone()
             })
         }
-        (State::Provisioning, Event::Repinned(secrets)) => write(Life { secrets, ..life.clone() }),
-        (State::Provisioning, Event::Looked) if is_due(life, now) => {
-            end(life, launch_failed(ToldBy::Sweep), now)
+        (State::Provisioning, Event::Repinned(secrets)) => write(Lifecycle { secrets, ..lifecycle.clone() }),
+        (State::Provisioning, Event::CleanupOutcome) if is_due(lifecycle, now) => {
+            end(lifecycle, launch_failed(ReportedBy::Sweep), now)
         }
-        (State::Provisioning, Event::LaunchFailed) => end(life, launch_failed(ToldBy::Launch), now),
+        (State::Provisioning, Event::LaunchFailed) => end(lifecycle, launch_failed(ReportedBy::Launch), now),
         (State::Provisioning, _) | (_, Event::Provisioned(_) | Event::Repinned(_)) => NOTHING,
 
         (State::Pending, Event::TokensRenewed { run_token, claim_token })
-            if life.claimed.is_none() && life.head_job.is_none() =>
+            if lifecycle.claimed.is_none() && lifecycle.head_job.is_none() =>
         {
-            write(Life { run_token, claim_token, ..life.clone() })
+            write(Lifecycle { run_token, claim_token, ..lifecycle.clone() })
         }
         (_, Event::TokensRenewed { .. }) => NOTHING,
         // The launch did not hear that its last write took effect: its caller is told that it failed.
-        (State::Pending, Event::LaunchFailed) if life.claimed.is_none() && life.head_job.is_none() => {
-            end(life, launch_failed(ToldBy::Launch), now)
+        (State::Pending, Event::LaunchFailed)
+            if lifecycle.claimed.is_none() && lifecycle.head_job.is_none() =>
+        {
+            end(lifecycle, launch_failed(ReportedBy::Launch), now)
         }
         (_, Event::LaunchFailed) => NOTHING,
-        (_, Event::ClaimRefused) if life.claim_token.is_some() => {
-            end(life, launch_failed(ToldBy::Launch), now)
+        (_, Event::ClaimRefused) if lifecycle.claim_token.is_some() => {
+            end(lifecycle, launch_failed(ReportedBy::Launch), now)
         }
         (_, Event::ClaimRefused) => NOTHING,
         (_, Event::Claimed(secrets)) => {
-            if life.claimed.is_some() {
+            if lifecycle.claimed.is_some() {
                 return NOTHING;
             }
-            let claimed = Life { secrets, claimed: Some(now), delivered: Some(now), ..life.clone() };
+            let claimed =
+                Lifecycle { secrets, claimed: Some(now), delivered: Some(now), ..lifecycle.clone() };
             write(renewed(claimed, now, limits))
         }
-        (_, Event::SignOfLife) => sign_of_life(run, now, limits),
+        (_, Event::SignOfLife) => heartbeat(run, now, limits),
         (_, Event::HeadJobRecorded(job)) => {
-            if life.head_job.is_some() {
+            if lifecycle.head_job.is_some() {
                 return NOTHING;
             }
             // Due at once: a job that ended before it was recorded sends no event any more.
-            write(Life { head_job: Some(job), due: Some(now), ..renewed(life.clone(), now, limits) })
+            write(Lifecycle {
+                head_job: Some(job),
+                due: Some(now),
+                ..renewed(lifecycle.clone(), now, limits)
+            })
         }
-        (_, Event::Reported(outcome)) => reported(life, outcome, now),
-        (_, Event::HeadJobSeen(sighting)) => head_job_seen(life, &sighting, now, limits),
-        (_, Event::Looked) if life.head_job.is_some() => act(Action::ObserveHeadJob),
+        (_, Event::Reported(outcome)) => reported(lifecycle, outcome, now),
+        (_, Event::HeadJobSeen(sighting)) => head_job_seen(lifecycle, &sighting, now, limits),
+        (_, Event::CleanupOutcome) if lifecycle.head_job.is_some() => act(Action::ObserveHeadJob),
         // Reports renew no lease past the latest end, so that none can hold longer than this.
-        (_, Event::Looked) if is_due(life, now) || now.duration_since(run.not_after) >= limits.lease => {
-            end(life, Outcome { result: RunResult::Lost, exit_status: None, told_by: ToldBy::Sweep }, now)
+        (_, Event::CleanupOutcome)
+            if is_due(lifecycle, now) || now.duration_since(run.not_after) >= limits.lease =>
+        {
+            end(
+                lifecycle,
+                Outcome { result: RunResult::Lost, exit_status: None, reported_by: ReportedBy::Sweep },
+                now,
+            )
         }
-        (_, Event::Looked) => NOTHING,
+        (_, Event::CleanupOutcome) => NOTHING,
     }
 }
 
-fn sign_of_life(run: &Run, now: Timestamp, limits: &Limits) -> Decision {
-    let life = &run.life;
-    let fresh = life.state == State::Running && life.lease_until >= now + limits.lease / 2;
+fn heartbeat(run: &Run, now: Timestamp, limits: &Limits) -> Decision {
+    let lifecycle = &run.lifecycle;
+    let fresh = lifecycle.state == State::Running && lifecycle.lease_until >= now + limits.lease / 2;
     if fresh || now >= run.not_after {
         return NOTHING;
     }
-    let renewed = renewed(life.clone(), now, limits);
+    let renewed = renewed(lifecycle.clone(), now, limits);
     // A run that was told to be looked at soon is still looked at soon.
-    let due = match life.due {
-        Some(due) if life.head_job.is_some() => Some(due),
+    let due = match lifecycle.due {
+        Some(due) if lifecycle.head_job.is_some() => Some(due),
         _ => renewed.due,
     };
-    write(Life { due, ..renewed })
+    write(Lifecycle { due, ..renewed })
 }
 
 /// A report ends a run without a head job. With one it only says when to ask: a first attempt that failed reports the
 /// end, and the job's second attempt still needs the secrets.
-fn reported(life: &Life, outcome: Outcome, now: Timestamp) -> Decision {
-    if life.head_job.is_none() {
-        return end(life, outcome, now);
+fn reported(lifecycle: &Lifecycle, outcome: Outcome, now: Timestamp) -> Decision {
+    if lifecycle.head_job.is_none() {
+        return end(lifecycle, outcome, now);
     }
-    let asked = Life { outcome: Some(outcome), due: Some(now), ..life.clone() };
+    let asked = Lifecycle { outcome: Some(outcome), due: Some(now), ..lifecycle.clone() };
     (Some(asked), Some(Action::ObserveHeadJob))
 }
 
-fn head_job_seen(life: &Life, sighting: &Sighting, now: Timestamp, limits: &Limits) -> Decision {
-    if life.head_job.is_none() {
+fn head_job_seen(lifecycle: &Lifecycle, sighting: &JobStatus, now: Timestamp, limits: &Limits) -> Decision {
+    if lifecycle.head_job.is_none() {
         return NOTHING;
     }
     match *sighting {
-        Sighting::Final { succeeded, exit_status } => {
+        JobStatus::Final { succeeded, exit_status } => {
             let result = if succeeded { RunResult::Succeeded } else { RunResult::Failed };
-            let outcome = Outcome { result, exit_status, told_by: ToldBy::HeadJob };
-            end(life, outcome, now)
+            let outcome = Outcome { result, exit_status, reported_by: ReportedBy::HeadJob };
+            end(lifecycle, outcome, now)
         }
-        Sighting::NotFinal => {
-            let renewed = renewed(life.clone(), now, limits);
-            let due = match life.outcome {
+        JobStatus::NotFinal => {
+            let renewed = renewed(lifecycle.clone(), now, limits);
+            let due = match lifecycle.outcome {
                 Some(_) => Some(now + RECHECK.min(limits.lease)),
                 None => renewed.due,
             };
-            write(Life { due, ..renewed })
+            write(Lifecycle { due, ..renewed })
         }
         // AWS Batch forgets a job a day or more after its end, and may not know one yet just after SubmitJob.
-        Sighting::Unknown if now >= life.lease_until => {
-            end(life, Outcome { result: RunResult::Lost, exit_status: None, told_by: ToldBy::HeadJob }, now)
-        }
-        Sighting::Unknown if life.due == Some(life.lease_until) => NOTHING,
-        Sighting::Unknown => write(Life { due: Some(life.lease_until), ..life.clone() }),
+        JobStatus::Unknown if now >= lifecycle.lease_until => end(
+            lifecycle,
+            Outcome { result: RunResult::Lost, exit_status: None, reported_by: ReportedBy::HeadJob },
+            now,
+        ),
+        JobStatus::Unknown if lifecycle.due == Some(lifecycle.lease_until) => NOTHING,
+        JobStatus::Unknown => write(Lifecycle { due: Some(lifecycle.lease_until), ..lifecycle.clone() }),
     }
 }
 
@@ -437,40 +453,40 @@ fn head_job_seen(life: &Life, sighting: &Sighting, now: Timestamp, limits: &Limi
 /// its end can be trusted. A recorded head job is asked about; without one the copies live until the run's latest end,
 /// as those of unknown runs do, unless it reports its end before. A claim token that may have been used since is dead.
 fn restored(run: &Run, now: Timestamp, limits: &Limits) -> Decision {
-    let life = &run.life;
-    if life.claim_token.is_some() && life.claimed.is_none() {
-        return end(life, launch_failed(ToldBy::Sweep), now);
+    let lifecycle = &run.lifecycle;
+    if lifecycle.claim_token.is_some() && lifecycle.claimed.is_none() {
+        return end(lifecycle, launch_failed(ReportedBy::Sweep), now);
     }
-    let (lease_until, due) = match life.head_job {
-        Some(_) if life.lease_until >= now + limits.lease / 2 => return NOTHING,
+    let (lease_until, due) = match lifecycle.head_job {
+        Some(_) if lifecycle.lease_until >= now + limits.lease / 2 => return NOTHING,
         Some(_) => (now + limits.lease, now),
-        None if life.state != State::Provisioning && life.lease_until >= run.not_after => {
+        None if lifecycle.state != State::Provisioning && lifecycle.lease_until >= run.not_after => {
             return NOTHING;
         }
         None => (run.not_after, run.not_after),
     };
-    let state = life.state.max(State::Pending);
-    write(Life { state, lease_until, due: Some(due), ..life.clone() })
+    let state = lifecycle.state.max(State::Pending);
+    write(Lifecycle { state, lease_until, due: Some(due), ..lifecycle.clone() })
 }
 
-fn is_due(life: &Life, now: Timestamp) -> bool {
+fn is_due(lifecycle: &Lifecycle, now: Timestamp) -> bool {
     // A run that lives always has a due time; one that lost it is due.
-    life.due.is_none_or(|due| due <= now)
+    lifecycle.due.is_none_or(|due| due <= now)
 }
 
-fn renewed(life: Life, now: Timestamp, limits: &Limits) -> Life {
+fn renewed(lifecycle: Lifecycle, now: Timestamp, limits: &Limits) -> Lifecycle {
     let lease_until = now + limits.lease;
-    Life { state: State::Running, due: Some(lease_until), lease_until, ..life }
+    Lifecycle { state: State::Running, due: Some(lease_until), lease_until, ..lifecycle }
 }
 
 /// Where there is nothing to remove, the end is the end at once.
-fn end(life: &Life, outcome: Outcome, now: Timestamp) -> Decision {
-    let ending = Life {
+fn end(lifecycle: &Lifecycle, outcome: Outcome, now: Timestamp) -> Decision {
+    let ending = Lifecycle {
         state: State::Ending,
         due: Some(now),
         outcome: Some(outcome),
         ending: Some(now),
-        ..life.clone()
+        ..lifecycle.clone()
     };
     if ending.copies.is_empty() {
         return write(ended(ending, now));
@@ -478,12 +494,12 @@ fn end(life: &Life, outcome: Outcome, now: Timestamp) -> Decision {
     (Some(ending), Some(Action::RemoveCopies))
 }
 
-fn ended(life: Life, now: Timestamp) -> Life {
-    Life { state: State::Ended, due: None, removed: Some(now), ..life }
+fn ended(lifecycle: Lifecycle, now: Timestamp) -> Lifecycle {
+    Lifecycle { state: State::Ended, due: None, removed: Some(now), ..lifecycle }
 }
 
-fn launch_failed(told_by: ToldBy) -> Outcome {
-    Outcome { result: RunResult::LaunchFailed, exit_status: None, told_by }
+fn launch_failed(reported_by: ReportedBy) -> Outcome {
+    Outcome { result: RunResult::LaunchFailed, exit_status: None, reported_by }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
 use crate::name::SecretName;
 use crate::platform::Platform;
 use crate::role::Role;
-use crate::run::{RunResult, State, ToldBy};
+use crate::run::{ReportedBy, RunResult, State};
 use crate::secret::Description;
 
 /// Implements the schema of a type, written in place wherever the type is used.
@@ -42,7 +42,7 @@ macro_rules! numeric_ids {
 
 numeric_ids!(OrgId, SecretId, TokenId, UserId, WorkspaceId);
 inline_schema!(RunResult, json_schema!({ "type": "string", "enum": RunResult::ALL }));
-inline_schema!(ToldBy, json_schema!({ "type": "string", "enum": ToldBy::ALL }));
+inline_schema!(ReportedBy, json_schema!({ "type": "string", "enum": ReportedBy::ALL }));
 inline_schema!(AuditAction, json_schema!({ "type": "string", "enum": AuditAction::ALL }));
 inline_schema!(Role, json_schema!({ "type": "string", "enum": Role::ALL }));
 inline_schema!(State, json_schema!({ "type": "string", "enum": State::ALL }));

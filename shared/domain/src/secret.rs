@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{SecretId, UserId};
 use crate::name::SecretName;
 use crate::owner::SecretOwner;
-use crate::value::Traits;
+use crate::value::ValueProperties;
 use crate::{Error, Result};
 
 /// Secrets in a scope, at most.
@@ -42,7 +42,7 @@ pub struct Secret {
     pub description: Option<Description>,
     /// What launches must know of the value.
     #[serde(flatten)]
-    pub traits: Traits,
+    pub properties: ValueProperties,
 }
 
 impl Secret {
@@ -142,7 +142,12 @@ mod tests {
             last_used: None,
             expires,
             description: None,
-            traits: Traits { raw_bytes: 256, json_bytes: 256, nextflow_store: true, lost: false },
+            properties: ValueProperties {
+                raw_bytes: 256,
+                json_bytes: 256,
+                nextflow_store: true,
+                lost: false,
+            },
         }
     }
 

@@ -15,20 +15,20 @@ pub struct Settings {
     pub allow_aws_names: bool,
     /// The layout of copies for launches that ask for none.
     pub default_layout: Layout,
-    /// The times in a run's life.
+    /// The times in a run's lifecycle.
     pub limits: Limits,
     /// Whether the table was restored from a backup and is not reconciled yet: nobody is served meanwhile.
     pub restored: bool,
 }
 
-/// The times in a run's life ([`next`](crate::run::next)).
+/// The times in a run's lifecycle ([`next`](crate::run::next)).
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// From the intent to a finished launch; past it the launch is taken for crashed. Default 2 minutes.
     pub provisioning: SignedDuration,
-    /// From the launch to the first sign of life. Default 24 hours.
+    /// From the launch to the first heartbeat. Default 24 hours.
     pub pending: SignedDuration,
-    /// From a sign of life to the next. Default 30 minutes.
+    /// From a heartbeat to the next. Default 30 minutes.
     pub lease: SignedDuration,
     /// From the launch to the time after which reports no longer renew the lease. Default 30 days.
     pub longest_run: SignedDuration,

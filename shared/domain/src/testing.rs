@@ -32,12 +32,12 @@ use crate::name::SecretName;
 use crate::owner::SecretOwner;
 use crate::platform::Platform;
 use crate::ports::{self, Randomness};
-use crate::run::{Life, PinnedSecret, Run, State};
+use crate::run::{Lifecycle, PinnedSecret, Run, State};
 use crate::secret::{SealedValue, Secret};
 use crate::settings::Settings;
 use crate::token::TokenKey;
-use crate::use_cases::create_secrets::SecretKeeper;
-use crate::value::{SecretValue, Traits};
+use crate::use_cases::create_secrets::SecretService;
+use crate::value::{SecretValue, ValueProperties};
 use crate::{Error, Result};
 
 /// The instant at which every test happens.
@@ -88,7 +88,7 @@ impl Fixture {
 
     /// Seals a value for this version of the secret.
     pub(crate) fn seal(&self, secret: &Secret, text: &str) -> SealedValue {
-        let keeper = SecretKeeper { store: self.table.clone(), keys: self.keys.clone() };
+        let keeper = SecretService { store: self.table.clone(), keys: self.keys.clone() };
         run_now(keeper.seal(secret, &value(text), &self.context())).unwrap()
     }
 
@@ -262,7 +262,7 @@ pub(crate) fn secret(owner: SecretOwner, id: i64, text: &str) -> Secret {
         last_used: None,
         expires: None,
         description: None,
-        traits: Traits { raw_bytes: 256, json_bytes: 256, nextflow_store: true, lost: false },
+        properties: ValueProperties { raw_bytes: 256, json_bytes: 256, nextflow_store: true, lost: false },
     }
 }
 
@@ -314,7 +314,7 @@ pub(crate) fn run(platform: Platform, state: State) -> Run {
         layout: Layout::Bundle,
         created: minutes(-10),
         not_after: minutes(30 * 24 * 60),
-        life: Life {
+        lifecycle: Lifecycle {
             revision: 5,
             state,
             due,

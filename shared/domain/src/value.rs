@@ -25,8 +25,8 @@ use crate::{Error, Result};
 /// ```
 pub struct SecretValue {
     text: Zeroizing<String>,
-    /// Looked at once: every byte counts for them.
-    traits: OnceLock<Traits>,
+    /// Read in one pass: every byte counts for them.
+    properties: OnceLock<ValueProperties>,
 }
 
 impl SecretValue {
@@ -53,7 +53,7 @@ impl SecretValue {
                     .into(),
             ));
         }
-        let value = Self { text, traits: OnceLock::new() };
+        let value = Self { text, properties: OnceLock::new() };
         if value.json_length() > Self::MAX_JSON_BYTES {
             return Err(Error::TooLarge(format!(
                 "The secret value is too large: written as a JSON string it may have at most {} bytes.",
@@ -66,7 +66,7 @@ impl SecretValue {
     /// Takes a value that was sealed, and was checked before it was: `None` for what no value can be.
     pub(crate) fn opened(text: Zeroizing<String>) -> Option<Self> {
         let good = !text.is_empty() && text.len() <= Self::MAX_BYTES && !text.contains('\0');
-        good.then(|| Self { text, traits: OnceLock::new() })
+        good.then(|| Self { text, properties: OnceLock::new() })
     }
 
     /// The text itself: for sealing and for the target, and nothing else.
@@ -86,10 +86,10 @@ impl SecretValue {
         write_json_string(&self.text, out);
     }
 
-    /// What the target must know without the value: see [`Traits`].
+    /// What the target must know without the value: see [`ValueProperties`].
     #[must_use]
-    pub fn traits(&self) -> Traits {
-        *self.traits.get_or_init(|| Traits {
+    pub fn properties(&self) -> ValueProperties {
+        *self.properties.get_or_init(|| ValueProperties {
             raw_bytes: padded(self.text.len()),
             json_bytes: padded(self.json_length()),
             nextflow_store: store_carries(&self.text),
@@ -98,11 +98,11 @@ impl SecretValue {
     }
 }
 
-/// What a launch decides on without opening a value. Lengths are rounded up to [`Traits::STEP`], so that a reader of
+/// What a launch decides on without opening a value. Lengths are rounded up to [`ValueProperties::STEP`], so that a reader of
 /// the table learns the size class of a value and no more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Traits {
+pub struct ValueProperties {
     /// At most this many bytes.
     pub raw_bytes: usize,
     /// At most this many bytes as a JSON string.
@@ -115,14 +115,14 @@ pub struct Traits {
     pub lost: bool,
 }
 
-impl Traits {
+impl ValueProperties {
     /// The step to which lengths are rounded up, in bytes.
     pub const STEP: usize = 256;
 }
 
-/// Rounds a length up to the next [`Traits::STEP`].
+/// Rounds a length up to the next [`ValueProperties::STEP`].
 pub(crate) fn padded(length: usize) -> usize {
-    length.next_multiple_of(Traits::STEP)
+    length.next_multiple_of(ValueProperties::STEP)
 }
 
 /// Whether Nextflow's local store brings a value to a task unchanged.
@@ -255,9 +255,9 @@ mod tests {
             ("128 quotes, 258 in JSON", "\"".repeat(128), 256, 512, false),
         ] {
             let value = value(&text).unwrap();
-            let expected = Traits { raw_bytes, json_bytes, nextflow_store, lost: false };
-            assert_eq!(value.traits(), expected, "{case}");
-            assert_eq!(value.traits(), expected, "{case}, asked again");
+            let expected = ValueProperties { raw_bytes, json_bytes, nextflow_store, lost: false };
+            assert_eq!(value.properties(), expected, "{case}");
+            assert_eq!(value.properties(), expected, "{case}, asked again");
         }
     }
 

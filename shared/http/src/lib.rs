@@ -40,7 +40,7 @@ pub struct Served {
 /// Takes an API Gateway event apart, has it handled, and answers it. Never fails: whatever goes wrong is an answer.
 /// Logs one line per request: the operation, the status, the code of an error with its causes; nothing of the request.
 ///
-/// While a restored table is not reconciled, everything is answered 503, but for Nextflow's signs of life, which the
+/// While a restored table is not reconciled, everything is answered 503, but for Nextflow's heartbeats, which the
 /// handler answers: an error there would stall or abort the pipelines that are running.
 pub async fn serve<'a>(
     settings: &Settings,

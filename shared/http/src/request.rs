@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
-use domain::identity::{Actor, Caller, Login, Vouched};
+use domain::identity::{Actor, Caller, Login, VerifiedLogin};
 use domain::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
 use domain::token::Presented;
 use serde::Deserialize;
@@ -52,7 +52,7 @@ impl<'a> Request<'a> {
                 issuer: Some(issuer),
                 subject: Some(subject),
                 email,
-            } => Ok(Caller::NewLogin(Vouched {
+            } => Ok(Caller::NewLogin(VerifiedLogin {
                 login: Login { issuer: issuer.to_string(), subject: subject.to_string() },
                 verified_email: email.as_ref().map(ToString::to_string),
             })),

@@ -4,10 +4,10 @@
 use async_trait::async_trait;
 use aws_failures::unavailable;
 use aws_sdk_batch::Client;
-use aws_sdk_batch::types::{JobDetail, JobStatus};
+use aws_sdk_batch::types::{self, JobDetail};
 use domain::Result;
 use domain::ports::ObserveJobs;
-use domain::run::Sighting;
+use domain::run::JobStatus;
 
 const OPERATION: &str = "batch DescribeJobs";
 
@@ -45,16 +45,20 @@ impl JobObserver {
 
 #[async_trait(?Send)]
 impl ObserveJobs for JobObserver {
-    async fn observe_job(&self, job_id: &str) -> Result<(Sighting, Option<String>)> {
+    async fn observe_job(&self, job_id: &str) -> Result<(JobStatus, Option<String>)> {
         let Some(job) = self.describe(job_id).await? else {
-            return Ok((Sighting::Unknown, None));
+            return Ok((JobStatus::Unknown, None));
         };
         // A job is in a final state only when no attempt is left.
         // https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
         let sighting = match job.status() {
-            Some(JobStatus::Succeeded) => Sighting::Final { succeeded: true, exit_status: exit_status(&job) },
-            Some(JobStatus::Failed) => Sighting::Final { succeeded: false, exit_status: exit_status(&job) },
-            _ => Sighting::NotFinal,
+            Some(types::JobStatus::Succeeded) => {
+                JobStatus::Final { succeeded: true, exit_status: exit_status(&job) }
+            }
+            Some(types::JobStatus::Failed) => {
+                JobStatus::Final { succeeded: false, exit_status: exit_status(&job) }
+            }
+            _ => JobStatus::NotFinal,
         };
         Ok((sighting, job.job_queue))
     }

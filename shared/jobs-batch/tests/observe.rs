@@ -3,7 +3,7 @@
 use aws_failures::fake::{ATTEMPTS, Answer, FakeAws, printed};
 use domain::Result;
 use domain::ports::ObserveJobs;
-use domain::run::Sighting;
+use domain::run::JobStatus;
 use jobs_batch::JobObserver;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn observer(aws: &FakeAws) -> JobObserver {
     JobObserver::new(aws_sdk_batch::Client::new(&aws.sdk_config()))
 }
 
-async fn observe(aws: &FakeAws) -> Result<(Sighting, Option<String>)> {
+async fn observe(aws: &FakeAws) -> Result<(JobStatus, Option<String>)> {
     observer(aws).observe_job(JOB).await
 }
 
@@ -31,13 +31,13 @@ async fn only_succeeded_and_failed_are_final() {
     let states = ["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SOME_NEW_STATE"];
     for status in states {
         let aws = FakeAws::answering([answer(status, json!({}))]);
-        assert_eq!(observe(&aws).await.unwrap(), (Sighting::NotFinal, Some(QUEUE.into())), "{status}");
+        assert_eq!(observe(&aws).await.unwrap(), (JobStatus::NotFinal, Some(QUEUE.into())), "{status}");
         assert_eq!(aws.seen()[0].operation, "describejobs");
         assert_eq!(aws.seen()[0].body, json!({ "jobs": [JOB] }));
     }
     for (status, succeeded) in [("SUCCEEDED", true), ("FAILED", false)] {
         let aws = FakeAws::answering([answer(status, json!({}))]);
-        let seen = Sighting::Final { succeeded, exit_status: None };
+        let seen = JobStatus::Final { succeeded, exit_status: None };
         assert_eq!(observe(&aws).await.unwrap(), (seen, Some(QUEUE.into())));
     }
 }
@@ -55,7 +55,7 @@ async fn the_exit_status_is_found_wherever_the_kind_of_job_puts_it() {
     ];
     for job in jobs {
         let aws = FakeAws::answering([answer("FAILED", job.clone())]);
-        let seen = Sighting::Final { succeeded: false, exit_status: Some(3) };
+        let seen = JobStatus::Final { succeeded: false, exit_status: Some(3) };
         assert_eq!(observe(&aws).await.unwrap().0, seen, "{job}");
     }
 }
@@ -65,7 +65,7 @@ async fn a_job_that_is_not_in_the_answer_is_unknown() {
     let other = json!({ "jobs": [{ "jobId": "another", "status": "FAILED" }] });
     for body in [json!({ "jobs": [] }), json!({}), other] {
         let aws = FakeAws::answering([Answer::ok(body)]);
-        assert_eq!(observe(&aws).await.unwrap(), (Sighting::Unknown, None));
+        assert_eq!(observe(&aws).await.unwrap(), (JobStatus::Unknown, None));
     }
 }
 
@@ -88,7 +88,7 @@ async fn a_question_that_fails_decides_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_broken_connection_is_ridden_out() {
     let aws = FakeAws::answering([Answer::Lost, answer("RUNNING", json!({}))]);
-    assert_eq!(observe(&aws).await.unwrap().0, Sighting::NotFinal);
+    assert_eq!(observe(&aws).await.unwrap().0, JobStatus::NotFinal);
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,8 +37,8 @@ fn opener(aws: &FakeAws) -> KmsOpener {
     KmsOpener::new(aws_sdk_kms::Client::new(&aws.sdk_config()), KEY)
 }
 
-struct Nines;
-impl Randomness for Nines {
+struct AllNines;
+impl Randomness for AllNines {
     fn fill(&self, bytes: &mut [u8]) {
         bytes.fill(9);
     }
@@ -80,7 +80,7 @@ async fn what_the_sealer_sealed_the_opener_opens() {
     )]);
     let value = SecretValue::new("v".to_owned().into()).unwrap();
     let key = sealer(&aws).generate_data_key(&context()).await.unwrap();
-    let sealed = seal(&value, &context(), &key, &Nines).unwrap();
+    let sealed = seal(&value, &context(), &key, &AllNines).unwrap();
     let envelope = Envelope::parse(&sealed).unwrap();
     let key = opener(&aws).decrypt_data_key(envelope.encrypted_key(), &context()).await.unwrap();
     assert_eq!(envelope.open(&context(), &key).unwrap().expose(), "v");

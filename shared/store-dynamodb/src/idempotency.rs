@@ -2,7 +2,7 @@
 //! looks at the exact expiry.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::idempotency::{Idempotency, Made, Remembered};
+use domain::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use domain::ids::RunId;
 use domain::{Result, Timestamp};
 
@@ -14,11 +14,11 @@ use crate::transaction::{ABSENT, Transaction};
 impl<P: PartialEq> Transaction<'_, P> {
     /// Remembers what the request makes, unless something unexpired is remembered under the key already, other than
     /// the run that is replaced.
-    pub(crate) fn remembered(
+    pub(crate) fn record(
         &mut self,
         part: P,
         idempotency: &Idempotency,
-        remembered: &Remembered,
+        record: &IdempotencyRecord,
         now: Timestamp,
         replaces: Option<&RunId>,
     ) {
@@ -29,38 +29,38 @@ impl<P: PartialEq> Transaction<'_, P> {
         if let Some(run) = replaces {
             condition = format!("{condition} OR {}", attributes.equals("run", s(run.as_str())));
         }
-        self.put_if(part, remembered_row(idempotency, remembered), &condition, attributes);
+        self.put_if(part, record_row(idempotency, record), &condition, attributes);
     }
 }
 
-fn remembered_row(idempotency: &Idempotency, remembered: &Remembered) -> Attributes {
-    let made = match &remembered.made {
-        Made::Secret(id) => ("secret", n(id)),
-        Made::Secrets(ids) => ("secrets", AttributeValue::L(ids.iter().map(n).collect())),
-        Made::Run(id) => ("run", s(id.as_str())),
+fn record_row(idempotency: &Idempotency, record: &IdempotencyRecord) -> Attributes {
+    let result = match &record.result {
+        IdempotentResult::Secret(id) => ("secret", n(id)),
+        IdempotentResult::Secrets(ids) => ("secrets", AttributeValue::L(ids.iter().map(n).collect())),
+        IdempotentResult::Run(id) => ("run", s(id.as_str())),
     };
-    let key = match &remembered.made {
-        Made::Secret(_) | Made::Secrets(_) => Key::idempotency(idempotency),
-        Made::Run(_) => Key::launch_idempotency(idempotency),
+    let key = match &record.result {
+        IdempotentResult::Secret(_) | IdempotentResult::Secrets(_) => Key::idempotency(idempotency),
+        IdempotentResult::Run(_) => Key::launch_idempotency(idempotency),
     };
     key.with([
-        ("fingerprint", b(&remembered.fingerprint)),
-        ("expires", n(remembered.expires.as_millisecond())),
-        ("ttl", n(remembered.expires.as_second())),
-        made,
+        ("fingerprint", b(&record.fingerprint)),
+        ("expires", n(record.expires.as_millisecond())),
+        ("ttl", n(record.expires.as_second())),
+        result,
     ])
 }
 
-impl FromRow for Remembered {
+impl FromRow for IdempotencyRecord {
     fn from_row(row: Row) -> Result<Self> {
-        let made = if let Some(run) = row.some_field("run")? {
-            Made::Run(run)
+        let result = if let Some(run) = row.some_field("run")? {
+            IdempotentResult::Run(run)
         } else if let Some(ids) = row.some_field("secrets")? {
-            Made::Secrets(ids)
+            IdempotentResult::Secrets(ids)
         } else {
-            Made::Secret(row.field("secret")?)
+            IdempotentResult::Secret(row.field("secret")?)
         };
         let expires = Timestamp::from_millisecond(row.field("expires")?).map_err(|_| corrupt("expires"))?;
-        Ok(Self { fingerprint: row.bytes("fingerprint")?.to_vec(), made, expires })
+        Ok(Self { fingerprint: row.bytes("fingerprint")?.to_vec(), result, expires })
     }
 }

@@ -11,12 +11,12 @@ use domain::owner::{Scope, SecretOwner};
 use domain::platform::Platform;
 use domain::ports::Randomness;
 use domain::role::{Permission, Role};
-use domain::run::{Life, PinnedSecret, Run, State};
+use domain::run::{Lifecycle, PinnedSecret, Run, State};
 use domain::secret::{Description, OldVersion, SealedValue, Secret};
 use domain::settings::Settings;
 use domain::token::TokenKey;
 use domain::use_cases::authorize;
-use domain::value::Traits;
+use domain::value::ValueProperties;
 use domain::{Result, Timestamp};
 use jiff::SignedDuration;
 use support::{Call, Table};
@@ -173,7 +173,7 @@ pub(crate) fn a_secret(scope: &Scope, number: i64, text: &str) -> (Secret, Seale
         last_used: None,
         expires: Some(later(3_600)),
         description: Some(Description::new("licence of the lab").unwrap()),
-        traits: Traits { raw_bytes: 256, json_bytes: 512, nextflow_store: true, lost: false },
+        properties: ValueProperties { raw_bytes: 256, json_bytes: 512, nextflow_store: true, lost: false },
     };
     let sealed = sealed_value(&secret, 300);
     (secret, sealed)
@@ -249,7 +249,7 @@ pub(crate) fn a_run(id: &str) -> Run {
         layout: Layout::Bundle,
         created: now(),
         not_after: later(30 * 86_400),
-        life: Life {
+        lifecycle: Lifecycle {
             revision: 1,
             state: State::Provisioning,
             due: Some(later(120)),
@@ -283,10 +283,10 @@ pub(crate) fn run_audit(run: &Run, action: AuditAction) -> AuditRecord {
     AuditRecord { run: Some(run.id.clone()), ..an_audit(run.scope(), action, &[]) }
 }
 
-/// The run with its next life.
-pub(crate) fn advanced(run: &Run, change: impl FnOnce(&mut Life)) -> Run {
+/// The run with its next lifecycle.
+pub(crate) fn advanced(run: &Run, change: impl FnOnce(&mut Lifecycle)) -> Run {
     let mut run = run.clone();
-    run.life.revision += 1;
-    change(&mut run.life);
+    run.lifecycle.revision += 1;
+    change(&mut run.lifecycle);
     run
 }

@@ -22,7 +22,7 @@ impl ReadTokens for Store {
         row.read().map(Some)
     }
 
-    async fn touch_token(&self, id: TokenId, at: Timestamp) -> Result<()> {
+    async fn record_token_use(&self, id: TokenId, at: Timestamp) -> Result<()> {
         self.note_last_used(Key::token(id), at).await
     }
 }
@@ -72,11 +72,11 @@ mod tests {
     async fn a_use_is_noted_and_a_revoked_token_stays_revoked() {
         let test = TestStore::start().await;
         let token = stored(&test).await;
-        test.store.touch_token(token.id, later(30)).await.unwrap();
+        test.store.record_token_use(token.id, later(30)).await.unwrap();
         let used = test.store.token(token.id).await.unwrap().unwrap().last_used.unwrap();
         assert_eq!(used.as_second(), later(30).as_second());
         test.remove(Key::token(token.id)).await;
-        test.store.touch_token(token.id, later(31)).await.unwrap();
+        test.store.record_token_use(token.id, later(31)).await.unwrap();
         assert_eq!(test.store.token(token.id).await.unwrap(), None);
     }
 }

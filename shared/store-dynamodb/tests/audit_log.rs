@@ -12,7 +12,7 @@ use domain::name::SecretName;
 use domain::owner::SecretOwner;
 use domain::platform::Platform;
 use domain::ports::{LaunchRuns, Randomness};
-use domain::run::{Life, Run, State};
+use domain::run::{Lifecycle, Run, State};
 use domain::token::TokenKey;
 use serde_json::Value;
 use store_dynamodb::Store;
@@ -58,7 +58,7 @@ fn run(id: &str) -> Run {
         layout: Layout::Bundle,
         created: now,
         not_after: now,
-        life: Life {
+        lifecycle: Lifecycle {
             revision: 1,
             state: State::Provisioning,
             due: Some(now),

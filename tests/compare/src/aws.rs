@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use support::{Limit, Made, Services, refusal};
+use support::{Limit, Services, StoredSecret, refusal};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -54,7 +54,7 @@ pub(crate) struct Account {
 #[derive(Clone, Default)]
 pub(crate) struct Snapshot {
     rows: Vec<Value>,
-    secrets: BTreeMap<String, Made>,
+    secrets: BTreeMap<String, StoredSecret>,
 }
 
 impl Aws {

@@ -25,7 +25,7 @@ const ALARM_METRIC: Price = Price { dollars: 0.10, page: LOG_BYTE.page };
 const METRIC: Price = Price { dollars: 0.30, page: LOG_BYTE.page };
 const EVENT: Price = Price { dollars: 1.0 / 1e6, page: "https://aws.amazon.com/eventbridge/pricing/" };
 
-/// A launch: 20 secrets, six hours, a sign of life each half hour. Calls of a launch are counted by tests; the other units
+/// A launch: 20 secrets, six hours, a heartbeat each half hour. Calls of a launch are counted by tests; the other units
 /// are upper bounds.
 const SECRETS: f64 = 20.0;
 const HOURS: f64 = 6.0;

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 use crate::Effort;
 use crate::error::{Error, Result};
+use crate::fixture::{Fixture, KEY, expect, wrong};
 use crate::function::Program;
 use crate::install::Peers;
-use crate::stage::{KEY, Stage, expect, wrong};
 use crate::stats::Summary;
 
 /// Processor time, in milliseconds.
@@ -40,22 +40,22 @@ const SECRETS: usize = 100;
 const VALUE: &str = "a value of some length, as licence keys have it: 0123456789abcdef";
 
 /// Measures it; `None` where it could not be had.
-pub(crate) async fn measure(stage: &Stage, peers: &Peers, effort: Effort) -> Result<Option<Credstash>> {
+pub(crate) async fn measure(fixture: &Fixture, peers: &Peers, effort: Effort) -> Result<Option<Credstash>> {
     let Some(python) = &peers.python else {
         return Ok(None);
     };
-    stage.aws.restore(&stage.people);
-    let (status, _) = stage.aws.with(|aws| aws.services.database.answer("CreateTable", &table()));
+    fixture.aws.restore(&fixture.people);
+    let (status, _) = fixture.aws.with(|aws| aws.services.database.answer("CreateTable", &table()));
     if status != 200 {
         return Err(wrong("credstash", "its table cannot be made"));
     }
-    let mut environment = stage.environment();
+    let mut environment = fixture.environment();
     environment.push(("PYTHONPATH".to_owned(), peers.sources.join("python").into()));
     let command = ["-m", "awslambdaric", "credstash_handler.handler"].map(Into::into);
     let command = std::iter::once(python.into()).chain(command).collect();
-    let mut theirs = stage.start(&Program { name: "credstash".to_owned(), command, environment }).await?;
-    let mut writer = stage.start(&stage.ours("write-secrets")).await?;
-    let mut reader = stage.start(&stage.ours("read-secrets")).await?;
+    let mut theirs = fixture.start(&Program { name: "credstash".to_owned(), command, environment }).await?;
+    let mut writer = fixture.start(&fixture.ours("write-secrets")).await?;
+    let mut reader = fixture.start(&fixture.ours("read-secrets")).await?;
 
     let (mut put, mut get, mut list) = (Vec::new(), Vec::new(), Vec::new());
     let (mut our_put, mut our_list) = (Vec::new(), Vec::new());
@@ -63,7 +63,7 @@ pub(crate) async fn measure(stage: &Stage, peers: &Peers, effort: Effort) -> Res
         let name = format!("SECRET_{number}");
         let (_, spent) = theirs.invoke(&json!({ "do": "put", "name": name, "value": VALUE })).await?;
         put.push(spent.cpu);
-        let (answer, spent) = writer.invoke(&stage.create(&name, VALUE)).await?;
+        let (answer, spent) = writer.invoke(&fixture.create(&name, VALUE)).await?;
         expect("write-secrets", &answer, 200)?;
         our_put.push(spent.cpu);
         let (answer, spent) = theirs.invoke(&json!({ "do": "get", "name": name })).await?;
@@ -78,26 +78,30 @@ pub(crate) async fn measure(stage: &Stage, peers: &Peers, effort: Effort) -> Res
             return Err(wrong("credstash", "a list of a hundred has another length"));
         }
         list.push(spent.cpu);
-        let (answer, spent) = reader.invoke(&stage.list()).await?;
+        let (answer, spent) = reader.invoke(&fixture.list()).await?;
         if expect("read-secrets", &answer, 200)?["totalSize"] != SECRETS {
             return Err(wrong("read-secrets", "a list of a hundred has another length"));
         }
         our_list.push(spent.cpu);
     }
-    let (commands, ours) = commands(stage, python, effort).await?;
+    let (commands, ours) = commands(fixture, python, effort).await?;
     let [put, get, list, our_put, our_list] = [put, get, list, our_put, our_list].map(Summary::of_times);
     let [command, our_command] = [commands, ours].map(Summary::of_times);
     Ok(Some(Credstash { command, put, get, list, our_command, our_put, our_list }))
 }
 
 /// A secret stored by a process of its own: by credstash's command, and by ours from its start.
-async fn commands(stage: &Stage, python: &Path, effort: Effort) -> Result<(Vec<Duration>, Vec<Duration>)> {
+async fn commands(
+    fixture: &Fixture,
+    python: &Path,
+    effort: Effort,
+) -> Result<(Vec<Duration>, Vec<Duration>)> {
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     for number in 0..effort.growth {
         let name = format!("COMMAND_{number}");
         let mut command = tokio::process::Command::new(python);
-        command.args(["-m", "credstash", "put", "-k", KEY, &name, VALUE]).current_dir(&stage.folder);
-        command.env_clear().envs(stage.environment()).stdin(Stdio::null());
+        command.args(["-m", "credstash", "put", "-k", KEY, &name, VALUE]).current_dir(&fixture.folder);
+        command.env_clear().envs(fixture.environment()).stdin(Stdio::null());
         let before = spent_by_children()?;
         let output = command.kill_on_drop(true).output().await.map_err(Error::machine("credstash put"))?;
         if !output.status.success() {
@@ -105,8 +109,8 @@ async fn commands(stage: &Stage, python: &Path, effort: Effort) -> Result<(Vec<D
             return Err(wrong("credstash put", said));
         }
         theirs.push(spent_by_children()?.saturating_sub(before));
-        let mut writer = stage.start(&stage.ours("write-secrets")).await?;
-        let (answer, spent) = writer.invoke(&stage.create(&name, VALUE)).await?;
+        let mut writer = fixture.start(&fixture.ours("write-secrets")).await?;
+        let (answer, spent) = writer.invoke(&fixture.create(&name, VALUE)).await?;
         expect("write-secrets", &answer, 200)?;
         ours.push(writer.init.cpu + spent.cpu);
     }

@@ -11,8 +11,8 @@ use support::Limit;
 use crate::Effort;
 use crate::aws::Snapshot;
 use crate::error::Result;
+use crate::fixture::{Fixture, SOON, expect, wrong};
 use crate::function::Function;
-use crate::stage::{SOON, Stage, expect, wrong};
 use crate::starts::megabytes;
 use crate::stats::{Summary, milliseconds};
 
@@ -73,43 +73,43 @@ const DUE: usize = 100;
 const QUOTA: u32 = 50;
 
 /// Measures all of it.
-pub(crate) async fn measure(stage: &Stage, effort: Effort) -> Result<Growth> {
+pub(crate) async fn measure(fixture: &Fixture, effort: Effort) -> Result<Growth> {
     let mut peak = 0;
     let mut launches = Vec::new();
     for secrets in [1, 8, 64] {
-        launches.push(launch(stage, secrets, effort, &mut peak).await?);
+        launches.push(launch(fixture, secrets, effort, &mut peak).await?);
     }
     let mut lists = Vec::new();
     for secrets in [10, 100, 1_000] {
-        lists.push(list(stage, secrets, effort, &mut peak).await?);
+        lists.push(list(fixture, secrets, effort, &mut peak).await?);
     }
-    let sweeps = sweeps(stage, &mut peak).await?;
+    let sweeps = sweeps(fixture, &mut peak).await?;
     Ok(Growth {
         launches,
         lists,
         sweeps,
         peak_mb: megabytes(peak),
-        launches_per_second: quota(stage, effort).await?,
-        large_launch_mb: large_launch(stage).await?,
+        launches_per_second: quota(fixture, effort).await?,
+        large_launch_mb: large_launch(fixture).await?,
     })
 }
 
-async fn launch(stage: &Stage, secrets: usize, effort: Effort, peak: &mut u64) -> Result<Launch> {
-    let from = stage.secrets(secrets, 64).await?;
-    let mut launcher = stage.start(&stage.ours("launch-run")).await?;
+async fn launch(fixture: &Fixture, secrets: usize, effort: Effort, peak: &mut u64) -> Result<Launch> {
+    let from = fixture.secrets(secrets, 64).await?;
+    let mut launcher = fixture.start(&fixture.ours("launch-run")).await?;
     let (mut delays, mut calls) = (Vec::new(), 0);
     for turn in 0..=effort.growth {
-        stage.aws.restore(&from);
-        stage.aws.with(|aws| aws.delay = DELAY);
-        let (answer, spent) = launcher.invoke(&stage.launch("aws-batch", "bundle")).await?;
+        fixture.aws.restore(&from);
+        fixture.aws.with(|aws| aws.delay = DELAY);
+        let (answer, spent) = launcher.invoke(&fixture.launch("aws-batch", "bundle")).await?;
         let body = expect("launch-run", &answer, 200)?;
         if body["secrets"].as_array().map(Vec::len) != Some(secrets) {
             return Err(wrong("launch-run", format!("a launch with {secrets} secrets has others")));
         }
-        calls = stage.aws.take_calls().len();
+        calls = fixture.aws.take_calls().len();
         // The first one opens connections.
         if turn > 0 {
-            let late = stage.aws.with(|aws| Summary::of_times(std::mem::take(&mut aws.delays)));
+            let late = fixture.aws.with(|aws| Summary::of_times(std::mem::take(&mut aws.delays)));
             delays.push(milliseconds(spent.wall) / late.median);
         }
     }
@@ -117,17 +117,17 @@ async fn launch(stage: &Stage, secrets: usize, effort: Effort, peak: &mut u64) -
     Ok(Launch { secrets, delays: Summary::of(delays), calls })
 }
 
-async fn list(stage: &Stage, secrets: usize, effort: Effort, peak: &mut u64) -> Result<List> {
-    stage.secrets(secrets, 64).await?;
-    let mut reader = stage.start(&stage.ours("read-secrets")).await?;
+async fn list(fixture: &Fixture, secrets: usize, effort: Effort, peak: &mut u64) -> Result<List> {
+    fixture.secrets(secrets, 64).await?;
+    let mut reader = fixture.start(&fixture.ours("read-secrets")).await?;
     let (mut times, mut calls) = (Vec::new(), 0);
     for turn in 0..=effort.growth {
-        stage.aws.take_calls();
-        let (answer, spent) = reader.invoke(&stage.list()).await?;
+        fixture.aws.take_calls();
+        let (answer, spent) = reader.invoke(&fixture.list()).await?;
         if expect("read-secrets", &answer, 200)?["totalSize"] != secrets {
             return Err(wrong("read-secrets", format!("a list of {secrets} has another length")));
         }
-        calls = stage.aws.take_calls().len();
+        calls = fixture.aws.take_calls().len();
         if turn > 0 {
             times.push(spent.cpu);
         }
@@ -136,62 +136,62 @@ async fn list(stage: &Stage, secrets: usize, effort: Effort, peak: &mut u64) -> 
     Ok(List { secrets, cpu: Summary::of_times(times), calls })
 }
 
-async fn sweeps(stage: &Stage, peak: &mut u64) -> Result<Vec<Sweep>> {
-    let from = stage.secrets(1, 64).await?;
-    let ended = ended_run(stage, &from).await?;
-    let mut program = stage.ours("launch-run");
+async fn sweeps(fixture: &Fixture, peak: &mut u64) -> Result<Vec<Sweep>> {
+    let from = fixture.secrets(1, 64).await?;
+    let ended = ended_run(fixture, &from).await?;
+    let mut program = fixture.ours("launch-run");
     program.environment.push(("PENDING_SECONDS".to_owned(), SOON.as_secs().to_string().into()));
-    stage.aws.restore(&from);
-    let mut launcher = stage.start(&program).await?;
+    fixture.aws.restore(&from);
+    let mut launcher = fixture.start(&program).await?;
     for _ in 0..DUE {
-        stage.launched(&mut launcher, "aws-batch").await?;
+        fixture.launched(&mut launcher, "aws-batch").await?;
     }
-    let due = stage.aws.snapshot();
+    let due = fixture.aws.snapshot();
     // No stand-in for time: what is to be due has to come to be.
     tokio::time::sleep(SOON).await;
     let (mut sweeps, mut there) = (Vec::new(), 0);
-    stage.aws.restore(&due);
+    fixture.aws.restore(&due);
     for history in [1_000, 10_000, 100_000] {
-        stage.aws.with(|aws| {
+        fixture.aws.with(|aws| {
             for number in there..history {
                 aws.services.database.put(&renamed(&ended, number));
             }
         });
         there = history;
-        sweeps.push(sweep(stage, &due, history, peak).await?);
+        sweeps.push(sweep(fixture, &due, history, peak).await?);
     }
     Ok(sweeps)
 }
 
 /// One sweep; what it changed is put back.
-async fn sweep(stage: &Stage, due: &Snapshot, ended: usize, peak: &mut u64) -> Result<Sweep> {
-    let mut cleaner = stage.start(&stage.ours("cleanup-run")).await?;
-    stage.aws.take_calls();
+async fn sweep(fixture: &Fixture, due: &Snapshot, ended: usize, peak: &mut u64) -> Result<Sweep> {
+    let mut cleaner = fixture.start(&fixture.ours("cleanup-run")).await?;
+    fixture.aws.take_calls();
     let (answer, spent) = cleaner.invoke(&json!({ "source": "pipeline-secrets.sweep" })).await?;
-    let calls = stage.aws.take_calls();
-    let left = stage.aws.with(|aws| aws.services.target.secrets.len());
+    let calls = fixture.aws.take_calls();
+    let left = fixture.aws.with(|aws| aws.services.target.secrets.len());
     if !answer.is_null() || left != 0 {
         return Err(wrong("cleanup-run", format!("a sweep of {DUE} runs left {left} copies")));
     }
-    stage.aws.put_back(due);
+    fixture.aws.put_back(due);
     *peak = cleaner.peak_memory()?.max(*peak);
     Ok(Sweep { ended, cpu_ms: milliseconds(spent.cpu), calls: calls.len() })
 }
 
 /// The row of a run that was launched, and ended.
-async fn ended_run(stage: &Stage, from: &Snapshot) -> Result<Value> {
-    let run = stage.run(from, "aws-batch").await?;
-    let mut reporter = stage.start(&stage.ours("report-run")).await?;
-    let (answer, _) = reporter.invoke(&stage.end(&run)).await?;
+async fn ended_run(fixture: &Fixture, from: &Snapshot) -> Result<Value> {
+    let run = fixture.run(from, "aws-batch").await?;
+    let mut reporter = fixture.start(&fixture.ours("report-run")).await?;
+    let (answer, _) = reporter.invoke(&fixture.end(&run)).await?;
     expect("report-run", &answer, 200)?;
-    let mut cleaner = stage.start(&stage.ours("cleanup-run")).await?;
+    let mut cleaner = fixture.start(&fixture.ours("cleanup-run")).await?;
     let look = json!({
         "source": "pipeline-secrets", "detail-type": "Run Look", "detail": { "workflowId": run.id },
     });
     cleaner.invoke(&look).await?;
     let key = format!("RUN#{}", run.id);
     let row =
-        stage.aws.with(|aws| aws.services.database.rows()).into_iter().find(|row| row["pk"]["S"] == *key);
+        fixture.aws.with(|aws| aws.services.database.rows()).into_iter().find(|row| row["pk"]["S"] == *key);
     let row = row.filter(|row| row["due"].is_null());
     row.ok_or_else(|| wrong("cleanup-run", "a run that was reported as over did not end"))
 }
@@ -203,36 +203,42 @@ fn renamed(row: &Value, number: usize) -> Value {
 }
 
 /// Launches with 20 secrets each, from more clients than the quota serves: how many a second are live.
-async fn quota(stage: &Stage, effort: Effort) -> Result<[f64; 2]> {
-    let from = stage.secrets(20, 64).await?;
-    let bundle = rate(stage, &from, "bundle", 8, effort.quota).await?;
+async fn quota(fixture: &Fixture, effort: Effort) -> Result<[f64; 2]> {
+    let from = fixture.secrets(20, 64).await?;
+    let bundle = rate(fixture, &from, "bundle", 8, effort.quota).await?;
     // A copy per name does best with as many clients as do not get into each other's way.
     let mut per_name: f64 = 0.0;
     for clients in [1, 2] {
-        per_name = per_name.max(rate(stage, &from, "per-name", clients, effort.quota).await?);
+        per_name = per_name.max(rate(fixture, &from, "per-name", clients, effort.quota).await?);
     }
     Ok([bundle, per_name])
 }
 
-async fn rate(stage: &Stage, from: &Snapshot, layout: &str, clients: usize, time: Duration) -> Result<f64> {
-    stage.aws.restore(from);
+async fn rate(
+    fixture: &Fixture,
+    from: &Snapshot,
+    layout: &str,
+    clients: usize,
+    time: Duration,
+) -> Result<f64> {
+    fixture.aws.restore(from);
     let mut launchers = Vec::new();
     for _ in 0..clients {
-        launchers.push(stage.start(&stage.ours("launch-run")).await?);
+        launchers.push(fixture.start(&fixture.ours("launch-run")).await?);
     }
     let mut limit = Limit::per_second(QUOTA);
     while limit.allows() {} // no second's worth saved up
-    stage.aws.with(|aws| aws.limits.insert("CreateSecret", limit));
+    fixture.aws.with(|aws| aws.limits.insert("CreateSecret", limit));
     let begun = Instant::now();
     let live =
-        try_join_all(launchers.iter_mut().map(|launcher| launching(stage, launcher, layout, begun, time)));
+        try_join_all(launchers.iter_mut().map(|launcher| launching(fixture, launcher, layout, begun, time)));
     let live: u32 = live.await?.into_iter().sum();
     Ok(f64::from(live) / time.as_secs_f64())
 }
 
 /// Launches one after the other until the time is over; gives how many were live by then.
 async fn launching(
-    stage: &Stage,
+    fixture: &Fixture,
     launcher: &mut Function,
     layout: &str,
     begun: Instant,
@@ -240,7 +246,7 @@ async fn launching(
 ) -> Result<u32> {
     let mut live = 0;
     while begun.elapsed() < time {
-        let (answer, _) = launcher.invoke(&stage.launch("aws-batch", layout)).await?;
+        let (answer, _) = launcher.invoke(&fixture.launch("aws-batch", layout)).await?;
         if answer["statusCode"] == 429 {
             continue;
         }
@@ -250,11 +256,11 @@ async fn launching(
     Ok(live)
 }
 
-async fn large_launch(stage: &Stage) -> Result<f64> {
-    let from = stage.secrets(64, 32 * 1024).await?;
-    stage.aws.restore(&from);
-    let mut launcher = stage.start(&stage.ours("launch-run")).await?;
-    let (answer, _) = launcher.invoke(&stage.launch("aws-batch", "bundle")).await?;
+async fn large_launch(fixture: &Fixture) -> Result<f64> {
+    let from = fixture.secrets(64, 32 * 1024).await?;
+    fixture.aws.restore(&from);
+    let mut launcher = fixture.start(&fixture.ours("launch-run")).await?;
+    let (answer, _) = launcher.invoke(&fixture.launch("aws-batch", "bundle")).await?;
     expect("launch-run", &answer, 200)?;
     Ok(megabytes(launcher.peak_memory()?))
 }

@@ -4,6 +4,7 @@ mod aws;
 mod cost;
 mod credstash;
 mod error;
+mod fixture;
 mod function;
 mod growth;
 mod install;
@@ -11,8 +12,7 @@ mod micro;
 mod plots;
 mod programs;
 mod report;
-mod scene;
-mod stage;
+mod scenario;
 mod starts;
 mod stats;
 
@@ -26,11 +26,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::aws::Aws;
 use crate::error::{Error, Result};
+use crate::fixture::Fixture;
 use crate::install::Peers;
 use crate::programs::Profile;
 use crate::report::{Parts, Report};
-use crate::scene::Scene;
-use crate::stage::Stage;
+use crate::scenario::Scenario;
 
 /// Measures every function beside its peers, its limit and its own growth, side by side, and prints tables.
 #[derive(Parser)]
@@ -142,16 +142,16 @@ async fn compare(options: &Options) -> Result<Report> {
         None => None,
     };
     let aws = Aws::start(folder.path()).await?;
-    let stage = Stage::set(aws, folder.path(), &programs.folder).await?;
+    let fixture = Fixture::set(aws, folder.path(), &programs.folder).await?;
     step("cold starts and warm calls");
-    let scenes = Scene::all(&stage, effort.warm).await?;
-    let starts = starts::measure(&stage, &scenes, &peers, effort).await?;
+    let scenarios = Scenario::all(&fixture, effort.warm).await?;
+    let starts = starts::measure(&fixture, &scenarios, &peers, effort).await?;
     if peers.python.is_some() {
         step("credstash");
     }
-    let credstash = credstash::measure(&stage, &peers, effort).await?;
+    let credstash = credstash::measure(&fixture, &peers, effort).await?;
     step("growth");
-    let growth = growth::measure(&stage, effort).await?;
+    let growth = growth::measure(&fixture, effort).await?;
     step("done");
     Ok(Report::of(Parts { missing: peers.missing, starts, growth, micro, credstash, zips }))
 }

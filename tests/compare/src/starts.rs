@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::Effort;
 use crate::error::Result;
+use crate::fixture::{Fixture, KEY, wrong};
 use crate::function::{Function, Program, Spent};
 use crate::install::Peers;
-use crate::scene::Scene;
-use crate::stage::{KEY, Stage, wrong};
+use crate::scenario::Scenario;
 use crate::stats::Summary;
 
 /// Who is asked.
@@ -39,7 +39,7 @@ impl Who {
     }
 }
 
-/// What one contender took in one scene, in milliseconds and megabytes.
+/// What one contender took in one scenario, in milliseconds and megabytes.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Figures {
     /// The function.
@@ -66,7 +66,7 @@ pub(crate) struct Figures {
 
 /// A contender while it is measured.
 struct Contender<'a> {
-    scene: &'a Scene,
+    scenario: &'a Scenario,
     who: Who,
     program: Program,
     init: Vec<Spent>,
@@ -81,31 +81,33 @@ const BLOCK: usize = 25;
 
 /// Measures them all.
 pub(crate) async fn measure(
-    stage: &Stage,
-    scenes: &[Scene],
+    fixture: &Fixture,
+    scenarios: &[Scenario],
     peers: &Peers,
     effort: Effort,
 ) -> Result<Vec<Figures>> {
-    let mut contenders: Vec<_> = scenes.iter().flat_map(|scene| cast(stage, scene, peers)).collect();
+    let mut contenders: Vec<_> =
+        scenarios.iter().flat_map(|scenario| contenders(fixture, scenario, peers)).collect();
     // The calls of each function at its start and for its request: the others' have to be the same.
     let mut calls = BTreeMap::new();
     for _ in 0..effort.cold {
         for contender in &mut contenders {
-            contender.start(stage, &mut calls).await?;
+            contender.start(fixture, &mut calls).await?;
         }
     }
     for _ in 0..effort.warm.div_ceil(BLOCK) {
         for contender in &mut contenders {
-            contender.go_on(stage).await?;
+            contender.go_on(fixture).await?;
         }
     }
     Ok(contenders.into_iter().map(Contender::figures).collect())
 }
 
 /// Everybody who can do this.
-fn cast<'a>(stage: &Stage, scene: &'a Scene, peers: &Peers) -> Vec<Contender<'a>> {
-    let mut programs = vec![(Who::Ours, stage.ours(scene.function)), (Who::Limit, limit(stage, scene))];
-    let peer = match scene.function {
+fn contenders<'a>(fixture: &Fixture, scenario: &'a Scenario, peers: &Peers) -> Vec<Contender<'a>> {
+    let mut programs =
+        vec![(Who::Ours, fixture.ours(scenario.function)), (Who::Limit, limit(fixture, scenario))];
+    let peer = match scenario.function {
         "read-secrets" => Some("list"),
         "write-secrets" => Some("create"),
         _ => None,
@@ -114,18 +116,18 @@ fn cast<'a>(stage: &Stage, scene: &'a Scene, peers: &Peers) -> Vec<Contender<'a>
         let command = vec![node.into(), bundle.join(format!("{script}.mjs")).into()];
         programs.push((
             Who::Node,
-            Program { name: format!("Node's {script}"), command, environment: stage.environment() },
+            Program { name: format!("Node's {script}"), command, environment: fixture.environment() },
         ));
     }
     if let (Some(script), Some(python)) = (peer, &peers.python) {
         let command =
             vec![python.into(), "-m".into(), "awslambdaric".into(), format!("{script}.handler").into()];
-        let mut environment = stage.environment();
+        let mut environment = fixture.environment();
         environment.push(("PYTHONPATH".to_owned(), peers.sources.join("python").into()));
         programs.push((Who::Python, Program { name: format!("Python's {script}"), command, environment }));
     }
     let contenders = programs.into_iter().map(|(who, program)| Contender {
-        scene,
+        scenario,
         who,
         program,
         init: Vec::new(),
@@ -138,13 +140,13 @@ fn cast<'a>(stage: &Stage, scene: &'a Scene, peers: &Peers) -> Vec<Contender<'a>
 }
 
 /// It has the same rows to read, and a ciphertext to decrypt.
-fn limit(stage: &Stage, scene: &Scene) -> Program {
-    let scope = format!("WS#{}", stage.workspace);
+fn limit(fixture: &Fixture, scenario: &Scenario) -> Program {
+    let scope = format!("WS#{}", fixture.workspace);
     let context =
         json!({ "deployment": "compare", "name": "SECRET_0", "scope": scope, "secret": "7", "version": "1" });
     let asked = json!({ "KeyId": KEY, "EncryptionContext": context });
-    let (_, key) = stage.aws.with(|aws| aws.services.answer("GenerateDataKey", &asked));
-    let mut program = stage.limit(scene.function);
+    let (_, key) = fixture.aws.with(|aws| aws.services.answer("GenerateDataKey", &asked));
+    let mut program = fixture.limit(scenario.function);
     let ciphertext = key["CiphertextBlob"].as_str().unwrap_or_default().to_owned();
     for (name, value) in [("SCOPE", scope), ("CONTEXT", context.to_string()), ("CIPHERTEXT", ciphertext)] {
         program.environment.push((name.to_owned(), value.into()));
@@ -154,19 +156,23 @@ fn limit(stage: &Stage, scene: &Scene) -> Program {
 
 impl Contender<'_> {
     /// One cold start, with its first call; the last process stays for the warm calls.
-    async fn start(&mut self, stage: &Stage, calls: &mut BTreeMap<&'static str, Vec<String>>) -> Result<()> {
+    async fn start(
+        &mut self,
+        fixture: &Fixture,
+        calls: &mut BTreeMap<&'static str, Vec<String>>,
+    ) -> Result<()> {
         self.process = None;
-        stage.aws.restore(&self.scene.from);
-        let mut process = stage.start(&self.program).await?;
-        let at_start = stage.aws.take_calls();
-        let (answer, spent) = process.invoke(self.scene.event(0)).await?;
-        let mut made = stage.aws.take_calls();
+        fixture.aws.restore(&self.scenario.from);
+        let mut process = fixture.start(&self.program).await?;
+        let at_start = fixture.aws.take_calls();
+        let (answer, spent) = process.invoke(self.scenario.event(0)).await?;
+        let mut made = fixture.aws.take_calls();
         if matches!(self.who, Who::Ours | Who::Limit) {
             made.extend(at_start);
         }
         made.sort();
         self.same_calls(&made, calls)?;
-        self.check(stage, 0, &answer)?;
+        self.check(fixture, 0, &answer)?;
         self.init.push(process.init);
         self.first.push(spent);
         self.peak = self.peak.max(process.peak_memory()?);
@@ -175,16 +181,16 @@ impl Contender<'_> {
     }
 
     /// Some warm calls.
-    async fn go_on(&mut self, stage: &Stage) -> Result<()> {
+    async fn go_on(&mut self, fixture: &Fixture) -> Result<()> {
         let Some(mut process) = self.process.take() else {
             return Ok(());
         };
         // Not before each call: what the stand-ins do then would push the process out of the processor's caches.
-        stage.aws.restore(&self.scene.from);
+        fixture.aws.restore(&self.scenario.from);
         for _ in 0..BLOCK {
             let call = self.warm.len() + 1;
-            let (answer, spent) = process.invoke(self.scene.event(call)).await?;
-            self.check(stage, call, &answer)?;
+            let (answer, spent) = process.invoke(self.scenario.event(call)).await?;
+            self.check(fixture, call, &answer)?;
             self.warm.push(spent);
         }
         self.peak = self.peak.max(process.peak_memory()?);
@@ -192,17 +198,17 @@ impl Contender<'_> {
         Ok(())
     }
 
-    fn check(&self, stage: &Stage, call: usize, answer: &serde_json::Value) -> Result<()> {
+    fn check(&self, fixture: &Fixture, call: usize, answer: &serde_json::Value) -> Result<()> {
         match self.who {
             Who::Limit if answer["statusCode"] == 200 => Ok(()),
             Who::Limit => Err(wrong(&self.program.name, "it failed")),
-            _ => self.scene.check(stage, &self.program.name, call, answer),
+            _ => self.scenario.check(fixture, &self.program.name, call, answer),
         }
     }
 
     /// The limit makes exactly ours; the peers, which open no connection beforehand, those of the request.
     fn same_calls(&self, made: &[String], calls: &mut BTreeMap<&'static str, Vec<String>>) -> Result<()> {
-        let ours = calls.entry(self.scene.function).or_insert_with(|| made.to_owned());
+        let ours = calls.entry(self.scenario.function).or_insert_with(|| made.to_owned());
         let same = match self.who {
             Who::Ours | Who::Limit => made == ours.as_slice(),
             Who::Node | Who::Python => made.iter().all(|call| ours.contains(call)),
@@ -217,8 +223,8 @@ impl Contender<'_> {
         let both = self.init.iter().zip(&self.first);
         let cpu = |spent: &[Spent]| Summary::of_times(spent.iter().map(|spent| spent.cpu));
         Figures {
-            function: self.scene.function,
-            asked: self.scene.asked,
+            function: self.scenario.function,
+            asked: self.scenario.asked,
             who: self.who,
             init_cpu: cpu(&self.init),
             first_cpu: cpu(&self.first),

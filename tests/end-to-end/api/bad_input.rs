@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::secrets::created;
-use crate::trial::{bench, trials};
+use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
@@ -27,7 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 async fn world() -> World {
-    World::make(bench().await).await
+    World::make(harness().await).await
 }
 
 /// Sends each request as the owner, and checks the status, that the message holds the words, and that nothing changed.
@@ -163,7 +163,7 @@ async fn arrive(world: &World, layout: &str, values: &[String]) {
     let mut arrived = serde_json::Map::new();
     for copy in receipt["copies"].as_array().expect("copies") {
         let copy = copy.as_str().expect("a name");
-        let text = world.bench.copy(copy).await.expect("a copy");
+        let text = world.harness.copy(copy).await.expect("a copy");
         match copy.split_once('/') {
             Some((_, name)) => drop(arrived.insert(name.to_owned(), text.into())),
             None => arrived.extend(serde_json::from_str::<serde_json::Map<_, _>>(&text).expect("JSON")),

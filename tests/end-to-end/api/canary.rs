@@ -7,7 +7,7 @@ use http_api::operation::{Credential, Needs};
 use libtest_mimic::Trial;
 use serde_json::{Map, Value, json};
 
-use crate::trial::{bench, trials};
+use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![no_operation_answers_with_what_it_was_sent]
@@ -71,21 +71,21 @@ fn bodies() -> Vec<(&'static str, String)> {
 }
 
 async fn no_operation_answers_with_what_it_was_sent() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let secret = world.secret("STORED", &format!("{MARK} 0")).await;
     let launch = json!({"platform": "slurm"});
     let run = world.caller("launch").post(world.inside("/launches"), &launch).await.json();
     let token = |name: &str| run[name].as_str().expect("a token").to_owned();
     for name in ["runToken", "claimToken"] {
-        world.bench.handed_out(&token(name));
+        world.harness.handed_out(&token(name));
     }
     for operation in Operation::ALL {
         let caller = match operation.credential() {
-            Credential::None => Caller::presenting(&world.bench, None),
+            Credential::None => Caller::presenting(&world.harness, None),
             Credential::User => world.caller("owner"),
-            Credential::Run => Caller::bearer(&world.bench, &token("runToken")),
+            Credential::Run => Caller::bearer(&world.harness, &token("runToken")),
             // Claimed with another token: what the right one gets is the one answer that holds values.
-            Credential::Claim => Caller::bearer(&world.bench, &"w".repeat(43)),
+            Credential::Claim => Caller::bearer(&world.harness, &"w".repeat(43)),
         };
         let path = operation
             .path()

@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::trial::{bench, trials};
+use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![its_commands_do_what_it_says]
@@ -25,12 +25,12 @@ async fn its_commands_do_what_it_says() {
             return;
         }
     }
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let folder = tempfile::tempdir().expect("a folder");
     let ran = Command::new("sh")
         .args(["-euc", &commands()])
         .current_dir(folder.path())
-        .env("TOWER_API_ENDPOINT", &world.bench.stack.api_endpoint)
+        .env("TOWER_API_ENDPOINT", &world.harness.stack.api_endpoint)
         .env("TOWER_ACCESS_TOKEN", &world.person("owner").token)
         .env("TOWER_WORKSPACE_ID", world.workspace.to_string())
         .env("no_proxy", "*")

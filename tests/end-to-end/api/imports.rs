@@ -4,7 +4,7 @@ use end_to_end::{Answer, Ask, MARK, World};
 use libtest_mimic::Trial;
 use serde_json::{Map, Value, json};
 
-use crate::trial::{bench, trials};
+use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
@@ -18,7 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 async fn world() -> World {
-    World::make(bench().await).await
+    World::make(harness().await).await
 }
 
 async fn import(world: &World, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
@@ -95,7 +95,7 @@ async fn the_lines_of_a_file_arrive_as_they_are_and_nothing_is_evaluated() {
         ("EE", "=a=b"),
     ] {
         let copy = format!("tower-{}/{name}", run["workflowId"].as_str().expect("an id"));
-        assert_eq!(world.bench.copy(&copy).await.as_deref(), Some(value), "{name}");
+        assert_eq!(world.harness.copy(&copy).await.as_deref(), Some(value), "{name}");
     }
 }
 

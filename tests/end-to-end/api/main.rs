@@ -1,17 +1,17 @@
 //! The deployed service as its callers see it. Every test makes users and workspaces of its own on one shared stack.
 
-mod afterwards;
-mod around;
 mod bad_input;
 mod canary;
 mod guide;
 mod imports;
+mod isolation;
+mod leaks;
 mod matrix;
 mod nextflow;
 mod replay;
 mod routes;
 mod secrets;
-mod strangers;
+mod service_and_users;
 mod terraform;
 mod tower_cli;
 mod trial;
@@ -25,8 +25,8 @@ fn main() -> ExitCode {
         secrets::trials(),
         bad_input::trials(),
         canary::trials(),
-        strangers::trials(),
-        around::trials(),
+        isolation::trials(),
+        service_and_users::trials(),
         replay::trials(),
         imports::trials(),
         guide::trials(),
@@ -34,5 +34,5 @@ fn main() -> ExitCode {
         terraform::trials(),
         nextflow::trials(),
     ];
-    trial::run(tests.into(), afterwards::trials())
+    trial::run(tests.into(), leaks::trials())
 }

@@ -12,7 +12,7 @@ use http_api::operation::{Credential, Needs};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use crate::trial::{bench, trial};
+use crate::trial::{harness, trial};
 
 /// Somebody, or something, that calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,7 +70,7 @@ async fn every_role_stands_in_the_matrix() {
 
 /// Refused callers first, on one target that none of them changes; then each that is allowed, on one of its own.
 async fn everybody_calls(operation: Operation) {
-    let place = Place::make(operation).await;
+    let place = Fixture::make(operation).await;
     let (allowed, refused): (Vec<Who>, Vec<Who>) =
         EVERYBODY.into_iter().partition(|who| expected(operation, *who) / 100 == 2);
     let target = place.target(operation, Who::Member(Role::Owner)).await;
@@ -160,7 +160,7 @@ fn needed(operation: Operation) -> Option<Permission> {
 }
 
 /// A world with two runs: the one that is asked about, and another one with a claim token.
-struct Place {
+struct Fixture {
     world: World,
     secret: i64,
     run: Value,
@@ -168,9 +168,9 @@ struct Place {
     targets: AtomicU32,
 }
 
-impl Place {
+impl Fixture {
     async fn make(operation: Operation) -> Self {
-        let world = World::make(bench().await).await;
+        let world = World::make(harness().await).await;
         let secret = world.secret("SHARED", "kept").await;
         let claims = operation.credential() == Credential::Claim;
         let run = launch(&world, if claims { "slurm" } else { "aws-batch" }).await;
@@ -185,7 +185,7 @@ impl Place {
     }
 
     fn caller(&self, who: Who) -> Caller {
-        let with = |token: &Value| Caller::bearer(&self.world.bench, token.as_str().expect("a token"));
+        let with = |token: &Value| Caller::bearer(&self.world.harness, token.as_str().expect("a token"));
         match who {
             Who::RunToken => with(&self.run["runToken"]),
             Who::OtherRunToken => with(&self.other["runToken"]),
@@ -198,7 +198,7 @@ impl Place {
     async fn rows(&self) -> Vec<String> {
         let mut rows = self.world.rows().await;
         for run in [&self.run, &self.other] {
-            rows.extend(self.world.bench.rows(&format!("RUN#{}", text(&run["workflowId"]))).await);
+            rows.extend(self.world.harness.rows(&format!("RUN#{}", text(&run["workflowId"]))).await);
         }
         rows
     }
@@ -238,7 +238,7 @@ impl Place {
             Operation::ListAuditEvents => ask(world.inside("/audit-events")),
             Operation::ClaimRun => ask(format!("/runs/{run}/claim")).showing_values(),
             Operation::RecordHeadJob => {
-                ask(format!("/runs/{run}/head-job")).json(&world.bench.head_job().await)
+                ask(format!("/runs/{run}/head-job")).json(&world.harness.head_job().await)
             }
             Operation::RenewLease => ask(format!("/runs/{run}/heartbeat")),
             Operation::EndRun => ask(format!("/runs/{run}/end")).json(&json!({"success": true})),
@@ -303,8 +303,8 @@ fn caller(world: &World, who: Who) -> Caller {
     match who {
         Who::Member(role) => world.caller(role.as_str()),
         Who::Stranger => world.caller("stranger"),
-        Who::Garbled => Caller::bearer(&world.bench, "garbled"),
-        _ => Caller::presenting(&world.bench, None),
+        Who::Garbled => Caller::bearer(&world.harness, "garbled"),
+        _ => Caller::presenting(&world.harness, None),
     }
 }
 
@@ -313,7 +313,7 @@ async fn launch(world: &World, platform: &str) -> Value {
     let run = world.caller("launch").post(world.inside("/launches"), &body).await.json();
     for token in [&run["runToken"], &run["claimToken"]] {
         if let Some(token) = token.as_str() {
-            world.bench.handed_out(token);
+            world.harness.handed_out(token);
         }
     }
     run

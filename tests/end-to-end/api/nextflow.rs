@@ -5,7 +5,7 @@ use end_to_end::{Ask, Caller, World};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use crate::trial::{bench, trials};
+use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![a_run_reports_itself_in_either_form, a_claim_token_is_taken_in_either_form]
@@ -15,19 +15,19 @@ async fn launch(world: &World) -> Value {
     let body = json!({"platform": "slurm", "userSecrets": [], "workspaceSecrets": []});
     let run = world.caller("launch").post(world.inside("/launches"), &body).await.json();
     for token in ["runToken", "claimToken"] {
-        world.bench.handed_out(run[token].as_str().expect("a token"));
+        world.harness.handed_out(run[token].as_str().expect("a token"));
     }
     run
 }
 
 async fn a_run_reports_itself_in_either_form() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     for form in [Caller::bearer, Caller::basic] {
         let launched = launch(&world).await;
         let environment = &launched["environment"];
         let run = environment["TOWER_WORKFLOW_ID"].as_str().expect("an id");
         assert_eq!(environment["TOWER_WORKSPACE_ID"], world.workspace.to_string());
-        let caller = form(&world.bench, environment["TOWER_ACCESS_TOKEN"].as_str().expect("a token"));
+        let caller = form(&world.harness, environment["TOWER_ACCESS_TOKEN"].as_str().expect("a token"));
         let message = |method: &str, path: &str, body: &Value| {
             Ask::new(method, world.inside(path)).json(body).header("user-agent", "Nextflow/25.04.4")
         };
@@ -53,11 +53,11 @@ async fn a_run_reports_itself_in_either_form() {
 }
 
 async fn a_claim_token_is_taken_in_either_form() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     for form in [Caller::bearer, Caller::basic] {
         let launched = launch(&world).await;
         let run = launched["workflowId"].as_str().expect("an id");
-        let caller = form(&world.bench, launched["claimToken"].as_str().expect("a token"));
+        let caller = form(&world.harness, launched["claimToken"].as_str().expect("a token"));
         assert_eq!(caller.ask(Ask::new("POST", format!("/runs/{run}/claim"))).await.json(), json!([]));
     }
 }

@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use serde_json::json;
 
 use crate::secrets::created;
-use crate::trial::{bench, trials};
+use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
@@ -31,7 +31,7 @@ async fn at_once(asked: impl Iterator<Item = impl Future<Output = Answer>>) -> V
 }
 
 async fn world() -> World {
-    World::make(bench().await).await
+    World::make(harness().await).await
 }
 
 fn create(world: &World, name: &str, value: &str, key: &str) -> Ask {
@@ -181,7 +181,7 @@ async fn a_repeated_launch_is_the_same_run_with_new_tokens() {
     let again = launcher.ask(launch("slurm")).await.json();
     for token in ["runToken", "claimToken"] {
         for answer in [&first, &again] {
-            world.bench.handed_out(answer[token].as_str().expect("a token"));
+            world.harness.handed_out(answer[token].as_str().expect("a token"));
         }
         assert_ne!(first[token], again[token]);
     }
@@ -190,7 +190,7 @@ async fn a_repeated_launch_is_the_same_run_with_new_tokens() {
     let run = first["workflowId"].as_str().expect("an id");
     let claim = |answer: &serde_json::Value| {
         let token = answer["claimToken"].as_str().expect("a token").to_owned();
-        let caller = end_to_end::Caller::bearer(&world.bench, &token);
+        let caller = end_to_end::Caller::bearer(&world.harness, &token);
         async move { caller.ask(Ask::new("POST", format!("/runs/{run}/claim"))).await }
     };
     // The old tokens are dead.

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use end_to_end::Bench;
+use end_to_end::Harness;
 use http_api::Operation;
 use http_api::operation::Credential;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::trial::{bench, trials};
+use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
@@ -19,17 +19,17 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-async fn deployed(bench: &Bench, what: &str) -> Vec<Value> {
-    let api = bench.stack.output("ApiId").expect("an API");
-    let answer = bench.aws_rest("apigateway", &format!("/v2/apis/{api}/{what}")).await;
+async fn deployed(harness: &Harness, what: &str) -> Vec<Value> {
+    let api = harness.stack.output("ApiId").expect("an API");
+    let answer = harness.aws_rest("apigateway", &format!("/v2/apis/{api}/{what}")).await;
     assert!(answer["nextToken"].is_null(), "there is more than a page of {what}");
     answer["items"].as_array().expect("items").clone()
 }
 
 async fn the_deployed_routes_are_the_operations_each_behind_what_it_takes() {
-    let bench = bench().await;
-    let authorizers = deployed(&bench, "authorizers").await;
-    let routes: BTreeMap<_, _> = deployed(&bench, "routes")
+    let harness = harness().await;
+    let authorizers = deployed(&harness, "authorizers").await;
+    let routes: BTreeMap<_, _> = deployed(&harness, "routes")
         .await
         .into_iter()
         .map(|route| {
@@ -56,20 +56,20 @@ async fn the_deployed_routes_are_the_operations_each_behind_what_it_takes() {
 }
 
 async fn the_authorizer_decides_by_the_header_alone_and_is_believed_for_a_minute_at_most() {
-    let bench = bench().await;
-    let authorizer = &deployed(&bench, "authorizers").await[0];
+    let harness = harness().await;
+    let authorizer = &deployed(&harness, "authorizers").await[0];
     assert_eq!(authorizer["authorizerType"], "REQUEST");
     assert_eq!(authorizer["authorizerPayloadFormatVersion"], "2.0");
     assert_eq!(authorizer["enableSimpleResponses"], true);
     assert_eq!(authorizer["identitySource"], serde_json::json!(["$request.header.Authorization"]));
-    let template = bench.template();
+    let template = harness.template();
     let parameter = template.split("\n  AuthorizerCacheSeconds:").nth(1).expect("the parameter");
     let parameter = parameter.split("\n  ThrottleRate:").next().expect("its lines");
     assert!(parameter.contains("Default: 60") && parameter.contains("MaxValue: 60"), "{parameter}");
 }
 
 async fn what_has_no_route_is_not_found() {
-    let world = end_to_end::World::make(bench().await).await;
+    let world = end_to_end::World::make(harness().await).await;
     for (method, path) in [
         ("GET", "/"),
         ("GET", "/pipeline-secrets/"),
@@ -79,7 +79,7 @@ async fn what_has_no_route_is_not_found() {
         ("GET", "/trace/create"),
         ("GET", "/_local/status"),
     ] {
-        for caller in [world.caller("owner"), end_to_end::Caller::presenting(&world.bench, None)] {
+        for caller in [world.caller("owner"), end_to_end::Caller::presenting(&world.harness, None)] {
             let answer = caller.ask(end_to_end::Ask::new(method, path)).await;
             assert_eq!(answer.problem(404), "Not Found", "{method} {path}");
         }

@@ -4,7 +4,7 @@ use end_to_end::{Answer, Ask, MARK, World};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use crate::trial::{bench, trials};
+use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
@@ -21,7 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 async fn world() -> World {
-    World::make(bench().await).await
+    World::make(harness().await).await
 }
 
 fn keys(value: &Value) -> Vec<&str> {
@@ -48,17 +48,17 @@ pub(crate) fn created(answer: &Answer) -> i64 {
 
 async fn a_workspace_secret_lives_as_the_contract_says() {
     let world = world().await;
-    lives(&world, |path| world.inside(path)).await;
+    full_lifecycle(&world, |path| world.inside(path)).await;
 }
 
 async fn a_users_own_secret_lives_the_same_way_and_apart() {
     let world = world().await;
     world.secret("LICENCE", "the workspace's").await;
-    lives(&world, str::to_owned).await;
+    full_lifecycle(&world, str::to_owned).await;
     assert_eq!(world.names().await, ["LICENCE"]);
 }
 
-async fn lives(world: &World, path: impl Fn(&str) -> String) {
+async fn full_lifecycle(world: &World, path: impl Fn(&str) -> String) {
     let owner = world.caller("owner");
     let body = json!({"name": "LICENCE", "value": format!("{MARK} one\ntwo\n")});
     let id = created(&owner.post(path("/pipeline-secrets"), &body).await);

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::secrets::created;
-use crate::trial::{bench, trials};
+use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
@@ -54,7 +54,7 @@ impl Provider {
 }
 
 async fn a_resource_lives_from_creation_to_destruction() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let provider = Provider::of(&world, "admin");
     let id = provider.create("TF_LICENCE").await;
     let planned = provider.read(id).await.expect("no change");
@@ -70,7 +70,7 @@ async fn a_resource_lives_from_creation_to_destruction() {
 }
 
 async fn what_others_did_is_found_out() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let provider = Provider::of(&world, "owner");
     let id = provider.create("TF_DRIFT").await;
     world.caller("admin").delete(world.inside(&format!("/pipeline-secrets/{id}"))).await.no_content();
@@ -87,11 +87,11 @@ async fn what_others_did_is_found_out() {
 }
 
 async fn errors_are_shown_with_their_body() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let body = json!({"name": "TF_REFUSED", "value": MARK});
     let viewer = Provider::of(&world, "view");
     assert!(viewer.send(Ask::post(viewer.path(None), &body)).await.problem(403).contains("role"));
-    let nobody = Provider { caller: Caller::presenting(&world.bench, None), workspace: world.workspace };
+    let nobody = Provider { caller: Caller::presenting(&world.harness, None), workspace: world.workspace };
     let _ = nobody.send(Ask::post(nobody.path(None), &body)).await.problem(401);
     // It repeats what is answered 429, 502, 503 or 504, so a creation may come twice, without a key.
     let owner = Provider::of(&world, "owner");

@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::secrets::{created, is_date};
-use crate::trial::{bench, trials};
+use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
@@ -172,24 +172,24 @@ async fn manages(world: &World, workspace: Option<String>, reference: &str) {
 }
 
 async fn tw_manages_a_users_own_secrets() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     manages(&world, None, "user").await;
 }
 
 async fn tw_manages_secrets_of_a_workspace_that_it_is_given_by_number() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let reference = format!("[{} / genomics]", world.org_name);
     manages(&world, Some(world.workspace.to_string()), &reference).await;
 }
 
 async fn tw_manages_secrets_of_a_workspace_that_it_is_given_by_name() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let reference = format!("[{} / genomics]", world.org_name);
     manages(&world, Some(format!("{}/genomics", world.org_name)), &reference).await;
 }
 
 async fn tw_shows_what_is_wrong() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let workspace = Some(world.workspace.to_string());
     let (owner, viewer) =
         (Tw::of(&world, "owner", workspace.clone()), Tw::of(&world, "view", workspace.clone()));
@@ -209,7 +209,7 @@ async fn tw_shows_what_is_wrong() {
 }
 
 async fn tw_info_finds_the_service_new_enough() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let tw = Tw::of(&world, "view", None);
     let info = tw.send(Ask::get("/service-info")).await.json();
     let numbers = |text: &str| text.split('.').map(|it| it.parse().expect("a number")).collect::<Vec<u32>>();
@@ -224,7 +224,7 @@ async fn tw_info_finds_the_service_new_enough() {
 /// seqerakit's blocks `secrets:` with `on_exists: overwrite`, without it, and `--delete`: `tw -o json secrets list`, then
 /// `delete --name`, then `add`. It tells a name that is taken from other errors by this pattern of what `tw` prints.
 async fn seqerakit_creates_overwrites_and_destroys() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let tw = Tw::of(&world, "admin", Some(format!("{}/genomics", world.org_name)));
     tw.send(Ask::get("/service-info")).await.json()["serviceInfo"].as_object().expect("tw info");
     assert!(tw.by_name("SEQERA_KEY").await.is_none());
@@ -243,7 +243,7 @@ async fn seqerakit_creates_overwrites_and_destroys() {
 
 /// `tw participants list`, `update` and `delete`, and what seqerakit looks for where somebody takes part already.
 async fn tw_manages_participants_by_name() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let tw = Tw::of(&world, "owner", Some(world.workspace.to_string()));
     let viewer = world.person("view");
     let list = tw.send(Ask::get(world.below(&format!("/participants?search={}", viewer.name)))).await.json();

@@ -4,14 +4,14 @@ use std::future::Future;
 use std::process::ExitCode;
 use std::sync::{Arc, LazyLock};
 
-use end_to_end::Bench;
+use end_to_end::Harness;
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
 /// Connections belong to a runtime: all tests share it, as they share the stack.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
-static BENCH: Mutex<Option<Arc<Bench>>> = Mutex::const_new(None);
+static BENCH: Mutex<Option<Arc<Harness>>> = Mutex::const_new(None);
 
 /// A checked token is believed for 2 seconds rather than 60: tests of revoked ones wait for the end of it. One address
 /// sends more here than a deployment expects.
@@ -23,10 +23,10 @@ const PARAMETERS: &[(&str, &str)] = &[
 ];
 
 /// The shared service.
-pub(crate) async fn bench() -> Arc<Bench> {
+pub(crate) async fn harness() -> Arc<Harness> {
     let mut shared = BENCH.lock().await;
     if shared.is_none() {
-        *shared = Some(Arc::new(Bench::start(PARAMETERS).await.expect("a deployed stack")));
+        *shared = Some(Arc::new(Harness::start(PARAMETERS).await.expect("a deployed stack")));
     }
     shared.as_ref().expect("the shared stack").clone()
 }
@@ -62,7 +62,7 @@ pub(crate) fn run(tests: Vec<Vec<Trial>>, afterwards: Vec<Trial>) -> ExitCode {
 
 async fn stop() {
     // Nobody holds it any more: a test that failed has let go of it as well.
-    if let Some(bench) = BENCH.lock().await.take().and_then(Arc::into_inner) {
-        bench.stop().await.expect("a stopped stack");
+    if let Some(harness) = BENCH.lock().await.take().and_then(Arc::into_inner) {
+        harness.stop().await.expect("a stopped stack");
     }
 }

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_secretsmanager::types::Tag;
 use domain::copies::CopyTags;
-use end_to_end::rights::bench::{Bench, Call, DEPLOYMENT, World};
 use end_to_end::rights::exercises::text;
+use end_to_end::rights::harness::{Call, DEPLOYMENT, Harness, World};
 use end_to_end::rights::statements::{Grant, Rights};
 use end_to_end::rights::template::Template;
 use end_to_end::rights::{Outcome, ensure};
@@ -36,13 +36,13 @@ fn metrics(log: &str) -> BTreeMap<String, i64> {
 }
 
 /// What is made to happen, and the log of it.
-struct Stage<'a> {
-    bench: &'a Bench,
+struct Fixture<'a> {
+    harness: &'a Harness,
     world: &'a World,
     seen: BTreeMap<String, i64>,
 }
 
-impl Stage<'_> {
+impl Fixture<'_> {
     fn note(&mut self, log: &str) {
         for (name, value) in metrics(log) {
             let largest = self.seen.entry(name).or_insert(0);
@@ -59,19 +59,19 @@ impl Stage<'_> {
     }
 
     async fn sweep(&mut self) -> Outcome {
-        let swept = self.bench.invoke("cleanup-run", &json!({"source": "pipeline-secrets.sweep"})).await?;
+        let swept = self.harness.invoke("cleanup-run", &json!({"source": "pipeline-secrets.sweep"})).await?;
         self.note(&swept.log);
         ensure(!swept.failed, || format!("the sweep failed: {}", swept.answer))
     }
 
     async fn second_claim(&mut self) -> Outcome {
-        let run = self.world.launch(self.bench, "slurm").await?;
+        let run = self.world.launch(self.harness, "slurm").await?;
         let claim = || {
             let claim = Call::new(Operation::ClaimRun).path("workflowId", &text(&run, "workflowId"));
             claim.bearer(&run["claimToken"])
         };
-        self.bench.done(&claim()).await?;
-        let second = self.bench.request(&claim()).await?;
+        self.harness.done(&claim()).await?;
+        let second = self.harness.request(&claim()).await?;
         ensure(second.http_status() == 410, || format!("a second claim: {}", second.http_status()))?;
         self.note(&second.log);
         self.expect(Metric::SecondClaims, 1)
@@ -80,17 +80,17 @@ impl Stage<'_> {
     /// A byte of an envelope's end is another: the value no longer opens.
     async fn envelope_refused(&mut self, secret: i64) -> Outcome {
         let (pk, sk) = (format!("SECRETS#WS#{}", self.world.workspace), format!("VALUE#{secret}"));
-        let row = self.bench.row(&pk, &sk).await?.ok_or("no value")?;
+        let row = self.harness.row(&pk, &sk).await?.ok_or("no value")?;
         let good = row["envelope"].clone();
         let mut bytes = good.as_b().map_err(|_| "no bytes")?.as_ref().to_vec();
         if let Some(last) = bytes.last_mut() {
             *last ^= 1;
         }
         let bad = AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(bytes));
-        self.bench.set(&pk, &sk, "envelope", bad).await?;
+        self.harness.set(&pk, &sk, "envelope", bad).await?;
         let call = self.world.call(Operation::LaunchRun).body(&json!({"platform": "aws-batch"}));
-        let refused = self.bench.request(&call).await?;
-        self.bench.set(&pk, &sk, "envelope", good).await?;
+        let refused = self.harness.request(&call).await?;
+        self.harness.set(&pk, &sk, "envelope", good).await?;
         ensure(refused.http_status() == 500, || format!("a broken envelope: {}", refused.http_status()))?;
         self.note(&refused.log);
         self.expect(Metric::EnvelopeRefused, 1)?;
@@ -99,24 +99,24 @@ impl Stage<'_> {
 
     /// A run that reported its end, whose copy cannot be deleted, and which has been due for two hours.
     async fn cannot_be_deleted(&mut self) -> Outcome {
-        let run = self.world.launch(self.bench, "aws-batch").await?;
+        let run = self.world.launch(self.harness, "aws-batch").await?;
         let id = text(&run, "workflowId");
         let copied = SystemTime::now();
-        let rights = Rights::of(self.bench, "cleanup-run").await?;
+        let rights = Rights::of(self.harness, "cleanup-run").await?;
         let delete = Grant { sid: "DeleteOurCopies".into(), what: "secretsmanager:DeleteSecret".into() };
         rights.without(&delete).await?;
         let end = Call::new(Operation::EndRun).path("workflowId", &id).bearer(&run["runToken"]);
-        self.bench.done(&end.body(&json!({"success": true}))).await?;
+        self.harness.done(&end.body(&json!({"success": true}))).await?;
         let pk = format!("RUN#{id}");
         let due = domain::Timestamp::from_second(domain::Timestamp::now().as_second() - 7200)?;
-        self.bench.set(&pk, "RUN", "dueAt", AttributeValue::S(due.to_string())).await?;
-        self.bench.set(&pk, "RUN", "due", AttributeValue::N(due.as_millisecond().to_string())).await?;
+        self.harness.set(&pk, "RUN", "dueAt", AttributeValue::S(due.to_string())).await?;
+        self.harness.set(&pk, "RUN", "due", AttributeValue::N(due.as_millisecond().to_string())).await?;
         self.sweep().await?;
         self.expect(Metric::CleanupFailures, 1)?;
         self.expect(Metric::OldestOverdueSeconds, 7200)?;
         rights.restore().await?;
         self.sweep().await?;
-        let row = self.bench.row(&pk, "RUN").await?.ok_or("the run is gone")?;
+        let row = self.harness.row(&pk, "RUN").await?.ok_or("the run is gone")?;
         ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
         self.no_orphan(copied).await?;
         self.orphan(id).await
@@ -124,11 +124,11 @@ impl Stage<'_> {
 
     /// A list that still shows the copies of a run that has ended makes no alarm go off.
     async fn no_orphan(&self, copied: SystemTime) -> Outcome {
-        self.bench.stack.list_secrets_as_of(Some(copied)).await?;
-        let secrets = aws_sdk_secretsmanager::Client::new(&self.bench.operator);
+        self.harness.stack.list_secrets_as_of(Some(copied)).await?;
+        let secrets = aws_sdk_secretsmanager::Client::new(&self.harness.operator);
         let listed = secrets.list_secrets().send().await?;
-        let swept = self.bench.invoke("cleanup-run", &json!({"source": "pipeline-secrets.sweep"})).await?;
-        self.bench.stack.list_secrets_as_of(None).await?;
+        let swept = self.harness.invoke("cleanup-run", &json!({"source": "pipeline-secrets.sweep"})).await?;
+        self.harness.stack.list_secrets_as_of(None).await?;
         let described = secrets.list_secrets().send().await?;
         ensure(listed.secret_list().len() > described.secret_list().len(), || "the list is current".into())?;
         let seen = metrics(&swept.log);
@@ -139,9 +139,9 @@ impl Stage<'_> {
 
     /// A copy of a run that has ended, and one of a run that nobody knows.
     async fn orphan(&mut self, ended: &str) -> Outcome {
-        let prefix = self.bench.stack.output("RunPrefix")?;
+        let prefix = self.harness.stack.output("RunPrefix")?;
         let unknown = format!("{prefix}0000000000");
-        let secrets = aws_sdk_secretsmanager::Client::new(&self.bench.operator);
+        let secrets = aws_sdk_secretsmanager::Client::new(&self.harness.operator);
         for run in [ended, &unknown] {
             let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
             let made = secrets.create_secret().name(format!("tower-{run}")).secret_string("{}");
@@ -158,10 +158,10 @@ impl Stage<'_> {
 
     /// Without its right to read tokens the authorizer cannot decide.
     async fn authorizer_fails(&mut self) -> Outcome {
-        let rights = Rights::of(self.bench, "authorizer").await?;
+        let rights = Rights::of(self.harness, "authorizer").await?;
         rights.without(&Grant { sid: "Read".into(), what: "dynamodb:GetItem".into() }).await?;
         let event = json!({"identitySource": [format!("Bearer {}", self.world.token)]});
-        let undecided = self.bench.invoke("authorizer", &event).await?;
+        let undecided = self.harness.invoke("authorizer", &event).await?;
         rights.restore().await?;
         ensure(undecided.failed, || "the authorizer decided without reading".into())?;
         self.note(&undecided.log);
@@ -171,20 +171,23 @@ impl Stage<'_> {
 
 #[tokio::test]
 async fn each_metric_appears_for_what_it_is_for() -> Outcome {
-    let bench = Bench::start(&[("SweepSchedule", "rate(7 days)")]).await?;
-    let world = World::make(&bench, "alarms").await?;
-    let secret = world.store(&bench, "NCBI_API_KEY").await?;
-    let mut stage = Stage { bench: &bench, world: &world, seen: BTreeMap::new() };
-    stage.second_claim().await?;
-    stage.envelope_refused(secret).await?;
-    stage.cannot_be_deleted().await?;
-    stage.authorizer_fails().await?;
+    let harness = Harness::start(&[("SweepSchedule", "rate(7 days)")]).await?;
+    let world = World::make(&harness, "alarms").await?;
+    let secret = world.store(&harness, "NCBI_API_KEY").await?;
+    let mut fixture = Fixture { harness: &harness, world: &world, seen: BTreeMap::new() };
+    fixture.second_claim().await?;
+    fixture.envelope_refused(secret).await?;
+    fixture.cannot_be_deleted().await?;
+    fixture.authorizer_fails().await?;
     let silent: Vec<_> =
-        Metric::ALL.into_iter().filter(|metric| stage.value(*metric) == 0).map(Metric::name).collect();
-    let template = Template::expanded(&bench.tools).await?;
-    let quiet: Vec<_> =
-        ours(&template).into_iter().filter(|alarm| !alarm.goes_off(&stage.seen)).map(|it| it.name).collect();
-    bench.stop().await?;
+        Metric::ALL.into_iter().filter(|metric| fixture.value(*metric) == 0).map(Metric::name).collect();
+    let template = Template::expanded(&harness.tools).await?;
+    let quiet: Vec<_> = ours(&template)
+        .into_iter()
+        .filter(|alarm| !alarm.goes_off(&fixture.seen))
+        .map(|it| it.name)
+        .collect();
+    harness.stop().await?;
     ensure(silent.is_empty(), || format!("never seen: {}", silent.join(", ")))?;
     // Five failures within five minutes, and three sweeps one after the other, were not waited for.
     ensure(quiet == ["AuthorizerFailuresAlarm", "SweepSilentAlarm"], || {

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use domain::token::{TokenHash, TokenKey};
-use end_to_end::rights::bench::{Bench, Call, World};
 use end_to_end::rights::exercises::text;
-use end_to_end::rights::sealed::{Sealed, Tried, tried};
+use end_to_end::rights::harness::{Call, Harness, World};
+use end_to_end::rights::sealed::{CallResult, Sealed, tried};
 use end_to_end::rights::{Outcome, ensure};
 use http_api::Operation;
 use runtime::SystemRandomness;
@@ -22,8 +22,8 @@ const NAME: &str = "LICENCE_KEY";
 const VALUE: &str = "a value"; // as `World::store` stores it
 
 /// The victim's workspace with a secret and two runs, and the attacker's own workspace.
-struct Stage {
-    bench: Bench,
+struct Fixture {
+    harness: Harness,
     victim: World,
     secret: i64,
     /// A live run on Slurm whose claim token nobody has used.
@@ -46,14 +46,14 @@ fn hash(key: &TokenKey) -> AttributeValue {
     s(serde_json::to_value(hash).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default())
 }
 
-impl Stage {
+impl Fixture {
     async fn set() -> Outcome<Self> {
-        let bench = Bench::start(&[("SweepSchedule", "rate(7 days)")]).await?;
-        let victim = World::make(&bench, "victim").await?;
-        let attacker = World::make(&bench, "attacker").await?;
-        let secret = victim.store(&bench, NAME).await?;
-        let unclaimed = victim.launch(&bench, "slurm").await?;
-        Ok(Self { bench, victim, secret, unclaimed, attacker })
+        let harness = Harness::start(&[("SweepSchedule", "rate(7 days)")]).await?;
+        let victim = World::make(&harness, "victim").await?;
+        let attacker = World::make(&harness, "attacker").await?;
+        let secret = victim.store(&harness, NAME).await?;
+        let unclaimed = victim.launch(&harness, "slurm").await?;
+        Ok(Self { harness, victim, secret, unclaimed, attacker })
     }
 
     fn victims_run(&self) -> String {
@@ -61,19 +61,19 @@ impl Stage {
     }
 
     async fn role(&self, function: &str) -> Outcome<SdkConfig> {
-        self.bench.role(function).await
+        self.harness.role(function).await
     }
 
     fn table(&self) -> Outcome<&str> {
-        Ok(self.bench.stack.output("TableName")?)
+        Ok(self.harness.stack.output("TableName")?)
     }
 
     async fn row(&self, pk: &str, sk: &str) -> Outcome<Row> {
-        let row = self.bench.row(pk, sk).await?.ok_or_else(|| format!("no row {pk} {sk}"))?;
+        let row = self.harness.row(pk, sk).await?.ok_or_else(|| format!("no row {pk} {sk}"))?;
         Ok(row.into_iter().collect())
     }
 
-    async fn put(&self, function: &str, row: Row) -> Outcome<Tried> {
+    async fn put(&self, function: &str, row: Row) -> Outcome<CallResult> {
         let client = aws_sdk_dynamodb::Client::new(&self.role(function).await?);
         Ok(tried(client.put_item().table_name(self.table()?).set_item(Some(row)).send().await))
     }
@@ -86,7 +86,7 @@ impl Stage {
         sk: &str,
         name: &str,
         value: AttributeValue,
-    ) -> Outcome<[Tried; 2]> {
+    ) -> Outcome<[CallResult; 2]> {
         let client = aws_sdk_dynamodb::Client::new(&self.role(function).await?);
         let alone = client.update_item().table_name(self.table()?).set_key(Some(key(pk, sk)));
         let alone = alone.update_expression("SET #a = :a").expression_attribute_names("#a", name);
@@ -103,7 +103,7 @@ impl Stage {
         Ok([alone, tried(together.send().await)])
     }
 
-    async fn delete(&self, function: &str, pk: &str, sk: &str) -> Outcome<Tried> {
+    async fn delete(&self, function: &str, pk: &str, sk: &str) -> Outcome<CallResult> {
         let client = aws_sdk_dynamodb::Client::new(&self.role(function).await?);
         Ok(tried(client.delete_item().table_name(self.table()?).set_key(Some(key(pk, sk))).send().await))
     }
@@ -111,20 +111,20 @@ impl Stage {
     /// What a claim of this run with this token answers.
     async fn claim(&self, run: &str, token: &str) -> Outcome<(i64, Value)> {
         let claim = Call::new(Operation::ClaimRun).path("workflowId", &run).bearer(&json!(token));
-        let answer = self.bench.request(&claim).await?;
+        let answer = self.harness.request(&claim).await?;
         Ok((answer.http_status(), answer.body()))
     }
 
-    /// Whom the authorizer takes the bearer of this token for.
+    /// The user that the authorizer identifies by this token.
     async fn authorized(&self, token: &str) -> Outcome<Value> {
         let event =
             json!({"version": "2.0", "type": "REQUEST", "identitySource": [format!("Bearer {token}")]});
-        Ok(self.bench.invoke("authorizer", &event).await?.answer)
+        Ok(self.harness.invoke("authorizer", &event).await?.answer)
     }
 
     /// A run of the attacker's own: its row, which is as good a forgery as any.
     async fn own_run(&self, body: &Value) -> Outcome<(String, Value, Row)> {
-        let launched = self.bench.done(&self.attacker.call(Operation::LaunchRun).body(body)).await?;
+        let launched = self.harness.done(&self.attacker.call(Operation::LaunchRun).body(body)).await?;
         let id = text(&launched, "workflowId").to_owned();
         let row = self.row(&format!("RUN#{id}"), "RUN").await?;
         Ok((id, launched, row))
@@ -148,7 +148,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn denied(&mut self, what: &str, outcome: &Tried) {
+    fn denied(&mut self, what: &str, outcome: &CallResult) {
         let denied = outcome.as_ref().is_err_and(|code| code.contains("AccessDenied"));
         self.foiled(what, denied, &format!("{outcome:?}"));
     }
@@ -168,48 +168,48 @@ impl Tally {
 
 #[tokio::test]
 async fn the_credentials_of_five_functions_give_no_value_token_identity_or_run() -> Outcome {
-    let stage = Stage::set().await?;
+    let fixture = Fixture::set().await?;
     let mut tally = Tally::default();
-    forged_runs(&stage, &mut tally).await?;
-    reports(&stage, &mut tally).await?;
-    clean_ups(&stage, &mut tally).await?;
-    tokens(&stage, &mut tally).await?;
-    writers(&stage, &mut tally).await?;
-    readers(&stage, &mut tally).await?;
-    audit_records(&stage, &mut tally).await?;
-    stage.bench.stop().await?;
+    forged_runs(&fixture, &mut tally).await?;
+    reports(&fixture, &mut tally).await?;
+    clean_ups(&fixture, &mut tally).await?;
+    tokens(&fixture, &mut tally).await?;
+    writers(&fixture, &mut tally).await?;
+    readers(&fixture, &mut tally).await?;
+    audit_records(&fixture, &mut tally).await?;
+    fixture.harness.stop().await?;
     println!("{} attacks, {} successes", tally.tried, tally.succeeded.len());
     ensure(tally.succeeded.is_empty(), || tally.succeeded.join("\n"))?;
     ensure(tally.tried >= 60, || format!("only {} attacks", tally.tried))
 }
 
 /// A run that pins the victim's secret, with a claim token of our own.
-async fn forged_runs(stage: &Stage, tally: &mut Tally) -> Outcome {
+async fn forged_runs(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     let claim = TokenKey::make_claim(&SystemRandomness::default());
     for function in ["report-run", "cleanup-run", "authorizer", "write-secrets", "read-secrets"] {
-        let (id, _, mut row) = stage.own_run(&json!({"platform": "slurm"})).await?;
-        row.insert("secrets".into(), stage.victims_pin());
+        let (id, _, mut row) = fixture.own_run(&json!({"platform": "slurm"})).await?;
+        row.insert("secrets".into(), fixture.victims_pin());
         row.insert("claimToken".into(), hash(&claim));
         let forged = format!("{}{}", &id[..id.len() - 1], if id.ends_with('A') { 'B' } else { 'A' });
         row.insert("pk".into(), s(format!("RUN#{forged}")));
-        tally.denied(&format!("{function} puts a forged run"), &stage.put(function, row).await?);
+        tally.denied(&format!("{function} puts a forged run"), &fixture.put(function, row).await?);
         let own = format!("RUN#{id}");
-        for (name, value) in [("secrets", stage.victims_pin()), ("claimToken", hash(&claim))] {
-            for outcome in stage.update(function, &own, "RUN", name, value.clone()).await? {
+        for (name, value) in [("secrets", fixture.victims_pin()), ("claimToken", hash(&claim))] {
+            for outcome in fixture.update(function, &own, "RUN", name, value.clone()).await? {
                 tally.denied(&format!("{function} changes {name} of an own run"), &outcome);
             }
         }
         for run in [&forged, &id] {
-            tally.no_value(&format!("{function}: a claim"), &stage.claim(run, claim.expose()).await?);
+            tally.no_value(&format!("{function}: a claim"), &fixture.claim(run, claim.expose()).await?);
         }
     }
     Ok(())
 }
 
-/// What `report-run` may write: the life of every run.
-async fn reports(stage: &Stage, tally: &mut Tally) -> Outcome {
-    let (victims_run, token) = (stage.victims_run(), TokenKey::make_claim(&SystemRandomness::default()));
-    let id = text(&stage.unclaimed, "workflowId");
+/// What `report-run` may write: the lifecycle of every run.
+async fn reports(fixture: &Fixture, tally: &mut Tally) -> Outcome {
+    let (victims_run, token) = (fixture.victims_run(), TokenKey::make_claim(&SystemRandomness::default()));
+    let id = text(&fixture.unclaimed, "workflowId");
     for name in [
         "claimToken",
         "runToken",
@@ -222,70 +222,72 @@ async fn reports(stage: &Stage, tally: &mut Tally) -> Outcome {
         "notAfter",
         "platform",
     ] {
-        for outcome in stage.update("report-run", &victims_run, "RUN", name, hash(&token)).await? {
+        for outcome in fixture.update("report-run", &victims_run, "RUN", name, hash(&token)).await? {
             tally.denied(&format!("report-run changes {name} of a victim's run"), &outcome);
         }
     }
-    tally.no_value("a claim of the victim's run", &stage.claim(id, token.expose()).await?);
+    tally.no_value("a claim of the victim's run", &fixture.claim(id, token.expose()).await?);
     // A row that has nothing but what this role may write is no run.
-    let made = stage.update("report-run", "RUN#ab12AAAAAAAAAA", "RUN", "state", s("pending")).await?;
+    let made = fixture.update("report-run", "RUN#ab12AAAAAAAAAA", "RUN", "state", s("pending")).await?;
     tally.foiled("a run is made from its state alone", made[0].is_ok(), "the control failed");
-    tally.no_value("a claim of it", &stage.claim("ab12AAAAAAAAAA", token.expose()).await?);
+    tally.no_value("a claim of it", &fixture.claim("ab12AAAAAAAAAA", token.expose()).await?);
     // A claim token that was used stays used, whatever the state says.
-    stage.attacker.store(&stage.bench, "OWN_KEY").await?;
-    let (own, launched, _) = stage.own_run(&json!({"platform": "slurm"})).await?;
+    fixture.attacker.store(&fixture.harness, "OWN_KEY").await?;
+    let (own, launched, _) = fixture.own_run(&json!({"platform": "slurm"})).await?;
     let claim_token = text(&launched, "claimToken");
-    let first = stage.claim(&own, claim_token).await?;
+    let first = fixture.claim(&own, claim_token).await?;
     tally.foiled("the first claim", first.0 == 200, "the control failed");
-    let reset = stage.update("report-run", &format!("RUN#{own}"), "RUN", "state", s("pending")).await?;
+    let reset = fixture.update("report-run", &format!("RUN#{own}"), "RUN", "state", s("pending")).await?;
     tally.foiled("the state is set back", reset[0].is_ok(), "the control failed");
-    tally.no_value("a second claim", &stage.claim(&own, claim_token).await?);
-    tally.denied("report-run deletes a run", &stage.delete("report-run", &victims_run, "RUN").await?);
-    let secrets = format!("SECRETS#WS#{}", stage.victim.workspace);
-    for outcome in
-        stage.update("report-run", &secrets, &format!("SECRET#{}", stage.secret), "lastUsed", s("x")).await?
+    tally.no_value("a second claim", &fixture.claim(&own, claim_token).await?);
+    tally.denied("report-run deletes a run", &fixture.delete("report-run", &victims_run, "RUN").await?);
+    let secrets = format!("SECRETS#WS#{}", fixture.victim.workspace);
+    for outcome in fixture
+        .update("report-run", &secrets, &format!("SECRET#{}", fixture.secret), "lastUsed", s("x"))
+        .await?
     {
         tally.denied("report-run changes a secret", &outcome);
     }
     Ok(())
 }
 
-/// What `cleanup-run` may write: the life of every run, and when a secret was used.
-async fn clean_ups(stage: &Stage, tally: &mut Tally) -> Outcome {
+/// What `cleanup-run` may write: the lifecycle of every run, and when a secret was used.
+async fn clean_ups(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     let (secrets, secret) =
-        (format!("SECRETS#WS#{}", stage.victim.workspace), format!("SECRET#{}", stage.secret));
+        (format!("SECRETS#WS#{}", fixture.victim.workspace), format!("SECRET#{}", fixture.secret));
     for (name, value) in [
         ("name", s("OTHER")),
         ("version", AttributeValue::N("9".into())),
         ("expires", s("x")),
         ("lost", AttributeValue::Bool(true)),
     ] {
-        for outcome in stage.update("cleanup-run", &secrets, &secret, name, value).await? {
+        for outcome in fixture.update("cleanup-run", &secrets, &secret, name, value).await? {
             tally.denied(&format!("cleanup-run changes {name} of a secret"), &outcome);
         }
     }
-    for outcome in
-        stage.update("cleanup-run", &secrets, &format!("VALUE#{}", stage.secret), "envelope", s("x")).await?
+    for outcome in fixture
+        .update("cleanup-run", &secrets, &format!("VALUE#{}", fixture.secret), "envelope", s("x"))
+        .await?
     {
         tally.denied("cleanup-run changes a sealed value", &outcome);
     }
     for name in ["platforms", "ownerCount", "name"] {
-        for outcome in stage
-            .update("cleanup-run", &format!("WS#{}", stage.victim.workspace), "META", name, s("x"))
+        for outcome in fixture
+            .update("cleanup-run", &format!("WS#{}", fixture.victim.workspace), "META", name, s("x"))
             .await?
         {
             tally.denied(&format!("cleanup-run changes {name} of a workspace"), &outcome);
         }
     }
     // Not even what it may change can be read by changing it.
-    let client = aws_sdk_dynamodb::Client::new(&stage.role("cleanup-run").await?);
-    let read = client.update_item().table_name(stage.table()?).set_key(Some(key(&secrets, &secret)));
+    let client = aws_sdk_dynamodb::Client::new(&fixture.role("cleanup-run").await?);
+    let read = client.update_item().table_name(fixture.table()?).set_key(Some(key(&secrets, &secret)));
     let read = read.update_expression("SET #a = :a").expression_attribute_names("#a", "lastUsed");
     let read = read.expression_attribute_values(":a", s("2026-01-01T00:00:00Z"));
     let read = read.return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld).send().await;
     tally.denied("cleanup-run reads a secret's row by a change", &tried(read));
     for name in ["copies", "claimToken", "secrets", "headJob"] {
-        for outcome in stage.update("cleanup-run", &stage.victims_run(), "RUN", name, s("x")).await? {
+        for outcome in fixture.update("cleanup-run", &fixture.victims_run(), "RUN", name, s("x")).await? {
             tally.denied(&format!("cleanup-run changes {name} of a run"), &outcome);
         }
     }
@@ -293,26 +295,26 @@ async fn clean_ups(stage: &Stage, tally: &mut Tally) -> Outcome {
 }
 
 /// What the authorizer may write: when a token was used.
-async fn tokens(stage: &Stage, tally: &mut Tally) -> Outcome {
+async fn tokens(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     let forged = TokenKey::make_random(&SystemRandomness::default());
     for (name, value) in [
-        ("user", AttributeValue::N(stage.victim.owner.to_string())),
+        ("user", AttributeValue::N(fixture.victim.owner.to_string())),
         ("hash", hash(&forged)),
         ("expires", s("2099-01-01T00:00:00Z")),
     ] {
-        for outcome in stage.update("authorizer", "TOKEN#7", "TOKEN", name, value).await? {
+        for outcome in fixture.update("authorizer", "TOKEN#7", "TOKEN", name, value).await? {
             tally.denied(&format!("the authorizer writes {name} of a token"), &outcome);
         }
     }
-    let client = aws_sdk_dynamodb::Client::new(&stage.role("authorizer").await?);
-    let made = client.update_item().table_name(stage.table()?).set_key(Some(key("TOKEN#7", "TOKEN")));
+    let client = aws_sdk_dynamodb::Client::new(&fixture.role("authorizer").await?);
+    let made = client.update_item().table_name(fixture.table()?).set_key(Some(key("TOKEN#7", "TOKEN")));
     let made = made.update_expression("SET #a = :a").expression_attribute_names("#a", "lastUsed");
     let made = made.expression_attribute_values(":a", s("2026-01-01T00:00:00Z")).send().await;
     tally.foiled("the authorizer makes a row of a token", made.is_ok(), "the control failed");
     let token = forged.access_token(domain::ids::TokenId::new(7).ok_or("an id")?);
-    let answer = stage.authorized(&token).await?;
+    let answer = fixture.authorized(&token).await?;
     tally.foiled("a token from its use alone", answer["isAuthorized"] != true, &answer.to_string());
-    let owner = AttributeValue::N(stage.victim.owner.to_string());
+    let owner = AttributeValue::N(fixture.victim.owner.to_string());
     for (pk, sk) in [
         ("LOGIN#https://issuer.example.org", "me"),
         ("LOGIN#name", "me"),
@@ -323,23 +325,23 @@ async fn tokens(stage: &Stage, tally: &mut Tally) -> Outcome {
     ] {
         let mut row = key(pk, sk);
         row.insert("user".into(), owner.clone());
-        tally.denied(&format!("the authorizer puts {pk}"), &stage.put("authorizer", row).await?);
+        tally.denied(&format!("the authorizer puts {pk}"), &fixture.put("authorizer", row).await?);
     }
     Ok(())
 }
 
 /// What `write-secrets` may write: secrets, and what a repeated creation made.
-async fn writers(stage: &Stage, tally: &mut Tally) -> Outcome {
+async fn writers(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     // The key of a launch of our own, which names the victim's run: its repeat would get new tokens of that run.
     let body = json!({"platform": "slurm"});
-    let launch = stage
+    let launch = fixture
         .attacker
         .call(Operation::LaunchRun)
         .header("idempotency-key", "an-attackers-key-0001")
         .body(&body);
-    let launched = stage.bench.done(&launch).await?;
+    let launched = fixture.harness.done(&launch).await?;
     let mut forged = None;
-    for row in idempotency_rows(stage).await? {
+    for row in idempotency_rows(fixture).await? {
         if row.get("run").and_then(|run| run.as_s().ok()).map(String::as_str)
             == launched["workflowId"].as_str()
         {
@@ -347,75 +349,76 @@ async fn writers(stage: &Stage, tally: &mut Tally) -> Outcome {
         }
     }
     let mut forged = forged.ok_or("no row of the launch's key")?;
-    forged.insert("run".into(), s(text(&stage.unclaimed, "workflowId")));
-    tally.denied("write-secrets forges a launch's key", &stage.put("write-secrets", forged.clone()).await?);
-    forged.insert("pk".into(), s(format!("IDEM#{}", stage.attacker.owner)));
-    let put = stage.put("write-secrets", forged).await?;
+    forged.insert("run".into(), s(text(&fixture.unclaimed, "workflowId")));
+    tally.denied("write-secrets forges a launch's key", &fixture.put("write-secrets", forged.clone()).await?);
+    forged.insert("pk".into(), s(format!("IDEM#{}", fixture.attacker.owner)));
+    let put = fixture.put("write-secrets", forged).await?;
     tally.foiled("write-secrets puts a key of a creation", put.is_ok(), "the control failed");
-    let repeated = stage.bench.done(&launch).await?;
+    let repeated = fixture.harness.done(&launch).await?;
     let other = repeated["workflowId"] == launched["workflowId"];
     tally.foiled("a repeated launch is another's run", other, &repeated["workflowId"].to_string());
 
     // The victim's rows, moved into the attacker's workspace.
-    let theirs = format!("SECRETS#WS#{}", stage.victim.workspace);
-    let ours = format!("SECRETS#WS#{}", stage.attacker.workspace);
+    let theirs = format!("SECRETS#WS#{}", fixture.victim.workspace);
+    let ours = format!("SECRETS#WS#{}", fixture.attacker.workspace);
     for sk in [
-        format!("SECRET#{}", stage.secret),
-        format!("VALUE#{}", stage.secret),
+        format!("SECRET#{}", fixture.secret),
+        format!("VALUE#{}", fixture.secret),
         format!("NAME#{}", NAME.to_lowercase()),
     ] {
-        let mut row = stage.row(&theirs, &sk).await?;
+        let mut row = fixture.row(&theirs, &sk).await?;
         row.insert("pk".into(), s(&ours));
         // And what an attribute says besides the key.
-        row.insert("owner".into(), s(format!("WS#{}", stage.victim.workspace)));
-        let put = stage.put("write-secrets", row).await?;
+        row.insert("owner".into(), s(format!("WS#{}", fixture.victim.workspace)));
+        let put = fixture.put("write-secrets", row).await?;
         tally.foiled("write-secrets puts a secret", put.is_ok(), "the control failed");
     }
     let stolen = json!({"platform": "slurm", "workspaceSecrets": [NAME], "userSecrets": []});
-    let call = stage.attacker.call(Operation::LaunchRun).body(&stolen);
-    let launched = stage.bench.request(&call).await?.body();
-    let answer = stage.claim(text(&launched, "workflowId"), text(&launched, "claimToken")).await?;
+    let call = fixture.attacker.call(Operation::LaunchRun).body(&stolen);
+    let launched = fixture.harness.request(&call).await?.body();
+    let answer = fixture.claim(text(&launched, "workflowId"), text(&launched, "claimToken")).await?;
     tally.no_value("a claim of a secret that was moved", &answer);
     let batch = json!({"platform": "aws-batch", "workspaceSecrets": [NAME], "userSecrets": []});
-    let launched = stage.bench.request(&stage.attacker.call(Operation::LaunchRun).body(&batch)).await?;
+    let launched = fixture.harness.request(&fixture.attacker.call(Operation::LaunchRun).body(&batch)).await?;
     tally.foiled(
         "a launch with a secret that was moved",
         launched.http_status() >= 400,
         &launched.answer.to_string(),
     );
     // A name that a shell obeys, planted in the victim's workspace.
-    let mut planted = stage.row(&theirs, &format!("SECRET#{}", stage.secret)).await?;
+    let mut planted = fixture.row(&theirs, &format!("SECRET#{}", fixture.secret)).await?;
     planted.insert("name".into(), s("BASH_ENV"));
     planted.insert("sk".into(), s("SECRET#4242"));
-    let put = stage.put("write-secrets", planted).await?;
+    let put = fixture.put("write-secrets", planted).await?;
     tally.foiled("write-secrets plants a secret", put.is_ok(), "the control failed");
     for platform in ["aws-batch", "slurm"] {
-        let launch = stage.victim.call(Operation::LaunchRun).body(&json!({"platform": platform}));
-        let refused = stage.bench.request(&launch).await?;
+        let launch = fixture.victim.call(Operation::LaunchRun).body(&json!({"platform": platform}));
+        let refused = fixture.harness.request(&launch).await?;
         let said = refused.answer.to_string();
         let named = refused.http_status() == 422 && said.contains("BASH_ENV");
         tally.foiled(&format!("a launch on {platform} with a planted name"), named, &said);
     }
-    stage.delete("write-secrets", &theirs, "SECRET#4242").await??;
+    fixture.delete("write-secrets", &theirs, "SECRET#4242").await??;
     for sk in ["SECRET", "VALUE"] {
-        stage.delete("write-secrets", &ours, &format!("{sk}#{}", stage.secret)).await??;
+        fixture.delete("write-secrets", &ours, &format!("{sk}#{}", fixture.secret)).await??;
     }
     for (pk, sk) in [
-        (format!("MEMBERS#{}", stage.victim.workspace), format!("MEMBER#{}", stage.attacker.owner)),
-        (format!("WS#{}", stage.victim.workspace), "META".to_owned()),
-        (format!("USER#{}", stage.attacker.owner), format!("IN#{}", stage.victim.workspace)),
+        (format!("MEMBERS#{}", fixture.victim.workspace), format!("MEMBER#{}", fixture.attacker.owner)),
+        (format!("WS#{}", fixture.victim.workspace), "META".to_owned()),
+        (format!("USER#{}", fixture.attacker.owner), format!("IN#{}", fixture.victim.workspace)),
         ("TOKEN#9".to_owned(), "TOKEN".to_owned()),
-        (stage.victims_run(), "RUN".to_owned()),
+        (fixture.victims_run(), "RUN".to_owned()),
     ] {
-        tally.denied(&format!("write-secrets puts {pk}"), &stage.put("write-secrets", key(&pk, &sk)).await?);
+        tally
+            .denied(&format!("write-secrets puts {pk}"), &fixture.put("write-secrets", key(&pk, &sk)).await?);
     }
-    let audit = format!("AUDIT#WS#{}#2026-01", stage.victim.workspace);
+    let audit = format!("AUDIT#WS#{}#2026-01", fixture.victim.workspace);
     for function in ["write-secrets", "report-run", "cleanup-run", "authorizer", "read-secrets"] {
         tally.denied(
             &format!("{function} deletes an audit record"),
-            &stage.delete(function, &audit, "x").await?,
+            &fixture.delete(function, &audit, "x").await?,
         );
-        for outcome in stage.update(function, &audit, "x", "actor", s("x")).await? {
+        for outcome in fixture.update(function, &audit, "x", "actor", s("x")).await? {
             tally.denied(&format!("{function} changes an audit record"), &outcome);
         }
     }
@@ -423,34 +426,36 @@ async fn writers(stage: &Stage, tally: &mut Tally) -> Outcome {
 }
 
 /// What `read-secrets` may read: ciphertext and hashes, and nothing that opens them.
-async fn readers(stage: &Stage, tally: &mut Tally) -> Outcome {
-    let scope = format!("WS#{}", stage.victim.workspace);
-    let place = (stage.bench.stack.output("EnvelopeKeyArn")?, stage.table()?, stage.bench.stack.name());
-    let sealed = Sealed::of(&stage.bench.operator, place, (&scope, stage.secret, NAME)).await?;
+async fn readers(fixture: &Fixture, tally: &mut Tally) -> Outcome {
+    let scope = format!("WS#{}", fixture.victim.workspace);
+    let place =
+        (fixture.harness.stack.output("EnvelopeKeyArn")?, fixture.table()?, fixture.harness.stack.name());
+    let sealed = Sealed::of(&fixture.harness.operator, place, (&scope, fixture.secret, NAME)).await?;
     for function in ["read-secrets", "write-secrets", "report-run", "cleanup-run", "authorizer"] {
-        let role = stage.role(function).await?;
+        let role = fixture.role(function).await?;
         tally.denied(&format!("{function} opens a value"), &sealed.open(&role).await);
-        let copy = format!("tower-{}", text(&stage.unclaimed, "workflowId"));
+        let copy = format!("tower-{}", text(&fixture.unclaimed, "workflowId"));
         let read = aws_sdk_secretsmanager::Client::new(&role).get_secret_value().secret_id(copy).send().await;
         tally.denied(&format!("{function} reads a copy"), &tried(read));
     }
-    let run = stage.row(&stage.victims_run(), "RUN").await?;
+    let run = fixture.row(&fixture.victims_run(), "RUN").await?;
     let hash = run["claimToken"].as_s().map_err(|_| "no hash")?;
-    tally.no_value("a claim by the hash", &stage.claim(text(&stage.unclaimed, "workflowId"), hash).await?);
+    tally
+        .no_value("a claim by the hash", &fixture.claim(text(&fixture.unclaimed, "workflowId"), hash).await?);
     for (pk, sk) in [
-        (format!("MEMBERS#{}", stage.victim.workspace), "MEMBER#1"),
+        (format!("MEMBERS#{}", fixture.victim.workspace), "MEMBER#1"),
         ("TOKEN#9".to_owned(), "TOKEN"),
         (format!("AUDIT#{scope}#2026-01"), "x"),
     ] {
-        tally.denied(&format!("read-secrets puts {pk}"), &stage.put("read-secrets", key(&pk, sk)).await?);
+        tally.denied(&format!("read-secrets puts {pk}"), &fixture.put("read-secrets", key(&pk, sk)).await?);
     }
     Ok(())
 }
 
 /// What `PutItem` overwrites or forges is found by the log lines, which no other function can change.
-async fn audit_records(stage: &Stage, tally: &mut Tally) -> Outcome {
+async fn audit_records(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     let check = async || {
-        let checked = stage.bench.script("check-audit", &["--since", "2026-01-01T00:00:00Z"]).await?;
+        let checked = fixture.harness.script("check-audit", &["--since", "2026-01-01T00:00:00Z"]).await?;
         let said =
             String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
         Outcome::Ok((checked.status.success(), said))
@@ -458,12 +463,12 @@ async fn audit_records(stage: &Stage, tally: &mut Tally) -> Outcome {
     // What the controls above have put beside their changes.
     let (same, said) = check().await?;
     tally.foiled("a record of nothing", !same && said.contains("no record that a function writes"), &said);
-    let client = aws_sdk_dynamodb::Client::new(&stage.bench.operator);
+    let client = aws_sdk_dynamodb::Client::new(&fixture.harness.operator);
     let (pk, sk) = FORGED;
-    client.delete_item().table_name(stage.table()?).set_key(Some(key(pk, sk))).send().await?;
+    client.delete_item().table_name(fixture.table()?).set_key(Some(key(pk, sk))).send().await?;
     let (same, said) = check().await?;
     ensure(same, || format!("before any change: {said}"))?;
-    let scan = client.scan().table_name(stage.table()?).filter_expression("begins_with(pk, :audit)");
+    let scan = client.scan().table_name(fixture.table()?).filter_expression("begins_with(pk, :audit)");
     let records =
         scan.expression_attribute_values(":audit", s("AUDIT#")).send().await?.items.unwrap_or_default();
     let created = |row: &&Row| row.get("action").is_some_and(|it| *it == s("secret.created"));
@@ -494,7 +499,7 @@ async fn audit_records(stage: &Stage, tally: &mut Tally) -> Outcome {
         for function in ["report-run", "cleanup-run", "write-secrets"] {
             let mut row = original.clone();
             row.insert(name.to_owned(), value.clone());
-            let put = stage.put(function, row).await?;
+            let put = fixture.put(function, row).await?;
             tally.foiled(&format!("{function} overwrites {name}"), put.is_ok(), "the control failed");
         }
         let (same, said) = check().await?;
@@ -502,7 +507,7 @@ async fn audit_records(stage: &Stage, tally: &mut Tally) -> Outcome {
     }
     tally.foiled(
         "the original again",
-        stage.put("report-run", original.clone()).await?.is_ok(),
+        fixture.put("report-run", original.clone()).await?.is_ok(),
         "the control failed",
     );
     // Forged, or moved to where nobody looks.
@@ -518,28 +523,28 @@ async fn audit_records(stage: &Stage, tally: &mut Tally) -> Outcome {
         let (pk, sk) = (row["pk"].clone(), row["sk"].clone());
         tally.foiled(
             "a record is forged",
-            stage.put("cleanup-run", row).await?.is_ok(),
+            fixture.put("cleanup-run", row).await?.is_ok(),
             "the control failed",
         );
         let (same, said) = check().await?;
         tally.foiled(&format!("a forged record, {sk:?}"), !same && said.contains(foreign), &said);
         let place = HashMap::from([("pk".to_owned(), pk), ("sk".to_owned(), sk)]);
-        client.delete_item().table_name(stage.table()?).set_key(Some(place)).send().await?;
+        client.delete_item().table_name(fixture.table()?).set_key(Some(place)).send().await?;
     }
     let (same, said) = check().await?;
     tally.foiled("the original table", same, &said);
     let place =
         HashMap::from([("pk".to_owned(), original["pk"].clone()), ("sk".to_owned(), original["sk"].clone())]);
-    client.delete_item().table_name(stage.table()?).set_key(Some(place)).send().await?;
+    client.delete_item().table_name(fixture.table()?).set_key(Some(place)).send().await?;
     let (same, said) = check().await?;
     tally.foiled("a removed record", !same && said.contains("is not in the table"), &said);
     Ok(())
 }
 
 /// The rows of the attacker's launches' keys.
-async fn idempotency_rows(stage: &Stage) -> Outcome<Vec<Row>> {
-    let client = aws_sdk_dynamodb::Client::new(&stage.bench.operator);
-    let query = client.query().table_name(stage.table()?).key_condition_expression("pk = :pk");
-    let query = query.expression_attribute_values(":pk", s(format!("LAUNCH#{}", stage.attacker.owner)));
+async fn idempotency_rows(fixture: &Fixture) -> Outcome<Vec<Row>> {
+    let client = aws_sdk_dynamodb::Client::new(&fixture.harness.operator);
+    let query = client.query().table_name(fixture.table()?).key_condition_expression("pk = :pk");
+    let query = query.expression_attribute_values(":pk", s(format!("LAUNCH#{}", fixture.attacker.owner)));
     Ok(query.send().await?.items.unwrap_or_default())
 }

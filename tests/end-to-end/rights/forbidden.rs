@@ -2,12 +2,12 @@
 //! to go through, so that a refusal is not for another reason.
 
 mod copies;
-mod elsewhere;
 mod keys;
+mod other_services;
 mod rows;
 
-use end_to_end::rights::bench::{Bench, World};
-use end_to_end::rights::sealed::Tried;
+use end_to_end::rights::harness::{Harness, World};
+use end_to_end::rights::sealed::CallResult;
 use end_to_end::rights::{Outcome, ensure, functions};
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ pub(crate) struct Trial {
 
 impl Trial {
     /// IAM has to refuse it.
-    pub(crate) fn refuse(&mut self, what: impl Into<String>, outcome: &Tried) {
+    pub(crate) fn refuse(&mut self, what: impl Into<String>, outcome: &CallResult) {
         match outcome {
             Err(code) if code.contains("AccessDenied") => self.refused += 1,
             Ok(()) => self.wrong.push(format!("allowed: {}", what.into())),
@@ -29,7 +29,7 @@ impl Trial {
     }
 
     /// IAM must not be what refuses it.
-    pub(crate) fn permit(&mut self, what: impl Into<String>, outcome: &Tried) {
+    pub(crate) fn permit(&mut self, what: impl Into<String>, outcome: &CallResult) {
         if let Err(code) = outcome {
             self.wrong.push(format!("{code}: {}", what.into()));
         }
@@ -39,7 +39,7 @@ impl Trial {
 /// What there is to try the roles on.
 pub(crate) struct Targets {
     /// The stack.
-    pub(crate) bench: Bench,
+    pub(crate) harness: Harness,
     /// The workspace whose secret is stored.
     pub(crate) world: World,
     /// The secret.
@@ -52,17 +52,17 @@ const NAME: &str = "NCBI_API_KEY";
 
 #[tokio::test]
 async fn iam_refuses_every_function_what_is_not_its_own() -> Outcome {
-    let bench = Bench::start(&[("SweepSchedule", "rate(7 days)")]).await?;
-    let world = World::make(&bench, "forbidden").await?;
-    let secret = world.store(&bench, NAME).await?;
-    let run = world.launch(&bench, "aws-batch").await?;
-    let targets = Targets { bench, world, secret, run };
+    let harness = Harness::start(&[("SweepSchedule", "rate(7 days)")]).await?;
+    let world = World::make(&harness, "forbidden").await?;
+    let secret = world.store(&harness, NAME).await?;
+    let run = world.launch(&harness, "aws-batch").await?;
+    let targets = Targets { harness, world, secret, run };
     let mut trial = Trial::default();
     keys::try_all(&targets, &mut trial).await?;
     copies::try_all(&targets, &mut trial).await?;
     rows::try_all(&targets, &mut trial).await?;
-    elsewhere::try_all(&targets, &mut trial).await?;
-    targets.bench.stop().await?;
+    other_services::try_all(&targets, &mut trial).await?;
+    targets.harness.stop().await?;
     ensure(trial.wrong.is_empty(), || trial.wrong.join("\n"))?;
     println!("{} calls refused by IAM", trial.refused);
     ensure(trial.refused > 300, || format!("only {} calls were tried", trial.refused))

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use end_to_end::rights::bench::{Bench, World};
-use end_to_end::rights::exercises::Gym;
+use end_to_end::rights::exercises::Exercises;
+use end_to_end::rights::harness::{Harness, World};
 use end_to_end::rights::statements::{Grant, Rights};
 use end_to_end::rights::{Outcome, ensure, functions};
 use support::oidc::{AUDIENCE, Issuer, Key};
@@ -17,25 +17,29 @@ async fn each_function_needs_each_of_its_rights() -> Outcome {
     let issuer = Issuer::start(&[&key]).await;
     let parameters =
         [("OidcIssuer", issuer.url.as_str()), ("OidcAudience", AUDIENCE), ("SweepSchedule", "rate(7 days)")];
-    let bench = Bench::start(&parameters).await?;
-    let world = World::make(&bench, "needed").await?;
-    let gym = Gym::new(&bench, (&issuer, &key), &world);
+    let harness = Harness::start(&parameters).await?;
+    let world = World::make(&harness, "needed").await?;
+    let exercises = Exercises::new(&harness, (&issuer, &key), &world);
     let mut surprises = Vec::new();
     for function in functions() {
-        gym.exercise(function)
+        exercises
+            .exercise(function)
             .await
             .map_err(|error| format!("{function}, with all of its rights: {error}"))?;
-        let rights = Rights::of(&bench, function).await?;
+        let rights = Rights::of(&harness, function).await?;
         let expected: BTreeSet<Grant> = unseen(function);
         let mut found = BTreeSet::new();
         for grant in rights.grants() {
             rights.without(&grant).await?;
-            if gym.exercise(function).await.is_ok() {
+            if exercises.exercise(function).await.is_ok() {
                 found.insert(grant);
             }
         }
         rights.restore().await?;
-        gym.exercise(function).await.map_err(|error| format!("{function}, its rights restored: {error}"))?;
+        exercises
+            .exercise(function)
+            .await
+            .map_err(|error| format!("{function}, its rights restored: {error}"))?;
         surprises.extend(
             found.difference(&expected).map(|it| format!("{function} works without {} {}", it.sid, it.what)),
         );
@@ -45,7 +49,7 @@ async fn each_function_needs_each_of_its_rights() -> Outcome {
                 .map(|it| format!("{function} needs {} {} here, too", it.sid, it.what)),
         );
     }
-    bench.stop().await?;
+    harness.stop().await?;
     ensure(surprises.is_empty(), || surprises.join("\n"))
 }
 

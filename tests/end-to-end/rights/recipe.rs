@@ -19,17 +19,17 @@ const LONG: usize = 257;
 
 #[tokio::test]
 async fn the_recipe_opens_values_of_workspaces_and_users_byte_for_byte() -> Result<(), Failure> {
-    let bench = Bench::start().await?;
-    bench.store(&bench.in_workspace(), "SENTIEON_LICENSE", LICENCE).await?;
-    let own = bench.owner_scope().await?;
+    let harness = Harness::start().await?;
+    harness.store(&harness.in_workspace(), "SENTIEON_LICENSE", LICENCE).await?;
+    let own = harness.owner_scope().await?;
     let long = "x".repeat(LONG);
-    bench.store("", "OWN_KEY", &long).await?;
+    harness.store("", "OWN_KEY", &long).await?;
 
-    let glass = bench.break_glass().await?;
+    let glass = harness.break_glass().await?;
     for (scope, name, value) in
-        [(bench.scope(), "SENTIEON_LICENSE", LICENCE), (own, "OWN_KEY", long.as_str())]
+        [(harness.scope(), "SENTIEON_LICENSE", LICENCE), (own, "OWN_KEY", long.as_str())]
     {
-        let opened = bench.open(&glass, &scope, name).await?;
+        let opened = harness.open(&glass, &scope, name).await?;
         assert!(opened.status.success(), "{}", said(&opened));
         assert!(opened.stdout == value.as_bytes(), "{name} came back as something else");
     }
@@ -38,13 +38,13 @@ async fn the_recipe_opens_values_of_workspaces_and_users_byte_for_byte() -> Resu
 
 #[tokio::test]
 async fn an_administrator_cannot_follow_the_recipe() -> Result<(), Failure> {
-    let bench = Bench::start().await?;
-    bench.store(&bench.in_workspace(), "NCBI_API_KEY", "s3cret").await?;
+    let harness = Harness::start().await?;
+    harness.store(&harness.in_workspace(), "NCBI_API_KEY", "s3cret").await?;
     let everything = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": ["dynamodb:*", "kms:*"], "Resource": "*"},
     ]});
-    let administrator = bench.role("administrator", &everything).await?;
-    let refused = bench.open(&administrator, &bench.scope(), "NCBI_API_KEY").await?;
+    let administrator = harness.role("administrator", &everything).await?;
+    let refused = harness.open(&administrator, &harness.scope(), "NCBI_API_KEY").await?;
     assert!(said(&refused).contains("AccessDenied"), "{}", said(&refused));
     assert!(!refused.status.success() && refused.stdout.is_empty());
     Ok(())
@@ -52,24 +52,24 @@ async fn an_administrator_cannot_follow_the_recipe() -> Result<(), Failure> {
 
 #[tokio::test]
 async fn an_envelope_in_another_row_does_not_open() -> Result<(), Failure> {
-    let bench = Bench::start().await?;
-    let first = bench.store(&bench.in_workspace(), "FIRST_KEY", "first").await?;
-    let second = bench.store(&bench.in_workspace(), "SECOND_KEY", "second").await?;
-    let glass = bench.break_glass().await?;
+    let harness = Harness::start().await?;
+    let first = harness.store(&harness.in_workspace(), "FIRST_KEY", "first").await?;
+    let second = harness.store(&harness.in_workspace(), "SECOND_KEY", "second").await?;
+    let glass = harness.break_glass().await?;
 
-    bench.copy_value(first, first).await?;
-    let opened = bench.open(&glass, &bench.scope(), "FIRST_KEY").await?;
+    harness.copy_value(first, first).await?;
+    let opened = harness.open(&glass, &harness.scope(), "FIRST_KEY").await?;
     assert!(opened.stdout == b"first", "copying a row changes it: {}", said(&opened));
 
-    bench.copy_value(first, second).await?;
-    let refused = bench.open(&glass, &bench.scope(), "SECOND_KEY").await?;
+    harness.copy_value(first, second).await?;
+    let refused = harness.open(&glass, &harness.scope(), "SECOND_KEY").await?;
     assert!(said(&refused).contains("InvalidCiphertext"), "{}", said(&refused));
     assert!(!refused.status.success() && refused.stdout.is_empty());
     Ok(())
 }
 
 /// A deployment with a break-glass principal, and an owner of a workspace of it.
-struct Bench {
+struct Harness {
     tools: Tools,
     stack: Stack,
     workspace: u64,
@@ -77,7 +77,7 @@ struct Bench {
     folder: tempfile::TempDir,
 }
 
-impl Bench {
+impl Harness {
     async fn start() -> Result<Self, Failure> {
         let tools = Tools::ready(Progress::Quiet).await?;
         let folder = tempfile::tempdir()?;

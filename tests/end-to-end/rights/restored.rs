@@ -2,8 +2,8 @@
 //! trail that was logged; then what was taken away is gone again, and live runs still have their copies.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use end_to_end::rights::bench::{Bench, Call, World};
 use end_to_end::rights::exercises::text;
+use end_to_end::rights::harness::{Call, Harness, World};
 use end_to_end::rights::{Outcome, ensure};
 use http_api::Operation;
 use local::platform::{Platform, resolve};
@@ -11,8 +11,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Every row of the table.
-async fn rows(bench: &Bench, table: &str) -> Outcome<Vec<std::collections::HashMap<String, AttributeValue>>> {
-    let scan = aws_sdk_dynamodb::Client::new(&bench.operator).scan().table_name(table).consistent_read(true);
+async fn rows(
+    harness: &Harness,
+    table: &str,
+) -> Outcome<Vec<std::collections::HashMap<String, AttributeValue>>> {
+    let scan =
+        aws_sdk_dynamodb::Client::new(&harness.operator).scan().table_name(table).consistent_read(true);
     let mut pages = scan.into_paginator().items().send();
     let mut rows = Vec::new();
     while let Some(row) = pages.next().await {
@@ -22,8 +26,8 @@ async fn rows(bench: &Bench, table: &str) -> Outcome<Vec<std::collections::HashM
 }
 
 /// Has an operator's script reconcile the table with the audit trail that the functions logged.
-async fn reconcile(bench: &Bench) -> Outcome<Value> {
-    let run = bench.script("reconcile", &["--since", "2026-01-01T00:00:00Z"]).await?;
+async fn reconcile(harness: &Harness) -> Outcome<Value> {
+    let run = harness.script("reconcile", &["--since", "2026-01-01T00:00:00Z"]).await?;
     let said = String::from_utf8(run.stdout)?;
     ensure(run.status.success(), || format!("{said}{}", String::from_utf8_lossy(&run.stderr)))?;
     Ok(serde_json::from_str(said.lines().last().ok_or("the script said nothing")?)?)
@@ -31,81 +35,82 @@ async fn reconcile(bench: &Bench) -> Outcome<Value> {
 
 #[tokio::test]
 async fn a_restored_table_is_served_only_once_it_is_reconciled() -> Outcome {
-    let mut bench = Bench::start(&[("SweepSchedule", "rate(7 days)")]).await?;
-    let world = World::make(&bench, "restored").await?;
-    let [deleted, changed] = [world.store(&bench, "DELETED").await?, world.store(&bench, "CHANGED").await?];
-    let live = world.launch(&bench, "aws-batch").await?;
-    let unclaimed = world.launch(&bench, "slurm").await?;
+    let mut harness = Harness::start(&[("SweepSchedule", "rate(7 days)")]).await?;
+    let world = World::make(&harness, "restored").await?;
+    let [deleted, changed] =
+        [world.store(&harness, "DELETED").await?, world.store(&harness, "CHANGED").await?];
+    let live = world.launch(&harness, "aws-batch").await?;
+    let unclaimed = world.launch(&harness, "slurm").await?;
 
     // The backup; then what it does not know of.
-    let table = bench.stack.output("TableName")?.to_owned();
-    let backup = rows(&bench, &table).await?;
-    bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &deleted)).await?;
+    let table = harness.stack.output("TableName")?.to_owned();
+    let backup = rows(&harness, &table).await?;
+    harness.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &deleted)).await?;
     let new = world.call(Operation::UpdatePipelineSecret).path("secretId", &changed);
-    bench.done(&new.body(&json!({"value": "another value"}))).await?;
+    harness.done(&new.body(&json!({"value": "another value"}))).await?;
     let place = || Call::new(Operation::DeleteParticipant).by(world.owner).path("orgId", &world.org);
-    bench.done(&place().path("workspaceId", &world.workspace).path("participantId", &world.member)).await?;
-    let listed = bench.done(&Call::new(Operation::ListTokens).by(world.member)).await?;
+    harness.done(&place().path("workspaceId", &world.workspace).path("participantId", &world.member)).await?;
+    let listed = harness.done(&Call::new(Operation::ListTokens).by(world.member)).await?;
     let token = listed["tokens"][0]["id"].as_i64().ok_or("no token")?;
-    bench.done(&Call::new(Operation::DeleteToken).by(world.member).path("tokenId", &token)).await?;
-    let later = world.launch(&bench, "aws-batch").await?;
+    harness.done(&Call::new(Operation::DeleteToken).by(world.member).path("tokenId", &token)).await?;
+    let later = world.launch(&harness, "aws-batch").await?;
 
     // The restore: a new table with the backup's rows, in place of the stack's own.
-    restore(&bench, &table, &backup).await?;
+    restore(&harness, &table, &backup).await?;
     let closed = [("SweepSchedule", "rate(7 days)"), ("RestoredTable", RESTORED), ("Restored", "true")];
-    bench.update(&closed).await?;
-    nobody_is_served(&bench, &world, &live).await?;
+    harness.update(&closed).await?;
+    nobody_is_served(&harness, &world, &live).await?;
     let sweep = json!({"source": "pipeline-secrets.sweep"});
-    ensure(!bench.invoke("cleanup-run", &sweep).await?.failed, || "holding failed".into())?;
+    ensure(!harness.invoke("cleanup-run", &sweep).await?.failed, || "holding failed".into())?;
 
-    let done = reconcile(&bench).await?;
+    let done = reconcile(&harness).await?;
     for (what, times) in
         [("secretsDeleted", 1), ("secretsOutdated", 1), ("tokensRevoked", 1), ("rolesRemoved", 1)]
     {
         ensure(done[what] == times, || format!("{what}: {done}"))?;
     }
-    let again = reconcile(&bench).await?;
+    let again = reconcile(&harness).await?;
     ensure(
         again["secretsDeleted"] == 0 && again["secretsOutdated"] == 0 && again["rolesRemoved"] == 0,
         || format!("{again}"),
     )?;
 
-    bench.update(&[("SweepSchedule", "rate(7 days)"), ("RestoredTable", RESTORED)]).await?;
+    harness.update(&[("SweepSchedule", "rate(7 days)"), ("RestoredTable", RESTORED)]).await?;
     let gone = world.call(Operation::DescribePipelineSecret).path("secretId", &deleted);
-    ensure(bench.request(&gone).await?.http_status() == 404, || "the deleted secret is back".into())?;
+    ensure(harness.request(&gone).await?.http_status() == 404, || "the deleted secret is back".into())?;
     let by_member = Call::new(Operation::ListPipelineSecrets).by(world.member);
     let by_member = by_member.query("workspaceId", &world.workspace.to_string());
-    ensure(bench.request(&by_member).await?.http_status() == 404, || "the removed member is back".into())?;
+    ensure(harness.request(&by_member).await?.http_status() == 404, || "the removed member is back".into())?;
     let launch = || world.call(Operation::LaunchRun).body(&json!({"platform": "aws-batch"}));
-    let refused = bench.request(&launch()).await?;
+    let refused = harness.request(&launch()).await?;
     ensure(refused.http_status() == 422, || format!("a launch with a lost value: {}", refused.answer))?;
     let anew = world.call(Operation::UpdatePipelineSecret).path("secretId", &changed);
-    bench.done(&anew.body(&json!({"value": "written again"}))).await?;
-    bench.done(&launch()).await?;
+    harness.done(&anew.body(&json!({"value": "written again"}))).await?;
+    harness.done(&launch()).await?;
     let claim = Call::new(Operation::ClaimRun).path("workflowId", &text(&unclaimed, "workflowId"));
-    let claim = bench.request(&claim.bearer(&unclaimed["claimToken"])).await?;
+    let claim = harness.request(&claim.bearer(&unclaimed["claimToken"])).await?;
     ensure(claim.http_status() == 410, || format!("a claim token of the backup: {}", claim.http_status()))?;
 
     // Runs that the backup knows as live, and one that it does not know: a sweep leaves both their copies.
-    ensure(!bench.invoke("cleanup-run", &sweep).await?.failed, || "the sweep failed".into())?;
-    let platform = Platform::new(&bench.stack).await;
+    ensure(!harness.invoke("cleanup-run", &sweep).await?.failed, || "the sweep failed".into())?;
+    let platform = Platform::new(&harness.stack).await;
     let role = platform.role("jobs", &live["iam"]["statements"]).await?;
-    let role = bench.stack.sdk_config(&role).await;
+    let role = harness.stack.sdk_config(&role).await;
     for run in [&live, &later] {
         let value_from = run["batch"]["secrets"][0]["valueFrom"].as_str().ok_or("no secret")?;
         resolve(&role, value_from).await?;
     }
-    bench.stop().await
+    harness.stop().await
 }
 
 const RESTORED: &str = "restored-table";
 
 async fn restore(
-    bench: &Bench,
+    harness: &Harness,
     table: &str,
     backup: &[std::collections::HashMap<String, AttributeValue>],
 ) -> Outcome {
-    let dynamodb = aws_sdk_dynamodb::Client::new(&bench.operator);
+    let dynamodb = aws_sdk_dynamodb::Client::new(&harness.operator);
     let described = dynamodb.describe_table().table_name(table).send().await?.table.ok_or("no table")?;
     let mut made = dynamodb
         .create_table()
@@ -125,20 +130,20 @@ async fn restore(
     Ok(())
 }
 
-/// Every operation of every function answers 503, over the API as well; but for Nextflow's signs of life, where that would
+/// Every operation of every function answers 503, over the API as well; but for Nextflow's heartbeats, where that would
 /// cost users their pipelines: they are answered, and nothing is written.
-async fn nobody_is_served(bench: &Bench, world: &World, live: &Value) -> Outcome {
+async fn nobody_is_served(harness: &Harness, world: &World, live: &Value) -> Outcome {
     let id = text(live, "workflowId");
-    let row = async || bench.row(&format!("RUN#{id}"), "RUN").await;
+    let row = async || harness.row(&format!("RUN#{id}"), "RUN").await;
     let before = row().await?;
     for operation in Operation::ALL {
         let call = world.own(*operation).path("workflowId", &id).bearer(&live["runToken"]);
         let expected = if operation.survives_a_restore() { 200 } else { 503 };
-        let answer = bench.request(&call).await?;
+        let answer = harness.request(&call).await?;
         ensure(answer.http_status() == expected, || format!("{}: {}", operation.id(), answer.answer))?;
     }
-    ensure(row().await? == before, || "a sign of life was written".into())?;
-    let caller = local::Caller::new(&bench.stack.api_endpoint, &world.token);
+    ensure(row().await? == before, || "a heartbeat was written".into())?;
+    let caller = local::Caller::new(&harness.stack.api_endpoint, &world.token);
     let answer = caller.call(Method::GET, "/pipeline-secrets", None).await?;
     ensure(answer.status.as_u16() == 503, || format!("over the API: {}", answer.status))
 }

@@ -207,7 +207,7 @@ async fn a_right_that_is_handed_back_is_found() -> Outcome {
         ("LaunchRun", "Intent", "TOKEN#*", None),
         ("ClaimRun", "Audit", "*", None),
         ("Authorizer", "NoteUse", "", Some("hash")),
-        ("CleanupRun", "Life", "", Some("claimToken")),
+        ("CleanupRun", "Lifecycle", "", Some("claimToken")),
     ];
     for (role, sid, partition, attribute) in back {
         let mut template = Template::expanded(&tools).await?;

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::bench::{Bench, MARK};
+use crate::harness::{Harness, MARK};
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -83,35 +83,35 @@ impl Ask {
 /// Somebody who calls, or nobody.
 #[derive(Clone)]
 pub struct Caller {
-    bench: Arc<Bench>,
+    harness: Arc<Harness>,
     authorization: Option<String>,
 }
 
 impl Caller {
     /// A caller with a token.
     #[must_use]
-    pub fn bearer(bench: &Arc<Bench>, token: &str) -> Self {
-        Self { bench: bench.clone(), authorization: Some(format!("Bearer {token}")) }
+    pub fn bearer(harness: &Arc<Harness>, token: &str) -> Self {
+        Self { harness: harness.clone(), authorization: Some(format!("Bearer {token}")) }
     }
 
     /// A caller with a token in the form that Nextflow gives tokens of a foreign shape.
     #[must_use]
-    pub fn basic(bench: &Arc<Bench>, token: &str) -> Self {
+    pub fn basic(harness: &Arc<Harness>, token: &str) -> Self {
         let pair = STANDARD.encode(format!("@token:{token}"));
-        Self { bench: bench.clone(), authorization: Some(format!("Basic {pair}")) }
+        Self { harness: harness.clone(), authorization: Some(format!("Basic {pair}")) }
     }
 
     /// A caller with this `Authorization` header, or none.
     #[must_use]
-    pub fn presenting(bench: &Arc<Bench>, authorization: Option<&str>) -> Self {
-        Self { bench: bench.clone(), authorization: authorization.map(str::to_owned) }
+    pub fn presenting(harness: &Arc<Harness>, authorization: Option<&str>) -> Self {
+        Self { harness: harness.clone(), authorization: authorization.map(str::to_owned) }
     }
 
     /// Sends a request. An answer never holds a value, unless it is that of a claim.
     pub async fn ask(&self, ask: Ask) -> Answer {
         let asked = format!("{} {}", ask.method, ask.path);
-        let url = format!("{}{}", self.bench.stack.api_endpoint, ask.path);
-        let mut request = self.bench.http.request(ask.method, url);
+        let url = format!("{}{}", self.harness.stack.api_endpoint, ask.path);
+        let mut request = self.harness.http.request(ask.method, url);
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use end_to_end::{Bench, World};
+use end_to_end::{Harness, World};
 use tokio::process::Command;
 
 #[tokio::main(flavor = "current_thread")]
@@ -29,11 +29,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(program: OsString, arguments: Vec<OsString>) -> Result<u8, Box<dyn std::error::Error>> {
-    let bench = Arc::new(Bench::start(&[("DeletionProtection", "false")]).await?);
-    let world = World::make(bench.clone()).await;
+    let harness = Arc::new(Harness::start(&[("DeletionProtection", "false")]).await?);
+    let world = World::make(harness.clone()).await;
     let mut command = Command::new(program);
     command.args(arguments).kill_on_drop(true);
-    command.env("PIPELINE_SECRETS_ENDPOINT", &bench.stack.api_endpoint);
+    command.env("PIPELINE_SECRETS_ENDPOINT", &harness.stack.api_endpoint);
     command.env("PIPELINE_SECRETS_ORG", world.org.to_string());
     command.env("PIPELINE_SECRETS_WORKSPACE", world.workspace.to_string());
     for role in ["owner", "admin", "maintain", "launch", "connect", "view", "stranger"] {
@@ -42,8 +42,8 @@ async fn run(program: OsString, arguments: Vec<OsString>) -> Result<u8, Box<dyn 
     }
     let status = command.status().await;
     drop(world);
-    if let Some(bench) = Arc::into_inner(bench) {
-        bench.stop().await?;
+    if let Some(harness) = Arc::into_inner(harness) {
+        harness.stop().await?;
     }
     Ok(status?.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }

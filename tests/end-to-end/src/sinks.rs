@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, MARK};
+use crate::harness::{Harness, MARK};
 
 /// A place that was read: its kind, its name, and what stands there.
 pub struct Sink {
@@ -44,7 +44,7 @@ pub fn forms() -> BTreeSet<String> {
     forms
 }
 
-impl Bench {
+impl Harness {
     /// Reads every place where no value may be.
     pub async fn sinks(&self) -> Vec<Sink> {
         let mut sinks = Vec::new();
@@ -92,7 +92,7 @@ impl Bench {
         seen
     }
 
-    /// Keeps every event of the deployment's bus from here on, for [`Bench::sinks`].
+    /// Keeps every event of the deployment's bus from here on, for [`Harness::sinks`].
     pub(crate) async fn keep_events(&self) {
         let queue = self.aws("sqs", "AmazonSQS.CreateQueue", &json!({ "QueueName": EVENTS })).await;
         let asked = json!({ "QueueUrl": queue["QueueUrl"], "AttributeNames": ["QueueArn"] });

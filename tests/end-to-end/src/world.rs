@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::api::Caller;
-use crate::bench::Bench;
+use crate::harness::Harness;
 
 /// The roles of a world's people in its workspace; each is named like the role.
 const ROLES: [&str; 6] = ["owner", "admin", "maintain", "launch", "connect", "view"];
@@ -25,7 +25,7 @@ pub struct Person {
 /// belongs to a stranger.
 pub struct World {
     /// Where it is.
-    pub bench: Arc<Bench>,
+    pub harness: Arc<Harness>,
     /// The organization's name.
     pub org_name: String,
     /// The organization.
@@ -41,8 +41,8 @@ pub struct World {
 
 impl World {
     /// Has an operator declare a world.
-    pub async fn make(bench: Arc<Bench>) -> Self {
-        let number = bench.next_world();
+    pub async fn make(harness: Arc<Harness>) -> Self {
+        let number = harness.next_world();
         let name = |person: &str| format!("{person}-{number}");
         let names: Vec<_> = ROLES.into_iter().chain(["stranger"]).collect();
         let users: Vec<Value> = names
@@ -65,7 +65,7 @@ impl World {
                 "participants": [{"user": name("stranger"), "role": "owner"}],
             }]},
         ]});
-        let made = apply(&bench, &document).await;
+        let made = apply(&harness, &document).await;
         let people =
             names.iter().zip(made["users"].as_array().expect("users")).map(|(person, made)| Person {
                 id: made["id"].as_i64().expect("an id"),
@@ -74,12 +74,12 @@ impl World {
             });
         let people: Vec<_> = people.collect();
         for person in &people {
-            bench.handed_out(&person.token);
+            harness.handed_out(&person.token);
         }
         let (ours, theirs) = (&made["organizations"][0], &made["organizations"][1]);
         let id = |value: &Value| value["id"].as_i64().expect("an id");
         Self {
-            bench,
+            harness,
             org_name,
             org: id(ours),
             workspace: id(&ours["workspaces"][0]),
@@ -100,18 +100,18 @@ impl World {
     /// Calls of who has this role, or of the `stranger`.
     #[must_use]
     pub fn caller(&self, role: &str) -> Caller {
-        Caller::bearer(&self.bench, &self.person(role).token)
+        Caller::bearer(&self.harness, &self.person(role).token)
     }
 
     /// A further user, who takes part in no workspace.
     pub async fn guest(&self) -> Person {
-        let name = format!("guest-{}", self.bench.next_world());
+        let name = format!("guest-{}", self.harness.next_world());
         let user =
             json!({"userName": name, "email": format!("{name}@example.org"), "tokens": [{"name": "test"}]});
-        let made = apply(&self.bench, &json!({"users": [user]})).await;
+        let made = apply(&self.harness, &json!({"users": [user]})).await;
         let (id, token) = (&made["users"][0]["id"], &made["users"][0]["tokens"][0]["accessKey"]);
         let token = token.as_str().expect("a new token").to_owned();
-        self.bench.handed_out(&token);
+        self.harness.handed_out(&token);
         Person { id: id.as_i64().expect("an id"), name, token }
     }
 
@@ -150,15 +150,15 @@ impl World {
         let scopes = scopes.chain(workspace).chain([format!("ORG#{}", self.org)]);
         let mut rows = Vec::new();
         for scope in scopes {
-            rows.extend(self.bench.rows(&scope).await);
+            rows.extend(self.harness.rows(&scope).await);
         }
         rows
     }
 }
 
 /// Declares users and workspaces, as an operator does.
-async fn apply(bench: &Bench, document: &Value) -> Value {
-    let made = bench.stack.invoke("identity", &json!({"apply": document})).await.expect("identity");
+async fn apply(harness: &Harness, document: &Value) -> Value {
+    let made = harness.stack.invoke("identity", &json!({"apply": document})).await.expect("identity");
     assert!(made["error"].is_null(), "{made}");
     made
 }

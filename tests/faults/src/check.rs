@@ -10,8 +10,8 @@ use domain::owner::SecretOwner;
 use domain::ports::DecryptDataKey as _;
 use domain::run::State;
 
-use crate::deeds::name_of;
 use crate::ledger::{self, Row};
+use crate::operations::name_of;
 use crate::world::{DEPLOYMENT, World, others};
 
 /// What is wrong now that all is over. Empty where nothing is.
@@ -28,9 +28,9 @@ pub async fn aftermath(world: &World) -> Vec<String> {
 /// INV2, and one effect each: every run has ended, once.
 fn runs_are_over(rows: &[Row], wrongs: &mut Vec<String>) {
     for (id, run) in ledger::runs(rows) {
-        let life = run.life();
-        if life.state != State::Ended || life.due.is_some() || life.removed.is_none() {
-            wrongs.push(format!("INV2: run {id} is still {}", life.state.as_str()));
+        let lifecycle = run.lifecycle();
+        if lifecycle.state != State::Ended || lifecycle.due.is_some() || lifecycle.removed.is_none() {
+            wrongs.push(format!("INV2: run {id} is still {}", lifecycle.state.as_str()));
         }
         let count = |action| ledger::audits(rows, action, Some(id));
         let (launched, ending, ended) = (count("run.launched"), count("run.ending"), count("run.ended"));
@@ -40,9 +40,9 @@ fn runs_are_over(rows: &[Row], wrongs: &mut Vec<String>) {
         if count("run.claimed") > 1 || count("run.head-job-recorded") > 1 {
             wrongs.push(format!("INV6: run {id} was claimed, or got a head job, twice"));
         }
-        // Each write of a life is one revision; a run that goes in circles would have many.
-        if life.revision > 40 {
-            wrongs.push(format!("run {id} was written {} times", life.revision));
+        // Each write of a lifecycle is one revision; a run that goes in circles would have many.
+        if lifecycle.revision > 40 {
+            wrongs.push(format!("run {id} was written {} times", lifecycle.revision));
         }
     }
 }

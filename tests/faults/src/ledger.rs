@@ -1,6 +1,6 @@
-//! The table as a trial reads it: rows as plain JSON, runs with their lives, the audit trail.
+//! The table as a trial reads it: rows as plain JSON, runs with their lifecycles, the audit trail.
 
-use domain::run::Life;
+use domain::run::Lifecycle;
 use serde_json::{Map, Value};
 
 use support::Database;
@@ -22,14 +22,14 @@ impl Row {
         self.0[name].as_u64().unwrap_or_default()
     }
 
-    /// A run's life.
+    /// A run's lifecycle.
     ///
     /// # Panics
     ///
     /// Where the row is no run's.
     #[must_use]
-    pub fn life(&self) -> Life {
-        serde_json::from_value(self.0.clone()).expect("a run's row holds a life")
+    pub fn lifecycle(&self) -> Lifecycle {
+        serde_json::from_value(self.0.clone()).expect("a run's row holds a lifecycle")
     }
 }
 

@@ -7,11 +7,11 @@
 )]
 
 pub mod check;
-pub mod deeds;
 pub mod figures;
 pub mod gate;
 pub mod ledger;
-pub mod life;
+pub mod lifecycle;
+pub mod operations;
 pub mod plan;
 pub mod runner;
 pub mod sim;

@@ -12,8 +12,8 @@ use futures_util::future::{join, join_all};
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use crate::deeds::Deed;
 use crate::ledger;
+use crate::operations::CleanupOperation;
 use crate::world::{World, others};
 use support::Limit;
 
@@ -33,7 +33,7 @@ pub struct Storm {
 
 /// What came of it.
 #[derive(Clone, Default, Debug)]
-pub struct Weathered {
+pub struct StormResult {
     /// Launches that were answered with a run that has its secrets.
     pub live: usize,
     /// Launches that were answered 429 with `Retry-After`.
@@ -61,7 +61,7 @@ const AMPLIFICATION: usize = 4;
 
 impl Storm {
     /// Lets it rage.
-    pub async fn rage(self, world: &World) -> Weathered {
+    pub async fn rage(self, world: &World) -> StormResult {
         self.prepare(world).await;
         let begun = Instant::now();
         let launches = join_all((0..self.launches).map(async |_| {
@@ -70,27 +70,27 @@ impl Storm {
         }));
         let (answers, meanwhile) = join(Box::pin(launches), Box::pin(meanwhile(world))).await;
         world.aws.state().limits.clear();
-        let mut weathered =
-            Weathered { longest_meanwhile: meanwhile.1, wrongs: meanwhile.0, ..Weathered::default() };
+        let mut result =
+            StormResult { longest_meanwhile: meanwhile.1, wrongs: meanwhile.0, ..StormResult::default() };
         let mut copies = Vec::new();
         for (answer, took) in answers {
-            weathered.longest = weathered.longest.max(took);
+            result.longest = result.longest.max(took);
             match answer {
-                Ok(run) if run.life.state == State::Pending => {
-                    weathered.live += 1;
-                    copies.extend(run.life.copies.into_iter().map(|copy| copy.name));
+                Ok(run) if run.lifecycle.state == State::Pending => {
+                    result.live += 1;
+                    copies.extend(run.lifecycle.copies.into_iter().map(|copy| copy.name));
                 }
-                Err(Error::Contended) => weathered.refused += 1,
+                Err(Error::Contended) => result.refused += 1,
                 other => {
-                    weathered.wrongs.push(format!("a launch was answered {:?}", other.map(|run| run.id)));
+                    result.wrongs.push(format!("a launch was answered {:?}", other.map(|run| run.id)));
                 }
             }
         }
-        self.count_calls(world, &mut weathered);
-        settle(world, &mut weathered).await;
-        left(world, copies, &mut weathered.wrongs);
-        runs(world, weathered.live, &mut weathered.wrongs);
-        weathered
+        self.count_calls(world, &mut result);
+        settle(world, &mut result).await;
+        left(world, copies, &mut result.wrongs);
+        runs(world, result.live, &mut result.wrongs);
+        result
     }
 
     async fn prepare(self, world: &World) {
@@ -114,9 +114,9 @@ impl Storm {
     }
 
     /// No storm of repeats: what a launch may call at most, it calls at most.
-    fn count_calls(self, world: &World, weathered: &mut Weathered) {
+    fn count_calls(self, world: &World, result: &mut StormResult) {
         let calls = world.aws.state().calls.clone();
-        weathered.calls = calls.len();
+        result.calls = calls.len();
         let count = |name: &str| calls.iter().filter(|call| call.operation == name).count();
         let copies = if self.layout == Layout::Bundle { 1 } else { self.secrets };
         // A launch repeats its intent until its time is over, with pauses; so that the sum is what is bounded there.
@@ -128,16 +128,14 @@ impl Storm {
         for (operation, most) in limits {
             let made = count(operation);
             if made > most {
-                weathered.wrongs.push(format!("{operation} was called {made}×, at most {most}× are allowed"));
+                result.wrongs.push(format!("{operation} was called {made}×, at most {most}× are allowed"));
             }
         }
         let calm = self.launches * (self.secrets + copies + 10) + MEANWHILE * 10;
         if calls.len() > calm * AMPLIFICATION {
-            weathered
-                .wrongs
-                .push(format!("{} calls were made, where {calm} do without a storm", calls.len()));
+            result.wrongs.push(format!("{} calls were made, where {calm} do without a storm", calls.len()));
         }
-        weathered.throttled = world.aws.state().throttled;
+        result.throttled = world.aws.state().throttled;
     }
 }
 
@@ -169,14 +167,14 @@ async fn meanwhile(world: &World) -> (Vec<String>, Duration) {
 }
 
 /// What the launches that failed left is removed as their events say, or by the sweep where those got lost.
-async fn settle(world: &World, weathered: &mut Weathered) {
+async fn settle(world: &World, result: &mut StormResult) {
     world.aws.state().services.notices.clear();
     world.pass(SignedDuration::from_mins(5));
     // A sweep takes up so many runs; the next one takes up the rest.
     for _ in 0..4 {
-        match world.clean(Deed::Sweep).await {
+        match world.clean(CleanupOperation::Sweep).await {
             Ok(swept) if swept.failed + swept.orphans_failed == 0 => {}
-            other => weathered.wrongs.push(format!("a sweep after the storm: {other:?}")),
+            other => result.wrongs.push(format!("a sweep after the storm: {other:?}")),
         }
     }
 }
@@ -197,7 +195,7 @@ fn runs(world: &World, live: usize, wrongs: &mut Vec<String>) {
     let rows = ledger::rows(&world.aws.state().services.database);
     let (mut pending, mut others) = (0, BTreeMap::<&str, usize>::new());
     for (_, run) in ledger::runs(&rows) {
-        match run.life().state {
+        match run.lifecycle().state {
             State::Pending => pending += 1,
             State::Ended => {}
             state => *others.entry(state.as_str()).or_default() += 1,

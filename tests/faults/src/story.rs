@@ -6,10 +6,10 @@ use domain::ids::{RunId, SecretId};
 use domain::platform::Platform;
 use domain::use_cases::claim::Claim;
 use domain::use_cases::launch::Launched;
-use domain::use_cases::sweep::Swept;
+use domain::use_cases::sweep::SweepSummary;
 use domain::{Error, Result};
 
-use crate::deeds::{Deed, KEY, Report, only};
+use crate::operations::{CleanupOperation, KEY, Report, only};
 use crate::world::{LAUNCHER, World};
 use support::Job;
 
@@ -36,7 +36,7 @@ pub enum Story {
     EndHpc,
     /// A report of the end by the first attempt of a head job that runs on.
     EndOfAttempt,
-    /// A sign of life.
+    /// A heartbeat.
     Heartbeat,
     /// A head job is recorded.
     RecordJob,
@@ -252,14 +252,14 @@ impl Story {
                 world.report(run, &prepared.token, Report::Job(JOB)).await?;
             }
             Self::JobEnded | Self::JobChanged => {
-                world.clean(Deed::JobChanged(JOB)).await?;
+                world.clean(CleanupOperation::JobChanged(JOB)).await?;
             }
             Self::Look => {
-                world.clean(Deed::Look(run)).await?;
+                world.clean(CleanupOperation::Look(run)).await?;
             }
             // What failed of a sweep is left to the next one.
-            _ => match world.clean(Deed::Sweep).await? {
-                Swept { failed: 0, orphans_failed: 0, .. } => {}
+            _ => match world.clean(CleanupOperation::Sweep).await? {
+                SweepSummary { failed: 0, orphans_failed: 0, .. } => {}
                 _ => return Err(Error::unavailable("a sweep", "something is left")),
             },
         }
@@ -301,6 +301,6 @@ impl World {
             ("pipeline-secrets:not-after", "2036-01-01T00:00:00Z"),
         ];
         let name = format!("tower-{run}.2");
-        self.aws.state().services.target.secrets.insert(name, support::Made::by_others(&tags));
+        self.aws.state().services.target.secrets.insert(name, support::StoredSecret::by_others(&tags));
     }
 }

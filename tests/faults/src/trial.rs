@@ -6,9 +6,9 @@ use domain::run::State;
 use jiff::SignedDuration;
 
 use crate::check;
-use crate::deeds::Deed;
 use crate::gate::Planned;
 use crate::ledger::{self, Row};
+use crate::operations::CleanupOperation;
 use crate::story::{Prepared, SECRETS, Story, Told};
 use crate::world::World;
 
@@ -108,7 +108,7 @@ async fn repeat(
         world.pass(SignedDuration::from_secs(3));
         if repeat == 3 {
             world.pass(SignedDuration::from_mins(5));
-            let _ = world.clean(Deed::Sweep).await;
+            let _ = world.clean(CleanupOperation::Sweep).await;
         }
         if repeat == 0 {
             world.aws.gate.arm(&trial.repeat);
@@ -141,29 +141,30 @@ async fn expect(
         Ok(Told::Launched(launched)) => {
             let tokens = launched.tokens.ok_or("a repeated launch showed no tokens")?;
             let run = world.run(&launched.run.id).await;
-            if !run.life.run_token.matches(&crate::deeds::key_of(&tokens.run)) {
+            if !run.lifecycle.run_token.matches(&crate::operations::key_of(&tokens.run)) {
                 return Err("the run token that was shown is dead".into());
             }
             if let Some(claim) = &tokens.claim
                 && !run
-                    .life
+                    .lifecycle
                     .claim_token
                     .as_ref()
-                    .is_some_and(|hash| hash.matches(&crate::deeds::key_of(claim)))
+                    .is_some_and(|hash| hash.matches(&crate::operations::key_of(claim)))
             {
                 return Err("the claim token that was shown is dead".into());
             }
-            if run.life.state != State::Pending {
-                return Err(format!("the run that was shown is {}", run.life.state.as_str()));
+            if run.lifecycle.state != State::Pending {
+                return Err(format!("the run that was shown is {}", run.lifecycle.state.as_str()));
             }
-            let live = ledger::runs(&rows).into_iter().filter(|(_, run)| run.life().state.is_live()).count();
+            let live =
+                ledger::runs(&rows).into_iter().filter(|(_, run)| run.lifecycle().state.is_live()).count();
             if story.key().is_some() && live != 1 {
                 return Err(format!("INV6: {live} runs live under one idempotency key"));
             }
             if !faulty && live != 1 {
                 return Err(format!("{live} runs live after one launch"));
             }
-            delivered(world, &run.id, &run.life)
+            delivered(world, &run.id, &run.lifecycle)
         }
         Ok(Told::Store(store)) if store.contains("of the user") && store.contains("bGluZSAxCg==") => Ok(()),
         Ok(Told::Store(_)) => Err("INV7: the store holds other values".into()),
@@ -184,10 +185,10 @@ async fn expect(
 
 /// INV7 and the content of the copies of a launch: exactly what was pinned, the user's own value before the
 /// workspace's.
-fn delivered(world: &World, id: &RunId, life: &domain::run::Life) -> Result<(), String> {
+fn delivered(world: &World, id: &RunId, lifecycle: &domain::run::Lifecycle) -> Result<(), String> {
     let state = world.aws.state();
     let mut texts = String::new();
-    for copy in &life.copies {
+    for copy in &lifecycle.copies {
         let made = state
             .services
             .target
@@ -196,7 +197,7 @@ fn delivered(world: &World, id: &RunId, life: &domain::run::Life) -> Result<(), 
             .ok_or(format!("run {id} lacks its copy {}", copy.name))?;
         texts.push_str(&made.text);
     }
-    if life.copies.is_empty() {
+    if lifecycle.copies.is_empty() {
         return Ok(());
     }
     match texts.contains(SECRETS[2].1) && !texts.contains(SECRETS[1].1) {
@@ -214,9 +215,9 @@ fn stored(rows: &[Row], ids: &[String]) -> Result<(), String> {
 }
 
 fn done(rows: &[Row], story: Story, prepared: &Prepared) -> Result<(), String> {
-    let run = prepared.run.as_ref().and_then(|run| ledger::run(rows, run.as_str())).map(Row::life);
-    let state = run.as_ref().map(|life| life.state);
-    let job = run.as_ref().and_then(|life| life.head_job.as_ref());
+    let run = prepared.run.as_ref().and_then(|run| ledger::run(rows, run.as_str())).map(Row::lifecycle);
+    let state = run.as_ref().map(|lifecycle| lifecycle.state);
+    let job = run.as_ref().and_then(|lifecycle| lifecycle.head_job.as_ref());
     let secrets = rows.iter().filter(|row| row.text("sk").starts_with("SECRET#")).count();
     let good = match story {
         Story::End => matches!(state, Some(State::Ending | State::Ended)),
@@ -244,7 +245,11 @@ async fn deliver(world: &World) {
         let Ok(run) = RunId::new(&notice.run) else {
             continue;
         };
-        let deed = if notice.kind == "Run Look" { Deed::Look(&run) } else { Deed::Delivered(&run) };
+        let deed = if notice.kind == "Run Look" {
+            CleanupOperation::Look(&run)
+        } else {
+            CleanupOperation::Delivered(&run)
+        };
         let _ = world.clean(deed).await;
     }
 }
@@ -257,7 +262,7 @@ async fn settle(world: &World, trial: &Trial, verdict: &mut Verdict) {
     tokio::select! {
         biased;
         () = world.aws.gate.crashed() => {}
-        _ = world.clean(Deed::Sweep) => {}
+        _ = world.clean(CleanupOperation::Sweep) => {}
     }
     verdict.sweep_calls = world.aws.gate.met();
     verdict.faults += world.aws.gate.open();
@@ -278,7 +283,7 @@ async fn settle(world: &World, trial: &Trial, verdict: &mut Verdict) {
 }
 
 async fn sweep(world: &World, verdict: &mut Verdict) {
-    match world.clean(Deed::Sweep).await {
+    match world.clean(CleanupOperation::Sweep).await {
         Ok(swept) if swept.failed + swept.orphans_failed == 0 => {}
         Ok(swept) => verdict.wrongs.push(format!("a sweep without faults failed: {swept:?}")),
         Err(error) => verdict.wrongs.push(format!("a sweep without faults failed: {error:?}")),

@@ -23,8 +23,8 @@ fn unintended(aws: &sim::State, body: &Value) -> Option<String> {
     let name = body["Name"].as_str().unwrap_or_default();
     let id = tag(body, "pipeline-secrets:run");
     let rows = ledger::rows(&aws.services.database);
-    let intent = ledger::run(&rows, &id).map(Row::life);
-    let named = intent.is_some_and(|life| life.copies.iter().any(|copy| copy.name == name));
+    let intent = ledger::run(&rows, &id).map(Row::lifecycle);
+    let named = intent.is_some_and(|lifecycle| lifecycle.copies.iter().any(|copy| copy.name == name));
     let tagged = tag(body, "pipeline-secrets:deployment") == DEPLOYMENT
         && !tag(body, "pipeline-secrets:scope").is_empty()
         && !tag(body, "pipeline-secrets:not-after").is_empty();
@@ -46,15 +46,15 @@ fn too_early(aws: &sim::State, body: &Value) -> Option<String> {
         let over = latest.is_some_and(|latest: domain::Timestamp| latest <= aws.now);
         return (!over).then(|| format!("INV3: {name} of an unknown run was deleted before its latest end"));
     };
-    let life = run.life();
-    if !matches!(life.state, State::Ending | State::Ended) {
-        return Some(format!("INV3: {name} was deleted while its run is {}", life.state.as_str()));
+    let lifecycle = run.lifecycle();
+    if !matches!(lifecycle.state, State::Ending | State::Ended) {
+        return Some(format!("INV3: {name} was deleted while its run is {}", lifecycle.state.as_str()));
     }
-    let job = life.head_job.as_ref()?;
+    let job = lifecycle.head_job.as_ref()?;
     let job = aws.services.jobs.iter().find(|known| known.id == job.job_id);
     let running = match job {
         Some(job) => !matches!(job.status, "SUCCEEDED" | "FAILED"),
-        None => aws.now < life.lease_until,
+        None => aws.now < lifecycle.lease_until,
     };
     running.then(|| format!("INV3: {name} was deleted while the head job may run"))
 }

@@ -19,7 +19,7 @@ use store_dynamodb::Store;
 
 use crate::gate::Gate;
 use crate::sim::{self, Aws};
-use support::{Made, TABLE, sdk_config};
+use support::{StoredSecret, TABLE, sdk_config};
 
 /// The deployment's name: the prefix of another one's, which lists by tags match too.
 pub const DEPLOYMENT: &str = "prod";
@@ -208,7 +208,7 @@ pub fn start() -> Timestamp {
 
 /// Secrets that are not the deployment's, or of a run that nobody knows: none may be touched.
 #[must_use]
-pub fn others() -> [(String, Made); 4] {
+pub fn others() -> [(String, StoredSecret); 4] {
     let unknown = [
         ("pipeline-secrets:deployment", DEPLOYMENT),
         ("pipeline-secrets:scope", "workspace/42"),
@@ -221,10 +221,10 @@ pub fn others() -> [(String, Made); 4] {
         ("pipeline-secrets:not-after", "2020-01-01T00:00:00Z"),
     ];
     [
-        ("tower-ab12zzzzzzzzzz".to_owned(), Made::by_others(&unknown)),
-        ("tower-ab12yyyyyyyyyy".to_owned(), Made::by_others(&neighbour)),
-        ("tower-ab12xxxxxxxxxx".to_owned(), Made::by_others(&[("owner", DEPLOYMENT)])),
-        ("database-password".to_owned(), Made::by_others(&[])),
+        ("tower-ab12zzzzzzzzzz".to_owned(), StoredSecret::by_others(&unknown)),
+        ("tower-ab12yyyyyyyyyy".to_owned(), StoredSecret::by_others(&neighbour)),
+        ("tower-ab12xxxxxxxxxx".to_owned(), StoredSecret::by_others(&[("owner", DEPLOYMENT)])),
+        ("database-password".to_owned(), StoredSecret::by_others(&[])),
     ]
 }
 

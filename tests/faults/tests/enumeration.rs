@@ -4,13 +4,13 @@
 use domain::copies::Layout;
 use domain::ids::{RunId, SecretId, WorkspaceId};
 use domain::platform::Platform;
-use domain::resolve::Request;
+use domain::resolve::SecretSelection;
 use domain::token::TokenKey;
 use domain::use_cases::change_secret::Change;
 use domain::use_cases::create_secrets;
 use domain::use_cases::preview::{LaunchRequest, preview};
 use domain::use_cases::{read_runs, read_secrets};
-use faults::deeds::{key_of, value_of};
+use faults::operations::{key_of, value_of};
 use faults::runner::alone;
 use faults::world::{OWNER, WORKSPACE, World, actor, scope, start};
 use serde_json::json;
@@ -53,7 +53,7 @@ async fn two_workspaces(world: &World) -> (SecretId, RunId, String) {
     world.create(&[("OURS", "a value")], None).await.expect("stored");
     let pace = world.deadline();
     let draft = create_secrets::Draft {
-        name: faults::deeds::name_of("THEIRS"),
+        name: faults::operations::name_of("THEIRS"),
         value: value_of("a value"),
         description: None,
         expires: None,
@@ -81,7 +81,7 @@ fn asked(workspace: i64) -> LaunchRequest {
         workspace: WorkspaceId::new(workspace),
         platform: Platform::Slurm,
         layout: Some(Layout::Bundle),
-        secrets: Request::default(),
+        secrets: SecretSelection::default(),
     }
 }
 
@@ -174,8 +174,8 @@ fn a_wrong_token_of_a_run_and_a_token_of_no_run_take_the_same_calls_and_tell_the
         let context = world.context(&pace);
         let claimed = told(world, claimer.claim(&theirs, &wrong, &context)).await;
         assert_eq!(claimed, told(world, claimer.claim(&absent, &wrong, &context)).await);
-        let reported = told(world, reporter.sign_of_life(&theirs, &wrong, &context)).await;
-        assert_eq!(reported, told(world, reporter.sign_of_life(&absent, &wrong, &context)).await);
+        let reported = told(world, reporter.heartbeat(&theirs, &wrong, &context)).await;
+        assert_eq!(reported, told(world, reporter.heartbeat(&absent, &wrong, &context)).await);
         // The right key under another run's id is as wrong as any.
         let right = key_of(&right);
         assert_eq!(claimed, told(world, claimer.claim(&absent, &right, &context)).await);

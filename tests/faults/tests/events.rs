@@ -5,11 +5,11 @@ use domain::copies::Layout;
 use domain::ids::RunId;
 use domain::platform::Platform;
 use domain::run::State;
-use domain::use_cases::sweep::Swept;
+use domain::use_cases::sweep::SweepSummary;
 use domain::{Context, Error, Result, Timestamp};
 use faults::check;
-use faults::deeds::Report;
 use faults::ledger;
+use faults::operations::Report;
 use faults::runner::alone;
 use faults::story::{JOB, SECRETS};
 use faults::world::{LAUNCHER, World};
@@ -24,7 +24,7 @@ use support::{Job, QUEUE};
 const ACCOUNT: &str = "111122223333";
 
 /// Hands an event over, as Lambda does.
-async fn hand(world: &World, event: &str) -> Result<Option<Swept>> {
+async fn hand(world: &World, event: &str) -> Result<Option<SweepSummary>> {
     let handler = Handler { cleaner: world.cleaner(), account: ACCOUNT.into(), region: REGION.into() };
     // The handler is asked at the present of the clock.
     let deadline = world.deadline();
@@ -111,7 +111,7 @@ fn a_job_that_runs_on_keeps_its_copies_whatever_an_event_says() {
             hand(world, &of_batch(JOB, status).to_string()).await.expect("handled");
             hand(world, &of_run("Run Look", &run).to_string()).await.expect("handled");
         }
-        assert_eq!(world.run(&run).await.life.state, State::Running);
+        assert_eq!(world.run(&run).await.lifecycle.state, State::Running);
         assert_eq!(copies(world).len(), 1);
     });
 }
@@ -126,8 +126,8 @@ fn an_event_that_comes_a_week_late_touches_no_later_run() {
         let second = batch_run(world, "9d7a1f2e-0000-4000-8000-000000000002").await;
         hand(world, &of_batch(JOB, "SUCCEEDED").to_string()).await.expect("handled");
         hand(world, &of_run("Run Look", &first).to_string()).await.expect("handled");
-        assert_eq!(world.run(&first).await.life.state, State::Ended);
-        assert_eq!(world.run(&second).await.life.state, State::Running);
+        assert_eq!(world.run(&first).await.lifecycle.state, State::Ended);
+        assert_eq!(world.run(&second).await.lifecycle.state, State::Running);
         assert_eq!(copies(world), [format!("tower-{second}")]);
     });
 }
@@ -141,7 +141,7 @@ fn without_any_event_the_sweep_ends_a_run_within_the_hour() {
         world.pass(SignedDuration::from_mins(60));
         let swept = hand(world, r#"{"source":"pipeline-secrets.sweep"}"#).await.expect("swept");
         assert_eq!(swept.expect("a sweep").ended, 1);
-        assert_eq!(world.run(&run).await.life.state, State::Ended);
+        assert_eq!(world.run(&run).await.lifecycle.state, State::Ended);
         assert_eq!(copies(world), Vec::<String>::new());
     });
 }
@@ -268,7 +268,7 @@ fn no_event_of_any_shape_ends_a_run_that_lives() {
             let _ = hand(world, &event.to_string()).await;
         }
         assert_eq!(copies(world), before);
-        assert_eq!(world.run(&run).await.life.state, State::Running);
+        assert_eq!(world.run(&run).await.lifecycle.state, State::Running);
         assert_eq!(world.aws.state().wrongs, Vec::<String>::new());
     });
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::copies::Layout;
 use domain::platform::Platform;
 use domain::use_cases::read_secrets;
-use faults::deeds::only;
+use faults::operations::only;
 use faults::runner::alone;
 use faults::world::{LAUNCHER, World, actor, workspace};
 use tokio::time::Instant;

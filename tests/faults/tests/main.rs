@@ -2,7 +2,7 @@
 
 mod enumeration;
 mod events;
-mod found;
 mod limits;
+mod regressions;
 mod single;
 mod storm;

@@ -83,10 +83,10 @@ pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Time for nothing twice: what is contended is contended at once.
-pub(crate) struct Hurry;
+pub(crate) struct NoWait;
 
 #[async_trait::async_trait(?Send)]
-impl domain::ports::Backoff for Hurry {
+impl domain::ports::Backoff for NoWait {
     async fn wait(&self, _: u32) -> bool {
         false
     }
@@ -94,7 +94,7 @@ impl domain::ports::Backoff for Hurry {
 
 /// What a handler is given at the present, in a hurry.
 pub(crate) fn context(settings: &domain::settings::Settings) -> domain::Context<'_> {
-    domain::Context { now: domain::Timestamp::now(), randomness: &Fixed, backoff: &Hurry, settings }
+    domain::Context { now: domain::Timestamp::now(), randomness: &Fixed, backoff: &NoWait, settings }
 }
 
 /// Randomness that is the same every time.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    bench::{set_mode, wait_until},
+    harness::{set_mode, wait_until},
     service::STORE,
 };
 

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::bench::{skip, wait_until};
+use crate::harness::{skip, wait_until};
 
 /// The folder of the scripts and recordings.
 #[must_use]
@@ -155,7 +155,7 @@ impl Slurm {
     pub fn kill_node_daemon(&self) {
         let process =
             fs::read_to_string(self.directory.path().join("run/slurmd.pid")).expect("its process id");
-        crate::bench::signal(process.trim().parse().expect("a number"), "KILL");
+        crate::harness::signal(process.trim().parse().expect("a number"), "KILL");
     }
 }
 

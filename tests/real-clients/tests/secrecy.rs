@@ -7,7 +7,7 @@ use std::{
 };
 
 use real_clients::{
-    Answer, Bench, CLAIM_TOKEN, RUN_TOKEN, STORE, USER_TOKEN, WORKFLOW, set_mode, under_every_shell,
+    Answer, CLAIM_TOKEN, Harness, RUN_TOKEN, STORE, USER_TOKEN, WORKFLOW, set_mode, under_every_shell,
 };
 
 /// What must not be seen: tokens, and the mark in each value of the store.
@@ -17,7 +17,7 @@ fn holds_hidden(text: &str) -> bool {
     HIDDEN.iter().any(|hidden| text.contains(hidden))
 }
 
-/// Arguments of every process, and environments of those of this bench.
+/// Arguments of every process, and environments of those of this harness.
 fn visible_now(home: &str) -> Vec<String> {
     let mut visible = Vec::new();
     for process in fs::read_dir("/proc").expect("/proc").flatten() {
@@ -32,8 +32,8 @@ fn visible_now(home: &str) -> Vec<String> {
 
 #[test]
 fn no_argument_and_no_environment_shows_a_token_or_a_value_while_the_service_is_asked() {
-    under_every_shell(|bench| {
-        let home = bench.home.path().to_str().expect("a path").to_owned();
+    under_every_shell(|harness| {
+        let home = harness.home.path().to_str().expect("a path").to_owned();
         let seen = Arc::new(Mutex::new(Vec::new()));
         for line in
             ["POST /launches", &format!("POST /runs/{WORKFLOW}/claim"), &format!("POST /runs/{WORKFLOW}/end")]
@@ -46,12 +46,12 @@ fn no_argument_and_no_environment_shows_a_token_or_a_value_while_the_service_is_
                 Some("claim") => STORE.to_owned(),
                 _ => String::new(),
             };
-            bench.service.next(line, move |_| {
+            harness.service.next(line, move |_| {
                 seen.lock().expect("a list").extend(visible_now(&home));
                 Answer::Whole(200, answer)
             });
         }
-        let outcome = bench.run("env; tr '\\0' '\\n' </proc/$$/environ; cat /proc/$$/cmdline");
+        let outcome = harness.run("env; tr '\\0' '\\n' </proc/$$/environ; cat /proc/$$/cmdline");
         assert_eq!(outcome.status, 0, "{outcome:?}");
         assert!(!holds_hidden(&outcome.stdout) && !holds_hidden(&outcome.stderr), "{outcome:?}");
         let seen = seen.lock().expect("a list");
@@ -66,8 +66,8 @@ fn no_argument_and_no_environment_shows_a_token_or_a_value_while_the_service_is_
 
 #[test]
 fn tokens_handed_in_by_the_environment_do_not_reach_the_command() {
-    under_every_shell(|bench| {
-        let mut command = bench.command(["--", "env"]);
+    under_every_shell(|harness| {
+        let mut command = harness.command(["--", "env"]);
         command
             .env_remove("PIPELINE_SECRETS_TOKEN_FILE")
             .env("PIPELINE_SECRETS_TOKEN", USER_TOKEN)
@@ -75,7 +75,7 @@ fn tokens_handed_in_by_the_environment_do_not_reach_the_command() {
             .env("PIPELINE_SECRETS_WORKFLOW_ID", WORKFLOW)
             .env("PIPELINE_SECRETS_CLAIM_TOKEN", CLAIM_TOKEN)
             .env("PIPELINE_SECRETS_RUN_TOKEN", RUN_TOKEN);
-        let outcome = bench.finish(&mut command);
+        let outcome = harness.finish(&mut command);
         assert_eq!(outcome.status, 0, "{outcome:?}");
         assert!(!holds_hidden(&outcome.stdout), "{outcome:?}");
     });
@@ -83,16 +83,16 @@ fn tokens_handed_in_by_the_environment_do_not_reach_the_command() {
 
 #[test]
 fn a_variable_that_happens_to_be_exported_exports_no_token() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         let script = fs::read_to_string(real_clients::script()).expect("the script");
-        let mut command = bench.command(["--", "env"]);
+        let mut command = harness.command(["--", "env"]);
         // Every word of the script that could be one of its variables.
         for word in
             script.split(|c: char| !c.is_ascii_lowercase() && c != '_').filter(|word| !word.is_empty())
         {
             command.env(word, "exported");
         }
-        let outcome = bench.finish(&mut command);
+        let outcome = harness.finish(&mut command);
         assert_eq!(outcome.status, 0, "{outcome:?}");
         assert!(!holds_hidden(&outcome.stdout), "{outcome:?}");
     });
@@ -100,21 +100,21 @@ fn a_variable_that_happens_to_be_exported_exports_no_token() {
 
 #[test]
 fn tracing_shows_no_token() {
-    under_every_shell(|bench| {
-        let mut command = bench.command(["--", "env"]);
+    under_every_shell(|harness| {
+        let mut command = harness.command(["--", "env"]);
         command.env("SHELLOPTS", "allexport:xtrace:verbose");
-        let outcome = bench.finish(&mut command);
+        let outcome = harness.finish(&mut command);
         assert!(!holds_hidden(&outcome.stdout) && !holds_hidden(&outcome.stderr), "{outcome:?}");
     });
 }
 
 #[test]
 fn the_users_curl_settings_cannot_make_it_write_a_trace() {
-    under_every_shell(|bench| {
-        let trace = bench.path("trace");
-        fs::write(bench.path(".curlrc"), format!("trace-ascii = \"{}\"\nverbose\n", trace.display()))
+    under_every_shell(|harness| {
+        let trace = harness.path("trace");
+        fs::write(harness.path(".curlrc"), format!("trace-ascii = \"{}\"\nverbose\n", trace.display()))
             .expect("a file");
-        let outcome = bench.run("true");
+        let outcome = harness.run("true");
         assert_eq!(outcome.status, 0, "{outcome:?}");
         assert!(!trace.exists() && !holds_hidden(&outcome.stderr), "{outcome:?}");
     });
@@ -122,11 +122,11 @@ fn the_users_curl_settings_cannot_make_it_write_a_trace() {
 
 #[test]
 fn nothing_is_left_in_any_file() {
-    under_every_shell(|bench| {
-        let outcome = bench.run("cat $NXF_SECRETS_FILE >/dev/null; exit 3");
+    under_every_shell(|harness| {
+        let outcome = harness.run("cat $NXF_SECRETS_FILE >/dev/null; exit 3");
         assert_eq!(outcome.status, 3, "{outcome:?}");
-        fs::remove_file(bench.path("token")).expect("the token file");
-        assert_eq!(files_with_hidden(bench.home.path()), Vec::<String>::new());
+        fs::remove_file(harness.path("token")).expect("the token file");
+        assert_eq!(files_with_hidden(harness.home.path()), Vec::<String>::new());
     });
 }
 
@@ -144,16 +144,16 @@ fn files_with_hidden(directory: &Path) -> Vec<String> {
 
 #[test]
 fn a_token_file_that_others_can_read_is_refused() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for mode in [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644] {
-            set_mode(&bench.path("token"), mode);
-            let outcome = bench.run("true");
+            set_mode(&harness.path("token"), mode);
+            let outcome = harness.run("true");
             assert_eq!(outcome.status, 64, "{mode:o}: {outcome:?}");
             assert!(outcome.stderr.contains("chmod 600"), "{outcome:?}");
         }
         for mode in [0o600, 0o400] {
-            set_mode(&bench.path("token"), mode);
-            let bench_is_fine = bench.run("true");
+            set_mode(&harness.path("token"), mode);
+            let bench_is_fine = harness.run("true");
             assert!(bench_is_fine.status != 64, "{mode:o}: {bench_is_fine:?}");
         }
     });
@@ -161,23 +161,24 @@ fn a_token_file_that_others_can_read_is_refused() {
 
 #[test]
 fn what_is_no_token_is_refused_unseen_and_unsent() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for content in ["", "\n", "two words", "quote\"d", "new\\nline", "$(id)", "\u{e9}", "a\r\n"] {
-            fs::write(bench.path("token"), content).expect("the token file");
-            let outcome = bench.run("true");
+            fs::write(harness.path("token"), content).expect("the token file");
+            let outcome = harness.run("true");
             assert_eq!(outcome.status, 64, "{content:?}: {outcome:?}");
             assert!(content.trim().len() < 4 || !outcome.stderr.contains(content.trim()), "{outcome:?}");
             assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
         }
-        assert!(bench.service.requests().is_empty());
+        assert!(harness.service.requests().is_empty());
     });
 }
 
 #[test]
 fn tokens_go_over_plain_http_to_loopback_only() {
-    under_every_shell(|bench| {
-        let port = bench.service.endpoint().rsplit(':').next().expect("a port").to_owned();
-        let sends = |endpoint: &str| bench.finish(&mut bench.command(["--endpoint", endpoint, "--", "true"]));
+    under_every_shell(|harness| {
+        let port = harness.service.endpoint().rsplit(':').next().expect("a port").to_owned();
+        let sends =
+            |endpoint: &str| harness.finish(&mut harness.command(["--endpoint", endpoint, "--", "true"]));
         for host in [
             "127.0.0.1.example",
             "localhost.example",
@@ -204,24 +205,25 @@ fn tokens_go_over_plain_http_to_loopback_only() {
             let outcome = sends(endpoint);
             assert_eq!(outcome.status, 64, "{endpoint}: {outcome:?}");
         }
-        assert!(bench.service.requests().is_empty());
+        assert!(harness.service.requests().is_empty());
         for host in ["127.0.0.1", "localhost", "a1b2.execute-api.localhost"] {
-            let bench = Bench::like(bench);
-            let port = bench.service.endpoint().rsplit(':').next().expect("a port").to_owned();
-            let mut command = bench.command(["--endpoint", &format!("http://{host}:{port}/"), "--", "true"]);
+            let harness = Harness::like(harness);
+            let port = harness.service.endpoint().rsplit(':').next().expect("a port").to_owned();
+            let mut command =
+                harness.command(["--endpoint", &format!("http://{host}:{port}/"), "--", "true"]);
             // A proxy must not see what is meant for loopback.
-            let outcome = bench.finish(
+            let outcome = harness.finish(
                 command.env("http_proxy", "http://127.0.0.1:9").env("all_proxy", "http://127.0.0.1:9"),
             );
             assert_eq!(outcome.status, 0, "{host}: {outcome:?}");
-            assert_eq!(bench.service.requests()[0].header("host"), format!("{host}:{port}"));
+            assert_eq!(harness.service.requests()[0].header("host"), format!("{host}:{port}"));
         }
     });
 }
 
 #[test]
 fn wrong_usage_is_named_and_asks_for_nothing() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         let cases: [(&[&str], i32, &str); 14] = [
             (&[], 64, "no command given"),
             (&["--"], 64, "no command given"),
@@ -239,12 +241,12 @@ fn wrong_usage_is_named_and_asks_for_nothing() {
             (&["--report", "--", "true", "-with-tower", "x"], 64, "leave it out"),
         ];
         for (arguments, status, said) in cases {
-            let outcome = bench.finish(&mut bench.command(arguments));
+            let outcome = harness.finish(&mut harness.command(arguments));
             assert_eq!(outcome.status, status, "{arguments:?}: {outcome:?}");
             assert!(outcome.stderr.contains(said), "{arguments:?}: {outcome:?}");
             assert!(!outcome.stderr.contains(USER_TOKEN), "{outcome:?}");
             assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
         }
-        assert!(bench.service.requests().is_empty() && bench.stores().is_empty());
+        assert!(harness.service.requests().is_empty() && harness.stores().is_empty());
     });
 }

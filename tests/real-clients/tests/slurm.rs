@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use real_clients::rig::{Outcome, Rig};
+use real_clients::deployed::{DeployedStack, Outcome};
 use real_clients::{Cluster, Deployment, grow_old, wait_until};
 
 /// What becomes of a job, and the Nextflow that it runs.
@@ -20,7 +20,7 @@ const STORIES: [&[Story]; 2] = [
     ],
 ];
 
-/// Looked at while it runs, and afterwards.
+/// Inspected during the run and after it.
 fn succeeds(cluster: &Cluster) {
     let job = cluster.submit_and_hold(&[]);
     cluster.assert_hidden(&[&cluster.path("stores")]);
@@ -96,9 +96,9 @@ fn completes(cluster: &Cluster, job: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn however_a_slurm_job_ends_neither_cluster_nor_service_keeps_its_secrets() -> Outcome {
-    let rig = Rig::new(&[("LeaseSeconds", "30"), ("SweepSchedule", "rate(1 minute)")]).await?;
-    let endpoint = rig.stack.api_endpoint.clone();
-    let (token, workspace) = (rig.owner.token().to_owned(), rig.workspace.to_string());
+    let deployed = DeployedStack::new(&[("LeaseSeconds", "30"), ("SweepSchedule", "rate(1 minute)")]).await?;
+    let endpoint = deployed.stack.api_endpoint.clone();
+    let (token, workspace) = (deployed.owner.token().to_owned(), deployed.workspace.to_string());
     // `None` where Java, Maven or Slurm are missing, which has been said by then.
     let play = move |(version, story): &Story| {
         let service = |home: &std::path::Path| Deployment::of(home, &endpoint, &token, &workspace);
@@ -112,11 +112,11 @@ async fn however_a_slurm_job_ends_neither_cluster_nor_service_keeps_its_secrets(
         })
     });
     if played.await? {
-        let kept = rig.rows().await? + &rig.logs().await?;
+        let kept = deployed.rows().await? + &deployed.logs().await?;
         for (name, value) in Deployment::secrets() {
             assert!(kept.contains(&name) && !kept.contains(&value), "{name}");
         }
     }
-    rig.stack.stop().await?;
+    deployed.stack.stop().await?;
     Ok(())
 }

@@ -21,6 +21,8 @@ mod table;
 pub use client::{Backend, Call, Lost, REGION, sdk_config};
 #[cfg(feature = "sdk")]
 pub use faults::{Fault, Faults};
-pub use services::{Answer, Database, Job, Limit, Made, Notice, QUEUE, Services, TABLE, Target, refusal};
+pub use services::{
+    Answer, Database, Job, Limit, Notice, QUEUE, Services, StoredSecret, TABLE, Target, refusal,
+};
 #[cfg(feature = "sdk")]
 pub use table::Table;

@@ -1,7 +1,7 @@
 //! What a token claims.
 
 use domain::Timestamp;
-use domain::identity::{Login, Vouched};
+use domain::identity::{Login, VerifiedLogin};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
@@ -43,13 +43,13 @@ enum Verified {
 }
 
 impl Claims {
-    /// Whom the issuer vouches for; an error says why nobody.
+    /// The login that the issuer vouches for; an error says why nobody.
     pub fn check(
         self,
         issuer: &str,
         audience: &str,
         now: Timestamp,
-    ) -> std::result::Result<Vouched, &'static str> {
+    ) -> std::result::Result<VerifiedLogin, &'static str> {
         if self.iss != issuer {
             return Err("another issuer's token");
         }
@@ -74,7 +74,7 @@ impl Claims {
             return Err("the token's subject is none");
         }
         let verified_email = self.verified_email();
-        Ok(Vouched { login: Login { issuer: self.iss, subject: self.sub }, verified_email })
+        Ok(VerifiedLogin { login: Login { issuer: self.iss, subject: self.sub }, verified_email })
     }
 
     /// The address, where the issuer says that it verified it and it can be one.

@@ -9,7 +9,7 @@ mod fetch;
 mod keys;
 
 use async_trait::async_trait;
-use domain::identity::Vouched;
+use domain::identity::VerifiedLogin;
 use domain::ports::VerifyJwt;
 use domain::{Error, Result, Timestamp};
 use jsonwebtoken::{Algorithm, Validation};
@@ -66,7 +66,7 @@ impl Jwts {
 
 #[async_trait(?Send)]
 impl VerifyJwt for Jwts {
-    async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<Vouched>> {
+    async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<VerifiedLogin>> {
         let Some(issuer) = &self.0 else {
             return Ok(refused("the deployment takes no JSON Web Tokens"));
         };
@@ -75,7 +75,7 @@ impl VerifyJwt for Jwts {
 }
 
 impl Issuer {
-    async fn verify(&self, token: &str, now: Timestamp) -> Result<Option<Vouched>> {
+    async fn verify(&self, token: &str, now: Timestamp) -> Result<Option<VerifiedLogin>> {
         // `alg: none` fails here: the crate knows no such algorithm.
         let Ok(header) = jsonwebtoken::decode_header(token) else {
             return Ok(refused("the token's header cannot be read"));
@@ -108,7 +108,7 @@ fn signature_alone(algorithm: Algorithm) -> Validation {
     validation
 }
 
-fn refused(why: &'static str) -> Option<Vouched> {
+fn refused(why: &'static str) -> Option<VerifiedLogin> {
     tracing::info!(reason = why, "refused a JSON Web Token");
     None
 }

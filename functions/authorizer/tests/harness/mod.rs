@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use authorizer::Handler;
 use authorizer::oidc::Jwts;
-use domain::identity::{Login, Vouched};
+use domain::identity::{Login, VerifiedLogin};
 use domain::settings::Settings;
 use domain::use_cases::identity::apply::{Applied, apply};
 use domain::use_cases::identity::document::Document;
@@ -18,7 +18,7 @@ use store_dynamodb::Store;
 use support::Table;
 use support::oidc::AUDIENCE;
 
-pub(crate) struct Bench {
+pub(crate) struct Harness {
     pub(crate) table: Table,
     pub(crate) store: Store,
     pub(crate) handler: Handler,
@@ -26,7 +26,7 @@ pub(crate) struct Bench {
     pub(crate) settings: Settings,
 }
 
-impl Bench {
+impl Harness {
     /// With an issuer, or with none: then `issuer` is empty.
     pub(crate) async fn start(issuer: &str) -> Self {
         let table = Table::start().await;
@@ -75,7 +75,7 @@ impl Bench {
             return Some(user);
         }
         let login = Login { issuer: text("issuer").unwrap(), subject: text("subject").unwrap() };
-        let vouched = Vouched { login, verified_email: text("email") };
+        let vouched = VerifiedLogin { login, verified_email: text("email") };
         let deadline = deadline();
         let context = &self.context(Timestamp::now(), &deadline);
         let actor = register_login(&self.store, &vouched, context).await.unwrap();

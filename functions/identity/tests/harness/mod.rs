@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use store_dynamodb::Store;
 use support::{Fault, Table};
 
-pub(crate) struct Bench {
+pub(crate) struct Harness {
     pub(crate) table: Table,
     pub(crate) handler: Handler,
     pub(crate) randomness: SystemRandomness,
@@ -24,21 +24,21 @@ pub(crate) struct Bench {
 
 /// An answer over HTTP.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Answered {
+pub(crate) struct HttpResponse {
     pub(crate) status: u64,
     pub(crate) body: Value,
 }
 
 /// A request over HTTP.
 #[derive(Clone, Default)]
-pub(crate) struct Asked {
+pub(crate) struct TestRequest {
     pub(crate) user: i64,
     pub(crate) path: Vec<(&'static str, i64)>,
     pub(crate) query: Vec<(&'static str, String)>,
     pub(crate) body: Option<Value>,
 }
 
-impl Bench {
+impl Harness {
     pub(crate) async fn start() -> Self {
         let table = Table::start().await;
         let store = Store::new(table.client.clone(), table.name.clone());
@@ -48,10 +48,10 @@ impl Bench {
 
     /// With the story's organization, workspace and people.
     pub(crate) async fn with_story() -> (Self, Ids) {
-        let bench = Self::start().await;
-        let applied = bench.apply(&story()).await;
+        let harness = Self::start().await;
+        let applied = harness.apply(&story()).await;
         let ids = Ids::of(&applied);
-        (bench, ids)
+        (harness, ids)
     }
 
     pub(crate) async fn send(&self, event: &Value) -> domain::Result<Value> {
@@ -75,10 +75,13 @@ impl Bench {
         answer
     }
 
-    pub(crate) async fn ask(&self, operation: Operation, asked: Asked) -> Answered {
+    pub(crate) async fn ask(&self, operation: Operation, asked: TestRequest) -> HttpResponse {
         let answer = self.send(&event(operation, asked)).await.unwrap();
         let text = answer["body"].as_str().unwrap_or("null");
-        Answered { status: answer["statusCode"].as_u64().unwrap(), body: serde_json::from_str(text).unwrap() }
+        HttpResponse {
+            status: answer["statusCode"].as_u64().unwrap(),
+            body: serde_json::from_str(text).unwrap(),
+        }
     }
 
     /// Fails the `nth` call of this operation, and the SDK's repeats of it.
@@ -196,16 +199,16 @@ impl Ids {
     }
 
     /// Asks something of the workspace, as this user.
-    pub(crate) fn asked(&self, user: &str) -> Asked {
-        Asked {
+    pub(crate) fn asked(&self, user: &str) -> TestRequest {
+        TestRequest {
             user: self.user(user),
             path: vec![("orgId", self.org), ("workspaceId", self.workspace)],
-            ..Asked::default()
+            ..TestRequest::default()
         }
     }
 }
 
-impl Asked {
+impl TestRequest {
     pub(crate) fn by(user: i64) -> Self {
         Self { user, ..Self::default() }
     }
@@ -244,7 +247,7 @@ pub(crate) fn story() -> Value {
     })
 }
 
-pub(crate) fn event(operation: Operation, asked: Asked) -> Value {
+pub(crate) fn event(operation: Operation, asked: TestRequest) -> Value {
     let path: BTreeMap<_, _> = asked.path.iter().map(|(name, id)| (*name, id.to_string())).collect();
     let query: BTreeMap<_, _> = asked.query.into_iter().collect();
     json!({

@@ -9,7 +9,7 @@ use std::path::Path;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Findings, Narrator};
+use super::{Findings, Reporter};
 use crate::{Caller, Error, Result, Stack, Tools};
 
 /// Who plays in this chapter.
@@ -30,7 +30,7 @@ type Expected<'a> = BTreeMap<&'a str, &'a str>;
 impl Cluster<'_> {
     pub(super) async fn play<W: Write>(
         &self,
-        tell: &mut Narrator<'_, W>,
+        tell: &mut Reporter<'_, W>,
         findings: &mut Findings,
         key: &str,
     ) -> Result<()> {

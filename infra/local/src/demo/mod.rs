@@ -76,12 +76,12 @@ impl Findings {
 }
 
 /// Where the story goes: to a reader, or nowhere where a program reads.
-pub(crate) struct Narrator<'a, W> {
+pub(crate) struct Reporter<'a, W> {
     out: &'a mut W,
     silent: bool,
 }
 
-impl<W: Write> Narrator<'_, W> {
+impl<W: Write> Reporter<'_, W> {
     fn line(&mut self, text: &str) -> Result<()> {
         if self.silent {
             return Ok(());
@@ -132,8 +132,8 @@ pub async fn demo(json: bool, out: &mut impl Write) -> Result<()> {
     );
     let played = async {
         let stack = Stack::start(&tools, &options, &parameters).await?;
-        let mut narrator = Narrator { out, silent: json };
-        let findings = Box::pin(story::play(&tools, &stack, &folder, &mut narrator)).await;
+        let mut reporter = Reporter { out, silent: json };
+        let findings = Box::pin(story::play(&tools, &stack, &folder, &mut reporter)).await;
         stack.stop().await?;
         findings
     };

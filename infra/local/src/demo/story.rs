@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::denied::{Targets, denied_calls};
 use super::hpc::Cluster;
-use super::{Findings, Narrator, yes};
+use super::{Findings, Reporter, yes};
 use crate::platform::{Platform, resolve};
 use crate::{Caller, Error, JobStatus, Result, Stack, Tools};
 
 /// The people of the story, and their two workspaces.
-struct Cast {
+struct Actors {
     owner: Caller,
     launcher: Caller,
     viewer: Caller,
@@ -59,47 +59,48 @@ pub(super) async fn play<W: Write>(
     tools: &Tools,
     stack: &Stack,
     folder: &Path,
-    tell: &mut Narrator<'_, W>,
+    tell: &mut Reporter<'_, W>,
 ) -> Result<Findings> {
     let mut findings = Findings::default();
-    let cast = cast(stack).await?;
+    let actors = actors(stack).await?;
     let values = Values::make();
     let platform = Platform::new(stack).await;
-    let secrets = format!("/pipeline-secrets?workspaceId={}", cast.workspace);
+    let secrets = format!("/pipeline-secrets?workspaceId={}", actors.workspace);
 
     tell.chapter("1. Olivia, an owner, stores two secrets in the workspace.")?;
     for (name, value) in
         [("SENTIEON_LICENSE_BASE64", &values.licence), ("NCBI_API_KEY", &values.workspace_key)]
     {
-        cast.owner.post(&secrets, &json!({"name": name, "value": value})).await?;
+        actors.owner.post(&secrets, &json!({"name": name, "value": value})).await?;
         findings.stored += 1;
         tell.step(&format!("stored {name}, {} bytes", value.len()))?;
     }
 
     tell.chapter("2. Vera may only look on; Liam may launch, and has a key of his own.")?;
     let refused =
-        cast.viewer.call(Method::POST, &secrets, Some(&json!({"name": "VERAS", "value": "v"}))).await?;
+        actors.viewer.call(Method::POST, &secrets, Some(&json!({"name": "VERAS", "value": "v"}))).await?;
     findings.viewer_write_refused = refused.status.as_u16() == 403;
     tell.step(&format!("Vera tries to store a secret: {} {}", refused.status.as_u16(), refused.text))?;
-    cast.launcher
+    actors
+        .launcher
         .post("/pipeline-secrets", &json!({"name": "NCBI_API_KEY", "value": values.own_key}))
         .await?;
     findings.stored += 1;
     tell.step("Liam stores his own NCBI_API_KEY")?;
 
     tell.chapter("3. Liam looks at what a launch would take, and launches.")?;
-    let launches = format!("/launches?workspaceId={}", cast.workspace);
-    let preview_path = format!("/launches/preview?workspaceId={}", cast.workspace);
-    let preview = cast.launcher.post(&preview_path, &json!({"platform": "aws-batch"})).await?;
+    let launches = format!("/launches?workspaceId={}", actors.workspace);
+    let preview_path = format!("/launches/preview?workspaceId={}", actors.workspace);
+    let preview = actors.launcher.post(&preview_path, &json!({"platform": "aws-batch"})).await?;
     findings.override_winner = winner(&preview);
     tell.table(&["secret", "from", "version", "takes the place of"], &preview_rows(&preview))?;
-    let first = Run::launch(&cast.launcher, &launches, stack).await?;
+    let first = Run::launch(&actors.launcher, &launches, stack).await?;
     findings.copies_during_run = platform.copies(&first.id).await?;
     tell.step(&format!(
         "run {} launched; Secrets Manager holds {} copy, tower-{}",
         first.id, findings.copies_during_run, first.id
     ))?;
-    let third = Run::launch(&cast.launcher, &launches, stack).await?;
+    let third = Run::launch(&actors.launcher, &launches, stack).await?;
     third.heartbeat().await?;
     let silent_since = Instant::now();
     tell.step(&format!("run {} launched too; it sends one heartbeat and is never heard of again", third.id))?;
@@ -113,14 +114,14 @@ pub(super) async fn play<W: Write>(
     let role = stack.sdk_config(&role).await;
     findings.values_match = check_values(&role, &first.answer, &values).await?;
     tell.step(&format!("each valueFrom gives the stored bytes: {}", yes(findings.values_match)))?;
-    let other = other_role(&cast, stack, &platform).await?;
+    let other = other_role(&actors, stack, &platform).await?;
     findings.other_workspace_refused = refuses(&other, &first.answer).await;
     tell.step(&format!("another workspace's role is refused: {}", yes(findings.other_workspace_refused)))?;
 
     tell.chapter("5. Nobody reads a value back; no function's role goes beyond its rights.")?;
-    findings.read_back_refused = read_back_refused(&cast, &first, &values).await?;
+    findings.read_back_refused = read_back_refused(&actors, &first, &values).await?;
     tell.step(&format!("no answer to any read holds a value: {}", yes(findings.read_back_refused)))?;
-    let targets = Targets { copy: format!("tower-{}", first.id), scope: format!("WS#{}", cast.workspace) };
+    let targets = Targets { copy: format!("tower-{}", first.id), scope: format!("WS#{}", actors.workspace) };
     findings.denied_calls = denied_calls(stack, platform.operator(), &targets).await?;
     for call in &findings.denied_calls {
         tell.step(&format!("IAM refused {call}"))?;
@@ -128,13 +129,13 @@ pub(super) async fn play<W: Write>(
 
     tell.chapter("6. The first run's head job succeeds, a second one's fails.")?;
     stack.move_job(&job, JobStatus::Succeeded).await?;
-    first.ended(&cast.launcher, Duration::from_secs(30)).await?;
+    first.ended(&actors.launcher, Duration::from_secs(30)).await?;
     findings.copies_after_success = platform.copies(&first.id).await?;
-    let second = Run::launch(&cast.launcher, &launches, stack).await?;
+    let second = Run::launch(&actors.launcher, &launches, stack).await?;
     let job = platform.start_head_job().await?;
     second.record(&job).await?;
     stack.move_job(&job, JobStatus::Failed).await?;
-    second.ended(&cast.launcher, Duration::from_secs(30)).await?;
+    second.ended(&actors.launcher, Duration::from_secs(30)).await?;
     findings.copies_after_failure = platform.copies(&second.id).await?;
     tell.step("both ended by AWS Batch's event, confirmed by DescribeJobs")?;
 
@@ -143,46 +144,46 @@ pub(super) async fn play<W: Write>(
         tools,
         stack,
         folder,
-        owner: &cast.owner,
-        launcher: &cast.launcher,
-        organization: cast.organization,
-        workspace: cast.workspace,
+        owner: &actors.owner,
+        launcher: &actors.launcher,
+        organization: actors.organization,
+        workspace: actors.workspace,
     };
     cluster.play(tell, &mut findings, &values.workspace_key).await?;
 
     tell.chapter("8. The third run's lease is over: the sweep, every minute here, finds it.")?;
-    third.ended(&cast.launcher, Duration::from_secs(150)).await?;
+    third.ended(&actors.launcher, Duration::from_secs(150)).await?;
     findings.copies_after_lost_event = platform.copies(&third.id).await?;
     tell.step(&format!("gone {} s after its heartbeat", silent_since.elapsed().as_secs()))?;
 
-    findings.audit_rows = look_back(&cast, &platform, [&first, &second, &third], tell).await?;
+    findings.audit_rows = look_back(&actors, &platform, [&first, &second, &third], tell).await?;
     Ok(findings)
 }
 
 /// The receipts, and the audit trail; gives the number of its rows.
 async fn look_back<W: Write>(
-    cast: &Cast,
+    actors: &Actors,
     platform: &Platform<'_>,
     runs: [&Run; 3],
-    tell: &mut Narrator<'_, W>,
+    tell: &mut Reporter<'_, W>,
 ) -> Result<usize> {
     tell.chapter("9. The receipts.")?;
     let mut rows = Vec::new();
     for run in runs {
-        rows.push(receipt_row(&run.receipt(&cast.launcher).await?, platform.copies(&run.id).await?));
+        rows.push(receipt_row(&run.receipt(&actors.launcher).await?, platform.copies(&run.id).await?));
     }
     tell.table(&["run", "state", "result", "told by", "launched", "removed", "copies left"], &rows)?;
 
     tell.chapter("10. The audit trail of the workspace.")?;
-    let path = format!("/audit-events?workspaceId={}&max=1000", cast.workspace);
-    let trail = cast.owner.get(&path).await?;
+    let path = format!("/audit-events?workspaceId={}&max=1000", actors.workspace);
+    let trail = actors.owner.get(&path).await?;
     let events = trail["events"].as_array().cloned().unwrap_or_default();
     let rows: Vec<_> = events.iter().rev().map(audit_row).collect();
     tell.table(&["when", "who", "what", "run", "secrets and versions"], &rows)?;
     Ok(events.len())
 }
 
-async fn cast(stack: &Stack) -> Result<Cast> {
+async fn actors(stack: &Stack) -> Result<Actors> {
     let user = |name: &str| json!({"userName": name, "email": format!("{name}@example.org"), "tokens": [{"name": "demo"}]});
     let order = json!({"apply": {
         "users": [user("olivia"), user("liam"), user("vera"), user("oscar")],
@@ -203,7 +204,7 @@ async fn cast(stack: &Stack) -> Result<Cast> {
             .as_i64()
             .ok_or_else(|| Error::answer("identity's answer to apply", &"it lacks a workspace"))
     };
-    Ok(Cast {
+    Ok(Actors {
         owner: caller(0),
         launcher: caller(1),
         viewer: caller(2),
@@ -274,11 +275,15 @@ async fn check_values(role: &aws_config::SdkConfig, answer: &Value, values: &Val
 }
 
 /// A role that may read the other workspace's copies: made from a launch there.
-async fn other_role(cast: &Cast, stack: &Stack, platform: &Platform<'_>) -> Result<aws_config::SdkConfig> {
-    let secrets = format!("/pipeline-secrets?workspaceId={}", cast.other_workspace);
-    cast.other_owner.post(&secrets, &json!({"name": "IMAGING_KEY", "value": "other"})).await?;
-    let path = format!("/launches?workspaceId={}", cast.other_workspace);
-    let run = Run::launch(&cast.other_owner, &path, stack).await?;
+async fn other_role(
+    actors: &Actors,
+    stack: &Stack,
+    platform: &Platform<'_>,
+) -> Result<aws_config::SdkConfig> {
+    let secrets = format!("/pipeline-secrets?workspaceId={}", actors.other_workspace);
+    actors.other_owner.post(&secrets, &json!({"name": "IMAGING_KEY", "value": "other"})).await?;
+    let path = format!("/launches?workspaceId={}", actors.other_workspace);
+    let run = Run::launch(&actors.other_owner, &path, stack).await?;
     let role = platform.role("demo-other-execution", &run.answer["iam"]["statements"]).await?;
     let role = stack.sdk_config(&role).await;
     // It does read what it is for: a refusal elsewhere is then the tags' doing.
@@ -297,9 +302,9 @@ async fn refuses(role: &aws_config::SdkConfig, answer: &Value) -> bool {
 }
 
 /// Every read of the API, by everyone, searched for every value as it is and as JSON writes it.
-async fn read_back_refused(cast: &Cast, run: &Run, values: &Values) -> Result<bool> {
-    let scope = format!("workspaceId={}", cast.workspace);
-    let list = cast.owner.get(&format!("/pipeline-secrets?{scope}")).await?;
+async fn read_back_refused(actors: &Actors, run: &Run, values: &Values) -> Result<bool> {
+    let scope = format!("workspaceId={}", actors.workspace);
+    let list = actors.owner.get(&format!("/pipeline-secrets?{scope}")).await?;
     let mut paths = vec![
         format!("/pipeline-secrets?{scope}"),
         "/pipeline-secrets".to_owned(),
@@ -316,7 +321,7 @@ async fn read_back_refused(cast: &Cast, run: &Run, values: &Values) -> Result<bo
         paths.push(format!("/pipeline-secrets/{}?{scope}", secret["id"]));
         paths.push(format!("/pipeline-secrets/{}/history?{scope}", secret["id"]));
     }
-    for caller in [&cast.owner, &cast.launcher, &cast.viewer, &cast.other_owner] {
+    for caller in [&actors.owner, &actors.launcher, &actors.viewer, &actors.other_owner] {
         for path in &paths {
             let answer = caller.call(Method::GET, path, None).await?;
             let shows = |value: &str| {
@@ -351,7 +356,7 @@ fn receipt_row(receipt: &Value, copies: usize) -> Vec<String> {
         text(&receipt["workflowId"]),
         text(&receipt["state"]),
         text(&receipt["outcome"]["result"]),
-        text(&receipt["outcome"]["toldBy"]),
+        text(&receipt["outcome"]["reportedBy"]),
         text(&receipt["dateLaunched"]),
         text(&receipt["dateRemoved"]),
         copies.to_string(),

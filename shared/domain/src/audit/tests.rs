@@ -9,7 +9,7 @@ use crate::role::Permission;
 use crate::run::Run;
 use crate::settings::Settings;
 use crate::testing::Backoff;
-use crate::value::Traits;
+use crate::value::ValueProperties;
 
 struct Repeating(u8);
 
@@ -59,13 +59,13 @@ fn secret() -> Secret {
         last_used: None,
         expires: None,
         description: None,
-        traits: Traits { raw_bytes: 256, json_bytes: 256, nextflow_store: true, lost: false },
+        properties: ValueProperties { raw_bytes: 256, json_bytes: 256, nextflow_store: true, lost: false },
     }
 }
 
 /// A run with a user secret that overrides a workspace secret.
 fn run() -> Run {
-    let life = json!({
+    let lifecycle = json!({
         "revision": 1,
         "state": "pending",
         "leaseUntil": "2026-01-01T00:00:00Z",
@@ -80,7 +80,7 @@ fn run() -> Run {
         layout: Layout::Bundle,
         created: at(0),
         not_after: at(0),
-        life: serde_json::from_value(life).unwrap(),
+        lifecycle: serde_json::from_value(lifecycle).unwrap(),
     }
 }
 

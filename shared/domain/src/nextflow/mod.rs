@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use crate::iam::CopyHome;
+use crate::iam::CopyLocation;
 use crate::name::SecretName;
 use crate::run::Run;
 use crate::value::SecretValue;
@@ -62,15 +62,15 @@ pub fn store(values: &BTreeMap<SecretName, SecretValue>) -> Zeroizing<String> {
 /// The Nextflow config with which each task of an AWS Batch run reads the `per-name` copies that its `secret` directives
 /// name, with the AWS CLI that it already has.
 #[must_use]
-pub fn tasks_config(run: &Run, home: &CopyHome) -> String {
+pub fn tasks_config(run: &Run, home: &CopyLocation) -> String {
     include_str!("tasks.config").replace("@RUN@", run.id.as_str()).replace("@REGION@", &home.region)
 }
 
 /// The lines of bash with which the head job of an AWS Batch run records itself and writes Nextflow's store from the
 /// `per-name` copies.
 #[must_use]
-pub fn head_job_prelude(run: &Run, home: &CopyHome, endpoint: &str) -> String {
-    let names: Vec<_> = run.life.secrets.iter().map(|pin| pin.name.as_str()).collect();
+pub fn head_job_prelude(run: &Run, home: &CopyLocation, endpoint: &str) -> String {
+    let names: Vec<_> = run.lifecycle.secrets.iter().map(|pin| pin.name.as_str()).collect();
     include_str!("prelude.sh")
         .replace("@RUN@", run.id.as_str())
         .replace("@REGION@", &home.region)
@@ -87,8 +87,8 @@ mod tests {
     use crate::ids::{RunId, UserId};
     use crate::platform::Platform;
 
-    fn home() -> CopyHome {
-        CopyHome::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap()
+    fn home() -> CopyLocation {
+        CopyLocation::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap()
     }
 
     fn run(names: &[&str]) -> Run {
@@ -96,7 +96,7 @@ mod tests {
             .iter()
             .map(|name| serde_json::json!({"name": name, "owner": "WS#42", "id": 7, "version": 1}))
             .collect();
-        let life = serde_json::json!({
+        let lifecycle = serde_json::json!({
             "revision": 1,
             "state": "pending",
             "leaseUntil": "2026-01-01T00:00:00Z",
@@ -111,7 +111,7 @@ mod tests {
             layout: Layout::PerName,
             created: Timestamp::UNIX_EPOCH,
             not_after: Timestamp::UNIX_EPOCH,
-            life: serde_json::from_value(life).unwrap(),
+            lifecycle: serde_json::from_value(lifecycle).unwrap(),
         }
     }
 

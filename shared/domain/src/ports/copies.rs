@@ -18,7 +18,7 @@ pub trait CreateCopies {
 
 /// What stands under a copy's name.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum CopySighting {
+pub enum CopyStatus {
     /// Nothing.
     Gone,
     /// A secret with these tags.
@@ -45,7 +45,7 @@ pub struct FoundCopy {
 #[async_trait(?Send)]
 pub trait RemoveCopies {
     /// What stands under this name.
-    async fn describe_copy(&self, name: &str) -> Result<CopySighting>;
+    async fn describe_copy(&self, name: &str) -> Result<CopyStatus>;
 
     /// Deletes at once what stands under this name, provided that it carries our deployment's tag. It is gone only when
     /// [`describe_copy`](Self::describe_copy) says so.

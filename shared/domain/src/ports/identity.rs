@@ -5,7 +5,9 @@ use jiff::Timestamp;
 
 use crate::Result;
 use crate::audit::AuditRecord;
-use crate::identity::{Change, Login, Organization, Standing, StoredToken, User, Vouched, Workspace};
+use crate::identity::{
+    Change, Login, Organization, RequiredMembership, StoredToken, User, VerifiedLogin, Workspace,
+};
 use crate::ids::{OrgId, SecretId, TokenId, UserId, WorkspaceId};
 use crate::owner::SecretOwner;
 use crate::role::Role;
@@ -33,15 +35,15 @@ pub trait ReadTokens {
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>>;
 
     /// Notes that the token was presented. Not audited, may be lost.
-    async fn touch_token(&self, id: TokenId, at: Timestamp) -> Result<()>;
+    async fn record_token_use(&self, id: TokenId, at: Timestamp) -> Result<()>;
 }
 
 /// Checking JSON Web Tokens.
 #[async_trait(?Send)]
 pub trait VerifyJwt {
-    /// Whom the issuer vouches for; `None` where the token is refused, for whatever reason. An error only where the
+    /// The login that the issuer vouches for; `None` where the token is refused, for whatever reason. An error only where the
     /// issuer's keys could not be had.
-    async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<Vouched>>;
+    async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<VerifiedLogin>>;
 }
 
 /// Reading the users of logins.
@@ -95,14 +97,14 @@ pub trait ReadIdentity: ReadMembership {
 pub trait ChangeIdentity: ReadIdentity {
     /// Makes all of the changes, with their audit records, or none: at most [`MAX_ROWS`] by [`Change::rows`].
     ///
-    /// [`Error::NotFound`](crate::Error::NotFound) where `standing` no longer holds;
+    /// [`Error::NotFound`](crate::Error::NotFound) where `required` no longer holds;
     /// [`Error::Contended`](crate::Error::Contended) where something else that a change was decided on is no longer so:
     /// read and decide again; [`Error::Conflict`](crate::Error::Conflict) where a workspace would have no owner.
     async fn change_identity(
         &self,
         changes: &[Change],
         audit: &[AuditRecord],
-        standing: Option<&Standing>,
+        required: Option<&RequiredMembership>,
     ) -> Result<()>;
 }
 
@@ -116,12 +118,12 @@ pub trait Reconcile: ChangeIdentity + ReadTokens {
     async fn workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>>;
 
     /// Deletes this version of the secret, as [`WriteSecrets::delete_secret`](super::WriteSecrets::delete_secret) does.
-    async fn bury_secret(&self, secret: &Secret, audit: &AuditRecord) -> Result<()>;
+    async fn delete_secret_unscoped(&self, secret: &Secret, audit: &AuditRecord) -> Result<()>;
 
     /// Writes `lost` over `secret`, a later version whose value nobody has: the older value goes. Errors as in
     /// [`WriteSecrets::update_secret`](super::WriteSecrets::update_secret).
-    async fn outdate_secret(&self, secret: &Secret, lost: &Secret, audit: &AuditRecord) -> Result<()>;
+    async fn mark_value_lost(&self, secret: &Secret, lost: &Secret, audit: &AuditRecord) -> Result<()>;
 }
 
-/// Rows that one transaction of changes may take: 100 are DynamoDB's limit, of which one checks the standing.
+/// Rows that one transaction of changes may take: 100 are DynamoDB's limit, of which one checks the required membership.
 pub const MAX_ROWS: usize = 99;

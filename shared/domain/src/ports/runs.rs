@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use super::secrets::Created;
 use crate::Result;
 use crate::audit::AuditRecord;
-use crate::idempotency::{Idempotency, Remembered};
+use crate::idempotency::{Idempotency, IdempotencyRecord};
 use crate::ids::{RunId, SecretId};
 use crate::names::names;
 use crate::owner::{Scope, SecretOwner};
-use crate::run::{HeadJob, Life, Run, Sighting, State};
+use crate::run::{HeadJob, JobStatus, Lifecycle, Run, State};
 
 /// Reading runs.
 #[async_trait(?Send)]
@@ -33,22 +33,31 @@ pub trait ListRuns {
     ) -> Result<Vec<Run>>;
 }
 
-/// Changing the life of a run.
+/// Changing the lifecycle of a run.
 #[async_trait(?Send)]
 pub trait SaveRuns: ReadRuns {
-    /// Writes a run's life over revision `life.revision - 1`, with its audit records in the same transaction.
+    /// Writes a run's lifecycle over revision `lifecycle.revision - 1`, with its audit records in the same transaction.
     /// [`Error::VersionConflict`](crate::Error::VersionConflict) where another writer was first.
-    async fn save_life(&self, run: &Run, life: &Life, audit: Option<&AuditRecord>) -> Result<()>;
+    async fn save_lifecycle(
+        &self,
+        run: &Run,
+        lifecycle: &Lifecycle,
+        audit: Option<&AuditRecord>,
+    ) -> Result<()>;
 }
 
 /// Writing the intent of a launch.
 #[async_trait(?Send)]
 pub trait LaunchRuns: SaveRuns {
     /// What is remembered under a caller's idempotency key and has not expired.
-    async fn recall(&self, idempotency: &Idempotency, now: Timestamp) -> Result<Option<Remembered>>;
+    async fn find_idempotency_record(
+        &self,
+        idempotency: &Idempotency,
+        now: Timestamp,
+    ) -> Result<Option<IdempotencyRecord>>;
 
     /// Writes the intent: run, idempotency key and audit record, or nothing. The key's row replaces one that has
-    /// expired, or the one that stands for `replaces`. [`Created::Known`] where another request was first;
+    /// expired, or the one that stands for `replaces`. [`Created::Replayed`] where another request was first;
     /// [`Error::Contended`](crate::Error::Contended) where the run's id is taken.
     async fn begin_run(
         &self,
@@ -62,11 +71,16 @@ pub trait LaunchRuns: SaveRuns {
 /// Recording head jobs, and finding runs by them.
 #[async_trait(?Send)]
 pub trait HeadJobs: SaveRuns {
-    /// Writes the life and the head job's own row, put only if absent.
+    /// Writes the lifecycle and the head job's own row, put only if absent.
     /// [`Error::Conflict`](crate::Error::Conflict) where the job is another run's;
-    /// [`Error::VersionConflict`](crate::Error::VersionConflict) as in [`SaveRuns::save_life`].
-    async fn record_head_job(&self, run: &Run, life: &Life, job: &HeadJob, audit: &AuditRecord)
-    -> Result<()>;
+    /// [`Error::VersionConflict`](crate::Error::VersionConflict) as in [`SaveRuns::save_lifecycle`].
+    async fn record_head_job(
+        &self,
+        run: &Run,
+        lifecycle: &Lifecycle,
+        job: &HeadJob,
+        audit: &AuditRecord,
+    ) -> Result<()>;
 }
 
 /// Finding what has to be cleaned up.
@@ -86,7 +100,7 @@ pub trait FindDueRuns: SaveRuns {
 #[async_trait(?Send)]
 pub trait ObserveJobs {
     /// What DescribeJobs says of the job, and its queue's ARN where it is known.
-    async fn observe_job(&self, job_id: &str) -> Result<(Sighting, Option<String>)>;
+    async fn observe_job(&self, job_id: &str) -> Result<(JobStatus, Option<String>)>;
 }
 
 names! {

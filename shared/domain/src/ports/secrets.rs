@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::Result;
 use crate::audit::AuditRecord;
 use crate::envelope::{DataKey, EncryptionContext, PlainDataKey};
-use crate::idempotency::{Idempotency, Remembered};
+use crate::idempotency::{Idempotency, IdempotencyRecord};
 use crate::ids::SecretId;
 use crate::name::SecretName;
 use crate::owner::{Scope, SecretOwner};
@@ -31,9 +31,9 @@ pub trait ReadSecrets {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Created {
     /// It took effect.
-    Done,
+    Created,
     /// The idempotency key is known: nothing was changed.
-    Known(Remembered),
+    Replayed(IdempotencyRecord),
 }
 
 // Writing secrets. Each write is one transaction with its audit record and a check that the scope's membership still

@@ -18,7 +18,7 @@ fn secrets(owner: crate::owner::SecretOwner, list: &[&str]) -> Vec<Secret> {
 
 fn resolve_on(
     platform: Platform,
-    request: &Request,
+    request: &SecretSelection,
     workspace: &[Secret],
     user: &[Secret],
 ) -> std::result::Result<Vec<(String, i64, Option<i64>)>, String> {
@@ -42,14 +42,14 @@ fn a_secret_whose_name_is_reserved_refuses_the_launch_wherever_its_row_comes_fro
         let secrets = secrets(owner, &["AA", reserved]);
         let (workspace, user) = if owner == of_user() { (vec![], secrets) } else { (secrets, vec![]) };
         for platform in [Platform::AwsBatch, Platform::Slurm] {
-            let refused = resolve_on(platform, &Request::default(), &workspace, &user).unwrap_err();
+            let refused = resolve_on(platform, &SecretSelection::default(), &workspace, &user).unwrap_err();
             assert!(refused.contains(reserved) && refused.contains("another name"), "{refused}");
         }
     }
     let mut settings = Settings::new("test");
     settings.allow_aws_names = true;
     let user = secrets(of_user(), &["AWS_PROFILE"]);
-    assert!(resolve(&Request::default(), &[], &user, Platform::AwsBatch, NOW, &settings).is_ok());
+    assert!(resolve(&SecretSelection::default(), &[], &user, Platform::AwsBatch, NOW, &settings).is_ok());
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_user_secret_overrides_the_workspace_secret_of_the_same_name() {
         ),
     ];
     for (case, workspace_selection, user_selection, workspace, user, expected) in cases {
-        let request = Request {
+        let request = SecretSelection {
             workspace: workspace_selection.clone(),
             user: user_selection.clone(),
             optional: BTreeSet::new(),
@@ -118,12 +118,12 @@ fn a_user_secret_overrides_the_workspace_secret_of_the_same_name() {
 fn pins_and_sizes_are_those_of_the_resolved_secrets() {
     let mut workspace = secret(of_workspace(), 1, "AA");
     workspace.version = 9;
-    workspace.traits.json_bytes = 512;
+    workspace.properties.json_bytes = 512;
     let mut user = secret(of_user(), 101, "BB");
-    user.traits.json_bytes = 768;
+    user.properties.json_bytes = 768;
     let overridden = secret(of_workspace(), 2, "BB");
     let resolved = resolve(
-        &Request::default(),
+        &SecretSelection::default(),
         &[workspace, overridden.clone()],
         &[user],
         Platform::AwsBatch,
@@ -156,28 +156,28 @@ fn a_secret_that_cannot_be_delivered_refuses_the_launch_and_is_named() {
         ("expires now", expires(NOW), Platform::AwsBatch, Some(expired)),
         ("expired", expires(minutes(-1)), Platform::AwsBatch, Some(expired)),
         ("expired, on HPC", expires(minutes(-1)), Platform::Slurm, Some(expired)),
-        ("lost", with(|secret| secret.traits.lost = true), Platform::AwsBatch, Some(lost)),
+        ("lost", with(|secret| secret.properties.lost = true), Platform::AwsBatch, Some(lost)),
         (
             "not carried, where copies are made",
-            with(|secret| secret.traits.nextflow_store = false),
+            with(|secret| secret.properties.nextflow_store = false),
             Platform::AwsBatch,
             None,
         ),
         (
             "not carried, on HPC",
-            with(|secret| secret.traits.nextflow_store = false),
+            with(|secret| secret.properties.nextflow_store = false),
             Platform::Slurm,
             Some(base64),
         ),
         (
             "not carried, on another",
-            with(|secret| secret.traits.nextflow_store = false),
+            with(|secret| secret.properties.nextflow_store = false),
             Platform::Moab,
             Some(base64),
         ),
     ];
     for (case, secret, platform, refusal) in cases {
-        let outcome = resolve_on(platform, &Request::default(), &[secret], &[]);
+        let outcome = resolve_on(platform, &SecretSelection::default(), &[secret], &[]);
         match refusal {
             None => assert!(outcome.is_ok(), "{case}: {outcome:?}"),
             Some(text) => {
@@ -191,8 +191,12 @@ fn a_secret_that_cannot_be_delivered_refuses_the_launch_and_is_named() {
 #[test]
 fn an_expired_user_secret_never_falls_back_to_the_workspace_secret() {
     let user = Secret { expires: Some(NOW), ..secret(of_user(), 101, "LICENCE") };
-    let refused =
-        resolve_on(Platform::AwsBatch, &Request::default(), &[secret(of_workspace(), 1, "LICENCE")], &[user]);
+    let refused = resolve_on(
+        Platform::AwsBatch,
+        &SecretSelection::default(),
+        &[secret(of_workspace(), 1, "LICENCE")],
+        &[user],
+    );
     assert_eq!(refused, Err("The launch is refused: the user secret LICENCE has expired.".into()));
 }
 
@@ -201,9 +205,9 @@ fn an_expired_secret_that_is_overridden_or_not_selected_refuses_nothing() {
     let expired = Secret { expires: Some(NOW), ..secret(of_workspace(), 1, "LICENCE") };
     let user = secret(of_user(), 101, "LICENCE");
     let overridden =
-        resolve_on(Platform::AwsBatch, &Request::default(), std::slice::from_ref(&expired), &[user]);
+        resolve_on(Platform::AwsBatch, &SecretSelection::default(), std::slice::from_ref(&expired), &[user]);
     assert_eq!(overridden, Ok(vec![("LICENCE".into(), 101, Some(1))]));
-    let request = Request { workspace: only(&[]), ..Request::default() };
+    let request = SecretSelection { workspace: only(&[]), ..SecretSelection::default() };
     assert_eq!(resolve_on(Platform::AwsBatch, &request, &[expired], &[]), Ok(vec![]));
 }
 
@@ -214,7 +218,7 @@ fn a_launch_takes_64_secrets_and_refuses_65() {
     let (workspace, user) = all.split_at(40);
     let resolve = |user: &[&str]| {
         let (workspace, user) = (secrets(of_workspace(), workspace), secrets(of_user(), user));
-        resolve_on(Platform::AwsBatch, &Request::default(), &workspace, &user)
+        resolve_on(Platform::AwsBatch, &SecretSelection::default(), &workspace, &user)
     };
     assert_eq!(resolve(&user[..24]).map(|resolved| resolved.len()), Ok(64));
     let refused = resolve(user).expect_err("65 secrets");
@@ -227,7 +231,7 @@ fn a_launch_takes_64_secrets_and_refuses_65() {
 
 #[test]
 fn a_name_that_is_asked_for_must_exist_unless_it_is_optional() {
-    let request = |workspace: &Selection, user: &Selection, optional: &[&str]| Request {
+    let request = |workspace: &Selection, user: &Selection, optional: &[&str]| SecretSelection {
         workspace: workspace.clone(),
         user: user.clone(),
         optional: names(optional),
@@ -272,7 +276,7 @@ fn a_refusal_gives_up_to_twenty_reasons_and_counts_the_rest() {
     let refusal = |absent: usize| {
         let absent: BTreeSet<_> = (0..absent).map(|number| name(&format!("N{number:02}"))).collect();
         let expired = Secret { expires: Some(NOW), ..secret(of_workspace(), 1, "OLD") };
-        let request = Request { user: Selection::These(absent), ..Request::default() };
+        let request = SecretSelection { user: Selection::These(absent), ..SecretSelection::default() };
         resolve_on(Platform::AwsBatch, &request, &[expired], &[]).expect_err("a refusal")
     };
     let twenty = refusal(19);

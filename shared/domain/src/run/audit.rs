@@ -50,7 +50,7 @@ impl Run {
         );
         let actor = by_launcher.then_some(self.user);
         AuditRecord {
-            subjects: self.life.secrets.iter().map(PinnedSecret::subject).collect(),
+            subjects: self.lifecycle.secrets.iter().map(PinnedSecret::subject).collect(),
             run: Some(self.id.clone()),
             ..AuditRecord::new(self.scope(), actor, action, context)
         }

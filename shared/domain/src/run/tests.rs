@@ -3,7 +3,7 @@ use crate::audit::AuditAction;
 use crate::testing::{NOW, minutes, of_workspace, pin_of, run, secret};
 use crate::token::TokenKey;
 
-const NOTHING_HAPPENS: Step = Step { life: None, audit: None, action: None };
+const NOTHING_HAPPENS: Step = Step { lifecycle: None, audit: None, action: None };
 
 fn limits() -> Limits {
     Limits::default()
@@ -13,9 +13,9 @@ fn step(run: &Run, event: Event) -> Step {
     next(run, event, NOW, &limits())
 }
 
-/// The life that an event writes.
-fn life(run: &Run, event: Event) -> Life {
-    step(run, event).life.expect("the event changes the run")
+/// The lifecycle that an event writes.
+fn lifecycle(run: &Run, event: Event) -> Lifecycle {
+    step(run, event).lifecycle.expect("the event changes the run")
 }
 
 fn batch(state: State) -> Run {
@@ -36,11 +36,11 @@ fn with(mut run: Run, change: impl FnOnce(&mut Run)) -> Run {
 }
 
 fn with_head_job(state: State) -> Run {
-    with(batch(state), |run| run.life.head_job = Some(job()))
+    with(batch(state), |run| run.lifecycle.head_job = Some(job()))
 }
 
 fn due(run: Run) -> Run {
-    with(run, |run| run.life.due = Some(NOW))
+    with(run, |run| run.lifecycle.due = Some(NOW))
 }
 
 fn new_pins() -> Vec<PinnedSecret> {
@@ -50,7 +50,7 @@ fn new_pins() -> Vec<PinnedSecret> {
 }
 
 fn copies() -> Vec<RunCopy> {
-    let mut copies = batch(State::Pending).life.copies;
+    let mut copies = batch(State::Pending).lifecycle.copies;
     copies[0].arn = Some("arn:made".into());
     copies
 }
@@ -70,19 +70,23 @@ fn tokens_renewed() -> Event {
 }
 
 fn reported() -> Event {
-    Event::Reported(Outcome { result: RunResult::Succeeded, exit_status: Some(0), told_by: ToldBy::Report })
+    Event::Reported(Outcome {
+        result: RunResult::Succeeded,
+        exit_status: Some(0),
+        reported_by: ReportedBy::Report,
+    })
 }
 
 fn seen(succeeded: bool) -> Event {
-    Event::HeadJobSeen(Sighting::Final { succeeded, exit_status: Some(3) })
+    Event::HeadJobSeen(JobStatus::Final { succeeded, exit_status: Some(3) })
 }
 
 /// What a step does, in a word: nothing, the state that is written (`=` where it is the same), and `!`
 /// where something is to be done afterwards.
 fn in_short(run: &Run, step: &Step) -> String {
-    let written = step.life.as_ref().map(|life| match life.state == run.life.state {
+    let written = step.lifecycle.as_ref().map(|lifecycle| match lifecycle.state == run.lifecycle.state {
         true => "=",
-        false => life.state.as_str(),
+        false => lifecycle.state.as_str(),
     });
     let action = step.action.map(|action| match action {
         Action::ObserveHeadJob => "!observe",
@@ -97,12 +101,12 @@ fn in_short(run: &Run, step: &Step) -> String {
 /// IAM lets `report-run` and `cleanup-run` write the other attributes of a run only (docs/ARCHITECTURE.md, Trust).
 #[test]
 fn reports_and_clean_ups_change_nothing_of_what_a_run_was_given() {
-    let not_final = || Event::HeadJobSeen(Sighting::NotFinal);
+    let not_final = || Event::HeadJobSeen(JobStatus::NotFinal);
     let by_both: [fn() -> Event; 6] = [
         || Event::SignOfLife,
         reported,
         || seen(true),
-        || Event::Looked,
+        || Event::CleanupOutcome,
         || Event::Restored,
         || Event::CopiesGone,
     ];
@@ -114,12 +118,12 @@ fn reports_and_clean_ups_change_nothing_of_what_a_run_was_given() {
             let events = by_both
                 .iter()
                 .map(|event| event())
-                .chain([not_final(), Event::HeadJobSeen(Sighting::Unknown)]);
+                .chain([not_final(), Event::HeadJobSeen(JobStatus::Unknown)]);
             for event in events.chain([Event::HeadJobRecorded(job())]) {
-                let before = &run.life;
+                let before = &run.lifecycle;
                 let records = matches!(event, Event::HeadJobRecorded(_));
-                let Some(after) = step(&run, event.clone()).life else { continue };
-                let expected = Life {
+                let Some(after) = step(&run, event.clone()).lifecycle else { continue };
+                let expected = Lifecycle {
                     revision: after.revision,
                     state: after.state,
                     due: after.due,
@@ -170,38 +174,38 @@ fn every_event_in_every_state_does_what_the_table_says() {
         (
             "head job not final",
             with_head_job,
-            Event::HeadJobSeen(Sighting::NotFinal),
+            Event::HeadJobSeen(JobStatus::NotFinal),
             ["-", "running", "=", "-", "-"],
         ),
         (
             "not final, and none recorded",
             batch,
-            Event::HeadJobSeen(Sighting::NotFinal),
+            Event::HeadJobSeen(JobStatus::NotFinal),
             ["-", "-", "-", "-", "-"],
         ),
-        ("looked", batch, Event::Looked, ["-", "-", "-", "!remove", "-"]),
+        ("looked", batch, Event::CleanupOutcome, ["-", "-", "-", "!remove", "-"]),
         (
             "looked when due",
             |state| due(batch(state)),
-            Event::Looked,
+            Event::CleanupOutcome,
             ["ending!remove", "ending!remove", "ending!remove", "!remove", "-"],
         ),
         (
             "looked when due, on HPC",
             |state| due(slurm(state)),
-            Event::Looked,
+            Event::CleanupOutcome,
             ["ended", "ended", "ended", "!remove", "-"],
         ),
         (
             "looked, with a head job",
             with_head_job,
-            Event::Looked,
+            Event::CleanupOutcome,
             ["-", "!observe", "!observe", "!remove", "-"],
         ),
         (
             "looked when due, with a head job",
             |state| due(with_head_job(state)),
-            Event::Looked,
+            Event::CleanupOutcome,
             ["ending!remove", "!observe", "!observe", "!remove", "-"],
         ),
         ("restored", batch, Event::Restored, ["pending", "=", "=", "-", "-"]),
@@ -223,154 +227,168 @@ fn every_event_in_every_state_does_what_the_table_says() {
 }
 
 /// A case, a run, what happens to it, and what that may change.
-type Change<'a> = (&'a str, Run, Event, fn(&mut Life));
+type Change<'a> = (&'a str, Run, Event, fn(&mut Lifecycle));
 
 #[test]
 fn an_event_changes_only_what_it_is_about() {
     // Of every change, what is allowed to differ; everything else is as it was.
     let running = batch(State::Running);
     let cases: Vec<Change<'_>> = vec![
-        ("provisioned", batch(State::Provisioning), Event::Provisioned(copies()), |life| {
-            life.state = State::Pending;
-            life.due = Some(minutes(24 * 60));
-            life.lease_until = minutes(24 * 60);
-            life.copies = copies();
-            life.delivered = Some(NOW);
+        ("provisioned", batch(State::Provisioning), Event::Provisioned(copies()), |lifecycle| {
+            lifecycle.state = State::Pending;
+            lifecycle.due = Some(minutes(24 * 60));
+            lifecycle.lease_until = minutes(24 * 60);
+            lifecycle.copies = copies();
+            lifecycle.delivered = Some(NOW);
         }),
         (
             "provisioned, on HPC: delivered only by its claim",
             slurm(State::Provisioning),
             Event::Provisioned(vec![]),
-            |life| {
-                life.state = State::Pending;
-                life.due = Some(minutes(24 * 60));
-                life.lease_until = minutes(24 * 60);
+            |lifecycle| {
+                lifecycle.state = State::Pending;
+                lifecycle.due = Some(minutes(24 * 60));
+                lifecycle.lease_until = minutes(24 * 60);
             },
         ),
-        ("repinned", batch(State::Provisioning), Event::Repinned(new_pins()), |life| {
-            life.secrets = new_pins();
+        ("repinned", batch(State::Provisioning), Event::Repinned(new_pins()), |lifecycle| {
+            lifecycle.secrets = new_pins();
         }),
-        ("tokens renewed", slurm(State::Pending), tokens_renewed(), |life| {
-            life.run_token = hash(1);
-            life.claim_token = Some(hash(2));
+        ("tokens renewed", slurm(State::Pending), tokens_renewed(), |lifecycle| {
+            lifecycle.run_token = hash(1);
+            lifecycle.claim_token = Some(hash(2));
         }),
-        ("claimed", slurm(State::Pending), Event::Claimed(new_pins()), |life| {
-            life.state = State::Running;
-            life.secrets = new_pins();
-            life.claimed = Some(NOW);
-            life.delivered = Some(NOW);
-            life.due = Some(minutes(30));
-            life.lease_until = minutes(30);
+        ("claimed", slurm(State::Pending), Event::Claimed(new_pins()), |lifecycle| {
+            lifecycle.state = State::Running;
+            lifecycle.secrets = new_pins();
+            lifecycle.claimed = Some(NOW);
+            lifecycle.delivered = Some(NOW);
+            lifecycle.due = Some(minutes(30));
+            lifecycle.lease_until = minutes(30);
         }),
-        ("first heartbeat", batch(State::Pending), Event::SignOfLife, |life| {
-            life.state = State::Running;
-            life.due = Some(minutes(30));
-            life.lease_until = minutes(30);
+        ("first heartbeat", batch(State::Pending), Event::SignOfLife, |lifecycle| {
+            lifecycle.state = State::Running;
+            lifecycle.due = Some(minutes(30));
+            lifecycle.lease_until = minutes(30);
         }),
         (
             "head job recorded: due at once, because a job that ended before sends no event",
             running.clone(),
             Event::HeadJobRecorded(job()),
-            |life| {
-                life.head_job = Some(job());
-                life.due = Some(NOW);
-                life.lease_until = minutes(30);
+            |lifecycle| {
+                lifecycle.head_job = Some(job());
+                lifecycle.due = Some(NOW);
+                lifecycle.lease_until = minutes(30);
             },
         ),
-        ("reported", running.clone(), reported(), |life| {
-            life.state = State::Ending;
-            life.due = Some(NOW);
-            life.ending = Some(NOW);
-            life.outcome =
-                Some(Outcome { result: RunResult::Succeeded, exit_status: Some(0), told_by: ToldBy::Report });
+        ("reported", running.clone(), reported(), |lifecycle| {
+            lifecycle.state = State::Ending;
+            lifecycle.due = Some(NOW);
+            lifecycle.ending = Some(NOW);
+            lifecycle.outcome = Some(Outcome {
+                result: RunResult::Succeeded,
+                exit_status: Some(0),
+                reported_by: ReportedBy::Report,
+            });
         }),
-        ("reported, with a head job: asked about first", with_head_job(State::Running), reported(), |life| {
-            life.due = Some(NOW);
-            life.outcome =
-                Some(Outcome { result: RunResult::Succeeded, exit_status: Some(0), told_by: ToldBy::Report });
+        (
+            "reported, with a head job: asked about first",
+            with_head_job(State::Running),
+            reported(),
+            |lifecycle| {
+                lifecycle.due = Some(NOW);
+                lifecycle.outcome = Some(Outcome {
+                    result: RunResult::Succeeded,
+                    exit_status: Some(0),
+                    reported_by: ReportedBy::Report,
+                });
+            },
+        ),
+        ("copies gone", batch(State::Ending), Event::CopiesGone, |lifecycle| {
+            lifecycle.state = State::Ended;
+            lifecycle.due = None;
+            lifecycle.removed = Some(NOW);
         }),
-        ("copies gone", batch(State::Ending), Event::CopiesGone, |life| {
-            life.state = State::Ended;
-            life.due = None;
-            life.removed = Some(NOW);
-        }),
-        ("reported, and there is nothing to remove", slurm(State::Running), reported(), |life| {
-            life.state = State::Ended;
-            life.due = None;
-            life.ending = Some(NOW);
-            life.removed = Some(NOW);
-            life.outcome =
-                Some(Outcome { result: RunResult::Succeeded, exit_status: Some(0), told_by: ToldBy::Report });
+        ("reported, and there is nothing to remove", slurm(State::Running), reported(), |lifecycle| {
+            lifecycle.state = State::Ended;
+            lifecycle.due = None;
+            lifecycle.ending = Some(NOW);
+            lifecycle.removed = Some(NOW);
+            lifecycle.outcome = Some(Outcome {
+                result: RunResult::Succeeded,
+                exit_status: Some(0),
+                reported_by: ReportedBy::Report,
+            });
         }),
     ];
     for (case, run, event, change) in cases {
-        let mut expected = Life { revision: run.life.revision + 1, ..run.life.clone() };
+        let mut expected = Lifecycle { revision: run.lifecycle.revision + 1, ..run.lifecycle.clone() };
         change(&mut expected);
-        assert_eq!(life(&run, event), expected, "{case}");
+        assert_eq!(lifecycle(&run, event), expected, "{case}");
     }
 }
 
 #[test]
 fn how_a_run_ended_and_who_told_is_what_the_event_says() {
-    let outcome = |result, exit_status, told_by| Outcome { result, exit_status, told_by };
+    let outcome = |result, exit_status, reported_by| Outcome { result, exit_status, reported_by };
     let cases = [
         (
             "a launch that failed",
             batch(State::Provisioning),
             Event::LaunchFailed,
-            outcome(RunResult::LaunchFailed, None, ToldBy::Launch),
+            outcome(RunResult::LaunchFailed, None, ReportedBy::Launch),
         ),
         (
             "a launch that crashed",
             due(batch(State::Provisioning)),
-            Event::Looked,
-            outcome(RunResult::LaunchFailed, None, ToldBy::Sweep),
+            Event::CleanupOutcome,
+            outcome(RunResult::LaunchFailed, None, ReportedBy::Sweep),
         ),
         (
             "a launch whose last answer was lost",
             batch(State::Pending),
             Event::LaunchFailed,
-            outcome(RunResult::LaunchFailed, None, ToldBy::Launch),
+            outcome(RunResult::LaunchFailed, None, ReportedBy::Launch),
         ),
         (
             "a refused claim",
             slurm(State::Pending),
             Event::ClaimRefused,
-            outcome(RunResult::LaunchFailed, None, ToldBy::Launch),
+            outcome(RunResult::LaunchFailed, None, ReportedBy::Launch),
         ),
         (
             "never heard of again",
             due(batch(State::Running)),
-            Event::Looked,
-            outcome(RunResult::Lost, None, ToldBy::Sweep),
+            Event::CleanupOutcome,
+            outcome(RunResult::Lost, None, ReportedBy::Sweep),
         ),
         (
             "a head job that succeeded",
             with_head_job(State::Running),
             seen(true),
-            outcome(RunResult::Succeeded, Some(3), ToldBy::HeadJob),
+            outcome(RunResult::Succeeded, Some(3), ReportedBy::HeadJob),
         ),
         (
             "a head job that failed",
             with_head_job(State::Running),
             seen(false),
-            outcome(RunResult::Failed, Some(3), ToldBy::HeadJob),
+            outcome(RunResult::Failed, Some(3), ReportedBy::HeadJob),
         ),
         (
             "a restored run whose claim may be used up",
             slurm(State::Pending),
             Event::Restored,
-            outcome(RunResult::LaunchFailed, None, ToldBy::Sweep),
+            outcome(RunResult::LaunchFailed, None, ReportedBy::Sweep),
         ),
     ];
     for (case, run, event, expected) in cases {
-        assert_eq!(life(&run, event).outcome, Some(expected), "{case}");
+        assert_eq!(lifecycle(&run, event).outcome, Some(expected), "{case}");
     }
 }
 
 #[test]
 fn a_launch_whose_run_is_already_in_use_is_neither_renewed_nor_failed() {
-    let claimed = with(slurm(State::Pending), |run| run.life.claimed = Some(minutes(-1)));
+    let claimed = with(slurm(State::Pending), |run| run.lifecycle.claimed = Some(minutes(-1)));
     for run in [claimed, with_head_job(State::Pending)] {
         for event in [tokens_renewed(), Event::LaunchFailed] {
             assert_eq!(step(&run, event.clone()), NOTHING_HAPPENS, "{event:?}");
@@ -380,7 +398,7 @@ fn a_launch_whose_run_is_already_in_use_is_neither_renewed_nor_failed() {
 
 #[test]
 fn a_claim_token_is_used_once() {
-    let claimed = with(slurm(State::Running), |run| run.life.claimed = Some(minutes(-1)));
+    let claimed = with(slurm(State::Running), |run| run.lifecycle.claimed = Some(minutes(-1)));
     assert_eq!(step(&claimed, Event::Claimed(new_pins())), NOTHING_HAPPENS);
 }
 
@@ -392,21 +410,25 @@ fn a_run_is_due_from_the_instant_that_its_row_names() {
             (NOW, true),
             (NOW + SignedDuration::from_secs(1), false),
         ] {
-            let run = with(batch(state), |run| run.life.due = Some(at));
-            assert_eq!(step(&run, Event::Looked).life.is_some(), is_due, "{state:?} due at {at}");
+            let run = with(batch(state), |run| run.lifecycle.due = Some(at));
+            assert_eq!(
+                step(&run, Event::CleanupOutcome).lifecycle.is_some(),
+                is_due,
+                "{state:?} due at {at}"
+            );
         }
-        let lost = with(batch(state), |run| run.life.due = None);
-        assert!(step(&lost, Event::Looked).life.is_some(), "{state:?} without a due time");
+        let lost = with(batch(state), |run| run.lifecycle.due = None);
+        assert!(step(&lost, Event::CleanupOutcome).lifecycle.is_some(), "{state:?} without a due time");
         let latest = NOW - limits().lease;
         for (not_after, ends) in
             [(latest, state != State::Provisioning), (latest + SignedDuration::from_secs(1), false)]
         {
             let run = with(batch(state), |run| {
-                run.life.due = Some(minutes(5));
+                run.lifecycle.due = Some(minutes(5));
                 run.not_after = not_after;
             });
             assert_eq!(
-                step(&run, Event::Looked).life.is_some(),
+                step(&run, Event::CleanupOutcome).lifecycle.is_some(),
                 ends,
                 "{state:?} with the latest end {not_after}"
             );
@@ -419,9 +441,9 @@ fn a_row_with_any_time_is_looked_at_without_a_panic() {
     for time in [Timestamp::MIN, Timestamp::MAX] {
         let run = with(batch(State::Running), |run| {
             (run.created, run.not_after) = (time, time);
-            run.life.due = Some(minutes(5));
+            run.lifecycle.due = Some(minutes(5));
         });
-        assert_eq!(step(&run, Event::Looked).life.is_some(), time == Timestamp::MIN, "{time}");
+        assert_eq!(step(&run, Event::CleanupOutcome).lifecycle.is_some(), time == Timestamp::MIN, "{time}");
     }
 }
 
@@ -430,16 +452,16 @@ fn a_heartbeat_renews_a_lease_of_which_less_than_half_is_left() {
     let half = limits().lease / 2;
     let second = SignedDuration::from_secs(1);
     for (lease_until, renews) in [(NOW + half, false), (NOW + half - second, true), (NOW - second, true)] {
-        let run = with(batch(State::Running), |run| run.life.lease_until = lease_until);
+        let run = with(batch(State::Running), |run| run.lifecycle.lease_until = lease_until);
         let step = step(&run, Event::SignOfLife);
-        assert_eq!(step.life.is_some(), renews, "lease until {lease_until}");
-        if let Some(life) = step.life {
-            assert_eq!((life.lease_until, life.due), (minutes(30), Some(minutes(30))));
+        assert_eq!(step.lifecycle.is_some(), renews, "lease until {lease_until}");
+        if let Some(lifecycle) = step.lifecycle {
+            assert_eq!((lifecycle.lease_until, lifecycle.due), (minutes(30), Some(minutes(30))));
         }
     }
     // A pending run has a long lease of another kind: its first heartbeat always counts.
-    let pending = with(batch(State::Pending), |run| run.life.lease_until = minutes(24 * 60));
-    assert_eq!(life(&pending, Event::SignOfLife).lease_until, minutes(30));
+    let pending = with(batch(State::Pending), |run| run.lifecycle.lease_until = minutes(24 * 60));
+    assert_eq!(lifecycle(&pending, Event::SignOfLife).lease_until, minutes(30));
 }
 
 #[test]
@@ -447,40 +469,43 @@ fn a_heartbeat_renews_no_lease_after_the_longest_run() {
     let second = SignedDuration::from_secs(1);
     for (not_after, renews) in [(NOW, false), (NOW - second, false), (NOW + second, true)] {
         let run = with(batch(State::Running), |run| {
-            run.life.lease_until = NOW;
+            run.lifecycle.lease_until = NOW;
             run.not_after = not_after;
         });
-        assert_eq!(step(&run, Event::SignOfLife).life.is_some(), renews, "not after {not_after}");
+        assert_eq!(step(&run, Event::SignOfLife).lifecycle.is_some(), renews, "not after {not_after}");
     }
 }
 
 #[test]
 fn a_heartbeat_of_a_run_with_a_head_job_leaves_the_time_of_the_next_look() {
     let soon = with(with_head_job(State::Running), |run| {
-        run.life.lease_until = NOW;
-        run.life.due = Some(minutes(1));
+        run.lifecycle.lease_until = NOW;
+        run.lifecycle.due = Some(minutes(1));
     });
-    let renewed = life(&soon, Event::SignOfLife);
+    let renewed = lifecycle(&soon, Event::SignOfLife);
     assert_eq!((renewed.lease_until, renewed.due), (minutes(30), Some(minutes(1))));
     let without = with(batch(State::Running), |run| {
-        run.life.lease_until = NOW;
-        run.life.due = Some(minutes(1));
+        run.lifecycle.lease_until = NOW;
+        run.lifecycle.due = Some(minutes(1));
     });
-    assert_eq!(life(&without, Event::SignOfLife).due, Some(minutes(30)));
+    assert_eq!(lifecycle(&without, Event::SignOfLife).due, Some(minutes(30)));
 }
 
 #[test]
 fn a_head_job_that_may_run_again_renews_the_lease_and_is_asked_about_again() {
-    let event = || Event::HeadJobSeen(Sighting::NotFinal);
-    let renewed = life(&with_head_job(State::Running), event());
+    let event = || Event::HeadJobSeen(JobStatus::NotFinal);
+    let renewed = lifecycle(&with_head_job(State::Running), event());
     assert_eq!((renewed.lease_until, renewed.due), (minutes(30), Some(minutes(30))));
     // Reported over by one attempt: asked about every five minutes.
     let ended = |lease| {
         let run = with(with_head_job(State::Running), |run| {
-            run.life.outcome =
-                Some(Outcome { result: RunResult::Failed, exit_status: None, told_by: ToldBy::Report });
+            run.lifecycle.outcome = Some(Outcome {
+                result: RunResult::Failed,
+                exit_status: None,
+                reported_by: ReportedBy::Report,
+            });
         });
-        next(&run, event(), NOW, &Limits { lease, ..limits() }).life.expect("a change").due
+        next(&run, event(), NOW, &Limits { lease, ..limits() }).lifecycle.expect("a change").due
     };
     assert_eq!(ended(SignedDuration::from_mins(30)), Some(minutes(5)));
     assert_eq!(ended(SignedDuration::from_mins(3)), Some(minutes(3)), "never later than the lease");
@@ -491,21 +516,22 @@ fn a_head_job_that_aws_batch_does_not_know_ends_the_run_with_its_lease() {
     let second = SignedDuration::from_secs(1);
     let unknown = |lease_until, due| {
         let run = with(with_head_job(State::Running), |run| {
-            run.life.lease_until = lease_until;
-            run.life.due = Some(due);
+            run.lifecycle.lease_until = lease_until;
+            run.lifecycle.due = Some(due);
         });
-        (run.clone(), step(&run, Event::HeadJobSeen(Sighting::Unknown)))
+        (run.clone(), step(&run, Event::HeadJobSeen(JobStatus::Unknown)))
     };
     for lease_until in [NOW, NOW - second] {
         let (_, step) = unknown(lease_until, NOW);
-        let outcome = step.life.expect("an end").outcome;
-        let lost = Outcome { result: RunResult::Lost, exit_status: None, told_by: ToldBy::HeadJob };
+        let outcome = step.lifecycle.expect("an end").outcome;
+        let lost = Outcome { result: RunResult::Lost, exit_status: None, reported_by: ReportedBy::HeadJob };
         assert_eq!(outcome, Some(lost));
         assert_eq!(step.action, Some(Action::RemoveCopies));
     }
     let (run, step) = unknown(NOW + second, NOW);
-    let expected = Life { revision: run.life.revision + 1, due: Some(NOW + second), ..run.life };
-    let looked_at_again = Step { life: Some(expected), audit: None, action: None };
+    let expected =
+        Lifecycle { revision: run.lifecycle.revision + 1, due: Some(NOW + second), ..run.lifecycle };
+    let looked_at_again = Step { lifecycle: Some(expected), audit: None, action: None };
     assert_eq!(step, looked_at_again, "when the lease is over");
     let (_, step) = unknown(NOW + second, NOW + second);
     assert_eq!(step, NOTHING_HAPPENS, "due then already");
@@ -517,13 +543,13 @@ fn a_restored_run_keeps_its_copies_until_something_that_can_be_trusted_says_that
     let second = SignedDuration::from_secs(1);
     // Without a head job: until its latest end.
     let run = batch(State::Provisioning);
-    let held = life(&run, Event::Restored);
+    let held = lifecycle(&run, Event::Restored);
     assert_eq!(
         (held.state, held.lease_until, held.due),
         (State::Pending, run.not_after, Some(run.not_after))
     );
     let run = batch(State::Running);
-    let held = life(&run, Event::Restored);
+    let held = lifecycle(&run, Event::Restored);
     assert_eq!(
         (held.state, held.lease_until, held.due),
         (State::Running, run.not_after, Some(run.not_after))
@@ -532,24 +558,24 @@ fn a_restored_run_keeps_its_copies_until_something_that_can_be_trusted_says_that
     for (lease_until, again) in
         [(run.not_after, false), (run.not_after + second, false), (run.not_after - second, true)]
     {
-        let run = with(run.clone(), |run| run.life.lease_until = lease_until);
-        assert_eq!(step(&run, Event::Restored).life.is_some(), again, "lease until {lease_until}");
+        let run = with(run.clone(), |run| run.lifecycle.lease_until = lease_until);
+        assert_eq!(step(&run, Event::Restored).lifecycle.is_some(), again, "lease until {lease_until}");
     }
     // A provisioning run is held also where its lease is long.
-    let provisioning = with(batch(State::Provisioning), |run| run.life.lease_until = run.not_after);
-    assert_eq!(life(&provisioning, Event::Restored).state, State::Pending);
+    let provisioning = with(batch(State::Provisioning), |run| run.lifecycle.lease_until = run.not_after);
+    assert_eq!(lifecycle(&provisioning, Event::Restored).state, State::Pending);
     // With a head job: it is asked about at once, for which it takes a lease.
     for (lease_until, again) in [(NOW + half, false), (NOW + half - second, true)] {
-        let run = with(with_head_job(State::Running), |run| run.life.lease_until = lease_until);
+        let run = with(with_head_job(State::Running), |run| run.lifecycle.lease_until = lease_until);
         let step = step(&run, Event::Restored);
-        assert_eq!(step.life.is_some(), again, "lease until {lease_until}");
-        if let Some(life) = step.life {
-            assert_eq!((life.lease_until, life.due), (minutes(30), Some(NOW)));
+        assert_eq!(step.lifecycle.is_some(), again, "lease until {lease_until}");
+        if let Some(lifecycle) = step.lifecycle {
+            assert_eq!((lifecycle.lease_until, lifecycle.due), (minutes(30), Some(NOW)));
         }
     }
     // A claim that was used before the backup hands nothing over twice: the run lives on.
-    let claimed = with(slurm(State::Running), |run| run.life.claimed = Some(minutes(-5)));
-    assert_eq!(life(&claimed, Event::Restored).state, State::Running);
+    let claimed = with(slurm(State::Running), |run| run.lifecycle.claimed = Some(minutes(-5)));
+    assert_eq!(lifecycle(&claimed, Event::Restored).state, State::Running);
 }
 
 #[test]
@@ -584,12 +610,12 @@ fn what_the_trail_tells_of_a_change_follows_from_event_and_states() {
             Event::HeadJobRecorded(job()),
             told(AuditAction::RunHeadJobRecorded),
         ),
-        ("not final", with_head_job(State::Running), Event::HeadJobSeen(Sighting::NotFinal), None),
+        ("not final", with_head_job(State::Running), Event::HeadJobSeen(JobStatus::NotFinal), None),
         ("reported, with a head job", with_head_job(State::Running), reported(), None),
         ("reported", batch(State::Running), reported(), told(AuditAction::RunEnding)),
         ("reported, with no copies", slurm(State::Running), reported(), told(AuditAction::RunEnded)),
         ("launch failed", batch(State::Provisioning), Event::LaunchFailed, told(AuditAction::RunEnding)),
-        ("lost", due(batch(State::Running)), Event::Looked, told(AuditAction::RunEnding)),
+        ("lost", due(batch(State::Running)), Event::CleanupOutcome, told(AuditAction::RunEnding)),
         ("copies gone", batch(State::Ending), Event::CopiesGone, told(AuditAction::RunEnded)),
         ("restored", batch(State::Running), Event::Restored, None),
         (
@@ -600,7 +626,7 @@ fn what_the_trail_tells_of_a_change_follows_from_event_and_states() {
         ),
         (
             "claimed twice",
-            with(slurm(State::Running), |run| run.life.claimed = Some(NOW)),
+            with(slurm(State::Running), |run| run.lifecycle.claimed = Some(NOW)),
             Event::Claimed(new_pins()),
             None,
         ),
@@ -635,6 +661,6 @@ fn an_end_is_told_once_for_every_pair_of_states() {
 
 #[test]
 fn a_row_with_the_last_revision_of_all_is_decided_without_a_panic() {
-    let run = with(slurm(State::Running), |run| run.life.revision = u64::MAX);
-    assert_eq!(life(&run, reported()).revision, u64::MAX);
+    let run = with(slurm(State::Running), |run| run.lifecycle.revision = u64::MAX);
+    assert_eq!(lifecycle(&run, reported()).revision, u64::MAX);
 }

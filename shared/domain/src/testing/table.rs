@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::Faults;
 use crate::audit::{AuditAction, AuditRecord};
-use crate::idempotency::{Idempotency, Made, Remembered};
-use crate::identity::{Change, Login, Organization, Standing, StoredToken, User, Workspace};
+use crate::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
+use crate::identity::{Change, Login, Organization, RequiredMembership, StoredToken, User, Workspace};
 use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
 use crate::name::SecretName;
 use crate::owner::{Scope, SecretOwner};
@@ -19,7 +19,7 @@ use crate::ports::{
     Reconcile, RegisterLogins, SaveRuns, UpdateSecrets,
 };
 use crate::role::Role;
-use crate::run::{HeadJob, Life, Run, State};
+use crate::run::{HeadJob, Lifecycle, Run, State};
 use crate::secret::{OldVersion, SealedValue, Secret};
 use crate::{Error, Result};
 
@@ -37,10 +37,10 @@ pub(crate) struct Rows {
     pub(crate) history: Vec<(SecretId, OldVersion)>,
     pub(crate) runs: BTreeMap<RunId, Run>,
     pub(crate) head_jobs: BTreeMap<(String, String), RunId>,
-    pub(crate) idempotency: BTreeMap<String, Remembered>,
+    pub(crate) idempotency: BTreeMap<String, IdempotencyRecord>,
     pub(crate) audit: Vec<AuditRecord>,
     /// Of every change of identity: the changes, and the membership that it asked for.
-    pub(crate) changes: Vec<(Vec<Change>, Option<Standing>)>,
+    pub(crate) changes: Vec<(Vec<Change>, Option<RequiredMembership>)>,
     /// What `lastUsed` was noted for.
     pub(crate) used: Vec<(SecretOwner, SecretId, Timestamp)>,
 }
@@ -71,7 +71,7 @@ impl Table {
 
     pub(crate) fn put_run(&self, run: Run) {
         let mut rows = self.rows.borrow_mut();
-        if let Some(job) = &run.life.head_job {
+        if let Some(job) = &run.lifecycle.head_job {
             rows.head_jobs.insert((job.region.clone(), job.job_id.clone()), run.id.clone());
         }
         rows.runs.insert(run.id.clone(), run);
@@ -117,12 +117,12 @@ impl Table {
 }
 
 impl Rows {
-    fn save(&mut self, run: &Run, life: &Life) -> Result<()> {
+    fn save(&mut self, run: &Run, lifecycle: &Lifecycle) -> Result<()> {
         let stored = self.runs.get_mut(&run.id).ok_or(Error::VersionConflict)?;
-        if life.revision != stored.life.revision + 1 {
+        if lifecycle.revision != stored.lifecycle.revision + 1 {
             return Err(Error::VersionConflict);
         }
-        stored.life = life.clone();
+        stored.lifecycle = lifecycle.clone();
         Ok(())
     }
 
@@ -156,8 +156,8 @@ impl ReadTokens for Table {
         self.read("token", |rows| rows.tokens.get(&id).cloned())
     }
 
-    async fn touch_token(&self, id: TokenId, at: Timestamp) -> Result<()> {
-        self.write("touch_token", |rows| {
+    async fn record_token_use(&self, id: TokenId, at: Timestamp) -> Result<()> {
+        self.write("record_token_use", |rows| {
             rows.tokens.get_mut(&id).ok_or(Error::NotFound)?.last_used = Some(at);
             Ok(())
         })
@@ -201,7 +201,7 @@ impl CreateSecrets for Table {
     ) -> Result<Created> {
         self.write("create_secrets", |rows| {
             if let Some(known) = idempotency.and_then(|key| rows.idempotency.get(key.key_hash())) {
-                return Ok(Created::Known(known.clone()));
+                return Ok(Created::Replayed(known.clone()));
             }
             for (secret, sealed) in secrets {
                 assert_eq!(secret.owner, scope.owner(), "a secret of another scope");
@@ -210,13 +210,15 @@ impl CreateSecrets for Table {
             }
             if let Some(key) = idempotency {
                 let made = match secrets {
-                    [(secret, _)] => Made::Secret(secret.id),
-                    several => Made::Secrets(several.iter().map(|(secret, _)| secret.id).collect()),
+                    [(secret, _)] => IdempotentResult::Secret(secret.id),
+                    several => {
+                        IdempotentResult::Secrets(several.iter().map(|(secret, _)| secret.id).collect())
+                    }
                 };
-                rows.idempotency.insert(key.key_hash().to_owned(), key.remember(made, audit.at));
+                rows.idempotency.insert(key.key_hash().to_owned(), key.record(made, audit.at));
             }
             rows.audit.push(audit.clone());
-            Ok(Created::Done)
+            Ok(Created::Created)
         })
     }
 }
@@ -302,7 +304,7 @@ impl ListRuns for Table {
         self.read("runs", |rows| {
             let of_scope = rows.runs.values().filter(|run| {
                 run.scope() == scope.owner()
-                    && state.is_none_or(|state| run.life.state == state)
+                    && state.is_none_or(|state| run.lifecycle.state == state)
                     && after.is_none_or(|after| run.id < *after)
             });
             of_scope.rev().take(limit as usize).cloned().collect()
@@ -312,9 +314,14 @@ impl ListRuns for Table {
 
 #[async_trait(?Send)]
 impl SaveRuns for Table {
-    async fn save_life(&self, run: &Run, life: &Life, audit: Option<&AuditRecord>) -> Result<()> {
-        self.write("save_life", |rows| {
-            rows.save(run, life)?;
+    async fn save_lifecycle(
+        &self,
+        run: &Run,
+        lifecycle: &Lifecycle,
+        audit: Option<&AuditRecord>,
+    ) -> Result<()> {
+        self.write("save_lifecycle", |rows| {
+            rows.save(run, lifecycle)?;
             rows.audit.extend(audit.cloned());
             Ok(())
         })
@@ -323,8 +330,12 @@ impl SaveRuns for Table {
 
 #[async_trait(?Send)]
 impl LaunchRuns for Table {
-    async fn recall(&self, idempotency: &Idempotency, now: Timestamp) -> Result<Option<Remembered>> {
-        self.read("recall", |rows| {
+    async fn find_idempotency_record(
+        &self,
+        idempotency: &Idempotency,
+        now: Timestamp,
+    ) -> Result<Option<IdempotencyRecord>> {
+        self.read("find_idempotency_record", |rows| {
             rows.idempotency.get(idempotency.key_hash()).filter(|known| known.expires > now).cloned()
         })
     }
@@ -338,18 +349,18 @@ impl LaunchRuns for Table {
     ) -> Result<Created> {
         self.write("begin_run", |rows| {
             if let Some(known) = idempotency.and_then(|key| rows.idempotency.get(key.key_hash()))
-                && replaces.is_none_or(|replaced| known.made != Made::Run(replaced.clone()))
+                && replaces.is_none_or(|replaced| known.result != IdempotentResult::Run(replaced.clone()))
                 && known.expires > run.created
             {
-                return Ok(Created::Known(known.clone()));
+                return Ok(Created::Replayed(known.clone()));
             }
             if let Some(key) = idempotency {
-                let made = key.remember(Made::Run(run.id.clone()), run.created);
+                let made = key.record(IdempotentResult::Run(run.id.clone()), run.created);
                 rows.idempotency.insert(key.key_hash().to_owned(), made);
             }
             rows.runs.insert(run.id.clone(), run.clone());
             rows.audit.push(audit.clone());
-            Ok(Created::Done)
+            Ok(Created::Created)
         })
     }
 }
@@ -359,7 +370,7 @@ impl HeadJobs for Table {
     async fn record_head_job(
         &self,
         run: &Run,
-        life: &Life,
+        lifecycle: &Lifecycle,
         job: &HeadJob,
         audit: &AuditRecord,
     ) -> Result<()> {
@@ -368,7 +379,7 @@ impl HeadJobs for Table {
             if rows.head_jobs.contains_key(&key) {
                 return Err(Error::Conflict("The job is another run's.".into()));
             }
-            rows.save(run, life)?;
+            rows.save(run, lifecycle)?;
             rows.head_jobs.insert(key, run.id.clone());
             rows.audit.push(audit.clone());
             Ok(())
@@ -380,7 +391,7 @@ impl HeadJobs for Table {
 impl FindDueRuns for Table {
     async fn due_runs(&self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
         self.read("due_runs", |rows| {
-            let due = rows.runs.values().filter(|run| run.life.due.is_some_and(|due| due <= now));
+            let due = rows.runs.values().filter(|run| run.lifecycle.due.is_some_and(|due| due <= now));
             due.take(limit as usize).map(|run| run.id.clone()).collect()
         })
     }
@@ -480,14 +491,14 @@ impl ChangeIdentity for Table {
         &self,
         changes: &[Change],
         audit: &[AuditRecord],
-        standing: Option<&Standing>,
+        required: Option<&RequiredMembership>,
     ) -> Result<()> {
         self.write("change_identity", |rows| {
             for change in changes {
                 rows.change(change.clone());
             }
             rows.audit.extend_from_slice(audit);
-            rows.changes.push((changes.to_vec(), standing.cloned()));
+            rows.changes.push((changes.to_vec(), required.cloned()));
             Ok(())
         })
     }
@@ -533,8 +544,8 @@ impl Reconcile for Table {
         self.read("workspace", |rows| rows.workspaces.get(&id).cloned())
     }
 
-    async fn bury_secret(&self, secret: &Secret, audit: &AuditRecord) -> Result<()> {
-        self.write("bury_secret", |rows| {
+    async fn delete_secret_unscoped(&self, secret: &Secret, audit: &AuditRecord) -> Result<()> {
+        self.write("delete_secret_unscoped", |rows| {
             rows.of_version(secret, secret.version)?;
             rows.secrets.remove(&(secret.owner, secret.id));
             rows.sealed.remove(&(secret.owner, secret.id));
@@ -543,8 +554,8 @@ impl Reconcile for Table {
         })
     }
 
-    async fn outdate_secret(&self, secret: &Secret, lost: &Secret, audit: &AuditRecord) -> Result<()> {
-        self.write("outdate_secret", |rows| {
+    async fn mark_value_lost(&self, secret: &Secret, lost: &Secret, audit: &AuditRecord) -> Result<()> {
+        self.write("mark_value_lost", |rows| {
             rows.of_version(secret, secret.version)?;
             rows.sealed.remove(&(secret.owner, secret.id));
             rows.secrets.insert((lost.owner, lost.id), lost.clone());

@@ -12,10 +12,10 @@ use crate::copies::{CopyTags, RunCopy};
 use crate::envelope::{DataKey, EncryptionContext, PlainDataKey};
 use crate::ids::RunId;
 use crate::ports::{
-    AnnounceRuns, CopySighting, CreateCopies, DecryptDataKey, FoundCopy, GenerateDataKey, ObserveJobs,
+    AnnounceRuns, CopyStatus, CreateCopies, DecryptDataKey, FoundCopy, GenerateDataKey, ObserveJobs,
     RemoveCopies, RunNotice,
 };
-use crate::run::Sighting;
+use crate::run::JobStatus;
 use crate::{Error, Result};
 
 /// Data keys, each bound to its encryption context.
@@ -121,9 +121,9 @@ impl CreateCopies for Target {
 
 #[async_trait(?Send)]
 impl RemoveCopies for Target {
-    async fn describe_copy(&self, name: &str) -> Result<CopySighting> {
+    async fn describe_copy(&self, name: &str) -> Result<CopyStatus> {
         self.faults.call("describe_copy", || {
-            Ok(self.copies.borrow().get(name).map_or(CopySighting::Gone, |copy| CopySighting::Found {
+            Ok(self.copies.borrow().get(name).map_or(CopyStatus::Gone, |copy| CopyStatus::Found {
                 deployment: copy.deployment.clone(),
                 run: copy.run.clone(),
             }))
@@ -160,21 +160,21 @@ impl RemoveCopies for Target {
 #[derive(Default)]
 pub(crate) struct Jobs {
     pub(crate) faults: Faults,
-    jobs: RefCell<BTreeMap<String, (Sighting, Option<String>)>>,
+    jobs: RefCell<BTreeMap<String, (JobStatus, Option<String>)>>,
 }
 
 impl Jobs {
     /// What is said of a job from here on.
-    pub(crate) fn set(&self, id: &str, status: Sighting, queue: Option<&str>) {
+    pub(crate) fn set(&self, id: &str, status: JobStatus, queue: Option<&str>) {
         self.jobs.borrow_mut().insert(id.to_owned(), (status, queue.map(str::to_owned)));
     }
 }
 
 #[async_trait(?Send)]
 impl ObserveJobs for Jobs {
-    async fn observe_job(&self, job_id: &str) -> Result<(Sighting, Option<String>)> {
+    async fn observe_job(&self, job_id: &str) -> Result<(JobStatus, Option<String>)> {
         self.faults.call("observe_job", || {
-            Ok(self.jobs.borrow().get(job_id).cloned().unwrap_or((Sighting::Unknown, None)))
+            Ok(self.jobs.borrow().get(job_id).cloned().unwrap_or((JobStatus::Unknown, None)))
         })
     }
 }

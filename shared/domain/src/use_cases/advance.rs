@@ -1,4 +1,4 @@
-//! The one step of a run's life: what an event changes, written with its audit record.
+//! The one step of a run's lifecycle: what an event changes, written with its audit record.
 
 use crate::Result;
 use crate::audit::AuditRecord;
@@ -20,7 +20,7 @@ impl Advance {
     /// Decides what the event makes of the run.
     pub(crate) fn of(run: &Run, event: Event, context: &Context<'_>) -> Self {
         let step = next(run, event, context.now, &context.settings.limits);
-        let advanced = step.life.map(|life| Run { life, ..run.clone() });
+        let advanced = step.lifecycle.map(|lifecycle| Run { lifecycle, ..run.clone() });
         let audit = advanced.as_ref().zip(step.audit).map(|(run, audit)| AuditRecord {
             detail: audit.detail.map(str::to_owned),
             ..run.audit_record(audit.action, context)
@@ -39,7 +39,7 @@ pub(crate) async fn advance(
 ) -> Result<Advance> {
     let advance = Advance::of(run, event, context);
     if let Some(advanced) = &advance.run {
-        store.save_life(run, &advanced.life, advance.audit.as_ref()).await?;
+        store.save_lifecycle(run, &advanced.lifecycle, advance.audit.as_ref()).await?;
     }
     Ok(advance)
 }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::context::Context;
-use crate::identity::{Actor, Caller, StoredToken, Vouched};
+use crate::identity::{Actor, Caller, StoredToken, VerifiedLogin};
 use crate::ids::TokenId;
 use crate::ports::{AuthenticationStore, ReadLogins, ReadTokens, VerifyJwt};
 use crate::token::{Presented, TokenKey};
@@ -60,13 +60,13 @@ async fn note_use(store: &dyn ReadTokens, token: &StoredToken, now: Timestamp) {
     if token.last_used.is_some_and(|last| now - NOTED_EVERY < last) {
         return;
     }
-    if let Err(error) = store.touch_token(token.id, now).await {
+    if let Err(error) = store.record_token_use(token.id, now).await {
         log::error(&error).token(token.id).warn("a token's last use could not be noted");
     }
 }
 
 /// The user of a login that the issuer vouches for.
-async fn by_login(store: &dyn ReadLogins, vouched: Vouched) -> Result<Caller> {
+async fn by_login(store: &dyn ReadLogins, vouched: VerifiedLogin) -> Result<Caller> {
     let user = store.user_of_login(&vouched.login).await?;
     Ok(user.map_or(Caller::NewLogin(vouched), |user| Caller::User(Actor { user, token: None })))
 }

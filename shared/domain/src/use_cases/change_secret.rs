@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::create_secrets::{SecretKeeper, check_expiry};
+use super::create_secrets::{SecretService, check_expiry};
 use super::{as_contended, authorize, retry_contended};
 use crate::audit::{AuditAction, AuditRecord};
 use crate::context::Context;
@@ -23,7 +23,7 @@ pub struct Change {
     pub expires: Option<Option<Timestamp>>,
 }
 
-impl SecretKeeper {
+impl SecretService {
     /// Writes a new version. With `if_version` only over that one ([`Error::VersionConflict`]); without it the last
     /// writer wins, each with a version of its own.
     pub async fn update(
@@ -53,7 +53,7 @@ impl SecretKeeper {
                 updated_by: scope.actor(),
                 expires: change.expires.unwrap_or(old.expires),
                 description: change.description.clone().unwrap_or(old.description),
-                traits: change.value.traits(),
+                properties: change.value.properties(),
                 ..old
             };
             let sealed = self.seal(&secret, &change.value, context).await?;

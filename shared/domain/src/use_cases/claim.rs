@@ -47,14 +47,14 @@ impl Claimer {
     /// whoever loses the answer after that launches anew.
     pub async fn claim(&self, id: &RunId, key: &TokenKey, context: &Context<'_>) -> Result<Claim> {
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
-        let genuine = run.life.claim_token.as_ref().is_some_and(|hash| hash.matches(key));
+        let genuine = run.lifecycle.claim_token.as_ref().is_some_and(|hash| hash.matches(key));
         if !genuine {
             return Err(Error::NotFound);
         }
         if let Some(refusal) = spent(&run, context) {
             return Ok(refusal);
         }
-        let pinned: Vec<_> = run.life.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
+        let pinned: Vec<_> = run.lifecycle.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
         let current = async {
             match pinned.is_empty() {
                 true => Ok(Vec::new()),
@@ -72,10 +72,10 @@ impl Claimer {
             let reason = "whoever launched it may launch it no more".to_owned();
             return self.refuse(&run, reason, context).await;
         }
-        if let Some(reason) = refuse(&run.life.secrets, &secrets, context) {
+        if let Some(reason) = refuse(&run.lifecycle.secrets, &secrets, context) {
             return self.refuse(&run, reason, context).await;
         }
-        let (pins, _) = match pin_what_was_read(&run.life.secrets, &values) {
+        let (pins, _) = match pin_what_was_read(&run.lifecycle.secrets, &values) {
             Ok(pins) => pins,
             Err(name) => return self.refuse(&run, deleted(&name), context).await,
         };
@@ -87,7 +87,7 @@ impl Claimer {
         let Some(run) = run else {
             return self.lost_race(id, context).await;
         };
-        let values = open_values(&*self.keys, &run.life.secrets, &values, context.settings).await?;
+        let values = open_values(&*self.keys, &run.lifecycle.secrets, &values, context.settings).await?;
         if let Some(reason) = not_carried(&values) {
             return self.refuse(&run, reason, context).await;
         }
@@ -130,9 +130,9 @@ impl Claimer {
 fn spent(run: &Run, context: &Context<'_>) -> Option<Claim> {
     let limits = &context.settings.limits;
     let too_late = context.now.duration_since(run.created) >= limits.provisioning + limits.pending;
-    match run.life.state {
+    match run.lifecycle.state {
         State::Ending | State::Ended => Some(Claim::Ended),
-        _ if run.life.claimed.is_some() => Some(Claim::SecondUse),
+        _ if run.lifecycle.claimed.is_some() => Some(Claim::SecondUse),
         _ if too_late => Some(Claim::Ended),
         _ => None,
     }
@@ -143,14 +143,14 @@ fn refuse(pins: &[PinnedSecret], secrets: &[Secret], context: &Context<'_>) -> O
         let secret = secrets.iter().find(|secret| secret.id == pin.id && secret.owner == pin.owner);
         match secret {
             None => Some(deleted(&pin.name)),
-            Some(secret) if secret.traits.lost => {
+            Some(secret) if secret.properties.lost => {
                 Some(format!("the value of the secret {} was lost: write it again", pin.name))
             }
             Some(secret) if secret.name.is_reserved(context.settings) || pin.name.is_reserved(context.settings) => {
                 Some(format!("the name of the secret {} would change how a task's shell or runtime behaves", pin.name))
             }
             Some(secret) if secret.is_expired(context.now) => Some(format!("the secret {} has expired", pin.name)),
-            Some(secret) if !secret.traits.nextflow_store => Some(format!(
+            Some(secret) if !secret.properties.nextflow_store => Some(format!(
                 "the secret {} now has a value that cannot pass through Nextflow's secrets store; store it as base64",
                 pin.name
             )),

@@ -10,7 +10,7 @@ use super::{as_contended, retry_contended};
 use crate::context::Context;
 use crate::copies::RunCopy;
 use crate::ids::RunId;
-use crate::ports::{CopySighting, FindDueRuns, ObserveJobs, RemoveCopies};
+use crate::ports::{CopyStatus, FindDueRuns, ObserveJobs, RemoveCopies};
 use crate::run::{Action, Event, Run, State};
 use crate::{Error, Result};
 
@@ -26,7 +26,7 @@ pub struct Cleaner {
 
 /// How a look at a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Looked {
+pub enum CleanupOutcome {
     /// It goes on, or it was over before.
     Nothing,
     /// It ended with this look; nothing of it is left.
@@ -41,10 +41,10 @@ impl Cleaner {
         region: &str,
         job_id: &str,
         context: &Context<'_>,
-    ) -> Result<Looked> {
+    ) -> Result<CleanupOutcome> {
         match self.store.run_of_head_job(region, job_id).await? {
             Some(run) => self.look(&run, context).await,
-            None => Ok(Looked::Nothing),
+            None => Ok(CleanupOutcome::Nothing),
         }
     }
 
@@ -53,22 +53,23 @@ impl Cleaner {
         let Some(run) = self.store.run(id).await? else {
             return Ok(());
         };
-        let at = run.life.delivered.unwrap_or(now);
+        let at = run.lifecycle.delivered.unwrap_or(now);
         let noted =
-            join_all(run.life.secrets.iter().map(|pin| self.store.note_use(pin.owner, pin.id, at))).await;
+            join_all(run.lifecycle.secrets.iter().map(|pin| self.store.note_use(pin.owner, pin.id, at)))
+                .await;
         noted.into_iter().collect()
     }
 
     /// Looks at a run and takes it as far towards its end as it can go now. Unknown runs are nothing.
-    pub async fn look(&self, id: &RunId, context: &Context<'_>) -> Result<Looked> {
+    pub async fn look(&self, id: &RunId, context: &Context<'_>) -> Result<CleanupOutcome> {
         match self.store.run(id).await? {
             Some(run) => self.look_at(run, context).await,
-            None => Ok(Looked::Nothing),
+            None => Ok(CleanupOutcome::Nothing),
         }
     }
 
     /// Looks at a run that was just read.
-    pub(crate) async fn look_at(&self, run: Run, context: &Context<'_>) -> Result<Looked> {
+    pub(crate) async fn look_at(&self, run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
         let id = run.id.clone();
         let mut just_read = Some(run);
         retry_contended(context.backoff, async || {
@@ -83,24 +84,24 @@ impl Cleaner {
     }
 
     /// Applies what a look leads to, step by step, until there is nothing left to do.
-    async fn take_further(&self, mut run: Run, context: &Context<'_>) -> Result<Looked> {
-        let mut event = Event::Looked;
+    async fn take_further(&self, mut run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
+        let mut event = Event::CleanupOutcome;
         loop {
             let step = advance(&*self.store, &run, event, context).await.map_err(as_contended)?;
             if let Some(advanced) = step.run {
                 run = advanced;
-                if run.life.state == State::Ended {
-                    return Ok(Looked::Ended);
+                if run.lifecycle.state == State::Ended {
+                    return Ok(CleanupOutcome::Ended);
                 }
             }
             event = match step.action {
-                None => return Ok(Looked::Nothing),
+                None => return Ok(CleanupOutcome::Nothing),
                 Some(Action::RemoveCopies) => {
                     self.remove_copies(&run, context).await?;
                     Event::CopiesGone
                 }
                 Some(Action::ObserveHeadJob) => {
-                    let job = run.life.head_job.as_ref().ok_or(Error::bug("no head job to observe"))?;
+                    let job = run.lifecycle.head_job.as_ref().ok_or(Error::bug("no head job to observe"))?;
                     Event::HeadJobSeen(self.jobs.observe_job(&job.job_id).await?.0)
                 }
             };
@@ -109,7 +110,8 @@ impl Cleaner {
 
     /// Removes every copy, side by side; all are tried even where one fails.
     async fn remove_copies(&self, run: &Run, context: &Context<'_>) -> Result<()> {
-        let removed = join_all(run.life.copies.iter().map(|copy| self.remove_copy(run, copy, context))).await;
+        let removed =
+            join_all(run.lifecycle.copies.iter().map(|copy| self.remove_copy(run, copy, context))).await;
         removed.into_iter().collect()
     }
 
@@ -120,7 +122,7 @@ impl Cleaner {
             return Ok(());
         };
         match self.copies.describe_copy(name).await {
-            Ok(CopySighting::Gone) => Ok(()),
+            Ok(CopyStatus::Gone) => Ok(()),
             _ => Err(error),
         }
     }
@@ -131,14 +133,14 @@ impl Cleaner {
         let mut looks = 0;
         loop {
             match self.copies.describe_copy(&copy.name).await? {
-                CopySighting::Gone => return Ok(()),
-                CopySighting::Found { deployment, run: owner }
+                CopyStatus::Gone => return Ok(()),
+                CopyStatus::Found { deployment, run: owner }
                     if deployment.as_deref() == Some(context.settings.deployment.as_str())
                         && owner.as_deref() == Some(run.id.as_str()) =>
                 {
                     self.delete_copy(&copy.name).await?;
                 }
-                CopySighting::Found { .. } => {
+                CopyStatus::Found { .. } => {
                     tracing::error!(run.id = %run.id, "a foreign secret stands under the name of a copy; it is left alone");
                     return Ok(());
                 }

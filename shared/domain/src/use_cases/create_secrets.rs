@@ -9,7 +9,7 @@ use super::{authorize, retry_contended};
 use crate::audit::{AuditAction, AuditRecord};
 use crate::context::Context;
 use crate::envelope::{EncryptionContext, seal};
-use crate::idempotency::{Idempotency, Made, Remembered};
+use crate::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use crate::identity::Actor;
 use crate::ids::{SecretId, WorkspaceId};
 use crate::name::SecretName;
@@ -37,14 +37,14 @@ pub struct Draft {
 }
 
 /// Stores, changes and deletes secrets.
-pub struct SecretKeeper {
+pub struct SecretService {
     /// The table.
     pub store: Rc<dyn SecretWriter>,
     /// Data keys.
     pub keys: Rc<dyn GenerateDataKey>,
 }
 
-impl SecretKeeper {
+impl SecretService {
     /// Stores new secrets and gives their ids in the drafts' order. With an idempotency key that is known, the first
     /// request's ids, and nothing is changed.
     pub async fn create(
@@ -66,7 +66,7 @@ impl SecretKeeper {
             let audit = AuditRecord::of_secrets(&scope, AuditAction::SecretCreated, secrets, context);
             let created = self.store.create_secrets(&scope, &sealed, idempotency.as_ref(), &audit).await?;
             match (created, &idempotency) {
-                (Created::Known(remembered), Some(idempotency)) => first_ids(idempotency, remembered),
+                (Created::Replayed(record), Some(idempotency)) => first_ids(idempotency, record),
                 _ => Ok(sealed.iter().map(|(secret, _)| secret.id).collect()),
             }
         })
@@ -92,7 +92,7 @@ impl SecretKeeper {
             last_used: None,
             expires: draft.expires,
             description: draft.description.clone(),
-            traits: draft.value.traits(),
+            properties: draft.value.properties(),
         };
         let sealed = self.seal(&secret, &draft.value, context).await?;
         Ok((secret, sealed))
@@ -170,12 +170,12 @@ fn bind(key: &str, scope: &Scope, drafts: &[Draft]) -> Result<Idempotency> {
     Idempotency::new(scope.actor(), key, parts.map(str::as_bytes))
 }
 
-fn first_ids(idempotency: &Idempotency, remembered: Remembered) -> Result<Vec<SecretId>> {
-    idempotency.check(&remembered)?;
-    match remembered.made {
-        Made::Secret(id) => Ok(vec![id]),
-        Made::Secrets(ids) => Ok(ids),
-        Made::Run(_) => Err(Error::IdempotencyMismatch),
+fn first_ids(idempotency: &Idempotency, record: IdempotencyRecord) -> Result<Vec<SecretId>> {
+    idempotency.check(&record)?;
+    match record.result {
+        IdempotentResult::Secret(id) => Ok(vec![id]),
+        IdempotentResult::Secrets(ids) => Ok(ids),
+        IdempotentResult::Run(_) => Err(Error::IdempotencyMismatch),
     }
 }
 

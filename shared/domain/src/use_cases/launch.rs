@@ -16,13 +16,13 @@ use super::retry_contended;
 use crate::audit::AuditAction;
 use crate::context::Context;
 use crate::copies::{self, Layout, RunCopy};
-use crate::idempotency::{Idempotency, Made, Remembered};
+use crate::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use crate::identity::Actor;
 use crate::ids::{RunId, RunPrefix};
 use crate::name::SecretName;
 use crate::ports::{AnnounceRuns, CreateCopies, Created, DecryptDataKey, LaunchStore, Randomness, RunNotice};
 use crate::resolve::{Resolved, Selection, resolve};
-use crate::run::{Event, Life, Run, RunResult, State};
+use crate::run::{Event, Lifecycle, Run, RunResult, State};
 use crate::secret::SealedValue;
 use crate::token::TokenKey;
 use crate::value::SecretValue;
@@ -116,16 +116,17 @@ impl Launcher {
     ) -> Result<Launched> {
         let scopes = authorize_launch(&*self.store, actor, request, context).await?;
         let idempotency = idempotency_key.map(|key| bind(key, actor, request)).transpose()?;
-        let recall = async {
+        let find_idempotency_record = async {
             match &idempotency {
-                Some(idempotency) => self.store.recall(idempotency, context.now).await,
+                Some(idempotency) => self.store.find_idempotency_record(idempotency, context.now).await,
                 None => Ok(None),
             }
         };
-        let (remembered, (workspace, user)) = try_join(recall, read_scopes(&*self.store, &scopes)).await?;
+        let (record, (workspace, user)) =
+            try_join(find_idempotency_record, read_scopes(&*self.store, &scopes)).await?;
         let mut replaces = None;
-        if let (Some(idempotency), Some(remembered)) = (&idempotency, &remembered) {
-            match self.replay(actor, request, idempotency, remembered, context).await? {
+        if let (Some(idempotency), Some(record)) = (&idempotency, &record) {
+            match self.replay(actor, request, idempotency, record, context).await? {
                 Replay::Answer(launched) => return Ok(*launched),
                 Replay::Replace(failed) => replaces = Some(failed),
             }
@@ -158,7 +159,7 @@ impl Launcher {
         let keyring = Keyring::make_random(intent.request.platform.claims(), context.randomness);
         let run = self.plan(intent, &keyring, context);
         let audit = run.audit_record(AuditAction::RunLaunched, context);
-        let pinned: Vec<_> = run.life.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
+        let pinned: Vec<_> = run.lifecycle.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
         let values = async {
             // A claim reads its values itself, when it comes.
             match run.platform.claims() || pinned.is_empty() {
@@ -169,10 +170,10 @@ impl Launcher {
         let begun = self.store.begin_run(&run, intent.idempotency, replaces, &audit);
         let (created, values) = join(begun, values).await;
         match created {
-            Ok(Created::Done) => {}
-            Ok(Created::Known(remembered)) => {
+            Ok(Created::Created) => {}
+            Ok(Created::Replayed(record)) => {
                 // Another request with this key was first, by less than a round.
-                intent.idempotency.map_or(Ok(()), |idempotency| idempotency.check(&remembered))?;
+                intent.idempotency.map_or(Ok(()), |idempotency| idempotency.check(&record))?;
                 return Err(Error::InProgress);
             }
             Err(Error::Contended) => return Ok(Attempt::Retry { began: None }),
@@ -218,7 +219,7 @@ impl Launcher {
             layout,
             created: now,
             not_after: now + limits.longest_run,
-            life: Life {
+            lifecycle: Lifecycle {
                 revision: 1,
                 state: State::Provisioning,
                 due: Some(due),
@@ -247,14 +248,14 @@ impl Launcher {
             return self.advance(run, Event::Provisioned(Vec::new()), context).await;
         }
         let values = values?;
-        let (pins, changed) = pin_what_was_read(&run.life.secrets, &values).map_err(|name| {
+        let (pins, changed) = pin_what_was_read(&run.lifecycle.secrets, &values).map_err(|name| {
             Error::Refused(format!("The launch is refused: the secret {name} was deleted meanwhile."))
         })?;
         let run = match changed {
             true => self.advance(run, Event::Repinned(pins), context).await?,
             false => run.clone(),
         };
-        let values = open_values(&*self.keys, &run.life.secrets, &values, context.settings).await?;
+        let values = open_values(&*self.keys, &run.lifecycle.secrets, &values, context.settings).await?;
         let copies = self.create_copies(&run, &values, context).await?;
         drop(values);
         // That everything is in place is written: also the check that nobody ended the run meanwhile.
@@ -277,7 +278,7 @@ impl Launcher {
         context: &Context<'_>,
     ) -> Result<Vec<RunCopy>> {
         let tags = run.copy_tags(&context.settings.deployment);
-        let created = join_all(run.life.copies.iter().map(async |copy| {
+        let created = join_all(run.lifecycle.copies.iter().map(async |copy| {
             let body = copies::body(run.layout, copy, values)?;
             let arn = self.copies.create_copy(copy, body, &tags).await?;
             Ok(RunCopy { arn: Some(arn), ..copy.clone() })
@@ -298,7 +299,7 @@ impl Launcher {
             let Some(run) = self.store.run(&begun.id).await? else {
                 return Ok(());
             };
-            if run.life.run_token != begun.life.run_token {
+            if run.lifecycle.run_token != begun.lifecycle.run_token {
                 return Ok(());
             }
             match advance(&*self.store, &run, Event::LaunchFailed, context).await?.run {
@@ -318,11 +319,11 @@ impl Launcher {
         actor: &Actor,
         request: &LaunchRequest,
         idempotency: &Idempotency,
-        remembered: &Remembered,
+        record: &IdempotencyRecord,
         context: &Context<'_>,
     ) -> Result<Replay> {
-        idempotency.check(remembered)?;
-        let Made::Run(id) = &remembered.made else {
+        idempotency.check(record)?;
+        let IdempotentResult::Run(id) = &record.result else {
             return Err(Error::IdempotencyMismatch);
         };
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
@@ -330,10 +331,10 @@ impl Launcher {
         if (run.user, run.workspace, run.platform) != (actor.user, request.workspace, request.platform) {
             return Err(Error::bug("an idempotency key of a launch that names another caller's run"));
         }
-        if run.life.outcome.as_ref().is_some_and(|outcome| outcome.result == RunResult::LaunchFailed) {
+        if run.lifecycle.outcome.as_ref().is_some_and(|outcome| outcome.result == RunResult::LaunchFailed) {
             return Ok(Replay::Replace(run.id));
         }
-        if run.life.state == State::Provisioning {
+        if run.lifecycle.state == State::Provisioning {
             return Err(Error::InProgress);
         }
         let keyring = Keyring::make_random(run.platform.claims(), context.randomness);

@@ -7,7 +7,7 @@ pub mod change_secret;
 pub mod claim;
 pub mod clean_up;
 pub mod create_secrets;
-pub mod hold;
+pub mod extend_leases;
 pub mod identity;
 pub mod launch;
 pub mod open_values;

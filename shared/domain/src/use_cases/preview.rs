@@ -9,7 +9,7 @@ use crate::ids::WorkspaceId;
 use crate::owner::Scope;
 use crate::platform::Platform;
 use crate::ports::{ReadMembership, ReadSecrets, SecretReader};
-use crate::resolve::{Request, Resolved, resolve};
+use crate::resolve::{Resolved, SecretSelection, resolve};
 use crate::role::Permission;
 use crate::secret::Secret;
 use crate::settings::Settings;
@@ -25,12 +25,12 @@ pub struct LaunchRequest {
     /// The layout of copies; the deployment's default where absent.
     pub layout: Option<Layout>,
     /// Which secrets.
-    pub secrets: Request,
+    pub secrets: SecretSelection,
 }
 
 /// What a launch would deliver.
 pub struct Preview {
-    /// The winners.
+    /// The resolved.
     pub resolved: Resolved,
     /// The layout of copies.
     pub layout: Layout,
@@ -118,7 +118,7 @@ const MAX_ENVIRONMENT: usize = 2 * 1024 * 1024;
 
 pub(crate) fn warnings(request: &LaunchRequest, resolved: &Resolved) -> Vec<String> {
     let mut warnings = Vec::new();
-    let own = resolved.secrets.iter().any(|winner| winner.secret.owner.kind() == "user");
+    let own = resolved.secrets.iter().any(|resolved| resolved.secret.owner.kind() == "user");
     if own && request.workspace.is_some() {
         warnings.push(
             "Your own secrets in this launch can be read by the jobs of this workspace while the run lasts."
@@ -128,7 +128,7 @@ pub(crate) fn warnings(request: &LaunchRequest, resolved: &Resolved) -> Vec<Stri
     let total: usize = resolved
         .secrets
         .iter()
-        .map(|winner| winner.secret.traits.raw_bytes + winner.secret.name.as_str().len() + 2)
+        .map(|resolved| resolved.secret.properties.raw_bytes + resolved.secret.name.as_str().len() + 2)
         .sum();
     if total > MAX_ENVIRONMENT / 2 {
         warnings.push(format!(

@@ -3,7 +3,7 @@
 use super::retry_contended;
 use crate::audit::{AuditAction, AuditRecord};
 use crate::context::Context;
-use crate::identity::{Actor, User, Vouched};
+use crate::identity::{Actor, User, VerifiedLogin};
 use crate::ids::UserId;
 use crate::owner::SecretOwner;
 use crate::ports::RegisterLogins;
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// existing user: a name or an e-mail address proves nothing.
 pub async fn register_login(
     store: &dyn RegisterLogins,
-    vouched: &Vouched,
+    vouched: &VerifiedLogin,
     context: &Context<'_>,
 ) -> Result<Actor> {
     retry_contended(context.backoff, async || {
@@ -42,7 +42,7 @@ impl From<Error> for Attempt {
 
 async fn known_or_made(
     store: &dyn RegisterLogins,
-    vouched: &Vouched,
+    vouched: &VerifiedLogin,
     context: &Context<'_>,
 ) -> std::result::Result<UserId, Attempt> {
     if let Some(user) = store.user_of_login(&vouched.login).await? {
@@ -62,7 +62,11 @@ async fn known_or_made(
 
 /// A user for a new login. The name cannot be chosen at the issuer, so that nobody can take one that an owner or an
 /// operator means somebody else by; the e-mail address is the verified one where it is free.
-async fn make_user(store: &dyn RegisterLogins, vouched: &Vouched, context: &Context<'_>) -> Result<User> {
+async fn make_user(
+    store: &dyn RegisterLogins,
+    vouched: &VerifiedLogin,
+    context: &Context<'_>,
+) -> Result<User> {
     let id = UserId::make_random(context.randomness);
     let email = match &vouched.verified_email {
         Some(email) if !store.is_email_taken(email).await? => email.clone(),

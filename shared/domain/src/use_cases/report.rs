@@ -1,4 +1,4 @@
-//! What a run says of itself under its run token: signs of life, its head job, its end.
+//! What a run says of itself under its run token: heartbeats, its head job, its end.
 
 use std::rc::Rc;
 
@@ -7,7 +7,7 @@ use super::{as_contended, retry_contended};
 use crate::context::Context;
 use crate::ids::RunId;
 use crate::ports::{AnnounceRuns, HeadJobs, ObserveJobs, RunNotice};
-use crate::run::{Event, HeadJob, Outcome, Run, Sighting};
+use crate::run::{Event, HeadJob, JobStatus, Outcome, Run};
 use crate::token::TokenKey;
 use crate::{Error, Result, log};
 
@@ -28,11 +28,11 @@ impl Reporter {
     /// [`Error::NotFound`].
     pub async fn authenticate(&self, id: &RunId, key: &TokenKey) -> Result<Run> {
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
-        if run.life.run_token.matches(key) { Ok(run) } else { Err(Error::NotFound) }
+        if run.lifecycle.run_token.matches(key) { Ok(run) } else { Err(Error::NotFound) }
     }
 
-    /// A sign of life: renews the lease where less than half of it is left.
-    pub async fn sign_of_life(&self, id: &RunId, key: &TokenKey, context: &Context<'_>) -> Result<Run> {
+    /// A heartbeat: renews the lease where less than half of it is left.
+    pub async fn heartbeat(&self, id: &RunId, key: &TokenKey, context: &Context<'_>) -> Result<Run> {
         self.apply(id, key, &Event::SignOfLife, context).await
     }
 
@@ -69,7 +69,7 @@ impl Reporter {
     ) -> Result<Run> {
         retry_contended(context.backoff, async || {
             let run = self.authenticate(id, key).await?;
-            if let Some(recorded) = &run.life.head_job {
+            if let Some(recorded) = &run.lifecycle.head_job {
                 return match recorded.job_id == job.job_id && recorded.region == job.region {
                     true => Ok(run),
                     false => {
@@ -77,7 +77,7 @@ impl Reporter {
                     }
                 };
             }
-            if !run.life.state.is_live() {
+            if !run.lifecycle.state.is_live() {
                 return Err(Error::Gone("The run is over: launch anew.".into()));
             }
             if run.platform.claims() {
@@ -91,7 +91,10 @@ impl Reporter {
             let (Some(recorded), Some(audit)) = (step.run, step.audit) else {
                 return Err(Error::InProgress);
             };
-            self.store.record_head_job(&run, &recorded.life, &job, &audit).await.map_err(as_contended)?;
+            self.store
+                .record_head_job(&run, &recorded.lifecycle, &job, &audit)
+                .await
+                .map_err(as_contended)?;
             self.hint(id).await;
             Ok(recorded)
         })
@@ -108,8 +111,8 @@ impl Reporter {
         }
         let (sighting, queue) = self.jobs.observe_job(&job.job_id).await?;
         let queue = match (sighting, queue) {
-            (Sighting::NotFinal, Some(queue)) => queue,
-            (Sighting::Final { .. }, _) => {
+            (JobStatus::NotFinal, Some(queue)) => queue,
+            (JobStatus::Final { .. }, _) => {
                 return Err(Error::Refused("That AWS Batch job has ended already.".into()));
             }
             _ => return Err(Error::Refused("AWS Batch knows no such job in this region.".into())),

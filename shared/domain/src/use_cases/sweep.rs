@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::clean_up::{Cleaner, Looked};
+use super::clean_up::{Cleaner, CleanupOutcome};
 use crate::context::Context;
 use crate::ids::RunId;
-use crate::ports::{CopySighting, FoundCopy};
+use crate::ports::{CopyStatus, FoundCopy};
 use crate::run::State;
 use crate::{Result, log};
 
 /// What a sweep saw and did: every field becomes a metric.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Swept {
+pub struct SweepSummary {
     /// Runs that were due.
     pub due: u32,
     /// Runs that ended with this sweep.
@@ -37,8 +37,8 @@ const AT_ONCE: usize = 8;
 
 impl Cleaner {
     /// Looks at every run that is due, then at every copy that carries our tag. What fails stays for the next sweep.
-    pub async fn sweep(&self, context: &Context<'_>) -> Result<Swept> {
-        let mut swept = Swept::default();
+    pub async fn sweep(&self, context: &Context<'_>) -> Result<SweepSummary> {
+        let mut swept = SweepSummary::default();
         let due = self.store.due_runs(context.now, MAX_RUNS).await?;
         let looks: Vec<_> = stream::iter(due)
             .map(async |id| (self.look_and_time(&id, context).await, id))
@@ -49,8 +49,8 @@ impl Cleaner {
             swept.due += 1;
             swept.longest_due_seconds = swept.longest_due_seconds.max(overdue);
             match look {
-                Ok(Looked::Ended) => swept.ended += 1,
-                Ok(Looked::Nothing) => {}
+                Ok(CleanupOutcome::Ended) => swept.ended += 1,
+                Ok(CleanupOutcome::Nothing) => {}
                 Err(error) => {
                     swept.failed += 1;
                     log::error(&error).run(&id).error("a run could not be cleaned up");
@@ -63,13 +63,13 @@ impl Cleaner {
 
     /// A look, and for how many seconds the run had been due before it, by its own row: the index may nominate one that
     /// has been renewed since.
-    async fn look_and_time(&self, id: &RunId, context: &Context<'_>) -> (i64, Result<Looked>) {
+    async fn look_and_time(&self, id: &RunId, context: &Context<'_>) -> (i64, Result<CleanupOutcome>) {
         match self.store.run(id).await {
             Ok(Some(run)) => {
-                let overdue = run.life.due.map_or(0, |due| context.now.duration_since(due).as_secs());
+                let overdue = run.lifecycle.due.map_or(0, |due| context.now.duration_since(due).as_secs());
                 (overdue.max(0), self.look_at(run, context).await)
             }
-            Ok(None) => (0, Ok(Looked::Nothing)),
+            Ok(None) => (0, Ok(CleanupOutcome::Nothing)),
             Err(error) => (0, Err(error)),
         }
     }
@@ -77,7 +77,7 @@ impl Cleaner {
     /// Copies whose run is over are orphans. A copy of an unknown run may belong to a table that was restored: it is
     /// left alone until its own latest end. The list may be five minutes old, so that each orphan is described before it
     /// counts.
-    async fn sweep_orphans(&self, swept: &mut Swept, context: &Context<'_>) -> Result<()> {
+    async fn sweep_orphans(&self, swept: &mut SweepSummary, context: &Context<'_>) -> Result<()> {
         let mut by_run: BTreeMap<Option<String>, Vec<FoundCopy>> = BTreeMap::new();
         for copy in self.copies.list_copies(&context.settings.deployment).await? {
             by_run.entry(copy.run.clone()).or_default().push(copy);
@@ -126,18 +126,18 @@ impl Cleaner {
     async fn state_of(&self, id: &RunId, over: bool, context: &Context<'_>) -> Result<Option<State>> {
         let run = self.store.run(id).await?;
         match run {
-            Some(run) if over && run.life.state != State::Ended => {
+            Some(run) if over && run.lifecycle.state != State::Ended => {
                 self.look_at(run, context).await?;
-                Ok(self.store.run(id).await?.map(|run| run.life.state))
+                Ok(self.store.run(id).await?.map(|run| run.lifecycle.state))
             }
-            run => Ok(run.map(|run| run.life.state)),
+            run => Ok(run.map(|run| run.lifecycle.state)),
         }
     }
 
     /// Whether a copy that was listed is there now, with the same tags.
     async fn is_still_there(&self, copy: &FoundCopy, context: &Context<'_>) -> Result<bool> {
         let found = self.copies.describe_copy(&copy.name).await?;
-        Ok(matches!(found, CopySighting::Found { deployment, run }
+        Ok(matches!(found, CopyStatus::Found { deployment, run }
             if deployment.as_deref() == Some(context.settings.deployment.as_str()) && run == copy.run))
     }
 }

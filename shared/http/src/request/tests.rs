@@ -78,7 +78,7 @@ fn the_caller_is_the_user_that_the_authorizer_names() {
 #[test]
 fn a_caller_is_a_user_or_a_new_login_and_never_both_or_half() {
     let login = |email: Option<&str>| {
-        Caller::NewLogin(Vouched {
+        Caller::NewLogin(VerifiedLogin {
             login: Login { issuer: "i".into(), subject: "s".into() },
             verified_email: email.map(str::to_owned),
         })

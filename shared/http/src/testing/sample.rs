@@ -7,10 +7,10 @@ use domain::ids::{OrgId, RunId, SecretId, UserId, WorkspaceId};
 use domain::name::SecretName;
 use domain::owner::SecretOwner;
 use domain::platform::Platform;
-use domain::run::{Life, PinnedSecret, Run, State};
+use domain::run::{Lifecycle, PinnedSecret, Run, State};
 use domain::secret::Secret;
 use domain::token::TokenHash;
-use domain::value::Traits;
+use domain::value::ValueProperties;
 
 pub(crate) const RUN: &str = "0a1bABCDEFGHIJ";
 pub(crate) const ARN: &str =
@@ -71,7 +71,7 @@ pub(crate) fn secret() -> Secret {
         last_used: None,
         expires: None,
         description: None,
-        traits: Traits { raw_bytes: 256, json_bytes: 256, nextflow_store: true, lost: false },
+        properties: ValueProperties { raw_bytes: 256, json_bytes: 256, nextflow_store: true, lost: false },
     }
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn run(platform: Platform, layout: Layout) -> Run {
         layout,
         created: at("2026-10-25T12:42:21Z"),
         not_after: at("2026-11-24T12:42:21Z"),
-        life: Life {
+        lifecycle: Lifecycle {
             revision: 2,
             state: State::Pending,
             due: Some(at("2026-10-26T12:42:22Z")),

@@ -28,7 +28,7 @@ struct AuditEvent<'a> {
     /// Who did it; null: the service, or an operator.
     actor: Option<UserId>,
     run: Option<&'a RunId>,
-    /// Whom it concerns.
+    /// The user concerned.
     person: Option<UserId>,
     detail: Option<&'a str>,
     subjects: Vec<AuditSubject<'a>>,

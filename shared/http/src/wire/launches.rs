@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use domain::copies::{self, Layout};
-use domain::iam::{self, CopyHome, Readable};
+use domain::iam::{self, CopyLocation, Readable};
 use domain::ids::{RunId, RunPrefix, SecretId, WorkspaceId};
 use domain::name::SecretName;
 use domain::nextflow;
 use domain::platform::Platform;
-use domain::resolve::{Request as SecretsRequest, Selection};
+use domain::resolve::{SecretSelection, Selection};
 use domain::run::{Run, State};
 use domain::settings::Settings;
 use domain::use_cases::launch::Launched;
@@ -54,7 +54,7 @@ pub fn request(body: LaunchBody, workspace: Option<WorkspaceId>) -> Result<Launc
         workspace,
         platform: body.platform.parse()?,
         layout: body.layout.map(|layout| layout.parse::<Layout>()).transpose()?,
-        secrets: SecretsRequest {
+        secrets: SecretSelection {
             workspace: selection(body.workspace_secrets)?,
             user: selection(body.user_secrets)?,
             optional: body.optional.map(names).transpose()?.unwrap_or_default(),
@@ -183,14 +183,14 @@ struct Statements {
 #[must_use]
 pub fn launched(launched: &Launched, deployment: &Deployment<'_>, as_text: bool) -> Answer {
     let run = &launched.run;
-    let expires = Date::from(run.life.lease_until);
+    let expires = Date::from(run.lifecycle.lease_until);
     let run_token = launched.tokens.as_ref().map(|tokens| tokens.run.as_str());
     let claim_token =
         launched.tokens.as_ref().and_then(|tokens| tokens.claim.as_ref()).map(|token| token.as_str());
     if as_text {
         let text = lines(&[
             ("workflowId", Some(run.id.as_str())),
-            ("state", Some(run.life.state.as_str())),
+            ("state", Some(run.lifecycle.state.as_str())),
             ("expires", Some(expires.as_str())),
             ("runToken", run_token),
             ("claimToken", claim_token),
@@ -211,7 +211,7 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, as_text: bool)
     });
     let answer = LaunchAnswer {
         workflow_id: &run.id,
-        state: run.life.state,
+        state: run.lifecycle.state,
         platform: run.platform,
         layout: (!run.platform.claims()).then_some(run.layout),
         expires,
@@ -232,8 +232,8 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, as_text: bool)
 }
 
 fn delivered(run: &Run) -> Vec<DeliveredSecret<'_>> {
-    let secrets = run.life.secrets.iter().map(|pin| {
-        let copy = run.life.copies.iter().find(|copy| copy.holds.contains(&pin.name));
+    let secrets = run.lifecycle.secrets.iter().map(|pin| {
+        let copy = run.lifecycle.copies.iter().find(|copy| copy.holds.contains(&pin.name));
         let arn = copy.and_then(|copy| copy.arn.as_deref());
         DeliveredSecret {
             name: &pin.name,
@@ -249,8 +249,8 @@ fn delivered(run: &Run) -> Vec<DeliveredSecret<'_>> {
 }
 
 /// Where the run's copies stand; `None` where it has none.
-fn home(run: &Run) -> Option<CopyHome> {
-    CopyHome::of_arn(run.life.copies.iter().find_map(|copy| copy.arn.as_deref())?)
+fn home(run: &Run) -> Option<CopyLocation> {
+    CopyLocation::of_arn(run.lifecycle.copies.iter().find_map(|copy| copy.arn.as_deref())?)
 }
 
 fn for_nextflow(run: &Run, deployment: &Deployment<'_>) -> Option<ForNextflow> {
@@ -311,13 +311,13 @@ pub fn previewed(request: &LaunchRequest, preview: &Preview) -> Answer {
             .resolved
             .secrets
             .iter()
-            .map(|winner| PreviewSecret {
-                name: &winner.secret.name,
-                owner: winner.secret.owner.into(),
-                secret_id: winner.secret.id,
-                version: Version(winner.secret.version),
-                overrides: winner.overrides.as_ref().map(|secret| secret.id),
-                expires: winner.secret.expires.map(Date::from),
+            .map(|resolved| PreviewSecret {
+                name: &resolved.secret.name,
+                owner: resolved.secret.owner.into(),
+                secret_id: resolved.secret.id,
+                version: Version(resolved.secret.version),
+                overrides: resolved.overrides.as_ref().map(|secret| secret.id),
+                expires: resolved.secret.expires.map(Date::from),
             })
             .collect(),
         warnings: &preview.warnings,

@@ -1,7 +1,7 @@
 //! What runs report under their run token: the head job, the end, and Nextflow's own messages.
 
 use domain::ids::RunId;
-use domain::run::{HeadJob, Outcome, RunResult, ToldBy};
+use domain::run::{HeadJob, Outcome, ReportedBy, RunResult};
 use serde::{Deserialize, Serialize};
 
 use crate::body::{self, Object};
@@ -61,7 +61,7 @@ pub fn ended(body: &EndReport) -> Outcome {
 
 fn outcome(succeeded: bool, exit_status: Option<i64>) -> Outcome {
     let result = if succeeded { RunResult::Succeeded } else { RunResult::Failed };
-    Outcome { result, exit_status, told_by: ToldBy::Report }
+    Outcome { result, exit_status, reported_by: ReportedBy::Report }
 }
 
 /// How the run ended, as far as Nextflow's last message can be read: a corrupt one ends the run all the same, as failed.
@@ -92,7 +92,7 @@ pub fn completed(message: &str) -> Outcome {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Watched<'a> {
+pub struct TraceAnswer<'a> {
     workflow_id: &'a RunId,
     watch_url: String,
     status: Status,
@@ -105,7 +105,7 @@ enum Status {
     Ok,
 }
 
-impl<'a> Watched<'a> {
+impl<'a> TraceAnswer<'a> {
     /// Of a run, whose receipt is at `watch_url`.
     #[must_use]
     pub fn new(run: &'a RunId, watch_url: String) -> Self {

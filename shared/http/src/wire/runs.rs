@@ -6,7 +6,7 @@ use domain::copies::{Layout, RunCopy};
 use domain::ids::{RunId, SecretId, UserId, WorkspaceId};
 use domain::name::SecretName;
 use domain::platform::Platform;
-use domain::run::{PinnedSecret, Run, RunResult, State, ToldBy};
+use domain::run::{PinnedSecret, ReportedBy, Run, RunResult, State};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -33,7 +33,7 @@ pub struct Receipt<'a> {
     lease_until: Option<Date>,
     head_job: Option<HeadJob<'a>>,
     outcome: Option<Outcome>,
-    secrets: Vec<GivenSecret<'a>>,
+    secrets: Vec<ReceiptSecret<'a>>,
     /// Names of its copies in AWS Secrets Manager.
     copies: Vec<&'a str>,
 }
@@ -53,13 +53,13 @@ struct HeadJob<'a> {
 struct Outcome {
     result: RunResult,
     exit_status: Option<i64>,
-    told_by: ToldBy,
+    reported_by: ReportedBy,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct GivenSecret<'a> {
+struct ReceiptSecret<'a> {
     name: &'a SecretName,
     owner: Owner,
     secret_id: SecretId,
@@ -68,7 +68,7 @@ struct GivenSecret<'a> {
     overrides: bool,
 }
 
-impl<'a> From<&'a PinnedSecret> for GivenSecret<'a> {
+impl<'a> From<&'a PinnedSecret> for ReceiptSecret<'a> {
     fn from(pin: &'a PinnedSecret) -> Self {
         Self {
             name: &pin.name,
@@ -82,31 +82,31 @@ impl<'a> From<&'a PinnedSecret> for GivenSecret<'a> {
 
 impl<'a> From<&'a Run> for Receipt<'a> {
     fn from(run: &'a Run) -> Self {
-        let life = &run.life;
+        let lifecycle = &run.lifecycle;
         Self {
             workflow_id: &run.id,
-            state: life.state,
+            state: lifecycle.state,
             workspace_id: run.workspace,
             user_id: run.user,
             platform: run.platform,
             layout: (!run.platform.claims()).then_some(run.layout),
             date_launched: run.created.into(),
-            date_delivered: life.delivered.map(Date::from),
-            date_ending: life.ending.map(Date::from),
-            date_removed: life.removed.map(Date::from),
-            lease_until: life.state.is_live().then(|| life.lease_until.into()),
-            head_job: life.head_job.as_ref().map(|job| HeadJob {
+            date_delivered: lifecycle.delivered.map(Date::from),
+            date_ending: lifecycle.ending.map(Date::from),
+            date_removed: lifecycle.removed.map(Date::from),
+            lease_until: lifecycle.state.is_live().then(|| lifecycle.lease_until.into()),
+            head_job: lifecycle.head_job.as_ref().map(|job| HeadJob {
                 job_id: &job.job_id,
                 job_queue: &job.queue,
                 region: &job.region,
             }),
-            outcome: life.outcome.as_ref().map(|outcome| Outcome {
+            outcome: lifecycle.outcome.as_ref().map(|outcome| Outcome {
                 result: outcome.result,
                 exit_status: outcome.exit_status,
-                told_by: outcome.told_by,
+                reported_by: outcome.reported_by,
             }),
-            secrets: life.secrets.iter().map(GivenSecret::from).collect(),
-            copies: life.copies.iter().map(|copy: &RunCopy| copy.name.as_str()).collect(),
+            secrets: lifecycle.secrets.iter().map(ReceiptSecret::from).collect(),
+            copies: lifecycle.copies.iter().map(|copy: &RunCopy| copy.name.as_str()).collect(),
         }
     }
 }
@@ -144,7 +144,7 @@ pub struct RunState<'a> {
 
 impl<'a> From<&'a Run> for RunState<'a> {
     fn from(run: &'a Run) -> Self {
-        Self { workflow_id: &run.id, state: run.life.state }
+        Self { workflow_id: &run.id, state: run.lifecycle.state }
     }
 }
 
@@ -213,20 +213,20 @@ mod tests {
         ended.workspace = None;
         let mut own = pin("NCBI_API_KEY", 502, SecretOwner::User(user_id(17)));
         own.overrides = Some(secret_id(501));
-        ended.life.secrets = vec![own];
-        ended.life.state = State::Ended;
-        ended.life.delivered = Some(at("2026-10-25T12:42:22Z"));
-        ended.life.ending = Some(at("2026-10-25T14:00:01Z"));
-        ended.life.removed = Some(at("2026-10-25T14:00:02Z"));
-        ended.life.head_job = Some(run::HeadJob {
+        ended.lifecycle.secrets = vec![own];
+        ended.lifecycle.state = State::Ended;
+        ended.lifecycle.delivered = Some(at("2026-10-25T12:42:22Z"));
+        ended.lifecycle.ending = Some(at("2026-10-25T14:00:01Z"));
+        ended.lifecycle.removed = Some(at("2026-10-25T14:00:02Z"));
+        ended.lifecycle.head_job = Some(run::HeadJob {
             job_id: "876da822".to_owned(),
             queue: "heads".to_owned(),
             region: "us-east-1".to_owned(),
         });
-        ended.life.outcome = Some(run::Outcome {
+        ended.lifecycle.outcome = Some(run::Outcome {
             result: RunResult::LaunchFailed,
             exit_status: Some(-1),
-            told_by: ToldBy::HeadJob,
+            reported_by: ReportedBy::HeadJob,
         });
         let expected = json!({
             "workflowId": RUN, "state": "ended", "workspaceId": null, "userId": 17, "platform": "aws-batch",
@@ -234,7 +234,7 @@ mod tests {
             "dateDelivered": "2026-10-25T12:42:22Z", "dateEnding": "2026-10-25T14:00:01Z",
             "dateRemoved": "2026-10-25T14:00:02Z", "leaseUntil": null,
             "headJob": { "jobId": "876da822", "jobQueue": "heads", "region": "us-east-1" },
-            "outcome": { "result": "launch-failed", "exitStatus": -1, "toldBy": "head-job" },
+            "outcome": { "result": "launch-failed", "exitStatus": -1, "reportedBy": "head-job" },
             "secrets": [{
                 "name": "NCBI_API_KEY", "owner": "user", "secretId": 502, "version": 3, "overrides": true,
             }],
@@ -270,7 +270,7 @@ mod tests {
     fn a_report_returns_the_run_state() {
         for state in State::ALL {
             let mut run = run(Platform::AwsBatch, Layout::Bundle);
-            run.life.state = state;
+            run.lifecycle.state = state;
             let expected = json!({ "workflowId": RUN, "state": state.as_str() });
             assert_eq!(answer(RunState::from(&run)), expected);
         }

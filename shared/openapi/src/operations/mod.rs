@@ -73,12 +73,12 @@ pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Described
         Operation::RenewLease => runs::renew_lease(schemas),
         Operation::EndRun => runs::end(schemas),
         Operation::TraceCreate => runs::trace_create(schemas),
-        Operation::TraceBegin => runs::trace(schemas, "Nextflow begins", "A sign of life.", TRACE_BEGIN),
+        Operation::TraceBegin => runs::trace(schemas, "Nextflow begins", "A heartbeat.", TRACE_BEGIN),
         Operation::TraceProgress => {
-            runs::trace(schemas, "Nextflow goes on", "A sign of life, at most once a second.", TRACE_PROGRESS)
+            runs::trace(schemas, "Nextflow goes on", "A heartbeat, at most once a second.", TRACE_PROGRESS)
         }
         Operation::TraceHeartbeat => {
-            runs::trace(schemas, "Nextflow is alive", "A sign of life, once a minute.", r#"{"progress": {}}"#)
+            runs::trace(schemas, "Nextflow is alive", "A heartbeat, once a minute.", r#"{"progress": {}}"#)
         }
         Operation::TraceComplete => runs::trace(
             schemas,

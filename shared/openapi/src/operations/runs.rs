@@ -4,7 +4,7 @@ use domain::ids::RunId;
 use domain::resolve::MAX_IN_LAUNCH;
 use domain::run::State;
 use http_api::wire::launches::{LaunchAnswer, LaunchBody, PreviewAnswer};
-use http_api::wire::reports::{EndReport, HeadJobReport, Watched};
+use http_api::wire::reports::{EndReport, HeadJobReport, TraceAnswer};
 use http_api::wire::runs::{NextflowStore, Receipt, RunList, RunState};
 use serde_json::{Value, json};
 
@@ -86,7 +86,7 @@ fn receipt() -> Value {
         "dateLaunched": "2026-10-25T12:42:21Z", "dateDelivered": "2026-10-25T12:42:22Z",
         "dateEnding": "2026-10-25T14:00:01Z", "dateRemoved": "2026-10-25T14:00:02Z", "leaseUntil": null,
         "headJob": {"jobId": "876da822-4198-45f2-a252-6cea32512ea8", "jobQueue": "heads", "region": "us-east-1"},
-        "outcome": {"result": "succeeded", "exitStatus": 0, "toldBy": "head-job"},
+        "outcome": {"result": "succeeded", "exitStatus": 0, "reportedBy": "head-job"},
         "secrets": [given()],
         "copies": [format!("tower-{RUN}")],
     })
@@ -152,7 +152,7 @@ pub(super) fn head_job(schemas: &mut Schemas) -> Described {
 pub(super) fn renew_lease(schemas: &mut Schemas) -> Described {
     Described::new(
         "Renew the lease",
-        "A sign of life. A run that gives none is ended when its lease is over.",
+        "A heartbeat. A run that gives none is ended when its lease is over.",
         state(schemas, "The run's state.", "running"),
     )
     .never(&[400])
@@ -179,7 +179,7 @@ fn message(example: &Value) -> Value {
 fn watched(schemas: &mut Schemas) -> (u16, Value) {
     let example =
         json!({"workflowId": RUN, "watchUrl": format!("https://api.example.org/runs/{RUN}"), "status": "OK"});
-    schemas.answer::<Watched<'_>>("Noted.", &example)
+    schemas.answer::<TraceAnswer<'_>>("Noted.", &example)
 }
 
 pub(super) fn trace_create(schemas: &mut Schemas) -> Described {

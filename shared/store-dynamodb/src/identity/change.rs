@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
-use domain::identity::{Change, Login, Organization, Participant, Standing, StoredToken, User, Workspace};
+use domain::identity::{
+    Change, Login, Organization, Participant, RequiredMembership, StoredToken, User, Workspace,
+};
 use domain::ids::{UserId, WorkspaceId};
 use domain::platform::Platform;
 use domain::ports::ChangeIdentity;
@@ -23,13 +25,13 @@ impl ChangeIdentity for Store {
         &self,
         changes: &[Change],
         audit: &[AuditRecord],
-        standing: Option<&Standing>,
+        required: Option<&RequiredMembership>,
     ) -> Result<()> {
         let mut transaction = self.transaction();
         let mut metas: BTreeMap<WorkspaceId, Meta> = BTreeMap::new();
         // The caller's own row is changed, under a condition of its own, where the caller leaves or steps down.
-        if let Some(standing) = standing.filter(|standing| !changes.iter().any(|it| is_own(it, standing))) {
-            transaction.still_in(standing.workspace, standing.user, &standing.roles);
+        if let Some(required) = required.filter(|required| !changes.iter().any(|it| is_own(it, required))) {
+            transaction.still_in(required.workspace, required.user, &required.roles);
         }
         for change in changes {
             match change {
@@ -81,9 +83,9 @@ struct Meta<'a> {
     owners: i64,
 }
 
-fn is_own(change: &Change, standing: &Standing) -> bool {
+fn is_own(change: &Change, required: &RequiredMembership) -> bool {
     matches!(change, Change::SetRole { workspace, user, .. }
-        if (*workspace, *user) == (standing.workspace, standing.user))
+        if (*workspace, *user) == (required.workspace, required.user))
 }
 
 type Changing<'a> = Transaction<'a, Part>;

@@ -4,7 +4,7 @@ use domain::ids::{OrgId, TokenId, WorkspaceId};
 use domain::owner::SecretOwner;
 use domain::ports::{ChangeIdentity, CreateSecrets, HeadJobs, LaunchRuns, UpdateSecrets};
 use domain::role::{Permission, Role};
-use domain::run::{HeadJob, Outcome, Run, RunResult, State, ToldBy};
+use domain::run::{HeadJob, Outcome, ReportedBy, Run, RunResult, State};
 use domain::secret::{OldVersion, SealedValue, Secret};
 use domain::token::TokenKey;
 use serde_json::Value;
@@ -44,7 +44,7 @@ async fn rows_of_secrets(test: &TestStore) -> Vec<Value> {
 
 async fn rows_of_runs(test: &TestStore) -> Vec<Value> {
     let mut run = a_run("a");
-    run.life.due = Some(now());
+    run.lifecycle.due = Some(now());
     let launched = audit(run_audit(&run, AuditAction::RunLaunched), 2);
     let launched = AuditRecord { person: Some(user(2)), detail: Some("why".into()), ..launched };
     test.store.begin_run(&run, Some(&idempotency("b")), None, &launched).await.unwrap();
@@ -60,27 +60,30 @@ async fn row_of_a_head_job(test: &TestStore) -> Value {
     let run = a_run("c");
     test.store.begin_run(&run, None, None, &run_audit(&run, AuditAction::RunLaunched)).await.unwrap();
     let job = HeadJob { job_id: "j-1".into(), queue: "q".into(), region: "eu-west-1".into() };
-    let recorded = advanced(&run, |life| life.head_job = Some(job.clone()));
+    let recorded = advanced(&run, |lifecycle| lifecycle.head_job = Some(job.clone()));
     let audit = run_audit(&recorded, AuditAction::RunHeadJobRecorded);
-    test.store.record_head_job(&run, &recorded.life, &job, &audit).await.unwrap();
+    test.store.record_head_job(&run, &recorded.lifecycle, &job, &audit).await.unwrap();
     put_rows(test).swap_remove(0)
 }
 
 /// A run with everything that the first one lacks, and without what it has.
 fn an_ended_run() -> Run {
     let mut run = Run { workspace: None, ..a_run("b") };
-    let life = &mut run.life;
-    life.state = State::Ended;
-    life.due = None;
-    life.claim_token = Some(life.run_token.clone());
-    life.claimed = Some(later(3));
-    life.delivered = Some(later(4));
-    life.ending = Some(later(5));
-    life.removed = Some(later(6));
-    life.copies[0].arn = Some("arn".into());
-    life.head_job = Some(HeadJob { job_id: "j-1".into(), queue: "q".into(), region: "r".into() });
-    life.outcome =
-        Some(Outcome { result: RunResult::LaunchFailed, exit_status: Some(-9), told_by: ToldBy::HeadJob });
+    let lifecycle = &mut run.lifecycle;
+    lifecycle.state = State::Ended;
+    lifecycle.due = None;
+    lifecycle.claim_token = Some(lifecycle.run_token.clone());
+    lifecycle.claimed = Some(later(3));
+    lifecycle.delivered = Some(later(4));
+    lifecycle.ending = Some(later(5));
+    lifecycle.removed = Some(later(6));
+    lifecycle.copies[0].arn = Some("arn".into());
+    lifecycle.head_job = Some(HeadJob { job_id: "j-1".into(), queue: "q".into(), region: "r".into() });
+    lifecycle.outcome = Some(Outcome {
+        result: RunResult::LaunchFailed,
+        exit_status: Some(-9),
+        reported_by: ReportedBy::HeadJob,
+    });
     run
 }
 
@@ -141,7 +144,7 @@ async fn rows_with_readers() -> Vec<(Row, Read, &'static [&'static str])> {
     let scope = test.scope(Permission::ReadSecrets).await;
     let (mut secret, sealed) = a_secret(&scope, 7, "NCBI_API_KEY");
     secret.last_used = Some(now());
-    secret.traits.lost = true;
+    secret.properties.lost = true;
     let (_, _, replaced) = next_version(&secret);
     let key = Key::history(secret.owner, secret.id, 1);
     let run = Run { workspace: Some(a_workspace().id), ..an_ended_run() };

@@ -72,7 +72,7 @@ mod tests {
 
     async fn begin(test: &TestStore, id: &str, due: Option<i64>) -> Run {
         let mut run = a_run(id);
-        run.life.due = due.map(later);
+        run.lifecycle.due = due.map(later);
         let audit = run_audit(&run, AuditAction::RunLaunched);
         test.store.begin_run(&run, None, None, &audit).await.unwrap();
         run
@@ -118,11 +118,11 @@ mod tests {
         let rows = indexed().await;
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].len(), 4, "keys only: {rows:?}");
-        let ended = advanced(&run, |life| {
-            life.state = State::Ended;
-            life.due = None;
+        let ended = advanced(&run, |lifecycle| {
+            lifecycle.state = State::Ended;
+            lifecycle.due = None;
         });
-        test.store.save_life(&run, &ended.life, None).await.unwrap();
+        test.store.save_lifecycle(&run, &ended.lifecycle, None).await.unwrap();
         let row = test.row(Key::run(&run.id)).await.unwrap();
         assert!(!row.0.contains_key("due") && !row.0.contains_key("dueShard"));
         assert_eq!((indexed().await.len(), test.store.due_runs(later(60), 10).await.unwrap().len()), (0, 0));

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::ports::HeadJobs;
-use domain::run::{HeadJob, Life, Run};
+use domain::run::{HeadJob, Lifecycle, Run};
 use domain::{Error, Result};
 
-use super::life::{overtaken, save};
+use super::lifecycle::{overtaken, save};
 use crate::Store;
 use crate::expression_attributes::ExpressionAttributes;
 use crate::keys::Key;
@@ -24,12 +24,12 @@ impl HeadJobs for Store {
     async fn record_head_job(
         &self,
         run: &Run,
-        life: &Life,
+        lifecycle: &Lifecycle,
         job: &HeadJob,
         audit: &AuditRecord,
     ) -> Result<()> {
         let mut transaction = self.transaction();
-        save(self, &mut transaction, Part::Revision, run, life)?;
+        save(self, &mut transaction, Part::Revision, run, lifecycle)?;
         let id = s(run.id.as_str());
         // A run that outlives even this is found by the sweep.
         let ttl = n(self.ttl(run.not_after));
@@ -71,9 +71,9 @@ mod tests {
             queue: "arn:aws:batch:eu-west-1:1:job-queue/q".into(),
             region: "eu-west-1".into(),
         };
-        let recorded = advanced(run, |life| life.head_job = Some(job.clone()));
+        let recorded = advanced(run, |lifecycle| lifecycle.head_job = Some(job.clone()));
         let audit = run_audit(&recorded, AuditAction::RunHeadJobRecorded);
-        test.store.record_head_job(run, &recorded.life, &job, &audit).await?;
+        test.store.record_head_job(run, &recorded.lifecycle, &job, &audit).await?;
         Ok(recorded)
     }
 

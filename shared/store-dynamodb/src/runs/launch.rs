@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
-use domain::idempotency::{Idempotency, Made, Remembered};
+use domain::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use domain::ids::RunId;
 use domain::ports::{Created, LaunchRuns};
 use domain::run::Run;
@@ -22,9 +22,13 @@ enum Part {
 
 #[async_trait(?Send)]
 impl LaunchRuns for Store {
-    async fn recall(&self, idempotency: &Idempotency, now: Timestamp) -> Result<Option<Remembered>> {
-        let remembered: Option<Remembered> = self.find(Key::launch_idempotency(idempotency)).await?;
-        Ok(remembered.filter(|remembered| remembered.expires > now))
+    async fn find_idempotency_record(
+        &self,
+        idempotency: &Idempotency,
+        now: Timestamp,
+    ) -> Result<Option<IdempotencyRecord>> {
+        let record: Option<IdempotencyRecord> = self.find(Key::launch_idempotency(idempotency)).await?;
+        Ok(record.filter(|record| record.expires > now))
     }
 
     async fn begin_run(
@@ -37,14 +41,16 @@ impl LaunchRuns for Store {
         let mut transaction = self.transaction();
         transaction.put_new(Part::Run, run_row(self, run)?);
         if let Some(idempotency) = idempotency {
-            let remembered = idempotency.remember(Made::Run(run.id.clone()), audit.at);
-            transaction.remembered(Part::Idempotency, idempotency, &remembered, audit.at, replaces);
+            let record = idempotency.record(IdempotentResult::Run(run.id.clone()), audit.at);
+            transaction.record(Part::Idempotency, idempotency, &record, audit.at, replaces);
         }
         transaction.audited(audit)?;
         match transaction.send().await? {
-            Ok(()) => Ok(Created::Done),
+            Ok(()) => Ok(Created::Created),
             Err(refusal) => match refusal.of(&Part::Idempotency) {
-                Some(ExistingItem::Row(row)) => Ok(Created::Known(Remembered::from_row(row.clone())?)),
+                Some(ExistingItem::Row(row)) => {
+                    Ok(Created::Replayed(IdempotencyRecord::from_row(row.clone())?))
+                }
                 // The run's id is taken, or another writer was in the way: the next attempt has another id.
                 _ => Err(Error::Contended),
             },
@@ -73,10 +79,10 @@ mod tests {
         test.store.begin_run(run, idempotency, replaces, &audit).await
     }
 
-    fn made(created: Created) -> Made {
+    fn result(created: Created) -> IdempotentResult {
         match created {
-            Created::Known(remembered) => remembered.made,
-            Created::Done => panic!("it took effect"),
+            Created::Replayed(record) => record.result,
+            Created::Created => panic!("it took effect"),
         }
     }
 
@@ -85,7 +91,7 @@ mod tests {
         let test = TestStore::start().await;
         let run = a_run("a");
         let created = begin(&test, &run, Some(&idempotency("a")), None).await.unwrap();
-        assert_eq!((created, test.operations()), (Created::Done, vec!["TransactWriteItems".to_owned()]));
+        assert_eq!((created, test.operations()), (Created::Created, vec!["TransactWriteItems".to_owned()]));
         assert_eq!(test.store.run(&run.id).await.unwrap(), Some(run));
         assert_eq!(test.calls()[1].body["ConsistentRead"], true);
         assert_eq!((test.audits().await, test.store.run(&run_id("b")).await.unwrap()), (1, None));
@@ -98,16 +104,16 @@ mod tests {
     async fn a_key_is_recalled_until_it_expires_though_its_row_still_stands() {
         let test = TestStore::start().await;
         let key = idempotency("a");
-        assert_eq!(test.store.recall(&key, later(0)).await.unwrap(), None);
+        assert_eq!(test.store.find_idempotency_record(&key, later(0)).await.unwrap(), None);
         begin(&test, &a_run("a"), Some(&key), None).await.unwrap();
-        let remembered = test.store.recall(&key, later(86_399)).await.unwrap().unwrap();
-        assert_eq!(remembered.made, Made::Run(run_id("a")));
-        assert!(key.check(&remembered).is_ok() && idempotency("b").check(&remembered).is_err());
-        assert_eq!(test.store.recall(&key, later(86_400)).await.unwrap(), None);
-        assert_eq!(test.store.recall(&key, remembered.expires).await.unwrap(), None);
+        let record = test.store.find_idempotency_record(&key, later(86_399)).await.unwrap().unwrap();
+        assert_eq!(record.result, IdempotentResult::Run(run_id("a")));
+        assert!(key.check(&record).is_ok() && idempotency("b").check(&record).is_err());
+        assert_eq!(test.store.find_idempotency_record(&key, later(86_400)).await.unwrap(), None);
+        assert_eq!(test.store.find_idempotency_record(&key, record.expires).await.unwrap(), None);
         assert_eq!(test.keys_beginning("LAUNCH#").await, 1);
         let later = Run { created: later(86_400), ..a_run("b") };
-        assert_eq!(begin(&test, &later, Some(&key), None).await.unwrap(), Created::Done);
+        assert_eq!(begin(&test, &later, Some(&key), None).await.unwrap(), Created::Created);
     }
 
     #[tokio::test]
@@ -118,7 +124,7 @@ mod tests {
         let before = test.table.rows().await;
         for again in ["b", "a"] {
             let created = begin(&test, &a_run(again), Some(&key), None).await.unwrap();
-            assert_eq!(made(created), Made::Run(run_id("a")));
+            assert_eq!(result(created), IdempotentResult::Run(run_id("a")));
         }
         assert_eq!(test.table.rows().await, before);
     }
@@ -129,9 +135,9 @@ mod tests {
         let key = idempotency("a");
         begin(&test, &a_run("a"), Some(&key), None).await.unwrap();
         let failed = run_id("a");
-        assert_eq!(begin(&test, &a_run("b"), Some(&key), Some(&failed)).await.unwrap(), Created::Done);
+        assert_eq!(begin(&test, &a_run("b"), Some(&key), Some(&failed)).await.unwrap(), Created::Created);
         let created = begin(&test, &a_run("c"), Some(&key), Some(&failed)).await.unwrap();
-        assert_eq!(made(created), Made::Run(run_id("b")));
+        assert_eq!(result(created), IdempotentResult::Run(run_id("b")));
     }
 
     #[tokio::test]
@@ -141,8 +147,8 @@ mod tests {
         let begun =
             join_all((0..8).map(async |id| begin(test, &a_run(&format!("r{id}")), Some(key), None).await))
                 .await;
-        let done = begun.iter().filter(|begun| matches!(begun, Ok(Created::Done))).count();
-        let known = begun.iter().filter(|begun| matches!(begun, Ok(Created::Known(_)))).count();
+        let done = begun.iter().filter(|begun| matches!(begun, Ok(Created::Created))).count();
+        let known = begun.iter().filter(|begun| matches!(begun, Ok(Created::Replayed(_)))).count();
         assert_eq!((done, known, test.keys_beginning("RUN#").await), (1, 7, 1));
     }
 
@@ -172,6 +178,6 @@ mod tests {
         let test = TestStore::start().await;
         test.table.faults.fail_next(Fault::LostReply);
         let created = begin(&test, &a_run("a"), Some(&idempotency("a")), None).await.unwrap();
-        assert_eq!((created, test.operations().len(), test.audits().await), (Created::Done, 2, 1));
+        assert_eq!((created, test.operations().len(), test.audits().await), (Created::Created, 2, 1));
     }
 }

@@ -73,7 +73,7 @@ mod tests {
 
     async fn begin(test: &TestStore, id: &str, created: i64, state: State, workspace: bool) {
         let mut run = Run { created: later(created), ..a_run(id) };
-        run.life.state = state;
+        run.lifecycle.state = state;
         if !workspace {
             run.workspace = None;
         }

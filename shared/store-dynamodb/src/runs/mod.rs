@@ -1,10 +1,10 @@
-//! Runs: what was fixed at launch, and a life that only `UpdateItem` writes, so that attributes of another version of
+//! Runs: what was fixed at launch, and a lifecycle that only `UpdateItem` writes, so that attributes of another version of
 //! this code survive.
 
 mod due;
 mod head_job;
 mod launch;
-mod life;
+mod lifecycle;
 mod list;
 mod row;
 

@@ -3,7 +3,7 @@
 
 use domain::Result;
 use domain::ids::RunId;
-use domain::run::{Life, Run, State};
+use domain::run::{Lifecycle, Run, State};
 
 use crate::Store;
 use crate::keys::{Key, due_shard};
@@ -14,17 +14,17 @@ pub(super) fn run_row(store: &Store, run: &Run) -> Result<Attributes> {
     row.remove("id");
     row.insert("runScope".into(), Some(s(run.scope())));
     row.insert("created".into(), Some(n(run.created.as_millisecond())));
-    row.extend(life_fields(store, run, &run.life)?);
+    row.extend(lifecycle_fields(store, run, &run.lifecycle)?);
     Ok(Key::run(&run.id).row(row))
 }
 
-/// All that a write of a life sets, or removes where there is no value.
-pub(super) fn life_fields(store: &Store, run: &Run, life: &Life) -> Result<Fields> {
-    let mut fields = fields(life)?;
-    let over = life.removed.or(life.ending).unwrap_or(run.created);
-    let ttl = (life.state == State::Ended).then(|| n(store.ttl(over)));
-    fields.insert("dueShard".into(), life.due.map(|_| s(due_shard(&run.id))));
-    fields.insert("due".into(), life.due.map(|due| n(due.as_millisecond())));
+/// All that a write of a lifecycle sets, or removes where there is no value.
+pub(super) fn lifecycle_fields(store: &Store, run: &Run, lifecycle: &Lifecycle) -> Result<Fields> {
+    let mut fields = fields(lifecycle)?;
+    let over = lifecycle.removed.or(lifecycle.ending).unwrap_or(run.created);
+    let ttl = (lifecycle.state == State::Ended).then(|| n(store.ttl(over)));
+    fields.insert("dueShard".into(), lifecycle.due.map(|_| s(due_shard(&run.id))));
+    fields.insert("due".into(), lifecycle.due.map(|due| n(due.as_millisecond())));
     fields.insert("ttl".into(), ttl);
     Ok(fields)
 }
@@ -35,7 +35,7 @@ impl FromRow for Run {
         row.0.insert("id".into(), s(id));
         let run: Self = row.read()?;
         // No write could follow it: every sweep would try one until its time is over.
-        if run.life.revision == u64::MAX {
+        if run.lifecycle.revision == u64::MAX {
             return Err(corrupt("revision"));
         }
         Ok(run)
@@ -69,14 +69,14 @@ mod tests {
     async fn a_row_of_another_version_is_read_as_far_as_it_goes() {
         let test = TestStore::start().await;
         let mut run = a_run("a");
-        run.life.copies.clear();
+        run.lifecycle.copies.clear();
         let mut row = run_row(&test.store, &run).unwrap();
         for optional in ["copies", "dueAt", "due", "dueShard", "workspace"] {
             row.remove(optional);
         }
         row.insert("later".into(), AttributeValue::Ns(vec!["1".into()]));
         row.insert("priority".into(), n(3));
-        run.life.due = None;
+        run.lifecycle.due = None;
         run.workspace = None;
         assert_eq!(Run::from_row(Row(row)).unwrap(), run);
     }
@@ -87,6 +87,6 @@ mod tests {
         let run = a_run("a");
         let row = run_row(&test.store, &run).unwrap();
         assert_eq!(row["due"], n(later(120).as_millisecond()));
-        assert_eq!(Run::from_row(Row(row)).unwrap().life.due, Some(run.life.lease_until));
+        assert_eq!(Run::from_row(Row(row)).unwrap().lifecycle.due, Some(run.lifecycle.lease_until));
     }
 }

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
-use domain::idempotency::{Idempotency, Made, Remembered};
+use domain::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use domain::owner::Scope;
 use domain::ports::{CreateSecrets, Created};
 use domain::secret::{MAX_IN_SCOPE, SealedValue, Secret};
@@ -46,11 +46,11 @@ impl CreateSecrets for Store {
         }
         count(&mut transaction, scope, secrets.len())?;
         if let Some(idempotency) = idempotency {
-            let remembered = idempotency.remember(made(secrets), audit.at);
-            transaction.remembered(Part::Idempotency, idempotency, &remembered, audit.at, None);
+            let record = idempotency.record(result(secrets), audit.at);
+            transaction.record(Part::Idempotency, idempotency, &record, audit.at, None);
         }
         transaction.audited(audit)?;
-        let sent = transaction.send().await?.map(|()| Created::Done);
+        let sent = transaction.send().await?.map(|()| Created::Created);
         sent.or_else(|refusal| refused(&refusal, secrets))
     }
 }
@@ -68,10 +68,10 @@ fn count(transaction: &mut Transaction<'_, Part>, scope: &Scope, more: usize) ->
 }
 
 /// A single secret is remembered as one, also where an import made it.
-fn made(secrets: &[(Secret, SealedValue)]) -> Made {
+fn result(secrets: &[(Secret, SealedValue)]) -> IdempotentResult {
     match secrets {
-        [(secret, _)] => Made::Secret(secret.id),
-        _ => Made::Secrets(secrets.iter().map(|(secret, _)| secret.id).collect()),
+        [(secret, _)] => IdempotentResult::Secret(secret.id),
+        _ => IdempotentResult::Secrets(secrets.iter().map(|(secret, _)| secret.id).collect()),
     }
 }
 
@@ -79,7 +79,7 @@ fn made(secrets: &[(Secret, SealedValue)]) -> Made {
 /// next: while others write, no condition is certain.
 fn refused(refusal: &Refusal<Part>, secrets: &[(Secret, SealedValue)]) -> Result<Created> {
     if let Some(ExistingItem::Row(row)) = refusal.of(&Part::Idempotency) {
-        return Ok(Created::Known(Remembered::from_row(row.clone())?));
+        return Ok(Created::Replayed(IdempotencyRecord::from_row(row.clone())?));
     }
     refusal.unless_contended()?;
     let taken = refusal.first(|part| match part {

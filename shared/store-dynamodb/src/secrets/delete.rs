@@ -62,7 +62,7 @@ mod tests {
         let audit = an_audit(scope.owner(), AuditAction::SecretCreated, &[&secret]);
         let secrets = [(secret.clone(), sealed)];
         let created = test.store.create_secrets(scope, &secrets, None, &audit).await.unwrap();
-        assert_eq!(created, Created::Done);
+        assert_eq!(created, Created::Created);
         test.table.faults.forget();
         secret
     }

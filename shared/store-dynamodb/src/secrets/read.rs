@@ -142,6 +142,6 @@ mod tests {
         test.seed(row).await;
         let read = test.store.secret(&scope, SecretId::new(7).unwrap()).await.unwrap().unwrap();
         assert_eq!((read.expires, read.description, read.last_used), (None, None, None));
-        assert!(!read.traits.nextflow_store, "what is unknown is refused");
+        assert!(!read.properties.nextflow_store, "what is unknown is refused");
     }
 }

@@ -24,11 +24,11 @@ impl Reconcile for Store {
         self.find(Key::meta(SecretOwner::Workspace(id))).await
     }
 
-    async fn bury_secret(&self, secret: &Secret, audit: &AuditRecord) -> Result<()> {
+    async fn delete_secret_unscoped(&self, secret: &Secret, audit: &AuditRecord) -> Result<()> {
         delete(self, None, secret, audit).await
     }
 
-    async fn outdate_secret(&self, secret: &Secret, lost: &Secret, audit: &AuditRecord) -> Result<()> {
+    async fn mark_value_lost(&self, secret: &Secret, lost: &Secret, audit: &AuditRecord) -> Result<()> {
         let mut transaction = self.transaction();
         write_version(&mut transaction, lost, secret.version)?;
         transaction.delete(Part::Row, Key::value(secret.owner, secret.id));
@@ -54,19 +54,19 @@ mod tests {
         let created = an_audit(scope.owner(), AuditAction::SecretCreated, &[&secret]);
         test.store.create_secrets(&scope, &[(secret.clone(), sealed)], None, &created).await.unwrap();
         let mut lost = secret.clone();
-        (lost.version, lost.traits.lost) = (4, true);
+        (lost.version, lost.properties.lost) = (4, true);
         let audit = an_audit(scope.owner(), AuditAction::SecretUpdated, &[&lost]);
-        test.store.outdate_secret(&secret, &lost, &audit).await.unwrap();
+        test.store.mark_value_lost(&secret, &lost, &audit).await.unwrap();
         assert_eq!(test.store.secret(&scope, secret.id).await.unwrap(), Some(lost.clone()));
         assert_eq!(test.store.sealed_values(&[(scope.owner(), secret.id)]).await.unwrap(), []);
-        let repeated = test.store.outdate_secret(&secret, &lost, &audit).await.unwrap_err();
+        let repeated = test.store.mark_value_lost(&secret, &lost, &audit).await.unwrap_err();
         assert!(matches!(repeated, domain::Error::VersionConflict), "{repeated}");
 
         let (mut again, sealed, replaced) = next_version(&lost);
-        again.traits.lost = false;
+        again.properties.lost = false;
         let audit = an_audit(scope.owner(), AuditAction::SecretUpdated, &[&again]);
         test.store.update_secret(&scope, &again, &sealed, &replaced, &audit).await.unwrap();
         let stored = test.store.stored_secret(scope.owner(), secret.id).await.unwrap().unwrap();
-        assert_eq!((stored.version, stored.traits.lost), (5, false));
+        assert_eq!((stored.version, stored.properties.lost), (5, false));
     }
 }

@@ -30,7 +30,7 @@ fn secret_fields(secret: &Secret) -> Result<Fields> {
     for elsewhere in ["id", "owner", "lastUsed"] {
         fields.remove(elsewhere);
     }
-    fields.insert("lost".into(), secret.traits.lost.then_some(AttributeValue::Bool(true)));
+    fields.insert("lost".into(), secret.properties.lost.then_some(AttributeValue::Bool(true)));
     Ok(fields)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::copies::CopyTags;
 use domain::ids::RunPrefix;
 use domain::settings::Settings;
-use end_to_end::rights::bench::folder;
+use end_to_end::rights::harness::folder;
 use end_to_end::rights::statements::texts;
 use end_to_end::rights::template::Template;
 use http_api::Operation;

@@ -3,19 +3,19 @@
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::types::Tag;
 use domain::copies::CopyTags;
-use end_to_end::rights::bench::World;
 use end_to_end::rights::exercises::text;
-use end_to_end::rights::sealed::{Tried, tried};
+use end_to_end::rights::harness::World;
+use end_to_end::rights::sealed::{CallResult, tried};
 use local::platform::{Platform, resolve};
 use serde_json::Value;
 
 use super::{Outcome, Targets, Trial, functions};
 
 pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
-    let bench = &targets.bench;
+    let harness = &targets.harness;
     let copy = format!("tower-{}", text(&targets.run, "workflowId"));
-    let prefix = bench.stack.output("RunPrefix")?;
-    let operator = aws_sdk_secretsmanager::Client::new(&bench.operator);
+    let prefix = harness.stack.output("RunPrefix")?;
+    let operator = aws_sdk_secretsmanager::Client::new(&harness.operator);
     // Secrets that are not ours: with nothing of ours, with our name only, with our name and another deployment's tag.
     let foreign = [
         "somebody-elses".to_owned(),
@@ -28,9 +28,10 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
         made.send().await?;
     }
     for function in functions() {
-        let role = bench.role(function).await?;
+        let role = harness.role(function).await?;
         let client = aws_sdk_secretsmanager::Client::new(&role);
-        let mut refuse = |what: &str, outcome: Tried| trial.refuse(format!("{function} {what}"), &outcome);
+        let mut refuse =
+            |what: &str, outcome: CallResult| trial.refuse(format!("{function} {what}"), &outcome);
         for name in foreign.iter().chain([&copy]) {
             refuse("GetSecretValue", tried(client.get_secret_value().secret_id(name).send().await));
             let put = client.put_secret_value().secret_id(name).secret_string("changed");
@@ -56,7 +57,7 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
             refuse("DescribeSecret", tried(client.describe_secret().secret_id(&copy).send().await));
             refuse("ListSecrets", tried(client.list_secrets().send().await));
         }
-        let ours = [tag(CopyTags::DEPLOYMENT, bench.stack.name()), tag(CopyTags::RUN, "x")];
+        let ours = [tag(CopyTags::DEPLOYMENT, harness.stack.name()), tag(CopyTags::RUN, "x")];
         if function != "launch-run" {
             refuse("CreateSecret", create(&role, &format!("tower-{prefix}0000000003"), &ours).await);
             let tagged = client.tag_resource().secret_id(&copy).set_tags(Some(ours.to_vec()));
@@ -72,8 +73,8 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
 
 /// What the one function that makes copies may not make.
 async fn launcher(targets: &Targets, trial: &mut Trial, prefix: &str) -> Outcome {
-    let role = targets.bench.role("launch-run").await?;
-    let ours = tag(CopyTags::DEPLOYMENT, targets.bench.stack.name());
+    let role = targets.harness.role("launch-run").await?;
+    let ours = tag(CopyTags::DEPLOYMENT, targets.harness.stack.name());
     let name = format!("tower-{prefix}0000000009");
     for (what, name, tags) in [
         ("outside of its prefix", "tower-zzzz0000000009", vec![ours.clone()]),
@@ -89,17 +90,17 @@ async fn launcher(targets: &Targets, trial: &mut Trial, prefix: &str) -> Outcome
 
 /// Two deployments in one account: neither reaches the other's copies, rows or key.
 async fn deployments(targets: &Targets, trial: &mut Trial, copy: &str) -> Outcome {
-    let bench = &targets.bench;
+    let harness = &targets.harness;
     // Even where both were given the same prefix.
-    let prefix = bench.stack.output("RunPrefix")?;
+    let prefix = harness.stack.output("RunPrefix")?;
     let parameters = [("SweepSchedule", "rate(7 days)"), ("RunPrefix", prefix)];
-    let beside = bench.deploy_beside("beside", &parameters).await?;
+    let beside = harness.deploy_beside("beside", &parameters).await?;
     for function in ["launch-run", "cleanup-run", "read-secrets"] {
         let output = format!("{}Function", end_to_end::rights::logical(function));
         let theirs = beside.outputs.get(&output).ok_or("no such function")?;
-        let role = bench.stack.sdk_config(&bench.stack.credentials_of(theirs).await?).await;
+        let role = harness.stack.sdk_config(&harness.stack.credentials_of(theirs).await?).await;
         let client = aws_sdk_secretsmanager::Client::new(&role);
-        let mut refuse = |what: &str, outcome: Tried| {
+        let mut refuse = |what: &str, outcome: CallResult| {
             trial.refuse(format!("another deployment's {function} {what}"), &outcome);
         };
         refuse("DescribeSecret", tried(client.describe_secret().secret_id(copy).send().await));
@@ -107,34 +108,34 @@ async fn deployments(targets: &Targets, trial: &mut Trial, copy: &str) -> Outcom
         refuse("GetSecretValue", tried(client.get_secret_value().secret_id(copy).send().await));
         let theirs = tag(CopyTags::DEPLOYMENT, "beside");
         refuse("TagResource", tried(client.tag_resource().secret_id(copy).tags(theirs).send().await));
-        let ours = [tag(CopyTags::DEPLOYMENT, bench.stack.name())];
+        let ours = [tag(CopyTags::DEPLOYMENT, harness.stack.name())];
         refuse(
             "CreateSecret under our prefix",
             create(&role, &format!("tower-{prefix}0000000004"), &ours).await,
         );
         let row =
-            aws_sdk_dynamodb::Client::new(&role).get_item().table_name(bench.stack.output("TableName")?);
+            aws_sdk_dynamodb::Client::new(&role).get_item().table_name(harness.stack.output("TableName")?);
         let key = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
         let row = row.key("pk", key("RUN#1")).key("sk", key("RUN")).send().await;
         refuse("GetItem of our table", tried(row));
     }
     // It lives: its own API answers under its own name.
     let endpoint = beside.outputs.get("ApiEndpoint").ok_or("no endpoint")?;
-    end_to_end::rights::ensure(endpoint != &bench.stack.api_endpoint, || "two stacks, one API".into())
+    end_to_end::rights::ensure(endpoint != &harness.stack.api_endpoint, || "two stacks, one API".into())
 }
 
 /// The role that a launch asks for reads its own workspace's copies and no other's.
 async fn workspaces(targets: &Targets, trial: &mut Trial) -> Outcome {
-    let bench = &targets.bench;
-    let other = World::make(bench, "other").await?;
-    other.store(bench, "IMAGING_KEY").await?;
-    let run = other.launch(bench, "aws-batch").await?;
-    let platform = Platform::new(&bench.stack).await;
+    let harness = &targets.harness;
+    let other = World::make(harness, "other").await?;
+    other.store(harness, "IMAGING_KEY").await?;
+    let run = other.launch(harness, "aws-batch").await?;
+    let platform = Platform::new(&harness.stack).await;
     let value_from =
         |run: &Value| run["batch"]["secrets"][0]["valueFrom"].as_str().unwrap_or_default().to_owned();
     for (name, own, foreign) in [("jobs-a", &targets.run, &run), ("jobs-b", &run, &targets.run)] {
         let role = platform.role(name, &own["iam"]["statements"]).await?;
-        let role = bench.stack.sdk_config(&role).await;
+        let role = harness.stack.sdk_config(&role).await;
         let read = |value_from: String| {
             let role = &role;
             async move { resolve(role, &value_from).await.map(drop).map_err(|error| error.to_string()) }
@@ -143,9 +144,9 @@ async fn workspaces(targets: &Targets, trial: &mut Trial) -> Outcome {
         trial.refuse(format!("{name}: another workspace's copy"), &read(value_from(foreign)).await);
     }
     // And with the statements of one run, no other run's of the same workspace.
-    let second = other.launch(bench, "aws-batch").await?;
+    let second = other.launch(harness, "aws-batch").await?;
     let role = platform.role("jobs-of-a-run", &run["iam"]["runStatements"]).await?;
-    let role = bench.stack.sdk_config(&role).await;
+    let role = harness.stack.sdk_config(&role).await;
     let read = async |run: &Value| {
         resolve(&role, &value_from(run)).await.map(drop).map_err(|error| error.to_string())
     };
@@ -158,13 +159,13 @@ fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()
 }
 
-async fn create(role: &SdkConfig, name: &str, tags: &[Tag]) -> Tried {
+async fn create(role: &SdkConfig, name: &str, tags: &[Tag]) -> CallResult {
     let call = aws_sdk_secretsmanager::Client::new(role).create_secret().name(name).secret_string("x");
     let tags = (!tags.is_empty()).then(|| tags.to_vec());
     tried(call.set_tags(tags).send().await)
 }
 
-async fn delete(role: &SdkConfig, name: &str) -> Tried {
+async fn delete(role: &SdkConfig, name: &str) -> CallResult {
     let call = aws_sdk_secretsmanager::Client::new(role).delete_secret().secret_id(name);
     tried(call.force_delete_without_recovery(true).send().await)
 }

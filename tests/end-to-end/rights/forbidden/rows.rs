@@ -2,7 +2,7 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
-use end_to_end::rights::sealed::{Tried, tried};
+use end_to_end::rights::sealed::{CallResult, tried};
 
 use super::{Outcome, Targets, Trial, functions};
 
@@ -43,9 +43,9 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
 }
 
 pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
-    let table = targets.bench.stack.output("TableName")?;
+    let table = targets.harness.stack.output("TableName")?;
     for function in functions() {
-        let role = targets.bench.role(function).await?;
+        let role = targets.harness.role(function).await?;
         for kind in KINDS {
             for operation in OPERATIONS {
                 let outcome = attempt(&role, table, kind, operation).await;
@@ -70,7 +70,7 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
 }
 
 /// Under a key that no row has, and under a condition that never holds: nothing is changed where IAM lets it through.
-async fn attempt(role: &SdkConfig, table: &str, kind: &str, operation: &str) -> Tried {
+async fn attempt(role: &SdkConfig, table: &str, kind: &str, operation: &str) -> CallResult {
     let dynamodb = aws_sdk_dynamodb::Client::new(role);
     let key = |text: &str| AttributeValue::S(text.to_owned());
     let pk = format!("{kind}0");

@@ -5,15 +5,15 @@ use local::JobStatus;
 use local::platform::Platform;
 use serde_json::{Value, json};
 
-use crate::rights::bench::{Bench, Call, World};
+use crate::rights::harness::{Call, Harness, World};
 use crate::rights::{Outcome, ensure};
 use http_api::Operation;
 use support::oidc::{Issuer, Key};
 
-/// Whom and what the exercises have.
-pub struct Gym<'a> {
+/// Actors and resources of the exercises.
+pub struct Exercises<'a> {
     /// The stack, deployed with the issuer.
-    pub bench: &'a Bench,
+    pub harness: &'a Harness,
     /// The issuer of logins, and its key.
     pub issuer: (&'a Issuer, &'a Key),
     /// A workspace with its people.
@@ -21,11 +21,11 @@ pub struct Gym<'a> {
     counter: std::cell::Cell<u32>,
 }
 
-impl<'a> Gym<'a> {
-    /// A gym.
+impl<'a> Exercises<'a> {
+    /// A exercises.
     #[must_use]
-    pub fn new(bench: &'a Bench, issuer: (&'a Issuer, &'a Key), world: &'a World) -> Self {
-        Self { bench, issuer, world, counter: std::cell::Cell::new(0) }
+    pub fn new(harness: &'a Harness, issuer: (&'a Issuer, &'a Key), world: &'a World) -> Self {
+        Self { harness, issuer, world, counter: std::cell::Cell::new(0) }
     }
 
     /// A number that was not given before.
@@ -66,7 +66,7 @@ impl<'a> Gym<'a> {
     async fn authorize(&self, token: &str) -> Outcome<Value> {
         let event =
             json!({"version": "2.0", "type": "REQUEST", "identitySource": [format!("Bearer {token}")]});
-        let invoked = self.bench.invoke("authorizer", &event).await?;
+        let invoked = self.harness.invoke("authorizer", &event).await?;
         ensure(!invoked.failed, || format!("the authorizer failed: {}", invoked.answer))?;
         ensure(invoked.answer["isAuthorized"] == true, || "the authorizer refused".into())?;
         Ok(invoked.answer["context"].clone())
@@ -74,15 +74,15 @@ impl<'a> Gym<'a> {
 
     /// A token, its use noted; a login that nobody has.
     async fn authorizer(&self) -> Outcome {
-        let (world, bench) = (self.world, self.bench);
+        let (world, harness) = (self.world, self.harness);
         let id = token_id(&world.token)?;
         let (pk, sk) = (format!("TOKEN#{id}"), "TOKEN");
-        bench.clear(&pk, sk, "lastUsed").await?;
+        harness.clear(&pk, sk, "lastUsed").await?;
         let context = self.authorize(&world.token).await?;
         ensure(context["userId"].as_str() == Some(&world.owner.to_string()), || {
             format!("another user: {context}")
         })?;
-        let row = bench.row(&pk, sk).await?.ok_or("the token is gone")?;
+        let row = harness.row(&pk, sk).await?.ok_or("the token is gone")?;
         ensure(row.contains_key("lastUsed"), || "the use was not noted".into())?;
         let (issuer, key) = self.issuer;
         let subject = format!("subject-{}", self.fresh());
@@ -97,38 +97,38 @@ impl<'a> Gym<'a> {
 
     /// A declaration; then everything that people do themselves.
     async fn identity(&self) -> Outcome {
-        let (bench, name) = (self.bench, format!("identity-{}", self.fresh()));
-        let world = World::make(bench, &name).await?;
+        let (harness, name) = (self.harness, format!("identity-{}", self.fresh()));
+        let world = World::make(harness, &name).await?;
         let known = json!({"name": format!("org-{name}"), "workspaces": [{"name": "genomics"}]});
-        bench.apply(&json!({"organizations": [known]})).await?;
+        harness.apply(&json!({"organizations": [known]})).await?;
         let by = |operation| Call::new(operation).by(world.owner);
         let inside =
             |operation| by(operation).path("orgId", &world.org).path("workspaceId", &world.workspace);
-        bench.done(&by(Operation::DescribeUser)).await?;
+        harness.done(&by(Operation::DescribeUser)).await?;
         let login = Call::new(Operation::DescribeUser).by_new_login("https://issuer.example.org", &name);
-        let first = bench.done(&login).await?["user"]["id"].clone();
-        ensure(bench.done(&login).await?["user"]["id"] == first, || "two users for one login".into())?;
-        bench.done(&by(Operation::ListUserWorkspaces).path("userId", &world.owner)).await?;
-        let made = bench.done(&by(Operation::CreateToken).body(&json!({"name": "second"}))).await?;
-        let listed = bench.done(&by(Operation::ListTokens)).await?;
+        let first = harness.done(&login).await?["user"]["id"].clone();
+        ensure(harness.done(&login).await?["user"]["id"] == first, || "two users for one login".into())?;
+        harness.done(&by(Operation::ListUserWorkspaces).path("userId", &world.owner)).await?;
+        let made = harness.done(&by(Operation::CreateToken).body(&json!({"name": "second"}))).await?;
+        let listed = harness.done(&by(Operation::ListTokens)).await?;
         ensure(listed["tokens"].as_array().is_some_and(|tokens| tokens.len() == 2), || format!("{listed}"))?;
         let token = made["token"]["id"].as_i64().ok_or_else(|| format!("no token id: {made}"))?;
-        bench.done(&by(Operation::DeleteToken).path("tokenId", &token)).await?;
+        harness.done(&by(Operation::DeleteToken).path("tokenId", &token)).await?;
         let platforms = json!({"platforms": ["aws-batch"]});
-        bench.done(&inside(Operation::UpdateWorkspacePlatforms).body(&platforms)).await?;
+        harness.done(&inside(Operation::UpdateWorkspacePlatforms).body(&platforms)).await?;
         let role = json!({"role": "view"});
         let whom = inside(Operation::UpdateParticipantRole).path("participantId", &world.member);
-        bench.done(&whom.body(&role)).await?;
+        harness.done(&whom.body(&role)).await?;
         let whom = inside(Operation::DeleteParticipant).path("participantId", &world.member);
-        bench.done(&whom).await?;
-        let listed = bench.done(&inside(Operation::ListParticipants)).await?;
+        harness.done(&whom).await?;
+        let listed = harness.done(&inside(Operation::ListParticipants)).await?;
         ensure(listed["totalSize"] == 1, || format!("{listed}"))
     }
 
     async fn read_secrets(&self) -> Outcome {
-        let (bench, world) = (self.bench, self.world);
+        let (harness, world) = (self.harness, self.world);
         let name = format!("READ_{}", self.fresh());
-        let secret = world.store(bench, &name).await?;
+        let secret = world.store(harness, &name).await?;
         let run = self.launch(&no_secrets("slurm")).await?;
         for call in [
             world.call(Operation::ListPipelineSecrets),
@@ -142,44 +142,44 @@ impl<'a> Gym<'a> {
             world.call(Operation::ListAuditEvents),
             world.own(Operation::ListAuditEvents),
         ] {
-            bench.done(&call).await?;
+            harness.done(&call).await?;
         }
-        bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &secret)).await.map(drop)
+        harness.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &secret)).await.map(drop)
     }
 
     async fn write_secrets(&self) -> Outcome {
-        let (bench, world, number) = (self.bench, self.world, self.fresh());
+        let (harness, world, number) = (self.harness, self.world, self.fresh());
         let key = format!("an-idempotency-key-{number}");
         let body = json!({"name": format!("WRITE_{number}"), "value": "one"});
         let create =
             || world.call(Operation::CreatePipelineSecret).header("idempotency-key", &key).body(&body);
-        let made = bench.done(&create()).await?;
-        ensure(bench.done(&create()).await? == made, || "a repeat made another secret".into())?;
+        let made = harness.done(&create()).await?;
+        ensure(harness.done(&create()).await? == made, || "a repeat made another secret".into())?;
         let id = made["secretId"].as_i64().ok_or("no id")?;
         let new = json!({"value": "two"});
-        bench.done(&world.call(Operation::UpdatePipelineSecret).path("secretId", &id).body(&new)).await?;
-        bench.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &id)).await?;
+        harness.done(&world.call(Operation::UpdatePipelineSecret).path("secretId", &id).body(&new)).await?;
+        harness.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &id)).await?;
         self.pair("OWN").await?.forget(self).await
     }
 
     /// A launch with secrets of both scopes, repeated, so that its tokens are made anew.
     async fn launch_run(&self) -> Outcome {
-        let (bench, world) = (self.bench, self.world);
+        let (harness, world) = (self.harness, self.world);
         let pair = self.pair("LAUNCH").await?;
         let body = pair.on("aws-batch");
-        bench.done(&world.call(Operation::PreviewLaunch).body(&body)).await?;
+        harness.done(&world.call(Operation::PreviewLaunch).body(&body)).await?;
         let key = format!("an-idempotency-key-{}", self.fresh());
         let launch = world.call(Operation::LaunchRun).header("idempotency-key", &key).body(&body);
-        let launched = bench.request(&launch).await?;
+        let launched = harness.request(&launch).await?;
         ensure(launched.http_status() == 200, || format!("launch: {}", launched.answer))?;
         ensure(!launched.log.contains("not announced"), || "the delivery was not announced".into())?;
-        let again = bench.done(&launch).await?;
+        let again = harness.done(&launch).await?;
         let (run, first) = (text(&again, "workflowId"), launched.body());
         ensure(first["workflowId"] == run && first["runToken"] != again["runToken"], || {
             "not repeated".into()
         })?;
         let end = Call::new(Operation::EndRun).path("workflowId", &run).bearer(&again["runToken"]);
-        bench.done(&end.body(&json!({"success": true}))).await?;
+        harness.done(&end.body(&json!({"success": true}))).await?;
         pair.forget(self).await
     }
 
@@ -187,43 +187,44 @@ impl<'a> Gym<'a> {
         let pair = self.pair("CLAIM").await?;
         let run = self.launch(&pair.on("slurm")).await?;
         let claim = Call::new(Operation::ClaimRun).path("workflowId", &text(&run, "workflowId"));
-        let claimed = self.bench.request(&claim.bearer(&run["claimToken"])).await?;
+        let claimed = self.harness.request(&claim.bearer(&run["claimToken"])).await?;
         ensure(claimed.http_status() == 200, || format!("claim: {}", claimed.http_status()))?;
         ensure(!claimed.log.contains("not announced"), || "the delivery was not announced".into())?;
         pair.forget(self).await
     }
 
     async fn report_run(&self) -> Outcome {
-        let bench = self.bench;
+        let harness = self.harness;
         let run = self.launch(&no_secrets("aws-batch")).await?;
         let call = |operation| {
             Call::new(operation).path("workflowId", &text(&run, "workflowId")).bearer(&run["runToken"])
         };
-        bench.done(&call(Operation::RenewLease)).await?;
-        let job = Platform::new(&bench.stack).await.start_head_job().await?;
-        let recorded = bench.request(&call(Operation::RecordHeadJob).body(&Platform::head_job(&job))).await?;
+        harness.done(&call(Operation::RenewLease)).await?;
+        let job = Platform::new(&harness.stack).await.start_head_job().await?;
+        let recorded =
+            harness.request(&call(Operation::RecordHeadJob).body(&Platform::head_job(&job))).await?;
         ensure(recorded.http_status() == 200, || format!("head-job: {}", recorded.answer))?;
         ensure(!recorded.log.contains("not announced"), || "the head job was not announced".into())?;
-        bench.stack.move_job(&job, JobStatus::Succeeded).await?;
+        harness.stack.move_job(&job, JobStatus::Succeeded).await?;
         let end = call(Operation::EndRun).body(&json!({"success": true}));
-        bench.done(&end).await.map(drop)
+        harness.done(&end).await.map(drop)
     }
 
     /// An event of each kind, and a sweep.
     async fn cleanup_run(&self) -> Outcome {
-        let bench = self.bench;
+        let harness = self.harness;
         let pair = self.pair("CLEANUP").await?;
         let run = self.launch(&pair.on("aws-batch")).await?;
         let id = text(&run, "workflowId");
         let event = |kind: &str| json!({"source": "pipeline-secrets", "detail-type": kind, "detail": {"workflowId": id}});
         self.clean(&event("Run Delivered")).await?;
-        let job = Platform::new(&bench.stack).await.start_head_job().await?;
+        let job = Platform::new(&harness.stack).await.start_head_job().await?;
         let record = Call::new(Operation::RecordHeadJob).path("workflowId", &id).bearer(&run["runToken"]);
-        bench.done(&record.body(&Platform::head_job(&job))).await?;
-        bench.stack.move_job_silently(&job, JobStatus::Succeeded).await?;
+        harness.done(&record.body(&Platform::head_job(&job))).await?;
+        harness.stack.move_job_silently(&job, JobStatus::Succeeded).await?;
         let ended = json!({"source": "aws.batch", "account": local::ACCOUNT, "region": local::REGION, "detail": {"jobId": job}});
         self.clean(&ended).await?;
-        let row = bench.row(&format!("RUN#{id}"), "RUN").await?.ok_or("the run is gone")?;
+        let row = harness.row(&format!("RUN#{id}"), "RUN").await?.ok_or("the run is gone")?;
         ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
         self.clean(&json!({"source": "pipeline-secrets.sweep"})).await?;
         pair.forget(self).await
@@ -231,21 +232,21 @@ impl<'a> Gym<'a> {
 
     /// Has cleanup-run handle an event.
     pub async fn clean(&self, event: &Value) -> Outcome {
-        let invoked = self.bench.invoke("cleanup-run", event).await?;
+        let invoked = self.harness.invoke("cleanup-run", event).await?;
         ensure(!invoked.failed, || format!("cleanup-run: {}", invoked.answer))
     }
 
     async fn launch(&self, request: &Value) -> Outcome<Value> {
-        self.bench.done(&self.world.call(Operation::LaunchRun).body(request)).await
+        self.harness.done(&self.world.call(Operation::LaunchRun).body(request)).await
     }
 
     /// Stores a secret in the workspace and one of the owner's own.
     async fn pair(&self, kind: &str) -> Outcome<Pair> {
         let number = self.fresh();
         let names = [format!("{kind}_{number}"), format!("OWN_{kind}_{number}")];
-        let workspace = self.world.store(self.bench, &names[0]).await?;
+        let workspace = self.world.store(self.harness, &names[0]).await?;
         let body = json!({"name": names[1], "value": "one"});
-        let own = self.bench.done(&self.world.own(Operation::CreatePipelineSecret).body(&body)).await?;
+        let own = self.harness.done(&self.world.own(Operation::CreatePipelineSecret).body(&body)).await?;
         let own = own["secretId"].as_i64().ok_or("no id")?;
         Ok(Pair { workspace, own, names })
     }
@@ -264,10 +265,10 @@ impl Pair {
         json!({"platform": platform, "workspaceSecrets": [self.names[0]], "userSecrets": [self.names[1]]})
     }
 
-    async fn forget(&self, gym: &Gym<'_>) -> Outcome {
-        let (bench, delete) = (gym.bench, Operation::DeletePipelineSecret);
-        bench.done(&gym.world.call(delete).path("secretId", &self.workspace)).await?;
-        bench.done(&gym.world.own(delete).path("secretId", &self.own)).await.map(drop)
+    async fn forget(&self, exercises: &Exercises<'_>) -> Outcome {
+        let (harness, delete) = (exercises.harness, Operation::DeletePipelineSecret);
+        harness.done(&exercises.world.call(delete).path("secretId", &self.workspace)).await?;
+        harness.done(&exercises.world.own(delete).path("secretId", &self.own)).await.map(drop)
     }
 }
 

@@ -4,8 +4,8 @@
 use std::sync::LazyLock;
 
 pub mod aws;
-pub mod bench;
 pub mod exercises;
+pub mod harness;
 pub mod sealed;
 pub mod statements;
 pub mod template;

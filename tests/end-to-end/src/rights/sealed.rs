@@ -21,10 +21,10 @@ pub struct Sealed {
 }
 
 /// What became of a call: the error's code where it failed.
-pub type Tried = Result<(), String>;
+pub type CallResult = Result<(), String>;
 
 /// The outcome of an SDK call, by its error's code.
-pub fn tried<T, E: ProvideErrorMetadata>(answer: Result<T, E>) -> Tried {
+pub fn tried<T, E: ProvideErrorMetadata>(answer: Result<T, E>) -> CallResult {
     answer.map(drop).map_err(|error| error.code().unwrap_or("no code").to_owned())
 }
 
@@ -64,21 +64,21 @@ impl Sealed {
     }
 
     /// `kms:Decrypt`.
-    pub async fn open(&self, role: &SdkConfig) -> Tried {
+    pub async fn open(&self, role: &SdkConfig) -> CallResult {
         let call = aws_sdk_kms::Client::new(role).decrypt().key_id(&self.key);
         let call = call.ciphertext_blob(Blob::new(self.encrypted.clone()));
         tried(call.set_encryption_context(Some(self.context.iter().cloned().collect())).send().await)
     }
 
     /// `kms:GenerateDataKey` under the same context.
-    pub async fn generate(&self, role: &SdkConfig) -> Tried {
+    pub async fn generate(&self, role: &SdkConfig) -> CallResult {
         let call = aws_sdk_kms::Client::new(role).generate_data_key().key_id(&self.key);
         let call = call.key_spec(DataKeySpec::Aes256);
         tried(call.set_encryption_context(Some(self.context.iter().cloned().collect())).send().await)
     }
 
     /// Every other use of a key.
-    pub async fn other_uses(&self, role: &SdkConfig) -> Vec<(&'static str, Tried)> {
+    pub async fn other_uses(&self, role: &SdkConfig) -> Vec<(&'static str, CallResult)> {
         let kms = aws_sdk_kms::Client::new(role);
         let context = || Some(self.context.iter().cloned().collect());
         let plain = || Blob::new(b"text".to_vec());
@@ -100,7 +100,7 @@ impl Sealed {
     }
 
     /// What administrators may do and no function.
-    pub async fn management(&self, role: &SdkConfig) -> Vec<(&'static str, Tried)> {
+    pub async fn management(&self, role: &SdkConfig) -> Vec<(&'static str, CallResult)> {
         let kms = aws_sdk_kms::Client::new(role);
         let policy = kms.put_key_policy().key_id(&self.key).policy("{}");
         vec![

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::rights::bench::Bench;
+use crate::rights::harness::Harness;
 use crate::rights::{Outcome, ensure, logical};
 
 /// One thing that a statement gives: an action, or rows of one kind.
@@ -19,21 +19,21 @@ pub struct Grant {
 
 /// The policy of a function's role.
 pub struct Rights<'a> {
-    bench: &'a Bench,
+    harness: &'a Harness,
     role: String,
     policy: Value,
 }
 
 impl<'a> Rights<'a> {
     /// The policy as it is deployed.
-    pub async fn of(bench: &'a Bench, function: &str) -> Outcome<Self> {
-        let role = bench.resource(&format!("{}Role", logical(function)))?.to_owned();
+    pub async fn of(harness: &'a Harness, function: &str) -> Outcome<Self> {
+        let role = harness.resource(&format!("{}Role", logical(function)))?.to_owned();
         let asked = [("Action", "GetRolePolicy"), ("RoleName", &role), ("PolicyName", POLICY)];
-        let (status, xml) = bench.raw.iam(&asked).await?;
+        let (status, xml) = harness.raw.iam(&asked).await?;
         ensure(status == StatusCode::OK, || format!("GetRolePolicy: {status} {xml}"))?;
         let document = between(&xml, "<PolicyDocument>", "</PolicyDocument>").ok_or("no document")?;
         let policy = serde_json::from_str(&percent_decode_str(document).decode_utf8()?)?;
-        Ok(Self { bench, role, policy })
+        Ok(Self { harness, role, policy })
     }
 
     /// Every grant of the policy.
@@ -87,7 +87,7 @@ impl<'a> Rights<'a> {
             ("PolicyName", POLICY),
             ("PolicyDocument", &text),
         ];
-        let (status, xml) = self.bench.raw.iam(&asked).await?;
+        let (status, xml) = self.harness.raw.iam(&asked).await?;
         ensure(status == StatusCode::OK, || format!("PutRolePolicy: {status} {xml}"))
     }
 }

@@ -9,7 +9,7 @@ use domain::copies::Layout;
 use faults::figures::Figures;
 use faults::plan::{self, Depth};
 use faults::storm::Storm;
-use faults::{life, runner};
+use faults::{lifecycle, runner};
 use serde::Serialize;
 
 /// Proves that nothing is lost, left or leaked, whatever fails, and prints what was tried.
@@ -74,7 +74,7 @@ fn parts(options: &Options) -> Vec<Part> {
         false => (Depth::Full, 1_000),
     };
     let mut parts: Vec<Part> = vec![
-        ("the model of a run's life", Box::new(move || life::check_models(depth))),
+        ("the model of a run's lifecycle", Box::new(move || lifecycle::check_models(depth))),
         ("a fault at every call", Box::new(move || runner::prove(&plan::every_fault(depth)))),
         ("Wycheproof's vectors", Box::new(|| outsiders(|| (fuzz::vectors::check(), 0)))),
         ("what outsiders send", Box::new(move || outsiders(|| (0, fuzz::replay_all(mutations).executions)))),
@@ -100,9 +100,9 @@ fn outsiders(check: impl FnOnce() -> (usize, usize) + std::panic::UnwindSafe) ->
 /// A thousand launches with 20 secrets each, where the account allows 50 creations a second.
 fn storm() -> Figures {
     let storm = Storm { launches: 1_000, secrets: 20, layout: Layout::Bundle, creations: 50 };
-    let weathered = runner::alone(async |world| Box::pin(storm.rage(world)).await);
-    note(&format!("{weathered:?}"));
-    Figures { wrongs: weathered.wrongs, ..Figures::default() }
+    let result = runner::alone(async |world| Box::pin(storm.rage(world)).await);
+    note(&format!("{result:?}"));
+    Figures { wrongs: result.wrongs, ..Figures::default() }
 }
 
 impl Report {

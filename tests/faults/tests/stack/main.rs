@@ -11,7 +11,7 @@ mod stories;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use end_to_end::{Bench, MARK, World, forms, memory};
+use end_to_end::{Harness, MARK, World, forms, memory};
 use futures_util::future::{join, join_all};
 use local::Credentials;
 use proxy::{Proxy, Way};
@@ -46,19 +46,19 @@ fn a_fault_at_any_call_of_a_function_loses_nothing_and_leaves_nothing() {
 async fn prove() {
     let proxy = Proxy::listen().await;
     let tell = |endpoint: &str| proxy.forward_to(endpoint);
-    let bench = Bench::start_behind(PARAMETERS, Some(&proxy.endpoint), tell).await.expect("a stack");
-    let bench = Arc::new(bench);
-    let world = World::make(bench.clone()).await;
+    let harness = Harness::start_behind(PARAMETERS, Some(&proxy.endpoint), tell).await.expect("a stack");
+    let harness = Arc::new(harness);
+    let world = World::make(harness.clone()).await;
     let (ways, stories) = tried();
     let (mut tried, mut points, mut wrongs) = (0, 0, Vec::new());
-    wrongs.extend(poison::wrong(&bench).await);
+    wrongs.extend(poison::wrong(&harness).await);
     for story in stories.iter().copied() {
         // Twice: the first call of a function's process opens its connections.
         let mut calls = Vec::new();
         for _ in 0..2 {
             let prepared = story.prepare(&world, tried).await;
             tried += 1;
-            proxy.arm(&key(&bench, story).await, None);
+            proxy.arm(&key(&harness, story).await, None);
             let told = story.tell(&world, &prepared).await;
             calls = proxy.disarm().0;
             wrongs.extend(story.wrong(&world, &prepared, &told, None).await);
@@ -68,7 +68,7 @@ async fn prove() {
             for way in ways {
                 let prepared = story.prepare(&world, tried).await;
                 tried += 1;
-                proxy.arm(&key(&bench, story).await, Some((nth, *way)));
+                proxy.arm(&key(&harness, story).await, Some((nth, *way)));
                 let mut told = story.tell(&world, &prepared).await;
                 let (_, happened) = proxy.disarm();
                 points += usize::from(happened);
@@ -91,13 +91,13 @@ async fn prove() {
         }
     }
     wrongs.extend(storm(&world, &proxy).await);
-    wrongs.extend(aftermath(&bench, &world).await);
+    wrongs.extend(aftermath(&harness, &world).await);
     note(&format!("{points} faults through real functions"));
     assert_eq!(wrongs, Vec::<String>::new());
     assert!(points > 20, "{points} faults happened");
     drop(world);
-    if let Some(bench) = Arc::into_inner(bench) {
-        bench.stop().await.expect("stopped");
+    if let Some(harness) = Arc::into_inner(harness) {
+        harness.stop().await.expect("stopped");
     }
 }
 
@@ -155,23 +155,23 @@ async fn storm(world: &World, proxy: &Proxy) -> Vec<String> {
 }
 
 /// The access key of the function that serves a story.
-async fn key(bench: &Bench, story: Story) -> String {
-    let credentials: Credentials = bench.stack.credentials(story.function()).await.expect("credentials");
+async fn key(harness: &Harness, story: Story) -> String {
+    let credentials: Credentials = harness.stack.credentials(story.function()).await.expect("credentials");
     credentials.access_key_id
 }
 
 /// Once all is over: every run ended, no copy left, no secret half-written, no value logged, no function panicked.
-async fn aftermath(bench: &Bench, world: &World) -> Vec<String> {
+async fn aftermath(harness: &Harness, world: &World) -> Vec<String> {
     let mut wrongs = Vec::new();
     // Until what failed launches left is due; the sweep says so itself, by what is left of runs that live.
     let begun = std::time::Instant::now();
     loop {
-        bench
+        harness
             .stack
             .invoke("cleanup-run", &json!({ "source": "pipeline-secrets.sweep" }))
             .await
             .expect("swept");
-        let rows = bench.every_row().await;
+        let rows = harness.every_row().await;
         let live =
             rows.iter().filter(|row| row.contains("sk=S(\"RUN\")") && !row.contains("state=S(\"ended\")"));
         let live: Vec<_> = live.cloned().collect();
@@ -184,10 +184,10 @@ async fn aftermath(bench: &Bench, world: &World) -> Vec<String> {
         }
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
-    for name in bench.secret_names().await {
+    for name in harness.secret_names().await {
         wrongs.push(format!("INV2: the copy {name} is left"));
     }
-    let rows = bench.rows(&format!("SECRETS#WS#{}", world.workspace)).await;
+    let rows = harness.rows(&format!("SECRETS#WS#{}", world.workspace)).await;
     let count = |kind: &str| rows.iter().filter(|row| row.contains(&format!("sk=S(\"{kind}"))).count();
     if [count("VALUE#"), count("NAME#")] != [count("SECRET#"); 2] {
         wrongs.push(format!(
@@ -197,7 +197,7 @@ async fn aftermath(bench: &Bench, world: &World) -> Vec<String> {
             count("NAME#")
         ));
     }
-    for (group, log) in bench.logs().await {
+    for (group, log) in harness.logs().await {
         // Processes died, were kept waiting and lost answers with values in their hands.
         if log.contains(MARK) {
             wrongs.push(format!("INV4: {group} holds a value"));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use end_to_end::Bench;
+use end_to_end::Harness;
 use serde_json::json;
 
 /// Longer than Lambda's two repeats take on the local stack.
@@ -10,20 +10,20 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What is wrong with what becomes of it: it is tried three times, counted each time, and waits in the queue of failed
 /// clean-ups.
-pub(crate) async fn wrong(bench: &Bench) -> Option<String> {
+pub(crate) async fn wrong(harness: &Harness) -> Option<String> {
     let entry = json!({
-        "EventBusName": bench.stack.output("EventBusName").expect("a bus"),
+        "EventBusName": harness.stack.output("EventBusName").expect("a bus"),
         "Source": "pipeline-secrets", "DetailType": "Run Look",
         "Detail": json!({ "workflowId": ["poison"] }).to_string(),
     });
-    let put = bench.aws("events", "AWSEvents.PutEvents", &json!({ "Entries": [entry] })).await;
+    let put = harness.aws("events", "AWSEvents.PutEvents", &json!({ "Entries": [entry] })).await;
     assert_eq!(put["FailedEntryCount"], 0, "{put}");
     // The emulator's addresses of a queue differ in the host.
-    let queue = bench.stack.output("FailedCleanupsUrl").expect("a queue");
+    let queue = harness.stack.output("FailedCleanupsUrl").expect("a queue");
     let queue = queue.rsplit('/').next().expect("a name");
     let begun = Instant::now();
     loop {
-        let letters = bench.queues().await;
+        let letters = harness.queues().await;
         if letters.iter().any(|(address, text)| address.ends_with(queue) && text.contains("poison")) {
             break;
         }
@@ -32,7 +32,7 @@ pub(crate) async fn wrong(bench: &Bench) -> Option<String> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let logs = bench.logs().await;
+    let logs = harness.logs().await;
     let counted =
         logs.values().flat_map(|log| log.lines()).filter(|line| line.contains("\"CleanupFailures\":1"));
     let counted = counted.count();

@@ -128,18 +128,18 @@ impl Story {
             Self::Claim => {
                 let token = text(&prepared.run, "claimToken");
                 let path = format!("/runs/{}/claim", text(&prepared.run, "workflowId"));
-                Caller::bearer(&world.bench, token).ask(Ask::new("POST", path).showing_values()).await
+                Caller::bearer(&world.harness, token).ask(Ask::new("POST", path).showing_values()).await
             }
             Self::End => return end(world, prepared).await,
             Self::Heartbeat => {
                 let path = format!("/runs/{}/heartbeat", text(&prepared.run, "workflowId"));
-                Caller::bearer(&world.bench, text(&prepared.run, "runToken"))
+                Caller::bearer(&world.harness, text(&prepared.run, "runToken"))
                     .ask(Ask::new("POST", path))
                     .await
             }
             Self::Sweep => {
                 let sweep = json!({ "source": "pipeline-secrets.sweep" });
-                let swept = world.bench.stack.invoke("cleanup-run", &sweep).await;
+                let swept = world.harness.stack.invoke("cleanup-run", &sweep).await;
                 let status = if swept.is_ok() { 200 } else { 503 };
                 return Told { status, retry_after: true, body: Value::Null };
             }
@@ -230,7 +230,7 @@ async fn patiently(caller: &Caller, ask: Ask) -> Answer {
 /// Reports the end, which is no error once it has ended.
 async fn end(world: &World, prepared: &Prepared) -> Told {
     let path = format!("/runs/{}/end", text(&prepared.run, "workflowId"));
-    let caller = Caller::bearer(&world.bench, text(&prepared.run, "runToken"));
+    let caller = Caller::bearer(&world.harness, text(&prepared.run, "runToken"));
     caller.post(path, &json!({ "success": true })).await.into()
 }
 
@@ -239,7 +239,7 @@ async fn delivered(world: &World, prepared: &Prepared, run: &Value) -> bool {
     let id = text(run, "workflowId");
     let value = format!("{MARK} {}", prepared.number);
     for name in [format!("tower-{id}"), format!("tower-{id}/{}", prepared.name(0))] {
-        if world.bench.copy(&name).await.is_some_and(|text| text.contains(&value)) {
+        if world.harness.copy(&name).await.is_some_and(|text| text.contains(&value)) {
             return true;
         }
     }

@@ -6,7 +6,7 @@ use domain::ports::{
     ReadTokens, SaveRuns,
 };
 use domain::role::Permission;
-use domain::run::{Event, Outcome, Run, RunResult, Sighting, ToldBy, next};
+use domain::run::{Event, Outcome, Run, RunResult, JobStatus, ReportedBy, next};
 use domain::settings::Settings;
 use domain::{Result, Timestamp};
 use domain::use_cases::authorize;
@@ -55,20 +55,20 @@ async fn read_all(store: &Store) -> Result<()> {
 
 /// Whatever happens to the run next, it is decided, and written.
 async fn live(store: &Store, run: &Run, settings: &Settings, now: Timestamp) {
-    let outcome = Outcome { result: RunResult::Failed, exit_status: Some(1), told_by: ToldBy::Report };
-    let over = Sighting::Final { succeeded: true, exit_status: Some(0) };
+    let outcome = Outcome { result: RunResult::Failed, exit_status: Some(1), reported_by: ReportedBy::Report };
+    let over = JobStatus::Final { succeeded: true, exit_status: Some(0) };
     for event in [
         Event::LaunchFailed,
         Event::SignOfLife,
         Event::Reported(outcome),
         Event::HeadJobSeen(over),
-        Event::HeadJobSeen(Sighting::NotFinal),
-        Event::Looked,
+        Event::HeadJobSeen(JobStatus::NotFinal),
+        Event::CleanupOutcome,
         Event::Restored,
         Event::CopiesGone,
     ] {
-        if let Some(life) = next(run, event, now, &settings.limits).life {
-            let _ = store.save_life(run, &life, None).await;
+        if let Some(lifecycle) = next(run, event, now, &settings.limits).lifecycle {
+            let _ = store.save_lifecycle(run, &lifecycle, None).await;
         }
     }
 }

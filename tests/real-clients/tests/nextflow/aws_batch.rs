@@ -6,8 +6,8 @@ use std::path::Path;
 
 use local::platform::Platform;
 use local::{Credentials, JobStatus};
+use real_clients::deployed::{DeployedStack, Outcome};
 use real_clients::real::{self, nextflow as install_nextflow};
-use real_clients::rig::{Outcome, Rig};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -41,7 +41,7 @@ fn pipeline(names: &[&str]) -> String {
 }
 
 struct Head<'a> {
-    rig: &'a Rig,
+    deployed: &'a DeployedStack,
     folder: &'a Path,
     launcher: &'a Path,
     role: &'a Credentials,
@@ -52,7 +52,7 @@ impl Head<'_> {
     async fn run(&self, answer: &Value, pipeline: &str) -> Outcome<std::process::Output> {
         std::fs::write(self.folder.join("main.nf"), pipeline)?;
         std::fs::write(self.folder.join("tasks.config"), text(answer, "/nextflow/config"))?;
-        let aws = self.rig.tools.installation.aws();
+        let aws = self.deployed.tools.installation.aws();
         // The CLI that tasks carry stands outside PATH, where `aws.batch.cliPath` says.
         let config = format!(
             "plugins {{ id 'nf-batchlike@0.1.0' }}\nprocess.executor = 'batchlike'\naws.batch.cliPath = '{}'\n",
@@ -63,7 +63,7 @@ impl Head<'_> {
             .args(["run", "main.nf", "-c", "tasks.config"])
             .current_dir(self.folder)
             .env("NXF_HOME", self.folder.join("home"))
-            .envs(self.rig.stack.environment(self.role))
+            .envs(self.deployed.stack.environment(self.role))
             .output()
             .await?)
     }
@@ -103,12 +103,12 @@ async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome 
     if launchers.len() < versions.len() {
         return Ok(()); // said already
     }
-    let rig = Rig::new(&[]).await?;
+    let deployed = DeployedStack::new(&[]).await?;
     for (name, value) in values() {
-        rig.store(name, &value).await?;
+        deployed.store(name, &value).await?;
     }
-    let answer = rig.launch(&json!({"platform": "aws-batch", "layout": "per-name"})).await?;
-    let platform = Platform::new(&rig.stack).await;
+    let answer = deployed.launch(&json!({"platform": "aws-batch", "layout": "per-name"})).await?;
+    let platform = Platform::new(&deployed.stack).await;
     let role = platform.role("tasks", &answer["iam"]["statements"]).await?;
     let names: Vec<_> = values().into_keys().collect();
 
@@ -119,7 +119,7 @@ async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome 
             .output()
             .await?;
         assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
-        let head = Head { rig: &rig, folder: folder.path(), launcher, role: &role };
+        let head = Head { deployed: &deployed, folder: folder.path(), launcher, role: &role };
 
         let ran = head.run(&answer, &pipeline(&names)).await?;
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
@@ -139,26 +139,26 @@ async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome 
         let said = String::from_utf8_lossy(&missing.stdout).into_owned();
         assert!(said.contains("the secret NOT_IN_THE_RUN of run"), "{said}");
     }
-    rig.stack.stop().await?;
+    deployed.stack.stop().await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn the_prelude_records_the_head_job_and_writes_the_store_that_nextflow_reads() -> Outcome {
-    let rig = Rig::new(&[]).await?;
+    let deployed = DeployedStack::new(&[]).await?;
     for (name, value) in values() {
-        rig.store(name, &value).await?;
+        deployed.store(name, &value).await?;
     }
-    let answer = rig.launch(&json!({"platform": "aws-batch", "layout": "per-name"})).await?;
+    let answer = deployed.launch(&json!({"platform": "aws-batch", "layout": "per-name"})).await?;
     let run = text(&answer, "/workflowId").to_owned();
-    let platform = Platform::new(&rig.stack).await;
+    let platform = Platform::new(&deployed.stack).await;
     let role = platform.role("head", &answer["iam"]["statements"]).await?;
     let job = platform.start_head_job().await?;
 
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("prelude.sh"), text(&answer, "/nextflow/prelude"))?;
     let script = "set -euo pipefail; source ./prelude.sh; stat -c '%a %n' \"$NXF_SECRETS_FILE\" \"$(dirname \"$NXF_SECRETS_FILE\")\" >&2; cat \"$NXF_SECRETS_FILE\"";
-    let aws = rig.tools.installation.aws();
+    let aws = deployed.tools.installation.aws();
     let path =
         format!("{}:{}", aws.parent().unwrap_or(&aws).display(), std::env::var("PATH").unwrap_or_default());
     let queue = Platform::head_job(&job)["jobQueue"].as_str().unwrap_or_default().to_owned();
@@ -167,7 +167,7 @@ async fn the_prelude_records_the_head_job_and_writes_the_store_that_nextflow_rea
         command
             .args(["-c", script])
             .current_dir(folder.path())
-            .envs(rig.stack.environment(&role))
+            .envs(deployed.stack.environment(&role))
             .env("PATH", &path)
             .env("TMPDIR", folder.path())
             .env("TOWER_ACCESS_TOKEN", token)
@@ -187,15 +187,15 @@ async fn the_prelude_records_the_head_job_and_writes_the_store_that_nextflow_rea
     let left: Vec<_> = std::fs::read_dir(folder.path())?.filter_map(Result::ok).collect();
     assert_eq!(left.len(), 1, "only the prelude is left");
 
-    assert_eq!(rig.receipt(&run).await?["headJob"]["jobId"], job.as_str());
+    assert_eq!(deployed.receipt(&run).await?["headJob"]["jobId"], job.as_str());
     let refused = head("wrong").output().await?;
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("the head job was not recorded"));
 
-    rig.stack.move_job(&job, JobStatus::Succeeded).await?;
-    let receipt = rig.until(&run, "ended").await?;
-    assert_eq!(receipt["outcome"]["toldBy"], "head-job");
+    deployed.stack.move_job(&job, JobStatus::Succeeded).await?;
+    let receipt = deployed.until(&run, "ended").await?;
+    assert_eq!(receipt["outcome"]["reportedBy"], "head-job");
     assert_eq!(platform.copies(&run).await?, 0);
-    rig.stack.stop().await?;
+    deployed.stack.stop().await?;
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! Nextflow's recorded `-with-tower` messages, replayed with the run's own id and token: the run's life follows them, and
+//! Nextflow's recorded `-with-tower` messages, replayed with the run's own id and token: the run's lifecycle follows them, and
 //! what they leak stays nowhere.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use real_clients::deployed::{DeployedStack, Outcome};
 use real_clients::real::folder;
-use real_clients::rig::{Outcome, Rig};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -42,9 +42,9 @@ fn recording(name: &str, run: &str) -> Outcome<Vec<Message>> {
     Ok(messages)
 }
 
-async fn send(rig: &Rig, message: &Message, path: &str, token: &str) -> Outcome<(u16, Value)> {
+async fn send(deployed: &DeployedStack, message: &Message, path: &str, token: &str) -> Outcome<(u16, Value)> {
     let http = reqwest::Client::new();
-    let url = format!("{}{path}", rig.stack.api_endpoint);
+    let url = format!("{}{path}", deployed.stack.api_endpoint);
     let request = http.request(message.method.clone(), url).json(&message.body);
     let request = match message.basic {
         true => {
@@ -58,16 +58,16 @@ async fn send(rig: &Rig, message: &Message, path: &str, token: &str) -> Outcome<
     Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
 }
 
-async fn launched(rig: &Rig) -> Outcome<(String, String)> {
-    let answer = rig.launch(&json!({"platform": "aws-batch"})).await?;
+async fn launched(deployed: &DeployedStack) -> Outcome<(String, String)> {
+    let answer = deployed.launch(&json!({"platform": "aws-batch"})).await?;
     let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
     Ok((text("workflowId"), text("runToken")))
 }
 
 #[tokio::test]
 async fn a_runs_life_follows_the_recorded_messages_and_nothing_of_them_is_kept() -> Outcome {
-    let rig = Rig::new(&[]).await?;
-    rig.store("NCBI_API_KEY", "0f1e2d3c4b5a").await?;
+    let deployed = DeployedStack::new(&[]).await?;
+    deployed.store("NCBI_API_KEY", "0f1e2d3c4b5a").await?;
 
     for (name, succeeded) in [
         ("24.10.0-launch.jsonl", true),
@@ -78,42 +78,42 @@ async fn a_runs_life_follows_the_recorded_messages_and_nothing_of_them_is_kept()
         ("25.04.4-config-secret.jsonl", true),
         ("25.04.4-fail.jsonl", false),
     ] {
-        let (run, token) = launched(&rig).await?;
+        let (run, token) = launched(&deployed).await?;
         let messages = recording(name, &run)?;
         for (position, message) in messages.iter().enumerate() {
-            let (status, answer) = send(&rig, message, &message.path, &token).await?;
+            let (status, answer) = send(&deployed, message, &message.path, &token).await?;
             assert_eq!(status, 200, "{name}: {}", message.path);
             assert_eq!(answer["workflowId"], run.as_str(), "{name}: {}", message.path);
             if position + 1 < messages.len() {
-                assert_eq!(rig.receipt(&run).await?["state"], "running", "{name}: {}", message.path);
+                assert_eq!(deployed.receipt(&run).await?["state"], "running", "{name}: {}", message.path);
             }
         }
-        let receipt = rig.until(&run, "ended").await?;
+        let receipt = deployed.until(&run, "ended").await?;
         let expected = if succeeded { "succeeded" } else { "failed" };
         assert_eq!(receipt["outcome"]["result"], expected, "{name}");
-        assert_eq!(receipt["outcome"]["toldBy"], "report", "{name}");
+        assert_eq!(receipt["outcome"]["reportedBy"], "report", "{name}");
 
         // Late and repeated messages of a run that is over: the pipeline is not disturbed, nothing changes.
         for message in messages.iter().skip(1) {
-            assert_eq!(send(&rig, message, &message.path, &token).await?.0, 200, "{name} again");
+            assert_eq!(send(&deployed, message, &message.path, &token).await?.0, 200, "{name} again");
         }
-        assert_eq!(rig.receipt(&run).await?, receipt, "{name}");
+        assert_eq!(deployed.receipt(&run).await?, receipt, "{name}");
     }
 
-    let kept = rig.rows().await? + &rig.logs().await?;
+    let kept = deployed.rows().await? + &deployed.logs().await?;
     // Task commands, parameters, script text and a resolved secret stand in the recordings.
     for leak in ["barvalue", "happy_babbage", "slow.nf", "commandLine", "scriptFile"] {
         assert!(!kept.contains(leak), "{leak} was kept");
     }
-    rig.stack.stop().await?;
+    deployed.stack.stop().await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn messages_to_null_count_for_the_tokens_run_and_strangers_change_nothing() -> Outcome {
-    let rig = Rig::new(&[]).await?;
-    let (run, token) = launched(&rig).await?;
-    let (other, _) = launched(&rig).await?;
+    let deployed = DeployedStack::new(&[]).await?;
+    let (run, token) = launched(&deployed).await?;
+    let (other, _) = launched(&deployed).await?;
     let messages = recording("25.04.4-plain.jsonl", "null")?;
     let create = &messages[0];
     let begin = &messages[1];
@@ -121,31 +121,31 @@ async fn messages_to_null_count_for_the_tokens_run_and_strangers_change_nothing(
 
     // Nobody's token, a user's token, a foreign run: refused, and no row.
     let wrong = STANDARD.encode(format!("{{\"tid\":\"{run}\"}}.{}", "0".repeat(40)));
-    assert_eq!(send(&rig, create, "/trace/create", &wrong).await?.0, 403);
-    assert_eq!(send(&rig, begin, "/trace/null/begin", &wrong).await?.0, 404);
-    assert_eq!(send(&rig, complete, &format!("/trace/{other}/complete"), &token).await?.0, 404);
+    assert_eq!(send(&deployed, create, "/trace/create", &wrong).await?.0, 403);
+    assert_eq!(send(&deployed, begin, "/trace/null/begin", &wrong).await?.0, 404);
+    assert_eq!(send(&deployed, complete, &format!("/trace/{other}/complete"), &token).await?.0, 404);
     let unknown = STANDARD.encode(format!("{{\"tid\":\"zzzzzzzzzzzzzz\"}}.{}", "0".repeat(40)));
-    assert_eq!(send(&rig, create, "/trace/create", &unknown).await?.0, 403);
-    assert_eq!(rig.receipt(&run).await?["state"], "pending");
+    assert_eq!(send(&deployed, create, "/trace/create", &unknown).await?.0, 403);
+    assert_eq!(deployed.receipt(&run).await?["state"], "pending");
 
     // `create` names another run in its body: the token's run counts.
     let mut elsewhere = recording("25.04.4-plain.jsonl", "null")?.remove(0);
     elsewhere.body["workflowId"] = json!(other);
-    let (status, answer) = send(&rig, &elsewhere, "/trace/create", &token).await?;
+    let (status, answer) = send(&deployed, &elsewhere, "/trace/create", &token).await?;
     assert_eq!((status, answer["workflowId"].as_str()), (200, Some(run.as_str())));
 
     // After a failed create Nextflow talks to /trace/null.
     for message in messages.iter().skip(1) {
         let path = &message.path;
         assert!(path.starts_with("/trace/null/"), "{path}");
-        assert_eq!(send(&rig, message, path, &token).await?.0, 200, "{path}");
+        assert_eq!(send(&deployed, message, path, &token).await?.0, 200, "{path}");
     }
-    rig.until(&run, "ended").await?;
-    assert_eq!(rig.receipt(&other).await?["state"], "pending");
+    deployed.until(&run, "ended").await?;
+    assert_eq!(deployed.receipt(&other).await?["state"], "pending");
 
     // Garbled messages of a live run do not fail the pipeline; a garbled end is an end.
-    let (run, token) = launched(&rig).await?;
-    let url = |step: &str| format!("{}/trace/{run}/{step}", rig.stack.api_endpoint);
+    let (run, token) = launched(&deployed).await?;
+    let url = |step: &str| format!("{}/trace/{run}/{step}", deployed.stack.api_endpoint);
     let http = reqwest::Client::new();
     for body in ["", "{", "null", "[1,2", "\u{1}", &"x".repeat(3_000_000)] {
         for step in ["begin", "progress", "heartbeat"] {
@@ -154,7 +154,7 @@ async fn messages_to_null_count_for_the_tokens_run_and_strangers_change_nothing(
         }
     }
     assert_eq!(http.put(url("complete")).bearer_auth(&token).body("{").send().await?.status().as_u16(), 200);
-    assert_eq!(rig.until(&run, "ended").await?["outcome"]["result"], "failed");
-    rig.stack.stop().await?;
+    assert_eq!(deployed.until(&run, "ended").await?["outcome"]["result"], "failed");
+    deployed.stack.stop().await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A claim is made once, whatever comes of it.
 
-use real_clients::{Answer, Bench, CLAIM_TOKEN, Outcome, RUN_TOKEN, WORKFLOW, under_every_shell};
+use real_clients::{Answer, CLAIM_TOKEN, Harness, Outcome, RUN_TOKEN, WORKFLOW, under_every_shell};
 use serde_json::json;
 
 fn claim_line() -> String {
@@ -8,27 +8,27 @@ fn claim_line() -> String {
 }
 
 /// Runs with this answer to the claim, of a run launched here or elsewhere, and checks what is true of every failed claim.
-fn fail(bench: &Bench, elsewhere: bool, answer: Answer) -> (Bench, Outcome) {
-    let bench = Bench::like(bench);
-    bench.service.next(&claim_line(), |_| answer);
-    let mut command = bench.command(["--", "touch", "ran"]);
+fn fail(harness: &Harness, elsewhere: bool, answer: Answer) -> (Harness, Outcome) {
+    let harness = Harness::like(harness);
+    harness.service.next(&claim_line(), |_| answer);
+    let mut command = harness.command(["--", "touch", "ran"]);
     if elsewhere {
         command
             .env("PIPELINE_SECRETS_WORKFLOW_ID", WORKFLOW)
             .env("PIPELINE_SECRETS_CLAIM_TOKEN", CLAIM_TOKEN)
             .env("PIPELINE_SECRETS_RUN_TOKEN", RUN_TOKEN);
     }
-    let outcome = bench.finish(&mut command);
-    assert_eq!(bench.service.count(&claim_line()), 1, "{outcome:?}");
-    assert!(!bench.path("ran").exists() && bench.stores().is_empty(), "{outcome:?}");
+    let outcome = harness.finish(&mut command);
+    assert_eq!(harness.service.count(&claim_line()), 1, "{outcome:?}");
+    assert!(!harness.path("ran").exists() && harness.stores().is_empty(), "{outcome:?}");
     assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
     assert!(!outcome.stderr.contains("canary"), "{outcome:?}");
-    (bench, outcome)
+    (harness, outcome)
 }
 
 #[test]
 fn a_lost_answer_is_never_asked_for_again() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for answer in [
             Answer::Lost,
             Answer::Cut(200, r#"[{"name":"A","value":"canary"}]"#.to_owned()),
@@ -38,45 +38,45 @@ fn a_lost_answer_is_never_asked_for_again() {
             Answer::Whole(200, r#"[{"name":"A","value":"cana"#.to_owned()),
             Answer::Whole(200, String::new()),
         ] {
-            let (bench, outcome) = fail(bench, false, answer);
+            let (harness, outcome) = fail(harness, false, answer);
             assert_eq!(outcome.status, 75, "{outcome:?}");
             assert!(outcome.stderr.to_lowercase().contains("start again, to launch anew"), "{outcome:?}");
-            assert_eq!(bench.service.end(), json!({"success": false, "exitStatus": outcome.status}));
+            assert_eq!(harness.service.end(), json!({"success": false, "exitStatus": outcome.status}));
         }
     });
 }
 
 #[test]
 fn a_second_claim_is_told_apart_from_a_lost_one_and_leaves_the_other_run_alone() {
-    under_every_shell(|bench| {
-        let (bench, outcome) = fail(bench, true, Answer::error(410, "claimed already"));
+    under_every_shell(|harness| {
+        let (harness, outcome) = fail(harness, true, Answer::error(410, "claimed already"));
         assert_eq!(outcome.status, 77, "{outcome:?}");
         assert!(outcome.stderr.contains("handed out already"), "{outcome:?}");
-        assert_eq!(bench.service.requests().len(), 1, "a run that was not ours to claim goes on");
+        assert_eq!(harness.service.requests().len(), 1, "a run that was not ours to claim goes on");
     });
 }
 
 #[test]
 fn an_unknown_run_is_named_with_its_service() {
-    under_every_shell(|bench| {
-        let (bench, outcome) = fail(bench, true, Answer::error(404, "not found"));
+    under_every_shell(|harness| {
+        let (harness, outcome) = fail(harness, true, Answer::error(404, "not found"));
         assert_eq!(outcome.status, 77, "{outcome:?}");
         assert!(
-            outcome.stderr.contains(&format!("was it launched at {}", bench.service.endpoint())),
+            outcome.stderr.contains(&format!("was it launched at {}", harness.service.endpoint())),
             "{outcome:?}"
         );
-        assert_eq!(bench.service.requests().len(), 1);
+        assert_eq!(harness.service.requests().len(), 1);
     });
 }
 
 #[test]
 fn a_run_launched_here_ends_when_its_claim_is_refused() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for (status, message) in [(410, "gone"), (422, "NCBI_API_KEY has expired")] {
-            let (bench, outcome) = fail(bench, false, Answer::error(status, message));
+            let (harness, outcome) = fail(harness, false, Answer::error(status, message));
             assert_eq!(outcome.status, 77, "{outcome:?}");
             assert!(status == 410 || outcome.stderr.contains(message), "{outcome:?}");
-            assert_eq!(bench.service.end(), json!({"success": false, "exitStatus": 77}));
+            assert_eq!(harness.service.end(), json!({"success": false, "exitStatus": 77}));
         }
     });
 }

@@ -6,14 +6,14 @@ use real_clients::{RUN_TOKEN, WORKFLOW, script, shells, skip, under_every_shell}
 
 #[test]
 fn nextflow_reports_itself_when_asked_to() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         let script = r#"printf '%s\n' "$TOWER_API_ENDPOINT" "$TOWER_ACCESS_TOKEN" "$TOWER_WORKFLOW_ID" "$TOWER_WORKSPACE_ID" "$@""#;
-        let outcome = bench.finish(
-            &mut bench
+        let outcome = harness.finish(
+            &mut harness
                 .command(["--report", "--", "sh", "-c", script, "nextflow", "run", "main.nf", "--flag"]),
         );
         assert_eq!(outcome.status, 0, "{outcome:?}");
-        let endpoint = bench.service.endpoint();
+        let endpoint = harness.service.endpoint();
         assert_eq!(
             outcome.stdout,
             format!(
@@ -25,24 +25,24 @@ fn nextflow_reports_itself_when_asked_to() {
 
 #[test]
 fn without_report_the_users_own_tower_settings_stay() {
-    under_every_shell(|bench| {
-        let mut command = bench.command([
+    under_every_shell(|harness| {
+        let mut command = harness.command([
             "--",
             "sh",
             "-c",
             "echo ${TOWER_ACCESS_TOKEN-none} ${TOWER_WORKFLOW_ID-none} $#",
             "sh",
         ]);
-        let outcome = bench.finish(command.env("TOWER_ACCESS_TOKEN", "another-service"));
+        let outcome = harness.finish(command.env("TOWER_ACCESS_TOKEN", "another-service"));
         assert_eq!(outcome.stdout, "another-service none 0\n", "{outcome:?}");
     });
 }
 
 #[test]
 fn the_command_keeps_standard_input_arguments_directory_and_umask() {
-    under_every_shell(|bench| {
-        fs::write(bench.path("input"), "line one\nline two\n").expect("a file");
-        let mut command = bench.command([
+    under_every_shell(|harness| {
+        fs::write(harness.path("input"), "line one\nline two\n").expect("a file");
+        let mut command = harness.command([
             "--",
             "sh",
             "-c",
@@ -54,11 +54,11 @@ fn the_command_keeps_standard_input_arguments_directory_and_umask() {
             "$x",
             "--help",
         ]);
-        command.stdin(fs::File::open(bench.path("input")).expect("the file"));
-        let outcome = bench.finish(&mut command);
-        let mask = bench.finish(&mut bench.command(["--help"]));
+        command.stdin(fs::File::open(harness.path("input")).expect("the file"));
+        let outcome = harness.finish(&mut command);
+        let mask = harness.finish(&mut harness.command(["--help"]));
         assert_eq!(mask.status, 0);
-        let home = bench.home.path().canonicalize().expect("a path");
+        let home = harness.home.path().canonicalize().expect("a path");
         let lines: Vec<_> = outcome.stdout.lines().collect();
         assert_eq!(lines[..3], ["line one", "line two", home.to_str().expect("a path")], "{outcome:?}");
         assert!(!lines[3].ends_with("77"), "the script's own umask: {outcome:?}");
@@ -68,8 +68,8 @@ fn the_command_keeps_standard_input_arguments_directory_and_umask() {
 
 #[test]
 fn help_explains_every_option_and_variable() {
-    under_every_shell(|bench| {
-        let outcome = bench.finish(&mut bench.command(["--help"]));
+    under_every_shell(|harness| {
+        let outcome = harness.finish(&mut harness.command(["--help"]));
         let script = fs::read_to_string(script()).expect("the script");
         for word in script.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
             if word.starts_with("PIPELINE_SECRETS_") {
@@ -78,7 +78,7 @@ fn help_explains_every_option_and_variable() {
         }
         assert!(outcome.stdout.lines().all(|line| line.chars().count() <= 100), "{outcome:?}");
         assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
-        assert!(bench.service.requests().is_empty());
+        assert!(harness.service.requests().is_empty());
     });
 }
 

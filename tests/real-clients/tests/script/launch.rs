@@ -2,19 +2,19 @@
 
 use std::fs;
 
-use real_clients::{Answer, Bench, CLAIM_TOKEN, RUN_TOKEN, STORE, USER_TOKEN, WORKFLOW, under_every_shell};
+use real_clients::{Answer, CLAIM_TOKEN, Harness, RUN_TOKEN, STORE, USER_TOKEN, WORKFLOW, under_every_shell};
 use serde_json::{Value, json};
 
 #[test]
 fn a_run_gets_its_store_for_as_long_as_the_command_runs() {
-    under_every_shell(|bench| {
-        let outcome = bench.run("cp $NXF_SECRETS_FILE seen; stat -c '%a %F' $NXF_SECRETS_FILE ${NXF_SECRETS_FILE%/*}; echo out; echo err >&2");
+    under_every_shell(|harness| {
+        let outcome = harness.run("cp $NXF_SECRETS_FILE seen; stat -c '%a %F' $NXF_SECRETS_FILE ${NXF_SECRETS_FILE%/*}; echo out; echo err >&2");
         assert_eq!(outcome.status, 0, "{outcome:?}");
         assert_eq!(outcome.stdout, "600 regular file\n700 directory\nout\n", "{outcome:?}");
         assert_eq!(outcome.stderr, format!("nextflow-with-secrets: run {WORKFLOW} has its secrets\nerr\n"));
-        assert_eq!(fs::read_to_string(bench.path("seen")).expect("the copy"), STORE);
-        assert_eq!(bench.stores(), Vec::<std::path::PathBuf>::new());
-        let requests = bench.service.requests();
+        assert_eq!(fs::read_to_string(harness.path("seen")).expect("the copy"), STORE);
+        assert_eq!(harness.stores(), Vec::<std::path::PathBuf>::new());
+        let requests = harness.service.requests();
         let lines: Vec<_> =
             requests.iter().map(|request| (request.line.as_str(), request.header("authorization"))).collect();
         assert_eq!(
@@ -30,63 +30,63 @@ fn a_run_gets_its_store_for_as_long_as_the_command_runs() {
         assert!(requests[0].header("idempotency-key").len() >= 16);
         assert_eq!(requests[1].header("idempotency-key"), "");
         assert_eq!(requests[1].body, "");
-        assert_eq!(bench.service.end(), json!({"success": true, "exitStatus": 0}));
+        assert_eq!(harness.service.end(), json!({"success": true, "exitStatus": 0}));
     });
 }
 
 #[test]
 fn every_value_reaches_the_store_byte_for_byte() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         let values: Vec<_> = (0..64)
             .map(|n| json!({"name": format!("S_{n}"), "value": "é\\n\n\t\"'`$x%s\\c ".repeat(1800)}))
             .collect();
         let store = Value::Array(values).to_string();
-        bench.service.always(&format!("POST /runs/{WORKFLOW}/claim"), 200, &store);
-        let outcome = bench.run("cp $NXF_SECRETS_FILE seen");
+        harness.service.always(&format!("POST /runs/{WORKFLOW}/claim"), 200, &store);
+        let outcome = harness.run("cp $NXF_SECRETS_FILE seen");
         assert_eq!(outcome.status, 0, "{outcome:?}");
-        assert!(fs::read_to_string(bench.path("seen")).expect("the copy") == store);
+        assert!(fs::read_to_string(harness.path("seen")).expect("the copy") == store);
     });
 }
 
 #[test]
 fn the_exit_status_is_passed_on_and_reported() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for (script, status) in
             [("exit 1", 1), ("exit 77", 77), ("exit 255", 255), ("kill -9 $$", 137), ("kill -15 $$", 143)]
         {
-            let bench = Bench::like(bench);
-            let outcome = bench.run(script);
+            let harness = Harness::like(harness);
+            let outcome = harness.run(script);
             assert_eq!(outcome.status, status, "{outcome:?}");
-            assert_eq!(bench.service.end(), json!({"success": false, "exitStatus": status}));
-            assert!(bench.stores().is_empty());
+            assert_eq!(harness.service.end(), json!({"success": false, "exitStatus": status}));
+            assert!(harness.stores().is_empty());
         }
     });
 }
 
 #[test]
 fn a_launch_says_which_secrets_it_wants() {
-    let body = |bench: &Bench, options: &[&str], environment: &[(&str, &str)]| -> (String, Value) {
-        let bench = Bench::like(bench);
+    let body = |harness: &Harness, options: &[&str], environment: &[(&str, &str)]| -> (String, Value) {
+        let harness = Harness::like(harness);
         let arguments = options.iter().chain(&["--", "true"]);
-        let outcome = bench.finish(bench.command(arguments).envs(environment.iter().copied()));
+        let outcome = harness.finish(harness.command(arguments).envs(environment.iter().copied()));
         assert_eq!(outcome.status, 0, "{outcome:?}");
-        let launch = bench.service.requests().remove(0);
+        let launch = harness.service.requests().remove(0);
         (launch.line, serde_json::from_str(&launch.body).expect("a JSON body"))
     };
-    under_every_shell(|bench| {
-        assert_eq!(body(bench, &[], &[]).1, json!({"platform": "slurm"}));
+    under_every_shell(|harness| {
+        assert_eq!(body(harness, &[], &[]).1, json!({"platform": "slurm"}));
         assert_eq!(
             body(
-                bench,
+                harness,
                 &["--workspace-secrets", "A_1,b2", "--user-secrets", "none", "--optional", "C3"],
                 &[]
             )
             .1,
             json!({"platform": "slurm", "workspaceSecrets": ["A_1", "b2"], "userSecrets": [], "optional": ["C3"]})
         );
-        assert_eq!(body(bench, &["--platform", "moab"], &[]).1, json!({"platform": "moab"}));
-        assert_eq!(body(bench, &["--workspace", "7"], &[]).0, "POST /launches?workspaceId=7");
-        assert_eq!(body(bench, &[], &[("PIPELINE_SECRETS_WORKSPACE", "")]).0, "POST /launches");
+        assert_eq!(body(harness, &["--platform", "moab"], &[]).1, json!({"platform": "moab"}));
+        assert_eq!(body(harness, &["--workspace", "7"], &[]).0, "POST /launches?workspaceId=7");
+        assert_eq!(body(harness, &[], &[("PIPELINE_SECRETS_WORKSPACE", "")]).0, "POST /launches");
         for (variable, platform) in [
             ("SLURM_JOB_ID", "slurm"),
             ("LSB_JOBID", "lsf"),
@@ -94,39 +94,39 @@ fn a_launch_says_which_secrets_it_wants() {
             ("MOAB_JOBID", "moab"),
             ("SGE_TASK_ID", "grid-engine"),
         ] {
-            assert_eq!(body(bench, &[], &[(variable, "1")]).1, json!({ "platform": platform }));
+            assert_eq!(body(harness, &[], &[(variable, "1")]).1, json!({ "platform": platform }));
         }
     });
 }
 
 #[test]
 fn a_refused_launch_shows_the_services_words() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for (status, exit) in [(400, 77), (401, 77), (403, 77), (404, 77), (422, 77)] {
-            let bench = Bench::like(bench);
-            bench.service.always(
+            let harness = Harness::like(harness);
+            harness.service.always(
                 "POST /launches",
                 status,
                 r#"{"message":"missing: \"NCBI_API_KEY\"\n\u001b and \u001b[31mLICENSE"}"#,
             );
-            let outcome = bench.run("touch ran");
+            let outcome = harness.run("touch ran");
             assert_eq!(outcome.status, exit, "{outcome:?}");
             assert!(
                 outcome.stderr.contains(&format!("launch refused ({status}): missing: 'NCBI_API_KEY'")),
                 "{outcome:?}"
             );
             assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
-            assert_eq!(bench.service.requests().len(), 1);
-            assert!(!bench.path("ran").exists() && bench.stores().is_empty());
+            assert_eq!(harness.service.requests().len(), 1);
+            assert!(!harness.path("ran").exists() && harness.stores().is_empty());
         }
     });
 }
 
 #[test]
 fn what_a_proxy_answers_in_place_of_the_service_is_no_terminal_code() {
-    under_every_shell(|bench| {
-        bench.service.always("POST /launches", 404, "{\"message\":\"a\u{1b}[31mb\u{7}\u{9b}31m\"}");
-        let outcome = bench.run("true");
+    under_every_shell(|harness| {
+        harness.service.always("POST /launches", 404, "{\"message\":\"a\u{1b}[31mb\u{7}\u{9b}31m\"}");
+        let outcome = harness.run("true");
         assert!(outcome.stderr.contains("launch refused (404): a[31mb"), "{outcome:?}");
         assert!(!outcome.stderr.contains(['\u{1b}', '\u{9b}']), "{outcome:?}");
     });
@@ -134,15 +134,15 @@ fn what_a_proxy_answers_in_place_of_the_service_is_no_terminal_code() {
 
 #[test]
 fn a_launch_is_tried_again_under_one_key() {
-    under_every_shell(|bench| {
-        bench.service.next("POST /launches", |_| Answer::Lost);
+    under_every_shell(|harness| {
+        harness.service.next("POST /launches", |_| Answer::Lost);
         for status in [409, 429, 500, 503] {
-            bench.service.next("POST /launches", move |_| Answer::error(status, "again"));
+            harness.service.next("POST /launches", move |_| Answer::error(status, "again"));
         }
-        bench.service.next("POST /launches", |_| Answer::Cut(200, "workflowId=half".to_owned()));
-        let outcome = bench.run("true");
+        harness.service.next("POST /launches", |_| Answer::Cut(200, "workflowId=half".to_owned()));
+        let outcome = harness.run("true");
         assert_eq!(outcome.status, 0, "{outcome:?}");
-        let mut keys: Vec<_> = bench
+        let mut keys: Vec<_> = harness
             .service
             .requests()
             .iter()
@@ -152,34 +152,34 @@ fn a_launch_is_tried_again_under_one_key() {
         assert_eq!(keys.len(), 7);
         keys.dedup();
         assert_eq!(keys.len(), 1);
-        assert_eq!(bench.service.count("POST /runs"), 2);
+        assert_eq!(harness.service.count("POST /runs"), 2);
     });
 }
 
 #[test]
 fn a_launch_is_not_tried_for_ever() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for (status, said) in
             [(409, "no launch at"), (500, "it answered 500: down"), (429, "it answered 429: down")]
         {
-            let bench = Bench::like(bench);
-            bench.service.always("POST /launches", status, r#"{"message":"down"}"#);
-            let outcome = bench.run("touch ran");
+            let harness = Harness::like(harness);
+            harness.service.always("POST /launches", status, r#"{"message":"down"}"#);
+            let outcome = harness.run("touch ran");
             assert_eq!(outcome.status, 69, "{outcome:?}");
             assert!(outcome.stderr.contains(said), "{outcome:?}");
-            assert_eq!(bench.service.count("POST /launches"), 8);
-            assert!(!bench.path("ran").exists() && bench.stores().is_empty());
+            assert_eq!(harness.service.count("POST /launches"), 8);
+            assert!(!harness.path("ran").exists() && harness.stores().is_empty());
         }
     });
 }
 
 #[test]
 fn a_service_that_is_not_there_is_named() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         let closed =
             std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
-        let outcome = bench.finish(
-            bench.command(["--endpoint", &format!("http://{closed}"), "--", "true"]).env("no_proxy", ""),
+        let outcome = harness.finish(
+            harness.command(["--endpoint", &format!("http://{closed}"), "--", "true"]).env("no_proxy", ""),
         );
         assert_eq!(outcome.status, 69, "{outcome:?}");
         assert!(
@@ -191,12 +191,12 @@ fn a_service_that_is_not_there_is_named() {
 
 #[test]
 fn an_answer_without_tokens_is_no_launch() {
-    under_every_shell(|bench| {
-        bench.service.always("POST /launches", 200, &format!("workflowId={WORKFLOW}\nstate=running\n"));
-        let outcome = bench.run("touch ran");
+    under_every_shell(|harness| {
+        harness.service.always("POST /launches", 200, &format!("workflowId={WORKFLOW}\nstate=running\n"));
+        let outcome = harness.run("touch ran");
         assert_eq!(outcome.status, 75, "{outcome:?}");
         assert!(outcome.stderr.contains("start again"), "{outcome:?}");
-        assert!(!bench.path("ran").exists() && bench.stores().is_empty());
-        assert_eq!(bench.service.requests().len(), 1);
+        assert!(!harness.path("ran").exists() && harness.stores().is_empty());
+        assert_eq!(harness.service.requests().len(), 1);
     });
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use real_clients::{Answer, Bench, RUN_TOKEN, Run, WORKFLOW, under_every_shell, wait_until};
+use real_clients::{Answer, Harness, RUN_TOKEN, Run, WORKFLOW, under_every_shell, wait_until};
 
 fn beat() -> String {
     format!("POST /runs/{WORKFLOW}/heartbeat")
@@ -13,28 +13,32 @@ fn end() -> String {
 }
 
 /// Runs a command until `number` heartbeats came.
-fn run_for(bench: &Bench, number: usize) -> real_clients::Outcome {
-    let mut command = bench.command([
+fn run_for(harness: &Harness, number: usize) -> real_clients::Outcome {
+    let mut command = harness.command([
         "--",
         "sh",
         "-c",
         "touch runs; until [ -e may-end ]; do sleep 0.05; done; cat $NXF_SECRETS_FILE",
     ]);
     let run = Run::start(command.env("PIPELINE_SECRETS_HEARTBEAT_SECONDS", "1"));
-    bench.service.wait_for(&beat(), number);
-    wait_until("the command runs", || bench.path("runs").exists());
-    fs::write(bench.path("may-end"), "").expect("a file");
+    harness.service.wait_for(&beat(), number);
+    wait_until("the command runs", || harness.path("runs").exists());
+    fs::write(harness.path("may-end"), "").expect("a file");
     run.finish()
 }
 
 #[test]
 fn the_lease_is_renewed_with_the_runs_own_token() {
-    under_every_shell(|bench| {
-        let outcome = run_for(bench, 2);
+    under_every_shell(|harness| {
+        let outcome = run_for(harness, 2);
         assert_eq!(outcome.status, 0, "{outcome:?}");
         assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
-        let request =
-            bench.service.requests().into_iter().find(|request| request.line == beat()).expect("a heartbeat");
+        let request = harness
+            .service
+            .requests()
+            .into_iter()
+            .find(|request| request.line == beat())
+            .expect("a heartbeat");
         assert_eq!(request.header("authorization"), format!("Bearer {RUN_TOKEN}"));
         assert_eq!(request.body, "");
     });
@@ -42,17 +46,17 @@ fn the_lease_is_renewed_with_the_runs_own_token() {
 
 #[test]
 fn a_partition_longer_than_the_lease_does_not_end_the_command() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for failure in ["lost", "refused", "ended"] {
-            let bench = Bench::like(bench);
+            let harness = Harness::like(harness);
             for number in 0..3 {
-                bench.service.next(&beat(), move |_| match failure {
+                harness.service.next(&beat(), move |_| match failure {
                     "lost" => Answer::Lost,
                     "refused" => Answer::error(500 + number, "down"),
                     _ => Answer::Whole(200, r#"{"state":"ended"}"#.to_owned()),
                 });
             }
-            let mut command = bench.command([
+            let mut command = harness.command([
                 "--",
                 "sh",
                 "-c",
@@ -63,40 +67,40 @@ fn a_partition_longer_than_the_lease_does_not_end_the_command() {
                     .env("PIPELINE_SECRETS_HEARTBEAT_SECONDS", "1")
                     .env("PIPELINE_SECRETS_LEASE_SECONDS", "1"),
             );
-            bench.service.wait_for(&beat(), 3);
-            fs::write(bench.path("may-end"), "").expect("a file");
+            harness.service.wait_for(&beat(), 3);
+            fs::write(harness.path("may-end"), "").expect("a file");
             let outcome = run.finish();
             assert_eq!((outcome.status, outcome.stdout.as_str()), (0, real_clients::STORE), "{outcome:?}");
             assert_eq!(outcome.stderr.matches("; the command runs on").count(), 1, "said once: {outcome:?}");
-            assert!(bench.stores().is_empty());
-            assert_eq!(bench.service.end()["success"], true);
+            assert!(harness.stores().is_empty());
+            assert_eq!(harness.service.end()["success"], true);
         }
     });
 }
 
 #[test]
 fn an_end_is_reported_again_when_its_answer_was_lost() {
-    under_every_shell(|bench| {
-        bench.service.next(&end(), |_| Answer::Lost);
-        bench.service.next(&end(), |_| Answer::error(503, "later"));
-        let outcome = bench.run("exit 5");
+    under_every_shell(|harness| {
+        harness.service.next(&end(), |_| Answer::Lost);
+        harness.service.next(&end(), |_| Answer::error(503, "later"));
+        let outcome = harness.run("exit 5");
         assert_eq!(outcome.status, 5, "{outcome:?}");
-        assert_eq!(bench.service.count(&end()), 3);
+        assert_eq!(harness.service.count(&end()), 3);
         assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
     });
 }
 
 #[test]
 fn an_end_that_cannot_be_reported_changes_no_exit_status() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for (status, tries) in [(500, 4), (429, 4), (404, 1), (403, 1)] {
-            let bench = Bench::like(bench);
-            bench.service.always(&end(), status, r#"{"message":"not now"}"#);
-            let outcome = bench.run("exit 5");
+            let harness = Harness::like(harness);
+            harness.service.always(&end(), status, r#"{"message":"not now"}"#);
+            let outcome = harness.run("exit 5");
             assert_eq!(outcome.status, 5, "{outcome:?}");
-            assert_eq!(bench.service.count(&end()), tries, "{outcome:?}");
+            assert_eq!(harness.service.count(&end()), tries, "{outcome:?}");
             assert!(outcome.stderr.contains(&format!("was not reported ({status}): not now")), "{outcome:?}");
-            assert!(bench.stores().is_empty());
+            assert!(harness.stores().is_empty());
         }
     });
 }

@@ -7,35 +7,35 @@ use std::{
     thread,
 };
 
-use real_clients::{Answer, Bench, Run, USER_TOKEN, WORKFLOW, grow_old, under_every_shell, wait_until};
+use real_clients::{Answer, Harness, Run, USER_TOKEN, WORKFLOW, grow_old, under_every_shell, wait_until};
 
 /// More than twice the lease of half an hour.
 const OLD: u64 = 3700;
 const YOUNG: u64 = 3500;
 
-fn says(bench: &Bench, workflow: &str, state: &str) {
-    bench.service.always(
+fn says(harness: &Harness, workflow: &str, state: &str) {
+    harness.service.always(
         &format!("GET /runs/{workflow}"),
         200,
         &format!("workflowId={workflow}\nstate={state}\n"),
     );
 }
 
-fn start_and_end(bench: &Bench) {
-    let outcome = bench.run("true");
+fn start_and_end(harness: &Harness) {
+    let outcome = harness.run("true");
     assert_eq!(outcome.status, 0, "{outcome:?}");
 }
 
 #[test]
 fn an_ended_runs_old_directory_is_removed_whole() {
-    under_every_shell(|bench| {
-        let directory = bench.leave("dead", "dead", OLD);
+    under_every_shell(|harness| {
+        let directory = harness.leave("dead", "dead", OLD);
         fs::write(directory.join(".nf-0123.secrets"), "export A=\"b\"\n").expect("Nextflow's second file");
         fs::create_dir(directory.join("below")).expect("a directory");
-        says(bench, "dead", "ended");
-        start_and_end(bench);
-        assert_eq!(bench.stores(), Vec::<PathBuf>::new());
-        let asked = bench.service.requests().remove(0);
+        says(harness, "dead", "ended");
+        start_and_end(harness);
+        assert_eq!(harness.stores(), Vec::<PathBuf>::new());
+        let asked = harness.service.requests().remove(0);
         assert_eq!(asked.line, "GET /runs/dead?workspaceId=42");
         assert_eq!(asked.header("authorization"), format!("Bearer {USER_TOKEN}"));
         assert_eq!(asked.header("accept"), "text/plain");
@@ -44,130 +44,130 @@ fn an_ended_runs_old_directory_is_removed_whole() {
 
 #[test]
 fn what_may_still_be_needed_stays() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         let mut kept: Vec<_> = ["provisioning", "pending", "running", "ending", "ende", "ended2", ""]
             .iter()
             .enumerate()
             .map(|(number, state)| {
-                says(bench, &format!("state{number}"), state);
-                bench.leave(&format!("state{number}"), &format!("state{number}"), OLD)
+                says(harness, &format!("state{number}"), state);
+                harness.leave(&format!("state{number}"), &format!("state{number}"), OLD)
             })
             .collect();
-        says(bench, "young", "ended");
-        kept.push(bench.leave("young", "young", YOUNG));
-        kept.push(bench.leave("unknown", "unknown", OLD));
-        bench.service.always("GET /runs/broken", 500, "state=ended\n");
-        kept.push(bench.leave("broken", "broken", OLD));
-        bench.service.next("GET /runs/lying", |_| Answer::error(200, "\\nstate=ended\\n"));
-        kept.push(bench.leave("lying", "lying", OLD));
+        says(harness, "young", "ended");
+        kept.push(harness.leave("young", "young", YOUNG));
+        kept.push(harness.leave("unknown", "unknown", OLD));
+        harness.service.always("GET /runs/broken", 500, "state=ended\n");
+        kept.push(harness.leave("broken", "broken", OLD));
+        harness.service.next("GET /runs/lying", |_| Answer::error(200, "\\nstate=ended\\n"));
+        kept.push(harness.leave("lying", "lying", OLD));
         kept.sort();
-        start_and_end(bench);
-        assert_eq!(bench.stores(), kept);
-        assert_eq!(bench.service.count("GET /runs/young"), 0, "a young one is not even asked for");
+        start_and_end(harness);
+        assert_eq!(harness.stores(), kept);
+        assert_eq!(harness.service.count("GET /runs/young"), 0, "a young one is not even asked for");
     });
 }
 
 #[test]
 fn a_service_that_does_not_answer_keeps_all_and_delays_little() {
-    under_every_shell(|bench| {
-        let kept = [bench.leave("a", "a", OLD), bench.leave("b", "b", OLD)];
-        bench.service.next("GET /runs/a", |_| Answer::Lost);
-        start_and_end(bench);
-        assert_eq!(bench.stores(), kept);
-        assert_eq!(bench.service.count("GET /runs"), 1);
+    under_every_shell(|harness| {
+        let kept = [harness.leave("a", "a", OLD), harness.leave("b", "b", OLD)];
+        harness.service.next("GET /runs/a", |_| Answer::Lost);
+        start_and_end(harness);
+        assert_eq!(harness.stores(), kept);
+        assert_eq!(harness.service.count("GET /runs"), 1);
     });
 }
 
 #[test]
 fn another_services_and_another_users_directories_stay() {
-    under_every_shell(|bench| {
-        says(bench, "dead", "ended");
-        let foreign = bench.leave("foreign", "dead", OLD);
+    under_every_shell(|harness| {
+        says(harness, "dead", "ended");
+        let foreign = harness.leave("foreign", "dead", OLD);
         fs::write(foreign.join("owner"), "endpoint=https://elsewhere.example\nworkflowId=dead\n")
             .expect("an owner file");
         grow_old(&foreign.join("owner"), OLD);
         let mut kept = vec![foreign];
-        let others = bench.leave("others", "dead", OLD);
+        let others = harness.leave("others", "dead", OLD);
         if chown(&others, Some(65534), None).is_ok() {
             kept.push(others);
         }
-        start_and_end(bench);
-        assert_eq!(bench.stores(), kept);
+        start_and_end(harness);
+        assert_eq!(harness.stores(), kept);
     });
 }
 
 #[test]
 fn strange_owner_files_harm_nothing() {
-    under_every_shell(|bench| {
-        let endpoint = bench.service.endpoint();
+    under_every_shell(|harness| {
+        let endpoint = harness.service.endpoint();
         let kept: Vec<_> = ["../launches", "a b", "a;touch x", "$(touch x)", "dead\"", "*"]
             .iter()
             .enumerate()
             .map(|(number, workflow)| {
-                let directory = bench.leave(&format!("strange{number}"), "", OLD);
+                let directory = harness.leave(&format!("strange{number}"), "", OLD);
                 fs::write(directory.join("owner"), format!("endpoint={endpoint}\nworkflowId={workflow}\n"))
                     .expect("an owner file");
                 grow_old(&directory.join("owner"), OLD);
                 directory
             })
             .collect();
-        start_and_end(bench);
-        assert_eq!(bench.stores(), kept);
-        assert_eq!(bench.service.requests().len(), 3, "launch, claim, end");
-        assert!(!bench.path("x").exists());
+        start_and_end(harness);
+        assert_eq!(harness.stores(), kept);
+        assert_eq!(harness.service.requests().len(), 3, "launch, claim, end");
+        assert!(!harness.path("x").exists());
     });
 }
 
 #[test]
 fn one_that_was_never_claimed_goes_unless_there_is_something_in_it() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for name in ["empty", "full"] {
-            let directory = bench.leave(name, "", OLD);
+            let directory = harness.leave(name, "", OLD);
             fs::write(directory.join("owner"), "process=1 on node\n").expect("an owner file");
             grow_old(&directory.join("owner"), OLD);
         }
-        fs::remove_file(bench.path("stores/run.empty/store.json")).expect("a file");
-        start_and_end(bench);
-        assert_eq!(bench.stores(), [bench.path("stores/run.full")]);
-        assert!(bench.path("stores/run.full/store.json").exists());
+        fs::remove_file(harness.path("stores/run.empty/store.json")).expect("a file");
+        start_and_end(harness);
+        assert_eq!(harness.stores(), [harness.path("stores/run.full")]);
+        assert!(harness.path("stores/run.full/store.json").exists());
     });
 }
 
 #[test]
 fn links_are_never_followed() {
-    under_every_shell(|bench| {
-        says(bench, "dead", "ended");
+    under_every_shell(|harness| {
+        says(harness, "dead", "ended");
         // A link in the place of a leftover, and a link inside one.
-        let precious = bench.leave("precious", "dead", OLD);
+        let precious = harness.leave("precious", "dead", OLD);
         let precious = {
-            let moved = bench.path("precious");
+            let moved = harness.path("precious");
             fs::rename(precious, &moved).expect("a move");
             moved
         };
-        symlink(&precious, bench.path("stores/run.link")).expect("a link");
-        let dead = bench.leave("dead", "dead", OLD);
+        symlink(&precious, harness.path("stores/run.link")).expect("a link");
+        let dead = harness.leave("dead", "dead", OLD);
         symlink(&precious, dead.join("link")).expect("a link");
-        start_and_end(bench);
-        assert_eq!(bench.stores(), [bench.path("stores/run.link")]);
+        start_and_end(harness);
+        assert_eq!(harness.stores(), [harness.path("stores/run.link")]);
         assert!(precious.join("store.json").exists());
     });
 }
 
 #[test]
 fn a_link_swapped_in_between_look_and_removal_is_not_followed() {
-    under_every_shell(|bench| {
-        let dead = bench.leave("dead", "dead", OLD);
-        let precious = bench.path("precious");
+    under_every_shell(|harness| {
+        let dead = harness.leave("dead", "dead", OLD);
+        let precious = harness.path("precious");
         fs::create_dir(&precious).expect("a directory");
         fs::write(precious.join("owner"), "").expect("a file");
         grow_old(&precious.join("owner"), OLD);
-        let (from, to, aside) = (dead.clone(), precious.clone(), bench.path("aside"));
-        bench.service.next("GET /runs/dead", move |_| {
+        let (from, to, aside) = (dead.clone(), precious.clone(), harness.path("aside"));
+        harness.service.next("GET /runs/dead", move |_| {
             fs::rename(&from, aside).expect("a move");
             symlink(to, from).expect("a link");
             Answer::Whole(200, "workflowId=dead\nstate=ended\n".to_owned())
         });
-        start_and_end(bench);
+        start_and_end(harness);
         assert!(precious.join("owner").exists());
         assert!(dead.is_symlink(), "what is no directory is not ours");
     });
@@ -175,65 +175,67 @@ fn a_link_swapped_in_between_look_and_removal_is_not_followed() {
 
 #[test]
 fn one_that_shows_life_while_the_service_is_asked_stays() {
-    under_every_shell(|bench| {
-        let resumed = bench.leave("resumed", "resumed", OLD);
+    under_every_shell(|harness| {
+        let resumed = harness.leave("resumed", "resumed", OLD);
         let owner = resumed.join("owner");
-        bench.service.next("GET /runs/resumed", move |_| {
+        harness.service.next("GET /runs/resumed", move |_| {
             grow_old(&owner, 0);
             Answer::Whole(200, "state=ended\n".to_owned())
         });
-        start_and_end(bench);
-        assert_eq!(bench.stores(), [resumed]);
+        start_and_end(harness);
+        assert_eq!(harness.stores(), [resumed]);
     });
 }
 
 #[test]
 fn two_starts_at_once_clean_up_and_both_run() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for number in 0..8 {
-            says(bench, &format!("dead{number}"), "ended");
-            let directory = bench.leave(&format!("dead{number}"), &format!("dead{number}"), OLD);
+            says(harness, &format!("dead{number}"), "ended");
+            let directory = harness.leave(&format!("dead{number}"), &format!("dead{number}"), OLD);
             fs::create_dir(directory.join("below")).expect("a directory");
         }
         let claim = format!("POST /runs/{WORKFLOW}/claim");
-        bench.service.always(&claim, 200, "[]");
-        let runs: Vec<_> = (0..3).map(|_| Run::start(&mut bench.command(["--", "true"]))).collect();
+        harness.service.always(&claim, 200, "[]");
+        let runs: Vec<_> = (0..3).map(|_| Run::start(&mut harness.command(["--", "true"]))).collect();
         for outcome in runs.into_iter().map(Run::finish) {
             assert_eq!(outcome.status, 0, "{outcome:?}");
             assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
         }
-        assert_eq!(bench.stores(), Vec::<PathBuf>::new());
+        assert_eq!(harness.stores(), Vec::<PathBuf>::new());
     });
 }
 
 #[test]
 fn a_live_neighbour_is_never_touched_even_if_the_service_calls_it_ended() {
-    under_every_shell(|bench| {
-        says(bench, WORKFLOW, "ended");
-        let mut command = bench.command([
+    under_every_shell(|harness| {
+        says(harness, WORKFLOW, "ended");
+        let mut command = harness.command([
             "--",
             "sh",
             "-c",
             "touch runs; until [ -e may-end ]; do sleep 0.05; done; cat $NXF_SECRETS_FILE",
         ]);
         let live = Run::start(command.env("PIPELINE_SECRETS_HEARTBEAT_SECONDS", "1"));
-        wait_until("the neighbour runs", || bench.path("runs").exists());
+        wait_until("the neighbour runs", || harness.path("runs").exists());
         let beat = format!("POST /runs/{WORKFLOW}/heartbeat");
-        bench.service.always(&beat, 500, "down");
+        harness.service.always(&beat, 500, "down");
         // However old it looked, its next heartbeat makes it young, whatever the service answers.
-        let owner = bench.stores()[0].join("owner");
+        let owner = harness.stores()[0].join("owner");
         grow_old(&owner, OLD);
         let is_young = || {
             fs::metadata(&owner)
                 .and_then(|owner| owner.modified())
                 .is_ok_and(|then| then.elapsed().is_ok_and(|age| age.as_secs() < YOUNG))
         };
-        bench.service.wait_for(&beat, bench.service.count(&beat) + 2);
+        harness.service.wait_for(&beat, harness.service.count(&beat) + 2);
         wait_until("the owner file is touched", is_young);
-        bench.service.next(&format!("POST /runs/{WORKFLOW}/claim"), |_| Answer::Whole(200, "[]".to_owned()));
-        start_and_end(bench);
-        assert_eq!(bench.stores().len(), 1);
-        fs::write(bench.path("may-end"), "").expect("a file");
+        harness
+            .service
+            .next(&format!("POST /runs/{WORKFLOW}/claim"), |_| Answer::Whole(200, "[]".to_owned()));
+        start_and_end(harness);
+        assert_eq!(harness.stores().len(), 1);
+        fs::write(harness.path("may-end"), "").expect("a file");
         let outcome = live.finish();
         assert_eq!((outcome.status, outcome.stdout.as_str()), (0, real_clients::STORE), "{outcome:?}");
     });
@@ -241,11 +243,11 @@ fn a_live_neighbour_is_never_touched_even_if_the_service_calls_it_ended() {
 
 #[test]
 fn a_job_that_was_killed_whole_is_cleaned_up_by_the_next_start() {
-    under_every_shell(|bench| {
-        let mut command = bench.command(["--", "sh", "-c", "echo $$ >pid; mv pid runs; exec sleep 600"]);
+    under_every_shell(|harness| {
+        let mut command = harness.command(["--", "sh", "-c", "echo $$ >pid; mv pid runs; exec sleep 600"]);
         let run = Run::start(&mut command);
-        wait_until("the command runs", || bench.path("runs").exists());
-        let home = bench.home.path().to_str().expect("a path").to_owned();
+        wait_until("the command runs", || harness.path("runs").exists());
+        let home = harness.home.path().to_str().expect("a path").to_owned();
         let of_this_job = move || -> Vec<u32> {
             let processes = fs::read_dir("/proc").expect("/proc").flatten();
             processes
@@ -268,18 +270,18 @@ fn a_job_that_was_killed_whole_is_cleaned_up_by_the_next_start() {
         let outcome = run.finish();
         killer.join().expect("a killer");
         assert_eq!(outcome.status, 137, "{outcome:?}");
-        let left = bench.stores();
+        let left = harness.stores();
         assert_eq!(left.len(), 1);
-        bench.service.always(&format!("POST /runs/{WORKFLOW}/claim"), 200, "[]");
-        says(bench, WORKFLOW, "ended");
-        start_and_end(bench);
-        assert_eq!(bench.stores(), left, "it is not old enough");
+        harness.service.always(&format!("POST /runs/{WORKFLOW}/claim"), 200, "[]");
+        says(harness, WORKFLOW, "ended");
+        start_and_end(harness);
+        assert_eq!(harness.stores(), left, "it is not old enough");
         grow_old(&left[0].join("owner"), OLD);
-        says(bench, WORKFLOW, "running");
-        start_and_end(bench);
-        assert_eq!(bench.stores(), left, "its run has not ended");
-        says(bench, WORKFLOW, "ended");
-        start_and_end(bench);
-        assert_eq!(bench.stores(), Vec::<PathBuf>::new());
+        says(harness, WORKFLOW, "running");
+        start_and_end(harness);
+        assert_eq!(harness.stores(), left, "its run has not ended");
+        says(harness, WORKFLOW, "ended");
+        start_and_end(harness);
+        assert_eq!(harness.stores(), Vec::<PathBuf>::new());
     });
 }

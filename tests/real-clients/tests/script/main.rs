@@ -3,8 +3,8 @@
 
 mod claim;
 mod command;
-mod elsewhere;
 mod launch;
+mod launch_file;
 mod lease;
 mod leftovers;
 mod nextflow_store;

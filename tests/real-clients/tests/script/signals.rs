@@ -2,82 +2,83 @@
 
 use std::fs;
 
-use real_clients::{Answer, Bench, RUN_TOKEN, Run, WORKFLOW, signal, under_every_shell, wait_until};
+use real_clients::{Answer, Harness, RUN_TOKEN, Run, WORKFLOW, signal, under_every_shell, wait_until};
 use serde_json::json;
 
 /// A command that says when it runs and how it was ended.
 const COMMAND: &str = "trap 'echo got TERM; exit 9' TERM; touch runs; while :; do sleep 0.05; done";
 
-fn start(bench: &Bench, script: &str) -> Run {
-    let run = Run::start(&mut bench.command(["--", "sh", "-c", script]));
-    wait_until("the command runs", || bench.path("runs").exists());
+fn start(harness: &Harness, script: &str) -> Run {
+    let run = Run::start(&mut harness.command(["--", "sh", "-c", script]));
+    wait_until("the command runs", || harness.path("runs").exists());
     run
 }
 
 #[test]
 fn every_way_a_scheduler_says_stop_removes_the_store_and_ends_the_command() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for name in ["INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "XCPU"] {
-            let bench = Bench::like(bench);
-            let run = start(&bench, COMMAND);
+            let harness = Harness::like(harness);
+            let run = start(&harness, COMMAND);
             run.signal(name);
             let outcome = run.finish();
             assert_eq!((outcome.status, outcome.stdout.as_str()), (9, "got TERM\n"), "{name}: {outcome:?}");
             assert_eq!(outcome.stderr.lines().count(), 1, "{name}: {outcome:?}");
-            assert!(bench.stores().is_empty(), "{name}");
-            assert_eq!(bench.service.end(), json!({"success": false, "exitStatus": 9}), "{name}");
+            assert!(harness.stores().is_empty(), "{name}");
+            assert_eq!(harness.service.end(), json!({"success": false, "exitStatus": 9}), "{name}");
         }
     });
 }
 
 #[test]
 fn the_store_goes_at_once_even_if_the_command_takes_its_time() {
-    under_every_shell(|bench| {
-        let run = start(bench, "trap : TERM; touch runs; until [ -e may-end ]; do sleep 0.05; done; exit 4");
+    under_every_shell(|harness| {
+        let run =
+            start(harness, "trap : TERM; touch runs; until [ -e may-end ]; do sleep 0.05; done; exit 4");
         run.signal("TERM");
-        wait_until("the store is gone", || bench.stores().is_empty());
+        wait_until("the store is gone", || harness.stores().is_empty());
         run.signal("TERM");
         run.signal("INT");
-        fs::write(bench.path("may-end"), "").expect("a file");
+        fs::write(harness.path("may-end"), "").expect("a file");
         let outcome = run.finish();
         assert_eq!(outcome.status, 4, "{outcome:?}");
-        assert_eq!(bench.service.end(), json!({"success": false, "exitStatus": 4}));
+        assert_eq!(harness.service.end(), json!({"success": false, "exitStatus": 4}));
     });
 }
 
 #[test]
 fn a_command_that_a_signal_ends_passes_that_on() {
-    under_every_shell(|bench| {
-        let run = start(bench, "touch runs; exec sleep 600");
+    under_every_shell(|harness| {
+        let run = start(harness, "touch runs; exec sleep 600");
         run.signal("TERM");
         let outcome = run.finish();
         assert_eq!(outcome.status, 143, "{outcome:?}");
-        assert_eq!(bench.service.end(), json!({"success": false, "exitStatus": 143}));
-        assert!(bench.stores().is_empty());
+        assert_eq!(harness.service.end(), json!({"success": false, "exitStatus": 143}));
+        assert!(harness.stores().is_empty());
     });
 }
 
 #[test]
 fn a_signal_before_the_command_starts_keeps_it_from_starting() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for step in ["/launches", &format!("/runs/{WORKFLOW}/claim")] {
-            let bench = Bench::like(bench);
-            let (script, line) = (bench.path("script.pid"), format!("POST {step}"));
-            bench.service.next(&line, move |_| {
+            let harness = Harness::like(harness);
+            let (script, line) = (harness.path("script.pid"), format!("POST {step}"));
+            harness.service.next(&line, move |_| {
                 wait_until("the script's number is known", || script.exists());
                 let process =
                     fs::read_to_string(&script).expect("a number").trim().parse().expect("a number");
                 signal(process, "TERM");
                 Answer::Lost
             });
-            let run = Run::start(&mut bench.command(["--", "touch", "ran"]));
-            fs::write(bench.path("number"), run.id().to_string()).expect("a file");
-            fs::rename(bench.path("number"), bench.path("script.pid")).expect("a file");
+            let run = Run::start(&mut harness.command(["--", "touch", "ran"]));
+            fs::write(harness.path("number"), run.id().to_string()).expect("a file");
+            fs::rename(harness.path("number"), harness.path("script.pid")).expect("a file");
             let outcome = run.finish();
             assert_eq!(outcome.status, 143, "{step}: {outcome:?}");
-            assert!(bench.stores().is_empty() && !bench.path("ran").exists(), "{step}: {outcome:?}");
+            assert!(harness.stores().is_empty() && !harness.path("ran").exists(), "{step}: {outcome:?}");
             if step != "/launches" {
-                assert_eq!(bench.service.end(), json!({"success": false, "exitStatus": 143}));
+                assert_eq!(harness.service.end(), json!({"success": false, "exitStatus": 143}));
             }
         }
     });
@@ -85,33 +86,33 @@ fn a_signal_before_the_command_starts_keeps_it_from_starting() {
 
 #[test]
 fn a_killed_script_leaves_cleaning_up_to_its_guard() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         let mut command =
-            bench.command(["--", "sh", "-c", "touch runs; until [ -e may-end ]; do sleep 0.05; done"]);
+            harness.command(["--", "sh", "-c", "touch runs; until [ -e may-end ]; do sleep 0.05; done"]);
         let run = Run::start(command.env("PIPELINE_SECRETS_HEARTBEAT_SECONDS", "1"));
-        wait_until("the command runs", || bench.path("runs").exists());
+        wait_until("the command runs", || harness.path("runs").exists());
         run.signal("KILL");
-        let beats = bench.service.count(&format!("POST /runs/{WORKFLOW}/heartbeat"));
-        bench.service.wait_for(&format!("POST /runs/{WORKFLOW}/heartbeat"), beats + 2);
-        assert_eq!(bench.stores().len(), 1, "the command still runs");
-        fs::write(bench.path("may-end"), "").expect("a file");
-        bench.service.wait_for(&format!("POST /runs/{WORKFLOW}/end"), 1);
+        let beats = harness.service.count(&format!("POST /runs/{WORKFLOW}/heartbeat"));
+        harness.service.wait_for(&format!("POST /runs/{WORKFLOW}/heartbeat"), beats + 2);
+        assert_eq!(harness.stores().len(), 1, "the command still runs");
+        fs::write(harness.path("may-end"), "").expect("a file");
+        harness.service.wait_for(&format!("POST /runs/{WORKFLOW}/end"), 1);
         let outcome = run.finish();
         assert_eq!(outcome.status, 137, "{outcome:?}");
-        assert!(bench.stores().is_empty());
-        assert_eq!(bench.service.end(), json!({"success": false, "exitStatus": 1}));
+        assert!(harness.stores().is_empty());
+        assert_eq!(harness.service.end(), json!({"success": false, "exitStatus": 1}));
     });
 }
 
 #[test]
 fn nothing_of_the_script_outlives_it() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         // `finish` reads until nobody holds the output any more: a sleeping guard would hold it for two minutes.
         let started = std::time::Instant::now();
-        let outcome = bench.run("exec sleep 0.2");
+        let outcome = harness.run("exec sleep 0.2");
         assert_eq!(outcome.status, 0, "{outcome:?}");
         assert!(started.elapsed().as_secs() < 60);
-        let home = bench.home.path().to_str().expect("a path").to_owned();
+        let home = harness.home.path().to_str().expect("a path").to_owned();
         wait_until("no process has this home", || {
             !fs::read_dir("/proc").expect("/proc").flatten().any(|process| {
                 fs::read(process.path().join("environ"))

@@ -2,14 +2,14 @@
 
 use std::{fs, os::unix::fs::symlink, process::Command};
 
-use real_clients::{Answer, Bench, STORE, WORKFLOW, set_mode, under_every_shell};
+use real_clients::{Answer, Harness, STORE, WORKFLOW, set_mode, under_every_shell};
 use serde_json::json;
 
 #[test]
 fn an_open_umask_opens_nothing() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         let script = "umask 0; exec \"$0\" \"$@\"";
-        let inner = bench.command([
+        let inner = harness.command([
             "--dir",
             "new/stores",
             "--",
@@ -22,12 +22,12 @@ fn an_open_umask_opens_nothing() {
             .args(["-c", script])
             .arg(inner.get_program())
             .args(inner.get_args())
-            .current_dir(bench.home.path())
+            .current_dir(harness.home.path())
             .env_clear();
         for (name, value) in inner.get_envs() {
             outer.env(name, value.expect("a value"));
         }
-        let outcome = bench.finish(&mut outer);
+        let outcome = harness.finish(&mut outer);
         let lines: Vec<_> = outcome.stdout.lines().collect();
         assert_eq!(lines[..3], ["600", "700", "700"], "{outcome:?}");
         assert!(lines[3].ends_with("000"), "{outcome:?}");
@@ -36,53 +36,59 @@ fn an_open_umask_opens_nothing() {
 
 #[test]
 fn a_directory_that_others_can_write_is_refused_before_anything_is_asked_for() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for mode in [0o770, 0o707, 0o777, 0o1777] {
-            set_mode(&bench.path("stores"), mode);
-            let outcome = bench.run("touch ran");
+            set_mode(&harness.path("stores"), mode);
+            let outcome = harness.run("touch ran");
             assert_eq!(outcome.status, 73, "{outcome:?}");
             assert!(outcome.stderr.contains("chmod go-w"), "{outcome:?}");
         }
-        assert!(bench.service.requests().is_empty() && !bench.path("ran").exists());
+        assert!(harness.service.requests().is_empty() && !harness.path("ran").exists());
     });
 }
 
 #[test]
 fn a_directory_that_cannot_be_used_is_refused_before_anything_is_asked_for() {
-    under_every_shell(|bench| {
-        fs::write(bench.path("file"), "").expect("a file");
-        fs::create_dir(bench.path("a b")).expect("a directory");
-        symlink("nowhere", bench.path("dangling")).expect("a link");
+    under_every_shell(|harness| {
+        fs::write(harness.path("file"), "").expect("a file");
+        fs::create_dir(harness.path("a b")).expect("a directory");
+        symlink("nowhere", harness.path("dangling")).expect("a link");
         for (directory, status) in
             [("file", 73), ("file/below", 73), ("dangling", 73), ("a b", 64), ("/proc/stores", 73)]
         {
-            let outcome = bench.finish(&mut bench.command(["--dir", directory, "--", "touch", "ran"]));
+            let outcome = harness.finish(&mut harness.command(["--dir", directory, "--", "touch", "ran"]));
             assert_eq!(outcome.status, status, "{outcome:?}");
             assert!(outcome.stderr.contains("choose another with --dir"), "{outcome:?}");
         }
-        assert!(bench.service.requests().is_empty() && !bench.path("ran").exists());
+        assert!(harness.service.requests().is_empty() && !harness.path("ran").exists());
     });
 }
 
 #[test]
 fn a_home_that_is_a_link_to_shared_storage_is_resolved() {
-    under_every_shell(|bench| {
-        symlink(bench.path("stores"), bench.path("link")).expect("a link");
-        let outcome =
-            bench.finish(&mut bench.command(["--dir", "link", "--", "sh", "-c", "echo $NXF_SECRETS_FILE"]));
-        let stores = bench.path("stores").canonicalize().expect("a path");
+    under_every_shell(|harness| {
+        symlink(harness.path("stores"), harness.path("link")).expect("a link");
+        let outcome = harness.finish(&mut harness.command([
+            "--dir",
+            "link",
+            "--",
+            "sh",
+            "-c",
+            "echo $NXF_SECRETS_FILE",
+        ]));
+        let stores = harness.path("stores").canonicalize().expect("a path");
         assert!(outcome.stdout.starts_with(stores.to_str().expect("a path")), "{outcome:?}");
     });
 }
 
 #[test]
 fn a_link_put_where_the_store_goes_is_not_followed() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for target in ["precious", "absent"] {
-            let bench = Bench::like(bench);
-            fs::write(bench.path("precious"), "precious").expect("a file");
-            let (stores, target_path) = (bench.path("stores"), bench.path(target));
-            bench.service.next(&format!("POST /runs/{WORKFLOW}/claim"), move |_| {
+            let harness = Harness::like(harness);
+            fs::write(harness.path("precious"), "precious").expect("a file");
+            let (stores, target_path) = (harness.path("stores"), harness.path(target));
+            harness.service.next(&format!("POST /runs/{WORKFLOW}/claim"), move |_| {
                 let directory = fs::read_dir(stores)
                     .expect("stores")
                     .next()
@@ -92,17 +98,19 @@ fn a_link_put_where_the_store_goes_is_not_followed() {
                 symlink(target_path, directory.join("store.json")).expect("a link");
                 Answer::Whole(200, STORE.to_owned())
             });
-            let outcome = bench.run("touch ran");
+            let outcome = harness.run("touch ran");
             assert_eq!(outcome.status, 73, "{outcome:?}");
             assert!(
                 outcome.stderr.contains("start again") || outcome.stderr.contains("Start again"),
                 "{outcome:?}"
             );
-            assert_eq!(fs::read_to_string(bench.path("precious")).expect("the file"), "precious");
+            assert_eq!(fs::read_to_string(harness.path("precious")).expect("the file"), "precious");
             assert!(
-                !bench.path("absent").exists() && !bench.path("ran").exists() && bench.stores().is_empty()
+                !harness.path("absent").exists()
+                    && !harness.path("ran").exists()
+                    && harness.stores().is_empty()
             );
-            assert_eq!(bench.service.end(), json!({"success": false, "exitStatus": 73}));
+            assert_eq!(harness.service.end(), json!({"success": false, "exitStatus": 73}));
         }
     });
 }
@@ -110,62 +118,62 @@ fn a_link_put_where_the_store_goes_is_not_followed() {
 /// A file size limit stands for a full disk and an exceeded quota: on each, what is written comes back short.
 #[test]
 fn a_disk_that_takes_no_more_leaves_nothing() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         let values: Vec<_> =
             (0..40).map(|n| json!({"name": format!("S_{n}"), "value": "x".repeat(1024)})).collect();
-        bench.service.always(
+        harness.service.always(
             &format!("POST /runs/{WORKFLOW}/claim"),
             200,
             &serde_json::Value::Array(values).to_string(),
         );
-        let inner = bench.command(["--", "touch", "ran"]);
+        let inner = harness.command(["--", "touch", "ran"]);
         let mut outer = Command::new("sh");
         outer
             .args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""])
             .arg(inner.get_program())
             .args(inner.get_args())
-            .current_dir(bench.home.path())
+            .current_dir(harness.home.path())
             .env_clear();
         for (name, value) in inner.get_envs() {
             outer.env(name, value.expect("a value"));
         }
-        let outcome = bench.finish(&mut outer);
+        let outcome = harness.finish(&mut outer);
         assert_eq!(outcome.status, 73, "{outcome:?}");
         assert!(outcome.stderr.contains("is it full, or over quota?"), "{outcome:?}");
-        assert!(bench.stores().is_empty() && !bench.path("ran").exists());
-        assert_eq!(bench.service.end(), json!({"success": false, "exitStatus": 73}));
+        assert!(harness.stores().is_empty() && !harness.path("ran").exists());
+        assert_eq!(harness.service.end(), json!({"success": false, "exitStatus": 73}));
     });
 }
 
 #[test]
 fn a_full_disk_leaves_nothing() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         let mut full = Command::new("unshare");
         let probe = full
             .args(["-m", "sh", "-c", "mount -t tmpfs -o size=4k,mode=700 tmpfs \"$0\""])
-            .arg(bench.path("stores"));
+            .arg(harness.path("stores"));
         if !probe.status().is_ok_and(|status| status.success()) {
             real_clients::skip(
                 "a disk that is full: only a privileged user can mount one; a limit on file sizes stands in",
             );
             return;
         }
-        let inner = bench.command(["--", "touch", "ran"]);
+        let inner = harness.command(["--", "touch", "ran"]);
         let mut outer = Command::new("unshare");
         let mount = "mount -t tmpfs -o size=4k,mode=700 tmpfs stores || exit 99; \"$0\" \"$@\"; status=$?; ls -A stores; exit $status";
         outer
             .args(["-m", "sh", "-c", mount])
             .arg(inner.get_program())
             .args(inner.get_args())
-            .current_dir(bench.home.path())
+            .current_dir(harness.home.path())
             .env_clear();
         for (name, value) in inner.get_envs() {
             outer.env(name, value.expect("a value"));
         }
-        let outcome = bench.finish(&mut outer);
+        let outcome = harness.finish(&mut outer);
         assert_eq!((outcome.status, outcome.stdout.as_str()), (73, ""), "{outcome:?}");
         assert!(outcome.stderr.contains("is it full, or over quota?"), "{outcome:?}");
-        assert!(!bench.path("ran").exists());
-        assert_eq!(bench.service.end(), json!({"success": false, "exitStatus": 73}));
+        assert!(!harness.path("ran").exists());
+        assert_eq!(harness.service.end(), json!({"success": false, "exitStatus": 73}));
     });
 }

@@ -13,7 +13,7 @@ pub(crate) use dynamodb::{ATTRIBUTES, INDEXES};
 pub use dynamodb::{Database, TABLE};
 pub use limit::Limit;
 pub use others::{Job, Notice, QUEUE};
-pub use secrets::{Made, Target};
+pub use secrets::{StoredSecret, Target};
 
 /// An answer: status and JSON body.
 pub type Answer = (u16, Value);

@@ -10,7 +10,7 @@ use super::{Answer, refusal};
 #[derive(Default)]
 pub struct Target {
     /// By name.
-    pub secrets: BTreeMap<String, Made>,
+    pub secrets: BTreeMap<String, StoredSecret>,
     /// Names of secrets that were deleted, in order.
     pub deleted: Vec<String>,
     /// Creations that took effect, by name.
@@ -21,7 +21,7 @@ pub struct Target {
 
 /// A secret of the account.
 #[derive(Clone, Debug)]
-pub struct Made {
+pub struct StoredSecret {
     /// Its text.
     pub text: String,
     /// The token of the request that made it.
@@ -30,7 +30,7 @@ pub struct Made {
     pub tags: BTreeMap<String, String>,
 }
 
-impl Made {
+impl StoredSecret {
     /// A secret that somebody else made, with these tags.
     #[must_use]
     pub fn by_others(tags: &[(&str, &str)]) -> Self {
@@ -63,7 +63,7 @@ impl Target {
         let tags = tags.map(|tag| (text_of(tag, "Key"), text_of(tag, "Value"))).collect();
         let answer = json!({ "ARN": arn(&name), "Name": name });
         self.created.push(name.clone());
-        self.secrets.insert(name, Made { text, token, tags });
+        self.secrets.insert(name, StoredSecret { text, token, tags });
         (200, answer)
     }
 
@@ -114,7 +114,7 @@ impl Target {
     }
 }
 
-fn entry(name: &str, made: &Made) -> Value {
+fn entry(name: &str, made: &StoredSecret) -> Value {
     let tags: Vec<_> = made.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
     json!({ "ARN": arn(name), "Name": name, "Tags": tags })
 }

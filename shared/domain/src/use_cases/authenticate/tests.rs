@@ -12,14 +12,14 @@ use crate::testing::*;
 
 /// An issuer's answer about every token.
 enum Issuer {
-    VouchesFor(Vouched),
+    VouchesFor(VerifiedLogin),
     Refuses,
     Fails,
 }
 
 #[async_trait::async_trait(?Send)]
 impl VerifyJwt for Issuer {
-    async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<Vouched>> {
+    async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<VerifiedLogin>> {
         assert_eq!((token, now), (JWT, NOW), "the token as it was presented, at the time of the request");
         match self {
             Self::VouchesFor(vouched) => Ok(Some(vouched.clone())),
@@ -170,7 +170,7 @@ fn the_use_of_a_token_is_recorded_at_most_once_an_hour() {
     for (case, last_used, noted) in cases {
         let fixture = with_token(StoredToken { last_used, ..stored() });
         assert_eq!(presented(&fixture, &bearer()).unwrap(), Some(token_user()), "{case}");
-        assert_eq!(fixture.table.faults.count("touch_token"), usize::from(noted), "{case}");
+        assert_eq!(fixture.table.faults.count("record_token_use"), usize::from(noted), "{case}");
         let now_stored = fixture.table.rows.borrow().tokens[&token_id()].last_used;
         assert_eq!(now_stored, if noted { Some(NOW) } else { last_used }, "{case}");
         assert!(fixture.table.audit().is_empty(), "{case}: a use is not audited");
@@ -180,10 +180,10 @@ fn the_use_of_a_token_is_recorded_at_most_once_an_hour() {
 #[test]
 fn a_failure_to_record_the_use_of_a_token_is_ignored() {
     let fixture = with_token(stored());
-    fixture.table.faults.fail("touch_token", unavailable());
+    fixture.table.faults.fail("record_token_use", unavailable());
     let (actor, log) = logged(|| presented(&fixture, &bearer()).unwrap());
     assert_eq!(actor, Some(token_user()));
-    assert_eq!(fixture.table.faults.count("touch_token"), 1, "it is not retried");
+    assert_eq!(fixture.table.faults.count("record_token_use"), 1, "it is not retried");
     assert_eq!(log.len(), 1);
     assert!(log[0].starts_with("WARN") && log[0].contains("error.code=\"unavailable\""), "{}", log[0]);
 }

@@ -3,10 +3,10 @@ use crate::audit::Subject;
 use crate::role::Role;
 use crate::testing::*;
 use crate::use_cases::open_values::open_values;
-use crate::value::Traits;
+use crate::value::ValueProperties;
 
-fn keeper(fixture: &Fixture) -> SecretKeeper {
-    SecretKeeper { store: fixture.table.clone(), keys: fixture.keys.clone() }
+fn keeper(fixture: &Fixture) -> SecretService {
+    SecretService { store: fixture.table.clone(), keys: fixture.keys.clone() }
 }
 
 fn update(fixture: &Fixture, change: &Change, if_version: Option<u64>) -> Result<Secret> {
@@ -78,7 +78,7 @@ fn an_update_writes_a_new_version_and_keeps_what_it_does_not_name() {
         version: 4,
         updated: NOW,
         updated_by: actor().user,
-        traits: Traits { nextflow_store: false, ..licence().traits },
+        properties: ValueProperties { nextflow_store: false, ..licence().properties },
         ..licence()
     };
     assert_eq!(updated, expected);
@@ -131,11 +131,11 @@ fn an_update_replaces_or_removes_the_note_and_the_expiry_that_it_names() {
 #[test]
 fn an_update_revives_an_expired_or_lost_secret() {
     let fixture = fixture();
-    let traits = Traits { lost: true, ..licence().traits };
-    fixture.put_secret(&Secret { expires: Some(minutes(-1)), traits, ..licence() }, "old text");
+    let properties = ValueProperties { lost: true, ..licence().properties };
+    fixture.put_secret(&Secret { expires: Some(minutes(-1)), properties, ..licence() }, "old text");
     let change = Change { expires: Some(Some(minutes(1))), ..change() };
     let updated = update(&fixture, &change, None).unwrap();
-    assert!(!updated.is_expired(NOW) && !updated.traits.lost);
+    assert!(!updated.is_expired(NOW) && !updated.properties.lost);
 }
 
 #[test]

@@ -6,12 +6,12 @@ use super::*;
 use crate::audit::AuditAction;
 use crate::platform::Platform;
 use crate::role::Role;
-use crate::run::Life;
+use crate::run::Lifecycle;
 use crate::testing::*;
 
 type Arrange = fn(&Fixture);
 type ChangeRun = fn(&mut Run);
-type ChangeLife = fn(&mut Life);
+type ChangeLifecycle = fn(&mut Lifecycle);
 
 fn claim(fixture: &Fixture, id: &RunId, key: &TokenKey) -> Result<Claim> {
     let claimer =
@@ -34,7 +34,7 @@ fn extra() -> Secret {
 
 fn launched() -> Run {
     let mut run = run(Platform::Slurm, State::Pending);
-    run.life.secrets = [extra(), licence(), token()].iter().map(pin_of).collect();
+    run.lifecycle.secrets = [extra(), licence(), token()].iter().map(pin_of).collect();
     run
 }
 
@@ -84,16 +84,16 @@ fn a_claim_marks_the_token_used_and_hands_over_nextflows_store() {
     assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())).as_deref(), Ok(STORE));
 
     let run = stored(&fixture);
-    let expected = Life {
+    let expected = Lifecycle {
         revision: 6,
         state: State::Running,
         due: Some(minutes(30)),
         lease_until: minutes(30),
         claimed: Some(NOW),
         delivered: Some(NOW),
-        ..launched().life
+        ..launched().lifecycle
     };
-    assert_eq!(run.life, expected);
+    assert_eq!(run.lifecycle, expected);
     let audit = fixture.table.audit();
     assert_eq!(audit.len(), 1);
     assert_eq!((audit[0].action, audit[0].at), (AuditAction::RunClaimed, NOW));
@@ -104,7 +104,7 @@ fn a_claim_marks_the_token_used_and_hands_over_nextflows_store() {
     assert_eq!(*fixture.bus.announced.borrow(), [(run.id, RunNotice::Delivered)]);
     assert_eq!(
         fixture.table.faults.calls(),
-        ["run", "role_and_workspace", "current_secrets", "sealed_values", "save_life"]
+        ["run", "role_and_workspace", "current_secrets", "sealed_values", "save_lifecycle"]
     );
 }
 
@@ -114,7 +114,7 @@ fn a_claim_hands_over_and_records_the_versions_of_today() {
     fixture.put_secret(&Secret { version: 4, ..token() }, "rotated text");
     let store = answer(claim(&fixture, &launched().id, &claim_key())).unwrap();
     assert!(store.contains("rotated text") && !store.contains("token text"), "{store}");
-    let pinned: Vec<_> = stored(&fixture).life.secrets.iter().map(|pin| pin.version).collect();
+    let pinned: Vec<_> = stored(&fixture).lifecycle.secrets.iter().map(|pin| pin.version).collect();
     assert_eq!(pinned, [3, 3, 4]);
     assert_eq!(fixture.table.audit()[0].subjects[2].version, 4);
 }
@@ -122,9 +122,9 @@ fn a_claim_hands_over_and_records_the_versions_of_today() {
 #[test]
 fn a_claim_of_a_run_without_secrets_reads_none() {
     let fixture = fixture();
-    change_run(&fixture, |run| run.life.secrets.clear());
+    change_run(&fixture, |run| run.lifecycle.secrets.clear());
     assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())).as_deref(), Ok("[]"));
-    assert_eq!(fixture.table.faults.calls(), ["run", "role_and_workspace", "save_life"]);
+    assert_eq!(fixture.table.faults.calls(), ["run", "role_and_workspace", "save_lifecycle"]);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_run_without_a_workspace_asks_for_no_membership() {
     fixture.table.rows.borrow_mut().roles.clear();
     change_run(&fixture, |run| {
         run.workspace = None;
-        run.life.secrets.retain(|pin| pin.owner == of_user());
+        run.lifecycle.secrets.retain(|pin| pin.owner == of_user());
     });
     let store = answer(claim(&fixture, &launched().id, &claim_key()));
     assert_eq!(store.as_deref(), Ok(r#"[{"name":"TOKEN","value":"token text"}]"#));
@@ -151,19 +151,19 @@ fn a_lost_notice_of_delivery_does_not_fail_the_claim() {
 #[test]
 fn a_claim_that_finds_no_unused_token_reads_and_writes_nothing_more() {
     let cases: [(&str, ChangeRun, &str); 6] = [
-        ("used before", |run| run.life.claimed = Some(minutes(-1)), "second use"),
-        ("ending", |run| run.life.state = State::Ending, "ended"),
-        ("ended", |run| run.life.state = State::Ended, "ended"),
+        ("used before", |run| run.lifecycle.claimed = Some(minutes(-1)), "second use"),
+        ("ending", |run| run.lifecycle.state = State::Ending, "ended"),
+        ("ended", |run| run.lifecycle.state = State::Ended, "ended"),
         (
             "used before, ended",
             |run| {
-                run.life.claimed = Some(minutes(-1));
-                run.life.state = State::Ended;
+                run.lifecycle.claimed = Some(minutes(-1));
+                run.lifecycle.state = State::Ended;
             },
             "ended",
         ),
-        ("wrong token", |run| run.life.claim_token = Some(run_key().hash()), "not-found"),
-        ("platform without claims", |run| run.life.claim_token = None, "not-found"),
+        ("wrong token", |run| run.lifecycle.claim_token = Some(run_key().hash()), "not-found"),
+        ("platform without claims", |run| run.lifecycle.claim_token = None, "not-found"),
     ];
     for (case, change, expected) in cases {
         let fixture = fixture();
@@ -191,8 +191,8 @@ fn a_claim_token_is_good_until_its_time_after_the_launch_is_over_whatever_the_st
             let fixture = fixture();
             change_run(&fixture, |run| {
                 run.created = created;
-                run.life.state = state;
-                run.life.due = Some(minutes(5));
+                run.lifecycle.state = state;
+                run.lifecycle.due = Some(minutes(5));
             });
             let answer = answer(claim(&fixture, &launched().id, &claim_key()));
             assert_eq!(answer.is_ok_and(|text| text.contains("TOKEN")), good, "{state:?} {created}");
@@ -213,36 +213,36 @@ fn a_claim_token_is_used_once() {
 /// Each row: what another caller writes between the claim's read of the run and its write.
 #[test]
 fn of_two_writers_the_claim_that_comes_second_opens_nothing() {
-    let cases: [(&str, ChangeLife, &str); 3] = [
-        ("another claim", |life| life.claimed = Some(NOW), "second use"),
-        ("an end", |life| life.state = State::Ended, "ended"),
-        ("a heartbeat", |life| life.state = State::Running, "contended"),
+    let cases: [(&str, ChangeLifecycle, &str); 3] = [
+        ("another claim", |lifecycle| lifecycle.claimed = Some(NOW), "second use"),
+        ("an end", |lifecycle| lifecycle.state = State::Ended, "ended"),
+        ("a heartbeat", |lifecycle| lifecycle.state = State::Running, "contended"),
     ];
     for (case, change, expected) in cases {
         let fixture = fixture();
-        fixture.table.before("save_life", move |rows| {
-            let life = &mut rows.runs.get_mut(&launched().id).unwrap().life;
-            change(life);
-            life.revision += 1;
+        fixture.table.before("save_lifecycle", move |rows| {
+            let lifecycle = &mut rows.runs.get_mut(&launched().id).unwrap().lifecycle;
+            change(lifecycle);
+            lifecycle.revision += 1;
         });
         assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err(expected), "{case}");
         assert_eq!((opened(&fixture), fixture.table.actions()), (0, vec![]), "{case}");
     }
     let fixture = fixture();
-    fixture.table.before("save_life", |rows| rows.runs.clear());
+    fixture.table.before("save_lifecycle", |rows| rows.runs.clear());
     assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("not-found"));
 }
 
 #[test]
 fn a_claim_during_the_launch_may_be_repeated() {
     let fixture = fixture();
-    change_run(&fixture, |run| run.life.state = State::Provisioning);
+    change_run(&fixture, |run| run.lifecycle.state = State::Provisioning);
     assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("contended"));
     assert_eq!((opened(&fixture), fixture.table.actions()), (0, vec![]));
 
     change_token(&fixture, |secret| secret.expires = Some(NOW));
     assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("refused"));
-    assert_eq!(stored(&fixture).life.state, State::Provisioning, "the launch writes how it went");
+    assert_eq!(stored(&fixture).lifecycle.state, State::Provisioning, "the launch writes how it went");
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn no_value_is_opened_before_the_claim_is_recorded() {
         ("membership", |f| f.table.faults.fail("role_and_workspace", unavailable())),
         ("secrets", |f| f.table.faults.fail("current_secrets", unavailable())),
         ("values", |f| f.table.faults.fail("sealed_values", unavailable())),
-        ("record", |f| f.table.faults.fail("save_life", unavailable())),
+        ("record", |f| f.table.faults.fail("save_lifecycle", unavailable())),
     ];
     for (case, arrange) in cases {
         let fixture = fixture();
@@ -267,7 +267,7 @@ fn no_value_is_opened_before_the_claim_is_recorded() {
 #[test]
 fn a_claim_whose_record_got_no_answer_opens_nothing_and_is_used_up() {
     let fixture = fixture();
-    fixture.table.faults.lose_answer("save_life", unavailable());
+    fixture.table.faults.lose_answer("save_lifecycle", unavailable());
     assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("unavailable"));
     assert_eq!((opened(&fixture), fixture.table.actions()), (0, vec![AuditAction::RunClaimed]));
     assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("second use"));
@@ -279,6 +279,6 @@ fn a_value_that_does_not_open_fails_the_claim_and_leaves_it_recorded() {
     fixture.keys.faults.fail("decrypt_data_key", Error::EnvelopeRefused);
     assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("envelope-refused"));
     assert_eq!(fixture.table.actions(), [AuditAction::RunClaimed]);
-    assert_eq!(stored(&fixture).life.claimed, Some(NOW));
+    assert_eq!(stored(&fixture).lifecycle.claimed, Some(NOW));
     assert!(fixture.bus.announced.borrow().is_empty());
 }

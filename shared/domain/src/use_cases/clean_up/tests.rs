@@ -7,7 +7,7 @@ use super::*;
 use crate::audit::AuditAction;
 use crate::audit::Subject;
 use crate::platform::Platform;
-use crate::run::{HeadJob, Outcome, RunResult, Sighting, ToldBy};
+use crate::run::{HeadJob, JobStatus, Outcome, ReportedBy, RunResult};
 use crate::testing::*;
 
 /// How every test of cleaning up, sweeping and holding reaches the use case.
@@ -15,7 +15,7 @@ pub(in crate::use_cases) fn cleaner(fixture: &Fixture) -> Cleaner {
     Cleaner { store: fixture.table.clone(), jobs: fixture.jobs.clone(), copies: fixture.target.clone() }
 }
 
-fn look(fixture: &Fixture, id: &RunId) -> Result<Looked> {
+fn look(fixture: &Fixture, id: &RunId) -> Result<CleanupOutcome> {
     run_now(cleaner(fixture).look(id, &fixture.context()))
 }
 
@@ -23,14 +23,14 @@ fn look(fixture: &Fixture, id: &RunId) -> Result<Looked> {
 fn with_run(run: &Run) -> Fixture {
     let fixture = Fixture::new();
     fixture.table.put_run(run.clone());
-    for copy in &run.life.copies {
+    for copy in &run.lifecycle.copies {
         fixture.target.put(&copy.name, Some("test"), Some(run.id.as_str()), None);
     }
     fixture
 }
 
 fn due_at(due: Timestamp, mut run: Run) -> Run {
-    run.life.due = Some(due);
+    run.lifecycle.due = Some(due);
     run
 }
 
@@ -39,12 +39,12 @@ fn head_job() -> HeadJob {
 }
 
 fn with_head_job(mut run: Run) -> Run {
-    run.life.head_job = Some(head_job());
+    run.lifecycle.head_job = Some(head_job());
     run
 }
 
-fn outcome(result: RunResult, exit_status: Option<i64>, told_by: ToldBy) -> Outcome {
-    Outcome { result, exit_status, told_by }
+fn outcome(result: RunResult, exit_status: Option<i64>, reported_by: ReportedBy) -> Outcome {
+    Outcome { result, exit_status, reported_by }
 }
 
 fn actions(fixture: &Fixture) -> Vec<AuditAction> {
@@ -54,10 +54,10 @@ fn actions(fixture: &Fixture) -> Vec<AuditAction> {
 #[test]
 fn a_look_ends_a_run_that_is_due_and_leaves_every_other_alone() {
     use AuditAction::{RunEnded, RunEnding};
-    use Looked::{Ended, Nothing};
+    use CleanupOutcome::{Ended, Nothing};
     use Platform::{AwsBatch, Slurm};
-    let launch_failed = Some(outcome(RunResult::LaunchFailed, None, ToldBy::Sweep));
-    let lost = Some(outcome(RunResult::Lost, None, ToldBy::Sweep));
+    let launch_failed = Some(outcome(RunResult::LaunchFailed, None, ReportedBy::Sweep));
+    let lost = Some(outcome(RunResult::Lost, None, ReportedBy::Sweep));
     let both = vec![RunEnding, RunEnded];
     let cases = [
         ("provisioning", due_at(minutes(1), run(AwsBatch, State::Provisioning)), Nothing, None, vec![]),
@@ -81,20 +81,28 @@ fn a_look_ends_a_run_that_is_due_and_leaves_every_other_alone() {
     for (case, run, looked, told, audited) in cases {
         let fixture = with_run(&run);
         assert_eq!(look(&fixture, &run.id).unwrap(), looked, "{case}");
-        let life = fixture.table.stored_run(&run.id).life;
+        let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
         match looked {
             Nothing => {
-                assert_eq!(life, run.life, "{case}: it is as it was");
+                assert_eq!(lifecycle, run.lifecycle, "{case}: it is as it was");
                 assert!(fixture.target.faults.calls().is_empty(), "{case}: no copy is touched");
             }
             Ended => {
-                assert_eq!((life.state, life.due, life.removed), (State::Ended, None, Some(NOW)), "{case}");
+                assert_eq!(
+                    (lifecycle.state, lifecycle.due, lifecycle.removed),
+                    (State::Ended, None, Some(NOW)),
+                    "{case}"
+                );
                 assert!(fixture.target.names().is_empty(), "{case}: no copy is left");
-                let writes = u64::try_from(fixture.table.faults.count("save_life")).unwrap();
-                assert_eq!(life.revision, run.life.revision + writes, "{case}: each write is a revision");
+                let writes = u64::try_from(fixture.table.faults.count("save_lifecycle")).unwrap();
+                assert_eq!(
+                    lifecycle.revision,
+                    run.lifecycle.revision + writes,
+                    "{case}: each write is a revision"
+                );
             }
         }
-        assert_eq!(life.outcome, told, "{case}");
+        assert_eq!(lifecycle.outcome, told, "{case}");
         assert_eq!(actions(&fixture), audited, "{case}");
         assert!(fixture.jobs.faults.calls().is_empty(), "{case}: no head job is on record to ask about");
     }
@@ -102,36 +110,36 @@ fn a_look_ends_a_run_that_is_due_and_leaves_every_other_alone() {
 
 #[test]
 fn a_recorded_head_job_decides_whether_a_run_is_over() {
-    let lost = outcome(RunResult::Lost, None, ToldBy::HeadJob);
-    let failed = outcome(RunResult::Failed, Some(3), ToldBy::HeadJob);
-    let succeeded = outcome(RunResult::Succeeded, Some(0), ToldBy::HeadJob);
-    let last = |succeeded, status| Sighting::Final { succeeded, exit_status: Some(status) };
+    let lost = outcome(RunResult::Lost, None, ReportedBy::HeadJob);
+    let failed = outcome(RunResult::Failed, Some(3), ReportedBy::HeadJob);
+    let succeeded = outcome(RunResult::Succeeded, Some(0), ReportedBy::HeadJob);
+    let last = |succeeded, status| JobStatus::Final { succeeded, exit_status: Some(status) };
     // What AWS Batch says, how long the lease holds, and either the outcome or the next due time.
     let cases = [
-        ("it may still run", Sighting::NotFinal, 20, Err(minutes(30))),
-        ("it may still run, and the lease is over", Sighting::NotFinal, -1, Err(minutes(30))),
+        ("it may still run", JobStatus::NotFinal, 20, Err(minutes(30))),
+        ("it may still run, and the lease is over", JobStatus::NotFinal, -1, Err(minutes(30))),
         ("it failed", last(false, 3), 20, Ok(failed)),
         ("it succeeded", last(true, 0), 20, Ok(succeeded)),
-        ("it is unknown", Sighting::Unknown, 20, Err(minutes(20))),
-        ("it is unknown and the lease ends now", Sighting::Unknown, 0, Ok(lost)),
+        ("it is unknown", JobStatus::Unknown, 20, Err(minutes(20))),
+        ("it is unknown and the lease ends now", JobStatus::Unknown, 0, Ok(lost)),
     ];
     for (case, status, lease, expected) in cases {
         let mut run = with_head_job(due_at(NOW, run(Platform::AwsBatch, State::Running)));
-        run.life.lease_until = minutes(lease);
+        run.lifecycle.lease_until = minutes(lease);
         let fixture = with_run(&run);
         fixture.jobs.set("job-1", status, None);
         let looked = look(&fixture, &run.id).unwrap();
-        let life = fixture.table.stored_run(&run.id).life;
+        let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
         assert_eq!(fixture.jobs.faults.count("observe_job"), 1, "{case}");
         match expected {
             Ok(outcome) => {
-                assert_eq!((looked, life.state), (Looked::Ended, State::Ended), "{case}");
-                assert_eq!(life.outcome, Some(outcome), "{case}");
+                assert_eq!((looked, lifecycle.state), (CleanupOutcome::Ended, State::Ended), "{case}");
+                assert_eq!(lifecycle.outcome, Some(outcome), "{case}");
                 assert!(fixture.target.names().is_empty(), "{case}");
             }
             Err(due) => {
-                assert_eq!((looked, life.state), (Looked::Nothing, State::Running), "{case}");
-                assert_eq!((life.due, life.outcome), (Some(due), None), "{case}");
+                assert_eq!((looked, lifecycle.state), (CleanupOutcome::Nothing, State::Running), "{case}");
+                assert_eq!((lifecycle.due, lifecycle.outcome), (Some(due), None), "{case}");
                 assert_eq!(fixture.target.names().len(), 1, "{case}");
                 assert!(fixture.table.audit().is_empty(), "{case}: only the end is audited");
             }
@@ -170,7 +178,7 @@ fn the_end_is_audited_with_the_secrets_that_the_run_held_and_without_an_actor() 
 fn an_unknown_run_is_ignored() {
     let fixture = Fixture::new();
     let id = run(Platform::AwsBatch, State::Running).id;
-    assert_eq!(look(&fixture, &id).unwrap(), Looked::Nothing);
+    assert_eq!(look(&fixture, &id).unwrap(), CleanupOutcome::Nothing);
     assert_eq!(fixture.table.faults.calls(), ["run"]);
     assert!(fixture.target.faults.calls().is_empty());
     fixture.table.faults.fail("run", unavailable());
@@ -183,17 +191,17 @@ fn an_event_of_a_job_looks_at_the_run_whose_head_job_it_is() {
         run_now(cleaner(fixture).head_job_changed(region, job, &fixture.context()))
     };
     let cases = [
-        ("its own region and id", "eu-west-1", "job-1", Looked::Ended),
-        ("another region", "us-east-1", "job-1", Looked::Nothing),
-        ("another job", "eu-west-1", "job-2", Looked::Nothing),
+        ("its own region and id", "eu-west-1", "job-1", CleanupOutcome::Ended),
+        ("another region", "us-east-1", "job-1", CleanupOutcome::Nothing),
+        ("another job", "eu-west-1", "job-2", CleanupOutcome::Nothing),
     ];
     for (case, region, job, looked) in cases {
         let run = with_head_job(run(Platform::AwsBatch, State::Running));
         let fixture = with_run(&run);
         // The event proves nothing: only the answer of AWS Batch counts.
-        fixture.jobs.set("job-1", Sighting::Final { succeeded: true, exit_status: None }, None);
+        fixture.jobs.set("job-1", JobStatus::Final { succeeded: true, exit_status: None }, None);
         assert_eq!(changed(&fixture, region, job).unwrap(), looked, "{case}");
-        let asked = usize::from(looked == Looked::Ended);
+        let asked = usize::from(looked == CleanupOutcome::Ended);
         assert_eq!(fixture.jobs.faults.count("observe_job"), asked, "{case}");
         assert_eq!(fixture.target.names().len(), 1 - asked, "{case}");
     }
@@ -209,12 +217,12 @@ fn a_delivery_notes_the_use_of_every_secret_at_the_time_of_the_delivery() {
     };
     let mut given = run(Platform::AwsBatch, State::Pending);
     let (first, second) = (secret(of_workspace(), 1, "LICENCE"), secret(of_user(), 2, "TOKEN"));
-    given.life.secrets = vec![pin_of(&first), pin_of(&second)];
+    given.lifecycle.secrets = vec![pin_of(&first), pin_of(&second)];
     let used_at = |at| vec![(of_workspace(), first.id, at), (of_user(), second.id, at)];
     for (case, delivered, at) in
         [("delivered before", Some(minutes(-9)), minutes(-9)), ("not delivered yet", None, NOW)]
     {
-        given.life.delivered = delivered;
+        given.lifecycle.delivered = delivered;
         let fixture = with_run(&given);
         assert_eq!(note(&fixture, &given.id), Ok(()), "{case}");
         assert_eq!(fixture.table.rows.borrow().used, used_at(at), "{case}");

@@ -5,7 +5,7 @@ use crate::role::Role;
 use crate::run::PinnedSecret;
 use crate::testing::*;
 use crate::use_cases::open_values::open_values;
-use crate::value::Traits;
+use crate::value::ValueProperties;
 
 const KEY: &str = "a-key-of-this-request";
 
@@ -15,7 +15,7 @@ fn create(
     drafts: &[Draft],
     idempotency_key: Option<&str>,
 ) -> Result<Vec<SecretId>> {
-    let keeper = SecretKeeper { store: fixture.table.clone(), keys: fixture.keys.clone() };
+    let keeper = SecretService { store: fixture.table.clone(), keys: fixture.keys.clone() };
     run_now(keeper.create(&actor(), workspace, drafts, idempotency_key, &fixture.context()))
 }
 
@@ -75,7 +75,12 @@ fn a_secret_is_stored_sealed_with_what_launches_need_to_know_of_it() {
             last_used: None,
             expires: Some(minutes(1)),
             description: Some(Description::new("a note").unwrap()),
-            traits: Traits { raw_bytes: 256, json_bytes: 256, nextflow_store: false, lost: false },
+            properties: ValueProperties {
+                raw_bytes: 256,
+                json_bytes: 256,
+                nextflow_store: false,
+                lost: false,
+            },
         };
         assert_eq!(stored, [expected], "{owner}");
         assert_eq!(open(&fixture, &stored[0]), "two\nlines", "{owner}");
@@ -274,7 +279,7 @@ fn a_key_of_a_run_or_of_another_form_is_refused() {
     create(&fixture, Some(workspace_id()), &drafts(1), Some(KEY)).unwrap();
     let run = RunId::new("ab12ABCDEFGHIJ").unwrap();
     fixture.table.rows.borrow_mut().idempotency.values_mut().for_each(|known| {
-        known.made = Made::Run(run.clone());
+        known.result = IdempotentResult::Run(run.clone());
     });
     let error = error_of(create(&fixture, Some(workspace_id()), &drafts(1), Some(KEY)));
     assert_eq!(error.code(), "idempotency-mismatch");

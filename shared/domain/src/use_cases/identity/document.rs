@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::problems::{Fields, Problems, refuse_twins};
+use super::problems::{Fields, Problems, reject_duplicates};
 use crate::identity::fold;
 use crate::platform::Platform;
 use crate::role::Role;
@@ -94,9 +94,9 @@ fn read_document(json: &Value, problems: &mut Problems) -> Document {
         users: fields.list("users", problems, read_user),
         prune: fields.flag("prune", problems),
     };
-    refuse_twins("organizations", "name", document.organizations.iter().map(|it| &it.name), problems);
-    refuse_twins("users", "userName", document.users.iter().map(|it| &it.user_name), problems);
-    refuse_twins("users", "email", document.users.iter().map(|it| &it.email), problems);
+    reject_duplicates("organizations", "name", document.organizations.iter().map(|it| &it.name), problems);
+    reject_duplicates("users", "userName", document.users.iter().map(|it| &it.user_name), problems);
+    reject_duplicates("users", "email", document.users.iter().map(|it| &it.email), problems);
     document
 }
 
@@ -107,7 +107,7 @@ fn read_organization(json: &Value, place: &str, problems: &mut Problems) -> Decl
         problems.add(place, "an organization takes one workspace or more.");
     }
     let names = workspaces.iter().map(|it: &DeclaredWorkspace| &it.name);
-    refuse_twins(&format!("{place}.workspaces"), "name", names, problems);
+    reject_duplicates(&format!("{place}.workspaces"), "name", names, problems);
     DeclaredOrganization { name: fields.text("name", problems, check_name), workspaces }
 }
 
@@ -116,7 +116,7 @@ fn read_workspace(json: &Value, place: &str, problems: &mut Problems) -> Declare
     let fields = Fields::of(json, place, &known, problems);
     let participants = fields.list("participants", problems, read_participant);
     let users = participants.iter().map(|it: &DeclaredParticipant| &it.user);
-    refuse_twins(&format!("{place}.participants"), "user", users, problems);
+    reject_duplicates(&format!("{place}.participants"), "user", users, problems);
     let platforms = fields.has("platforms").then(|| {
         let mut platforms = fields.list("platforms", problems, read_platform);
         platforms.sort_unstable();
@@ -151,7 +151,7 @@ fn read_user(json: &Value, place: &str, problems: &mut Problems) -> DeclaredUser
     let fields = Fields::of(json, place, &["userName", "email", "tokens"], problems);
     let tokens = fields.list("tokens", problems, read_token);
     let names = tokens.iter().map(|it: &DeclaredToken| &it.name);
-    refuse_twins(&format!("{place}.tokens"), "name", names, problems);
+    reject_duplicates(&format!("{place}.tokens"), "name", names, problems);
     DeclaredUser {
         user_name: fields.text("userName", problems, check_user_name),
         email: fields.text("email", problems, check_email),

@@ -15,7 +15,7 @@ pub mod trail;
 use crate::Result;
 use crate::audit::{AuditAction, AuditRecord};
 use crate::context::Context;
-use crate::identity::{Change, Standing};
+use crate::identity::{Change, RequiredMembership};
 use crate::ids::UserId;
 use crate::owner::SecretOwner;
 use crate::platform::Platform;
@@ -27,11 +27,11 @@ pub(crate) async fn change_one(
     store: &dyn ChangeIdentity,
     change: Change,
     actor: Option<UserId>,
-    standing: Option<&Standing>,
+    required: Option<&RequiredMembership>,
     context: &Context<'_>,
 ) -> Result<()> {
     let audit: Vec<_> = record_of(&change, actor, context).into_iter().collect();
-    store.change_identity(&[change], &audit, standing).await
+    store.change_identity(&[change], &audit, required).await
 }
 
 /// The entry that a change leaves in the audit trail. An organization has none of its own: that of its first workspace

@@ -7,7 +7,7 @@ use super::change_one;
 use super::describe;
 use super::document::LONGEST_EMAIL;
 use crate::context::Context;
-use crate::identity::{Actor, Change, Standing, User, Workspace};
+use crate::identity::{Actor, Change, RequiredMembership, User, Workspace};
 use crate::ids::{OrgId, UserId, WorkspaceId};
 use crate::platform::Platform;
 use crate::ports::{ChangeIdentity, ReadIdentity};
@@ -18,16 +18,16 @@ use crate::{Error, Result};
 
 /// A workspace, by its path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place {
+pub struct WorkspacePath {
     /// Its organization.
     pub org: OrgId,
     /// The workspace.
     pub workspace: WorkspaceId,
 }
 
-/// Whom to add.
+/// The user to add.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Whom {
+pub enum UserRef {
     /// By id.
     Id(UserId),
     /// By name or e-mail address, in any case.
@@ -35,7 +35,11 @@ pub enum Whom {
 }
 
 /// The participants of a workspace, by name.
-pub async fn list(store: &dyn ReadIdentity, actor: &Actor, place: Place) -> Result<Vec<(User, Role)>> {
+pub async fn list(
+    store: &dyn ReadIdentity,
+    actor: &Actor,
+    place: WorkspacePath,
+) -> Result<Vec<(User, Role)>> {
     describe::workspace(store, actor, place.org, place.workspace).await?;
     let mut participants = store.participants(place.workspace).await?;
     participants.sort_by(|(one, _), (other, _)| one.user_name.cmp(&other.user_name));
@@ -46,8 +50,8 @@ pub async fn list(store: &dyn ReadIdentity, actor: &Actor, place: Place) -> Resu
 pub async fn add(
     store: &dyn ChangeIdentity,
     actor: &Actor,
-    place: Place,
-    whom: &Whom,
+    place: WorkspacePath,
+    whom: &UserRef,
     role: Role,
     context: &Context<'_>,
 ) -> Result<User> {
@@ -61,8 +65,8 @@ pub async fn add(
             ));
         }
         let change = set_role(place, user.id, None, Some(role));
-        let standing = Standing { workspace: place.workspace, user: actor.user, roles };
-        change_one(store, change, Some(actor.user), Some(&standing), context).await?;
+        let required = RequiredMembership { workspace: place.workspace, user: actor.user, roles };
+        change_one(store, change, Some(actor.user), Some(&required), context).await?;
         Ok(user)
     })
     .await
@@ -72,7 +76,7 @@ pub async fn add(
 pub async fn change_role(
     store: &dyn ChangeIdentity,
     actor: &Actor,
-    place: Place,
+    place: WorkspacePath,
     user: UserId,
     role: Role,
     context: &Context<'_>,
@@ -85,12 +89,12 @@ pub async fn change_role(
             return Ok(());
         }
         let roles = admit(context.settings, own_role, &[present, role])?;
-        let standing = Standing { workspace: place.workspace, user: actor.user, roles };
+        let required = RequiredMembership { workspace: place.workspace, user: actor.user, roles };
         change_one(
             store,
             set_role(place, user, Some(present), Some(role)),
             Some(actor.user),
-            Some(&standing),
+            Some(&required),
             context,
         )
         .await
@@ -102,19 +106,19 @@ pub async fn change_role(
 pub async fn remove(
     store: &dyn ChangeIdentity,
     actor: &Actor,
-    place: Place,
+    place: WorkspacePath,
     user: UserId,
     context: &Context<'_>,
 ) -> Result<()> {
     retry_contended(context.backoff, async || {
         let (_, own_role) = describe::workspace(store, actor, place.org, place.workspace).await?;
         if user == actor.user {
-            let standing = Standing { workspace: place.workspace, user, roles: vec![own_role] };
+            let required = RequiredMembership { workspace: place.workspace, user, roles: vec![own_role] };
             return change_one(
                 store,
                 set_role(place, user, Some(own_role), None),
                 Some(actor.user),
-                Some(&standing),
+                Some(&required),
                 context,
             )
             .await;
@@ -122,12 +126,12 @@ pub async fn remove(
         admit(context.settings, own_role, &[])?;
         let present = store.role(place.workspace, user).await?.ok_or(Error::NotFound)?;
         let roles = admit(context.settings, own_role, &[present])?;
-        let standing = Standing { workspace: place.workspace, user: actor.user, roles };
+        let required = RequiredMembership { workspace: place.workspace, user: actor.user, roles };
         change_one(
             store,
             set_role(place, user, Some(present), None),
             Some(actor.user),
-            Some(&standing),
+            Some(&required),
             context,
         )
         .await
@@ -139,7 +143,7 @@ pub async fn remove(
 pub async fn allow_platforms(
     store: &dyn ChangeIdentity,
     actor: &Actor,
-    place: Place,
+    place: WorkspacePath,
     platforms: &[Platform],
     context: &Context<'_>,
 ) -> Result<Workspace> {
@@ -151,9 +155,9 @@ pub async fn allow_platforms(
         let roles = admit(context.settings, role, &[])?;
         let allowed = Workspace { platforms: platforms.clone(), ..workspace.clone() };
         if workspace.platforms != platforms {
-            let standing = Standing { workspace: place.workspace, user: actor.user, roles };
+            let required = RequiredMembership { workspace: place.workspace, user: actor.user, roles };
             let change = Change::SetPlatforms(workspace, platforms.clone());
-            change_one(store, change, Some(actor.user), Some(&standing), context).await?;
+            change_one(store, change, Some(actor.user), Some(&required), context).await?;
         }
         Ok(allowed)
     })
@@ -173,18 +177,18 @@ fn admit(settings: &Settings, role: Role, touched: &[Role]) -> Result<Vec<Role>>
     Err(Error::Forbidden { needs: Role::in_words(&roles) })
 }
 
-async fn find(store: &dyn ReadIdentity, whom: &Whom) -> Result<User> {
+async fn find(store: &dyn ReadIdentity, whom: &UserRef) -> Result<User> {
     let found = match whom {
-        Whom::Id(id) => store.user(*id).await?,
+        UserRef::Id(id) => store.user(*id).await?,
         // What nobody is called is no key of any store's.
-        Whom::NameOrEmail(text) if text.is_empty() || text.len() > LONGEST_EMAIL => None,
-        Whom::NameOrEmail(email) if email.contains('@') => store.user_by_email(email).await?,
-        Whom::NameOrEmail(name) => store.user_by_name(name).await?,
+        UserRef::NameOrEmail(text) if text.is_empty() || text.len() > LONGEST_EMAIL => None,
+        UserRef::NameOrEmail(email) if email.contains('@') => store.user_by_email(email).await?,
+        UserRef::NameOrEmail(name) => store.user_by_name(name).await?,
     };
     found.ok_or_else(|| Error::Invalid("There is no such user in this deployment.".into()))
 }
 
-fn set_role(place: Place, user: UserId, from: Option<Role>, to: Option<Role>) -> Change {
+fn set_role(place: WorkspacePath, user: UserId, from: Option<Role>, to: Option<Role>) -> Change {
     Change::SetRole { workspace: place.workspace, user, from, to }
 }
 

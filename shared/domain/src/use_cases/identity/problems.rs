@@ -136,7 +136,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Names that differ only by case count as one.
-pub(super) fn refuse_twins<'a>(
+pub(super) fn reject_duplicates<'a>(
     list: &str,
     field: &str,
     names: impl Iterator<Item = &'a String>,

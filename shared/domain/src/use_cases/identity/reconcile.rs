@@ -24,7 +24,7 @@ use crate::{Error, Result};
 /// What was done with a trail, as operators are told.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Reconciled {
+pub struct ReconcileSummary {
     /// Secrets deleted again.
     pub secrets_deleted: u32,
     /// Secrets whose value is older than their newest version: refused at launch until they are written again.
@@ -59,7 +59,11 @@ const AT_ONCE: usize = 8;
 
 /// Does what the trail says was taken away. [`Error::Conflict`] on a table that is not marked as restored: on a live one an
 /// old trail would take away what was given back since.
-pub async fn reconcile(store: &dyn Reconcile, trail: &Trail, context: &Context<'_>) -> Result<Reconciled> {
+pub async fn reconcile(
+    store: &dyn Reconcile,
+    trail: &Trail,
+    context: &Context<'_>,
+) -> Result<ReconcileSummary> {
     if !context.settings.restored {
         return Err(Error::Conflict(
             "The stack is not marked as restored: reconcile is for the time in which the parameter Restored is true."
@@ -77,7 +81,7 @@ pub async fn reconcile(store: &dyn Reconcile, trail: &Trail, context: &Context<'
     let count = |of: &[Effect], what: &Effect| {
         u32::try_from(of.iter().filter(|it| *it == what).count()).unwrap_or(u32::MAX)
     };
-    Ok(Reconciled {
+    Ok(ReconcileSummary {
         secrets_deleted: count(&secrets, &Effect::Done),
         secrets_outdated: count(&versions, &Effect::Done),
         secrets_missing: count(&versions, &Effect::Missing),
@@ -121,7 +125,7 @@ async fn bury(
             return Ok(Effect::Nothing);
         };
         let audit = of_secret(&secret, AuditAction::SecretDeleted, context);
-        done_or_gone(store.bury_secret(&secret, &audit).await)
+        done_or_gone(store.delete_secret_unscoped(&secret, &audit).await)
     })
     .await
 }
@@ -141,9 +145,9 @@ async fn outdate(
         }
         let mut lost = secret.clone();
         lost.version = version;
-        lost.traits.lost = true;
+        lost.properties.lost = true;
         let audit = of_secret(&lost, AuditAction::SecretUpdated, context);
-        done_or_gone(store.outdate_secret(&secret, &lost, &audit).await)
+        done_or_gone(store.mark_value_lost(&secret, &lost, &audit).await)
     })
     .await
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::document::Document;
 use crate::Result;
 use crate::audit::AuditRecord;
-use crate::identity::{Change, Standing, StoredToken};
+use crate::identity::{Change, RequiredMembership, StoredToken};
 use crate::ids::{OrgId, TokenId};
 use crate::testing::{Fixture, error_of, unavailable};
 use crate::token::Presented;
@@ -25,7 +25,7 @@ pub(super) fn document(json: &Value) -> Document {
 }
 
 /// The changes of each transaction so far, with the membership it required.
-pub(super) fn transactions(fixture: &Fixture) -> Vec<(Vec<Change>, Option<Standing>)> {
+pub(super) fn transactions(fixture: &Fixture) -> Vec<(Vec<Change>, Option<RequiredMembership>)> {
     fixture.table.rows.borrow().changes.clone()
 }
 

@@ -11,9 +11,9 @@ use crate::audit::{AuditRecord, Subject};
 use crate::copies::Layout;
 use crate::ids::SecretId;
 use crate::platform::Platform;
-use crate::resolve::Request;
+use crate::resolve::SecretSelection;
 use crate::role::Role;
-use crate::run::{Outcome, PinnedSecret, ToldBy};
+use crate::run::{Outcome, PinnedSecret, ReportedBy};
 use crate::secret::Secret;
 use crate::testing::*;
 use crate::token::Presented;
@@ -60,7 +60,12 @@ fn fixture() -> Fixture {
 }
 
 fn request(platform: Platform) -> LaunchRequest {
-    LaunchRequest { workspace: Some(workspace_id()), platform, layout: None, secrets: Request::default() }
+    LaunchRequest {
+        workspace: Some(workspace_id()),
+        platform,
+        layout: None,
+        secrets: SecretSelection::default(),
+    }
 }
 
 fn pins() -> Vec<PinnedSecret> {
@@ -92,14 +97,16 @@ fn assert_nothing_opened(fixture: &Fixture, case: &str) {
 
 fn is_run_token(token: &str, run: &Run) -> bool {
     match Presented::from_authorization(&format!("Bearer {token}")) {
-        Some(Presented::Run(id, key)) => id == run.id && run.life.run_token.matches(&key),
+        Some(Presented::Run(id, key)) => id == run.id && run.lifecycle.run_token.matches(&key),
         _ => false,
     }
 }
 
 fn is_claim_token(token: &str, run: &Run) -> bool {
     match Presented::from_authorization(&format!("Bearer {token}")) {
-        Some(Presented::Opaque(key)) => run.life.claim_token.as_ref().is_some_and(|hash| hash.matches(&key)),
+        Some(Presented::Opaque(key)) => {
+            run.lifecycle.claim_token.as_ref().is_some_and(|hash| hash.matches(&key))
+        }
         _ => false,
     }
 }
@@ -122,7 +129,7 @@ fn the_intent_names_every_secret_and_copy_before_one_exists() {
         layout: Layout::Bundle,
         created: NOW,
         not_after: minutes(30 * DAY),
-        life: Life {
+        lifecycle: Lifecycle {
             revision: 1,
             state: State::Provisioning,
             due: Some(minutes(2)),
@@ -133,7 +140,7 @@ fn the_intent_names_every_secret_and_copy_before_one_exists() {
                 arn: None,
                 holds: vec![name("LICENCE"), name("TOKEN")],
             }],
-            run_token: intent.life.run_token.clone(),
+            run_token: intent.lifecycle.run_token.clone(),
             claim_token: None,
             claimed: None,
             delivered: None,
@@ -152,11 +159,11 @@ fn a_launch_on_aws_batch_creates_copies_and_shows_a_run_token() {
     let Launched { run, tokens } = launch(&fixture, &request(Platform::AwsBatch), None).unwrap();
 
     assert_eq!(run, fixture.table.stored_run(&run.id));
-    assert_eq!((run.life.state, run.life.revision), (State::Pending, 2));
-    assert_eq!((run.life.due, run.life.delivered), (Some(minutes(DAY)), Some(NOW)));
+    assert_eq!((run.lifecycle.state, run.lifecycle.revision), (State::Pending, 2));
+    assert_eq!((run.lifecycle.due, run.lifecycle.delivered), (Some(minutes(DAY)), Some(NOW)));
     let name = format!("tower-{}", run.id);
-    assert_eq!(run.life.copies.len(), 1);
-    assert_eq!(run.life.copies[0].arn, Some(format!("arn:{name}")));
+    assert_eq!(run.lifecycle.copies.len(), 1);
+    assert_eq!(run.lifecycle.copies[0].arn, Some(format!("arn:{name}")));
 
     let copy = fixture.target.copies.borrow()[&name].clone();
     assert_eq!(copy.body, r#"{"LICENCE":"licence text","TOKEN":"token text"}"#);
@@ -171,7 +178,7 @@ fn a_launch_on_aws_batch_creates_copies_and_shows_a_run_token() {
     assert_eq!(*fixture.bus.announced.borrow(), [(run.id.clone(), RunNotice::Delivered)]);
     assert_eq!(
         fixture.table.faults.calls(),
-        ["role_and_workspace", "secrets", "secrets", "begin_run", "sealed_values", "save_life"]
+        ["role_and_workspace", "secrets", "secrets", "begin_run", "sealed_values", "save_lifecycle"]
     );
     assert_eq!(
         fixture.table.audit(),
@@ -198,8 +205,8 @@ fn a_launch_on_an_hpc_platform_opens_nothing_and_shows_a_claim_token() {
         assert!(is_run_token(&tokens.run, &run), "{platform}");
         assert!(is_claim_token(&tokens.claim.unwrap(), &run), "{platform}");
         assert_eq!(run, fixture.table.stored_run(&run.id), "{platform}");
-        assert_eq!((run.life.state, run.life.delivered), (State::Pending, None), "{platform}");
-        assert_eq!((run.life.secrets, run.life.copies), (pins(), Vec::new()), "{platform}");
+        assert_eq!((run.lifecycle.state, run.lifecycle.delivered), (State::Pending, None), "{platform}");
+        assert_eq!((run.lifecycle.secrets, run.lifecycle.copies), (pins(), Vec::new()), "{platform}");
         assert_nothing_opened(&fixture, platform.as_str());
         assert_eq!(fixture.table.faults.count("sealed_values"), 0, "{platform}: the claim reads the values");
         assert!(fixture.bus.announced.borrow().is_empty(), "{platform}: nothing was delivered yet");
@@ -211,18 +218,21 @@ fn a_launch_without_a_workspace_takes_user_secrets_alone() {
     let fixture = fixture();
     let request = LaunchRequest { workspace: None, ..request(Platform::AwsBatch) };
     let run = launch(&fixture, &request, None).unwrap().run;
-    assert_eq!(run.life.secrets, [pin_of(&token())]);
+    assert_eq!(run.lifecycle.secrets, [pin_of(&token())]);
     assert_eq!(fixture.table.audit()[0].scope, of_user());
-    assert_eq!(fixture.table.faults.calls(), ["secrets", "begin_run", "sealed_values", "save_life"]);
+    assert_eq!(fixture.table.faults.calls(), ["secrets", "begin_run", "sealed_values", "save_lifecycle"]);
 }
 
 #[test]
 fn a_launch_without_secrets_reads_no_values_and_creates_no_copies() {
     let fixture = fixture();
     let none = Selection::These([].into());
-    let secrets = Request { workspace: none.clone(), user: none, ..Request::default() };
+    let secrets = SecretSelection { workspace: none.clone(), user: none, ..SecretSelection::default() };
     let run = launch(&fixture, &LaunchRequest { secrets, ..request(Platform::AwsBatch) }, None).unwrap().run;
-    assert_eq!((run.life.state, run.life.secrets, run.life.copies), (State::Pending, vec![], vec![]));
+    assert_eq!(
+        (run.lifecycle.state, run.lifecycle.secrets, run.lifecycle.copies),
+        (State::Pending, vec![], vec![])
+    );
     assert_nothing_opened(&fixture, "no secrets");
     assert_eq!(fixture.table.faults.count("sealed_values"), 0);
 }
@@ -242,8 +252,8 @@ fn the_layout_is_the_requests_or_else_the_deployments() {
         let run =
             launch(&fixture, &LaunchRequest { layout, ..request(Platform::AwsBatch) }, None).unwrap().run;
         assert_eq!(run.layout, expected, "{case}");
-        assert_eq!(run.life.copies.len(), copies, "{case}");
-        assert!(run.life.copies.iter().all(|copy| copy.arn.is_some()), "{case}");
+        assert_eq!(run.lifecycle.copies.len(), copies, "{case}");
+        assert!(run.lifecycle.copies.iter().all(|copy| copy.arn.is_some()), "{case}");
         assert_eq!(fixture.target.names().len(), copies, "{case}");
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::role::Role;
 use crate::testing::*;
-use crate::value::Traits;
+use crate::value::ValueProperties;
 
 fn preview(fixture: &Fixture, request: &LaunchRequest) -> Result<Preview> {
     run_now(super::preview(&*fixture.table, &actor(), request, &fixture.context()))
@@ -21,7 +21,12 @@ fn fixture() -> Fixture {
 }
 
 fn request(platform: Platform) -> LaunchRequest {
-    LaunchRequest { workspace: Some(workspace_id()), platform, layout: None, secrets: Request::default() }
+    LaunchRequest {
+        workspace: Some(workspace_id()),
+        platform,
+        layout: None,
+        secrets: SecretSelection::default(),
+    }
 }
 
 #[test]
@@ -33,7 +38,9 @@ fn a_preview_shows_what_would_be_delivered_and_reads_names_only() {
         .resolved
         .secrets
         .iter()
-        .map(|winner| (winner.secret.id.number(), winner.overrides.as_ref().map(|secret| secret.id.number())))
+        .map(|resolved| {
+            (resolved.secret.id.number(), resolved.overrides.as_ref().map(|secret| secret.id.number()))
+        })
         .collect();
     assert_eq!(resolved, [(1, None), (3, Some(2))]);
     assert_eq!((preview.layout, preview.copies), (Layout::Bundle, 1));
@@ -88,9 +95,9 @@ fn a_preview_warns_of_secrets_that_may_not_fit_into_an_environment() {
     {
         let fixture = fixture();
         let small = secret(of_workspace(), 1, "LICENCE");
-        let raw_bytes = total - around - small.traits.raw_bytes;
+        let raw_bytes = total - around - small.properties.raw_bytes;
         let large = secret(of_workspace(), 2, "TOKEN");
-        put(&fixture, Secret { traits: Traits { raw_bytes, ..large.traits }, ..large });
+        put(&fixture, Secret { properties: ValueProperties { raw_bytes, ..large.properties }, ..large });
         let warnings = preview(&fixture, &request(Platform::Slurm)).unwrap().warnings;
         assert_eq!(warnings.len(), usize::from(warned), "{case}: {warnings:?}");
         if warned {
@@ -147,7 +154,8 @@ fn a_preview_without_a_workspace_reads_user_secrets_alone() {
     put(&fixture, secret(of_user(), 3, "MINE"));
     let request = LaunchRequest { workspace: None, ..request(Platform::AwsBatch) };
     let preview = preview(&fixture, &request).unwrap();
-    let names: Vec<_> = preview.resolved.secrets.iter().map(|winner| winner.secret.name.as_str()).collect();
+    let names: Vec<_> =
+        preview.resolved.secrets.iter().map(|resolved| resolved.secret.name.as_str()).collect();
     assert_eq!(names, ["MINE"]);
     assert_eq!(fixture.table.faults.calls(), ["secrets"]);
 }

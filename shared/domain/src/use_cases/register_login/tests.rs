@@ -7,7 +7,7 @@ fn login() -> Login {
 }
 
 fn sign_in(fixture: &Fixture, verified_email: Option<&str>) -> Result<Actor> {
-    let vouched = Vouched { login: login(), verified_email: verified_email.map(str::to_owned) };
+    let vouched = VerifiedLogin { login: login(), verified_email: verified_email.map(str::to_owned) };
     run_now(register_login(&*fixture.table, &vouched, &fixture.context()))
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::audit::AuditAction;
 use crate::audit::Subject;
 use crate::platform::Platform;
-use crate::run::{Life, RunResult, State, ToldBy};
+use crate::run::{Lifecycle, ReportedBy, RunResult, State};
 use crate::testing::*;
 
 const REGION: &str = "eu-west-1";
@@ -32,7 +32,7 @@ fn report_as(fixture: &Fixture, id: &RunId, key: &TokenKey, report: &Report) -> 
     let context = fixture.context();
     run_now(async {
         match report {
-            Report::Heartbeat => reporter.sign_of_life(id, key, &context).await,
+            Report::Heartbeat => reporter.heartbeat(id, key, &context).await,
             Report::End => reporter.end(id, key, failed(), &context).await,
             Report::HeadJob(job) => reporter.record_head_job(id, key, job, &context).await,
         }
@@ -44,7 +44,7 @@ fn report(fixture: &Fixture, run: &Run, report: &Report) -> Result<Run> {
 }
 
 fn failed() -> Outcome {
-    Outcome { result: RunResult::Failed, exit_status: Some(1), told_by: ToldBy::Report }
+    Outcome { result: RunResult::Failed, exit_status: Some(1), reported_by: ReportedBy::Report }
 }
 
 /// The job that [`with_run`] makes known to AWS Batch.
@@ -57,17 +57,17 @@ const QUEUE: &str = "arn:aws:batch:eu-west-1:123456789012:job-queue/main";
 fn with_run(run: &Run) -> Fixture {
     let fixture = Fixture::new();
     fixture.table.put_run(run.clone());
-    fixture.jobs.set("job-1", Sighting::NotFinal, Some(QUEUE));
+    fixture.jobs.set("job-1", JobStatus::NotFinal, Some(QUEUE));
     fixture
 }
 
 fn recorded(mut run: Run) -> Run {
-    run.life.head_job = Some(head_job());
+    run.lifecycle.head_job = Some(head_job());
     run
 }
 
 fn lease_until(lease: Timestamp, mut run: Run) -> Run {
-    (run.life.lease_until, run.life.due) = (lease, Some(lease));
+    (run.lifecycle.lease_until, run.lifecycle.due) = (lease, Some(lease));
     run
 }
 
@@ -80,13 +80,13 @@ fn meanwhile(
     fixture: &Fixture,
     operation: &'static str,
     run: &Run,
-    change: impl FnOnce(&mut Life) + 'static,
+    change: impl FnOnce(&mut Lifecycle) + 'static,
 ) {
     let id = run.id.clone();
     fixture.table.before(operation, move |rows| {
-        let life = &mut rows.runs.get_mut(&id).unwrap().life;
-        life.revision += 1;
-        change(life);
+        let lifecycle = &mut rows.runs.get_mut(&id).unwrap().lifecycle;
+        lifecycle.revision += 1;
+        change(lifecycle);
     });
 }
 
@@ -135,7 +135,8 @@ fn a_report_is_written_audited_and_announced_by_the_state_of_its_run() {
         (job(), recorded(run(AwsBatch, Ended)), None, None, false),
     ];
     for (said, run, written, audited, announced) in cases {
-        let (state, due, recorded) = (run.life.state, run.life.due, run.life.head_job.is_some());
+        let (state, due, recorded) =
+            (run.lifecycle.state, run.lifecycle.due, run.lifecycle.head_job.is_some());
         let until = run.not_after;
         let case =
             format!("{said:?}, {} {state:?} until {until}, due {due:?}, head job {recorded}", run.platform);
@@ -144,13 +145,13 @@ fn a_report_is_written_audited_and_announced_by_the_state_of_its_run() {
         assert_eq!(answer, fixture.table.stored_run(&run.id), "{case}: the answer is what is stored");
         match written {
             Some(expected) => {
-                assert_eq!((answer.life.state, answer.life.due), expected, "{case}");
-                assert_eq!(answer.life.revision, run.life.revision + 1, "{case}");
+                assert_eq!((answer.lifecycle.state, answer.lifecycle.due), expected, "{case}");
+                assert_eq!(answer.lifecycle.revision, run.lifecycle.revision + 1, "{case}");
             }
             None => assert_eq!(answer, run, "{case}"),
         }
         let told = matches!(said, Report::End) && written.is_some();
-        assert_eq!(answer.life.outcome, told.then(failed), "{case}");
+        assert_eq!(answer.lifecycle.outcome, told.then(failed), "{case}");
         assert_eq!(actions(&fixture), Vec::from_iter(audited), "{case}");
         let notices: Vec<_> = announced.then(|| (run.id.clone(), RunNotice::Look)).into_iter().collect();
         assert_eq!(*fixture.bus.announced.borrow(), notices, "{case}");
@@ -205,8 +206,8 @@ fn a_wrong_token_and_an_unknown_run_get_the_same_answer_and_nothing_is_written()
 /// Each report that writes, and the operation that writes it.
 fn writing() -> [(Report, &'static str); 3] {
     [
-        (Report::Heartbeat, "save_life"),
-        (Report::End, "save_life"),
+        (Report::Heartbeat, "save_lifecycle"),
+        (Report::End, "save_lifecycle"),
         (Report::HeadJob(head_job()), "record_head_job"),
     ]
 }
@@ -231,7 +232,7 @@ fn a_failed_announcement_does_not_fail_the_report() {
         fixture.bus.faults.fail("announce", unavailable());
         let answer = report(&fixture, &run, &said).unwrap();
         assert_eq!(fixture.bus.faults.count("announce"), 1, "{said:?}");
-        assert_eq!(answer.life.due, Some(NOW), "{said:?}: the sweep finds it");
+        assert_eq!(answer.lifecycle.due, Some(NOW), "{said:?}: the sweep finds it");
     }
 }
 
@@ -262,15 +263,19 @@ fn a_report_is_decided_again_after_a_conflict() {
         let fixture = with_run(&run);
         meanwhile(&fixture, operation, &run, |_| {});
         let answer = report(&fixture, &run, &said).unwrap();
-        assert_eq!(answer.life.revision, run.life.revision + 2, "{said:?}");
+        assert_eq!(answer.lifecycle.revision, run.lifecycle.revision + 2, "{said:?}");
         assert_eq!(fixture.backoff.attempts(), [1], "{said:?}");
         assert!(fixture.table.audit().len() <= 1, "{said:?}: the attempt that lost is not audited");
     }
     let run = run(Platform::AwsBatch, State::Pending);
     let fixture = with_run(&run);
-    meanwhile(&fixture, "save_life", &run, |life| life.state = State::Ended);
+    meanwhile(&fixture, "save_lifecycle", &run, |lifecycle| lifecycle.state = State::Ended);
     let answer = report(&fixture, &run, &Report::End).unwrap();
-    assert_eq!((answer.life.state, answer.life.outcome), (State::Ended, None), "it was over before");
+    assert_eq!(
+        (answer.lifecycle.state, answer.lifecycle.outcome),
+        (State::Ended, None),
+        "it was over before"
+    );
     assert!(fixture.bus.faults.calls().is_empty());
 }
 

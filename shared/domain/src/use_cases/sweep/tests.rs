@@ -7,7 +7,7 @@ use crate::use_cases::clean_up::tests::cleaner;
 
 const OTHER: &str = "ab12JIHGFEDCBA";
 
-fn sweep(fixture: &Fixture) -> Result<Swept> {
+fn sweep(fixture: &Fixture) -> Result<SweepSummary> {
     run_now(cleaner(fixture).sweep(&fixture.context()))
 }
 
@@ -15,14 +15,14 @@ fn sweep(fixture: &Fixture) -> Result<Swept> {
 fn due_run(number: u32, state: State, due: i64) -> Run {
     let id = RunId::new(&format!("ab12{number:010}")).unwrap();
     let mut run = Run { id, ..run(Platform::AwsBatch, state) };
-    run.life.due = Some(minutes(due));
-    run.life.copies[0].name = format!("tower-{}", run.id);
+    run.lifecycle.due = Some(minutes(due));
+    run.lifecycle.copies[0].name = format!("tower-{}", run.id);
     run
 }
 
 fn put(fixture: &Fixture, run: &Run) {
     fixture.table.put_run(run.clone());
-    for copy in &run.life.copies {
+    for copy in &run.lifecycle.copies {
         fixture.target.put(&copy.name, Some("test"), Some(run.id.as_str()), Some(run.not_after));
     }
 }
@@ -40,9 +40,9 @@ fn only_runs_that_are_due_are_looked_at() {
         put(&fixture, run);
     }
     let swept = sweep(&fixture).unwrap();
-    let expected = Swept { due: 3, ended: 3, longest_due_seconds: 7 * 60, ..Swept::default() };
+    let expected = SweepSummary { due: 3, ended: 3, longest_due_seconds: 7 * 60, ..SweepSummary::default() };
     assert_eq!(swept, expected);
-    assert_eq!(fixture.target.names(), [runs[3].life.copies[0].name.clone()]);
+    assert_eq!(fixture.target.names(), [runs[3].lifecycle.copies[0].name.clone()]);
     assert_eq!(fixture.table.stored_run(&runs[3].id), runs[3]);
     let ended = fixture.table.audit().into_iter().filter(|record| record.action == AuditAction::RunEnded);
     let mut ended: Vec<_> = ended.filter_map(|record| record.run).collect();
@@ -54,7 +54,7 @@ fn only_runs_that_are_due_are_looked_at() {
 fn a_sweep_with_nothing_to_do_reports_nothing() {
     let fixture = Fixture::new();
     put(&fixture, &due_run(1, State::Running, 20));
-    assert_eq!(sweep(&fixture).unwrap(), Swept::default());
+    assert_eq!(sweep(&fixture).unwrap(), SweepSummary::default());
     assert!(fixture.table.audit().is_empty());
     assert_eq!(fixture.target.names().len(), 1);
 }
@@ -63,7 +63,7 @@ fn a_sweep_with_nothing_to_do_reports_nothing() {
 fn a_run_that_fails_stays_due_and_does_not_stop_the_others() {
     // The operation that fails once, and how long the longest due run counts as due: it is unknown for
     // a row that cannot be read.
-    for (operation, longest) in [("run", 4), ("save_life", 9)] {
+    for (operation, longest) in [("run", 4), ("save_lifecycle", 9)] {
         let fixture = Fixture::new();
         let runs =
             [due_run(1, State::Running, -9), due_run(2, State::Running, -4), due_run(3, State::Running, -2)];
@@ -72,8 +72,13 @@ fn a_run_that_fails_stays_due_and_does_not_stop_the_others() {
         }
         fixture.table.faults.fail(operation, unavailable());
         let swept = sweep(&fixture).unwrap();
-        let expected =
-            Swept { due: 3, ended: 2, failed: 1, longest_due_seconds: longest * 60, ..Swept::default() };
+        let expected = SweepSummary {
+            due: 3,
+            ended: 2,
+            failed: 1,
+            longest_due_seconds: longest * 60,
+            ..SweepSummary::default()
+        };
         assert_eq!(swept, expected, "{operation}");
         assert_eq!(fixture.table.stored_run(&runs[0].id), runs[0], "{operation}");
         assert_eq!(sweep(&fixture).unwrap().ended, 1, "{operation}: the next sweep ends it");
@@ -100,15 +105,23 @@ fn a_run_is_judged_by_its_own_row_and_not_by_the_index() {
     put(&fixture, &run);
     let id = run.id.clone();
     fixture.table.before("run", move |rows| {
-        rows.runs.get_mut(&id).unwrap().life.due = Some(minutes(30));
+        rows.runs.get_mut(&id).unwrap().lifecycle.due = Some(minutes(30));
     });
-    assert_eq!(sweep(&fixture).unwrap(), Swept { due: 1, ..Swept::default() }, "renewed meanwhile");
-    assert_eq!(fixture.table.stored_run(&run.id).life.state, State::Running);
+    assert_eq!(
+        sweep(&fixture).unwrap(),
+        SweepSummary { due: 1, ..SweepSummary::default() },
+        "renewed meanwhile"
+    );
+    assert_eq!(fixture.table.stored_run(&run.id).lifecycle.state, State::Running);
 
-    fixture.table.rows.borrow_mut().runs.get_mut(&run.id).unwrap().life.due = Some(NOW);
+    fixture.table.rows.borrow_mut().runs.get_mut(&run.id).unwrap().lifecycle.due = Some(NOW);
     fixture.target.copies.borrow_mut().clear();
     fixture.table.before("run", |rows| rows.runs.clear());
-    assert_eq!(sweep(&fixture).unwrap(), Swept { due: 1, ..Swept::default() }, "deleted meanwhile");
+    assert_eq!(
+        sweep(&fixture).unwrap(),
+        SweepSummary { due: 1, ..SweepSummary::default() },
+        "deleted meanwhile"
+    );
 }
 
 #[test]
@@ -116,7 +129,7 @@ fn one_sweep_handles_500_runs_and_the_next_one_the_rest() {
     let fixture = Fixture::new();
     for number in 0..501 {
         let mut run = due_run(number, State::Running, -1);
-        run.life.copies.clear();
+        run.lifecycle.copies.clear();
         put(&fixture, &run);
     }
     let ended: Vec<_> = (0..3).map(|_| sweep(&fixture).unwrap().ended).collect();
@@ -170,15 +183,15 @@ fn a_copy_is_deleted_if_its_run_has_ended_or_if_it_has_expired_and_its_run_is_un
             if let Some(state) = state {
                 let mut run = run(Platform::AwsBatch, state);
                 // Only the search for orphans is tried here.
-                run.life.due = (state != State::Ended).then(|| minutes(5));
+                run.lifecycle.due = (state != State::Ended).then(|| minutes(5));
                 fixture.table.put_run(run);
             }
             fixture.target.put("tower-copy", Some("test"), tag, not_after);
             let swept = sweep(&fixture).unwrap();
-            let expected = Swept {
+            let expected = SweepSummary {
                 orphans: u32::from(fate == Deleted),
                 unknown: u32::from(fate == Unknown),
-                ..Swept::default()
+                ..SweepSummary::default()
             };
             assert_eq!(swept, expected, "{case}");
             assert_eq!(fixture.target.names().is_empty(), fate == Deleted, "{case}");
@@ -193,9 +206,9 @@ fn a_run_past_its_latest_end_is_looked_at_though_nothing_says_that_it_is_due() {
     for lost in [true, false] {
         let fixture = Fixture::new();
         let mut run = run(Platform::AwsBatch, State::Running);
-        run.life.due = if lost { None } else { Some(minutes(1_000_000)) };
+        run.lifecycle.due = if lost { None } else { Some(minutes(1_000_000)) };
         run.not_after = minutes(-30);
-        let name = run.life.copies[0].name.clone();
+        let name = run.lifecycle.copies[0].name.clone();
         fixture.table.put_run(run);
         fixture.target.put(&name, Some("test"), Some("ab12ABCDEFGHIJ"), Some(NOW));
         sweep(&fixture).unwrap();
@@ -209,7 +222,7 @@ fn copies_of_other_deployments_are_never_touched() {
     fixture.table.put_run(run(Platform::AwsBatch, State::Ended));
     fixture.target.put("theirs", Some("production"), Some("ab12ABCDEFGHIJ"), Some(minutes(-1)));
     fixture.target.put("untagged", None, Some("ab12ABCDEFGHIJ"), Some(minutes(-1)));
-    assert_eq!(sweep(&fixture).unwrap(), Swept::default());
+    assert_eq!(sweep(&fixture).unwrap(), SweepSummary::default());
     assert_eq!(fixture.target.names(), ["theirs", "untagged"]);
 }
 
@@ -225,7 +238,7 @@ fn an_orphan_that_cannot_be_removed_is_counted_and_does_not_stop_the_others() {
         fixture.target.faults.fail("delete_copy", unavailable());
     }
     let swept = sweep(&fixture).unwrap();
-    assert_eq!(swept, Swept { orphans: 4, orphans_failed: 2, unknown: 2, ..Swept::default() });
+    assert_eq!(swept, SweepSummary { orphans: 4, orphans_failed: 2, unknown: 2, ..SweepSummary::default() });
     assert_eq!(fixture.target.names(), ["1", "2", "5", "6"]);
 }
 
@@ -238,7 +251,7 @@ fn a_run_that_cannot_be_read_keeps_its_own_copies_and_no_others() {
     // The rows are read in the order of the tags, each once however many copies the run has.
     fixture.table.faults.fail("run", unavailable());
     let swept = sweep(&fixture).unwrap();
-    assert_eq!(swept, Swept { orphans: 1, orphans_failed: 2, ..Swept::default() });
+    assert_eq!(swept, SweepSummary { orphans: 1, orphans_failed: 2, ..SweepSummary::default() });
     assert_eq!(fixture.target.names(), ["1", "2"]);
     assert_eq!(fixture.table.faults.count("run"), 2);
 }
@@ -246,7 +259,7 @@ fn a_run_that_cannot_be_read_keeps_its_own_copies_and_no_others() {
 /// A run that nothing is due for any more.
 fn ended_run() -> Run {
     let mut run = run(Platform::AwsBatch, State::Ended);
-    run.life.due = None;
+    run.lifecycle.due = None;
     run
 }
 
@@ -260,7 +273,7 @@ fn a_copy_that_was_removed_since_the_list_was_current_is_no_orphan() {
     let fixture = Fixture::new();
     fixture.table.put_run(ended_run());
     fixture.target.still_listed.borrow_mut().push(listed("tower-gone"));
-    assert_eq!(sweep(&fixture).unwrap(), Swept::default());
+    assert_eq!(sweep(&fixture).unwrap(), SweepSummary::default());
     assert_eq!(fixture.target.faults.count("delete_copy"), 0);
 }
 
@@ -272,7 +285,11 @@ fn a_name_that_holds_another_secret_by_now_is_left_alone() {
         fixture.target.still_listed.borrow_mut().push(listed("tower-copy"));
         fixture.target.put("tower-copy", Some(deployment), Some(tag), Some(minutes(1)));
         let unknown = u32::from(tag == OTHER);
-        assert_eq!(sweep(&fixture).unwrap(), Swept { unknown, ..Swept::default() }, "{deployment} {tag}");
+        assert_eq!(
+            sweep(&fixture).unwrap(),
+            SweepSummary { unknown, ..SweepSummary::default() },
+            "{deployment} {tag}"
+        );
         assert_eq!(fixture.target.names(), ["tower-copy"]);
     }
 }
@@ -283,7 +300,7 @@ fn an_orphan_that_cannot_be_described_is_a_failure_and_no_orphan_yet() {
     fixture.table.put_run(ended_run());
     fixture.target.put("tower-copy", Some("test"), Some("ab12ABCDEFGHIJ"), None);
     fixture.target.faults.fail("describe_copy", unavailable());
-    assert_eq!(sweep(&fixture).unwrap(), Swept { orphans_failed: 1, ..Swept::default() });
+    assert_eq!(sweep(&fixture).unwrap(), SweepSummary { orphans_failed: 1, ..SweepSummary::default() });
     assert_eq!(fixture.target.names(), ["tower-copy"]);
 }
 
@@ -293,5 +310,5 @@ fn an_orphan_that_somebody_else_deletes_meanwhile_is_no_failure() {
     fixture.table.put_run(ended_run());
     fixture.target.put("tower-copy", Some("test"), Some("ab12ABCDEFGHIJ"), None);
     fixture.target.faults.lose_answer("delete_copy", unavailable());
-    assert_eq!(sweep(&fixture).unwrap(), Swept { orphans: 1, ..Swept::default() });
+    assert_eq!(sweep(&fixture).unwrap(), SweepSummary { orphans: 1, ..SweepSummary::default() });
 }

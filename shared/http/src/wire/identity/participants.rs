@@ -3,7 +3,7 @@
 use domain::identity::User;
 use domain::ids::UserId;
 use domain::role::Role;
-use domain::use_cases::identity::participants::Whom;
+use domain::use_cases::identity::participants::UserRef;
 use serde::{Deserialize, Serialize};
 #[cfg(feature = "schema")]
 use serde_json::json;
@@ -124,12 +124,12 @@ pub struct NewParticipant {
 }
 
 /// Checks the body of `PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/add`. Without a role the participant may launch, as on Seqera Platform.
-pub fn new_participant(body: NewParticipant) -> Result<(Whom, Role), Problem> {
+pub fn new_participant(body: NewParticipant) -> Result<(UserRef, Role), Problem> {
     let whom = match (body.member_id, body.user_name_or_email) {
         (Some(id), None) => UserId::new(id)
-            .map(Whom::Id)
+            .map(UserRef::Id)
             .ok_or_else(|| Problem::bad_request("memberId must be the id of a user."))?,
-        (None, Some(text)) => Whom::NameOrEmail(text),
+        (None, Some(text)) => UserRef::NameOrEmail(text),
         _ => {
             return Err(Problem::bad_request(
                 "Name one user, by `memberId` or by `userNameOrEmail`; there are no teams.",

@@ -9,7 +9,7 @@ use domain::identity::StoredToken;
 use domain::ids::TokenId;
 use domain::platform::Platform;
 use domain::role::Role;
-use domain::use_cases::identity::participants::Whom;
+use domain::use_cases::identity::participants::UserRef;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn answer(body: impl Serialize) -> Value {
     serde_json::to_value(body).unwrap()
 }
 
-fn read_participant(body: &[u8]) -> Result<(Whom, Role), Problem> {
+fn read_participant(body: &[u8]) -> Result<(UserRef, Role), Problem> {
     read_body(Operation::AddParticipant, body, new_participant)
 }
 
@@ -58,10 +58,10 @@ fn malformed_bodies_are_refused_by_the_field() {
 
 #[test]
 fn a_participant_is_named_in_one_way_and_may_launch_by_default() {
-    let liam = || Whom::NameOrEmail("liam".to_owned());
+    let liam = || UserRef::NameOrEmail("liam".to_owned());
     for (body, expected) in [
-        (r#"{"memberId": 17}"#, (Whom::Id(user_id(17)), Role::Launch)),
-        (r#"{"memberId": 17, "userNameOrEmail": null}"#, (Whom::Id(user_id(17)), Role::Launch)),
+        (r#"{"memberId": 17}"#, (UserRef::Id(user_id(17)), Role::Launch)),
+        (r#"{"memberId": 17, "userNameOrEmail": null}"#, (UserRef::Id(user_id(17)), Role::Launch)),
         (r#"{"userNameOrEmail": "liam"}"#, (liam(), Role::Launch)),
         (r#"{"userNameOrEmail": "liam", "memberId": null, "role": null}"#, (liam(), Role::Launch)),
         (r#"{"userNameOrEmail": "liam", "role": "admin"}"#, (liam(), Role::Admin)),

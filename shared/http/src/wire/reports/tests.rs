@@ -94,7 +94,7 @@ fn an_end_is_reported_with_its_exit_status() {
         (r#"{"success": false, "exitStatus": -1}"#, RunResult::Failed, Some(-1)),
         (r#"{"success": false, "exitStatus": null}"#, RunResult::Failed, None),
     ] {
-        let expected = Outcome { result, exit_status, told_by: ToldBy::Report };
+        let expected = Outcome { result, exit_status, reported_by: ReportedBy::Report };
         assert_eq!(read_end(body.as_bytes()).unwrap(), expected, "{body}");
     }
 }
@@ -127,7 +127,7 @@ fn nextflows_last_message_ends_the_run_and_a_corrupt_one_ends_it_as_failed() {
         ("", RunResult::Failed, None),
         ("corrupt", RunResult::Failed, None),
     ] {
-        let expected = Outcome { result, exit_status, told_by: ToldBy::Report };
+        let expected = Outcome { result, exit_status, reported_by: ReportedBy::Report };
         assert_eq!(completed(message), expected, "{}", &message[..message.len().min(80)]);
     }
 }
@@ -135,7 +135,7 @@ fn nextflows_last_message_ends_the_run_and_a_corrupt_one_ends_it_as_failed() {
 #[test]
 fn a_message_is_answered_with_the_address_of_the_receipt() {
     let run = RunId::new(RUN).unwrap();
-    let answer = Watched::new(&run, "https://api.example.org/runs/x".to_owned());
+    let answer = TraceAnswer::new(&run, "https://api.example.org/runs/x".to_owned());
     let expected = json!({ "workflowId": RUN, "watchUrl": "https://api.example.org/runs/x", "status": "OK" });
     assert_eq!(serde_json::to_value(answer).unwrap(), expected);
 }

@@ -22,9 +22,13 @@ async fn change(test: &TestStore, changes: &[Change]) -> Result<()> {
     change_as(test, changes, None).await
 }
 
-async fn change_as(test: &TestStore, changes: &[Change], standing: Option<&Standing>) -> Result<()> {
+async fn change_as(
+    test: &TestStore,
+    changes: &[Change],
+    required: Option<&RequiredMembership>,
+) -> Result<()> {
     let audit = an_audit(SecretOwner::Workspace(workspace()), AuditAction::ParticipantSet, &[]);
-    test.store.change_identity(changes, &[audit], standing).await
+    test.store.change_identity(changes, &[audit], required).await
 }
 
 /// That none of these sets of changes takes effect, or any part of it.
@@ -223,14 +227,17 @@ async fn platforms_are_replaced_only_over_those_that_the_change_was_decided_on()
 #[tokio::test]
 async fn a_standing_that_no_longer_holds_is_not_found_whatever_else_is_wrong() {
     let test = start().await;
-    let standing =
-        Standing { workspace: workspace(), user: user(OWNER), roles: vec![Role::Owner, Role::Admin] };
+    let required = RequiredMembership {
+        workspace: workspace(),
+        user: user(OWNER),
+        roles: vec![Role::Owner, Role::Admin],
+    };
     let changes = [role(9, None, Some(Role::View))];
-    change_as(&test, &changes, Some(&standing)).await.unwrap();
+    change_as(&test, &changes, Some(&required)).await.unwrap();
     test.join(OWNER, Role::Maintain).await;
     let before = test.table.rows().await;
     for changes in [&changes[..], &[role(10, None, Some(Role::View))]] {
-        let error = change_as(&test, changes, Some(&standing)).await.unwrap_err();
+        let error = change_as(&test, changes, Some(&required)).await.unwrap_err();
         assert!(matches!(error, Error::NotFound), "{error}");
     }
     assert_eq!(test.table.rows().await, before);
@@ -239,10 +246,10 @@ async fn a_standing_that_no_longer_holds_is_not_found_whatever_else_is_wrong() {
 #[tokio::test]
 async fn callers_who_leave_are_checked_by_the_condition_on_their_own_role() {
     let test = start().await;
-    let standing = Standing { workspace: workspace(), user: user(VIEWER), roles: vec![Role::View] };
+    let required = RequiredMembership { workspace: workspace(), user: user(VIEWER), roles: vec![Role::View] };
     let leaves = [role(VIEWER, Some(Role::View), None)];
-    change_as(&test, &leaves, Some(&standing)).await.unwrap();
-    let error = change_as(&test, &leaves, Some(&standing)).await.unwrap_err();
+    change_as(&test, &leaves, Some(&required)).await.unwrap();
+    let error = change_as(&test, &leaves, Some(&required)).await.unwrap_err();
     assert!(matches!(error, Error::Contended), "{error}");
 }
 

@@ -1,5 +1,5 @@
 use domain::audit::{AuditAction, AuditRecord};
-use domain::idempotency::Made;
+use domain::idempotency::IdempotentResult;
 use domain::ports::{ReadSealedValues, ReadSecrets};
 use domain::role::{Permission, Role};
 use futures_util::future::join_all;
@@ -32,7 +32,7 @@ async fn a_secret_is_three_rows_a_count_and_an_audit_record_in_one_call() {
     let scope = test.scope(Permission::WriteSecrets).await;
     let (secret, sealed) = a_secret(&scope, 7, "NCBI_API_KEY");
     let created = create(&test, &scope, &[(secret.clone(), sealed.clone())], None).await.unwrap();
-    assert_eq!(created, Created::Done);
+    assert_eq!(created, Created::Created);
     assert_eq!(test.operations(), ["TransactWriteItems"]);
     assert_eq!(test.store.secret(&scope, secret.id).await.unwrap().unwrap(), secret);
     assert_eq!(test.store.sealed_values(&[(scope.owner(), secret.id)]).await.unwrap(), [sealed]);
@@ -74,7 +74,9 @@ async fn of_parallel_creations_of_a_name_one_wins() {
     .await;
     assert_eq!(created.iter().filter(|created| created.is_ok()).count(), 1);
     assert!(
-        created.iter().all(|created| matches!(created, Ok(Created::Done) | Err(Error::AlreadyExists { .. })))
+        created
+            .iter()
+            .all(|created| matches!(created, Ok(Created::Created) | Err(Error::AlreadyExists { .. })))
     );
     assert_eq!((test.count(scope.owner()).await, test.audits().await), (Some(1), 1));
 }
@@ -155,11 +157,11 @@ async fn a_known_idempotency_key_gives_what_the_first_request_made_and_changes_n
     for (id, text, request) in [(8, "NCBI_API_KEY", "a"), (7, "NCBI_API_KEY", "a"), (9, "OTHER", "b")] {
         let again = [a_secret(&scope, id, text)];
         let created = create(&test, &scope, &again, Some(&idempotency(request))).await.unwrap();
-        let Created::Known(remembered) = created else {
+        let Created::Replayed(record) = created else {
             panic!("it took effect twice");
         };
-        assert_eq!(remembered.made, Made::Secret(secret_id(7)));
-        assert_eq!(idempotency(request).check(&remembered).is_ok(), request == "a");
+        assert_eq!(record.result, IdempotentResult::Secret(secret_id(7)));
+        assert_eq!(idempotency(request).check(&record).is_ok(), request == "a");
     }
     assert_eq!(test.table.rows().await, before);
 }
@@ -176,12 +178,12 @@ async fn an_expired_idempotency_key_is_free_though_its_row_still_stands() {
         test.store.create_secrets(&scope, &secrets, Some(&key), &audit).await.unwrap()
     };
     let a_day = 86_400;
-    assert!(matches!(attempt(8, a_day - 1).await, Created::Known(_)));
-    assert_eq!(attempt(9, a_day).await, Created::Done);
-    let Created::Known(remembered) = attempt(10, a_day + 1).await else {
+    assert!(matches!(attempt(8, a_day - 1).await, Created::Replayed(_)));
+    assert_eq!(attempt(9, a_day).await, Created::Created);
+    let Created::Replayed(record) = attempt(10, a_day + 1).await else {
         panic!("the second row does not stand");
     };
-    assert_eq!(remembered.made, Made::Secret(secret_id(9)));
+    assert_eq!(record.result, IdempotentResult::Secret(secret_id(9)));
 }
 
 #[tokio::test]
@@ -195,7 +197,7 @@ async fn an_import_of_32_is_one_transaction_of_exactly_100_actions() {
     assert_eq!((test.count(scope.owner()).await, test.audits().await), (Some(32), 1));
     let again = create(&test, &scope, &import[..32], Some(&idempotency("a"))).await.unwrap();
     let ids = (1..=32).map(secret_id).collect();
-    assert!(matches!(again, Created::Known(remembered) if remembered.made == Made::Secrets(ids)));
+    assert!(matches!(again, Created::Replayed(record) if record.result == IdempotentResult::Secrets(ids)));
     let error = create(&test, &scope, &import, Some(&idempotency("a"))).await.unwrap_err();
     assert!(matches!(error, Error::Bug { .. }), "{error}");
 }
@@ -206,7 +208,7 @@ async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
     let scope = test.scope(Permission::WriteSecrets).await;
     test.table.faults.fail_next(Fault::LostReply);
     let created = create(&test, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], None).await.unwrap();
-    assert_eq!(created, Created::Done);
+    assert_eq!(created, Created::Created);
     let calls = test.calls();
     assert_eq!(calls.len(), 2);
     assert_eq!(calls[0].body["ClientRequestToken"], calls[1].body["ClientRequestToken"]);
@@ -243,7 +245,9 @@ async fn another_writer_in_the_way_is_contended_unless_something_certain_is_know
     let body = json!({ "__type": "TransactionCanceledException", "CancellationReasons": reasons });
     test.table.faults.fail_next(Fault::Answer { status: 400, body });
     let created = create(&test, &scope, &secrets, Some(&idempotency("a"))).await.unwrap();
-    assert!(matches!(created, Created::Known(remembered) if remembered.made == Made::Secret(secret_id(5))));
+    assert!(
+        matches!(created, Created::Replayed(record) if record.result == IdempotentResult::Secret(secret_id(5)))
+    );
     assert_eq!(test.audits().await, 0);
 }
 

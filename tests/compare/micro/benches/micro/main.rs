@@ -18,7 +18,7 @@ use domain::ids::{SecretId, UserId};
 use domain::name::SecretName;
 use domain::platform::Platform;
 use domain::ports::Randomness;
-use domain::resolve::{Request, resolve};
+use domain::resolve::{SecretSelection, resolve};
 use domain::secret::Secret;
 use domain::settings::Settings;
 use domain::value::SecretValue;
@@ -119,7 +119,7 @@ fn secrets(owner: &str) -> Vec<Secret> {
         last_used: None,
         expires: None,
         description: None,
-        traits: SecretValue::new("a value".to_owned().into()).unwrap().traits(),
+        properties: SecretValue::new("a value".to_owned().into()).unwrap().properties(),
     };
     (0..64).map(secret).collect()
 }
@@ -131,7 +131,7 @@ fn precedence(criterion: &mut Criterion<CpuTime>) {
     let settings = Settings::new("production");
     criterion.bench_function("resolve", |bencher| {
         bencher.iter(|| {
-            let asked = Request::default();
+            let asked = SecretSelection::default();
             resolve(&asked, black_box(&workspace), black_box(&user), Platform::AwsBatch, now, &settings)
                 .unwrap()
         });

@@ -7,7 +7,7 @@ fn login() -> Login {
 }
 
 fn issuer(verified_email: Option<&str>) -> Issuer {
-    Issuer::VouchesFor(Vouched { login: login(), verified_email: verified_email.map(str::to_owned) })
+    Issuer::VouchesFor(VerifiedLogin { login: login(), verified_email: verified_email.map(str::to_owned) })
 }
 
 fn sign_in(fixture: &Fixture, verified_email: Option<&str>) -> Result<Option<Caller>> {
@@ -44,7 +44,7 @@ fn a_login_that_no_user_has_names_no_user_and_nothing_is_written() {
     for other in others {
         let fixture = Fixture::new();
         fixture.table.rows.borrow_mut().logins.push((other.clone(), user_id(7)));
-        let vouched = Vouched { login: login(), verified_email: Some("ada@example.org".into()) };
+        let vouched = VerifiedLogin { login: login(), verified_email: Some("ada@example.org".into()) };
         let caller = sign_in(&fixture, Some("ada@example.org")).unwrap();
         assert_eq!(caller, Some(Caller::NewLogin(vouched)), "{other:?}");
         assert_eq!(fixture.table.faults.calls(), ["user_of_login"], "{other:?}");

@@ -1,7 +1,7 @@
 //! Claims of runs that cannot get their secrets: the run is ended, and the user is told why.
 
 use super::*;
-use crate::run::{Outcome, RunResult, ToldBy};
+use crate::run::{Outcome, ReportedBy, RunResult};
 
 #[test]
 fn a_secret_is_handed_over_until_it_expires() {
@@ -38,7 +38,7 @@ fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
         ),
         (
             "lost",
-            |f| change_token(f, |secret| secret.traits.lost = true),
+            |f| change_token(f, |secret| secret.properties.lost = true),
             "the value of the secret TOKEN was lost: write it again",
         ),
         ("expired", |f| change_token(f, |secret| secret.expires = Some(NOW)), "the secret TOKEN has expired"),
@@ -49,7 +49,7 @@ fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
         ),
         (
             "no longer carried",
-            |f| change_token(f, |secret| secret.traits.nextflow_store = false),
+            |f| change_token(f, |secret| secret.properties.nextflow_store = false),
             "the secret TOKEN now has a value that cannot pass through Nextflow's secrets store; store it as base64",
         ),
         (
@@ -59,7 +59,7 @@ fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
         ),
         (
             "pinned by a name that a loader obeys",
-            |f| change_run(f, |run| run.life.secrets[0].name = name("LD_PRELOAD")),
+            |f| change_run(f, |run| run.lifecycle.secrets[0].name = name("LD_PRELOAD")),
             "the name of the secret LD_PRELOAD would change how a task's shell or runtime behaves",
         ),
         ("left the workspace", |f| f.table.rows.borrow_mut().roles.clear(), BARRED),
@@ -87,9 +87,10 @@ fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
 }
 
 fn assert_ended(fixture: &Fixture, case: &str) {
-    let life = stored(fixture).life;
-    let outcome = Outcome { result: RunResult::LaunchFailed, exit_status: None, told_by: ToldBy::Launch };
-    assert_eq!((life.state, life.outcome), (State::Ended, Some(outcome)), "{case}");
+    let lifecycle = stored(fixture).lifecycle;
+    let outcome =
+        Outcome { result: RunResult::LaunchFailed, exit_status: None, reported_by: ReportedBy::Launch };
+    assert_eq!((lifecycle.state, lifecycle.outcome), (State::Ended, Some(outcome)), "{case}");
     let last = fixture.table.audit().pop().unwrap();
     assert_eq!((last.action, last.actor), (AuditAction::RunEnded, None), "{case}");
     assert_eq!(last.detail.as_deref(), Some("claim refused"), "{case}");
@@ -118,7 +119,7 @@ fn values_that_nextflows_store_would_change_end_the_run_once_they_are_opened() {
         assert_eq!(error.to_string(), format!("The run is ended: {reason}."), "{case}");
         assert_ended(&fixture, case);
         assert_eq!(fixture.table.actions(), [AuditAction::RunClaimed, AuditAction::RunEnded], "{case}");
-        assert_eq!(stored(&fixture).life.revision, 7, "{case}");
+        assert_eq!(stored(&fixture).lifecycle.revision, 7, "{case}");
     }
 }
 
@@ -128,20 +129,20 @@ fn a_refusal_that_could_not_be_written_is_repeated_by_the_same_claim() {
         (
             "another writer",
             |f| {
-                f.table.before("save_life", |rows| {
-                    rows.runs.get_mut(&launched().id).unwrap().life.revision += 1;
+                f.table.before("save_lifecycle", |rows| {
+                    rows.runs.get_mut(&launched().id).unwrap().lifecycle.revision += 1;
                 });
             },
             "contended",
         ),
-        ("unavailable", |f| f.table.faults.fail("save_life", unavailable()), "unavailable"),
+        ("unavailable", |f| f.table.faults.fail("save_lifecycle", unavailable()), "unavailable"),
     ];
     for (case, arrange, expected) in cases {
         let fixture = fixture();
         change_token(&fixture, |secret| secret.expires = Some(NOW));
         arrange(&fixture);
         assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err(expected), "{case}");
-        assert_eq!(stored(&fixture).life.state, State::Pending, "{case}");
+        assert_eq!(stored(&fixture).lifecycle.state, State::Pending, "{case}");
         assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("refused"), "{case}: repeated");
     }
 }

@@ -11,8 +11,8 @@ fn ending() -> Run {
 /// A run whose secrets are in two copies.
 fn ending_with_two_copies() -> (Run, [String; 2]) {
     let mut run = ending();
-    let shard = RunCopy { name: format!("{NAME}.2"), ..run.life.copies[0].clone() };
-    run.life.copies.push(shard);
+    let shard = RunCopy { name: format!("{NAME}.2"), ..run.lifecycle.copies[0].clone() };
+    run.lifecycle.copies.push(shard);
     (run, [NAME.to_owned(), format!("{NAME}.2")])
 }
 
@@ -39,12 +39,12 @@ fn only_a_copy_with_the_tags_of_this_deployment_and_this_run_is_deleted() {
         fixture.table.put_run(ending());
         fixture.target.put(NAME, deployment, tag, None);
         let (looked, log) = logged(|| look(&fixture, &run).unwrap());
-        assert_eq!(looked, Looked::Ended, "{case}");
+        assert_eq!(looked, CleanupOutcome::Ended, "{case}");
         assert_eq!(fixture.target.faults.count("delete_copy"), usize::from(deleted), "{case}");
         assert_eq!(log.is_empty(), deleted, "{case}");
         assert!(log.iter().all(|line| line.starts_with("ERROR") && line.contains(run.as_str())), "{case}");
         assert_eq!(fixture.target.names().is_empty(), deleted, "{case}");
-        assert_eq!(fixture.table.stored_run(&run).life.state, State::Ended, "{case}");
+        assert_eq!(fixture.table.stored_run(&run).lifecycle.state, State::Ended, "{case}");
     }
 }
 
@@ -63,7 +63,7 @@ fn a_copy_is_deleted_until_describe_finds_nothing() {
         if !stands {
             fixture.target.copies.borrow_mut().clear();
         }
-        assert_eq!(look(&fixture, &ending().id).unwrap(), Looked::Ended, "{case}");
+        assert_eq!(look(&fixture, &ending().id).unwrap(), CleanupOutcome::Ended, "{case}");
         assert_eq!(fixture.target.faults.calls(), calls, "{case}");
         let waited: Vec<u32> = (1..).take(calls.len() / 2).collect();
         assert_eq!(fixture.backoff.attempts(), waited, "{case}: it waits after each delete");
@@ -93,7 +93,7 @@ fn a_failure_at_one_copy_does_not_stop_the_others_and_the_next_look_removes_it()
         assert_eq!(fixture.table.stored_run(&run.id), run, "{operation}: it is still ending");
         assert!(fixture.table.audit().is_empty(), "{operation}");
 
-        assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Ended, "{operation}");
+        assert_eq!(look(&fixture, &run.id).unwrap(), CleanupOutcome::Ended, "{operation}");
         assert!(fixture.target.names().is_empty(), "{operation}");
         assert_eq!(actions(&fixture), [AuditAction::RunEnded], "{operation}");
     }
@@ -104,7 +104,7 @@ fn a_refused_delete_of_a_copy_that_is_gone_by_then_is_no_failure() {
     let (run, _) = ending_with_two_copies();
     let fixture = with_run(&run);
     fixture.target.faults.lose_answer("delete_copy", unavailable());
-    assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Ended);
+    assert_eq!(look(&fixture, &run.id).unwrap(), CleanupOutcome::Ended);
     assert!(fixture.target.names().is_empty());
 }
 
@@ -112,14 +112,14 @@ fn a_refused_delete_of_a_copy_that_is_gone_by_then_is_no_failure() {
 fn a_run_is_written_as_ending_before_its_first_copy_is_touched() {
     let run = due_at(NOW, run(Platform::AwsBatch, State::Running));
     let fixture = with_run(&run);
-    fixture.table.faults.fail("save_life", unavailable());
+    fixture.table.faults.fail("save_lifecycle", unavailable());
     assert_eq!(error_of(look(&fixture, &run.id)).code(), "unavailable");
     assert!(fixture.target.faults.calls().is_empty(), "the run may still live");
     assert_eq!(fixture.backoff.attempts(), [0; 0], "the adapter has retried it already");
 
     fixture.target.faults.fail("describe_copy", unavailable());
     error_of(look(&fixture, &run.id));
-    let life = fixture.table.stored_run(&run.id).life;
-    assert_eq!((life.state, life.due, life.ending), (State::Ending, Some(NOW), Some(NOW)));
+    let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
+    assert_eq!((lifecycle.state, lifecycle.due, lifecycle.ending), (State::Ending, Some(NOW), Some(NOW)));
     assert_eq!(actions(&fixture), [AuditAction::RunEnding]);
 }

@@ -1,19 +1,19 @@
 //! Another writer changes the run between a read and a write.
 
 use super::*;
-use crate::run::Life;
+use crate::run::Lifecycle;
 
 fn due_run() -> Run {
     due_at(NOW, run(Platform::AwsBatch, State::Running))
 }
 
 /// Before the next write, another writer replaces the same revision.
-fn meanwhile(fixture: &Fixture, id: &RunId, change: impl FnOnce(&mut Life) + 'static) {
+fn meanwhile(fixture: &Fixture, id: &RunId, change: impl FnOnce(&mut Lifecycle) + 'static) {
     let id = id.clone();
-    fixture.table.before("save_life", move |rows| {
-        let life = &mut rows.runs.get_mut(&id).unwrap().life;
-        life.revision += 1;
-        change(life);
+    fixture.table.before("save_lifecycle", move |rows| {
+        let lifecycle = &mut rows.runs.get_mut(&id).unwrap().lifecycle;
+        lifecycle.revision += 1;
+        change(lifecycle);
     });
 }
 
@@ -21,13 +21,13 @@ fn meanwhile(fixture: &Fixture, id: &RunId, change: impl FnOnce(&mut Life) + 'st
 fn a_run_that_reports_between_read_and_write_lives() {
     let run = due_run();
     let fixture = with_run(&run);
-    meanwhile(&fixture, &run.id, |life| {
-        life.due = Some(minutes(30));
-        life.lease_until = minutes(30);
+    meanwhile(&fixture, &run.id, |lifecycle| {
+        lifecycle.due = Some(minutes(30));
+        lifecycle.lease_until = minutes(30);
     });
-    assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Nothing);
-    let life = fixture.table.stored_run(&run.id).life;
-    assert_eq!((life.state, life.due), (State::Running, Some(minutes(30))));
+    assert_eq!(look(&fixture, &run.id).unwrap(), CleanupOutcome::Nothing);
+    let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
+    assert_eq!((lifecycle.state, lifecycle.due), (State::Running, Some(minutes(30))));
     assert!(fixture.table.audit().is_empty());
     assert!(fixture.target.faults.calls().is_empty());
     assert_eq!(fixture.backoff.attempts(), [1]);
@@ -37,23 +37,27 @@ fn a_run_that_reports_between_read_and_write_lives() {
 fn a_head_job_is_asked_about_again_when_another_writer_was_first() {
     let run = with_head_job(due_run());
     let fixture = with_run(&run);
-    fixture.jobs.set("job-1", Sighting::NotFinal, None);
+    fixture.jobs.set("job-1", JobStatus::NotFinal, None);
     meanwhile(&fixture, &run.id, |_| {});
-    assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Nothing);
+    assert_eq!(look(&fixture, &run.id).unwrap(), CleanupOutcome::Nothing);
     assert_eq!(fixture.jobs.faults.count("observe_job"), 2, "the earlier answer is stale");
-    let life = fixture.table.stored_run(&run.id).life;
-    assert_eq!((life.revision, life.lease_until), (run.life.revision + 2, minutes(30)));
+    let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
+    assert_eq!((lifecycle.revision, lifecycle.lease_until), (run.lifecycle.revision + 2, minutes(30)));
 }
 
 #[test]
 fn a_run_that_another_look_ended_ends_once() {
     let run = run(Platform::AwsBatch, State::Ending);
     let fixture = with_run(&run);
-    meanwhile(&fixture, &run.id, |life| {
-        life.state = State::Ended;
-        life.due = None;
+    meanwhile(&fixture, &run.id, |lifecycle| {
+        lifecycle.state = State::Ended;
+        lifecycle.due = None;
     });
-    assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Nothing, "the other look says that it ended");
+    assert_eq!(
+        look(&fixture, &run.id).unwrap(),
+        CleanupOutcome::Nothing,
+        "the other look says that it ended"
+    );
     assert!(fixture.table.audit().is_empty(), "the other look audits it");
 }
 
@@ -61,8 +65,8 @@ fn a_run_that_another_look_ended_ends_once() {
 fn a_run_that_another_look_set_to_ending_is_cleaned_up_from_there() {
     let run = due_run();
     let fixture = with_run(&run);
-    meanwhile(&fixture, &run.id, |life| life.state = State::Ending);
-    assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Ended);
+    meanwhile(&fixture, &run.id, |lifecycle| lifecycle.state = State::Ending);
+    assert_eq!(look(&fixture, &run.id).unwrap(), CleanupOutcome::Ended);
     assert_eq!(actions(&fixture), [AuditAction::RunEnded], "the other look audited that it is ending");
     assert!(fixture.target.names().is_empty());
 }
@@ -73,11 +77,11 @@ fn constant_conflicts_become_contention_when_time_runs_out() {
         let run = due_run();
         let fixture = with_run(&run);
         for _ in 0..4 {
-            fixture.table.faults.fail("save_life", error());
+            fixture.table.faults.fail("save_lifecycle", error());
         }
         assert_eq!(error_of(look(&fixture, &run.id)).code(), "contended", "{:?}", error());
         assert_eq!(fixture.backoff.attempts(), [1, 2, 3], "{:?}", error());
-        assert_eq!(fixture.table.faults.count("save_life"), 4, "{:?}", error());
+        assert_eq!(fixture.table.faults.count("save_lifecycle"), 4, "{:?}", error());
         assert_eq!(fixture.table.stored_run(&run.id), run, "{:?}", error());
         assert!(fixture.target.faults.calls().is_empty(), "{:?}", error());
     }
@@ -87,7 +91,7 @@ fn constant_conflicts_become_contention_when_time_runs_out() {
 fn a_run_that_is_missing_after_a_conflict_is_not_found() {
     let run = due_run();
     let fixture = with_run(&run);
-    fixture.table.before("save_life", |rows| rows.runs.clear());
+    fixture.table.before("save_lifecycle", |rows| rows.runs.clear());
     assert_eq!(error_of(look(&fixture, &run.id)).code(), "not-found");
 }
 
@@ -95,9 +99,9 @@ fn a_run_that_is_missing_after_a_conflict_is_not_found() {
 fn a_write_whose_answer_is_lost_is_an_error_and_the_next_look_goes_on_from_it() {
     let run = due_run();
     let fixture = with_run(&run);
-    fixture.table.faults.lose_answer("save_life", unavailable());
+    fixture.table.faults.lose_answer("save_lifecycle", unavailable());
     assert_eq!(error_of(look(&fixture, &run.id)).code(), "unavailable");
-    assert_eq!(fixture.table.stored_run(&run.id).life.state, State::Ending);
-    assert_eq!(look(&fixture, &run.id).unwrap(), Looked::Ended);
+    assert_eq!(fixture.table.stored_run(&run.id).lifecycle.state, State::Ending);
+    assert_eq!(look(&fixture, &run.id).unwrap(), CleanupOutcome::Ended);
     assert_eq!(actions(&fixture), [AuditAction::RunEnding, AuditAction::RunEnded]);
 }

@@ -31,36 +31,53 @@ fn fixture() -> Fixture {
     fixture
 }
 
-fn place() -> Place {
-    Place { org: organization().id, workspace: workspace_id() }
+fn place() -> WorkspacePath {
+    WorkspacePath { org: organization().id, workspace: workspace_id() }
 }
 
 fn by(user: UserId) -> Actor {
     Actor { user, token: Some(token_id(1)) }
 }
 
-fn listed(fixture: &Fixture, caller: UserId, place: Place) -> Result<Vec<(User, Role)>> {
+fn listed(fixture: &Fixture, caller: UserId, place: WorkspacePath) -> Result<Vec<(User, Role)>> {
     run_now(list(&*fixture.table, &by(caller), place))
 }
 
-fn add_in(fixture: &Fixture, caller: UserId, place: Place, whom: &Whom, role: Role) -> Result<User> {
+fn add_in(
+    fixture: &Fixture,
+    caller: UserId,
+    place: WorkspacePath,
+    whom: &UserRef,
+    role: Role,
+) -> Result<User> {
     run_now(add(&*fixture.table, &by(caller), place, whom, role, &fixture.context()))
 }
 
-fn change_in(fixture: &Fixture, caller: UserId, place: Place, user: UserId, role: Role) -> Result<()> {
+fn change_in(
+    fixture: &Fixture,
+    caller: UserId,
+    place: WorkspacePath,
+    user: UserId,
+    role: Role,
+) -> Result<()> {
     run_now(change_role(&*fixture.table, &by(caller), place, user, role, &fixture.context()))
 }
 
-fn remove_in(fixture: &Fixture, caller: UserId, place: Place, user: UserId) -> Result<()> {
+fn remove_in(fixture: &Fixture, caller: UserId, place: WorkspacePath, user: UserId) -> Result<()> {
     run_now(remove(&*fixture.table, &by(caller), place, user, &fixture.context()))
 }
 
-fn allow_in(fixture: &Fixture, caller: UserId, place: Place, platforms: &[Platform]) -> Result<Workspace> {
+fn allow_in(
+    fixture: &Fixture,
+    caller: UserId,
+    place: WorkspacePath,
+    platforms: &[Platform],
+) -> Result<Workspace> {
     run_now(allow_platforms(&*fixture.table, &by(caller), place, platforms, &fixture.context()))
 }
 
 fn add_stranger(fixture: &Fixture, caller: UserId, role: Role) -> Result<User> {
-    add_in(fixture, caller, place(), &Whom::Id(user_id(STRANGER)), role)
+    add_in(fixture, caller, place(), &UserRef::Id(user_id(STRANGER)), role)
 }
 
 fn change(fixture: &Fixture, caller: UserId, user: UserId, role: Role) -> Result<()> {
@@ -97,8 +114,8 @@ fn assert_forbidden(error: &Error, roles: &[Role], case: &str) {
 
 /// One change took effect, under a membership that the store checks again, and was recorded.
 fn assert_changed(fixture: &Fixture, caller: UserId, roles: &[Role], change: &Change, case: &str) {
-    let standing = Standing { workspace: workspace_id(), user: caller, roles: roles.to_vec() };
-    assert_eq!(transactions(fixture), [(vec![change.clone()], Some(standing))], "{case}");
+    let required = RequiredMembership { workspace: workspace_id(), user: caller, roles: roles.to_vec() };
+    assert_eq!(transactions(fixture), [(vec![change.clone()], Some(required))], "{case}");
     let record = only_record(fixture);
     let (action, person, detail) = match change {
         Change::SetRole { user, to: Some(role), .. } => {
@@ -144,14 +161,14 @@ type AnyOperation<'a> = &'a dyn Fn(&Fixture) -> Result<()>;
 
 #[test]
 fn every_operation_on_a_foreign_workspace_is_not_found() {
-    let elsewhere = Place { org: org_id(99), ..place() };
-    let absent = Place { workspace: WorkspaceId::new(99).unwrap(), ..place() };
+    let elsewhere = WorkspacePath { org: org_id(99), ..place() };
+    let absent = WorkspacePath { workspace: WorkspaceId::new(99).unwrap(), ..place() };
     for (case, caller, place) in [
         ("no member", user_id(STRANGER), place()),
         ("a member, by another organization", member(Role::Owner), elsewhere),
         ("no such workspace", member(Role::Owner), absent),
     ] {
-        let (view, whom) = (member(Role::View), Whom::Id(user_id(STRANGER)));
+        let (view, whom) = (member(Role::View), UserRef::Id(user_id(STRANGER)));
         let operations: [AnyOperation<'_>; 6] = [
             &|it| listed(it, caller, place).map(drop),
             &|it| add_in(it, caller, place, &whom, Role::View).map(drop),
@@ -198,10 +215,10 @@ fn owners_and_admins_add_people_and_only_owners_add_owners() {
 #[test]
 fn a_user_to_add_is_found_by_id_name_or_address_in_any_case() {
     let longest = |at: &str| format!("{at}{}", "x".repeat(LONGEST_EMAIL - at.len()));
-    let text = |text: &str| Whom::NameOrEmail(text.into());
+    let text = |text: &str| UserRef::NameOrEmail(text.into());
     let cases = [
-        (Whom::Id(user_id(STRANGER)), Some("user"), true),
-        (Whom::Id(user_id(99)), Some("user"), false),
+        (UserRef::Id(user_id(STRANGER)), Some("user"), true),
+        (UserRef::Id(user_id(99)), Some("user"), false),
         (text("sAM"), Some("user_by_name"), true),
         (text("SAM@example.ORG"), Some("user_by_email"), true),
         (text("ghost"), Some("user_by_name"), false),
@@ -232,7 +249,7 @@ fn a_user_to_add_is_found_by_id_name_or_address_in_any_case() {
 fn a_participant_is_not_added_again() {
     for role in [Role::View, Role::Launch] {
         let fixture = fixture();
-        let whom = Whom::Id(member(Role::View));
+        let whom = UserRef::Id(member(Role::View));
         let refused = error_of(add_in(&fixture, member(Role::Admin), place(), &whom, role));
         let text = "This user is already a participant of the workspace: change the role instead.";
         assert_eq!((refused.code(), refused.to_string().as_str()), ("conflict", text));

@@ -11,7 +11,7 @@ use crate::testing::{
 };
 use crate::token::TokenKey;
 
-fn reconcile_with(fixture: &Fixture, trail: &Trail) -> Result<Reconciled> {
+fn reconcile_with(fixture: &Fixture, trail: &Trail) -> Result<ReconcileSummary> {
     run_now(reconcile(&*fixture.table, trail, &fixture.context()))
 }
 
@@ -84,8 +84,8 @@ type Case = (&'static str, fn() -> Fixture, Trail, &'static str);
 
 fn changes() -> [Case; 5] {
     [
-        ("a deletion", with_secrets, deleted(1), "bury_secret"),
-        ("a lost version", with_secrets, written(1, 4), "outdate_secret"),
+        ("a deletion", with_secrets, deleted(1), "delete_secret_unscoped"),
+        ("a lost version", with_secrets, written(1, 4), "mark_value_lost"),
         ("a revocation", with_token, revoked(5), "change_identity"),
         ("a role", || with_member(Role::Admin), role(7, None), "change_identity"),
         ("platforms", || with_platforms(&Platform::ALL), platforms(&[]), "change_identity"),
@@ -132,7 +132,7 @@ fn a_table_that_is_not_marked_as_restored_is_not_touched() {
 #[test]
 fn an_empty_trail_does_nothing() {
     let fixture = with_secrets();
-    assert_eq!(reconcile_with(&fixture, &Trail::default()).unwrap(), Reconciled::default());
+    assert_eq!(reconcile_with(&fixture, &Trail::default()).unwrap(), ReconcileSummary::default());
     assert!(fixture.table.faults.calls().is_empty());
 }
 
@@ -140,7 +140,7 @@ fn an_empty_trail_does_nothing() {
 fn a_deleted_secret_is_deleted_again_and_recorded() {
     let fixture = with_secrets();
     let done = reconcile_with(&fixture, &deleted(1)).unwrap();
-    assert_eq!(done, Reconciled { secrets_deleted: 1, ..Reconciled::default() });
+    assert_eq!(done, ReconcileSummary { secrets_deleted: 1, ..ReconcileSummary::default() });
     let subject = Subject::of(&secret(of_workspace(), 1, "LICENCE"));
     assert_recorded(&fixture, AuditAction::SecretDeleted, of_workspace(), vec![subject], None, "reconciled");
     let rows = fixture.table.rows.borrow();
@@ -153,7 +153,7 @@ fn a_deleted_secret_that_is_absent_is_not_counted() {
     let fixture = with_secrets();
     // Number 2 is there, but in another scope.
     for id in [2, 99] {
-        assert_eq!(reconcile_with(&fixture, &deleted(id)).unwrap(), Reconciled::default(), "{id}");
+        assert_eq!(reconcile_with(&fixture, &deleted(id)).unwrap(), ReconcileSummary::default(), "{id}");
     }
     assert_eq!(fixture.table.faults.calls(), ["stored_secret", "stored_secret"]);
 }
@@ -162,10 +162,10 @@ fn a_deleted_secret_that_is_absent_is_not_counted() {
 fn a_value_older_than_its_newest_version_is_marked_as_lost() {
     let fixture = with_secrets();
     let done = reconcile_with(&fixture, &written(1, 5)).unwrap();
-    assert_eq!(done, Reconciled { secrets_outdated: 1, ..Reconciled::default() });
+    assert_eq!(done, ReconcileSummary { secrets_outdated: 1, ..ReconcileSummary::default() });
     let mut lost = secret(of_workspace(), 1, "LICENCE");
     lost.version = 5;
-    lost.traits.lost = true;
+    lost.properties.lost = true;
     let subject = Subject::of(&lost);
     assert_recorded(&fixture, AuditAction::SecretUpdated, of_workspace(), vec![subject], None, "reconciled");
     let rows = fixture.table.rows.borrow();
@@ -178,7 +178,7 @@ fn a_secret_at_its_newest_version_or_later_is_left() {
     for version in [1, 2, 3] {
         let fixture = with_secrets();
         let done = reconcile_with(&fixture, &written(1, version)).unwrap();
-        assert_eq!(done, Reconciled::default(), "{version}");
+        assert_eq!(done, ReconcileSummary::default(), "{version}");
         assert_eq!(fixture.table.faults.calls(), ["stored_secret"], "{version}");
     }
 }
@@ -187,24 +187,28 @@ fn a_secret_at_its_newest_version_or_later_is_left() {
 fn a_secret_stored_since_the_backup_is_reported_as_missing_unless_it_was_deleted() {
     let fixture = with_secrets();
     let done = reconcile_with(&fixture, &written(99, 1)).unwrap();
-    assert_eq!(done, Reconciled { secrets_missing: 1, ..Reconciled::default() });
+    assert_eq!(done, ReconcileSummary { secrets_missing: 1, ..ReconcileSummary::default() });
     let both = Trail { deleted: deleted(99).deleted, ..written(99, 1) };
-    assert_eq!(reconcile_with(&fixture, &both).unwrap(), Reconciled::default());
+    assert_eq!(reconcile_with(&fixture, &both).unwrap(), ReconcileSummary::default());
     let both = Trail { deleted: deleted(1).deleted, ..written(1, 7) };
     let done = reconcile_with(&fixture, &both).unwrap();
-    assert_eq!(done, Reconciled { secrets_deleted: 1, ..Reconciled::default() }, "deleted, and that is all");
-    assert_eq!(fixture.table.faults.count("outdate_secret"), 0);
+    assert_eq!(
+        done,
+        ReconcileSummary { secrets_deleted: 1, ..ReconcileSummary::default() },
+        "deleted, and that is all"
+    );
+    assert_eq!(fixture.table.faults.count("mark_value_lost"), 0);
 }
 
 #[test]
 fn a_revoked_token_is_revoked_again_with_its_id_in_the_record() {
     let fixture = with_token();
     let done = reconcile_with(&fixture, &revoked(5)).unwrap();
-    assert_eq!(done, Reconciled { tokens_revoked: 1, ..Reconciled::default() });
+    assert_eq!(done, ReconcileSummary { tokens_revoked: 1, ..ReconcileSummary::default() });
     let scope = SecretOwner::User(user_id(7));
     assert_recorded(&fixture, AuditAction::TokenRevoked, scope, vec![], Some(7), "token 5");
     assert!(fixture.table.rows.borrow().tokens.is_empty());
-    assert_eq!(reconcile_with(&fixture, &revoked(5)).unwrap(), Reconciled::default(), "once");
+    assert_eq!(reconcile_with(&fixture, &revoked(5)).unwrap(), ReconcileSummary::default(), "once");
 }
 
 #[test]
@@ -214,13 +218,15 @@ fn a_role_is_removed_or_lowered_but_never_raised() {
             let (fixture, case) = (with_member(present), format!("{present:?}, and last {last:?}"));
             let done = reconcile_with(&fixture, &role(7, last)).unwrap();
             let expected = match last {
-                None => Reconciled { roles_removed: 1, ..Reconciled::default() },
+                None => ReconcileSummary { roles_removed: 1, ..ReconcileSummary::default() },
                 // Strongest first.
-                Some(last) if last > present => Reconciled { roles_lowered: 1, ..Reconciled::default() },
-                Some(_) => Reconciled::default(),
+                Some(last) if last > present => {
+                    ReconcileSummary { roles_lowered: 1, ..ReconcileSummary::default() }
+                }
+                Some(_) => ReconcileSummary::default(),
             };
             assert_eq!(done, expected, "{case}");
-            if expected == Reconciled::default() {
+            if expected == ReconcileSummary::default() {
                 assert_eq!(fixture.table.faults.calls(), ["role"], "{case}");
                 continue;
             }
@@ -238,7 +244,11 @@ fn a_role_is_removed_or_lowered_but_never_raised() {
 fn a_user_who_is_not_a_participant_gets_no_role() {
     for last in [None, Some(Role::View), Some(Role::Owner)] {
         let fixture = with_member(Role::Owner);
-        assert_eq!(reconcile_with(&fixture, &role(8, last)).unwrap(), Reconciled::default(), "{last:?}");
+        assert_eq!(
+            reconcile_with(&fixture, &role(8, last)).unwrap(),
+            ReconcileSummary::default(),
+            "{last:?}"
+        );
         assert_eq!(fixture.table.faults.calls(), ["role"], "{last:?}");
     }
 }
@@ -250,7 +260,7 @@ fn the_last_owner_stays_and_is_reported() {
         fixture.table.faults.fail("change_identity", Error::Conflict("No owner would be left.".into()));
         let done = reconcile_with(&fixture, &role(7, last)).unwrap();
         let kept = vec![KeptOwner { workspace_id: workspace_id(), user_id: user_id(7) }];
-        assert_eq!(done, Reconciled { owners_kept: kept, ..Reconciled::default() }, "{last:?}");
+        assert_eq!(done, ReconcileSummary { owners_kept: kept, ..ReconcileSummary::default() }, "{last:?}");
         assert!(fixture.table.audit().is_empty(), "{last:?}");
     }
 }
@@ -272,7 +282,11 @@ fn a_workspace_keeps_only_platforms_that_it_allows_and_was_last_to_allow() {
         let (fixture, case) = (with_platforms(present), format!("{present:?}, and last {last:?}"));
         let done = reconcile_with(&fixture, &platforms(last)).unwrap();
         let narrowed = u32::from(kept.is_some());
-        assert_eq!(done, Reconciled { platforms_narrowed: narrowed, ..Reconciled::default() }, "{case}");
+        assert_eq!(
+            done,
+            ReconcileSummary { platforms_narrowed: narrowed, ..ReconcileSummary::default() },
+            "{case}"
+        );
         let Some(kept) = kept else {
             assert_eq!(fixture.table.faults.calls(), ["workspace"], "{case}");
             continue;
@@ -284,7 +298,11 @@ fn a_workspace_keeps_only_platforms_that_it_allows_and_was_last_to_allow() {
         assert_recorded(&fixture, action, of_workspace(), vec![], None, detail);
     }
     let absent = restored();
-    assert_eq!(reconcile_with(&absent, &platforms(&[])).unwrap(), Reconciled::default(), "no such workspace");
+    assert_eq!(
+        reconcile_with(&absent, &platforms(&[])).unwrap(),
+        ReconcileSummary::default(),
+        "no such workspace"
+    );
 }
 
 #[test]
@@ -310,7 +328,7 @@ fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
         platforms: platforms(&[Platform::Lsf]).platforms,
     };
     let done = reconcile_with(&fixture, &trail).unwrap();
-    let expected = Reconciled {
+    let expected = ReconcileSummary {
         secrets_deleted: 2,
         secrets_outdated: 1,
         secrets_missing: 1,
@@ -323,13 +341,13 @@ fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
     assert_eq!(done, expected);
     assert_eq!(fixture.table.audit().len(), 9);
     let again = reconcile_with(&fixture, &trail).unwrap();
-    assert_eq!(again, Reconciled { secrets_missing: 1, ..Reconciled::default() });
+    assert_eq!(again, ReconcileSummary { secrets_missing: 1, ..ReconcileSummary::default() });
     assert_eq!(fixture.table.audit().len(), 9, "nothing is recorded twice");
 }
 
 #[test]
 fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
-    let done = Reconciled {
+    let done = ReconcileSummary {
         secrets_deleted: 1,
         secrets_outdated: 2,
         secrets_missing: 3,

@@ -61,10 +61,14 @@ fn a_failed_launch_ends_its_run() {
             |f| f.target.faults.lose_answer("create_copy", unavailable()),
             "unavailable",
         ),
-        ("the delivery is not written", |f| f.table.faults.fail("save_life", unavailable()), "unavailable"),
+        (
+            "the delivery is not written",
+            |f| f.table.faults.fail("save_lifecycle", unavailable()),
+            "unavailable",
+        ),
         (
             "the delivery's answer is lost",
-            |f| f.table.faults.lose_answer("save_life", unavailable()),
+            |f| f.table.faults.lose_answer("save_lifecycle", unavailable()),
             "unavailable",
         ),
     ];
@@ -75,10 +79,11 @@ fn a_failed_launch_ends_its_run() {
         assert_eq!(error.code(), code, "{case}");
 
         let run = only_run(&fixture);
-        let outcome = Outcome { result: RunResult::LaunchFailed, exit_status: None, told_by: ToldBy::Launch };
-        assert_eq!((run.life.state, run.life.due), (State::Ending, Some(NOW)), "{case}");
-        assert_eq!(run.life.outcome, Some(outcome), "{case}");
-        assert!(!run.life.copies.is_empty(), "{case}: cleanup does not know what to remove");
+        let outcome =
+            Outcome { result: RunResult::LaunchFailed, exit_status: None, reported_by: ReportedBy::Launch };
+        assert_eq!((run.lifecycle.state, run.lifecycle.due), (State::Ending, Some(NOW)), "{case}");
+        assert_eq!(run.lifecycle.outcome, Some(outcome), "{case}");
+        assert!(!run.lifecycle.copies.is_empty(), "{case}: cleanup does not know what to remove");
 
         let audit = fixture.table.audit();
         assert_eq!(fixture.table.actions(), [AuditAction::RunLaunched, AuditAction::RunEnding], "{case}");
@@ -92,10 +97,10 @@ fn a_failed_launch_ends_its_run() {
 #[test]
 fn a_failed_launch_without_copies_leaves_nothing_to_clean_up() {
     let fixture = fixture();
-    fixture.table.faults.fail("save_life", unavailable());
+    fixture.table.faults.fail("save_lifecycle", unavailable());
     error_of(launch(&fixture, &request(Platform::Slurm), None));
     let run = only_run(&fixture);
-    assert_eq!((run.life.state, run.life.due), (State::Ended, None));
+    assert_eq!((run.lifecycle.state, run.lifecycle.due), (State::Ended, None));
     assert_eq!(fixture.table.actions(), [AuditAction::RunLaunched, AuditAction::RunEnded]);
     assert_eq!(fixture.table.audit()[1].actor, None);
 }
@@ -114,28 +119,28 @@ fn a_lost_notice_of_delivery_does_not_fail_the_launch() {
     let fixture = fixture();
     fixture.bus.faults.fail("announce", unavailable());
     let run = launch(&fixture, &request(Platform::AwsBatch), None).unwrap().run;
-    assert_eq!(fixture.table.stored_run(&run.id).life.state, State::Pending);
+    assert_eq!(fixture.table.stored_run(&run.id).lifecycle.state, State::Pending);
 }
 
 /// Each row: what happened to the run between the lost answer and the attempt to end it.
 #[test]
 fn a_failed_launch_does_not_end_a_run_that_another_caller_uses() {
     let cases: [(&str, ChangeRun); 3] = [
-        ("a repeated launch renewed the tokens", |run| run.life.run_token = run_key().hash()),
+        ("a repeated launch renewed the tokens", |run| run.lifecycle.run_token = run_key().hash()),
         ("its head job is recorded", |run| {
             let job = HeadJob { job_id: "job".into(), queue: "queue".into(), region: "region".into() };
-            run.life.head_job = Some(job);
+            run.lifecycle.head_job = Some(job);
         }),
-        ("its job reported that it is alive", |run| run.life.state = State::Running),
+        ("its job reported that it is alive", |run| run.lifecycle.state = State::Running),
     ];
     for (case, change) in cases {
         let fixture = fixture();
-        fixture.table.faults.lose_answer("save_life", unavailable());
+        fixture.table.faults.lose_answer("save_lifecycle", unavailable());
         fixture.table.before("run", move |rows| change(rows.runs.values_mut().next().unwrap()));
         let error = error_of(launch(&fixture, &request(Platform::AwsBatch), None));
         assert_eq!(error.code(), "unavailable", "{case}");
-        assert_eq!(only_run(&fixture).life.outcome, None, "{case}: the run was ended");
-        assert_eq!(fixture.table.faults.count("save_life"), 1, "{case}");
+        assert_eq!(only_run(&fixture).lifecycle.outcome, None, "{case}: the run was ended");
+        assert_eq!(fixture.table.faults.count("save_lifecycle"), 1, "{case}");
         assert_eq!(fixture.table.actions(), [AuditAction::RunLaunched], "{case}");
         assert_eq!(fixture.bus.faults.count("announce"), 1, "{case}: announced for cleanup");
     }
@@ -148,7 +153,7 @@ fn a_launch_that_cannot_end_its_run_reports_the_first_failure_and_leaves_the_run
         ("the run cannot be read", |f| f.table.faults.fail("run", unavailable()), State::Provisioning),
         (
             "the end cannot be written",
-            |f| f.table.faults.fail("save_life", unavailable()),
+            |f| f.table.faults.fail("save_lifecycle", unavailable()),
             State::Provisioning,
         ),
         ("the end is not announced", |f| f.bus.faults.fail("announce", unavailable()), State::Ending),
@@ -162,7 +167,7 @@ fn a_launch_that_cannot_end_its_run_reports_the_first_failure_and_leaves_the_run
         assert!(fixture.bus.announced.borrow().is_empty(), "{case}");
         let rows = fixture.table.rows.borrow();
         let left = rows.runs.values().next();
-        assert!(left.is_none_or(|run| run.life.state == state && run.life.due.is_some()), "{case}");
+        assert!(left.is_none_or(|run| run.lifecycle.state == state && run.lifecycle.due.is_some()), "{case}");
     }
 }
 
@@ -176,7 +181,7 @@ fn a_secret_that_is_deleted_meanwhile_refuses_the_launch() {
     assert_eq!(error.code(), "refused");
     assert!(error.to_string().contains("the secret TOKEN was deleted meanwhile"), "{error}");
     assert_nothing_opened(&fixture, "deleted");
-    assert_eq!(only_run(&fixture).life.state, State::Ending);
+    assert_eq!(only_run(&fixture).lifecycle.state, State::Ending);
 }
 
 #[test]
@@ -185,8 +190,8 @@ fn a_value_that_is_rotated_meanwhile_is_pinned_and_recorded_before_it_is_opened(
     rotate(&fixture, "rotated text");
     let run = launch(&fixture, &request(Platform::AwsBatch), None).unwrap().run;
     assert_eq!(run, fixture.table.stored_run(&run.id));
-    assert_eq!(run.life.secrets.iter().map(|pin| pin.version).collect::<Vec<_>>(), [3, 4]);
-    assert_eq!(run.life.revision, 3);
+    assert_eq!(run.lifecycle.secrets.iter().map(|pin| pin.version).collect::<Vec<_>>(), [3, 4]);
+    assert_eq!(run.lifecycle.revision, 3);
     let body = fixture.target.copies.borrow()[&format!("tower-{}", run.id)].body.clone();
     assert_eq!(body, r#"{"LICENCE":"licence text","TOKEN":"rotated text"}"#);
     let audit = fixture.table.audit();
@@ -197,7 +202,7 @@ fn a_value_that_is_rotated_meanwhile_is_pinned_and_recorded_before_it_is_opened(
     for (case, error) in [("unavailable", unavailable()), ("refused", Error::Refused("planned".into()))] {
         let fixture = self::fixture();
         rotate(&fixture, "rotated text");
-        fixture.table.faults.fail("save_life", error);
+        fixture.table.faults.fail("save_lifecycle", error);
         assert_eq!(error_of(launch(&fixture, &request(Platform::AwsBatch), None)).code(), case);
         assert_nothing_opened(&fixture, case);
     }
@@ -209,9 +214,9 @@ fn a_launch_whose_names_are_taken_or_whose_run_was_swept_starts_over_as_another_
         ("run id taken", |f| f.table.faults.lose_answer("begin_run", Error::Contended)),
         ("copy's name taken", |f| f.target.faults.fail("create_copy", Error::Conflict("taken".into()))),
         ("the sweep was faster", |f| {
-            f.table.before("save_life", |rows| {
-                let life = &mut rows.runs.values_mut().next().unwrap().life;
-                (life.state, life.revision) = (State::Ending, life.revision + 1);
+            f.table.before("save_lifecycle", |rows| {
+                let lifecycle = &mut rows.runs.values_mut().next().unwrap().lifecycle;
+                (lifecycle.state, lifecycle.revision) = (State::Ending, lifecycle.revision + 1);
             });
         }),
         ("a value outgrew the planned copy", |f| {
@@ -237,12 +242,16 @@ fn a_launch_whose_names_are_taken_or_whose_run_was_swept_starts_over_as_another_
         assert_eq!(fixture.backoff.attempts(), [1], "{case}");
         let rows = fixture.table.rows.borrow();
         assert_eq!(rows.runs.len(), 2, "{case}: the second attempt has an id of its own");
-        assert_eq!(rows.runs[&run.id].life.state, State::Pending, "{case}");
+        assert_eq!(rows.runs[&run.id].lifecycle.state, State::Pending, "{case}");
         if key.is_some() {
             let first = rows.runs.values().find(|other| other.id != run.id).unwrap();
-            assert_eq!(first.life.state, State::Ending, "{case}: the first attempt is not ended");
+            assert_eq!(first.lifecycle.state, State::Ending, "{case}: the first attempt is not ended");
             let known = rows.idempotency.values().next().unwrap();
-            assert_eq!(known.made, Made::Run(run.id), "{case}: the key stands for the first attempt");
+            assert_eq!(
+                known.result,
+                IdempotentResult::Run(run.id),
+                "{case}: the key stands for the first attempt"
+            );
         }
     }
 }
@@ -262,6 +271,6 @@ fn a_launch_stops_starting_over_when_its_time_runs_out() {
         assert_eq!(error.code(), "contended", "{case}");
         assert_eq!(fixture.backoff.attempts(), [1, 2, 3], "{case}");
         let rows = fixture.table.rows.borrow();
-        assert!(rows.runs.values().all(|run| run.life.state == State::Ending), "{case}");
+        assert!(rows.runs.values().all(|run| run.lifecycle.state == State::Ending), "{case}");
     }
 }

@@ -32,7 +32,7 @@ fn a_refused_launch_writes_and_opens_nothing() {
         ),
         (
             "value lost",
-            |f, _| change(f, |secret| secret.traits.lost = true),
+            |f, _| change(f, |secret| secret.properties.lost = true),
             "refused",
             "the user secret TOKEN was lost when the service was restored from a backup: write it again",
         ),
@@ -40,7 +40,7 @@ fn a_refused_launch_writes_and_opens_nothing() {
             "not carried by Nextflow's store",
             |f, request| {
                 request.platform = Platform::Slurm;
-                change(f, |secret| secret.traits.nextflow_store = false);
+                change(f, |secret| secret.properties.nextflow_store = false);
             },
             "refused",
             "the user secret TOKEN cannot pass through Nextflow's secrets store unchanged: store it as base64",
@@ -65,7 +65,7 @@ fn a_refused_launch_writes_and_opens_nothing() {
         ),
         (
             "idempotency key cannot be looked up",
-            |f, _| f.table.faults.fail("recall", unavailable()),
+            |f, _| f.table.faults.fail("find_idempotency_record", unavailable()),
             "unavailable",
             "Repeat in a moment",
         ),

@@ -1,7 +1,7 @@
 //! Launches with an idempotency key that is known.
 
 use super::*;
-use crate::idempotency::Remembered;
+use crate::idempotency::IdempotencyRecord;
 use crate::ids::WorkspaceId;
 use crate::run::HeadJob;
 
@@ -22,8 +22,8 @@ fn change_run(fixture: &Fixture, id: &RunId, change: impl FnOnce(&mut Run)) {
 }
 
 fn end(run: &mut Run, state: State, result: RunResult) {
-    run.life.state = state;
-    run.life.outcome = Some(Outcome { result, exit_status: None, told_by: ToldBy::Report });
+    run.lifecycle.state = state;
+    run.lifecycle.outcome = Some(Outcome { result, exit_status: None, reported_by: ReportedBy::Report });
 }
 
 fn head_job() -> HeadJob {
@@ -38,11 +38,11 @@ fn a_repeated_launch_that_had_failed_is_launched_anew_under_the_same_key() {
         let Launched { run, tokens } = launch(&fixture, &request(Platform::AwsBatch), Some(KEY)).unwrap();
         assert_ne!(run.id, first.run.id, "{case}");
         assert!(is_run_token(&tokens.unwrap().run, &run), "{case}");
-        assert_eq!(run.life.state, State::Pending, "{case}");
-        assert_eq!(fixture.table.stored_run(&first.run.id).life.state, state, "{case}");
+        assert_eq!(run.lifecycle.state, State::Pending, "{case}");
+        assert_eq!(fixture.table.stored_run(&first.run.id).lifecycle.state, state, "{case}");
         let rows = fixture.table.rows.borrow();
-        let known: Vec<_> = rows.idempotency.values().map(|known| known.made.clone()).collect();
-        assert_eq!(known, [Made::Run(run.id)], "{case}");
+        let known: Vec<_> = rows.idempotency.values().map(|known| known.result.clone()).collect();
+        assert_eq!(known, [IdempotentResult::Run(run.id)], "{case}");
     }
 }
 
@@ -70,8 +70,8 @@ fn a_repeated_launch_whose_run_waits_for_its_first_heartbeat_renews_the_tokens()
             launch_at(&fixture, &request(platform), Some(KEY), minutes(1)).unwrap();
         assert_eq!(run.id, first.run.id, "{platform}");
         assert_eq!(run, fixture.table.stored_run(&run.id), "{platform}");
-        assert_eq!(run.life.revision, first.run.life.revision + 1, "{platform}");
-        assert_eq!(run.life.due, first.run.life.due, "{platform}: the repeat prolonged the run");
+        assert_eq!(run.lifecycle.revision, first.run.lifecycle.revision + 1, "{platform}");
+        assert_eq!(run.lifecycle.due, first.run.lifecycle.due, "{platform}: the repeat prolonged the run");
 
         let (old, new) = (first.tokens.unwrap(), tokens.unwrap());
         assert!(is_run_token(&new.run, &run) && !is_run_token(&old.run, &run), "{platform}");
@@ -92,9 +92,9 @@ fn a_repeated_launch_whose_run_waits_for_its_first_heartbeat_renews_the_tokens()
 #[test]
 fn a_repeated_launch_whose_run_is_under_way_answers_without_tokens() {
     let cases: [(&str, ChangeRun); 6] = [
-        ("running", |run| run.life.state = State::Running),
-        ("claimed", |run| run.life.claimed = Some(NOW)),
-        ("with a head job", |run| run.life.head_job = Some(head_job())),
+        ("running", |run| run.lifecycle.state = State::Running),
+        ("claimed", |run| run.lifecycle.claimed = Some(NOW)),
+        ("with a head job", |run| run.lifecycle.head_job = Some(head_job())),
         ("reported as failed", |run| end(run, State::Ending, RunResult::Failed)),
         ("succeeded", |run| end(run, State::Ended, RunResult::Succeeded)),
         ("lost", |run| end(run, State::Ended, RunResult::Lost)),
@@ -115,9 +115,9 @@ fn a_repeated_launch_whose_run_is_under_way_answers_without_tokens() {
 fn a_run_that_comes_alive_while_its_tokens_are_renewed_keeps_them() {
     let (fixture, first) = launched(Platform::AwsBatch);
     let id = first.run.id.clone();
-    fixture.table.before("save_life", move |rows| {
-        let life = &mut rows.runs.get_mut(&id).unwrap().life;
-        (life.state, life.revision) = (State::Running, life.revision + 1);
+    fixture.table.before("save_lifecycle", move |rows| {
+        let lifecycle = &mut rows.runs.get_mut(&id).unwrap().lifecycle;
+        (lifecycle.state, lifecycle.revision) = (State::Running, lifecycle.revision + 1);
     });
     let repeated = launch(&fixture, &request(Platform::AwsBatch), Some(KEY)).unwrap();
     assert!(repeated.tokens.is_none());
@@ -128,25 +128,43 @@ fn a_run_that_comes_alive_while_its_tokens_are_renewed_keeps_them() {
 
 #[test]
 fn a_repeated_launch_is_refused_and_changes_nothing() {
-    fn known(fixture: &Fixture, made: &Made) {
-        fixture.table.rows.borrow_mut().idempotency.values_mut().for_each(|known| known.made = made.clone());
+    fn known(fixture: &Fixture, made: &IdempotentResult) {
+        fixture
+            .table
+            .rows
+            .borrow_mut()
+            .idempotency
+            .values_mut()
+            .for_each(|known| known.result = made.clone());
     }
     let cases: [(&str, Arrange, &str); 10] = [
         (
             "the first is in progress",
-            |f, id| change_run(f, id, |run| run.life.state = State::Provisioning),
+            |f, id| change_run(f, id, |run| run.lifecycle.state = State::Provisioning),
             "in-progress",
         ),
-        ("the key stands for a secret", |f, _| known(f, &Made::Secret(token().id)), "idempotency-mismatch"),
+        (
+            "the key stands for a secret",
+            |f, _| known(f, &IdempotentResult::Secret(token().id)),
+            "idempotency-mismatch",
+        ),
         (
             "the key stands for an import",
-            |f, _| known(f, &Made::Secrets(vec![token().id])),
+            |f, _| known(f, &IdempotentResult::Secrets(vec![token().id])),
             "idempotency-mismatch",
         ),
         ("the run is gone", |f, _| f.table.rows.borrow_mut().runs.clear(), "not-found"),
         ("the run cannot be read", |f, _| f.table.faults.fail("run", unavailable()), "unavailable"),
-        ("the key cannot be looked up", |f, _| f.table.faults.fail("recall", unavailable()), "unavailable"),
-        ("the renewal is not written", |f, _| f.table.faults.fail("save_life", unavailable()), "unavailable"),
+        (
+            "the key cannot be looked up",
+            |f, _| f.table.faults.fail("find_idempotency_record", unavailable()),
+            "unavailable",
+        ),
+        (
+            "the renewal is not written",
+            |f, _| f.table.faults.fail("save_lifecycle", unavailable()),
+            "unavailable",
+        ),
         ("the launcher left the workspace", |f, _| f.table.rows.borrow_mut().roles.clear(), "not-found"),
         (
             "the launcher may only view",
@@ -212,7 +230,7 @@ fn another_key_or_none_is_another_launch() {
 }
 
 /// What the table remembers after a launch of this request elsewhere.
-fn remembered_of(request: &LaunchRequest) -> (String, Remembered) {
+fn remembered_of(request: &LaunchRequest) -> (String, IdempotencyRecord) {
     let fixture = fixture();
     launch(&fixture, request, Some(KEY)).unwrap();
     fixture.table.rows.take().idempotency.pop_first().unwrap()
@@ -242,8 +260,8 @@ fn of_two_launches_in_the_same_moment_the_second_opens_nothing() {
 #[test]
 fn requests_that_differ_in_any_one_part_are_different_requests() {
     let these = |names: &[&str]| Selection::These(names.iter().map(|text| name(text)).collect());
-    let both = || Request { workspace: these(&[]), user: these(&[]), optional: [].into() };
-    let of = |secrets: Request| LaunchRequest { secrets, ..request(Platform::AwsBatch) };
+    let both = || SecretSelection { workspace: these(&[]), user: these(&[]), optional: [].into() };
+    let of = |secrets: SecretSelection| LaunchRequest { secrets, ..request(Platform::AwsBatch) };
     let base = || request(Platform::AwsBatch);
     let requests = [
         base(),
@@ -253,14 +271,14 @@ fn requests_that_differ_in_any_one_part_are_different_requests() {
         LaunchRequest { layout: Some(Layout::Bundle), ..base() },
         LaunchRequest { layout: Some(Layout::PerName), ..base() },
         of(both()),
-        of(Request { workspace: Selection::All, ..both() }),
-        of(Request { user: Selection::All, ..both() }),
-        of(Request { workspace: these(&["LICENCE"]), ..both() }),
-        of(Request { workspace: these(&["TOKEN"]), ..both() }),
-        of(Request { workspace: these(&["LICENCE", "TOKEN"]), ..both() }),
-        of(Request { user: these(&["TOKEN"]), ..both() }),
-        of(Request { optional: [name("TOKEN")].into(), ..both() }),
-        of(Request { optional: [name("LICENCE"), name("TOKEN")].into(), ..both() }),
+        of(SecretSelection { workspace: Selection::All, ..both() }),
+        of(SecretSelection { user: Selection::All, ..both() }),
+        of(SecretSelection { workspace: these(&["LICENCE"]), ..both() }),
+        of(SecretSelection { workspace: these(&["TOKEN"]), ..both() }),
+        of(SecretSelection { workspace: these(&["LICENCE", "TOKEN"]), ..both() }),
+        of(SecretSelection { user: these(&["TOKEN"]), ..both() }),
+        of(SecretSelection { optional: [name("TOKEN")].into(), ..both() }),
+        of(SecretSelection { optional: [name("LICENCE"), name("TOKEN")].into(), ..both() }),
     ];
     for (i, first) in requests.iter().enumerate() {
         let fixture = fixture();

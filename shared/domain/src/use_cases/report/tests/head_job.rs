@@ -22,7 +22,7 @@ fn a_job_that_aws_batch_confirms_is_recorded_with_the_arn_of_its_queue() {
     for (case, queue) in [("by ARN", QUEUE), ("by name", "main")] {
         let fixture = with_run(&live());
         let answer = record(&fixture, &live(), HeadJob { queue: queue.into(), ..head_job() }).unwrap();
-        assert_eq!(answer.life.head_job, Some(head_job()), "{case}");
+        assert_eq!(answer.lifecycle.head_job, Some(head_job()), "{case}");
         let rows = fixture.table.rows.borrow();
         assert_eq!(rows.head_jobs.get(&(REGION.into(), "job-1".into())), Some(&live().id), "{case}");
         assert_eq!(fixture.jobs.faults.count("observe_job"), 1, "{case}");
@@ -32,25 +32,25 @@ fn a_job_that_aws_batch_confirms_is_recorded_with_the_arn_of_its_queue() {
 #[test]
 fn a_job_that_aws_batch_does_not_confirm_is_refused() {
     let named = |queue: &str| HeadJob { queue: queue.into(), ..head_job() };
-    let over = |succeeded| Sighting::Final { succeeded, exit_status: Some(0) };
+    let over = |succeeded| JobStatus::Final { succeeded, exit_status: Some(0) };
     let unknown = "AWS Batch knows no such job in this region.";
     let ended = "That AWS Batch job has ended already.";
     let elsewhere = "That AWS Batch job is in another queue.";
     let cases = [
         ("it succeeded", head_job(), over(true), Some(QUEUE), ended),
         ("it failed", head_job(), over(false), None, ended),
-        ("it is unknown", head_job(), Sighting::Unknown, None, unknown),
-        ("it is unknown, with a queue", head_job(), Sighting::Unknown, Some(QUEUE), unknown),
-        ("no queue is known of it", head_job(), Sighting::NotFinal, None, unknown),
-        ("another queue by name", named("other"), Sighting::NotFinal, Some(QUEUE), elsewhere),
-        ("part of the name", named("mai"), Sighting::NotFinal, Some(QUEUE), elsewhere),
-        ("another case", named("MAIN"), Sighting::NotFinal, Some(QUEUE), elsewhere),
-        ("no name", named(""), Sighting::NotFinal, Some(QUEUE), elsewhere),
-        ("more than the name", named("job-queue/main"), Sighting::NotFinal, Some(QUEUE), elsewhere),
+        ("it is unknown", head_job(), JobStatus::Unknown, None, unknown),
+        ("it is unknown, with a queue", head_job(), JobStatus::Unknown, Some(QUEUE), unknown),
+        ("no queue is known of it", head_job(), JobStatus::NotFinal, None, unknown),
+        ("another queue by name", named("other"), JobStatus::NotFinal, Some(QUEUE), elsewhere),
+        ("part of the name", named("mai"), JobStatus::NotFinal, Some(QUEUE), elsewhere),
+        ("another case", named("MAIN"), JobStatus::NotFinal, Some(QUEUE), elsewhere),
+        ("no name", named(""), JobStatus::NotFinal, Some(QUEUE), elsewhere),
+        ("more than the name", named("job-queue/main"), JobStatus::NotFinal, Some(QUEUE), elsewhere),
         (
             "that name in another account",
             named("arn:aws:batch:eu-west-1:210987654321:job-queue/main"),
-            Sighting::NotFinal,
+            JobStatus::NotFinal,
             Some(QUEUE),
             elsewhere,
         ),
@@ -101,7 +101,7 @@ fn only_a_live_run_on_aws_batch_may_record_a_head_job() {
         ),
     ];
     for (run, code, text) in cases {
-        let case = format!("{} {:?}", run.platform, run.life.state);
+        let case = format!("{} {:?}", run.platform, run.lifecycle.state);
         let fixture = with_run(&run);
         let error = error_of(record(&fixture, &run, head_job()));
         assert_eq!(error.code(), code, "{case}");
@@ -163,9 +163,9 @@ fn after_a_conflict_the_present_state_of_the_run_decides() {
     ];
     for (case, other, state, expected) in cases {
         let fixture = with_run(&live());
-        meanwhile(&fixture, "record_head_job", &live(), move |life| {
-            life.head_job = other;
-            life.state = state;
+        meanwhile(&fixture, "record_head_job", &live(), move |lifecycle| {
+            lifecycle.head_job = other;
+            lifecycle.state = state;
         });
         let outcome = record(&fixture, &live(), head_job()).map(drop).map_err(|error| error.code());
         assert_eq!(outcome, expected, "{case}");

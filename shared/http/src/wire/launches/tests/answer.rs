@@ -2,7 +2,7 @@ use super::super::*;
 use crate::testing::sample::{ARN, RUN, at, copy, name, pin, run, secret, secret_id, user_id};
 use domain::owner::SecretOwner;
 use domain::platform::Platform;
-use domain::resolve::{Resolved, Winner};
+use domain::resolve::{Resolved, ResolvedSecret};
 use domain::secret::Secret;
 use domain::use_cases::launch::RunTokens;
 use serde_json::json;
@@ -101,8 +101,8 @@ fn each_secret_refers_to_the_copy_that_holds_it() {
     let mut run = run(Platform::AwsBatch, Layout::Bundle);
     let mut own = pin("AA", 502, SecretOwner::User(user_id(17)));
     own.overrides = Some(secret_id(503));
-    run.life.secrets.extend([own, pin("BB", 504, SecretOwner::User(user_id(17)))]);
-    run.life.copies.extend([
+    run.lifecycle.secrets.extend([own, pin("BB", 504, SecretOwner::User(user_id(17)))]);
+    run.lifecycle.copies.extend([
         copy("tower-0a1bABCDEFGHIJ.2", Some(OTHER_ARN), &["AA"]),
         copy("tower-0a1bABCDEFGHIJ.3", None, &["BB"]),
     ]);
@@ -130,7 +130,7 @@ fn each_secret_refers_to_the_copy_that_holds_it() {
 #[test]
 fn a_per_name_launch_returns_nextflow_config_and_prelude() {
     let run = run(Platform::AwsBatch, Layout::PerName);
-    let home = CopyHome {
+    let home = CopyLocation {
         partition: "aws".to_owned(),
         region: "us-east-1".to_owned(),
         account: "123456789012".to_owned(),
@@ -150,8 +150,8 @@ fn a_per_name_launch_returns_nextflow_config_and_prelude() {
 fn a_run_without_secrets_needs_no_iam_statement() {
     for layout in [Layout::Bundle, Layout::PerName] {
         let mut run = run(Platform::AwsBatch, layout);
-        run.life.secrets.clear();
-        run.life.copies.clear();
+        run.lifecycle.secrets.clear();
+        run.lifecycle.copies.clear();
         let answer = shown(launched_as(run, Some(tokens(None)), None, false));
         assert_eq!(answer["secrets"], json!([]), "{layout:?}");
         assert_eq!(answer["batch"], json!({ "secrets": [] }), "{layout:?}");
@@ -210,8 +210,8 @@ fn a_preview_shows_what_a_launch_would_take() {
     let preview = Preview {
         resolved: Resolved {
             secrets: vec![
-                Winner { secret: own, overrides: Some(secret()) },
-                Winner { secret: Secret { name: name("ZZ"), ..secret() }, overrides: None },
+                ResolvedSecret { secret: own, overrides: Some(secret()) },
+                ResolvedSecret { secret: Secret { name: name("ZZ"), ..secret() }, overrides: None },
             ],
         },
         layout: Layout::PerName,
@@ -223,7 +223,7 @@ fn a_preview_shows_what_a_launch_would_take() {
             workspace: None,
             platform,
             layout: Some(Layout::Bundle),
-            secrets: SecretsRequest::default(),
+            secrets: SecretSelection::default(),
         };
         let expected = json!({
             "platform": platform.as_str(),

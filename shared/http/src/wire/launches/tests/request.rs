@@ -39,7 +39,7 @@ fn a_launch_takes_all_secrets_unless_it_names_some_or_none() {
         workspace: Some(workspace_id(42)),
         platform: Platform::AwsBatch,
         layout: None,
-        secrets: SecretsRequest::default(),
+        secrets: SecretSelection::default(),
     };
     for (body, expected) in [
         (json!({ "platform": "aws-batch" }), all.clone()),
@@ -65,10 +65,10 @@ fn a_launch_takes_all_secrets_unless_it_names_some_or_none() {
         (
             json!({ "platform": "aws-batch", "workspaceSecrets": ["BB", "AA", "AA"], "userSecrets": [] }),
             LaunchRequest {
-                secrets: SecretsRequest {
+                secrets: SecretSelection {
                     workspace: these(&["AA", "BB"]),
                     user: these(&[]),
-                    ..SecretsRequest::default()
+                    ..SecretSelection::default()
                 },
                 ..all.clone()
             },
@@ -76,10 +76,10 @@ fn a_launch_takes_all_secrets_unless_it_names_some_or_none() {
         (
             json!({ "platform": "aws-batch", "userSecrets": ["CC"], "optional": ["CC", "DD"] }),
             LaunchRequest {
-                secrets: SecretsRequest {
+                secrets: SecretSelection {
                     user: these(&["CC"]),
                     optional: [name("CC"), name("DD")].into(),
-                    ..SecretsRequest::default()
+                    ..SecretSelection::default()
                 },
                 ..all.clone()
             },

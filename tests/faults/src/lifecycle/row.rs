@@ -1,4 +1,4 @@
-//! A life of a run in few bytes, on a clock of whole minutes, and the way from and to the real one: what is checked is
+//! A lifecycle of a run in few bytes, on a clock of whole minutes, and the way from and to the real one: what is checked is
 //! the real `next`, called once for each row, event and minute, and remembered.
 
 use std::cell::RefCell;
@@ -9,7 +9,9 @@ use domain::copies::{Layout, RunCopy};
 use domain::ids::{RunId, UserId};
 use domain::platform::Platform;
 use domain::ports::Randomness;
-use domain::run::{Action, Event, HeadJob, Life, Outcome, Run, RunResult, Sighting, State, ToldBy, next};
+use domain::run::{
+    Action, Event, HeadJob, JobStatus, Lifecycle, Outcome, ReportedBy, Run, RunResult, State, next,
+};
 use domain::settings::Limits;
 use domain::token::{TokenHash, TokenKey};
 use jiff::SignedDuration;
@@ -37,7 +39,7 @@ pub(super) enum Result {
 
 /// An event, without what only the answer needs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Happening {
+pub(super) enum ModelEvent {
     Provisioned,
     Repinned,
     TokensRenewed,
@@ -50,12 +52,12 @@ pub(super) enum Happening {
     SeenRunning,
     SeenFinal,
     SeenUnknown,
-    Looked,
+    CleanupOutcome,
     CopiesGone,
     Restored,
 }
 
-impl Happening {
+impl ModelEvent {
     pub(super) const ALL: [Self; 15] = [
         Self::Provisioned,
         Self::Repinned,
@@ -69,7 +71,7 @@ impl Happening {
         Self::SeenRunning,
         Self::SeenFinal,
         Self::SeenUnknown,
-        Self::Looked,
+        Self::CleanupOutcome,
         Self::CopiesGone,
         Self::Restored,
     ];
@@ -89,19 +91,19 @@ pub(super) struct Kind {
 }
 
 /// What the real `next` makes of a row: the row to write, and what is to be done.
-pub(super) type Made = (Option<Row>, Option<Action>);
+pub(super) type StepResult = (Option<Row>, Option<Action>);
 
 /// The real `next`.
-pub(super) fn step(kind: Kind, row: Row, happening: Happening, now: u8) -> Made {
-    type Key = (Kind, Row, Happening, u8);
-    thread_local! { static KNOWN: RefCell<HashMap<Key, Made>> = RefCell::default(); }
+pub(super) fn step(kind: Kind, row: Row, happening: ModelEvent, now: u8) -> StepResult {
+    type Key = (Kind, Row, ModelEvent, u8);
+    thread_local! { static KNOWN: RefCell<HashMap<Key, StepResult>> = RefCell::default(); }
     let key = (kind, row, happening, now);
     if let Some(made) = KNOWN.with_borrow(|known| known.get(&key).copied()) {
         return made;
     }
     let run = run_of(kind, row);
     let step = next(&run, event(kind, row, happening), at(now), &limits());
-    let made = (step.life.map(|life| row_of(&life)), step.action);
+    let made = (step.lifecycle.map(|lifecycle| row_of(&lifecycle)), step.action);
     KNOWN.with_borrow_mut(|known| known.insert(key, made));
     made
 }
@@ -166,7 +168,7 @@ fn run_of(kind: Kind, row: Row) -> Run {
             Result::Lost => RunResult::Lost,
         },
         exit_status: None,
-        told_by: ToldBy::Report,
+        reported_by: ReportedBy::Report,
     });
     Run {
         id: RunId::new("ab12ABCDEFGHIJ").expect("an id"),
@@ -176,7 +178,7 @@ fn run_of(kind: Kind, row: Row) -> Run {
         layout: Layout::Bundle,
         created: at(0),
         not_after: at(LONGEST),
-        life: Life {
+        lifecycle: Lifecycle {
             revision: 1,
             state: row.state,
             due: row.due.map(at),
@@ -195,15 +197,15 @@ fn run_of(kind: Kind, row: Row) -> Run {
     }
 }
 
-fn row_of(life: &Life) -> Row {
+fn row_of(lifecycle: &Lifecycle) -> Row {
     Row {
-        state: life.state,
-        due: life.due.map(minute),
-        lease: minute(life.lease_until),
-        token: if life.run_token == token(1) { 1 } else { 2 },
-        claimed: life.claimed.is_some(),
-        job: life.head_job.is_some(),
-        result: life.outcome.as_ref().map(|outcome| match outcome.result {
+        state: lifecycle.state,
+        due: lifecycle.due.map(minute),
+        lease: minute(lifecycle.lease_until),
+        token: if lifecycle.run_token == token(1) { 1 } else { 2 },
+        claimed: lifecycle.claimed.is_some(),
+        job: lifecycle.head_job.is_some(),
+        result: lifecycle.outcome.as_ref().map(|outcome| match outcome.result {
             RunResult::Succeeded => Result::Succeeded,
             RunResult::Failed => Result::Failed,
             RunResult::LaunchFailed => Result::LaunchFailed,
@@ -216,28 +218,28 @@ fn job() -> HeadJob {
     HeadJob { job_id: "j".into(), queue: "q".into(), region: "r".into() }
 }
 
-fn event(kind: Kind, row: Row, happening: Happening) -> Event {
+fn event(kind: Kind, row: Row, happening: ModelEvent) -> Event {
     match happening {
-        Happening::Provisioned => Event::Provisioned(copies(kind)),
-        Happening::Repinned => Event::Repinned(Vec::new()),
-        Happening::TokensRenewed => {
+        ModelEvent::Provisioned => Event::Provisioned(copies(kind)),
+        ModelEvent::Repinned => Event::Repinned(Vec::new()),
+        ModelEvent::TokensRenewed => {
             let renewed = token(if row.token == 1 { 2 } else { 1 });
             Event::TokensRenewed { claim_token: kind.claims.then(|| renewed.clone()), run_token: renewed }
         }
-        Happening::LaunchFailed => Event::LaunchFailed,
-        Happening::ClaimRefused => Event::ClaimRefused,
-        Happening::Claimed => Event::Claimed(Vec::new()),
-        Happening::SignOfLife => Event::SignOfLife,
-        Happening::HeadJobRecorded => Event::HeadJobRecorded(job()),
-        Happening::Reported => {
-            let told_by = ToldBy::Report;
-            Event::Reported(Outcome { result: RunResult::Failed, exit_status: None, told_by })
+        ModelEvent::LaunchFailed => Event::LaunchFailed,
+        ModelEvent::ClaimRefused => Event::ClaimRefused,
+        ModelEvent::Claimed => Event::Claimed(Vec::new()),
+        ModelEvent::SignOfLife => Event::SignOfLife,
+        ModelEvent::HeadJobRecorded => Event::HeadJobRecorded(job()),
+        ModelEvent::Reported => {
+            let reported_by = ReportedBy::Report;
+            Event::Reported(Outcome { result: RunResult::Failed, exit_status: None, reported_by })
         }
-        Happening::SeenRunning => Event::HeadJobSeen(Sighting::NotFinal),
-        Happening::SeenFinal => Event::HeadJobSeen(Sighting::Final { succeeded: true, exit_status: None }),
-        Happening::SeenUnknown => Event::HeadJobSeen(Sighting::Unknown),
-        Happening::Looked => Event::Looked,
-        Happening::CopiesGone => Event::CopiesGone,
-        Happening::Restored => Event::Restored,
+        ModelEvent::SeenRunning => Event::HeadJobSeen(JobStatus::NotFinal),
+        ModelEvent::SeenFinal => Event::HeadJobSeen(JobStatus::Final { succeeded: true, exit_status: None }),
+        ModelEvent::SeenUnknown => Event::HeadJobSeen(JobStatus::Unknown),
+        ModelEvent::CleanupOutcome => Event::CleanupOutcome,
+        ModelEvent::CopiesGone => Event::CopiesGone,
+        ModelEvent::Restored => Event::Restored,
     }
 }

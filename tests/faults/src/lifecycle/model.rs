@@ -1,17 +1,17 @@
-//! The life of a run for a model checker: what is checked, what can happen next, and what must be so whatever happened.
+//! The lifecycle of a run for a model checker: what is checked, what can happen next, and what must be so whatever happened.
 
 use domain::run::State;
 use stateright::{Checker as _, Expectation, Model, Property};
 
 use super::actors::{Job, Launcher, Worker, World};
-use super::row::{Happening, Kind};
+use super::row::{Kind, ModelEvent};
 use super::{BATCH, CLAIMS};
 use crate::figures::Figures;
 use crate::plan::Depth;
 
 /// What is checked, and how far.
 #[derive(Clone, Debug)]
-pub(super) struct Life {
+pub(super) struct Lifecycle {
     /// What kind of run.
     pub(super) kind: Kind,
     /// Cleaners: events and sweeps.
@@ -33,7 +33,7 @@ pub(super) enum Move {
     JobGoesOn,
     Begin,
     /// A copy is created: heard of; made and not heard of; not heard of and made later.
-    Create(Heard),
+    Create(Delivery),
     Save {
         heard: bool,
     },
@@ -42,7 +42,7 @@ pub(super) enum Move {
     Lands(u8),
     RepeatReads,
     Repeats,
-    ReportReads(u8, Happening),
+    ReportReads(u8, ModelEvent),
     Reports(u8),
     Looks(u8),
     Cleans(u8),
@@ -52,13 +52,13 @@ pub(super) enum Move {
 
 /// What becomes of the answer to a creation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Heard {
+pub(super) enum Delivery {
     Yes,
     No,
     NotYet,
 }
 
-impl Model for Life {
+impl Model for Lifecycle {
     type State = World;
     type Action = Move;
 
@@ -88,7 +88,9 @@ impl Model for Life {
         }
         match world.launcher {
             Launcher::Begins => moves.push(Move::Begin),
-            Launcher::Creates(..) => moves.extend([Heard::Yes, Heard::No, Heard::NotYet].map(Move::Create)),
+            Launcher::Creates(..) => {
+                moves.extend([Delivery::Yes, Delivery::No, Delivery::NotYet].map(Move::Create));
+            }
             Launcher::Saves => moves.extend([true, false].map(|heard| Move::Save { heard })),
             Launcher::GivesUp => moves.push(Move::GiveUp),
             Launcher::Over => {}
@@ -156,7 +158,7 @@ impl Model for Life {
             }
             Move::RepeatReads => {
                 let seen = world.run?;
-                world.repeater = Worker::Decides { seen, fresh: true, what: Happening::TokensRenewed };
+                world.repeater = Worker::Decides { seen, fresh: true, what: ModelEvent::TokensRenewed };
             }
             Move::Repeats => {
                 let worker = std::mem::replace(&mut world.repeater, Worker::Idle);
@@ -193,7 +195,7 @@ impl Model for Life {
             }),
             Property::always(
                 "INV2: from everywhere a run comes to its end, with nothing left",
-                |life: &Self, world: &World| life.ends(world),
+                |lifecycle: &Self, world: &World| lifecycle.ends(world),
             ),
             Property::sometimes("a run ends", |_, world: &World| world.ends == 1),
             Property::sometimes("a launch is answered", |_, world: &World| world.shown),
@@ -201,24 +203,24 @@ impl Model for Life {
     }
 }
 
-impl Life {
+impl Lifecycle {
     /// What a client may report now. A head job is recorded only where AWS Batch says that it is not final.
-    fn reports(&self, world: &World) -> impl Iterator<Item = Happening> + use<> {
+    fn reports(&self, world: &World) -> impl Iterator<Item = ModelEvent> + use<> {
         let running = matches!(world.job, Job::FirstAttempt | Job::BetweenAttempts | Job::SecondAttempt);
         let batch = self.has_job && running;
         let claims = self.kind.claims;
         [
-            Happening::SignOfLife,
-            Happening::Reported,
-            Happening::HeadJobRecorded,
-            Happening::Claimed,
-            Happening::ClaimRefused,
+            ModelEvent::SignOfLife,
+            ModelEvent::Reported,
+            ModelEvent::HeadJobRecorded,
+            ModelEvent::Claimed,
+            ModelEvent::ClaimRefused,
         ]
         .into_iter()
         .filter(move |what| match what {
-            Happening::HeadJobRecorded => batch,
-            Happening::Claimed => claims,
-            Happening::ClaimRefused => false,
+            ModelEvent::HeadJobRecorded => batch,
+            ModelEvent::Claimed => claims,
+            ModelEvent::ClaimRefused => false,
             _ => true,
         })
     }
@@ -228,26 +230,27 @@ impl Life {
 const NOTHING_EARLY: &str = "INV3: nothing early";
 
 /// The bounds: every state within them is visited.
-pub(super) fn bounds(depth: Depth) -> Vec<Life> {
+pub(super) fn bounds(depth: Depth) -> Vec<Lifecycle> {
     let full = depth == Depth::Full;
     let minutes = if full { 8 } else { 6 };
     let batch = Kind { copies: if full { 2 } else { 1 }, ..BATCH };
-    let life = Life { kind: batch, cleaners: 1, reporters: 0, repeats: false, has_job: false, minutes };
+    let lifecycle =
+        Lifecycle { kind: batch, cleaners: 1, reporters: 0, repeats: false, has_job: false, minutes };
     vec![
         // Late copies and two cleaners.
-        Life { kind: BATCH, cleaners: 2, ..life.clone() },
-        Life { kind: batch, ..life.clone() },
+        Lifecycle { kind: BATCH, cleaners: 2, ..lifecycle.clone() },
+        Lifecycle { kind: batch, ..lifecycle.clone() },
         // A repeated launch never loses the run that it answered with.
-        Life { repeats: true, ..life.clone() },
-        Life { kind: CLAIMS, reporters: 1, repeats: true, ..life.clone() },
+        Lifecycle { repeats: true, ..lifecycle.clone() },
+        Lifecycle { kind: CLAIMS, reporters: 1, repeats: true, ..lifecycle.clone() },
         // A head job with two attempts keeps its copies until it is over.
-        Life { kind: BATCH, reporters: 1, has_job: true, minutes: minutes - 1, ..life.clone() },
+        Lifecycle { kind: BATCH, reporters: 1, has_job: true, minutes: minutes - 1, ..lifecycle.clone() },
         // Of two claims one counts.
-        Life { kind: CLAIMS, reporters: 2, ..life },
+        Lifecycle { kind: CLAIMS, reporters: 2, ..lifecycle },
     ]
 }
 
-impl Life {
+impl Lifecycle {
     /// Visits every state within the bounds.
     pub(super) fn check(self) -> Figures {
         let what = format!("{self:?}");
@@ -277,8 +280,8 @@ mod tests {
 
     #[test]
     fn every_state_within_the_bounds_keeps_the_invariants() {
-        for life in bounds(Depth::Quick) {
-            let figures = life.check();
+        for lifecycle in bounds(Depth::Quick) {
+            let figures = lifecycle.check();
             assert_eq!(figures.wrongs, Vec::<String>::new());
             assert!(figures.model_states > 1_000);
         }

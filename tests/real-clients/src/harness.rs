@@ -31,13 +31,13 @@ pub fn shells() -> Vec<Vec<&'static str>> {
         .collect()
 }
 
-/// Runs a case once under each of [`shells`], on a bench of its own, all at once.
-pub fn under_every_shell(case: impl Fn(&Bench) + Sync) {
+/// Runs a case once under each of [`shells`], on a harness of its own, all at once.
+pub fn under_every_shell(case: impl Fn(&Harness) + Sync) {
     thread::scope(|scope| {
         for shell in shells() {
             scope.spawn(|| {
                 let shell = shell; // moved in, so that it outlives the loop
-                case(&Bench::new(&shell));
+                case(&Harness::new(&shell));
             });
         }
     });
@@ -66,10 +66,10 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// A home with a token file, a directory for stores, and a service.
-pub struct Bench {
+pub struct Harness {
     /// The stand-in.
     pub service: Service,
-    /// The user's home; everything of this bench is below it.
+    /// The user's home; everything of this harness is below it.
     pub home: tempfile::TempDir,
     shell: Vec<&'static str>,
 }
@@ -93,7 +93,7 @@ pub struct Run {
     shell: String,
 }
 
-impl Bench {
+impl Harness {
     /// A new home, for a script run by this shell.
     ///
     /// # Panics
@@ -101,10 +101,10 @@ impl Bench {
     #[must_use]
     pub fn new(shell: &[&'static str]) -> Self {
         let home = tempfile::Builder::new().prefix("hpc-script").tempdir().expect("a temporary directory");
-        let bench = Self { service: Service::start(), home, shell: shell.to_vec() };
-        fs::create_dir(bench.path("stores")).expect("a directory for stores");
-        bench.write_private("token", &format!("{USER_TOKEN}\n"));
-        bench
+        let harness = Self { service: Service::start(), home, shell: shell.to_vec() };
+        fs::create_dir(harness.path("stores")).expect("a directory for stores");
+        harness.write_private("token", &format!("{USER_TOKEN}\n"));
+        harness
     }
 
     /// Another new home, for the same shell.
@@ -146,7 +146,7 @@ impl Bench {
         found
     }
 
-    /// A directory as a killed job leaves it, `age` seconds after its last sign of life.
+    /// A directory as a killed job leaves it, `age` seconds after its last heartbeat.
     ///
     /// # Panics
     /// When it cannot be made.
@@ -165,7 +165,7 @@ impl Bench {
         directory
     }
 
-    /// The script with this bench's settings and `arguments`, and nothing else of our own environment but `PATH`.
+    /// The script with this harness's settings and `arguments`, and nothing else of our own environment but `PATH`.
     #[must_use]
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(self.shell[0]);
@@ -193,7 +193,7 @@ impl Bench {
         self.finish(&mut self.command(["--", "sh", "-c", script]))
     }
 
-    /// Waits for the end of a command made by [`Bench::command`].
+    /// Waits for the end of a command made by [`Harness::command`].
     ///
     /// # Panics
     /// When it cannot be started.
@@ -204,7 +204,7 @@ impl Bench {
 }
 
 impl Run {
-    /// Starts a command made by [`Bench::command`].
+    /// Starts a command made by [`Harness::command`].
     ///
     /// # Panics
     /// When it cannot be started.

@@ -7,7 +7,7 @@ use http_api::operation::{Credential, Needs};
 use libtest_mimic::Trial;
 use serde_json::json;
 
-use crate::trial::{bench, trials};
+use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
@@ -29,7 +29,7 @@ async fn same(caller: &Caller, foreign: Ask, absent: Ask) {
 }
 
 async fn a_foreign_workspace_and_one_that_does_not_exist_are_one_answer() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let secret = world.secret("THEIRS", "v").await;
     let stranger = world.caller("stranger");
     let mut checked = 0;
@@ -75,7 +75,7 @@ async fn a_foreign_workspace_and_one_that_does_not_exist_are_one_answer() {
 }
 
 async fn a_foreign_thing_and_one_that_does_not_exist_are_one_answer() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let (owner, stranger) = (world.caller("owner"), world.caller("stranger"));
     let elsewhere = |path: &str| format!("{path}?workspaceId={}", world.foreign_workspace);
     let body = json!({"name": "THEIRS", "value": "v"});
@@ -120,7 +120,7 @@ async fn a_foreign_thing_and_one_that_does_not_exist_are_one_answer() {
 }
 
 async fn what_one_workspace_has_another_one_cannot_name() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     world.secret("OURS", "v").await;
     let stranger = world.caller("stranger");
     let elsewhere = format!("?workspaceId={}", world.foreign_workspace);
@@ -135,14 +135,14 @@ async fn what_one_workspace_has_another_one_cannot_name() {
 }
 
 async fn a_run_token_of_another_run_and_of_none_are_one_answer() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let launch = json!({"platform": "slurm", "userSecrets": [], "workspaceSecrets": []});
     let run = world.caller("launch").post(world.inside("/launches"), &launch).await.json();
     let id = run["workflowId"].as_str().expect("an id");
     let forged = |run: &str| {
         use base64::Engine as _;
         let text = format!("{{\"tid\":\"{run}\"}}.{}", "0".repeat(40));
-        Caller::bearer(&world.bench, &base64::engine::general_purpose::STANDARD.encode(text))
+        Caller::bearer(&world.harness, &base64::engine::general_purpose::STANDARD.encode(text))
     };
     for operation in Operation::ALL.iter().filter(|it| it.credential() == Credential::Run) {
         let ask = |run: &str| {
@@ -157,7 +157,7 @@ async fn a_run_token_of_another_run_and_of_none_are_one_answer() {
         assert_eq!(foreign.distinguishable(), absent.distinguishable(), "{}", operation.id());
     }
     let claim = |run: &str| Ask::new("POST", format!("/runs/{run}/claim"));
-    let wrong = Caller::bearer(&world.bench, &"w".repeat(43));
+    let wrong = Caller::bearer(&world.harness, &"w".repeat(43));
     same(&wrong, claim(id), claim(ABSENT_RUN)).await;
     let receipt = world.caller("launch").get(world.inside(&format!("/runs/{id}"))).await.json();
     assert_eq!(receipt["state"], "pending");

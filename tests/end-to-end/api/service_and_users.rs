@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::secrets::is_date;
-use crate::trial::{bench, trials};
+use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
@@ -24,7 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 async fn the_service_says_what_it_is_to_anybody() {
-    let info = Caller::presenting(&bench().await, None).get("/service-info").await.json();
+    let info = Caller::presenting(&harness().await, None).get("/service-info").await.json();
     let info = &info["serviceInfo"];
     for field in ["version", "apiVersion"] {
         let version = info[field].as_str().expect("a version");
@@ -33,7 +33,7 @@ async fn the_service_says_what_it_is_to_anybody() {
 }
 
 async fn a_user_is_described_in_the_platforms_shape() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let person = world.person("view");
     let info = world.caller("view").get("/user-info").await.json();
     assert_eq!(info["needConsent"], false);
@@ -45,7 +45,7 @@ async fn a_user_is_described_in_the_platforms_shape() {
 }
 
 async fn organizations_come_first_then_their_workspaces() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let path = format!("/user/{}/workspaces", world.person("launch").id);
     let found = world.caller("launch").get(path).await.json();
     let row = |workspace: Value, name: Value, full: Value, visibility: Value, role: &str| {
@@ -59,19 +59,19 @@ async fn organizations_come_first_then_their_workspaces() {
 
     let guest = world.guest().await;
     let found =
-        Caller::bearer(&world.bench, &guest.token).get(format!("/user/{}/workspaces", guest.id)).await;
+        Caller::bearer(&world.harness, &guest.token).get(format!("/user/{}/workspaces", guest.id)).await;
     assert_eq!(found.json(), json!({"orgsAndWorkspaces": []}));
 }
 
 async fn a_token_is_shown_once_and_works_as_bearer_and_as_basic() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let made = world.caller("view").post("/tokens", &json!({"name": "ci"})).await.json();
     let key = made["accessKey"].as_str().expect("a key");
-    world.bench.handed_out(key);
+    world.harness.handed_out(key);
     let fields: Vec<_> = made["token"].as_object().expect("a token").keys().collect();
     assert_eq!(fields, ["dateCreated", "id", "lastUsed", "name"]);
     assert!(made["token"]["lastUsed"].is_null() && is_date(&made["token"]["dateCreated"]), "{made}");
-    for caller in [Caller::bearer(&world.bench, key), Caller::basic(&world.bench, key)] {
+    for caller in [Caller::bearer(&world.harness, key), Caller::basic(&world.harness, key)] {
         let user = caller.get("/user-info").await.json();
         assert_eq!(user["user"]["id"], world.person("view").id);
     }
@@ -90,18 +90,18 @@ async fn a_token_is_shown_once_and_works_as_bearer_and_as_basic() {
 }
 
 async fn a_revoked_token_is_refused_as_soon_as_its_answer_is_forgotten() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let made = world.caller("view").post("/tokens", &json!({"name": "leaked"})).await.json();
     let key = made["accessKey"].as_str().expect("a key");
-    world.bench.handed_out(key);
-    let thief = Caller::bearer(&world.bench, key);
+    world.harness.handed_out(key);
+    let thief = Caller::bearer(&world.harness, key);
     let _ = thief.get("/user-info").await.json();
     world.caller("view").delete(format!("/tokens/{}", made["token"]["id"])).await.no_content();
     let answer = until_refused(&thief).await;
     let _ = answer.problem(403);
     // For good, in either form.
     let _ = thief.get("/pipeline-secrets").await.problem(403);
-    let _ = Caller::basic(&world.bench, key).get("/user-info").await.problem(403);
+    let _ = Caller::basic(&world.harness, key).get("/user-info").await.problem(403);
 }
 
 /// The first answer that is a refusal. The shared stack believes a checked token for 2 seconds.
@@ -117,10 +117,10 @@ async fn until_refused(caller: &Caller) -> Answer {
 }
 
 async fn without_a_token_it_is_401_and_with_a_bad_one_403() {
-    let bench = bench().await;
-    let world = World::make(bench.clone()).await;
+    let harness = harness().await;
+    let world = World::make(harness.clone()).await;
     let ask = |authorization: Option<&str>| {
-        let caller = Caller::presenting(&bench, authorization);
+        let caller = Caller::presenting(&harness, authorization);
         async move { caller.get("/pipeline-secrets").await }
     };
     assert_eq!(ask(None).await.problem(401), "Unauthorized");
@@ -139,7 +139,7 @@ async fn without_a_token_it_is_401_and_with_a_bad_one_403() {
 }
 
 async fn a_role_that_was_taken_away_acts_on_the_next_request() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let (owner, admin) = (world.caller("owner"), world.caller("admin"));
     let create =
         |name: &str| Ask::post(world.inside("/pipeline-secrets"), &json!({"name": name, "value": "v"}));
@@ -160,17 +160,17 @@ async fn a_role_that_was_taken_away_acts_on_the_next_request() {
 
 /// A claim may come a day after its launch, and would hand over what was replaced because somebody left.
 async fn who_may_launch_no_more_claims_nothing_launched_before() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     let owner = world.caller("owner");
     let secret = world.secret("REPLACED", "old").await;
     let launch = async |person: &str| {
         let body = json!({"platform": "slurm"});
         let run = world.caller(person).post(world.inside("/launches"), &body).await.json();
         let token = run["claimToken"].as_str().expect("a token");
-        world.bench.handed_out(token);
-        world.bench.handed_out(run["runToken"].as_str().expect("a token"));
+        world.harness.handed_out(token);
+        world.harness.handed_out(run["runToken"].as_str().expect("a token"));
         let id = run["workflowId"].as_str().expect("an id").to_owned();
-        (Caller::bearer(&world.bench, token), id)
+        (Caller::bearer(&world.harness, token), id)
     };
     let claim = |id: &str| Ask::new("POST", format!("/runs/{id}/claim"));
     let (removed, lowered) = (launch("launch").await, launch("maintain").await);
@@ -199,7 +199,7 @@ async fn who_may_launch_no_more_claims_nothing_launched_before() {
 }
 
 async fn whoever_takes_part_may_leave_but_the_last_owner() {
-    let world = World::make(bench().await).await;
+    let world = World::make(harness().await).await;
     for role in ["admin", "maintain", "launch", "connect", "view"] {
         let own = world.below(&format!("/participants/{}", world.person(role).id));
         world.caller(role).delete(&own).await.no_content();

@@ -1,12 +1,12 @@
-//! Saving the life of a run.
+//! Saving the lifecycle of a run.
 
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::ports::SaveRuns;
-use domain::run::{Life, Run};
+use domain::run::{Lifecycle, Run};
 use domain::{Error, Result};
 
-use super::row::life_fields;
+use super::row::lifecycle_fields;
 use crate::Store;
 use crate::expression_attributes::Changes;
 use crate::keys::Key;
@@ -15,9 +15,14 @@ use crate::transaction::{ExistingItem, Refusal, Transaction};
 
 #[async_trait(?Send)]
 impl SaveRuns for Store {
-    async fn save_life(&self, run: &Run, life: &Life, audit: Option<&AuditRecord>) -> Result<()> {
+    async fn save_lifecycle(
+        &self,
+        run: &Run,
+        lifecycle: &Lifecycle,
+        audit: Option<&AuditRecord>,
+    ) -> Result<()> {
         let mut transaction = self.transaction();
-        save(self, &mut transaction, Revision, run, life)?;
+        save(self, &mut transaction, Revision, run, lifecycle)?;
         if let Some(audit) = audit {
             transaction.audited(audit)?;
         }
@@ -28,24 +33,25 @@ impl SaveRuns for Store {
 #[derive(PartialEq)]
 struct Revision;
 
-/// Adds to a transaction that the life is written over the revision before it: of its attributes just those that
+/// Adds to a transaction that the lifecycle is written over the revision before it: of its attributes just those that
 /// change. IAM lets `report-run` and `cleanup-run` write no others than those that their events change.
 pub(super) fn save<P: PartialEq>(
     store: &Store,
     transaction: &mut Transaction<'_, P>,
     part: P,
     run: &Run,
-    life: &Life,
+    lifecycle: &Lifecycle,
 ) -> Result<()> {
-    let before = life.revision.checked_sub(1).ok_or(Error::bug("a life saved without a new revision"))?;
-    if run.life.revision != before {
-        return Err(Error::bug("a life saved over another revision than the one that was read"));
+    let before =
+        lifecycle.revision.checked_sub(1).ok_or(Error::bug("a lifecycle saved without a new revision"))?;
+    if run.lifecycle.revision != before {
+        return Err(Error::bug("a lifecycle saved over another revision than the one that was read"));
     }
     let mut changes = Changes::default();
-    let read = life_fields(store, run, &run.life)?;
-    let mut fields = life_fields(store, run, life)?;
+    let read = lifecycle_fields(store, run, &run.lifecycle)?;
+    let mut fields = lifecycle_fields(store, run, lifecycle)?;
     fields.retain(|name, value| read.get(name) != Some(value));
-    let claims = run.life.claimed.is_none() && life.claimed.is_some();
+    let claims = run.lifecycle.claimed.is_none() && lifecycle.claimed.is_some();
     changes.set_or_remove(fields);
     let mut condition = changes.attributes().equals("revision", n(before));
     if claims {
@@ -69,7 +75,7 @@ pub(super) fn overtaken<P: PartialEq>(refusal: &Refusal<P>, revision: &P) -> Err
 mod tests {
     use domain::audit::AuditAction;
     use domain::ports::{LaunchRuns, ReadRuns};
-    use domain::run::{HeadJob, Outcome as Ending, RunResult, State, ToldBy};
+    use domain::run::{HeadJob, Outcome as Ending, ReportedBy, RunResult, State};
     use futures_util::future::join_all;
     use support::Fault;
 
@@ -87,22 +93,25 @@ mod tests {
 
     async fn save(test: &TestStore, before: &Run, run: &Run) -> Result<()> {
         let audit = run_audit(run, AuditAction::RunEnding);
-        test.store.save_life(before, &run.life, Some(&audit)).await
+        test.store.save_lifecycle(before, &run.lifecycle, Some(&audit)).await
     }
 
     fn ended(run: &Run) -> Run {
-        advanced(run, |life| {
-            life.state = State::Ended;
-            life.due = None;
-            life.ending = Some(later(100));
-            life.removed = Some(later(200));
-            life.head_job = Some(HeadJob {
+        advanced(run, |lifecycle| {
+            lifecycle.state = State::Ended;
+            lifecycle.due = None;
+            lifecycle.ending = Some(later(100));
+            lifecycle.removed = Some(later(200));
+            lifecycle.head_job = Some(HeadJob {
                 job_id: "j-1".into(),
                 queue: "arn:aws:batch:eu-west-1:1:job-queue/q".into(),
                 region: "eu-west-1".into(),
             });
-            life.outcome =
-                Some(Ending { result: RunResult::Failed, exit_status: Some(-9), told_by: ToldBy::HeadJob });
+            lifecycle.outcome = Some(Ending {
+                result: RunResult::Failed,
+                exit_status: Some(-9),
+                reported_by: ReportedBy::HeadJob,
+            });
         })
     }
 
@@ -114,10 +123,10 @@ mod tests {
         save(&test, &first, &run).await.unwrap();
         assert_eq!(test.operations(), ["TransactWriteItems"]);
         assert_eq!(test.store.run(&run.id).await.unwrap(), Some(run.clone()));
-        let reopened = advanced(&run, |life| {
-            life.head_job = None;
-            life.outcome = None;
-            life.due = Some(later(1));
+        let reopened = advanced(&run, |lifecycle| {
+            lifecycle.head_job = None;
+            lifecycle.outcome = None;
+            lifecycle.due = Some(later(1));
         });
         save(&test, &run, &reopened).await.unwrap();
         assert_eq!(test.store.run(&run.id).await.unwrap(), Some(reopened));
@@ -136,10 +145,10 @@ mod tests {
     async fn a_write_names_only_the_attributes_that_change() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
-        let second = advanced(&first, |life| life.state = State::Pending);
+        let second = advanced(&first, |lifecycle| lifecycle.state = State::Pending);
         save(&test, &first, &second).await.unwrap();
         assert_eq!(written(&test), ["revision", "state"]);
-        let third = advanced(&second, |life| life.due = Some(later(9)));
+        let third = advanced(&second, |lifecycle| lifecycle.due = Some(later(9)));
         save(&test, &second, &third).await.unwrap();
         assert_eq!(written(&test), ["due", "dueAt", "revision"]);
         save(&test, &third, &ended(&third)).await.unwrap();
@@ -158,14 +167,14 @@ mod tests {
     async fn a_claim_is_recorded_once_though_somebody_sets_the_revision_back() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
-        let claimed = advanced(&first, |life| life.claimed = Some(later(1)));
+        let claimed = advanced(&first, |lifecycle| lifecycle.claimed = Some(later(1)));
         save(&test, &first, &claimed).await.unwrap();
-        test.set(Key::run(&first.id), "revision", n(first.life.revision)).await;
+        test.set(Key::run(&first.id), "revision", n(first.lifecycle.revision)).await;
         let error = save(&test, &first, &claimed).await.unwrap_err();
         assert!(matches!(error, Error::VersionConflict), "{error}");
         // Other changes of a claimed run do not ask.
-        test.set(Key::run(&first.id), "revision", n(claimed.life.revision)).await;
-        let ending = advanced(&claimed, |life| life.state = State::Ending);
+        test.set(Key::run(&first.id), "revision", n(claimed.lifecycle.revision)).await;
+        let ending = advanced(&claimed, |lifecycle| lifecycle.state = State::Ending);
         save(&test, &claimed, &ending).await.unwrap();
     }
 
@@ -173,11 +182,13 @@ mod tests {
     async fn a_life_is_saved_only_over_the_one_that_was_read() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
-        let second = advanced(&first, |life| life.state = State::Pending);
-        for (read, life) in
-            [(&second, &second.life), (&first, &advanced(&second, |_| ()).life), (&second, &first.life)]
-        {
-            let error = test.store.save_life(read, life, None).await.unwrap_err();
+        let second = advanced(&first, |lifecycle| lifecycle.state = State::Pending);
+        for (read, lifecycle) in [
+            (&second, &second.lifecycle),
+            (&first, &advanced(&second, |_| ()).lifecycle),
+            (&second, &first.lifecycle),
+        ] {
+            let error = test.store.save_lifecycle(read, lifecycle, None).await.unwrap_err();
             assert!(matches!(error, Error::Bug { .. }), "{error}");
         }
         assert_eq!(test.operations(), [] as [&str; 0]);
@@ -187,7 +198,7 @@ mod tests {
     async fn a_life_over_another_revision_is_a_conflict_and_changes_nothing() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
-        let second = advanced(&first, |life| life.state = State::Pending);
+        let second = advanced(&first, |lifecycle| lifecycle.state = State::Pending);
         save(&test, &first, &second).await.unwrap();
         let before = test.table.rows().await;
         let third = ended(&second);
@@ -204,7 +215,7 @@ mod tests {
     async fn of_parallel_writers_of_a_revision_one_wins() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
-        let run = advanced(&first, |life| life.state = State::Pending);
+        let run = advanced(&first, |lifecycle| lifecycle.state = State::Pending);
         let saved = join_all((0..8).map(|_| save(&test, &first, &run))).await;
         assert_eq!(saved.iter().filter(|saved| saved.is_ok()).count(), 1);
         assert!(saved.iter().all(|saved| matches!(saved, Ok(()) | Err(Error::VersionConflict))));
@@ -237,7 +248,7 @@ mod tests {
         assert_eq!(ttl().await, None);
         let ended = ended(&run);
         let thirty_days = test.store.clone().with_retention_days(30);
-        thirty_days.save_life(&run, &ended.life, None).await.unwrap();
+        thirty_days.save_lifecycle(&run, &ended.lifecycle, None).await.unwrap();
         assert_eq!(ttl().await, Some(later(200 + 30 * 86_400).as_second()));
     }
 
@@ -245,20 +256,20 @@ mod tests {
     async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
-        let run = advanced(&first, |life| life.state = State::Pending);
+        let run = advanced(&first, |lifecycle| lifecycle.state = State::Pending);
         test.table.faults.fail_next(Fault::LostReply);
         save(&test, &first, &run).await.unwrap();
         assert_eq!((test.operations().len(), test.audits().await), (2, 2));
-        let next = advanced(&run, |life| life.state = State::Running);
+        let next = advanced(&run, |lifecycle| lifecycle.state = State::Running);
         test.table.faults.fail_next(Fault::LostReply);
-        test.store.save_life(&run, &next.life, None).await.unwrap();
+        test.store.save_lifecycle(&run, &next.lifecycle, None).await.unwrap();
     }
 
     #[tokio::test]
     async fn another_writer_in_the_way_is_contended() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
-        let run = advanced(&first, |life| life.state = State::Pending);
+        let run = advanced(&first, |lifecycle| lifecycle.state = State::Pending);
         test.table.faults.fail_next(Fault::Cancelled(&["TransactionConflict", "None"]));
         let error = save(&test, &first, &run).await.unwrap_err();
         assert!(matches!(error, Error::Contended), "{error}");

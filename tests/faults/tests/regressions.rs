@@ -4,15 +4,15 @@ use domain::Error;
 use domain::ids::RunId;
 use domain::platform::Platform;
 use domain::{copies::Layout, run::State};
-use faults::deeds::{Deed, KEY};
 use faults::gate::{Fault, Planned};
+use faults::operations::{CleanupOperation, KEY};
 use faults::plan;
 use faults::runner::alone;
 use faults::story::{SECRETS, Story};
 use faults::world::{DEPLOYMENT, World};
 use jiff::SignedDuration;
 use serde_json::json;
-use support::Made;
+use support::StoredSecret;
 
 /// A copy of this run, made when nobody waited for it any more.
 fn orphan(world: &World, run: &RunId) -> String {
@@ -23,7 +23,7 @@ fn orphan(world: &World, run: &RunId) -> String {
         ("pipeline-secrets:not-after", "2036-01-01T00:00:00Z"),
     ];
     let name = format!("tower-{run}.9");
-    world.aws.state().services.target.secrets.insert(name.clone(), Made::by_others(&tags));
+    world.aws.state().services.target.secrets.insert(name.clone(), StoredSecret::by_others(&tags));
     name
 }
 
@@ -35,9 +35,9 @@ fn one_row_that_cannot_be_read_keeps_no_other_runs_orphan() {
         world.create(&SECRETS[..2], None).await.expect("stored");
         let launched = world.launch(Platform::AwsBatch, Layout::Bundle, None).await.expect("launched");
         world.pass(SignedDuration::from_hours(25));
-        world.clean(Deed::Sweep).await.expect("swept");
+        world.clean(CleanupOperation::Sweep).await.expect("swept");
         let ended = launched.run.id;
-        assert_eq!(world.run(&ended).await.life.state, State::Ended);
+        assert_eq!(world.run(&ended).await.lifecycle.state, State::Ended);
         // Sorts before every other run.
         let garbled = RunId::new("ab1200000000AA").expect("an id");
         world.put(
@@ -45,7 +45,7 @@ fn one_row_that_cannot_be_read_keeps_no_other_runs_orphan() {
         );
         let (kept, gone) = (orphan(world, &garbled), orphan(world, &ended));
 
-        let swept = world.clean(Deed::Sweep).await.expect("swept");
+        let swept = world.clean(CleanupOperation::Sweep).await.expect("swept");
         assert_eq!((swept.orphans, swept.orphans_failed), (1, 1));
         let state = world.aws.state();
         assert!(state.services.target.secrets.contains_key(&kept));

@@ -2,17 +2,18 @@
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use end_to_end::rights::aws::Raw;
-use end_to_end::rights::sealed::{Tried, tried};
+use end_to_end::rights::sealed::{CallResult, tried};
 use serde_json::json;
 
 use super::{Outcome, Targets, Trial, functions};
 
 pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
-    let bench = &targets.bench;
-    let bus = bench.stack.output("EventBusName")?;
+    let harness = &targets.harness;
+    let bus = harness.stack.output("EventBusName")?;
     for function in functions() {
-        let role = bench.role(function).await?;
-        let mut refuse = |what: &str, outcome: Tried| trial.refuse(format!("{function} {what}"), &outcome);
+        let role = harness.role(function).await?;
+        let mut refuse =
+            |what: &str, outcome: CallResult| trial.refuse(format!("{function} {what}"), &outcome);
         let announces = ["launch-run", "claim-run", "report-run"].contains(&function);
         let events = aws_sdk_eventbridge::Client::new(&role);
         for (bus, source) in [
@@ -41,10 +42,10 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
         if !["report-run", "cleanup-run"].contains(&function) {
             refuse("DescribeJobs", tried(batch.describe_jobs().jobs("x").send().await));
         }
-        let raw = Raw::new(&bench.stack.aws_endpoint, bench.stack.credentials(function).await?);
-        let invoked = raw.invoke(bench.stack.function("identity")?, &json!({"apply": {}})).await?;
+        let raw = Raw::new(&harness.stack.aws_endpoint, harness.stack.credentials(function).await?);
+        let invoked = raw.invoke(harness.stack.function("identity")?, &json!({"apply": {}})).await?;
         refuse("InvokeFunction of identity", answered(invoked.status, &invoked.answer.to_string()));
-        let own = bench.resource(&format!("{}Role", end_to_end::rights::logical(function)))?;
+        let own = harness.resource(&format!("{}Role", end_to_end::rights::logical(function)))?;
         for action in ["GetRole", "DeleteRolePolicy", "PutRolePolicy"] {
             let document = json!({"Version": "2012-10-17", "Statement": []}).to_string();
             let asked = [
@@ -56,7 +57,7 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
             let (status, text) = raw.iam(&asked).await?;
             refuse(action, answered(status, &text));
         }
-        let group = bench.stack.output("ReadSecretsLogGroup")?;
+        let group = harness.stack.output("ReadSecretsLogGroup")?;
         let order = json!({"logGroupName": group});
         for action in ["FilterLogEvents", "DeleteLogGroup"] {
             let (status, text) = raw.json("logs", &format!("Logs_20140328.{action}"), &order).await?;
@@ -66,7 +67,7 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
     Ok(())
 }
 
-fn answered(status: reqwest::StatusCode, text: &str) -> Tried {
+fn answered(status: reqwest::StatusCode, text: &str) -> CallResult {
     match (status.is_success(), text.contains("AccessDenied")) {
         (true, _) => Ok(()),
         (false, true) => Err("AccessDenied".to_owned()),

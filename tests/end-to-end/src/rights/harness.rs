@@ -14,7 +14,7 @@ use crate::rights::aws::{Invoked, Raw};
 use crate::rights::{Outcome, ensure};
 
 /// A deployed stack.
-pub struct Bench {
+pub struct Harness {
     /// The stack.
     pub stack: Stack,
     /// The tools, to deploy more.
@@ -29,7 +29,7 @@ pub struct Bench {
 /// The name of the deployed stack.
 pub const DEPLOYMENT: &str = "rights";
 
-impl Bench {
+impl Harness {
     /// Deploys the template with these parameters on free ports of loopback.
     pub async fn start(parameters: &[(&str, &str)]) -> Outcome<Self> {
         let tools = Tools::ready(Progress::Quiet).await?;
@@ -168,11 +168,11 @@ pub struct World {
 
 impl World {
     /// Has an operator declare one, named so.
-    pub async fn make(bench: &Bench, name: &str) -> Outcome<Self> {
+    pub async fn make(harness: &Harness, name: &str) -> Outcome<Self> {
         let user = |person: &str| json!({"userName": format!("{person}-{name}"), "email": format!("{person}-{name}@example.org"), "tokens": [{"name": "test"}]});
         let participant =
             |person: &str, role: &str| json!({"user": format!("{person}-{name}"), "role": role});
-        let made = bench
+        let made = harness
             .apply(&json!({"users": [user("olivia"), user("liam")], "organizations": [{"name": format!("org-{name}"), "workspaces": [{
                 "name": "genomics", "platforms": ["aws-batch", "slurm"],
                 "participants": [participant("olivia", "owner"), participant("liam", "launch")]}]}]}))
@@ -201,16 +201,16 @@ impl World {
     }
 
     /// Stores a secret in the workspace.
-    pub async fn store(&self, bench: &Bench, name: &str) -> Outcome<i64> {
+    pub async fn store(&self, harness: &Harness, name: &str) -> Outcome<i64> {
         let call =
             self.call(Operation::CreatePipelineSecret).body(&json!({"name": name, "value": "a value"}));
-        let made = bench.done(&call).await?;
+        let made = harness.done(&call).await?;
         made["secretId"].as_i64().ok_or_else(|| "no secretId".into())
     }
 
     /// Launches a run in the workspace, with all of its secrets.
-    pub async fn launch(&self, bench: &Bench, platform: &str) -> Outcome<Value> {
-        bench.done(&self.call(Operation::LaunchRun).body(&json!({"platform": platform}))).await
+    pub async fn launch(&self, harness: &Harness, platform: &str) -> Outcome<Value> {
+        harness.done(&self.call(Operation::LaunchRun).body(&json!({"platform": platform}))).await
     }
 }
 

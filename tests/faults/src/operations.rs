@@ -8,22 +8,22 @@ use domain::ids::{RunId, SecretId};
 use domain::name::SecretName;
 use domain::platform::Platform;
 use domain::ports::ReadRuns as _;
-use domain::resolve::{Request, Selection};
-use domain::run::{HeadJob, Outcome, Run, RunResult, ToldBy};
+use domain::resolve::{SecretSelection, Selection};
+use domain::run::{HeadJob, Outcome, ReportedBy, Run, RunResult};
 use domain::secret::Secret;
 use domain::settings::Settings;
 use domain::token::{Presented, TokenKey};
 use domain::use_cases::change_secret::Change;
 use domain::use_cases::claim::{Claim, Claimer};
-use domain::use_cases::clean_up::{Cleaner, Looked};
-use domain::use_cases::create_secrets::{Draft, SecretKeeper};
+use domain::use_cases::clean_up::{Cleaner, CleanupOutcome};
+use domain::use_cases::create_secrets::{Draft, SecretService};
 use domain::use_cases::identity::reconcile::reconcile;
 use domain::use_cases::identity::trail::Trail;
 use domain::use_cases::launch::{Launched, Launcher};
 use domain::use_cases::preview::LaunchRequest;
 use domain::use_cases::read_secrets;
 use domain::use_cases::report::Reporter;
-use domain::use_cases::sweep::Swept;
+use domain::use_cases::sweep::SweepSummary;
 use domain::value::SecretValue;
 use domain::{Context, Result};
 use runtime::Deadline;
@@ -38,7 +38,7 @@ pub const KEY: &str = "0123456789abcdef";
 impl World {
     /// Launches with every secret of the workspace and of the launcher.
     pub async fn launch(&self, platform: Platform, layout: Layout, key: Option<&str>) -> Result<Launched> {
-        self.launch_of(platform, layout, key, Request::default()).await
+        self.launch_of(platform, layout, key, SecretSelection::default()).await
     }
 
     /// Launches with these secrets.
@@ -47,7 +47,7 @@ impl World {
         platform: Platform,
         layout: Layout,
         key: Option<&str>,
-        secrets: Request,
+        secrets: SecretSelection,
     ) -> Result<Launched> {
         let launcher = self.launcher();
         let pace = self.deadline();
@@ -67,10 +67,13 @@ impl World {
         let (reporter, context) = (self.reporter(), self.context(&pace));
         let key = key_of(token);
         match report {
-            Report::Alive => reporter.sign_of_life(run, &key, &context).await,
+            Report::Alive => reporter.heartbeat(run, &key, &context).await,
             Report::Over => {
-                let outcome =
-                    Outcome { result: RunResult::Succeeded, exit_status: Some(0), told_by: ToldBy::Report };
+                let outcome = Outcome {
+                    result: RunResult::Succeeded,
+                    exit_status: Some(0),
+                    reported_by: ReportedBy::Report,
+                };
                 reporter.end(run, &key, outcome, &context).await
             }
             Report::Job(id) => {
@@ -81,19 +84,19 @@ impl World {
     }
 
     /// Does what cleanup-run does.
-    pub async fn clean(&self, deed: Deed<'_>) -> Result<Swept> {
+    pub async fn clean(&self, deed: CleanupOperation<'_>) -> Result<SweepSummary> {
         let pace = self.deadline();
         let (cleaner, context) = (self.cleaner(), self.context(&pace));
         let looked = match deed {
-            Deed::Sweep => return cleaner.sweep(&context).await,
-            Deed::Look(run) => cleaner.look(run, &context).await?,
-            Deed::JobChanged(job) => cleaner.head_job_changed(REGION, job, &context).await?,
-            Deed::Delivered(run) => {
+            CleanupOperation::Sweep => return cleaner.sweep(&context).await,
+            CleanupOperation::Look(run) => cleaner.look(run, &context).await?,
+            CleanupOperation::JobChanged(job) => cleaner.head_job_changed(REGION, job, &context).await?,
+            CleanupOperation::Delivered(run) => {
                 cleaner.note_delivery(run, context.now).await?;
-                Looked::Nothing
+                CleanupOutcome::Nothing
             }
         };
-        Ok(Swept { ended: u32::from(looked == Looked::Ended), ..Swept::default() })
+        Ok(SweepSummary { ended: u32::from(looked == CleanupOutcome::Ended), ..SweepSummary::default() })
     }
 
     /// Stores these in the workspace, as its owner.
@@ -207,8 +210,8 @@ impl World {
     }
 
     /// What stores secrets.
-    pub fn keeper(&self) -> SecretKeeper {
-        SecretKeeper { store: Rc::new(self.store.clone()), keys: Rc::new(self.sealer.clone()) }
+    pub fn keeper(&self) -> SecretService {
+        SecretService { store: Rc::new(self.store.clone()), keys: Rc::new(self.sealer.clone()) }
     }
 
     /// A run as it stands.
@@ -221,7 +224,7 @@ impl World {
 /// A report.
 #[derive(Clone, Copy, Debug)]
 pub enum Report {
-    /// A sign of life.
+    /// A heartbeat.
     Alive,
     /// The run is over.
     Over,
@@ -231,7 +234,7 @@ pub enum Report {
 
 /// A deed of cleanup-run.
 #[derive(Clone, Copy, Debug)]
-pub enum Deed<'a> {
+pub enum CleanupOperation<'a> {
     /// The scheduled sweep.
     Sweep,
     /// An event says to look at a run.
@@ -256,9 +259,9 @@ pub fn value_of(text: &str) -> SecretValue {
 
 /// Just these of the workspace's secrets, and none of the user's.
 #[must_use]
-pub fn only(names: &[&str]) -> Request {
+pub fn only(names: &[&str]) -> SecretSelection {
     let names = names.iter().map(|name| name_of(name)).collect();
-    Request {
+    SecretSelection {
         workspace: Selection::These(names),
         user: Selection::These(BTreeSet::new()),
         optional: BTreeSet::new(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use end_to_end::{forms, memory};
 use libtest_mimic::Trial;
 
-use crate::trial::{bench, trials};
+use crate::trial::{harness, trials};
 
 /// Every stored value holds the mark, so that one search finds any of them.
 pub(crate) fn trials() -> Vec<Trial> {
@@ -18,10 +18,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 #[expect(clippy::print_stdout, reason = "what was searched")]
 async fn no_value_and_no_token_is_where_none_may_be() {
-    let bench = bench().await;
-    let (forms, tokens) = (forms(), bench.tokens());
+    let harness = harness().await;
+    let (forms, tokens) = (forms(), harness.tokens());
     let mut searched = BTreeMap::new();
-    for sink in bench.sinks().await {
+    for sink in harness.sinks().await {
         for line in sink.text.lines() {
             let place = format!("{} {}", sink.kind, sink.name);
             assert!(!forms.iter().any(|form| line.contains(form)), "{place} holds a value: {line}");
@@ -52,7 +52,7 @@ async fn no_value_and_no_token_is_where_none_may_be() {
 #[expect(clippy::print_stdout, reason = "what was searched")]
 async fn no_function_remembers_a_value_or_a_token() {
     let mut texts = forms();
-    texts.extend(bench().await.tokens());
+    texts.extend(harness().await.tokens());
     let processes = memory::functions();
     let bytes: usize = processes.iter().map(|process| process.memory.len()).sum();
     println!(
@@ -75,7 +75,7 @@ async fn no_function_failed() {
         let is_alarm = line.contains("\"SecondClaims\":1");
         line.contains("panicked") || (line.contains("\"level\":\"ERROR\"") && !is_alarm)
     };
-    for (group, log) in bench().await.logs().await {
+    for (group, log) in harness().await.logs().await {
         let failed = log.lines().find(failed);
         assert!(failed.is_none(), "{group}: {failed:?}");
     }

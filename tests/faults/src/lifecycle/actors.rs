@@ -3,8 +3,8 @@
 
 use domain::run::{Action as Todo, State};
 
-use super::model::{Heard, Life, Move};
-use super::row::{Happening, LEASE, PENDING, Result, Row, begun, step};
+use super::model::{Delivery, Lifecycle, Move};
+use super::row::{LEASE, ModelEvent, PENDING, Result, Row, begun, step};
 
 /// Everything at one moment.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -45,7 +45,7 @@ pub(super) enum Worker {
     Decides {
         seen: Row,
         fresh: bool,
-        what: Happening,
+        what: ModelEvent,
     },
     /// Looks at this copy; then at the next.
     Describes {
@@ -125,26 +125,26 @@ impl World {
     }
 
     /// What DescribeJobs says.
-    fn sighting(&self) -> Happening {
+    fn sighting(&self) -> ModelEvent {
         match self.job {
-            Job::NotYet | Job::Forgotten => Happening::SeenUnknown,
-            Job::Ended => Happening::SeenFinal,
-            _ => Happening::SeenRunning,
+            Job::NotYet | Job::Forgotten => ModelEvent::SeenUnknown,
+            Job::Ended => ModelEvent::SeenFinal,
+            _ => ModelEvent::SeenRunning,
         }
     }
 }
 
-impl Life {
+impl Lifecycle {
     /// One step of a cleaner: what `use_cases::clean_up` does.
     pub(super) fn clean(&self, world: &mut World, index: usize) {
         world.cleaners[index] = match world.cleaners[index] {
             Worker::Idle => Worker::Idle,
             Worker::Decides { seen, fresh, what } => {
-                let (life, todo) = step(self.kind, seen, what, world.now);
-                let seen = life.unwrap_or(seen);
-                let written = life.is_none_or(|row| world.write(fresh, row).is_some());
+                let (lifecycle, todo) = step(self.kind, seen, what, world.now);
+                let seen = lifecycle.unwrap_or(seen);
+                let written = lifecycle.is_none_or(|row| world.write(fresh, row).is_some());
                 // Its own write leaves what it holds fresh.
-                let fresh = if life.is_some() { true } else { fresh };
+                let fresh = if lifecycle.is_some() { true } else { fresh };
                 match todo {
                     _ if !written => self.look(world),
                     _ if seen.state == State::Ended => Worker::Idle,
@@ -154,7 +154,7 @@ impl Life {
                 }
             }
             Worker::Describes { seen, fresh, copy } if copy == self.kind.copies => {
-                Worker::Decides { seen, fresh, what: Happening::CopiesGone }
+                Worker::Decides { seen, fresh, what: ModelEvent::CopiesGone }
             }
             Worker::Describes { seen, fresh, copy } => match world.copies[usize::from(copy)] {
                 true => Worker::Deletes { seen, fresh, copy },
@@ -171,7 +171,7 @@ impl Life {
     #[expect(clippy::unused_self, reason = "reads as the other steps do")]
     pub(super) fn look(&self, world: &World) -> Worker {
         match world.run {
-            Some(seen) => Worker::Decides { seen, fresh: true, what: Happening::Looked },
+            Some(seen) => Worker::Decides { seen, fresh: true, what: ModelEvent::CleanupOutcome },
             None => Worker::Idle,
         }
     }
@@ -184,10 +184,10 @@ impl Life {
             }
             (Launcher::Creates(copy, failed), Move::Create(heard)) => {
                 match heard {
-                    Heard::NotYet => world.late[usize::from(copy)] = true,
+                    Delivery::NotYet => world.late[usize::from(copy)] = true,
                     _ => world.copies[usize::from(copy)] = true,
                 }
-                let failed = failed || heard != Heard::Yes;
+                let failed = failed || heard != Delivery::Yes;
                 match (copy + 1 == self.kind.copies, failed) {
                     (false, _) => Launcher::Creates(copy + 1, failed),
                     (true, true) => Launcher::GivesUp,
@@ -199,16 +199,16 @@ impl Life {
                 let seen = begun(0);
                 let seen = world.run.map_or(seen, |run| Row { due: run.due, lease: run.lease, ..seen });
                 let fresh = world.run == Some(seen);
-                let (life, _) = step(self.kind, seen, Happening::Provisioned, world.now);
-                let written = life.and_then(|row| world.write(fresh, row)).is_some();
+                let (lifecycle, _) = step(self.kind, seen, ModelEvent::Provisioned, world.now);
+                let written = lifecycle.and_then(|row| world.write(fresh, row)).is_some();
                 world.shown |= written && heard;
                 if written && heard { Launcher::Over } else { Launcher::GivesUp }
             }
             // Read and write are one step here: in between only writers come that make the write fail.
             (Launcher::GivesUp, Move::GiveUp) => {
                 if let Some(seen) = world.run.filter(|seen| seen.token == 1) {
-                    let (life, _) = step(self.kind, seen, Happening::LaunchFailed, world.now);
-                    if let Some(row) = life {
+                    let (lifecycle, _) = step(self.kind, seen, ModelEvent::LaunchFailed, world.now);
+                    if let Some(row) = lifecycle {
                         let _ = world.write(true, row);
                     }
                 }
@@ -222,8 +222,8 @@ impl Life {
         let Worker::Decides { seen, fresh, what } = worker else {
             return false;
         };
-        let (life, _) = step(self.kind, seen, what, world.now);
-        life.is_some_and(|row| world.write(fresh, row).is_some())
+        let (lifecycle, _) = step(self.kind, seen, what, world.now);
+        lifecycle.is_some_and(|row| world.write(fresh, row).is_some())
     }
 
     /// Whether a fair end of the world brings the run to its end: everybody dies, the job ends, what was on its way

@@ -1,4 +1,4 @@
-//! The life of a run as a model checker sees it. The real `next` is what is checked.
+//! The lifecycle of a run as a model checker sees it. The real `next` is what is checked.
 
 mod actors;
 mod model;
@@ -21,5 +21,5 @@ pub fn check_models(depth: Depth) -> Figures {
     let minutes = if depth == Depth::Full { 10 } else { 6 };
     let kinds = [BATCH, Kind { copies: 0, ..BATCH }, CLAIMS];
     let rules = kinds.map(|kind| rules::check(kind, minutes));
-    model::bounds(depth).into_iter().map(model::Life::check).chain(rules).sum()
+    model::bounds(depth).into_iter().map(model::Lifecycle::check).chain(rules).sum()
 }

@@ -1,26 +1,26 @@
 //! Launches made elsewhere, and jobs that a scheduler restarts.
 
-use real_clients::{Answer, Bench, CLAIM_TOKEN, RUN_TOKEN, STORE, WORKFLOW, under_every_shell};
+use real_clients::{Answer, CLAIM_TOKEN, Harness, RUN_TOKEN, STORE, WORKFLOW, under_every_shell};
 
 #[test]
 fn a_launch_made_elsewhere_is_claimed_and_needs_no_user_token() {
-    under_every_shell(|bench| {
-        let file = bench.write_private(
+    under_every_shell(|harness| {
+        let file = harness.write_private(
             "launch",
             &format!(
                 "workflowId={WORKFLOW}\nstate=pending\nrunToken={RUN_TOKEN}\nclaimToken={CLAIM_TOKEN}\n"
             ),
         );
-        let by_file = |bench: &Bench| {
-            bench.finish(
-                bench
+        let by_file = |harness: &Harness| {
+            harness.finish(
+                harness
                     .command(["--launch-file", file.to_str().expect("a path"), "--", "true"])
                     .env_remove("PIPELINE_SECRETS_TOKEN_FILE"),
             )
         };
-        let by_environment = |bench: &Bench| {
-            bench.finish(
-                bench
+        let by_environment = |harness: &Harness| {
+            harness.finish(
+                harness
                     .command(["--", "true"])
                     .env("PIPELINE_SECRETS_WORKFLOW_ID", WORKFLOW)
                     .env("PIPELINE_SECRETS_CLAIM_TOKEN", CLAIM_TOKEN)
@@ -28,11 +28,11 @@ fn a_launch_made_elsewhere_is_claimed_and_needs_no_user_token() {
                     .env_remove("PIPELINE_SECRETS_TOKEN_FILE"),
             )
         };
-        for way in [&by_file as &dyn Fn(&Bench) -> real_clients::Outcome, &by_environment] {
-            let bench = Bench::like(bench);
-            let outcome = way(&bench);
+        for way in [&by_file as &dyn Fn(&Harness) -> real_clients::Outcome, &by_environment] {
+            let harness = Harness::like(harness);
+            let outcome = way(&harness);
             assert_eq!(outcome.status, 0, "{outcome:?}");
-            let lines: Vec<_> = bench.service.requests().into_iter().map(|request| request.line).collect();
+            let lines: Vec<_> = harness.service.requests().into_iter().map(|request| request.line).collect();
             assert_eq!(lines, [format!("POST /runs/{WORKFLOW}/claim"), format!("POST /runs/{WORKFLOW}/end")]);
         }
     });
@@ -40,22 +40,22 @@ fn a_launch_made_elsewhere_is_claimed_and_needs_no_user_token() {
 
 #[test]
 fn a_restarted_job_does_not_claim_a_launch_made_elsewhere() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for (variable, value) in [("SLURM_RESTART_COUNT", "1"), ("RESTARTED", "1"), ("LSB_RESTART", "y")] {
-            let bench = Bench::like(bench);
-            let mut command = bench.command(["--", "touch", "ran"]);
+            let harness = Harness::like(harness);
+            let mut command = harness.command(["--", "touch", "ran"]);
             command
                 .env(variable, value)
                 .env("PIPELINE_SECRETS_WORKFLOW_ID", WORKFLOW)
                 .env("PIPELINE_SECRETS_CLAIM_TOKEN", CLAIM_TOKEN)
                 .env("PIPELINE_SECRETS_RUN_TOKEN", RUN_TOKEN);
-            let outcome = bench.finish(&mut command);
+            let outcome = harness.finish(&mut command);
             assert_eq!(outcome.status, 75, "{outcome:?}");
             assert!(outcome.stderr.contains("restarted, and its launch was made elsewhere"), "{outcome:?}");
             assert!(
-                bench.service.requests().is_empty()
-                    && bench.stores().is_empty()
-                    && !bench.path("ran").exists()
+                harness.service.requests().is_empty()
+                    && harness.stores().is_empty()
+                    && !harness.path("ran").exists()
             );
         }
     });
@@ -63,16 +63,16 @@ fn a_restarted_job_does_not_claim_a_launch_made_elsewhere() {
 
 #[test]
 fn a_restarted_job_launches_anew_under_another_key() {
-    under_every_shell(|bench| {
+    under_every_shell(|harness| {
         for count in ["0", "1"] {
-            bench
+            harness
                 .service
                 .next(&format!("POST /runs/{WORKFLOW}/claim"), |_| Answer::Whole(200, STORE.to_owned()));
-            let outcome = bench.finish(bench.command(["--", "true"]).env("SLURM_RESTART_COUNT", count));
+            let outcome = harness.finish(harness.command(["--", "true"]).env("SLURM_RESTART_COUNT", count));
             assert_eq!(outcome.status, 0, "{outcome:?}");
         }
         let launches: Vec<_> =
-            bench.service.requests().into_iter().filter(|r| r.line.contains("launches")).collect();
+            harness.service.requests().into_iter().filter(|r| r.line.contains("launches")).collect();
         assert_ne!(launches[0].header("idempotency-key"), launches[1].header("idempotency-key"));
     });
 }

@@ -7,11 +7,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use local::{JobStatus, REGION};
 use serde_json::{Value, json};
 
-use crate::bench::Bench;
+use crate::harness::Harness;
 
 const QUEUE: &str = "heads";
 
-impl Bench {
+impl Harness {
     /// The rows of a partition, as text.
     pub async fn rows(&self, partition: &str) -> Vec<String> {
         let query = aws_sdk_dynamodb::Client::new(&self.operator)

@@ -12,7 +12,7 @@ use local::{Credentials, Emulator, EmulatorOptions, Lifetime, Progress, Stack, T
 pub const MARK: &str = "kAnArIeNvOgEl";
 
 /// A deployed service.
-pub struct Bench {
+pub struct Harness {
     /// Where it is.
     pub stack: Stack,
     pub(crate) http: reqwest::Client,
@@ -23,7 +23,7 @@ pub struct Bench {
     pub(crate) folder: tempfile::TempDir,
 }
 
-impl Bench {
+impl Harness {
     /// Builds what is missing, and deploys the template on free ports of loopback with these parameters. It is gone with
     /// this value, or with the process.
     pub async fn start(parameters: &[(&str, &str)]) -> local::Result<Self> {
@@ -55,7 +55,7 @@ impl Bench {
         let operator = stack.sdk_config(&Credentials::operator()).await;
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         let template = tools.checkout.template();
-        let bench = Self {
+        let harness = Self {
             stack,
             http,
             operator,
@@ -64,8 +64,8 @@ impl Bench {
             template,
             folder,
         };
-        bench.keep_events().await;
-        Ok(bench)
+        harness.keep_events().await;
+        Ok(harness)
     }
 
     /// Stops it, and removes what it wrote.
@@ -88,7 +88,7 @@ impl Bench {
         std::fs::read_to_string(self.folder.path().join("stack/emulator.log")).expect("the emulator's log")
     }
 
-    /// A number that no other world of this bench has.
+    /// A number that no other world of this harness has.
     pub(crate) fn next_world(&self) -> u32 {
         self.worlds.fetch_add(1, Ordering::Relaxed)
     }

@@ -6,17 +6,17 @@ use crate::run::{HeadJob, Run};
 use crate::testing::*;
 use crate::use_cases::clean_up::tests::cleaner;
 
-fn hold(fixture: &Fixture) -> Held {
-    run_now(cleaner(fixture).hold(&fixture.context())).unwrap()
+fn extend_leases(fixture: &Fixture) -> ExtendedLeases {
+    run_now(cleaner(fixture).extend_leases(&fixture.context())).unwrap()
 }
 
-fn held(live: u32, failed: u32) -> Held {
-    Held { live, failed }
+fn held(live: u32, failed: u32) -> ExtendedLeases {
+    ExtendedLeases { live, failed }
 }
 
 fn with_head_job(mut run: Run, lease: i64) -> Run {
-    run.life.lease_until = minutes(lease);
-    run.life.head_job =
+    run.lifecycle.lease_until = minutes(lease);
+    run.lifecycle.head_job =
         Some(HeadJob { job_id: "job-1".into(), queue: "arn:queue".into(), region: "eu-west-1".into() });
     run
 }
@@ -32,9 +32,9 @@ fn the_lease_of_each_live_run_is_extended_unless_it_is_long_enough_already() {
     let latest = minutes(30 * 24 * 60);
     let unclaimed = run(Slurm, State::Pending);
     let mut claimed = run(Slurm, State::Running);
-    claimed.life.claimed = Some(minutes(-5));
+    claimed.lifecycle.claimed = Some(minutes(-5));
     let mut held_before = run(AwsBatch, State::Running);
-    held_before.life.lease_until = latest;
+    held_before.lifecycle.lease_until = latest;
     // State, end of the lease and due time afterwards; `None` where nothing is written.
     let cases = [
         ("provisioning", run(AwsBatch, State::Provisioning), Some((State::Pending, latest, Some(latest)))),
@@ -58,24 +58,28 @@ fn the_lease_of_each_live_run_is_extended_unless_it_is_long_enough_already() {
     for (case, run, written) in cases {
         let fixture = Fixture::new();
         fixture.table.put_run(run.clone());
-        assert_eq!(hold(&fixture), held(1, 0), "{case}");
-        let life = fixture.table.stored_run(&run.id).life;
+        assert_eq!(extend_leases(&fixture), held(1, 0), "{case}");
+        let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
         match written {
             Some(expected) => {
-                assert_eq!((life.state, life.lease_until, life.due), expected, "{case}");
-                assert_eq!(life.revision, run.life.revision + 1, "{case}");
+                assert_eq!((lifecycle.state, lifecycle.lease_until, lifecycle.due), expected, "{case}");
+                assert_eq!(lifecycle.revision, run.lifecycle.revision + 1, "{case}");
             }
-            None => assert_eq!(life, run.life, "{case}"),
+            None => assert_eq!(lifecycle, run.lifecycle, "{case}"),
         }
-        let audited = if life.state == State::Ended { vec![AuditAction::RunEnded] } else { vec![] };
+        let audited = if lifecycle.state == State::Ended { vec![AuditAction::RunEnded] } else { vec![] };
         let actions: Vec<_> = fixture.table.audit().iter().map(|record| record.action).collect();
         assert_eq!(actions, audited, "{case}");
         assert!(fixture.target.faults.calls().is_empty(), "{case}: no copy is touched");
         assert!(fixture.jobs.faults.calls().is_empty(), "{case}: no job is asked about");
 
-        let writes = fixture.table.faults.count("save_life");
-        hold(&fixture);
-        assert_eq!(fixture.table.faults.count("save_life"), writes, "{case}: a second pass writes nothing");
+        let writes = fixture.table.faults.count("save_lifecycle");
+        extend_leases(&fixture);
+        assert_eq!(
+            fixture.table.faults.count("save_lifecycle"),
+            writes,
+            "{case}: a second pass writes nothing"
+        );
     }
 }
 
@@ -83,7 +87,7 @@ fn the_lease_of_each_live_run_is_extended_unless_it_is_long_enough_already() {
 fn a_run_that_has_ended_is_not_counted_as_live() {
     let fixture = Fixture::new();
     fixture.table.put_run(run(Platform::AwsBatch, State::Ended));
-    assert_eq!(hold(&fixture), held(0, 0));
+    assert_eq!(extend_leases(&fixture), held(0, 0));
     assert_eq!(fixture.table.faults.calls(), ["due_runs"]);
 }
 
@@ -91,10 +95,10 @@ fn a_run_that_has_ended_is_not_counted_as_live() {
 fn a_run_that_fails_is_counted_and_does_not_stop_the_others() {
     let cases = [
         ("run", unavailable as fn() -> Error, 1),
-        ("save_life", unavailable, 1),
-        ("save_life", || Error::Contended, 1),
+        ("save_lifecycle", unavailable, 1),
+        ("save_lifecycle", || Error::Contended, 1),
         // Another writer was first: the next pass decides anew.
-        ("save_life", || Error::VersionConflict, 0),
+        ("save_lifecycle", || Error::VersionConflict, 0),
     ];
     for (operation, error, failed) in cases {
         let case = format!("{operation}: {:?}", error());
@@ -105,12 +109,12 @@ fn a_run_that_fails_is_counted_and_does_not_stop_the_others() {
         for _ in 0..2 {
             fixture.table.faults.fail(operation, error());
         }
-        assert_eq!(hold(&fixture), held(4, 2 * failed), "{case}");
+        assert_eq!(extend_leases(&fixture), held(4, 2 * failed), "{case}");
         let lasting =
-            |number| fixture.table.stored_run(&numbered(number, State::Running).id).life.lease_until;
+            |number| fixture.table.stored_run(&numbered(number, State::Running).id).lifecycle.lease_until;
         assert_eq!([1, 2].map(lasting), [minutes(20); 2], "{case}");
         assert_eq!([3, 4].map(lasting), [minutes(30 * 24 * 60); 2], "{case}");
-        assert_eq!(hold(&fixture), held(4, 0), "{case}: the next pass");
+        assert_eq!(extend_leases(&fixture), held(4, 0), "{case}: the next pass");
         assert_eq!([1, 2].map(lasting), [minutes(30 * 24 * 60); 2], "{case}: the next pass");
     }
 }
@@ -124,9 +128,9 @@ fn a_run_that_ended_or_was_deleted_after_it_was_listed_is_not_a_failure() {
         let id = run.id.clone();
         fixture.table.before("run", move |rows| match gone {
             true => drop(rows.runs.remove(&id)),
-            false => rows.runs.get_mut(&id).unwrap().life.state = State::Ended,
+            false => rows.runs.get_mut(&id).unwrap().lifecycle.state = State::Ended,
         });
-        assert_eq!(hold(&fixture), held(1, 0), "gone: {gone}");
+        assert_eq!(extend_leases(&fixture), held(1, 0), "gone: {gone}");
         assert_eq!(fixture.table.faults.calls(), ["due_runs", "run"], "gone: {gone}");
     }
 }
@@ -135,5 +139,5 @@ fn a_run_that_ended_or_was_deleted_after_it_was_listed_is_not_a_failure() {
 fn a_pass_fails_if_it_cannot_list_the_runs() {
     let fixture = Fixture::new();
     fixture.table.faults.fail("due_runs", unavailable());
-    assert_eq!(error_of(run_now(cleaner(&fixture).hold(&fixture.context()))).code(), "unavailable");
+    assert_eq!(error_of(run_now(cleaner(&fixture).extend_leases(&fixture.context()))).code(), "unavailable");
 }

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::aws::{DEPLOYMENT, Snapshot};
 use crate::error::Result;
-use crate::stage::{KEY, Stage, expect, wrong};
+use crate::fixture::{Fixture, KEY, expect, wrong};
 
 /// One request to one function.
-pub(crate) struct Scene {
+pub(crate) struct Scenario {
     /// The function.
     pub(crate) function: &'static str,
     /// What it is asked, for tables.
@@ -49,25 +49,25 @@ enum Right {
 const NAME: &str = "NCBI_API_KEY";
 const VALUE: &str = "a value of some length, as licence keys have it: 0123456789abcdef";
 
-impl Scene {
+impl Scenario {
     /// One for each of our functions.
     ///
     /// `warm` is how many warm calls there will be.
-    pub(crate) async fn all(stage: &Stage, warm: usize) -> Result<Vec<Self>> {
-        let people = stage.people.clone();
-        let one = stage.secrets(1, 64).await?;
-        let batch = stage.run(&one, "aws-batch").await?;
-        let with_batch = stage.aws.snapshot();
-        let mut claims = vec![stage.claim(&stage.run(&one, "slurm").await?)];
-        let mut launcher = stage.start(&stage.ours("launch-run")).await?;
+    pub(crate) async fn all(fixture: &Fixture, warm: usize) -> Result<Vec<Self>> {
+        let people = fixture.people.clone();
+        let one = fixture.secrets(1, 64).await?;
+        let batch = fixture.run(&one, "aws-batch").await?;
+        let with_batch = fixture.aws.snapshot();
+        let mut claims = vec![fixture.claim(&fixture.run(&one, "slurm").await?)];
+        let mut launcher = fixture.start(&fixture.ours("launch-run")).await?;
         for _ in 0..warm {
-            claims.push(stage.claim(&stage.launched(&mut launcher, "slurm").await?));
+            claims.push(fixture.claim(&fixture.launched(&mut launcher, "slurm").await?));
         }
-        let with_slurm = stage.aws.snapshot();
+        let with_slurm = fixture.aws.snapshot();
         let names =
             std::iter::once(NAME.to_owned()).chain((0..warm).map(|number| format!("{NAME}_{number}")));
-        let creates: Vec<_> = names.map(|name| stage.create(&name, VALUE)).collect();
-        let scene = |function, asked, from: &Snapshot, events, right| Self {
+        let creates: Vec<_> = names.map(|name| fixture.create(&name, VALUE)).collect();
+        let scenario = |function, asked, from: &Snapshot, events, right| Self {
             function,
             asked,
             from: from.clone(),
@@ -76,26 +76,26 @@ impl Scene {
         };
         let sweep = json!({ "source": "pipeline-secrets.sweep" });
         Ok(vec![
-            scene(
+            scenario(
                 "authorizer",
                 "a personal access token",
                 &people,
-                vec![stage.authorize()],
+                vec![fixture.authorize()],
                 Right::Authorized,
             ),
-            scene("identity", "GET /user-info", &people, vec![stage.who()], Right::Named),
-            scene("read-secrets", "a list of one", &one, vec![stage.list()], Right::Listed),
-            scene("write-secrets", "a create", &people, creates, Right::Created),
-            scene(
+            scenario("identity", "GET /user-info", &people, vec![fixture.who()], Right::Named),
+            scenario("read-secrets", "a list of one", &one, vec![fixture.list()], Right::Listed),
+            scenario("write-secrets", "a create", &people, creates, Right::Created),
+            scenario(
                 "launch-run",
                 "a launch with one",
                 &one,
-                vec![stage.launch("aws-batch", "bundle")],
+                vec![fixture.launch("aws-batch", "bundle")],
                 Right::Launched,
             ),
-            scene("claim-run", "a claim of one", &with_slurm, claims, Right::Claimed),
-            scene("report-run", "a sign of life", &with_batch, vec![stage.heartbeat(&batch)], Right::Alive),
-            scene("cleanup-run", "a sweep of nothing", &with_batch, vec![sweep], Right::Nothing),
+            scenario("claim-run", "a claim of one", &with_slurm, claims, Right::Claimed),
+            scenario("report-run", "a heartbeat", &with_batch, vec![fixture.heartbeat(&batch)], Right::Alive),
+            scenario("cleanup-run", "a sweep of nothing", &with_batch, vec![sweep], Right::Nothing),
         ])
     }
 
@@ -105,7 +105,13 @@ impl Scene {
     }
 
     /// Checks an answer of this contender and, after the first call, what it left in the account.
-    pub(crate) fn check(&self, stage: &Stage, contender: &str, call: usize, answer: &Value) -> Result<()> {
+    pub(crate) fn check(
+        &self,
+        fixture: &Fixture,
+        contender: &str,
+        call: usize,
+        answer: &Value,
+    ) -> Result<()> {
         let bad = |what: &str| Err(wrong(contender, what));
         match self.right {
             Right::Authorized if answer["isAuthorized"] == true => return Ok(()),
@@ -121,10 +127,10 @@ impl Scene {
                 Ok(())
             }
             Right::Created if call > 0 && body["secretId"].is_i64() => Ok(()),
-            Right::Created => opens(stage, contender, &body),
+            Right::Created => opens(fixture, contender, &body),
             Right::Launched if call > 0 && body["state"] == "pending" => Ok(()),
             Right::Launched if body["state"] == "pending" => {
-                match stage.aws.with(|aws| aws.services.target.secrets.len()) {
+                match fixture.aws.with(|aws| aws.services.target.secrets.len()) {
                     1 => Ok(()),
                     copies => bad(&format!("a launch left {copies} copies, not one")),
                 }
@@ -137,11 +143,11 @@ impl Scene {
 }
 
 /// The stored envelope opens under our own code to the value that was sent.
-fn opens(stage: &Stage, contender: &str, body: &Value) -> Result<()> {
+fn opens(fixture: &Fixture, contender: &str, body: &Value) -> Result<()> {
     let bad = |what: &str| wrong(contender, what);
     let id = body["secretId"].as_i64().and_then(SecretId::new).ok_or_else(|| bad("it gives no secretId"))?;
-    let scope = format!("WS#{}", stage.workspace);
-    let rows = stage.aws.with(|aws| aws.services.database.rows());
+    let scope = format!("WS#{}", fixture.workspace);
+    let rows = fixture.aws.with(|aws| aws.services.database.rows());
     let secrets = format!("SECRETS#{scope}");
     let row = |kind: &str| {
         rows.iter().find(|row| row["pk"]["S"] == *secrets && row["sk"]["S"] == *format!("{kind}#{id}"))
@@ -163,7 +169,7 @@ fn opens(stage: &Stage, contender: &str, body: &Value) -> Result<()> {
     let asked = json!({
         "KeyId": KEY, "CiphertextBlob": STANDARD.encode(envelope.encrypted_key()), "EncryptionContext": context.pairs(),
     });
-    let (_, key) = stage.aws.with(|aws| aws.services.answer("Decrypt", &asked));
+    let (_, key) = fixture.aws.with(|aws| aws.services.answer("Decrypt", &asked));
     let key = key["Plaintext"].as_str().and_then(|text| STANDARD.decode(text).ok());
     let key = key
         .and_then(|key| PlainDataKey::new(&key))

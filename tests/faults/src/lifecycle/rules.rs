@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 
 use domain::run::State;
 
-use super::row::{Happening, Kind, PENDING, Row, begun, step};
+use super::row::{Kind, ModelEvent, PENDING, Row, begun, step};
 use crate::figures::Figures;
 
 /// Applies every event at every minute to every row that any sequence of events can produce.
@@ -14,7 +14,7 @@ pub(super) fn check(kind: Kind, minutes: u8) -> Figures {
     let (mut seen, mut open) = (HashSet::from([first]), VecDeque::from([first]));
     let mut wrongs = Vec::new();
     while let Some((row, now)) = open.pop_front() {
-        let events = Happening::ALL.into_iter().filter_map(|happening| {
+        let events = ModelEvent::ALL.into_iter().filter_map(|happening| {
             let after = step(kind, row, happening, now).0?;
             if let Some(rule) = broken(row, happening, after) {
                 wrongs.push(format!("{rule}: {happening:?} at {now} made {after:?} of {row:?}"));
@@ -32,7 +32,7 @@ pub(super) fn check(kind: Kind, minutes: u8) -> Figures {
 }
 
 /// The rule that a change of a row breaks.
-fn broken(row: Row, happening: Happening, after: Row) -> Option<&'static str> {
+fn broken(row: Row, happening: ModelEvent, after: Row) -> Option<&'static str> {
     let lost = row.claimed && !after.claimed
         || row.job && !after.job
         || row.result.is_some() && after.result.is_none();
@@ -43,7 +43,7 @@ fn broken(row: Row, happening: Happening, after: Row) -> Option<&'static str> {
         ("only an ended run has no due time", (after.state == State::Ended) != after.due.is_none()),
         (
             "only a renewal changes the tokens",
-            after.token != row.token && happening != Happening::TokensRenewed,
+            after.token != row.token && happening != ModelEvent::TokensRenewed,
         ),
     ]
     .into_iter()
@@ -54,7 +54,7 @@ fn broken(row: Row, happening: Happening, after: Row) -> Option<&'static str> {
 fn sweeps_end(kind: Kind, mut row: Row, mut now: u8) -> bool {
     for _ in 0..6 {
         now += PENDING;
-        for happening in [Happening::Looked, Happening::SeenFinal, Happening::CopiesGone] {
+        for happening in [ModelEvent::CleanupOutcome, ModelEvent::SeenFinal, ModelEvent::CopiesGone] {
             row = step(kind, row, happening, now).0.unwrap_or(row);
         }
     }
@@ -64,7 +64,7 @@ fn sweeps_end(kind: Kind, mut row: Row, mut now: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::life::{BATCH, CLAIMS};
+    use crate::lifecycle::{BATCH, CLAIMS};
 
     #[test]
     fn in_any_order_of_events_a_run_keeps_its_rules_and_sweeps_alone_end_it() {

@@ -17,8 +17,8 @@ pub(crate) const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/envelope";
 /// The region.
 const REGION: &str = "eu-west-1";
 
-/// The stage.
-pub(crate) struct Stage {
+/// The fixture.
+pub(crate) struct Fixture {
     /// The services.
     pub(crate) aws: Aws,
     /// The folder of this run: logs and certificates.
@@ -35,10 +35,10 @@ pub(crate) struct Stage {
     pub(crate) people: Snapshot,
 }
 
-impl Stage {
+impl Fixture {
     /// An account with an organisation, a workspace and its owner.
     pub(crate) async fn set(aws: Aws, folder: &Path, programs: &Path) -> Result<Self> {
-        let mut stage = Self {
+        let mut fixture = Self {
             aws,
             folder: folder.to_owned(),
             programs: programs.to_owned(),
@@ -47,7 +47,7 @@ impl Stage {
             token: String::new(),
             people: Snapshot::default(),
         };
-        stage.aws.restore(&Snapshot::default());
+        fixture.aws.restore(&Snapshot::default());
         let order = json!({ "apply": {
             "users": [{ "userName": "olivia", "email": "olivia@example.org", "tokens": [{ "name": "compare" }] }],
             "organizations": [{ "name": "example", "workspaces": [{
@@ -55,7 +55,7 @@ impl Stage {
                 "participants": [{ "user": "olivia", "role": "owner" }],
             }] }],
         } });
-        let mut identity = stage.start(&stage.ours("identity")).await?;
+        let mut identity = fixture.start(&fixture.ours("identity")).await?;
         let (made, _) = identity.invoke(&order).await?;
         let user = &made["users"][0];
         let workspace = made["organizations"][0]["workspaces"][0]["id"].as_u64();
@@ -63,11 +63,11 @@ impl Stage {
         let (Some(workspace), Some(token)) = (workspace, token) else {
             return Err(wrong("identity", "its answer to apply lacks the workspace or the token"));
         };
-        stage.workspace = workspace;
-        stage.owner = user["id"].to_string();
-        token.clone_into(&mut stage.token);
-        stage.people = stage.aws.snapshot();
-        Ok(stage)
+        fixture.workspace = workspace;
+        fixture.owner = user["id"].to_string();
+        token.clone_into(&mut fixture.token);
+        fixture.people = fixture.aws.snapshot();
+        Ok(fixture)
     }
 
     /// One of our functions, as its release profile builds it and `infra/template.yaml` configures it.
@@ -180,7 +180,7 @@ impl Stage {
         bearing(self.request("POST /runs/{workflowId}/claim", &path, None), &run.claim)
     }
 
-    /// A sign of life.
+    /// A heartbeat.
     pub(crate) fn heartbeat(&self, run: &Launched) -> Value {
         let path = json!({ "workflowId": run.id });
         bearing(self.request("POST /runs/{workflowId}/heartbeat", &path, None), &run.run)
@@ -208,7 +208,7 @@ impl Stage {
             "queryStringParameters": { "workspaceId": self.workspace.to_string() },
             "pathParameters": path,
             "requestContext": {
-                "accountId": "111122223333", "apiId": "a", "stage": "$default", "routeKey": route,
+                "accountId": "111122223333", "apiId": "a", "fixture": "$default", "routeKey": route,
                 "http": { "method": method, "path": raw_path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "tw" },
                 "authorizer": { "lambda": { "userId": self.owner } },
             },
@@ -249,5 +249,5 @@ pub(crate) fn wrong(contender: &str, what: impl Into<String>) -> Error {
     Error::Wrong { contender: contender.to_owned(), what: what.into() }
 }
 
-/// How long a run that gave no sign of life is left alone, where a sweep must have something to do.
+/// How long a run that gave no heartbeat is left alone, where a sweep must have something to do.
 pub(crate) const SOON: Duration = Duration::from_secs(1);

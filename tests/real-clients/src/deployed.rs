@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// A stack, and an owner in its one workspace.
-pub struct Rig {
+pub struct DeployedStack {
     /// The tools with which it was deployed.
     pub tools: Tools,
     /// The stack.
@@ -22,7 +22,7 @@ pub struct Rig {
     _folder: tempfile::TempDir,
 }
 
-impl Rig {
+impl DeployedStack {
     /// Deploys a stack for one test, with `LeaseSeconds` and the sweep as given.
     pub async fn new(parameters: &[(&str, &str)]) -> Outcome<Self> {
         let tools = Tools::ready(Progress::Quiet).await?;

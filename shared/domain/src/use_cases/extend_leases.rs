@@ -12,7 +12,7 @@ use crate::{Error, Result, log};
 
 /// What holding saw and did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Held {
+pub struct ExtendedLeases {
     /// Runs that the restored table takes for live.
     pub live: u32,
     /// Runs that could not be held with this attempt.
@@ -27,12 +27,12 @@ const AT_ONCE: usize = 8;
 impl Cleaner {
     /// Makes every live run of a restored table outlast the time that the table has forgotten (see
     /// [`Event::Restored`]). Idempotent; what fails is done by the next pass.
-    pub async fn hold(&self, context: &Context<'_>) -> Result<Held> {
+    pub async fn extend_leases(&self, context: &Context<'_>) -> Result<ExtendedLeases> {
         // Whatever something will ever be due for: every run that has not ended.
         let live = self.store.due_runs(Timestamp::MAX, MAX_RUNS).await?;
-        let mut held = Held { live: u32::try_from(live.len()).unwrap_or(u32::MAX), failed: 0 };
+        let mut held = ExtendedLeases { live: u32::try_from(live.len()).unwrap_or(u32::MAX), failed: 0 };
         let done: Vec<_> = stream::iter(live)
-            .map(async |id| (self.hold_run(&id, context).await, id))
+            .map(async |id| (self.extend_lease(&id, context).await, id))
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
@@ -45,7 +45,7 @@ impl Cleaner {
         Ok(held)
     }
 
-    async fn hold_run(&self, id: &RunId, context: &Context<'_>) -> Result<()> {
+    async fn extend_lease(&self, id: &RunId, context: &Context<'_>) -> Result<()> {
         let Some(run) = self.store.run(id).await? else {
             return Ok(());
         };
