@@ -39,7 +39,7 @@ impl Handler {
                 match notice {
                     RunNotice::Delivered => cleaner.note_delivery(&id, context.now).await?,
                     RunNotice::Look => {
-                        cleaner.look(&id, context).await?;
+                        cleaner.inspect(&id, context).await?;
                     }
                 }
             }

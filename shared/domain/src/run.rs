@@ -245,27 +245,27 @@ pub enum Event {
     /// The claim token was used, and these versions were handed over.
     Claimed(Vec<PinnedSecret>),
     /// A heartbeat under the run token.
-    SignOfLife,
+    Heartbeat,
     /// The head job became known, and is not final.
     HeadJobRecorded(HeadJob),
     /// A report, under the run token, that the run is over.
     Reported(Outcome),
     /// DescribeJobs answered about the recorded head job.
-    HeadJobSeen(JobStatus),
+    HeadJobObserved(JobStatus),
     /// Somebody looks whether the run is due: the sweep, or an event that is only a hint.
-    CleanupOutcome,
+    Inspected,
     /// The table was restored from a backup and does not know what became of the run since.
     Restored,
     /// DescribeSecret found none of the run's copies.
-    CopiesGone,
+    CopiesDeleted,
 }
 
 /// What is to be done once the new state is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Ask DescribeJobs about the recorded head job, and come back with [`Event::HeadJobSeen`].
+    /// Ask DescribeJobs about the recorded head job, and come back with [`Event::HeadJobObserved`].
     ObserveHeadJob,
-    /// Remove every copy named in the run, and come back with [`Event::CopiesGone`].
+    /// Remove every copy named in the run, and come back with [`Event::CopiesDeleted`].
     RemoveCopies,
 }
 
@@ -317,9 +317,9 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
     let lifecycle = &run.lifecycle;
     match (lifecycle.state, event) {
         (State::Ended, _) => NOTHING,
-        (State::Ending, Event::CopiesGone) => write(ended(lifecycle.clone(), now)),
-        (State::Ending, Event::CleanupOutcome) => act(Action::RemoveCopies),
-        (State::Ending, _) | (_, Event::CopiesGone) => NOTHING,
+        (State::Ending, Event::CopiesDeleted) => write(ended(lifecycle.clone(), now)),
+        (State::Ending, Event::Inspected) => act(Action::RemoveCopies),
+        (State::Ending, _) | (_, Event::CopiesDeleted) => NOTHING,
         (_, Event::Restored) => restored(run, now, limits),
 
         (State::Provisioning, Event::Provisioned(copies)) => {
@@ -335,7 +335,7 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
             })
         }
         (State::Provisioning, Event::Repinned(secrets)) => write(Lifecycle { secrets, ..lifecycle.clone() }),
-        (State::Provisioning, Event::CleanupOutcome) if is_due(lifecycle, now) => {
+        (State::Provisioning, Event::Inspected) if is_due(lifecycle, now) => {
             end(lifecycle, launch_failed(ReportedBy::Sweep), now)
         }
         (State::Provisioning, Event::LaunchFailed) => end(lifecycle, launch_failed(ReportedBy::Launch), now),
@@ -366,7 +366,7 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
                 Lifecycle { secrets, claimed: Some(now), delivered: Some(now), ..lifecycle.clone() };
             write(renewed(claimed, now, limits))
         }
-        (_, Event::SignOfLife) => heartbeat(run, now, limits),
+        (_, Event::Heartbeat) => heartbeat(run, now, limits),
         (_, Event::HeadJobRecorded(job)) => {
             if lifecycle.head_job.is_some() {
                 return NOTHING;
@@ -379,10 +379,10 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
             })
         }
         (_, Event::Reported(outcome)) => reported(lifecycle, outcome, now),
-        (_, Event::HeadJobSeen(sighting)) => head_job_seen(lifecycle, &sighting, now, limits),
-        (_, Event::CleanupOutcome) if lifecycle.head_job.is_some() => act(Action::ObserveHeadJob),
+        (_, Event::HeadJobObserved(sighting)) => head_job_seen(lifecycle, &sighting, now, limits),
+        (_, Event::Inspected) if lifecycle.head_job.is_some() => act(Action::ObserveHeadJob),
         // Reports renew no lease past the latest end, so that none can hold longer than this.
-        (_, Event::CleanupOutcome)
+        (_, Event::Inspected)
             if is_due(lifecycle, now) || now.duration_since(run.not_after) >= limits.lease =>
         {
             end(
@@ -391,7 +391,7 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
                 now,
             )
         }
-        (_, Event::CleanupOutcome) => NOTHING,
+        (_, Event::Inspected) => NOTHING,
     }
 }
 

@@ -89,11 +89,11 @@ impl World {
         let (cleaner, context) = (self.cleaner(), self.context(&pace));
         let looked = match deed {
             CleanupOperation::Sweep => return cleaner.sweep(&context).await,
-            CleanupOperation::Look(run) => cleaner.look(run, &context).await?,
+            CleanupOperation::Look(run) => cleaner.inspect(run, &context).await?,
             CleanupOperation::JobChanged(job) => cleaner.head_job_changed(REGION, job, &context).await?,
             CleanupOperation::Delivered(run) => {
                 cleaner.note_delivery(run, context.now).await?;
-                CleanupOutcome::Nothing
+                CleanupOutcome::Unchanged
             }
         };
         Ok(SweepSummary { ended: u32::from(looked == CleanupOutcome::Ended), ..SweepSummary::default() })

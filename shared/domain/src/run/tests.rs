@@ -78,7 +78,7 @@ fn reported() -> Event {
 }
 
 fn seen(succeeded: bool) -> Event {
-    Event::HeadJobSeen(JobStatus::Final { succeeded, exit_status: Some(3) })
+    Event::HeadJobObserved(JobStatus::Final { succeeded, exit_status: Some(3) })
 }
 
 /// What a step does, in a word: nothing, the state that is written (`=` where it is the same), and `!`
@@ -101,14 +101,14 @@ fn in_short(run: &Run, step: &Step) -> String {
 /// IAM lets `report-run` and `cleanup-run` write the other attributes of a run only (docs/ARCHITECTURE.md, Trust).
 #[test]
 fn reports_and_clean_ups_change_nothing_of_what_a_run_was_given() {
-    let not_final = || Event::HeadJobSeen(JobStatus::NotFinal);
+    let not_final = || Event::HeadJobObserved(JobStatus::NotFinal);
     let by_both: [fn() -> Event; 6] = [
-        || Event::SignOfLife,
+        || Event::Heartbeat,
         reported,
         || seen(true),
-        || Event::CleanupOutcome,
+        || Event::Inspected,
         || Event::Restored,
-        || Event::CopiesGone,
+        || Event::CopiesDeleted,
     ];
     let mut changed = 0;
     for state in State::ALL {
@@ -118,7 +118,7 @@ fn reports_and_clean_ups_change_nothing_of_what_a_run_was_given() {
             let events = by_both
                 .iter()
                 .map(|event| event())
-                .chain([not_final(), Event::HeadJobSeen(JobStatus::Unknown)]);
+                .chain([not_final(), Event::HeadJobObserved(JobStatus::Unknown)]);
             for event in events.chain([Event::HeadJobRecorded(job())]) {
                 let before = &run.lifecycle;
                 let records = matches!(event, Event::HeadJobRecorded(_));
@@ -163,7 +163,7 @@ fn every_event_in_every_state_does_what_the_table_says() {
         ("claim refused", slurm, Event::ClaimRefused, ["-", "ended", "ended", "-", "-"]),
         ("claim refused, without a claim token", batch, Event::ClaimRefused, ["-", "-", "-", "-", "-"]),
         ("claimed", slurm, Event::Claimed(new_pins()), ["-", "running", "=", "-", "-"]),
-        ("heartbeat", batch, Event::SignOfLife, ["-", "running", "-", "-", "-"]),
+        ("heartbeat", batch, Event::Heartbeat, ["-", "running", "-", "-", "-"]),
         ("head job recorded", batch, Event::HeadJobRecorded(job()), ["-", "running", "=", "-", "-"]),
         ("head job recorded again", with_head_job, Event::HeadJobRecorded(job()), ["-", "-", "-", "-", "-"]),
         ("reported", batch, reported(), ["-", "ending!remove", "ending!remove", "-", "-"]),
@@ -174,38 +174,38 @@ fn every_event_in_every_state_does_what_the_table_says() {
         (
             "head job not final",
             with_head_job,
-            Event::HeadJobSeen(JobStatus::NotFinal),
+            Event::HeadJobObserved(JobStatus::NotFinal),
             ["-", "running", "=", "-", "-"],
         ),
         (
             "not final, and none recorded",
             batch,
-            Event::HeadJobSeen(JobStatus::NotFinal),
+            Event::HeadJobObserved(JobStatus::NotFinal),
             ["-", "-", "-", "-", "-"],
         ),
-        ("looked", batch, Event::CleanupOutcome, ["-", "-", "-", "!remove", "-"]),
+        ("looked", batch, Event::Inspected, ["-", "-", "-", "!remove", "-"]),
         (
             "looked when due",
             |state| due(batch(state)),
-            Event::CleanupOutcome,
+            Event::Inspected,
             ["ending!remove", "ending!remove", "ending!remove", "!remove", "-"],
         ),
         (
             "looked when due, on HPC",
             |state| due(slurm(state)),
-            Event::CleanupOutcome,
+            Event::Inspected,
             ["ended", "ended", "ended", "!remove", "-"],
         ),
         (
             "looked, with a head job",
             with_head_job,
-            Event::CleanupOutcome,
+            Event::Inspected,
             ["-", "!observe", "!observe", "!remove", "-"],
         ),
         (
             "looked when due, with a head job",
             |state| due(with_head_job(state)),
-            Event::CleanupOutcome,
+            Event::Inspected,
             ["ending!remove", "!observe", "!observe", "!remove", "-"],
         ),
         ("restored", batch, Event::Restored, ["pending", "=", "=", "-", "-"]),
@@ -215,7 +215,7 @@ fn every_event_in_every_state_does_what_the_table_says() {
             Event::Restored,
             ["ended", "ended", "ended", "-", "-"],
         ),
-        ("copies gone", batch, Event::CopiesGone, ["-", "-", "-", "ended", "-"]),
+        ("copies gone", batch, Event::CopiesDeleted, ["-", "-", "-", "ended", "-"]),
     ];
     for (case, make, event, expected) in table {
         for (state, expected) in State::ALL.into_iter().zip(expected) {
@@ -266,7 +266,7 @@ fn an_event_changes_only_what_it_is_about() {
             lifecycle.due = Some(minutes(30));
             lifecycle.lease_until = minutes(30);
         }),
-        ("first heartbeat", batch(State::Pending), Event::SignOfLife, |lifecycle| {
+        ("first heartbeat", batch(State::Pending), Event::Heartbeat, |lifecycle| {
             lifecycle.state = State::Running;
             lifecycle.due = Some(minutes(30));
             lifecycle.lease_until = minutes(30);
@@ -304,7 +304,7 @@ fn an_event_changes_only_what_it_is_about() {
                 });
             },
         ),
-        ("copies gone", batch(State::Ending), Event::CopiesGone, |lifecycle| {
+        ("copies gone", batch(State::Ending), Event::CopiesDeleted, |lifecycle| {
             lifecycle.state = State::Ended;
             lifecycle.due = None;
             lifecycle.removed = Some(NOW);
@@ -341,7 +341,7 @@ fn how_a_run_ended_and_who_told_is_what_the_event_says() {
         (
             "a launch that crashed",
             due(batch(State::Provisioning)),
-            Event::CleanupOutcome,
+            Event::Inspected,
             outcome(RunResult::LaunchFailed, None, ReportedBy::Sweep),
         ),
         (
@@ -359,7 +359,7 @@ fn how_a_run_ended_and_who_told_is_what_the_event_says() {
         (
             "never heard of again",
             due(batch(State::Running)),
-            Event::CleanupOutcome,
+            Event::Inspected,
             outcome(RunResult::Lost, None, ReportedBy::Sweep),
         ),
         (
@@ -411,14 +411,10 @@ fn a_run_is_due_from_the_instant_that_its_row_names() {
             (NOW + SignedDuration::from_secs(1), false),
         ] {
             let run = with(batch(state), |run| run.lifecycle.due = Some(at));
-            assert_eq!(
-                step(&run, Event::CleanupOutcome).lifecycle.is_some(),
-                is_due,
-                "{state:?} due at {at}"
-            );
+            assert_eq!(step(&run, Event::Inspected).lifecycle.is_some(), is_due, "{state:?} due at {at}");
         }
         let lost = with(batch(state), |run| run.lifecycle.due = None);
-        assert!(step(&lost, Event::CleanupOutcome).lifecycle.is_some(), "{state:?} without a due time");
+        assert!(step(&lost, Event::Inspected).lifecycle.is_some(), "{state:?} without a due time");
         let latest = NOW - limits().lease;
         for (not_after, ends) in
             [(latest, state != State::Provisioning), (latest + SignedDuration::from_secs(1), false)]
@@ -428,7 +424,7 @@ fn a_run_is_due_from_the_instant_that_its_row_names() {
                 run.not_after = not_after;
             });
             assert_eq!(
-                step(&run, Event::CleanupOutcome).lifecycle.is_some(),
+                step(&run, Event::Inspected).lifecycle.is_some(),
                 ends,
                 "{state:?} with the latest end {not_after}"
             );
@@ -443,7 +439,7 @@ fn a_row_with_any_time_is_looked_at_without_a_panic() {
             (run.created, run.not_after) = (time, time);
             run.lifecycle.due = Some(minutes(5));
         });
-        assert_eq!(step(&run, Event::CleanupOutcome).lifecycle.is_some(), time == Timestamp::MIN, "{time}");
+        assert_eq!(step(&run, Event::Inspected).lifecycle.is_some(), time == Timestamp::MIN, "{time}");
     }
 }
 
@@ -453,7 +449,7 @@ fn a_heartbeat_renews_a_lease_of_which_less_than_half_is_left() {
     let second = SignedDuration::from_secs(1);
     for (lease_until, renews) in [(NOW + half, false), (NOW + half - second, true), (NOW - second, true)] {
         let run = with(batch(State::Running), |run| run.lifecycle.lease_until = lease_until);
-        let step = step(&run, Event::SignOfLife);
+        let step = step(&run, Event::Heartbeat);
         assert_eq!(step.lifecycle.is_some(), renews, "lease until {lease_until}");
         if let Some(lifecycle) = step.lifecycle {
             assert_eq!((lifecycle.lease_until, lifecycle.due), (minutes(30), Some(minutes(30))));
@@ -461,7 +457,7 @@ fn a_heartbeat_renews_a_lease_of_which_less_than_half_is_left() {
     }
     // A pending run has a long lease of another kind: its first heartbeat always counts.
     let pending = with(batch(State::Pending), |run| run.lifecycle.lease_until = minutes(24 * 60));
-    assert_eq!(lifecycle(&pending, Event::SignOfLife).lease_until, minutes(30));
+    assert_eq!(lifecycle(&pending, Event::Heartbeat).lease_until, minutes(30));
 }
 
 #[test]
@@ -472,7 +468,7 @@ fn a_heartbeat_renews_no_lease_after_the_longest_run() {
             run.lifecycle.lease_until = NOW;
             run.not_after = not_after;
         });
-        assert_eq!(step(&run, Event::SignOfLife).lifecycle.is_some(), renews, "not after {not_after}");
+        assert_eq!(step(&run, Event::Heartbeat).lifecycle.is_some(), renews, "not after {not_after}");
     }
 }
 
@@ -482,18 +478,18 @@ fn a_heartbeat_of_a_run_with_a_head_job_leaves_the_time_of_the_next_look() {
         run.lifecycle.lease_until = NOW;
         run.lifecycle.due = Some(minutes(1));
     });
-    let renewed = lifecycle(&soon, Event::SignOfLife);
+    let renewed = lifecycle(&soon, Event::Heartbeat);
     assert_eq!((renewed.lease_until, renewed.due), (minutes(30), Some(minutes(1))));
     let without = with(batch(State::Running), |run| {
         run.lifecycle.lease_until = NOW;
         run.lifecycle.due = Some(minutes(1));
     });
-    assert_eq!(lifecycle(&without, Event::SignOfLife).due, Some(minutes(30)));
+    assert_eq!(lifecycle(&without, Event::Heartbeat).due, Some(minutes(30)));
 }
 
 #[test]
 fn a_head_job_that_may_run_again_renews_the_lease_and_is_asked_about_again() {
-    let event = || Event::HeadJobSeen(JobStatus::NotFinal);
+    let event = || Event::HeadJobObserved(JobStatus::NotFinal);
     let renewed = lifecycle(&with_head_job(State::Running), event());
     assert_eq!((renewed.lease_until, renewed.due), (minutes(30), Some(minutes(30))));
     // Reported over by one attempt: asked about every five minutes.
@@ -519,7 +515,7 @@ fn a_head_job_that_aws_batch_does_not_know_ends_the_run_with_its_lease() {
             run.lifecycle.lease_until = lease_until;
             run.lifecycle.due = Some(due);
         });
-        (run.clone(), step(&run, Event::HeadJobSeen(JobStatus::Unknown)))
+        (run.clone(), step(&run, Event::HeadJobObserved(JobStatus::Unknown)))
     };
     for lease_until in [NOW, NOW - second] {
         let (_, step) = unknown(lease_until, NOW);
@@ -603,20 +599,20 @@ fn what_the_trail_tells_of_a_change_follows_from_event_and_states() {
         ("repinned", batch(State::Provisioning), Event::Repinned(new_pins()), told(AuditAction::RunRepinned)),
         ("tokens renewed", batch(State::Pending), tokens_renewed(), told(AuditAction::RunTokensRenewed)),
         ("claimed", slurm(State::Pending), Event::Claimed(new_pins()), told(AuditAction::RunClaimed)),
-        ("heartbeat", batch(State::Pending), Event::SignOfLife, None),
+        ("heartbeat", batch(State::Pending), Event::Heartbeat, None),
         (
             "head job",
             batch(State::Pending),
             Event::HeadJobRecorded(job()),
             told(AuditAction::RunHeadJobRecorded),
         ),
-        ("not final", with_head_job(State::Running), Event::HeadJobSeen(JobStatus::NotFinal), None),
+        ("not final", with_head_job(State::Running), Event::HeadJobObserved(JobStatus::NotFinal), None),
         ("reported, with a head job", with_head_job(State::Running), reported(), None),
         ("reported", batch(State::Running), reported(), told(AuditAction::RunEnding)),
         ("reported, with no copies", slurm(State::Running), reported(), told(AuditAction::RunEnded)),
         ("launch failed", batch(State::Provisioning), Event::LaunchFailed, told(AuditAction::RunEnding)),
-        ("lost", due(batch(State::Running)), Event::CleanupOutcome, told(AuditAction::RunEnding)),
-        ("copies gone", batch(State::Ending), Event::CopiesGone, told(AuditAction::RunEnded)),
+        ("lost", due(batch(State::Running)), Event::Inspected, told(AuditAction::RunEnding)),
+        ("copies gone", batch(State::Ending), Event::CopiesDeleted, told(AuditAction::RunEnded)),
         ("restored", batch(State::Running), Event::Restored, None),
         (
             "restored, with a claim unused",

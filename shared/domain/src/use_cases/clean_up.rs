@@ -28,7 +28,7 @@ pub struct Cleaner {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CleanupOutcome {
     /// It goes on, or it was over before.
-    Nothing,
+    Unchanged,
     /// It ended with this look; nothing of it is left.
     Ended,
 }
@@ -43,8 +43,8 @@ impl Cleaner {
         context: &Context<'_>,
     ) -> Result<CleanupOutcome> {
         match self.store.run_of_head_job(region, job_id).await? {
-            Some(run) => self.look(&run, context).await,
-            None => Ok(CleanupOutcome::Nothing),
+            Some(run) => self.inspect(&run, context).await,
+            None => Ok(CleanupOutcome::Unchanged),
         }
     }
 
@@ -61,15 +61,15 @@ impl Cleaner {
     }
 
     /// Looks at a run and takes it as far towards its end as it can go now. Unknown runs are nothing.
-    pub async fn look(&self, id: &RunId, context: &Context<'_>) -> Result<CleanupOutcome> {
+    pub async fn inspect(&self, id: &RunId, context: &Context<'_>) -> Result<CleanupOutcome> {
         match self.store.run(id).await? {
-            Some(run) => self.look_at(run, context).await,
-            None => Ok(CleanupOutcome::Nothing),
+            Some(run) => self.inspect_run(run, context).await,
+            None => Ok(CleanupOutcome::Unchanged),
         }
     }
 
     /// Looks at a run that was just read.
-    pub(crate) async fn look_at(&self, run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
+    pub(crate) async fn inspect_run(&self, run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
         let id = run.id.clone();
         let mut just_read = Some(run);
         retry_contended(context.backoff, async || {
@@ -85,7 +85,7 @@ impl Cleaner {
 
     /// Applies what a look leads to, step by step, until there is nothing left to do.
     async fn take_further(&self, mut run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
-        let mut event = Event::CleanupOutcome;
+        let mut event = Event::Inspected;
         loop {
             let step = advance(&*self.store, &run, event, context).await.map_err(as_contended)?;
             if let Some(advanced) = step.run {
@@ -95,14 +95,14 @@ impl Cleaner {
                 }
             }
             event = match step.action {
-                None => return Ok(CleanupOutcome::Nothing),
+                None => return Ok(CleanupOutcome::Unchanged),
                 Some(Action::RemoveCopies) => {
                     self.remove_copies(&run, context).await?;
-                    Event::CopiesGone
+                    Event::CopiesDeleted
                 }
                 Some(Action::ObserveHeadJob) => {
                     let job = run.lifecycle.head_job.as_ref().ok_or(Error::bug("no head job to observe"))?;
-                    Event::HeadJobSeen(self.jobs.observe_job(&job.job_id).await?.0)
+                    Event::HeadJobObserved(self.jobs.observe_job(&job.job_id).await?.0)
                 }
             };
         }

@@ -33,7 +33,7 @@ impl Reporter {
 
     /// A heartbeat: renews the lease where less than half of it is left.
     pub async fn heartbeat(&self, id: &RunId, key: &TokenKey, context: &Context<'_>) -> Result<Run> {
-        self.apply(id, key, &Event::SignOfLife, context).await
+        self.apply(id, key, &Event::Heartbeat, context).await
     }
 
     /// The run says that it is over.

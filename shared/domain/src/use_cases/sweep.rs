@@ -41,7 +41,7 @@ impl Cleaner {
         let mut swept = SweepSummary::default();
         let due = self.store.due_runs(context.now, MAX_RUNS).await?;
         let looks: Vec<_> = stream::iter(due)
-            .map(async |id| (self.look_and_time(&id, context).await, id))
+            .map(async |id| (self.inspect_and_time(&id, context).await, id))
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
@@ -50,7 +50,7 @@ impl Cleaner {
             swept.longest_due_seconds = swept.longest_due_seconds.max(overdue);
             match look {
                 Ok(CleanupOutcome::Ended) => swept.ended += 1,
-                Ok(CleanupOutcome::Nothing) => {}
+                Ok(CleanupOutcome::Unchanged) => {}
                 Err(error) => {
                     swept.failed += 1;
                     log::error(&error).run(&id).error("a run could not be cleaned up");
@@ -63,13 +63,13 @@ impl Cleaner {
 
     /// A look, and for how many seconds the run had been due before it, by its own row: the index may nominate one that
     /// has been renewed since.
-    async fn look_and_time(&self, id: &RunId, context: &Context<'_>) -> (i64, Result<CleanupOutcome>) {
+    async fn inspect_and_time(&self, id: &RunId, context: &Context<'_>) -> (i64, Result<CleanupOutcome>) {
         match self.store.run(id).await {
             Ok(Some(run)) => {
                 let overdue = run.lifecycle.due.map_or(0, |due| context.now.duration_since(due).as_secs());
-                (overdue.max(0), self.look_at(run, context).await)
+                (overdue.max(0), self.inspect_run(run, context).await)
             }
-            Ok(None) => (0, Ok(CleanupOutcome::Nothing)),
+            Ok(None) => (0, Ok(CleanupOutcome::Unchanged)),
             Err(error) => (0, Err(error)),
         }
     }
@@ -127,7 +127,7 @@ impl Cleaner {
         let run = self.store.run(id).await?;
         match run {
             Some(run) if over && run.lifecycle.state != State::Ended => {
-                self.look_at(run, context).await?;
+                self.inspect_run(run, context).await?;
                 Ok(self.store.run(id).await?.map(|run| run.lifecycle.state))
             }
             run => Ok(run.map(|run| run.lifecycle.state)),

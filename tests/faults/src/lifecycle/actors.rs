@@ -146,7 +146,7 @@ impl Lifecycle {
                 // Its own write leaves what it holds fresh.
                 let fresh = if lifecycle.is_some() { true } else { fresh };
                 match todo {
-                    _ if !written => self.look(world),
+                    _ if !written => self.inspect(world),
                     _ if seen.state == State::Ended => Worker::Idle,
                     None => Worker::Idle,
                     Some(Todo::RemoveCopies) => Worker::Describes { seen, fresh, copy: 0 },
@@ -154,7 +154,7 @@ impl Lifecycle {
                 }
             }
             Worker::Describes { seen, fresh, copy } if copy == self.kind.copies => {
-                Worker::Decides { seen, fresh, what: ModelEvent::CopiesGone }
+                Worker::Decides { seen, fresh, what: ModelEvent::CopiesDeleted }
             }
             Worker::Describes { seen, fresh, copy } => match world.copies[usize::from(copy)] {
                 true => Worker::Deletes { seen, fresh, copy },
@@ -169,9 +169,9 @@ impl Lifecycle {
     }
 
     #[expect(clippy::unused_self, reason = "reads as the other steps do")]
-    pub(super) fn look(&self, world: &World) -> Worker {
+    pub(super) fn inspect(&self, world: &World) -> Worker {
         match world.run {
-            Some(seen) => Worker::Decides { seen, fresh: true, what: ModelEvent::CleanupOutcome },
+            Some(seen) => Worker::Decides { seen, fresh: true, what: ModelEvent::Inspected },
             None => Worker::Idle,
         }
     }
@@ -237,7 +237,7 @@ impl Lifecycle {
         world.job = world.job.max(Job::Ended);
         for sweep in 0..4 {
             if world.run.is_some_and(|run| run.due.is_some_and(|due| due <= world.now)) {
-                world.cleaners[0] = self.look(&world);
+                world.cleaners[0] = self.inspect(&world);
                 for _ in 0..24 {
                     self.clean(&mut world, 0);
                 }

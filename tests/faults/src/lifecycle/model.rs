@@ -172,7 +172,7 @@ impl Model for Lifecycle {
                 let worker = std::mem::replace(&mut world.reporters[usize::from(index)], Worker::Idle);
                 self.decide(&mut world, worker);
             }
-            Move::Looks(index) => world.cleaners[usize::from(index)] = self.look(&world),
+            Move::Looks(index) => world.cleaners[usize::from(index)] = self.inspect(&world),
             Move::Cleans(index) => self.clean(&mut world, usize::from(index)),
             Move::CleanerDies(index) => world.cleaners[usize::from(index)] = Worker::Idle,
             Move::SweepsOrphan(copy) => world.delete(copy),
@@ -210,7 +210,7 @@ impl Lifecycle {
         let batch = self.has_job && running;
         let claims = self.kind.claims;
         [
-            ModelEvent::SignOfLife,
+            ModelEvent::Heartbeat,
             ModelEvent::Reported,
             ModelEvent::HeadJobRecorded,
             ModelEvent::Claimed,

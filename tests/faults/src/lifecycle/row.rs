@@ -46,14 +46,14 @@ pub(super) enum ModelEvent {
     LaunchFailed,
     ClaimRefused,
     Claimed,
-    SignOfLife,
+    Heartbeat,
     HeadJobRecorded,
     Reported,
     SeenRunning,
     SeenFinal,
     SeenUnknown,
-    CleanupOutcome,
-    CopiesGone,
+    Inspected,
+    CopiesDeleted,
     Restored,
 }
 
@@ -65,14 +65,14 @@ impl ModelEvent {
         Self::LaunchFailed,
         Self::ClaimRefused,
         Self::Claimed,
-        Self::SignOfLife,
+        Self::Heartbeat,
         Self::HeadJobRecorded,
         Self::Reported,
         Self::SeenRunning,
         Self::SeenFinal,
         Self::SeenUnknown,
-        Self::CleanupOutcome,
-        Self::CopiesGone,
+        Self::Inspected,
+        Self::CopiesDeleted,
         Self::Restored,
     ];
 }
@@ -229,17 +229,19 @@ fn event(kind: Kind, row: Row, happening: ModelEvent) -> Event {
         ModelEvent::LaunchFailed => Event::LaunchFailed,
         ModelEvent::ClaimRefused => Event::ClaimRefused,
         ModelEvent::Claimed => Event::Claimed(Vec::new()),
-        ModelEvent::SignOfLife => Event::SignOfLife,
+        ModelEvent::Heartbeat => Event::Heartbeat,
         ModelEvent::HeadJobRecorded => Event::HeadJobRecorded(job()),
         ModelEvent::Reported => {
             let reported_by = ReportedBy::Report;
             Event::Reported(Outcome { result: RunResult::Failed, exit_status: None, reported_by })
         }
-        ModelEvent::SeenRunning => Event::HeadJobSeen(JobStatus::NotFinal),
-        ModelEvent::SeenFinal => Event::HeadJobSeen(JobStatus::Final { succeeded: true, exit_status: None }),
-        ModelEvent::SeenUnknown => Event::HeadJobSeen(JobStatus::Unknown),
-        ModelEvent::CleanupOutcome => Event::CleanupOutcome,
-        ModelEvent::CopiesGone => Event::CopiesGone,
+        ModelEvent::SeenRunning => Event::HeadJobObserved(JobStatus::NotFinal),
+        ModelEvent::SeenFinal => {
+            Event::HeadJobObserved(JobStatus::Final { succeeded: true, exit_status: None })
+        }
+        ModelEvent::SeenUnknown => Event::HeadJobObserved(JobStatus::Unknown),
+        ModelEvent::Inspected => Event::Inspected,
+        ModelEvent::CopiesDeleted => Event::CopiesDeleted,
         ModelEvent::Restored => Event::Restored,
     }
 }

@@ -54,7 +54,7 @@ fn broken(row: Row, happening: ModelEvent, after: Row) -> Option<&'static str> {
 fn sweeps_end(kind: Kind, mut row: Row, mut now: u8) -> bool {
     for _ in 0..6 {
         now += PENDING;
-        for happening in [ModelEvent::CleanupOutcome, ModelEvent::SeenFinal, ModelEvent::CopiesGone] {
+        for happening in [ModelEvent::Inspected, ModelEvent::SeenFinal, ModelEvent::CopiesDeleted] {
             row = step(kind, row, happening, now).0.unwrap_or(row);
         }
     }

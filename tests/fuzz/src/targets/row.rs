@@ -59,13 +59,13 @@ async fn live(store: &Store, run: &Run, settings: &Settings, now: Timestamp) {
     let over = JobStatus::Final { succeeded: true, exit_status: Some(0) };
     for event in [
         Event::LaunchFailed,
-        Event::SignOfLife,
+        Event::Heartbeat,
         Event::Reported(outcome),
-        Event::HeadJobSeen(over),
-        Event::HeadJobSeen(JobStatus::NotFinal),
-        Event::CleanupOutcome,
+        Event::HeadJobObserved(over),
+        Event::HeadJobObserved(JobStatus::NotFinal),
+        Event::Inspected,
         Event::Restored,
-        Event::CopiesGone,
+        Event::CopiesDeleted,
     ] {
         if let Some(lifecycle) = next(run, event, now, &settings.limits).lifecycle {
             let _ = store.save_lifecycle(run, &lifecycle, None).await;

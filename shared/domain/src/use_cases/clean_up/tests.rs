@@ -15,8 +15,8 @@ pub(in crate::use_cases) fn cleaner(fixture: &Fixture) -> Cleaner {
     Cleaner { store: fixture.table.clone(), jobs: fixture.jobs.clone(), copies: fixture.target.clone() }
 }
 
-fn look(fixture: &Fixture, id: &RunId) -> Result<CleanupOutcome> {
-    run_now(cleaner(fixture).look(id, &fixture.context()))
+fn inspect(fixture: &Fixture, id: &RunId) -> Result<CleanupOutcome> {
+    run_now(cleaner(fixture).inspect(id, &fixture.context()))
 }
 
 /// A fixture with this run, and its copies under their names.
@@ -54,13 +54,13 @@ fn actions(fixture: &Fixture) -> Vec<AuditAction> {
 #[test]
 fn a_look_ends_a_run_that_is_due_and_leaves_every_other_alone() {
     use AuditAction::{RunEnded, RunEnding};
-    use CleanupOutcome::{Ended, Nothing};
+    use CleanupOutcome::{Ended, Unchanged};
     use Platform::{AwsBatch, Slurm};
     let launch_failed = Some(outcome(RunResult::LaunchFailed, None, ReportedBy::Sweep));
     let lost = Some(outcome(RunResult::Lost, None, ReportedBy::Sweep));
     let both = vec![RunEnding, RunEnded];
     let cases = [
-        ("provisioning", due_at(minutes(1), run(AwsBatch, State::Provisioning)), Nothing, None, vec![]),
+        ("provisioning", due_at(minutes(1), run(AwsBatch, State::Provisioning)), Unchanged, None, vec![]),
         (
             "provisioning, due now",
             due_at(NOW, run(AwsBatch, State::Provisioning)),
@@ -68,22 +68,22 @@ fn a_look_ends_a_run_that_is_due_and_leaves_every_other_alone() {
             launch_failed,
             both.clone(),
         ),
-        ("pending", due_at(minutes(1), run(AwsBatch, State::Pending)), Nothing, None, vec![]),
+        ("pending", due_at(minutes(1), run(AwsBatch, State::Pending)), Unchanged, None, vec![]),
         ("pending, due now", due_at(NOW, run(AwsBatch, State::Pending)), Ended, lost.clone(), both.clone()),
-        ("running", due_at(minutes(1), run(AwsBatch, State::Running)), Nothing, None, vec![]),
+        ("running", due_at(minutes(1), run(AwsBatch, State::Running)), Unchanged, None, vec![]),
         ("running, due now", due_at(NOW, run(AwsBatch, State::Running)), Ended, lost.clone(), both.clone()),
         ("running, long due", due_at(minutes(-60), run(AwsBatch, State::Running)), Ended, lost.clone(), both),
         ("running, without copies", due_at(NOW, run(Slurm, State::Running)), Ended, lost, vec![RunEnded]),
         ("ending", run(AwsBatch, State::Ending), Ended, None, vec![RunEnded]),
         ("ending, due later", due_at(minutes(9), run(AwsBatch, State::Ending)), Ended, None, vec![RunEnded]),
-        ("ended", run(AwsBatch, State::Ended), Nothing, None, vec![]),
+        ("ended", run(AwsBatch, State::Ended), Unchanged, None, vec![]),
     ];
     for (case, run, looked, told, audited) in cases {
         let fixture = with_run(&run);
-        assert_eq!(look(&fixture, &run.id).unwrap(), looked, "{case}");
+        assert_eq!(inspect(&fixture, &run.id).unwrap(), looked, "{case}");
         let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
         match looked {
-            Nothing => {
+            Unchanged => {
                 assert_eq!(lifecycle, run.lifecycle, "{case}: it is as it was");
                 assert!(fixture.target.faults.calls().is_empty(), "{case}: no copy is touched");
             }
@@ -128,7 +128,7 @@ fn a_recorded_head_job_decides_whether_a_run_is_over() {
         run.lifecycle.lease_until = minutes(lease);
         let fixture = with_run(&run);
         fixture.jobs.set("job-1", status, None);
-        let looked = look(&fixture, &run.id).unwrap();
+        let looked = inspect(&fixture, &run.id).unwrap();
         let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
         assert_eq!(fixture.jobs.faults.count("observe_job"), 1, "{case}");
         match expected {
@@ -138,7 +138,7 @@ fn a_recorded_head_job_decides_whether_a_run_is_over() {
                 assert!(fixture.target.names().is_empty(), "{case}");
             }
             Err(due) => {
-                assert_eq!((looked, lifecycle.state), (CleanupOutcome::Nothing, State::Running), "{case}");
+                assert_eq!((looked, lifecycle.state), (CleanupOutcome::Unchanged, State::Running), "{case}");
                 assert_eq!((lifecycle.due, lifecycle.outcome), (Some(due), None), "{case}");
                 assert_eq!(fixture.target.names().len(), 1, "{case}");
                 assert!(fixture.table.audit().is_empty(), "{case}: only the end is audited");
@@ -152,7 +152,7 @@ fn a_failed_request_to_aws_batch_ends_no_run() {
     let run = with_head_job(due_at(minutes(-60), run(Platform::AwsBatch, State::Running)));
     let fixture = with_run(&run);
     fixture.jobs.faults.fail("observe_job", unavailable());
-    assert_eq!(error_of(look(&fixture, &run.id)).code(), "unavailable");
+    assert_eq!(error_of(inspect(&fixture, &run.id)).code(), "unavailable");
     assert_eq!(fixture.table.stored_run(&run.id), run);
     assert!(fixture.target.faults.calls().is_empty());
 }
@@ -161,7 +161,7 @@ fn a_failed_request_to_aws_batch_ends_no_run() {
 fn the_end_is_audited_with_the_secrets_that_the_run_held_and_without_an_actor() {
     let run = due_at(NOW, run(Platform::AwsBatch, State::Running));
     let fixture = with_run(&run);
-    look(&fixture, &run.id).unwrap();
+    inspect(&fixture, &run.id).unwrap();
     let records = fixture.table.audit();
     assert_eq!(actions(&fixture), [AuditAction::RunEnding, AuditAction::RunEnded]);
     for record in &records {
@@ -178,11 +178,11 @@ fn the_end_is_audited_with_the_secrets_that_the_run_held_and_without_an_actor() 
 fn an_unknown_run_is_ignored() {
     let fixture = Fixture::new();
     let id = run(Platform::AwsBatch, State::Running).id;
-    assert_eq!(look(&fixture, &id).unwrap(), CleanupOutcome::Nothing);
+    assert_eq!(inspect(&fixture, &id).unwrap(), CleanupOutcome::Unchanged);
     assert_eq!(fixture.table.faults.calls(), ["run"]);
     assert!(fixture.target.faults.calls().is_empty());
     fixture.table.faults.fail("run", unavailable());
-    assert_eq!(error_of(look(&fixture, &id)).code(), "unavailable", "a failed read is an error");
+    assert_eq!(error_of(inspect(&fixture, &id)).code(), "unavailable", "a failed read is an error");
 }
 
 #[test]
@@ -192,8 +192,8 @@ fn an_event_of_a_job_looks_at_the_run_whose_head_job_it_is() {
     };
     let cases = [
         ("its own region and id", "eu-west-1", "job-1", CleanupOutcome::Ended),
-        ("another region", "us-east-1", "job-1", CleanupOutcome::Nothing),
-        ("another job", "eu-west-1", "job-2", CleanupOutcome::Nothing),
+        ("another region", "us-east-1", "job-1", CleanupOutcome::Unchanged),
+        ("another job", "eu-west-1", "job-2", CleanupOutcome::Unchanged),
     ];
     for (case, region, job, looked) in cases {
         let run = with_head_job(run(Platform::AwsBatch, State::Running));

@@ -38,7 +38,7 @@ fn only_a_copy_with_the_tags_of_this_deployment_and_this_run_is_deleted() {
         let fixture = Fixture::new();
         fixture.table.put_run(ending());
         fixture.target.put(NAME, deployment, tag, None);
-        let (looked, log) = logged(|| look(&fixture, &run).unwrap());
+        let (looked, log) = logged(|| inspect(&fixture, &run).unwrap());
         assert_eq!(looked, CleanupOutcome::Ended, "{case}");
         assert_eq!(fixture.target.faults.count("delete_copy"), usize::from(deleted), "{case}");
         assert_eq!(log.is_empty(), deleted, "{case}");
@@ -63,7 +63,7 @@ fn a_copy_is_deleted_until_describe_finds_nothing() {
         if !stands {
             fixture.target.copies.borrow_mut().clear();
         }
-        assert_eq!(look(&fixture, &ending().id).unwrap(), CleanupOutcome::Ended, "{case}");
+        assert_eq!(inspect(&fixture, &ending().id).unwrap(), CleanupOutcome::Ended, "{case}");
         assert_eq!(fixture.target.faults.calls(), calls, "{case}");
         let waited: Vec<u32> = (1..).take(calls.len() / 2).collect();
         assert_eq!(fixture.backoff.attempts(), waited, "{case}: it waits after each delete");
@@ -74,7 +74,7 @@ fn a_copy_is_deleted_until_describe_finds_nothing() {
 fn a_run_does_not_end_while_a_copy_is_still_there() {
     let fixture = with_run(&ending());
     fixture.target.slow_deletes.set(100);
-    let error = error_of(look(&fixture, &ending().id));
+    let error = error_of(inspect(&fixture, &ending().id));
     assert_eq!(error.code(), "unavailable");
     assert!(error.causes().contains("still there after its delete"), "{}", error.causes());
     assert_eq!(fixture.backoff.attempts(), [1, 2, 3], "as long as there is time");
@@ -88,12 +88,12 @@ fn a_failure_at_one_copy_does_not_stop_the_others_and_the_next_look_removes_it()
         let (run, names) = ending_with_two_copies();
         let fixture = with_run(&run);
         fixture.target.faults.fail(operation, unavailable());
-        assert_eq!(error_of(look(&fixture, &run.id)).code(), "unavailable", "{operation}");
+        assert_eq!(error_of(inspect(&fixture, &run.id)).code(), "unavailable", "{operation}");
         assert_eq!(fixture.target.names(), names[..1], "{operation}");
         assert_eq!(fixture.table.stored_run(&run.id), run, "{operation}: it is still ending");
         assert!(fixture.table.audit().is_empty(), "{operation}");
 
-        assert_eq!(look(&fixture, &run.id).unwrap(), CleanupOutcome::Ended, "{operation}");
+        assert_eq!(inspect(&fixture, &run.id).unwrap(), CleanupOutcome::Ended, "{operation}");
         assert!(fixture.target.names().is_empty(), "{operation}");
         assert_eq!(actions(&fixture), [AuditAction::RunEnded], "{operation}");
     }
@@ -104,7 +104,7 @@ fn a_refused_delete_of_a_copy_that_is_gone_by_then_is_no_failure() {
     let (run, _) = ending_with_two_copies();
     let fixture = with_run(&run);
     fixture.target.faults.lose_answer("delete_copy", unavailable());
-    assert_eq!(look(&fixture, &run.id).unwrap(), CleanupOutcome::Ended);
+    assert_eq!(inspect(&fixture, &run.id).unwrap(), CleanupOutcome::Ended);
     assert!(fixture.target.names().is_empty());
 }
 
@@ -113,12 +113,12 @@ fn a_run_is_written_as_ending_before_its_first_copy_is_touched() {
     let run = due_at(NOW, run(Platform::AwsBatch, State::Running));
     let fixture = with_run(&run);
     fixture.table.faults.fail("save_lifecycle", unavailable());
-    assert_eq!(error_of(look(&fixture, &run.id)).code(), "unavailable");
+    assert_eq!(error_of(inspect(&fixture, &run.id)).code(), "unavailable");
     assert!(fixture.target.faults.calls().is_empty(), "the run may still live");
     assert_eq!(fixture.backoff.attempts(), [0; 0], "the adapter has retried it already");
 
     fixture.target.faults.fail("describe_copy", unavailable());
-    error_of(look(&fixture, &run.id));
+    error_of(inspect(&fixture, &run.id));
     let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
     assert_eq!((lifecycle.state, lifecycle.due, lifecycle.ending), (State::Ending, Some(NOW), Some(NOW)));
     assert_eq!(actions(&fixture), [AuditAction::RunEnding]);

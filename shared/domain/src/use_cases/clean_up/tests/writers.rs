@@ -25,7 +25,7 @@ fn a_run_that_reports_between_read_and_write_lives() {
         lifecycle.due = Some(minutes(30));
         lifecycle.lease_until = minutes(30);
     });
-    assert_eq!(look(&fixture, &run.id).unwrap(), CleanupOutcome::Nothing);
+    assert_eq!(inspect(&fixture, &run.id).unwrap(), CleanupOutcome::Unchanged);
     let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
     assert_eq!((lifecycle.state, lifecycle.due), (State::Running, Some(minutes(30))));
     assert!(fixture.table.audit().is_empty());
@@ -39,7 +39,7 @@ fn a_head_job_is_asked_about_again_when_another_writer_was_first() {
     let fixture = with_run(&run);
     fixture.jobs.set("job-1", JobStatus::NotFinal, None);
     meanwhile(&fixture, &run.id, |_| {});
-    assert_eq!(look(&fixture, &run.id).unwrap(), CleanupOutcome::Nothing);
+    assert_eq!(inspect(&fixture, &run.id).unwrap(), CleanupOutcome::Unchanged);
     assert_eq!(fixture.jobs.faults.count("observe_job"), 2, "the earlier answer is stale");
     let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
     assert_eq!((lifecycle.revision, lifecycle.lease_until), (run.lifecycle.revision + 2, minutes(30)));
@@ -54,8 +54,8 @@ fn a_run_that_another_look_ended_ends_once() {
         lifecycle.due = None;
     });
     assert_eq!(
-        look(&fixture, &run.id).unwrap(),
-        CleanupOutcome::Nothing,
+        inspect(&fixture, &run.id).unwrap(),
+        CleanupOutcome::Unchanged,
         "the other look says that it ended"
     );
     assert!(fixture.table.audit().is_empty(), "the other look audits it");
@@ -66,7 +66,7 @@ fn a_run_that_another_look_set_to_ending_is_cleaned_up_from_there() {
     let run = due_run();
     let fixture = with_run(&run);
     meanwhile(&fixture, &run.id, |lifecycle| lifecycle.state = State::Ending);
-    assert_eq!(look(&fixture, &run.id).unwrap(), CleanupOutcome::Ended);
+    assert_eq!(inspect(&fixture, &run.id).unwrap(), CleanupOutcome::Ended);
     assert_eq!(actions(&fixture), [AuditAction::RunEnded], "the other look audited that it is ending");
     assert!(fixture.target.names().is_empty());
 }
@@ -79,7 +79,7 @@ fn constant_conflicts_become_contention_when_time_runs_out() {
         for _ in 0..4 {
             fixture.table.faults.fail("save_lifecycle", error());
         }
-        assert_eq!(error_of(look(&fixture, &run.id)).code(), "contended", "{:?}", error());
+        assert_eq!(error_of(inspect(&fixture, &run.id)).code(), "contended", "{:?}", error());
         assert_eq!(fixture.backoff.attempts(), [1, 2, 3], "{:?}", error());
         assert_eq!(fixture.table.faults.count("save_lifecycle"), 4, "{:?}", error());
         assert_eq!(fixture.table.stored_run(&run.id), run, "{:?}", error());
@@ -92,7 +92,7 @@ fn a_run_that_is_missing_after_a_conflict_is_not_found() {
     let run = due_run();
     let fixture = with_run(&run);
     fixture.table.before("save_lifecycle", |rows| rows.runs.clear());
-    assert_eq!(error_of(look(&fixture, &run.id)).code(), "not-found");
+    assert_eq!(error_of(inspect(&fixture, &run.id)).code(), "not-found");
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn a_write_whose_answer_is_lost_is_an_error_and_the_next_look_goes_on_from_it() 
     let run = due_run();
     let fixture = with_run(&run);
     fixture.table.faults.lose_answer("save_lifecycle", unavailable());
-    assert_eq!(error_of(look(&fixture, &run.id)).code(), "unavailable");
+    assert_eq!(error_of(inspect(&fixture, &run.id)).code(), "unavailable");
     assert_eq!(fixture.table.stored_run(&run.id).lifecycle.state, State::Ending);
-    assert_eq!(look(&fixture, &run.id).unwrap(), CleanupOutcome::Ended);
+    assert_eq!(inspect(&fixture, &run.id).unwrap(), CleanupOutcome::Ended);
     assert_eq!(actions(&fixture), [AuditAction::RunEnding, AuditAction::RunEnded]);
 }
