@@ -30,4 +30,7 @@ pub trait Backoff {
     /// Waits before retry number `retry` (from 1), with jitter. `false`, at once, if no time is left for another
     /// attempt.
     async fn wait(&self, retry: u32) -> bool;
+
+    /// Whether time is left for more work. Work that remains is left for the next event.
+    fn has_time(&self) -> bool;
 }

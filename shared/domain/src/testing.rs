@@ -168,12 +168,18 @@ impl Randomness for Sequence {
 /// Time for so many repeats.
 pub(crate) struct Backoff {
     left: Cell<u32>,
+    batches: Cell<u32>,
     attempts: RefCell<Vec<u32>>,
 }
 
 impl Backoff {
     pub(crate) fn of(repeats: u32) -> Self {
-        Self { left: Cell::new(repeats), attempts: RefCell::default() }
+        Self { left: Cell::new(repeats), batches: Cell::new(u32::MAX), attempts: RefCell::default() }
+    }
+
+    /// Time for no more than so many batches after the first.
+    pub(crate) fn limit_batches(&self, batches: u32) {
+        self.batches.set(batches);
     }
 
     /// The numbers of the repeats that were waited for.
@@ -192,6 +198,13 @@ impl ports::Backoff for Backoff {
         self.left.set(left - 1);
         self.attempts.borrow_mut().push(retry);
         true
+    }
+
+    fn has_time(&self) -> bool {
+        self.batches.get() > 0 && {
+            self.batches.set(self.batches.get() - 1);
+            true
+        }
     }
 }
 

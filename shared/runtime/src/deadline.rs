@@ -14,6 +14,8 @@ pub struct Deadline(Instant);
 
 /// No repeat is begun with less than this left: time for one call of each kind and an answer.
 const MARGIN: Duration = Duration::from_millis(1_500);
+/// No further batch of work is started with less than this left: what is left is enough for one batch of slow calls.
+const LAST_BATCH: Duration = Duration::from_secs(90);
 const FIRST: Duration = Duration::from_millis(25);
 const LONGEST: Duration = Duration::from_secs(1);
 
@@ -47,6 +49,10 @@ impl Backoff for Deadline {
         }
         tokio::time::sleep(pause).await;
         true
+    }
+
+    fn has_time(&self) -> bool {
+        self.remaining() >= LAST_BATCH
     }
 }
 

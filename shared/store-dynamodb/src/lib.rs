@@ -12,7 +12,7 @@ mod failure;
 mod idempotency;
 mod identity;
 mod keys;
-mod last_used;
+
 mod membership;
 mod outcome;
 mod read;
@@ -22,6 +22,7 @@ mod sealed_values;
 mod secrets;
 mod tokens;
 mod transaction;
+mod update;
 
 use aws_sdk_dynamodb::Client;
 use domain::Timestamp;

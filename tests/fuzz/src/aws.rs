@@ -90,6 +90,10 @@ impl domain::ports::Backoff for NoWait {
     async fn wait(&self, _: u32) -> bool {
         false
     }
+
+    fn has_time(&self) -> bool {
+        true
+    }
 }
 
 /// What a handler is given at the present, in a hurry.

@@ -89,6 +89,10 @@ pub trait FindDueRuns: SaveRuns {
     /// Runs that are due, nominated by an index that lags; at most `limit`, the longest due first in each shard.
     async fn due_runs(&self, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
 
+    /// Leaves the run out of [`due_runs`](Self::due_runs) until then, unless it has been renewed since `now`. The run
+    /// itself is neither read nor changed: when it is due stays on record, and an event may still end it.
+    async fn put_off(&self, id: &RunId, now: Timestamp, until: Timestamp) -> Result<()>;
+
     /// The run whose recorded head job this is.
     async fn run_of_head_job(&self, region: &str, job_id: &str) -> Result<Option<RunId>>;
 

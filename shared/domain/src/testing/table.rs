@@ -36,6 +36,8 @@ pub(crate) struct Rows {
     pub(crate) sealed: BTreeMap<(SecretOwner, SecretId), SealedValue>,
     pub(crate) history: Vec<(SecretId, OldVersion)>,
     pub(crate) runs: BTreeMap<RunId, Run>,
+    /// When the index nominates runs that were put off.
+    pub(crate) put_off: BTreeMap<RunId, Timestamp>,
     pub(crate) head_jobs: BTreeMap<(String, String), RunId>,
     pub(crate) idempotency: BTreeMap<String, IdempotencyRecord>,
     pub(crate) audit: Vec<AuditRecord>,
@@ -122,8 +124,16 @@ impl Rows {
         if lifecycle.revision != stored.lifecycle.revision + 1 {
             return Err(Error::VersionConflict);
         }
+        if stored.lifecycle.due != lifecycle.due {
+            self.put_off.remove(&run.id);
+        }
         stored.lifecycle = lifecycle.clone();
         Ok(())
+    }
+
+    /// When the index nominates a run.
+    fn nominated(&self, run: &Run) -> Option<Timestamp> {
+        run.lifecycle.due.map(|due| self.put_off.get(&run.id).copied().unwrap_or(due))
     }
 
     fn of_version(&self, secret: &Secret, version: u64) -> Result<()> {
@@ -391,8 +401,20 @@ impl HeadJobs for Table {
 impl FindDueRuns for Table {
     async fn due_runs(&self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
         self.read("due_runs", |rows| {
-            let due = rows.runs.values().filter(|run| run.lifecycle.due.is_some_and(|due| due <= now));
-            due.take(limit as usize).map(|run| run.id.clone()).collect()
+            let mut due: Vec<_> =
+                rows.runs.values().filter_map(|run| Some((rows.nominated(run)?, &run.id))).collect();
+            due.retain(|(due, _)| *due <= now);
+            due.sort();
+            due.into_iter().take(limit as usize).map(|(_, id)| id.clone()).collect()
+        })
+    }
+
+    async fn put_off(&self, id: &RunId, now: Timestamp, until: Timestamp) -> Result<()> {
+        self.write("put_off", |rows| {
+            if rows.runs.get(id).is_some_and(|run| rows.nominated(run).is_some_and(|due| due <= now)) {
+                rows.put_off.insert(id.clone(), until);
+            }
+            Ok(())
         })
     }
 

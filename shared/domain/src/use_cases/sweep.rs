@@ -1,8 +1,9 @@
 //! The sweep: what no event brought to an end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt as _};
+use jiff::SignedDuration;
 
 use super::clean_up::{Cleaner, CleanupOutcome};
 use crate::context::Context;
@@ -18,7 +19,7 @@ pub struct SweepSummary {
     pub due: u32,
     /// Runs that ended with this sweep.
     pub ended: u32,
-    /// Runs that could not be looked at, and stay due.
+    /// Runs that could not be inspected, and were put off.
     pub failed: u32,
     /// Copies of ended runs that were still there when they were described.
     pub orphans: u32,
@@ -30,48 +31,80 @@ pub struct SweepSummary {
     pub longest_due_seconds: i64,
 }
 
-/// Runs taken up by one sweep. The next sweep takes up the rest.
-const MAX_RUNS: u32 = 500;
-/// Runs and copies looked at side by side.
-const AT_ONCE: usize = 8;
+/// Runs inspected before the sweep asks for the next ones.
+const BATCH: u32 = 100;
+/// Runs and copies inspected at the same time.
+const CONCURRENCY: usize = 8;
+/// A run that could not be inspected is put off by as long as it has been due already, so that the delay doubles; within
+/// these bounds. A row that cannot be read is put off by the longest.
+const SHORTEST_DELAY: SignedDuration = SignedDuration::from_mins(1);
+const LONGEST_DELAY: SignedDuration = SignedDuration::from_mins(30);
 
 impl Cleaner {
-    /// Looks at every run that is due, then at every copy that carries our tag. What fails stays for the next sweep.
+    /// Inspects every run that is due, then every copy that carries our tag. Runs that fail are put off, and do not keep
+    /// the sweep from those that come after them.
     pub async fn sweep(&self, context: &Context<'_>) -> Result<SweepSummary> {
         let mut swept = SweepSummary::default();
-        let due = self.store.due_runs(context.now, MAX_RUNS).await?;
-        let looks: Vec<_> = stream::iter(due)
-            .map(async |id| (self.inspect_and_time(&id, context).await, id))
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        for ((overdue, look), id) in looks {
-            swept.due += 1;
-            swept.longest_due_seconds = swept.longest_due_seconds.max(overdue);
-            match look {
-                Ok(CleanupOutcome::Ended) => swept.ended += 1,
-                Ok(CleanupOutcome::Unchanged) => {}
-                Err(error) => {
-                    swept.failed += 1;
-                    log::error(&error).run(&id).error("a run could not be cleaned up");
-                }
-            }
-        }
+        self.sweep_runs(&mut swept, context).await?;
         self.sweep_orphans(&mut swept, context).await?;
         Ok(swept)
     }
 
-    /// A look, and for how many seconds the run had been due before it, by its own row: the index may nominate one that
-    /// has been renewed since.
-    async fn inspect_and_time(&self, id: &RunId, context: &Context<'_>) -> (i64, Result<CleanupOutcome>) {
-        match self.store.run(id).await {
-            Ok(Some(run)) => {
-                let overdue = run.lifecycle.due.map_or(0, |due| context.now.duration_since(due).as_secs());
-                (overdue.max(0), self.inspect_run(run, context).await)
+    /// Inspects runs that are due, the longest due first, until none is left or the time is up.
+    async fn sweep_runs(&self, swept: &mut SweepSummary, context: &Context<'_>) -> Result<()> {
+        let mut inspected = BTreeSet::new();
+        loop {
+            // The index lags: it may nominate runs that were inspected a moment ago.
+            let limit = BATCH.saturating_add(u32::try_from(inspected.len()).unwrap_or(u32::MAX));
+            let mut due = self.store.due_runs(context.now, limit).await?;
+            due.retain(|id| !inspected.contains(id));
+            due.truncate(BATCH as usize);
+            if due.is_empty() {
+                return Ok(());
             }
-            Ok(None) => (0, Ok(CleanupOutcome::Unchanged)),
-            Err(error) => (0, Err(error)),
+            let outcomes: Vec<_> = stream::iter(due)
+                .map(async |id| (self.inspect_or_put_off(&id, context).await, id))
+                .buffer_unordered(CONCURRENCY)
+                .collect()
+                .await;
+            for ((overdue, outcome), id) in outcomes {
+                swept.due += 1;
+                swept.longest_due_seconds = swept.longest_due_seconds.max(overdue);
+                match outcome {
+                    Ok(CleanupOutcome::Ended) => swept.ended += 1,
+                    Ok(CleanupOutcome::Unchanged) => {}
+                    Err(error) => {
+                        swept.failed += 1;
+                        log::error(&error).run(&id).error("a run could not be cleaned up");
+                    }
+                }
+                inspected.insert(id);
+            }
+            if !context.backoff.has_time() {
+                return Ok(());
+            }
         }
+    }
+
+    /// Inspects a run; returns for how many seconds it had been due before, by its own row, since the index may nominate
+    /// one that has been renewed.
+    async fn inspect_or_put_off(&self, id: &RunId, context: &Context<'_>) -> (i64, Result<CleanupOutcome>) {
+        let (overdue, outcome) = match self.store.run(id).await {
+            Ok(Some(run)) => {
+                let overdue =
+                    run.lifecycle.due.map_or(SignedDuration::ZERO, |due| context.now.duration_since(due));
+                (Some(overdue.max(SignedDuration::ZERO)), self.inspect_run(run, context).await)
+            }
+            Ok(None) => (Some(SignedDuration::ZERO), Ok(CleanupOutcome::Unchanged)),
+            Err(error) => (None, Err(error)),
+        };
+        if outcome.is_err() {
+            let delay = overdue.unwrap_or(LONGEST_DELAY).clamp(SHORTEST_DELAY, LONGEST_DELAY);
+            if let Err(error) = self.store.put_off(id, context.now, context.now + delay).await {
+                log::error(&error).run(id).error("a run that could not be cleaned up could not be put off");
+            }
+        }
+        (overdue.map_or(0, |overdue| overdue.as_secs()), outcome)
     }
 
     /// Copies whose run is over are orphans. A copy of an unknown run may belong to a table that was restored: it is

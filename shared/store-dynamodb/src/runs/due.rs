@@ -8,7 +8,7 @@ use domain::{Result, Timestamp};
 
 use super::row::run_id;
 use crate::Store;
-use crate::expression_attributes::ExpressionAttributes;
+use crate::expression_attributes::{Changes, ExpressionAttributes};
 use crate::keys::{DUE_INDEX, DUE_SHARDS, Key};
 use crate::read::{at_most, page, readable};
 use crate::rows::{n, s};
@@ -22,6 +22,14 @@ impl FindDueRuns for Store {
         due.sort();
         due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(due.into_iter().map(|(_, run)| run).collect())
+    }
+
+    async fn put_off(&self, id: &RunId, now: Timestamp, until: Timestamp) -> Result<()> {
+        let mut changes = Changes::default();
+        changes.set("due", n(until.as_millisecond()));
+        let now = changes.attributes().value(n(now.as_millisecond()));
+        let condition = format!("{} <= {now}", changes.attributes().name("due"));
+        self.update_if(Key::run(id), changes, condition).await
     }
 
     async fn run_of_head_job(&self, region: &str, job_id: &str) -> Result<Option<RunId>> {
@@ -62,7 +70,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use domain::audit::AuditAction;
-    use domain::ports::{LaunchRuns, SaveRuns};
+    use domain::ports::{LaunchRuns, ReadRuns, SaveRuns};
     use domain::role::Permission;
     use domain::run::{Run, State};
 
@@ -140,6 +148,23 @@ mod tests {
         assert_eq!(shards.len(), DUE_SHARDS.len());
         assert_eq!(test.store.due_runs(later(60), 100).await.unwrap().len(), 8);
         assert_eq!(test.store.due_runs(later(60), 5).await.unwrap().len(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_put_off_is_nominated_later_and_keeps_its_own_due_time() {
+        let test = TestStore::start().await;
+        let run = begin(&test, "a", Some(60)).await;
+        test.store.put_off(&run.id, later(59), later(500)).await.unwrap();
+        assert_eq!(test.store.due_runs(later(60), 10).await.unwrap(), [run.id.clone()], "renewed since");
+        for _ in 0..2 {
+            test.store.put_off(&run.id, later(60), later(500)).await.unwrap();
+            assert_eq!(test.store.due_runs(later(499), 10).await.unwrap(), []);
+            assert_eq!(test.store.due_runs(later(500), 10).await.unwrap(), [run.id.clone()]);
+        }
+        assert_eq!(test.store.run(&run.id).await.unwrap().unwrap(), run);
+        test.remove(Key::run(&run.id)).await;
+        test.store.put_off(&run.id, later(600), later(700)).await.unwrap();
+        assert_eq!(test.keys_beginning("RUN#").await, 0);
     }
 
     #[tokio::test]

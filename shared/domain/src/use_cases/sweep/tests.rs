@@ -60,7 +60,7 @@ fn a_sweep_with_nothing_to_do_reports_nothing() {
 }
 
 #[test]
-fn a_run_that_fails_stays_due_and_does_not_stop_the_others() {
+fn a_run_that_fails_is_put_off_and_does_not_stop_the_others() {
     // The operation that fails once, and how long the longest due run counts as due: it is unknown for
     // a row that cannot be read.
     for (operation, longest) in [("run", 4), ("save_lifecycle", 9)] {
@@ -81,7 +81,8 @@ fn a_run_that_fails_stays_due_and_does_not_stop_the_others() {
         };
         assert_eq!(swept, expected, "{operation}");
         assert_eq!(fixture.table.stored_run(&runs[0].id), runs[0], "{operation}");
-        assert_eq!(sweep(&fixture).unwrap().ended, 1, "{operation}: the next sweep ends it");
+        fixture.table.rows.borrow_mut().put_off.clear();
+        assert_eq!(sweep(&fixture).unwrap().ended, 1, "{operation}: it ends when it is due again");
     }
 }
 
@@ -125,15 +126,82 @@ fn a_run_is_judged_by_its_own_row_and_not_by_the_index() {
 }
 
 #[test]
-fn one_sweep_handles_500_runs_and_the_next_one_the_rest() {
-    let fixture = Fixture::new();
-    for number in 0..501 {
-        let mut run = due_run(number, State::Running, -1);
-        run.lifecycle.copies.clear();
-        put(&fixture, &run);
+fn a_sweep_inspects_batch_after_batch_until_no_run_is_due_or_its_time_is_up() {
+    for (batches, ended) in [(u32::MAX, [250, 0, 0]), (1, [200, 50, 0]), (0, [100, 100, 50])] {
+        let fixture = Fixture::new();
+        for number in 0..250 {
+            let mut run = due_run(number, State::Running, -1);
+            run.lifecycle.copies.clear();
+            put(&fixture, &run);
+        }
+        let swept = [(); 3].map(|()| {
+            fixture.backoff.limit_batches(batches);
+            sweep(&fixture).unwrap().ended
+        });
+        assert_eq!(swept, ended, "{batches}");
     }
-    let ended: Vec<_> = (0..3).map(|_| sweep(&fixture).unwrap().ended).collect();
-    assert_eq!(ended, [500, 1, 0]);
+}
+
+#[test]
+fn six_hundred_runs_that_fail_do_not_delay_one_that_is_due_later() {
+    let fixture = Fixture::new();
+    for number in 0..600 {
+        put(&fixture, &due_run(number, State::Ending, -10));
+    }
+    let last = due_run(999, State::Ending, -1);
+    put(&fixture, &last);
+    for _ in 0..600 {
+        fixture.target.faults.fail("describe_copy", unavailable());
+    }
+    let swept = sweep(&fixture).unwrap();
+    assert_eq!((swept.due, swept.failed, swept.ended), (601, 600, 1));
+    assert_eq!(fixture.table.stored_run(&last.id).lifecycle.state, State::Ended);
+}
+
+/// Of a run that has been due for so many minutes: in how many minutes it is inspected again after a failure.
+#[test]
+fn a_run_that_fails_is_put_off_by_as_long_as_it_has_been_due_between_a_minute_and_half_an_hour() {
+    for (due, delay) in [(0, 1), (1, 1), (2, 2), (7, 7), (30, 30), (31, 30), (10_000, 30)] {
+        let fixture = Fixture::new();
+        let run = due_run(1, State::Running, -due);
+        put(&fixture, &run);
+        fixture.table.faults.fail("save_lifecycle", unavailable());
+        assert_eq!(sweep(&fixture).unwrap().failed, 1, "{due}");
+        assert_eq!(fixture.table.rows.borrow().put_off[&run.id], minutes(delay), "{due}");
+        assert_eq!(fixture.table.stored_run(&run.id), run, "{due}: only the index is written");
+        assert_eq!(sweep(&fixture).unwrap(), SweepSummary::default(), "{due}: it is not due again yet");
+    }
+}
+
+#[test]
+fn a_run_that_cannot_be_read_is_put_off_by_half_an_hour() {
+    let fixture = Fixture::new();
+    let run = due_run(1, State::Running, -5);
+    put(&fixture, &run);
+    fixture.table.faults.fail("run", unavailable());
+    assert_eq!(sweep(&fixture).unwrap().failed, 1);
+    assert_eq!(fixture.table.rows.borrow().put_off[&run.id], minutes(30));
+}
+
+#[test]
+fn a_run_that_was_renewed_meanwhile_or_cannot_be_put_off_keeps_its_place() {
+    let fixture = Fixture::new();
+    let run = due_run(1, State::Running, -5);
+    put(&fixture, &run);
+    fixture.table.faults.fail("save_lifecycle", unavailable());
+    let id = run.id.clone();
+    fixture.table.before("put_off", move |rows| {
+        rows.runs.get_mut(&id).unwrap().lifecycle.due = Some(minutes(20));
+    });
+    sweep(&fixture).unwrap();
+    assert!(fixture.table.rows.borrow().put_off.is_empty());
+
+    let fixture = Fixture::new();
+    put(&fixture, &run);
+    fixture.table.faults.fail("save_lifecycle", unavailable());
+    fixture.table.faults.fail("put_off", unavailable());
+    assert_eq!(sweep(&fixture).unwrap().failed, 1);
+    assert_eq!(sweep(&fixture).unwrap().ended, 1, "the next sweep ends it");
 }
 
 #[test]

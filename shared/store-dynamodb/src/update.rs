@@ -1,6 +1,6 @@
-//! Noting that something was used: an `UpdateItem`, the one write that is no transaction. It may be lost and may be
-//! done twice, nobody decides by it, and it must never make a transaction of somebody's change fail, as another
-//! transaction on the same row would.
+//! Single updates outside a transaction: of `lastUsed`, and of the time at which the sweep inspects a run. No decision
+//! depends on them, they may be lost or repeated, and they must never make another caller's transaction fail, as a
+//! second transaction on the same row would.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use domain::{Result, Timestamp};
@@ -13,12 +13,17 @@ use crate::rows::second;
 use crate::transaction::PRESENT;
 
 impl Store {
-    /// Moves the row's `lastUsed` forward, to the second; nothing where the row is gone or was used later.
+    /// Moves the row's `lastUsed` forward, to the second. Does nothing if the row is deleted or was used later.
     pub(crate) async fn note_last_used(&self, key: Key, at: Timestamp) -> Result<()> {
         let mut changes = Changes::default();
         changes.set("lastUsed", second(at));
         let at = changes.attributes().value(second(at));
         let condition = format!("{PRESENT} AND (attribute_not_exists(#lastUsed) OR #lastUsed < {at})");
+        self.update_if(key, changes, condition).await
+    }
+
+    /// Updates a row on which the condition holds, and no other.
+    pub(crate) async fn update_if(&self, key: Key, changes: Changes, condition: String) -> Result<()> {
         let (expression, attributes) = changes.expression();
         let (names, values) = attributes.parts();
         let answer = self
