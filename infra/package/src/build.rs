@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use package_functions::Venv;
-
-use crate::{Arch, Error, Result};
+use crate::{Arch, Error, Result, Venv};
 
 /// A built function.
 pub(crate) struct Program {
@@ -15,9 +13,9 @@ pub(crate) struct Program {
     pub(crate) path: PathBuf,
 }
 
-/// The functions to build: those named, or all.
+/// The functions to build: those that are named, or all.
 pub(crate) fn choose(root: &Path, named: &[String]) -> Result<Vec<String>> {
-    let known = package_functions::functions(root).map_err(Error::file(&root.join("functions")))?;
+    let known = crate::functions(root).map_err(Error::file(&root.join("functions")))?;
     match named.iter().find(|name| !known.contains(name)) {
         Some(name) => Err(Error::Function { name: name.clone(), known: known.join(", ") }),
         None if named.is_empty() => Ok(known),
@@ -25,7 +23,7 @@ pub(crate) fn choose(root: &Path, named: &[String]) -> Result<Vec<String>> {
     }
 }
 
-/// That Rust's standard library for these processors is there: cargo would say so only after minutes.
+/// Checks that Rust's standard library for this target is installed: cargo fails only after minutes.
 pub(crate) fn check_target(arch: Arch) -> Result<()> {
     let asked = Command::new("rustc").args(["--print", "target-libdir", "--target", arch.target()]).output();
     let asked = asked.map_err(|error| Error::Program { what: "rustc", reason: error.to_string() })?;
@@ -37,7 +35,7 @@ pub(crate) fn check_target(arch: Arch) -> Result<()> {
     Err(Error::Target { target: arch.target(), other: other.name() })
 }
 
-/// Builds them all with one cargo.
+/// Builds all functions in one cargo run.
 pub(crate) fn build(
     root: &Path,
     tools: &Venv,
@@ -55,8 +53,8 @@ pub(crate) fn build(
     for function in functions {
         cargo.args(["--package", function.as_str(), "--bin", function.as_str()]);
     }
-    // Messages of panics and of AWS-LC name source files: by names that are the same on every machine. Of two that fit, the
-    // last one counts.
+    // Messages of panics and of AWS-LC name source files. These maps make the names the same on every
+    // machine. The last map that fits applies.
     let home = cargo_home();
     let maps = [(home.as_path(), "/cargo"), (root, "/source"), (target.as_path(), "/target")];
     let flag = |prefix: &str| {
@@ -65,7 +63,7 @@ pub(crate) fn build(
         flags.join(" ")
     };
     cargo.env("RUSTFLAGS", flag("--remap-path-prefix="));
-    // No panic passes through C code: what unwinding would need of it is left out.
+    // No panic passes through C code, so it needs no unwind tables.
     let c = flag("-ffile-prefix-map=") + " -fno-asynchronous-unwind-tables -fno-unwind-tables";
     cargo.env("CFLAGS", c);
     let failed = |reason: String| Error::Program { what: "the build", reason };

@@ -1,10 +1,10 @@
-//! What can go wrong, in one line that says what to do.
+//! Errors, each in one line that says what to do.
 
 use std::path::{Path, PathBuf};
 
-/// Why nothing was packaged.
+/// Why packaging failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub enum Error {
     /// A file or folder cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
@@ -13,34 +13,34 @@ pub(crate) enum Error {
         /// Why.
         source: std::io::Error,
     },
-    /// A program cannot be started, or failed; what it printed stands above.
+    /// A program cannot be started or failed; its own messages come first.
     #[error("{what} failed: {reason}")]
     Program {
-        /// What it was to do.
+        /// Its task.
         what: &'static str,
         /// Why.
         reason: String,
     },
-    /// There is no such function.
-    #[error("there is no function {name}: there are {known}")]
+    /// An unknown function.
+    #[error("unknown function {name}: the functions are {known}")]
     Function {
         /// The name.
         name: String,
-        /// The functions that there are.
+        /// All functions.
         known: String,
     },
-    /// Rust cannot build for these processors yet.
+    /// Rust's standard library for this target is missing.
     #[error(
-        "Rust's target {target} is not installed: run `rustup target add {target}`, or build for this machine's processors \
-         with `--arch {other}` and deploy with Architecture={other}"
+        "Rust's target {target} is not installed: run `rustup target add {target}`, or build and deploy \
+         for this machine's processor with `--arch {other}`"
     )]
     Target {
         /// The target.
         target: &'static str,
-        /// What can be built.
+        /// The architecture that can be built.
         other: &'static str,
     },
-    /// A program asks for a newer C library than Amazon Linux 2023 has.
+    /// A program needs a newer C library than Amazon Linux 2023 has.
     #[error("{function} needs GLIBC_2.{minor}, and Amazon Linux 2023 has 2.34")]
     CLibrary {
         /// The function.
@@ -48,15 +48,22 @@ pub(crate) enum Error {
         /// The version that it needs.
         minor: u32,
     },
+    /// cargo's answer or `Cargo.lock` has an unknown form.
+    #[error("the SBOM cannot be made: {0}")]
+    Sbom(String),
 }
 
-/// The result of everything here.
-pub(crate) type Result<T> = std::result::Result<T, Error>;
+/// The result of packaging.
+pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// For `map_err` on whatever is done with a file.
-    pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+    /// For `map_err` on file operations.
+    pub fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { path, source }
+    }
+
+    pub(crate) fn sbom(error: impl std::fmt::Display) -> Self {
+        Self::Sbom(error.to_string())
     }
 }

@@ -1,5 +1,6 @@
-//! Packing: by the script that packs for the local stack too, but as small as it goes.
+//! Packs programs with the script that also packs for the local stack, but as small as possible.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,31 +10,45 @@ use serde_json::{Value, json};
 use crate::build::Program;
 use crate::{Error, Result};
 
-/// What was packed.
-pub(crate) struct Packed {
-    /// A name for exactly these zips: where they go in a bucket.
-    pub(crate) prefix: String,
-    /// Each of them.
-    pub(crate) zips: Vec<Zip>,
+/// Packed functions.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    /// The folder with the zips.
+    pub folder: PathBuf,
+    /// A digest of all zips: their folder in a bucket.
+    pub prefix: String,
+    /// The zips.
+    pub zips: Vec<Zip>,
+}
+
+impl Packed {
+    /// The path of each function's zip.
+    #[must_use]
+    pub fn files(&self) -> BTreeMap<String, PathBuf> {
+        self.zips.iter().map(|zip| (zip.function.clone(), zip.path.clone())).collect()
+    }
 }
 
 /// A function's zip.
-pub(crate) struct Zip {
+#[derive(Clone, Debug)]
+pub struct Zip {
     /// The function.
-    pub(crate) function: String,
-    /// Bytes of the zip.
-    pub(crate) packed_bytes: u64,
-    /// Bytes of the program.
-    pub(crate) program_bytes: u64,
+    pub function: String,
+    /// The file.
+    pub path: PathBuf,
+    /// The size of the zip.
+    pub packed_bytes: u64,
+    /// The size of the program.
+    pub program_bytes: u64,
 }
 
-/// How small the zips are to be.
+/// How well to compress.
 #[derive(Clone, Copy)]
 pub(crate) enum Pack {
-    /// As any Python packs them.
+    /// As Python's zlib does.
     #[cfg(test)]
     Small,
-    /// As zopfli packs them, which the build tools have.
+    /// As zopfli does, which is one of the build tools.
     Smallest,
 }
 
@@ -64,10 +79,10 @@ pub(crate) fn pack(
         let zip = out.join(format!("{}.zip", program.function));
         let packed_bytes = std::fs::copy(&packed, &zip).map_err(Error::file(&packed))?;
         let program_bytes = std::fs::metadata(&program.path).map_err(Error::file(&program.path))?.len();
-        zips.push(Zip { function: program.function.clone(), packed_bytes, program_bytes });
+        zips.push(Zip { function: program.function.clone(), path: zip, packed_bytes, program_bytes });
     }
     let prefix = answer["prefix"].as_str().unwrap_or_default().to_owned();
-    Ok(Packed { prefix, zips })
+    Ok(Packed { folder: out.to_owned(), prefix, zips })
 }
 
 fn ask(python: &Path, script: &Path, order: &Value) -> Result<Value> {
@@ -92,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// Packs a program that was made this long ago, in a folder of its own.
+    /// Packs a program with this age in seconds, in a new folder.
     fn packed(content: &[u8], age: u64) -> (String, Vec<u8>, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("program");

@@ -1,0 +1,141 @@
+//! A release deploys itself to the local stack with the AWS CLI alone, and the service works.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use local::{Caller, Credentials, Emulator, EmulatorOptions, Lifetime, Progress, REGION, Tools};
+use package_functions::{Arch, assemble};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+const STACK: &str = "released";
+const BUCKET: &str = "released-code";
+
+/// The AWS CLI with the emulator, and a search path that has the CLI and the system's programs alone.
+struct Cli {
+    aws: PathBuf,
+    endpoint: String,
+}
+
+impl Cli {
+    fn command(&self, program: &Path) -> Outcome<Command> {
+        let mut command = Command::new(program);
+        let search = [self.aws.parent().ok_or("no folder")?, "/usr/bin".as_ref(), "/bin".as_ref()];
+        let operator = Credentials::operator();
+        command
+            .env("PATH", std::env::join_paths(search)?)
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_ACCESS_KEY_ID", operator.access_key_id)
+            .env("AWS_SECRET_ACCESS_KEY", operator.secret_access_key)
+            .env("AWS_DEFAULT_REGION", REGION)
+            .kill_on_drop(true);
+        Ok(command)
+    }
+
+    async fn aws(&self, arguments: &[&str]) -> Outcome<Value> {
+        let output = self.command(&self.aws)?.args(arguments).args(["--output", "json"]).output().await?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into());
+        }
+        Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
+    }
+
+    /// Runs the release's script, and gives its exit code and what it printed.
+    async fn deploy(&self, release: &Path, arguments: &[&str]) -> Outcome<(Option<i32>, String)> {
+        let arch = if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::X86 };
+        let mut deploy = self.command(&release.join("infra/deploy"))?;
+        deploy.args(["--stack", STACK, "--arch", arch.name(), "--bucket"]).args(arguments);
+        let output = deploy.current_dir(release).output().await?;
+        let printed = [output.stdout, output.stderr].concat();
+        Ok((output.status.code(), String::from_utf8(printed)?))
+    }
+}
+
+/// Packs the functions as the tests build them: the code path of a release, without a release build.
+fn release(tools: &Tools, folder: &Path) -> Outcome<PathBuf> {
+    let arch = if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::X86 };
+    let zips = BTreeMap::from([(arch, tools.packages.zips().clone())]);
+    Ok(assemble(tools.checkout.root(), &folder.join("two words"), &zips)?.folder)
+}
+
+#[tokio::test]
+async fn a_release_deploys_itself_without_rust_and_the_service_works() -> Outcome {
+    let tools = Tools::ready(Progress::Quiet).await?;
+    let folder = tempfile::tempdir()?;
+    let release = release(&tools, folder.path())?;
+    let options = EmulatorOptions {
+        folder: folder.path().join("emulator"),
+        deployment: STACK.to_owned(),
+        aws_port: 0,
+        api_port: 0,
+        lifetime: Lifetime::Passing,
+    };
+    let emulator = Emulator::start(&tools.checkout, &tools.installation, &options).await?;
+    let addresses = emulator.addresses().clone();
+    let cli = Cli { aws: tools.installation.aws(), endpoint: addresses.aws_endpoint };
+
+    let (code, printed) = cli.deploy(&release, &[BUCKET]).await?;
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains(&format!("the bucket {BUCKET} does not exist; create it")), "{printed}");
+    cli.aws(&["s3", "mb", &format!("s3://{BUCKET}")]).await?;
+    // An upload that was interrupted: one zip is in the bucket, the others follow.
+    let zip = release.join("functions").join(if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" });
+    let key = format!("s3://{BUCKET}/{}/identity.zip", tools.packages.prefix());
+    cli.aws(&["s3", "cp", &zip.join("identity.zip").to_string_lossy(), &key]).await?;
+    let endpoint = format!("PublicEndpoint={}", addresses.api_endpoint);
+    let (code, printed) = cli.deploy(&release, &[BUCKET, &endpoint]).await?;
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains(&format!("code prefix {}", tools.packages.prefix())), "{printed}");
+
+    let token = first_token(&cli, folder.path()).await?;
+    let caller = Caller::new(&addresses.api_endpoint, &token.0);
+    let secrets = format!("/pipeline-secrets?workspaceId={}", token.1);
+    caller.post(&secrets, &json!({"name": "NCBI_API_KEY", "value": "a value"})).await?;
+    let launch = json!({"platform": "aws-batch"});
+    let launched =
+        caller.call(Method::POST, &format!("/launches?workspaceId={}", token.1), Some(&launch)).await?;
+    assert_eq!(launched.status.as_u16(), 201, "{:?}", launched.json());
+    let copy = format!("tower-{}", launched.json()?["workflowId"].as_str().ok_or("no run")?);
+    let stored = cli.aws(&["secretsmanager", "get-secret-value", "--secret-id", &copy]).await?;
+    assert!(stored["SecretString"].as_str().is_some_and(|bundle| bundle.contains("a value")));
+
+    // The same release once more changes nothing.
+    let stack_before = stack(&cli).await?;
+    let (code, printed) = cli.deploy(&release, &[BUCKET]).await?;
+    assert_eq!(code, Some(0), "{printed}");
+    assert_eq!(stack(&cli).await?["Parameters"], stack_before["Parameters"]);
+    emulator.stop().await?;
+    Ok(())
+}
+
+async fn stack(cli: &Cli) -> Outcome<Value> {
+    Ok(cli.aws(&["cloudformation", "describe-stacks", "--stack-name", STACK]).await?["Stacks"][0].take())
+}
+
+/// Declares a user and a workspace, as docs/operations.md does; gives the user's token and the workspace.
+async fn first_token(cli: &Cli, folder: &Path) -> Outcome<(String, u64)> {
+    let participant = json!({"user": "olivia", "role": "owner"});
+    let workspace = json!({"name": "genomics", "platforms": ["aws-batch"], "participants": [participant]});
+    let apply = json!({"apply": {
+        "users": [{"userName": "olivia", "email": "olivia@example.org", "tokens": [{"name": "first"}]}],
+        "organizations": [{"name": "example", "workspaces": [workspace]}],
+    }});
+    let (order, answer) = (folder.join("people.json"), folder.join("answer.json"));
+    std::fs::write(&order, apply.to_string())?;
+    let outputs = stack(cli).await?["Outputs"].take();
+    let outputs = outputs.as_array().ok_or("no outputs")?;
+    let identity =
+        outputs.iter().find(|output| output["OutputKey"] == "IdentityFunction").ok_or("no function")?;
+    let identity = identity["OutputValue"].as_str().ok_or("no name")?;
+    let payload = format!("fileb://{}", order.display());
+    let invoke = ["lambda", "invoke", "--function-name", identity, "--payload", &payload];
+    cli.aws(&[&invoke[..], &[&answer.to_string_lossy()]].concat()).await?;
+    let answer: Value = serde_json::from_slice(&std::fs::read(&answer)?)?;
+    let token = answer["users"][0]["tokens"][0]["accessKey"].as_str().ok_or("no token")?;
+    let workspace = answer["organizations"][0]["workspaces"][0]["id"].as_u64().ok_or("no workspace")?;
+    Ok((token.to_owned(), workspace))
+}
