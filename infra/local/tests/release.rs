@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use local::{Caller, Credentials, Emulator, EmulatorOptions, Lifetime, Progress, REGION, Tools};
 use package_functions::{Arch, assemble};
-use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -91,15 +90,13 @@ async fn a_release_deploys_itself_without_rust_and_the_service_works() -> Outcom
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.contains(&format!("code prefix {}", tools.packages.prefix())), "{printed}");
 
-    let token = first_token(&cli, folder.path()).await?;
-    let caller = Caller::new(&addresses.api_endpoint, &token.0);
-    let secrets = format!("/pipeline-secrets?workspaceId={}", token.1);
+    let (token, workspace) = first_token(&cli, folder.path()).await?;
+    let caller = Caller::new(&addresses.api_endpoint, &token);
+    let secrets = format!("/pipeline-secrets?workspaceId={workspace}");
     caller.post(&secrets, &json!({"name": "NCBI_API_KEY", "value": "a value"})).await?;
     let launch = json!({"platform": "aws-batch"});
-    let launched =
-        caller.call(Method::POST, &format!("/launches?workspaceId={}", token.1), Some(&launch)).await?;
-    assert_eq!(launched.status.as_u16(), 201, "{:?}", launched.json());
-    let copy = format!("tower-{}", launched.json()?["workflowId"].as_str().ok_or("no run")?);
+    let launched = caller.post(&format!("/launches?workspaceId={workspace}"), &launch).await?;
+    let copy = format!("tower-{}", launched["workflowId"].as_str().ok_or("no run")?);
     let stored = cli.aws(&["secretsmanager", "get-secret-value", "--secret-id", &copy]).await?;
     assert!(stored["SecretString"].as_str().is_some_and(|bundle| bundle.contains("a value")));
 
