@@ -1,20 +1,29 @@
-//! DynamoDB: dynoxide, called without a server.
+//! DynamoDB: dynoxide, called without a server; or a server, where `DYNAMODB_ENDPOINT` names one.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Answer;
+use super::remote::Remote;
 
 /// The table's name.
 pub const TABLE: &str = "pipeline-secrets";
 
 /// A database with the one table of `infra/template.yaml`.
-pub struct Database(dynoxide::Database);
+pub struct Database(Engine);
+
+enum Engine {
+    InProcess(dynoxide::Database),
+    Server(Remote),
+}
 
 impl Default for Database {
     fn default() -> Self {
-        let database = Self(dynoxide::Database::memory().expect("a database in memory"));
+        let database = Self(match std::env::var("DYNAMODB_ENDPOINT") {
+            Ok(endpoint) => Engine::Server(Remote::new(&endpoint)),
+            Err(_) => Engine::InProcess(dynoxide::Database::memory().expect("a database in memory")),
+        });
         let (status, answer) = database.answer("CreateTable", &table());
         assert_eq!(status, 200, "{answer}");
         database
@@ -25,7 +34,10 @@ impl Database {
     /// Answers a request.
     #[must_use]
     pub fn answer(&self, operation: &str, body: &Value) -> Answer {
-        let db = &self.0;
+        let db = match &self.0 {
+            Engine::InProcess(database) => database,
+            Engine::Server(remote) => return remote.answer(operation, body),
+        };
         match operation {
             "CreateTable" => run(body, |request| db.create_table(request)),
             "DescribeTable" => run(body, |request| db.describe_table(request)),

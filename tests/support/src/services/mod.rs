@@ -4,6 +4,7 @@
 mod dynamodb;
 mod limit;
 mod others;
+mod remote;
 mod secrets;
 
 use serde_json::{Value, json};
