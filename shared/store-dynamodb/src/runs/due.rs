@@ -155,11 +155,11 @@ mod tests {
         let test = TestStore::start().await;
         let run = begin(&test, "a", Some(60)).await;
         test.store.put_off(&run.id, later(59), later(500)).await.unwrap();
-        assert_eq!(test.store.due_runs(later(60), 10).await.unwrap(), [run.id.clone()], "renewed since");
+        assert_eq!(test.store.due_runs(later(60), 10).await.unwrap(), [run_id("a")], "renewed since");
         for _ in 0..2 {
             test.store.put_off(&run.id, later(60), later(500)).await.unwrap();
             assert_eq!(test.store.due_runs(later(499), 10).await.unwrap(), []);
-            assert_eq!(test.store.due_runs(later(500), 10).await.unwrap(), [run.id.clone()]);
+            assert_eq!(test.store.due_runs(later(500), 10).await.unwrap(), [run_id("a")]);
         }
         assert_eq!(test.store.run(&run.id).await.unwrap().unwrap(), run);
         test.remove(Key::run(&run.id)).await;
