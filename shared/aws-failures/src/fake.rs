@@ -1,6 +1,6 @@
-//! A fake of AWS behind the real SDK: it gives the answers that a test wrote down and keeps the requests it met.
+//! A fake of AWS behind the real SDK: it returns scripted answers and records the requests.
 //!
-//! Retries wait on tokio's clock: tests pause it (`#[tokio::test(start_paused = true)]`).
+//! Retries wait on tokio's clock, which tests pause (`#[tokio::test(start_paused = true)]`).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,45 +19,45 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
-/// Attempts of one call by [`FakeAws::sdk_config`].
+/// Attempts per call with [`FakeAws::sdk_config`].
 pub const ATTEMPTS: u32 = 4;
 
-/// What becomes of one request.
+/// The outcome of one request.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// This status and body.
+    /// Returns this status and body.
     Reply(u16, String),
-    /// It may have taken effect, and the connection broke.
+    /// The connection breaks after the request: it may have taken effect.
     Lost,
-    /// There is never an answer.
+    /// No answer arrives.
     Never,
 }
 
 impl Answer {
-    /// Success with this JSON.
+    /// Returns success with this JSON.
     #[must_use]
-    #[allow(clippy::needless_pass_by_value, reason = "tests hand over a json! literal")]
+    #[allow(clippy::needless_pass_by_value, reason = "tests pass a json! literal")]
     pub fn ok(body: serde_json::Value) -> Self {
         Self::Reply(200, body.to_string())
     }
 
-    /// A refusal as AWS's JSON protocols write it; the code is `__type`.
+    /// Returns an error as AWS's JSON protocols write it, with the code in `__type`.
     #[must_use]
     pub fn error(status: u16, code: &str, message: &str) -> Self {
         Self::Reply(status, serde_json::json!({ "__type": code, "message": message }).to_string())
     }
 }
 
-/// One request as it arrived.
+/// A recorded request.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// The operation: the last part of `X-Amz-Target`, or of the path where there is none.
+    /// The operation: the last part of `X-Amz-Target` or, without that header, of the path.
     pub operation: String,
     /// The body.
     pub body: serde_json::Value,
 }
 
-/// The fake. Clones share requests and answers.
+/// The fake. Clones share answers and requests.
 #[derive(Clone, Debug)]
 pub struct FakeAws(Arc<Mutex<Script>>);
 
@@ -68,13 +68,13 @@ struct Script {
 }
 
 impl FakeAws {
-    /// Gives these answers in turn; the last one again and again.
+    /// Returns these answers in order, and repeats the last one.
     #[must_use]
     pub fn answering<const N: usize>(answers: [Answer; N]) -> Self {
         Self(Arc::new(Mutex::new(Script { answers: answers.into(), seen: Vec::new() })))
     }
 
-    /// What clients of the fake are built from: standard retries, [`ATTEMPTS`] attempts.
+    /// The configuration for clients of the fake: standard retries with [`ATTEMPTS`] attempts.
     #[must_use]
     pub fn sdk_config(&self) -> SdkConfig {
         let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "fake");
@@ -87,7 +87,7 @@ impl FakeAws {
             .build()
     }
 
-    /// The requests so far, retries included.
+    /// The requests so far, including retries.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
         self.script().seen.clone()
@@ -134,7 +134,7 @@ impl HttpConnector for FakeAws {
     }
 }
 
-/// Everything that could ever be printed of an error, its causes included.
+/// All that printing an error and its causes can show.
 #[must_use]
 pub fn printed(error: &domain::Error) -> String {
     let mut text = format!("{error} {error:?}");

@@ -1,8 +1,8 @@
-//! What may be said of an AWS call that failed, in the log and nowhere else.
+//! What the log may contain about a failed AWS call. Callers never see it.
 //!
-//! An SDK error holds the raw response: that of `Decrypt` is a key in clear, and AWS's own messages quote what was
-//! sent. So no adapter keeps an SDK error as the cause of a domain error; it keeps a [`Failure`], which has room for a
-//! code, a status and a request id only.
+//! An SDK error holds the raw response: for `Decrypt`, that is a plaintext key, and AWS's messages
+//! quote the request. Therefore no adapter keeps an SDK error as the cause of a domain error. It
+//! keeps a [`Failure`], which holds only a code, a status and a request id.
 
 #[cfg(feature = "test-util")]
 pub mod fake;
@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-/// How an AWS call failed, without a word of what was sent or received.
+/// How an AWS call failed, without anything that was sent or received.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
     how: How,
@@ -28,20 +28,20 @@ enum How {
     TimedOut,
     NotSent,
     Unreadable,
-    Refused,
+    ServiceError,
     Incomplete,
 }
 
 impl Failure {
-    /// What may be said of this error of the SDK.
+    /// Extracts what the log may contain from an SDK error.
     pub fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
         let how = match error {
             SdkError::ConstructionFailure(_) => How::NotBuilt,
             SdkError::TimeoutError(_) => How::TimedOut,
             SdkError::DispatchFailure(failure) if failure.is_timeout() => How::TimedOut,
             SdkError::ResponseError(_) => How::Unreadable,
-            SdkError::ServiceError(_) => How::Refused,
-            // The type is open; what is unknown was not answered.
+            SdkError::ServiceError(_) => How::ServiceError,
+            // The enum is non-exhaustive: any other variant counts as not sent.
             _ => How::NotSent,
         };
         let response = error.raw_response();
@@ -54,22 +54,22 @@ impl Failure {
         }
     }
 
-    /// A call that succeeded and whose answer lacks what it must hold, or says in its own words that it failed.
+    /// A successful call whose answer lacks a required part or reports a failure in its body.
     #[must_use]
     pub fn incomplete(code: Option<&str>) -> Self {
         Self { how: How::Incomplete, code: code.and_then(plain), status: None, request_id: None }
     }
 
-    /// The service's code of the error, such as `AccessDeniedException`, where it is one plain word.
+    /// The service's error code, such as `AccessDeniedException`, if it is one plain word.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
     }
 
-    /// Whether the service asked for fewer calls.
+    /// Whether the service throttled the call.
     #[must_use]
     pub fn is_throttle(&self) -> bool {
-        // The names that the SDK retries as throttling, without those that also stand for quotas.
+        // The codes that the SDK retries as throttling, except those that also report quotas.
         matches!(
             self.code(),
             Some(
@@ -85,7 +85,7 @@ impl Failure {
         ) || self.status == Some(429)
     }
 
-    /// Whether IAM, or the resource's own policy, refused the call.
+    /// Whether IAM or the resource's policy denied the call.
     #[must_use]
     pub fn is_denied(&self) -> bool {
         matches!(self.code(), Some("AccessDeniedException" | "AccessDenied"))
@@ -95,12 +95,12 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.how {
-            How::NotBuilt => "the request could not be built",
-            How::TimedOut => "no answer in time",
-            How::NotSent => "no connection, or it broke",
-            How::Unreadable => "the answer could not be read",
-            How::Refused => "refused",
-            How::Incomplete => "the answer lacks what it must hold",
+            How::NotBuilt => "cannot build the request",
+            How::TimedOut => "request timed out",
+            How::NotSent => "connection failed",
+            How::Unreadable => "cannot read the response",
+            How::ServiceError => "service error",
+            How::Incomplete => "incomplete or failed response",
         })?;
         if let Some(code) = &self.code {
             write!(f, ", {code}")?;
@@ -117,7 +117,8 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// [`domain::Error::Unavailable`] of an operation (`"kms Decrypt"`), with what may be said of the cause.
+/// Returns [`domain::Error::Unavailable`] for an operation (`"kms Decrypt"`), with the [`Failure`]
+/// as its cause.
 pub fn unavailable<E: ProvideErrorMetadata>(
     operation: &'static str,
     error: &SdkError<E, HttpResponse>,
@@ -125,7 +126,7 @@ pub fn unavailable<E: ProvideErrorMetadata>(
     domain::Error::unavailable(operation, Failure::of(error))
 }
 
-/// Codes and request ids are one short word; anything else is not let through.
+/// Lets codes and request ids through, which are one short word, and drops anything else.
 fn plain(word: &str) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     (!word.is_empty() && word.len() <= 64 && word.bytes().all(is_plain)).then(|| word.to_owned())
@@ -146,15 +147,15 @@ mod tests {
         response
     }
 
-    fn refused(code: &str) -> SdkError<ErrorMetadata, HttpResponse> {
+    fn service_error(code: &str) -> SdkError<ErrorMetadata, HttpResponse> {
         let metadata = ErrorMetadata::builder().code(code).message(CANARY).build();
         SdkError::service_error(metadata, response(400))
     }
 
     #[test]
-    fn a_refusal_says_code_status_and_request_and_no_more() {
-        let failure = Failure::of(&refused("AccessDeniedException"));
-        assert_eq!(failure.to_string(), "refused, AccessDeniedException, HTTP 400, request 0a1b-2c");
+    fn a_service_error_shows_only_code_status_and_request_id() {
+        let failure = Failure::of(&service_error("AccessDeniedException"));
+        assert_eq!(failure.to_string(), "service error, AccessDeniedException, HTTP 400, request 0a1b-2c");
         assert!(failure.is_denied() && !failure.is_throttle());
     }
 
@@ -165,8 +166,8 @@ mod tests {
             SdkError::timeout_error(CANARY),
             SdkError::dispatch_failure(ConnectorError::io(CANARY.into())),
             SdkError::response_error(CANARY, response(200)),
-            refused("ValidationException"),
-            refused(CANARY),
+            service_error("ValidationException"),
+            service_error(CANARY),
         ];
         for error in errors {
             let error = unavailable("kms Decrypt", &error);
@@ -175,10 +176,10 @@ mod tests {
     }
 
     #[test]
-    fn throttling_has_many_names_and_a_quota_is_none_of_them() {
+    fn throttling_codes_are_throttles_and_quota_codes_are_not() {
         for code in ["ThrottlingException", "TooManyRequestsException"] {
-            assert!(Failure::of(&refused(code)).is_throttle(), "{code}");
+            assert!(Failure::of(&service_error(code)).is_throttle(), "{code}");
         }
-        assert!(!Failure::of(&refused("LimitExceededException")).is_throttle());
+        assert!(!Failure::of(&service_error("LimitExceededException")).is_throttle());
     }
 }

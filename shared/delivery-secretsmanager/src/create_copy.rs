@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 const OPERATION: &str = "secretsmanager CreateSecret";
 
-/// Makes copies. It can neither read, change nor delete one.
+/// Creates copies. It cannot read, change or delete them.
 #[derive(Clone, Debug)]
 pub struct CopyMaker {
     client: Client,
@@ -22,15 +22,16 @@ pub struct CopyMaker {
 }
 
 impl CopyMaker {
-    /// Makes copies that Secrets Manager encrypts under this KMS key (id, ARN or alias), or under `aws/secretsmanager`
-    /// where there is none.
+    /// Creates copies that Secrets Manager encrypts under this KMS key (id, ARN or alias), or under
+    /// `aws/secretsmanager` if it is `None`.
     #[must_use]
     pub fn new(client: Client, key: Option<String>) -> Self {
         Self { client, key }
     }
 
-    /// Opens the connection with a cheap call, `secretsmanager:DescribeSecret` on this name, which should be one that
-    /// the deployment may describe (`tower-<prefix>`) and that no run has. A refusal warms as well.
+    /// Warms up the connection with a cheap call, `secretsmanager:DescribeSecret` on this name.
+    /// Choose a name that the deployment may describe (`tower-<prefix>`) and that no run uses. An
+    /// error response warms it up too.
     pub async fn warm(&self, name: &str) -> Result<()> {
         crate::describe_copy::describe(&self.client, name).await.map(drop)
     }
@@ -48,9 +49,10 @@ impl CreateCopies for CopyMaker {
             .client
             .create_secret()
             .name(&copy.name)
-            // Moved, not copied: the SDK's request is the only holder of the text from here on, and frees it with the
-            // call. It adds a ClientRequestToken, the same in every attempt: where the answer to a creation was lost,
-            // the repeat finds it by token and value and succeeds.
+            // Moved, not copied: from here on, only the SDK's request holds the text, and it frees
+            // it with the call. The SDK sends the same ClientRequestToken in every attempt. If an
+            // answer is lost, Secrets Manager recognizes the retry by its token and value, and the
+            // retry succeeds.
             // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
             .secret_string(std::mem::take(&mut *body))
             .set_kms_key_id(self.key.clone())
@@ -66,10 +68,10 @@ fn aws_tags(tags: &CopyTags) -> Vec<Tag> {
     tags.encode().into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
-/// A quota that is used up and a right that is missing are [`Error::Unavailable`]: operators can put them right, and no
-/// caller can.
+/// An exhausted quota and a missing permission are [`Error::Unavailable`]: operators can fix them,
+/// callers cannot.
 fn refused(error: &SdkError<CreateSecretError, HttpResponse>) -> Error {
-    let taken = || Error::Conflict("The name of a run's copy is taken.".into());
+    let taken = || Error::Conflict("A secret with the name of the run's copy already exists.".into());
     match error.as_service_error() {
         Some(CreateSecretError::ResourceExistsException(_)) => taken(),
         Some(CreateSecretError::InvalidRequestException(refusal))
@@ -79,8 +81,8 @@ fn refused(error: &SdkError<CreateSecretError, HttpResponse>) -> Error {
         }
         _ => {
             let failure = Failure::of(error);
-            // Calls that change secrets are limited to 50 a second in an account, so this is what many launches at
-            // once run into, and what their callers are told to wait for.
+            // Secrets Manager limits calls that change secrets to 50 per second and account. Many
+            // simultaneous launches reach this limit, and their clients are asked to retry later.
             // https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
             if failure.is_throttle() { Error::Contended } else { Error::unavailable(OPERATION, failure) }
         }

@@ -8,7 +8,8 @@ use domain::ports::CopyStatus;
 
 use crate::decode;
 
-/// A secret that waits for its deletion is still found: it is gone when Secrets Manager does not know it any more.
+/// A secret that is scheduled for deletion is still found. It is deleted once Secrets Manager no
+/// longer finds it.
 pub(crate) async fn describe(client: &Client, name: &str) -> Result<CopyStatus> {
     match client.describe_secret().secret_id(name).send().await {
         Ok(secret) => {

@@ -1,6 +1,7 @@
-//! The copies of runs in AWS Secrets Manager: one type that makes them and one that removes them.
+//! The copies of runs in AWS Secrets Manager: one type creates them and another removes them.
 //!
-//! Nothing here can read a copy: the operation that would is not called anywhere, and no role has the right to.
+//! Nothing here can read a copy's value: no code calls `GetSecretValue`, and no role has the
+//! permission.
 
 mod create_copy;
 mod delete_copy;
@@ -18,8 +19,8 @@ fn decode(tags: &[Tag]) -> FoundTags {
     FoundTags::decode(tags.iter().filter_map(|tag| tag.key().zip(tag.value())))
 }
 
-/// Whether an `InvalidRequestException` says that the secret waits for its deletion: the exception has other meanings,
-/// and only the message tells them apart.
+/// Whether an `InvalidRequestException` means that the secret is scheduled for deletion. The
+/// exception has other meanings too, and only the message distinguishes them.
 fn is_scheduled_for_deletion(message: Option<&str>) -> bool {
     let message = message.unwrap_or_default().to_ascii_lowercase();
     message.contains("scheduled for deletion") || message.contains("marked for deletion")

@@ -1,4 +1,4 @@
-//! `ListSecrets`, by the deployment's tag.
+//! `ListSecrets`, filtered by the deployment's tag.
 
 use aws_failures::unavailable;
 use aws_sdk_secretsmanager::Client;
@@ -9,11 +9,12 @@ use domain::ports::FoundCopy;
 
 use crate::decode;
 
-/// The most that Secrets Manager lists at once.
+/// The maximum page size of `ListSecrets`.
 const PAGE: i32 = 100;
 
-/// The filters only make the list short: they match prefixes, and key and value need not belong to one tag. What
-/// decides is the comparison here. Lists lag behind by minutes, and leave out what waits for its deletion.
+/// The filters only shorten the list: they match prefixes, and key and value can match different
+/// tags. The comparison in `ours` decides. Lists lag by minutes and omit secrets that are scheduled
+/// for deletion.
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>
 pub(crate) async fn list(client: &Client, deployment: &str) -> Result<Vec<FoundCopy>> {
     let mut pages = client

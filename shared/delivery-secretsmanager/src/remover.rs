@@ -1,4 +1,4 @@
-//! The type behind `RemoveCopies`; its operations have a file each.
+//! The type behind `RemoveCopies`. Each operation has its own file.
 
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
@@ -7,21 +7,22 @@ use domain::ports::{CopyStatus, FoundCopy, RemoveCopies};
 
 use crate::{delete_copy, describe_copy, list_copies};
 
-/// Looks for copies and removes them.
+/// Finds copies and removes them.
 #[derive(Clone, Debug)]
 pub struct CopyRemover {
     client: Client,
 }
 
 impl CopyRemover {
-    /// Removes copies with this client's rights.
+    /// Creates a remover with this client's permissions.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// Opens the connection with a cheap call, `secretsmanager:DescribeSecret` on this name, which should be one that
-    /// the deployment may describe (`tower-<prefix>`) and that no run has. A refusal warms as well.
+    /// Warms up the connection with a cheap call, `secretsmanager:DescribeSecret` on this name.
+    /// Choose a name that the deployment may describe (`tower-<prefix>`) and that no run uses. An
+    /// error response warms it up too.
     pub async fn warm(&self, name: &str) -> Result<()> {
         describe_copy::describe(&self.client, name).await.map(drop)
     }

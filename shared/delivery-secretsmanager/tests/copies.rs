@@ -1,5 +1,5 @@
-//! The Secrets Manager adapter through the real SDK, against written answers.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+//! The Secrets Manager adapter through the real SDK, against scripted answers.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use aws_failures::fake::{ATTEMPTS, Answer, FakeAws, printed};
 use delivery_secretsmanager::{CopyMaker, CopyRemover};
@@ -56,23 +56,23 @@ fn without_token(mut body: Value) -> (Value, String) {
 async fn a_copy_is_created_with_its_four_tags() {
     let aws = FakeAws::answering([Answer::ok(json!({ "ARN": ARN, "Name": NAME }))]);
     assert_eq!(create(&aws, None).await.unwrap(), ARN);
-    let seen = &aws.seen()[0];
-    assert_eq!(seen.operation, "CreateSecret");
-    let (body, token) = without_token(seen.body.clone());
+    let request = &aws.seen()[0];
+    assert_eq!(request.operation, "CreateSecret");
+    let (body, token) = without_token(request.body.clone());
     let value = format!(r#"{{"NCBI_API_KEY":"{CANARY}"}}"#);
     assert_eq!(body, json!({ "Name": NAME, "SecretString": value, "Tags": tags_json() }));
-    assert!((32..=64).contains(&token.len()), "Secrets Manager takes tokens of 32 to 64 characters");
+    assert!((32..=64).contains(&token.len()), "Secrets Manager accepts tokens of 32 to 64 characters");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_is_encrypted_under_the_deployment_s_key_where_there_is_one() {
+async fn a_copy_is_encrypted_under_the_configured_key() {
     let aws = FakeAws::answering([Answer::ok(json!({ "ARN": ARN }))]);
     create(&aws, Some("alias/copies")).await.unwrap();
     assert_eq!(aws.seen()[0].body["KmsKeyId"], "alias/copies");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_is_asked_for_again_under_the_same_token() {
+async fn a_lost_answer_is_retried_with_the_same_token() {
     let aws = FakeAws::answering([
         Answer::Lost,
         Answer::error(400, "ThrottlingException", "Rate exceeded"),
@@ -86,7 +86,7 @@ async fn a_lost_answer_is_asked_for_again_under_the_same_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_calls_have_two_tokens() {
+async fn each_call_has_a_different_token() {
     let aws = FakeAws::answering([Answer::ok(json!({ "ARN": ARN }))]);
     create(&aws, None).await.unwrap();
     create(&aws, None).await.unwrap();
@@ -95,7 +95,7 @@ async fn two_calls_have_two_tokens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_refusal_to_create_is_the_domain_s_error_after_bounded_retries() {
+async fn every_create_error_maps_to_a_domain_error_after_bounded_retries() {
     let scheduled =
         "You can't create this secret because a secret with this name is already scheduled for deletion.";
     let rows = [
@@ -118,7 +118,7 @@ async fn every_refusal_to_create_is_the_domain_s_error_after_bounded_retries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_cannot_be_read_or_names_no_arn_is_a_failure_without_the_value() {
+async fn a_malformed_answer_or_one_without_an_arn_is_an_error_without_the_value() {
     for answer in [Answer::Reply(200, CANARY.into()), Answer::ok(json!({})), Answer::Lost] {
         let error = create(&FakeAws::answering([answer]), None).await.unwrap_err();
         assert_eq!(error.code(), "unavailable");
@@ -127,7 +127,7 @@ async fn an_answer_that_cannot_be_read_or_names_no_arn_is_a_failure_without_the_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_description_tells_deployment_and_run_and_whether_it_is_gone() {
+async fn a_description_contains_deployment_and_run_or_shows_that_the_copy_is_deleted() {
     let aws = FakeAws::answering([
         Answer::ok(json!({ "Name": NAME, "Tags": tags_json() })),
         Answer::ok(json!({ "Name": NAME, "Tags": tags_json(), "DeletedDate": 1_793_000_000 })),
@@ -142,15 +142,23 @@ async fn a_description_tells_deployment_and_run_and_whether_it_is_gone() {
     };
     let ours = found(Some("prod"), Some("3f2aQx81LmZ0Tb"));
     assert_eq!(remover(&aws).describe_copy(NAME).await.unwrap(), ours);
-    assert_eq!(remover(&aws).describe_copy(NAME).await.unwrap(), ours, "a deleted date is not gone yet");
-    assert_eq!(remover(&aws).describe_copy(NAME).await.unwrap(), found(None, None), "keys have a case");
+    assert_eq!(
+        remover(&aws).describe_copy(NAME).await.unwrap(),
+        ours,
+        "scheduled for deletion, not yet deleted"
+    );
+    assert_eq!(
+        remover(&aws).describe_copy(NAME).await.unwrap(),
+        found(None, None),
+        "tag keys are case-sensitive"
+    );
     assert_eq!(remover(&aws).describe_copy(NAME).await.unwrap(), CopyStatus::Gone);
     assert_eq!(aws.seen()[0].operation, "DescribeSecret");
     assert_eq!(aws.seen()[0].body, json!({ "SecretId": NAME }));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_fails_finds_nothing_out() {
+async fn a_failed_description_reports_no_status() {
     for (status, code, calls) in [
         (400, "AccessDeniedException", 1),
         (400, "ThrottlingException", ATTEMPTS),
@@ -171,11 +179,11 @@ async fn a_copy_is_deleted_without_a_recovery_window() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delete_of_what_is_gone_or_going_succeeds_and_any_other_refusal_does_not() {
-    let going = "You can't perform this operation on the secret because it was marked for deletion.";
+async fn a_delete_fails_unless_the_copy_is_already_deleted_or_scheduled_for_deletion() {
+    let scheduled = "You can't perform this operation on the secret because it was marked for deletion.";
     let rows = [
         (400, "ResourceNotFoundException", "", "ok", 1),
-        (400, "InvalidRequestException", going, "ok", 1),
+        (400, "InvalidRequestException", scheduled, "ok", 1),
         (400, "InvalidRequestException", "it has replicas", "unavailable", 1),
         (400, "AccessDeniedException", "", "unavailable", 1),
         (400, "ThrottlingException", "", "unavailable", ATTEMPTS),
@@ -184,13 +192,13 @@ async fn a_delete_of_what_is_gone_or_going_succeeds_and_any_other_refusal_does_n
     for (status, code, message, expected, calls) in rows {
         let aws = FakeAws::answering([Answer::error(status, code, message)]);
         let answer = remover(&aws).delete_copy(NAME).await;
-        let told = answer.as_ref().map_or_else(Error::code, |()| "ok");
-        assert_eq!((told, aws.seen().len()), (expected, calls as usize), "{code} {message}");
+        let outcome = answer.as_ref().map_or_else(Error::code, |()| "ok");
+        assert_eq!((outcome, aws.seen().len()), (expected, calls as usize), "{code} {message}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_goes_through_every_page_and_keeps_only_what_is_exactly_ours() {
+async fn a_list_reads_every_page_and_keeps_only_copies_of_this_deployment() {
     let entry = |name: &str, tags: Value| json!({ "Name": name, "Tags": tags });
     let longer = json!([{ "Key": "pipeline-secrets:deployment", "Value": "prod-2" }]);
     let other_key = json!([{ "Key": "pipeline-secrets:deployments", "Value": "prod" }]);
@@ -222,7 +230,7 @@ async fn a_list_goes_through_every_page_and_keeps_only_what_is_exactly_ours() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_fails_midway_is_no_list() {
+async fn a_list_that_fails_midway_is_an_error() {
     let aws = FakeAws::answering([
         Answer::ok(json!({ "SecretList": [], "NextToken": "2" })),
         Answer::error(400, "AccessDeniedException", ""),
@@ -231,7 +239,7 @@ async fn a_list_that_fails_midway_is_no_list() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn warming_describes_a_name_that_nothing_has() {
+async fn warm_up_describes_a_name_that_no_secret_has() {
     let aws = FakeAws::answering([Answer::error(400, "ResourceNotFoundException", "")]);
     remover(&aws).warm("tower-3f2a").await.unwrap();
     CopyMaker::new(client(&aws), None).warm("tower-3f2a").await.unwrap();

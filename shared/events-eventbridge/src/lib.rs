@@ -1,4 +1,5 @@
-//! Run events on the deployment's own bus: `PutEvents`. They are hints; whoever takes one reads the run itself.
+//! Run events on the deployment's event bus: `PutEvents`. Events are hints: each consumer reads the
+//! run itself.
 
 use async_trait::async_trait;
 use aws_failures::{Failure, unavailable};
@@ -8,10 +9,10 @@ use domain::ids::RunId;
 use domain::ports::{AnnounceRuns, RunNotice};
 use domain::{Error, Result};
 
-/// The source of our events; the bus's rules and the right to put events name it.
+/// The source of our events. The bus's rules and the permission to put events name it.
 pub const SOURCE: &str = "pipeline-secrets";
 
-/// Announces runs.
+/// Publishes run events.
 #[derive(Clone, Debug)]
 pub struct RunAnnouncer {
     client: Client,
@@ -19,13 +20,14 @@ pub struct RunAnnouncer {
 }
 
 impl RunAnnouncer {
-    /// Announces on this bus, by name or ARN.
+    /// Creates an announcer for this bus, given by name or ARN.
     #[must_use]
     pub fn new(client: Client, bus: impl Into<String>) -> Self {
         Self { client, bus: bus.into() }
     }
 
-    /// Opens the connection with a cheap call, `events:DescribeEventBus`. A refusal warms as well.
+    /// Warms up the connection with a cheap call, `events:DescribeEventBus`. An error response
+    /// warms it up too.
     pub async fn warm(&self) -> Result<()> {
         match self.client.describe_event_bus().name(&self.bus).send().await {
             Ok(_) => Ok(()),
@@ -50,7 +52,7 @@ impl AnnounceRuns for RunAnnouncer {
             .send()
             .await
             .map_err(|error| unavailable("events PutEvents", &error))?;
-        // The call succeeds even where the bus took nothing.
+        // The call succeeds even if the bus rejects the entry.
         // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
         if answer.failed_entry_count() == 0 {
             return Ok(());

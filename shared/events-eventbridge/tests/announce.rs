@@ -1,5 +1,5 @@
-//! The EventBridge adapter through the real SDK, against written answers.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+//! The EventBridge adapter through the real SDK, against scripted answers.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use aws_failures::fake::{ATTEMPTS, Answer, FakeAws, printed};
 use domain::Result;
@@ -37,7 +37,7 @@ async fn an_event_names_the_run_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_entry_that_the_bus_did_not_take_is_an_error() {
+async fn an_entry_that_the_bus_rejects_is_an_error() {
     let aws = FakeAws::answering([Answer::ok(json!({
         "FailedEntryCount": 1,
         "Entries": [{ "ErrorCode": "ThrottlingException", "ErrorMessage": "canary" }],
@@ -49,7 +49,7 @@ async fn an_entry_that_the_bus_did_not_take_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_and_a_throttle_are_ridden_out() {
+async fn a_lost_answer_and_a_throttle_are_retried() {
     let aws = FakeAws::answering([
         Answer::Lost,
         Answer::error(400, "ThrottlingException", ""),
@@ -60,7 +60,7 @@ async fn a_lost_answer_and_a_throttle_are_ridden_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_is_unavailable_after_bounded_retries() {
+async fn a_service_error_is_unavailable_after_bounded_retries() {
     for (status, code, calls) in [
         (400, "AccessDeniedException", 1),
         (400, "ResourceNotFoundException", 1),
@@ -73,7 +73,7 @@ async fn a_refusal_is_unavailable_after_bounded_retries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn warming_puts_no_event() {
+async fn warm_up_puts_no_event() {
     let aws = FakeAws::answering([Answer::ok(json!({ "Name": "prod-runs" }))]);
     announcer(&aws).warm().await.unwrap();
     assert_eq!(aws.seen()[0].operation, "DescribeEventBus");

@@ -1,5 +1,5 @@
-//! What AWS Batch says of a head job: `DescribeJobs`. Status, exit status and queue are taken from the answer; the rest
-//! of it, which holds the job's environment and command, is dropped with it.
+//! The status of a head job in AWS Batch: `DescribeJobs`. Only status, exit status and queue are
+//! kept. The rest of the answer, which holds the job's environment and command, is dropped.
 
 use async_trait::async_trait;
 use aws_failures::unavailable;
@@ -11,20 +11,21 @@ use domain::run::JobStatus;
 
 const OPERATION: &str = "batch DescribeJobs";
 
-/// Asks about jobs of this account and region.
+/// Describes jobs of this account and region.
 #[derive(Clone, Debug)]
 pub struct JobObserver {
     client: Client,
 }
 
 impl JobObserver {
-    /// Asks with this client's rights.
+    /// Creates an observer with this client's permissions.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// Opens the connection with a cheap call, `batch:DescribeJobs` of a job that cannot exist. A refusal warms as well.
+    /// Warms up the connection with a cheap call, `batch:DescribeJobs` of a job that cannot exist.
+    /// An error response warms it up too.
     pub async fn warm(&self) -> Result<()> {
         self.describe(NO_JOB).await.map(drop)
     }
@@ -36,7 +37,8 @@ impl JobObserver {
             .jobs(job_id)
             .send()
             .await
-            // `ClientException` stands for a missing right as well as for an id that cannot be one: it decides nothing.
+            // `ClientException` means a missing permission as well as a malformed id: it decides
+            // nothing.
             // https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html
             .map_err(|error| unavailable(OPERATION, &error))?;
         Ok(answer.jobs.unwrap_or_default().into_iter().find(|job| job.job_id() == Some(job_id)))
@@ -49,9 +51,9 @@ impl ObserveJobs for JobObserver {
         let Some(job) = self.describe(job_id).await? else {
             return Ok((JobStatus::Unknown, None));
         };
-        // A job is in a final state only when no attempt is left.
+        // A job reaches a final state only after its last attempt.
         // https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
-        let sighting = match job.status() {
+        let status = match job.status() {
             Some(types::JobStatus::Succeeded) => {
                 JobStatus::Final { succeeded: true, exit_status: exit_status(&job) }
             }
@@ -60,38 +62,41 @@ impl ObserveJobs for JobObserver {
             }
             _ => JobStatus::NotFinal,
         };
-        Ok((sighting, job.job_queue))
+        Ok((status, job.job_queue))
     }
 }
 
-/// The exit status of the job's container; of the last attempt where the job itself names none, as that of a multi-node
-/// job does. Of several containers the first that failed counts. A job that never started has none.
-#[allow(clippy::redundant_closure_for_method_calls, reason = "eight long names of types say nothing more")]
+/// The exit status of the job's container, or of the last attempt if the job itself has none, as
+/// with multi-node jobs. Of several containers, the first that failed counts. A job that never
+/// started has no exit status.
+#[allow(clippy::redundant_closure_for_method_calls, reason = "eight long type names add nothing")]
 fn exit_status(job: &JobDetail) -> Option<i64> {
     let container = job.container().and_then(|container| container.exit_code());
     let ecs = || {
         let tasks = job.ecs_properties()?.task_properties();
-        telling(tasks.iter().flat_map(|task| task.containers()).filter_map(|container| container.exit_code()))
+        first_failure(
+            tasks.iter().flat_map(|task| task.containers()).filter_map(|container| container.exit_code()),
+        )
     };
     let eks = || {
         let pod = job.eks_properties()?.pod_properties()?;
-        telling(pod.containers().iter().filter_map(|container| container.exit_code()))
+        first_failure(pod.containers().iter().filter_map(|container| container.exit_code()))
     };
     let attempt = || {
         let attempt = job.attempts().last()?;
         let tasks = attempt.task_properties().iter().flat_map(|task| task.containers());
         let container = attempt.container().and_then(|container| container.exit_code());
-        container.or_else(|| telling(tasks.filter_map(|container| container.exit_code())))
+        container.or_else(|| first_failure(tasks.filter_map(|container| container.exit_code())))
     };
     let eks_attempt = || {
         let containers = job.eks_attempts().last()?.containers();
-        telling(containers.iter().filter_map(|container| container.exit_code()))
+        first_failure(containers.iter().filter_map(|container| container.exit_code()))
     };
     container.or_else(ecs).or_else(eks).or_else(attempt).or_else(eks_attempt).map(i64::from)
 }
 
-fn telling(codes: impl Iterator<Item = i32>) -> Option<i32> {
-    codes.reduce(|told, code| if told == 0 { code } else { told })
+fn first_failure(codes: impl Iterator<Item = i32>) -> Option<i32> {
+    codes.reduce(|first, code| if first == 0 { code } else { first })
 }
 
 const NO_JOB: &str = "00000000-0000-0000-0000-000000000000";

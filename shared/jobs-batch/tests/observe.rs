@@ -1,4 +1,4 @@
-//! The Batch adapter through the real SDK, against written answers.
+//! The Batch adapter through the real SDK, against scripted answers.
 
 use aws_failures::fake::{ATTEMPTS, Answer, FakeAws, printed};
 use domain::Result;
@@ -37,13 +37,13 @@ async fn only_succeeded_and_failed_are_final() {
     }
     for (status, succeeded) in [("SUCCEEDED", true), ("FAILED", false)] {
         let aws = FakeAws::answering([answer(status, json!({}))]);
-        let seen = JobStatus::Final { succeeded, exit_status: None };
-        assert_eq!(observe(&aws).await.unwrap(), (seen, Some(QUEUE.into())));
+        let status = JobStatus::Final { succeeded, exit_status: None };
+        assert_eq!(observe(&aws).await.unwrap(), (status, Some(QUEUE.into())));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_exit_status_is_found_wherever_the_kind_of_job_puts_it() {
+async fn the_exit_status_is_found_for_every_kind_of_job() {
     let jobs = [
         json!({ "container": { "exitCode": 3, "environment": [{ "name": "X", "value": "canary" }] } }),
         json!({ "ecsProperties": { "taskProperties": [{ "containers": [{ "exitCode": 0 }, { "exitCode": 3 }] }] } }),
@@ -55,8 +55,8 @@ async fn the_exit_status_is_found_wherever_the_kind_of_job_puts_it() {
     ];
     for job in jobs {
         let aws = FakeAws::answering([answer("FAILED", job.clone())]);
-        let seen = JobStatus::Final { succeeded: false, exit_status: Some(3) };
-        assert_eq!(observe(&aws).await.unwrap().0, seen, "{job}");
+        let status = JobStatus::Final { succeeded: false, exit_status: Some(3) };
+        assert_eq!(observe(&aws).await.unwrap().0, status, "{job}");
     }
 }
 
@@ -70,7 +70,7 @@ async fn a_job_that_is_not_in_the_answer_is_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_that_fails_decides_nothing() {
+async fn a_failed_description_decides_nothing() {
     let rows = [
         (400, "ClientException", 1),
         (403, "AccessDeniedException", 1),
@@ -86,13 +86,13 @@ async fn a_question_that_fails_decides_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broken_connection_is_ridden_out() {
+async fn a_broken_connection_is_retried() {
     let aws = FakeAws::answering([Answer::Lost, answer("RUNNING", json!({}))]);
     assert_eq!(observe(&aws).await.unwrap().0, JobStatus::NotFinal);
 }
 
 #[tokio::test(start_paused = true)]
-async fn warming_asks_about_no_real_job() {
+async fn warm_up_describes_no_real_job() {
     let aws = FakeAws::answering([Answer::ok(json!({ "jobs": [] }))]);
     observer(&aws).warm().await.unwrap();
     assert_eq!(aws.seen()[0].body, json!({ "jobs": ["00000000-0000-0000-0000-000000000000"] }));

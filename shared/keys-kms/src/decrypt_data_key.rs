@@ -1,4 +1,4 @@
-//! `Decrypt`: the right to open.
+//! `Decrypt`: the permission to open.
 
 use async_trait::async_trait;
 use aws_failures::Failure;
@@ -11,7 +11,7 @@ use domain::{Error, Result};
 
 use crate::{encryption_context, errors, plain_data_key, warm};
 
-/// Decrypts data keys of the envelope key, and of no other.
+/// Decrypts only data keys that are encrypted under the envelope key.
 #[derive(Clone, Debug)]
 pub struct KmsOpener {
     client: Client,
@@ -19,13 +19,14 @@ pub struct KmsOpener {
 }
 
 impl KmsOpener {
-    /// Opens what was sealed under this key, named by its ARN.
+    /// Creates an opener for the envelope key with this ARN.
     #[must_use]
     pub fn new(client: Client, key: impl Into<String>) -> Self {
         Self { client, key: key.into() }
     }
 
-    /// Opens the connection with a cheap call, `kms:DescribeKey` on the envelope key. A refusal warms as well.
+    /// Warms up the connection with a cheap call, `kms:DescribeKey` on the envelope key. An error
+    /// response warms it up too.
     pub async fn warm(&self) -> Result<()> {
         warm(&self.client, &self.key).await
     }
@@ -34,7 +35,7 @@ impl KmsOpener {
 #[async_trait(?Send)]
 impl DecryptDataKey for KmsOpener {
     async fn decrypt_data_key(&self, encrypted: &[u8], context: &EncryptionContext) -> Result<PlainDataKey> {
-        // The key is always named: without it KMS takes whichever key the ciphertext claims.
+        // Always name the key: otherwise KMS uses the key that the ciphertext names.
         // https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
         let answer = self
             .client
@@ -48,7 +49,8 @@ impl DecryptDataKey for KmsOpener {
             .map_err(|error| errors::of_decrypt(&error))?;
         match answer.plaintext {
             None => Err(Error::unavailable("kms Decrypt", Failure::incomplete(None))),
-            // Ours have 32 bytes: KMS opened something that was never a data key of an envelope.
+            // Our data keys have 32 bytes: KMS decrypted something that is not an envelope's data
+            // key.
             plaintext => plain_data_key(plaintext).ok_or(Error::EnvelopeRefused),
         }
     }

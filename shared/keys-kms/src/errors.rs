@@ -1,4 +1,5 @@
-//! KMS's errors as the domain's. Throttles and failures of KMS arrive here after the SDK's retries.
+//! Maps KMS errors to domain errors. Throttles and KMS failures arrive here after the SDK's
+//! retries.
 
 use aws_failures::Failure;
 use aws_sdk_kms::config::http::HttpResponse;
@@ -38,7 +39,8 @@ const fn unusable(state: &'static str) -> Error {
     Error::KeyUnusable { state }
 }
 
-/// A right that was taken away, or a key policy that lacks our role, is for operators to restore, as a state is.
+/// A revoked permission and a key policy without our role are reported like a key state: operators
+/// must fix them.
 fn denied_or_unavailable<E: ProvideErrorMetadata>(
     operation: &'static str,
     error: &SdkError<E, HttpResponse>,
@@ -50,8 +52,9 @@ fn denied_or_unavailable<E: ProvideErrorMetadata>(
     Error::unavailable(operation, failure)
 }
 
-/// The state stands in KMS's message alone ("… is pending deletion."). The message itself, which names the key, is
-/// not passed on. <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>
+/// Only KMS's message names the state ("… is pending deletion."). The message itself is not passed
+/// on, because it names the key.
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>
 fn invalid_state(message: Option<&str>) -> Error {
     let message = message.unwrap_or_default().to_ascii_lowercase();
     let states = [

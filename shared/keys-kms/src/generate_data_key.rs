@@ -1,4 +1,4 @@
-//! `GenerateDataKey`: the right to seal.
+//! `GenerateDataKey`: the permission to seal.
 
 use async_trait::async_trait;
 use aws_failures::Failure;
@@ -10,7 +10,7 @@ use domain::{Error, Result};
 
 use crate::{encryption_context, errors, plain_data_key, warm};
 
-/// Makes data keys under the envelope key. It cannot decrypt one again.
+/// Generates data keys under the envelope key. It cannot decrypt them.
 #[derive(Clone, Debug)]
 pub struct KmsSealer {
     client: Client,
@@ -18,13 +18,14 @@ pub struct KmsSealer {
 }
 
 impl KmsSealer {
-    /// Seals under this key, named by its ARN.
+    /// Creates a sealer for the envelope key with this ARN.
     #[must_use]
     pub fn new(client: Client, key: impl Into<String>) -> Self {
         Self { client, key: key.into() }
     }
 
-    /// Opens the connection with a cheap call, `kms:DescribeKey` on the envelope key. A refusal warms as well.
+    /// Warms up the connection with a cheap call, `kms:DescribeKey` on the envelope key. An error
+    /// response warms it up too.
     pub async fn warm(&self) -> Result<()> {
         warm(&self.client, &self.key).await
     }

@@ -1,7 +1,9 @@
-//! Data keys of AWS KMS: one type that makes them and one that decrypts them, as the key policy splits the rights.
+//! Data keys of AWS KMS: one type generates them and another decrypts them, as the key policy
+//! separates the permissions.
 //!
-//! A data key in clear is zeroed wherever we hold it. The SDK keeps the answer's bytes, base64 within JSON, until the
-//! call returns, and frees them unzeroed: that copy is out of reach.
+//! This crate zeroizes every plaintext data key that it holds. The SDK keeps the answer's bytes
+//! (base64 in JSON) until the call returns and frees them without zeroizing: that copy is out of
+//! reach.
 
 mod decrypt_data_key;
 mod errors;
@@ -15,19 +17,19 @@ use domain::envelope::{EncryptionContext, PlainDataKey};
 use std::collections::HashMap;
 use zeroize::Zeroizing;
 
-/// The encryption context as the SDK takes it.
 fn encryption_context(context: &EncryptionContext) -> HashMap<String, String> {
     context.pairs().into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Takes the key out of an answer; `None` where there is none of 32 bytes.
+/// Takes the key out of an answer. Returns `None` unless it has 32 bytes.
 fn plain_data_key(plaintext: Option<Blob>) -> Option<PlainDataKey> {
-    // The blob is the only holder of its bytes, so this moves them, and what is zeroed is the original.
+    // The blob is the only owner of its bytes, so this moves them and zeroizes the original.
     let bytes = Zeroizing::new(plaintext?.into_inner());
     PlainDataKey::new(&bytes)
 }
 
-/// The cheap call with which both warm their connection: its answer says nothing that is not in the template.
+/// The cheap call that warms up both connections. Its answer contains only what the template
+/// already contains.
 async fn warm(client: &aws_sdk_kms::Client, key: &str) -> domain::Result<()> {
     match client.describe_key().key_id(key).send().await {
         Ok(_) => Ok(()),

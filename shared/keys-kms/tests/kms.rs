@@ -1,5 +1,5 @@
-//! The KMS adapter through the real SDK, against written answers.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+//! The KMS adapter through the real SDK, against scripted answers.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use aws_failures::fake::{ATTEMPTS, Answer, FakeAws, printed};
 use domain::Error;
@@ -45,25 +45,28 @@ impl Randomness for AllNines {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_data_key_is_asked_for_under_the_whole_context() {
+async fn a_data_key_is_requested_with_the_whole_encryption_context() {
     let aws = FakeAws::answering([Answer::ok(
         json!({ "CiphertextBlob": "AQID", "Plaintext": PLAIN, "KeyId": KEY }),
     )]);
     let key = sealer(&aws).generate_data_key(&context()).await.unwrap();
     assert_eq!(key.encrypted, [1, 2, 3]);
-    let seen = &aws.seen()[0];
-    assert_eq!(seen.operation, "GenerateDataKey");
-    assert_eq!(seen.body, json!({ "KeyId": KEY, "KeySpec": "AES_256", "EncryptionContext": context_json() }));
+    let request = &aws.seen()[0];
+    assert_eq!(request.operation, "GenerateDataKey");
+    assert_eq!(
+        request.body,
+        json!({ "KeyId": KEY, "KeySpec": "AES_256", "EncryptionContext": context_json() })
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_data_key_is_decrypted_under_the_named_key_and_context_only() {
     let aws = FakeAws::answering([Answer::ok(json!({ "Plaintext": PLAIN, "KeyId": KEY }))]);
     opener(&aws).decrypt_data_key(&[1, 2, 3], &context()).await.unwrap();
-    let seen = &aws.seen()[0];
-    assert_eq!(seen.operation, "Decrypt");
+    let request = &aws.seen()[0];
+    assert_eq!(request.operation, "Decrypt");
     assert_eq!(
-        seen.body,
+        request.body,
         json!({
             "KeyId": KEY,
             "CiphertextBlob": "AQID",
@@ -74,7 +77,7 @@ async fn a_data_key_is_decrypted_under_the_named_key_and_context_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_sealer_sealed_the_opener_opens() {
+async fn the_opener_opens_what_the_sealer_sealed() {
     let aws = FakeAws::answering([Answer::ok(
         json!({ "CiphertextBlob": "AQID", "Plaintext": PLAIN, "KeyId": KEY }),
     )]);
@@ -86,18 +89,18 @@ async fn what_the_sealer_sealed_the_opener_opens() {
     assert_eq!(envelope.open(&context(), &key).unwrap().expose(), "v");
 }
 
-/// The code and state of an error, for tables.
-fn told(error: &Error) -> String {
+/// The code and state of an error.
+fn summary(error: &Error) -> String {
     match error {
         Error::KeyUnusable { state } => format!("key-unusable {state}"),
         error => error.code().to_owned(),
     }
 }
 
-/// KMS's answer, the domain's error, and how often the SDK asked.
+/// KMS's answer, the domain error, and the number of calls by the SDK.
 type Row = (u16, &'static str, &'static str, &'static str, u32);
 
-const BOTH: [Row; 13] = [
+const COMMON: [Row; 13] = [
     (400, "DisabledException", "", "key-unusable Disabled", 1),
     (400, "NotFoundException", "", "key-unusable NotFound", 1),
     (400, "InvalidKeyUsageException", "", "key-unusable InvalidKeyUsage", 1),
@@ -119,27 +122,27 @@ const DECRYPT: [Row; 2] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn every_refusal_of_a_new_key_is_the_domain_s_error_after_bounded_retries() {
-    for (status, code, message, expected, calls) in BOTH {
+async fn every_generate_error_maps_to_a_domain_error_after_bounded_retries() {
+    for (status, code, message, expected, calls) in COMMON {
         let aws = FakeAws::answering([Answer::error(status, code, message)]);
         let error = sealer(&aws).generate_data_key(&context()).await.err().unwrap();
-        assert_eq!((told(&error).as_str(), aws.seen().len()), (expected, calls as usize), "{code}");
+        assert_eq!((summary(&error).as_str(), aws.seen().len()), (expected, calls as usize), "{code}");
         assert!(!printed(&error).contains("canary"), "{code}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_refusal_of_a_decryption_is_the_domain_s_error_after_bounded_retries() {
-    for (status, code, message, expected, calls) in BOTH.into_iter().chain(DECRYPT) {
+async fn every_decrypt_error_maps_to_a_domain_error_after_bounded_retries() {
+    for (status, code, message, expected, calls) in COMMON.into_iter().chain(DECRYPT) {
         let aws = FakeAws::answering([Answer::error(status, code, message)]);
         let error = opener(&aws).decrypt_data_key(&[1], &context()).await.err().unwrap();
-        assert_eq!((told(&error).as_str(), aws.seen().len()), (expected, calls as usize), "{code}");
+        assert_eq!((summary(&error).as_str(), aws.seen().len()), (expected, calls as usize), "{code}");
         assert!(!printed(&error).contains("canary"), "{code}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_throttle_and_a_lost_answer_are_ridden_out() {
+async fn a_throttle_and_a_lost_answer_are_retried() {
     let aws = FakeAws::answering([
         Answer::error(400, "ThrottlingException", ""),
         Answer::Lost,
@@ -150,7 +153,7 @@ async fn a_throttle_and_a_lost_answer_are_ridden_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_in_an_answer_that_cannot_be_read_is_in_no_error() {
+async fn a_key_in_a_malformed_answer_appears_in_no_error() {
     for body in [format!(r#"{{"Plaintext":"{PLAIN}""#), format!(r#"{{"Plaintext":["{PLAIN}"]}}"#)] {
         let aws = FakeAws::answering([Answer::Reply(200, body)]);
         let error = opener(&aws).decrypt_data_key(&[1], &context()).await.err().unwrap();
@@ -161,20 +164,20 @@ async fn a_key_in_an_answer_that_cannot_be_read_is_in_no_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_without_a_key_or_with_one_of_another_length_is_no_key() {
+async fn an_answer_without_a_32_byte_key_is_an_error() {
     let aws = FakeAws::answering([Answer::ok(json!({ "KeyId": KEY }))]);
-    assert_eq!(told(&opener(&aws).decrypt_data_key(&[1], &context()).await.err().unwrap()), "unavailable");
-    assert_eq!(told(&sealer(&aws).generate_data_key(&context()).await.err().unwrap()), "unavailable");
+    assert_eq!(summary(&opener(&aws).decrypt_data_key(&[1], &context()).await.err().unwrap()), "unavailable");
+    assert_eq!(summary(&sealer(&aws).generate_data_key(&context()).await.err().unwrap()), "unavailable");
     let aws = FakeAws::answering([Answer::ok(json!({ "Plaintext": "S0s=", "CiphertextBlob": "AQID" }))]);
     assert_eq!(
-        told(&opener(&aws).decrypt_data_key(&[1], &context()).await.err().unwrap()),
+        summary(&opener(&aws).decrypt_data_key(&[1], &context()).await.err().unwrap()),
         "envelope-refused"
     );
-    assert_eq!(told(&sealer(&aws).generate_data_key(&context()).await.err().unwrap()), "unavailable");
+    assert_eq!(summary(&sealer(&aws).generate_data_key(&context()).await.err().unwrap()), "unavailable");
 }
 
 #[tokio::test(start_paused = true)]
-async fn warming_describes_the_key_and_decrypts_nothing() {
+async fn warm_up_describes_the_key_and_decrypts_nothing() {
     let aws = FakeAws::answering([Answer::ok(json!({ "KeyMetadata": { "KeyId": "k" } }))]);
     sealer(&aws).warm().await.unwrap();
     opener(&aws).warm().await.unwrap();
