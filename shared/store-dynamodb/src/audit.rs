@@ -1,4 +1,4 @@
-//! The audit trail: its rows, written by every transaction, and the reading of them.
+//! The audit trail: its rows, which every transaction writes, and the query that reads them.
 
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
@@ -15,12 +15,12 @@ use crate::rows::{Attributes, Row, fields, n, s};
 impl ReadAudit for Store {
     async fn audit(&self, scope: &Scope, month: &str, limit: u32) -> Result<Vec<AuditRecord>> {
         if !is_month(month) {
-            return Err(Error::Invalid("month must be written as in 2026-11.".into()));
+            return Err(Error::Invalid("month must have the form YYYY-MM, for example 2026-11.".into()));
         }
         let newest_first =
             self.partition(audit_of(scope.owner(), month)).scan_index_forward(false).limit(page(limit));
         let rows = at_most(limit, newest_first, "dynamodb Query").await?;
-        // infra/check-audit finds one that cannot be read.
+        // infra/check-audit reports records that cannot be read.
         Ok(readable(rows, |row| audit_from(scope.owner(), row)))
     }
 }
@@ -37,7 +37,7 @@ pub(crate) fn audit_row(record: &AuditRecord, ttl: i64) -> Result<Attributes> {
     Ok(Key::audit(record).row(row))
 }
 
-/// The scope is stored in the key only.
+/// The scope is stored only in the key.
 fn audit_from(scope: SecretOwner, mut row: Row) -> Result<AuditRecord> {
     row.0.insert("scope".into(), s(scope));
     row.read()
@@ -53,7 +53,7 @@ mod tests {
     use crate::rows::holds;
     use crate::testing::{TestStore, a_run, a_secret, an_audit, later, now, user};
 
-    /// A record as full as one can be.
+    /// A record with every optional field.
     fn full(scope: &Scope) -> AuditRecord {
         let secret = a_secret(scope, 7, "NCBI_API_KEY").0;
         let mut record = an_audit(scope.owner(), AuditAction::RunLaunched, &[&secret]);
@@ -69,15 +69,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_trail_is_read_newest_first_month_by_month_and_scope_by_scope() {
+    async fn a_trail_is_read_newest_first_by_month_and_scope() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::ReadAudit).await;
         let first = full(&scope);
         let second = AuditRecord { at: later(1), ..an_audit(scope.owner(), AuditAction::RunEnded, &[]) };
         let next_month =
             AuditRecord { at: later(10 * 86_400), ..an_audit(scope.owner(), AuditAction::RunEnded, &[]) };
-        let own = test.own_scope(Permission::ReadAudit).await;
-        let elsewhere = an_audit(own.owner(), AuditAction::RunEnded, &[]);
+        let user_scope = test.user_scope(Permission::ReadAudit).await;
+        let elsewhere = an_audit(user_scope.owner(), AuditAction::RunEnded, &[]);
         for (id, record) in [("a", &first), ("b", &second), ("c", &next_month), ("d", &elsewhere)] {
             write(&test, id, record).await.unwrap();
         }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_month_is_refused_without_a_call() {
+    async fn a_malformed_month_is_refused_without_a_call() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::ReadAudit).await;
         for month in ["", "2026", "2026-1", "26-11", "2026-11-01", "2026-ab", "2026-１1", "2026-11#"] {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_record_is_kept_for_the_retention() {
+    async fn a_record_expires_after_the_retention() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::ReadAudit).await;
         let record = full(&scope);

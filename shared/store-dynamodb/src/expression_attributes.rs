@@ -1,4 +1,5 @@
-//! The names and values of an expression. Every attribute goes by a placeholder, for many of ours are reserved words.
+//! The names and values of an expression. Every attribute has a placeholder, because many of our
+//! names are reserved words.
 
 use std::collections::HashMap;
 
@@ -37,19 +38,19 @@ impl ExpressionAttributes {
         placeholder
     }
 
-    /// That the attribute is this.
+    /// The condition that the attribute equals this value.
     pub(crate) fn equals(&mut self, attribute: &str, value: AttributeValue) -> String {
         format!("{} = {}", self.name(attribute), self.value(value))
     }
 
-    /// Names and values as requests take them: absent rather than empty.
+    /// Names and values for a request: `None` instead of empty maps.
     pub(crate) fn parts(self) -> (Option<HashMap<String, String>>, Option<Attributes>) {
         ((!self.names.is_empty()).then_some(self.names), (!self.values.is_empty()).then_some(self.values))
     }
 }
 
 impl Changes {
-    /// For the condition that goes with the changes.
+    /// The attributes for the condition that accompanies the changes.
     pub(crate) fn attributes(&mut self) -> &mut ExpressionAttributes {
         &mut self.attributes
     }
@@ -58,7 +59,7 @@ impl Changes {
         self.set.push(self.attributes.equals(attribute, value));
     }
 
-    /// Sets the attributes that have a value, and removes the others.
+    /// Sets the attributes that have a value and removes the others.
     pub(crate) fn set_or_remove(&mut self, fields: Fields) {
         for (attribute, value) in fields {
             match value {
@@ -68,7 +69,7 @@ impl Changes {
         }
     }
 
-    /// Adds to a number; an absent one counts as 0.
+    /// Adds to a number. A missing attribute counts as 0.
     pub(crate) fn add(&mut self, attribute: &str, value: AttributeValue) {
         let change = format!("{} {}", self.attributes.name(attribute), self.attributes.value(value));
         self.add.push(change);

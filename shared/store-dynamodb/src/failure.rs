@@ -1,12 +1,12 @@
-//! What becomes of an SDK error that leaves nothing more to say.
+//! The domain errors of SDK errors that need no further distinction.
 
 use aws_failures::{Failure, unavailable};
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use domain::Error;
 
-/// Codes by which DynamoDB says that others were faster or that it is too much at once. The SDK has repeated those that
-/// may be repeated by then.
+/// Codes by which DynamoDB reports contention with other writers or throttling. The SDK has already
+/// retried those that may be retried.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
 const CONTENDED: [&str; 4] = [
     "ProvisionedThroughputExceededException",
@@ -15,7 +15,7 @@ const CONTENDED: [&str; 4] = [
     "TransactionInProgressException",
 ];
 
-/// Throttled is [`Error::Contended`], all else [`Error::Unavailable`].
+/// [`Error::Contended`] for throttling and contention, otherwise [`Error::Unavailable`].
 pub(crate) fn failed<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata,
@@ -27,12 +27,12 @@ where
     unavailable(operation, error)
 }
 
-/// A row of a transaction that failed for another reason than its condition.
+/// The error for a row of a transaction that failed for a reason other than its condition.
 pub(crate) fn row_failed(operation: &'static str, code: &str) -> Error {
     Error::unavailable(operation, Failure::incomplete(Some(code)))
 }
 
-/// A request that the SDK could not even build.
+/// The error for a request that the SDK cannot build.
 pub(crate) fn unbuildable(_: BuildError) -> Error {
     Error::bug("a request to DynamoDB lacks a required part")
 }

@@ -1,5 +1,5 @@
-//! What stands for a caller's idempotency key. DynamoDB removes expired rows late, so every condition and every read
-//! looks at the exact expiry.
+//! The rows of idempotency records. DynamoDB removes expired rows late, so every condition and
+//! every read compares the exact expiry.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
@@ -12,8 +12,8 @@ use crate::rows::{Attributes, FromRow, Row, b, corrupt, n, s};
 use crate::transaction::{ABSENT, Transaction};
 
 impl<P: PartialEq> Transaction<'_, P> {
-    /// Remembers what the request makes, unless something unexpired is remembered under the key already, other than
-    /// the run that is replaced.
+    /// Records what the request creates. The condition fails if an unexpired record exists under
+    /// the idempotency key, unless it names the run that is replaced.
     pub(crate) fn record(
         &mut self,
         part: P,

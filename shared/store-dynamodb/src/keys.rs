@@ -1,4 +1,4 @@
-//! Where each row stands (docs/ARCHITECTURE.md, "Data"). Ids, not names, in keys that last.
+//! The key of each row (docs/ARCHITECTURE.md, "Data"). Permanent keys contain ids, not names.
 
 use std::collections::HashMap;
 
@@ -16,15 +16,16 @@ pub(crate) struct Key {
     pub(crate) sk: String,
 }
 
-/// What the sort keys of all of a scope's secrets begin with.
+/// The sort key prefix of a scope's secrets.
 pub(crate) const SECRETS: &str = "SECRET#";
 
-/// The index of runs by the time at which something is due for them; sparse.
+/// The sparse index of runs by due time.
 pub(crate) const DUE_INDEX: &str = "due";
-/// The index of runs by the scope that they belong to.
+/// The index of runs by scope.
 pub(crate) const SCOPE_INDEX: &str = "by-workspace";
 
-/// Partitions of the due index: more than enough for what is due at once, few enough to ask all of them every time.
+/// The partitions of the due index: enough for the runs that are due at once, and few enough to
+/// query all of them every time.
 pub(crate) const DUE_SHARDS: [&str; 4] = ["DUE#0", "DUE#1", "DUE#2", "DUE#3"];
 
 impl Key {
@@ -75,25 +76,26 @@ impl Key {
         Self::new(format!("JOB#{region}#{job_id}"), "JOB")
     }
 
-    /// The idempotency key of a request that makes secrets.
+    /// The idempotency record of a request that creates secrets.
     pub(crate) fn idempotency(idempotency: &Idempotency) -> Self {
         Self::new(format!("IDEM#{}", idempotency.user()), idempotency.key_hash())
     }
 
-    /// The idempotency key of a launch. In a partition of its own: a repeated launch gets new tokens of the run that this
-    /// row names, so that only `launch-run` may write it.
+    /// The idempotency record of a launch. It has a separate partition, because only `launch-run`
+    /// may write it: a repeated launch gets new tokens for the run that this row names.
     pub(crate) fn launch_idempotency(idempotency: &Idempotency) -> Self {
         Self::new(format!("LAUNCH#{}", idempotency.user()), idempotency.key_hash())
     }
 
-    /// Milliseconds in a fixed width, so that entries sort by time; the id tells those of one millisecond apart.
+    /// Milliseconds in a fixed width, so that records sort by time. The id distinguishes records of
+    /// the same millisecond.
     pub(crate) fn audit(record: &AuditRecord) -> Self {
         let at = record.at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
         let month = record.at.strftime("%Y-%m").to_string();
         Self::new(audit_of(record.scope, &month), format!("{at}#{}", record.id))
     }
 
-    /// The key's own attributes.
+    /// The attributes of the primary key.
     pub(crate) fn attributes(self) -> HashMap<String, AttributeValue> {
         HashMap::from([
             ("pk".to_owned(), AttributeValue::S(self.pk)),
@@ -102,8 +104,9 @@ impl Key {
     }
 }
 
-/// The partition of a scope's secrets. Not that of the workspace or user itself: IAM tells rows apart by their partition,
-/// and a function that writes secrets must not be able to write who somebody is.
+/// The partition of a scope's secrets. It differs from that of the workspace or user: IAM
+/// distinguishes rows by their partition, and a function that writes secrets must not be able to
+/// write an identity.
 pub(crate) fn secrets_of(owner: SecretOwner) -> String {
     format!("{SECRETS_OF}{owner}")
 }
@@ -115,13 +118,14 @@ pub(crate) fn owner_of_secrets(pk: &str) -> Option<SecretOwner> {
     pk.strip_prefix(SECRETS_OF)?.parse().ok()
 }
 
-/// The partition of a workspace's memberships. Not that of its secrets: IAM tells rows apart by their partition, and who
-/// writes secrets must not be able to write a role.
+/// The partition of a workspace's memberships. It differs from that of its secrets: IAM
+/// distinguishes rows by their partition, and a function that writes secrets must not be able to
+/// write a role.
 pub(crate) fn members_of(workspace: WorkspaceId) -> String {
     format!("MEMBERS#{workspace}")
 }
 
-/// What the sort keys of a secret's replaced versions begin with.
+/// The sort key prefix of a secret's replaced versions.
 pub(crate) fn history_of(id: SecretId) -> String {
     format!("HISTORY#{id}#")
 }
@@ -131,7 +135,7 @@ pub(crate) fn audit_of(scope: SecretOwner, month: &str) -> String {
     format!("AUDIT#{scope}#{month}")
 }
 
-/// The partition of the due index that a run is nominated in. Only ever written: readers ask all of them.
+/// The partition of the due index for a run. Only writers use it: readers query all partitions.
 pub(crate) fn due_shard(id: &RunId) -> &'static str {
     let sum: usize = id.as_str().bytes().map(usize::from).sum();
     DUE_SHARDS[sum % DUE_SHARDS.len()]
@@ -143,7 +147,7 @@ mod tests {
     use domain::audit::AuditAction;
 
     #[test]
-    fn keys_are_those_of_the_design() {
+    fn keys_match_the_design() {
         let owner: SecretOwner = "WS#42".parse().unwrap();
         let id = SecretId::new(7).unwrap();
         let name = SecretName::parse("NCBI_API_KEY").unwrap();

@@ -1,4 +1,4 @@
-//! Who belongs where: read for every request, never remembered.
+//! Memberships: read for every request, never cached.
 
 use std::str::FromStr;
 
@@ -42,7 +42,7 @@ impl ReadMembership for Store {
     }
 }
 
-/// A role that this version does not know gives no right: what is unknown is refused.
+/// A role that this version does not know grants no permission.
 pub(crate) fn role_from(row: &Row) -> Result<Option<Role>> {
     Ok(Role::from_str(&row.field::<String>("role")?).ok())
 }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_workspace_and_no_membership_are_one_answer_by_one_call() {
+    async fn a_missing_workspace_and_a_missing_membership_get_the_same_answer_in_one_call() {
         let test = TestStore::start().await;
         let elsewhere = WorkspaceId::new(43).unwrap();
         assert_eq!(test.store.role(elsewhere, user(OWNER)).await.unwrap(), None);
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_role_of_a_later_version_gives_no_right() {
+    async fn a_role_of_a_later_version_grants_no_permission() {
         let test = TestStore::start().await;
         test.set(Key::member(workspace(), user(VIEWER)), "role", s("emperor")).await;
         assert_eq!(test.store.role(workspace(), user(VIEWER)).await.unwrap(), None);

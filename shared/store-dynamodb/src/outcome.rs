@@ -1,5 +1,5 @@
-//! What became of a transaction: which condition failed, and what that says. A membership that no longer holds comes
-//! before everything else.
+//! The outcome of a transaction: which condition failed, and what that means. A lost membership
+//! takes precedence over everything else.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -9,49 +9,50 @@ use domain::{Error, Result};
 use crate::failure::{failed, row_failed};
 use crate::rows::Row;
 
-/// Why a transaction was not done: nothing was changed.
+/// Why a transaction was cancelled. Nothing was changed.
 pub(crate) struct Refusal<P> {
     failed: Vec<(P, Option<Row>)>,
     contended: bool,
 }
 
-/// What stood where a condition failed.
+/// The item on which a condition failed.
 pub(crate) enum ExistingItem<'a> {
-    /// No row, or the condition does not ask which.
+    /// No row exists, or the condition does not return it.
     Nothing,
     /// This row.
     Row(&'a Row),
 }
 
-/// What a part of a transaction is there for.
+/// The purpose of an action in a transaction.
 pub(crate) enum Part<P> {
     /// The check of the actor's membership.
     Membership,
     /// An audit record.
     Audit,
-    /// What the operation calls so.
+    /// An action that the operation names.
     Other(P),
 }
 
 impl<P: PartialEq> Refusal<P> {
-    /// What stood in the way of this part, where its condition failed.
+    /// The existing item of this part, if its condition failed.
     pub(crate) fn of(&self, part: &P) -> Option<ExistingItem<'_>> {
         let (_, row) = self.failed.iter().find(|(failed, _)| failed == part)?;
         Some(row.as_ref().map_or(ExistingItem::Nothing, ExistingItem::Row))
     }
 
-    /// The first failed part of which this says something.
+    /// The first result that `say` returns for a failed part.
     pub(crate) fn first<T>(&self, say: impl Fn(&P) -> Option<T>) -> Option<T> {
         self.failed.iter().find_map(|(part, _)| say(part))
     }
 
-    /// [`Error::Contended`] where other writers were in the way, so that the conditions say nothing for certain.
+    /// Returns [`Error::Contended`] if other writers interfered, because the conditions are then
+    /// not certain.
     pub(crate) fn unless_contended(&self) -> Result<()> {
         if self.contended { Err(Error::Contended) } else { Ok(()) }
     }
 }
 
-/// Reads why a transaction was cancelled, by the position of each reason.
+/// Matches the cancellation reasons to the transaction's parts by position.
 pub(crate) fn cancelled<P>(
     error: &SdkError<TransactWriteItemsError>,
     parts: Vec<Part<P>>,
@@ -66,12 +67,12 @@ pub(crate) fn cancelled<P>(
         return Err(failed(PORT, error));
     }
     let mut refusal = Refusal { failed: Vec::new(), contended: false };
-    let mut gone = false;
-    let mut broken = None;
+    let mut membership_lost = false;
+    let mut failure = None;
     for (part, reason) in parts.into_iter().zip(reasons) {
         match (reason.code().unwrap_or("None"), part) {
             ("None", _) => {}
-            ("ConditionalCheckFailed", Part::Membership) => gone = true,
+            ("ConditionalCheckFailed", Part::Membership) => membership_lost = true,
             ("ConditionalCheckFailed", Part::Audit)
             | ("TransactionConflict" | "ProvisionedThroughputExceeded" | "ThrottlingError", _) => {
                 refusal.contended = true;
@@ -79,11 +80,11 @@ pub(crate) fn cancelled<P>(
             ("ConditionalCheckFailed", Part::Other(part)) => {
                 refusal.failed.push((part, reason.item().cloned().map(Row)));
             }
-            (code, _) => broken = Some(row_failed(PORT, code)),
+            (code, _) => failure = Some(row_failed(PORT, code)),
         }
     }
-    match broken {
-        _ if gone => Err(Error::NotFound),
+    match failure {
+        _ if membership_lost => Err(Error::NotFound),
         Some(error) => Err(error),
         None => Ok(refusal),
     }
@@ -107,7 +108,7 @@ mod tests {
         test.store.begin_run(&run, None, None, &audit).await.map(|_| ())
     }
 
-    /// Answers every attempt of one call so.
+    /// Answers every attempt of one call with this error.
     async fn answered(status: u16, code: &str) -> (Error, usize) {
         let test = TestStore::start().await;
         for _ in 0..3 {
@@ -115,13 +116,13 @@ mod tests {
             test.table.faults.fail_next(Fault::Answer { status, body });
         }
         let error = begin(&test).await.unwrap_err();
-        assert!(!format!("{error:?}").contains("canary"), "what DynamoDB says may quote rows");
+        assert!(!format!("{error:?}").contains("canary"), "a message of DynamoDB can quote rows");
         assert_eq!(test.keys_beginning("RUN").await, 0);
         (error, test.operations().len())
     }
 
     #[tokio::test]
-    async fn throttles_and_transactions_in_the_way_are_contended_once_the_sdk_gave_up() {
+    async fn throttles_and_transaction_conflicts_are_contended_after_the_sdk_retries() {
         for code in [
             "ProvisionedThroughputExceededException",
             "RequestLimitExceeded",
@@ -130,14 +131,14 @@ mod tests {
         ] {
             let (error, calls) = answered(400, code).await;
             assert!(matches!(error, Error::Contended), "{code}: {error}");
-            assert_eq!(calls, 3, "{code} is repeated by the SDK");
+            assert_eq!(calls, 3, "the SDK retries {code}");
         }
         let (error, _) = answered(400, "TransactionConflictException").await;
         assert!(matches!(error, Error::Contended), "{error}");
     }
 
     #[tokio::test]
-    async fn all_else_is_unavailable_and_names_the_operation() {
+    async fn any_other_error_is_unavailable_and_names_the_operation() {
         for (status, code) in [
             (400, "AccessDeniedException"),
             (400, "ValidationException"),
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reasons_that_do_not_fit_or_that_nobody_foresaw_are_unavailable() {
+    async fn unknown_or_mismatched_cancellation_reasons_are_unavailable() {
         let test = TestStore::start().await;
         for codes in [&["None", "ValidationError"][..], &["ConditionalCheckFailed"], &[]] {
             test.table.faults.fail_next(Fault::Cancelled(codes));
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_that_passes_is_not_seen() {
+    async fn a_transient_failure_is_retried() {
         let test = TestStore::start().await;
         test.table.faults.fail_next(Fault::Throttle);
         test.table.faults.fail_next(Fault::Internal);

@@ -1,4 +1,4 @@
-//! The three ways of reading: a row, rows by their keys, and queries page after page.
+//! The three kinds of read: one row, rows by key, and paginated queries.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use crate::keys::Key;
 use crate::rows::{FromRow, Row, s};
 
 impl Store {
-    /// Opens the connection and loads what the first call needs, so that the first request does not pay for it: one
-    /// read of a row that does not exist, for functions that may read users. Its outcome is not looked at: a table that
-    /// does not answer now may do so when it matters.
+    /// Warms up the connection, so that the first request does not pay for it: reads one row that
+    /// does not exist, for functions that may read memberships. Ignores the outcome: a table that
+    /// does not answer now may answer the first request.
     pub async fn warm(&self) {
         let _ = self.get(Key::new("MEMBERS#0", "MEMBER#0")).await;
     }
 
-    /// As [`warm`](Self::warm), for the function that may read tokens and not memberships.
+    /// Like [`warm`](Self::warm), for the function that may read tokens but not memberships.
     pub async fn warm_for_tokens(&self) {
         let _ = self.get(Key::new("TOKEN#0", "TOKEN")).await;
     }
 
-    /// As [`warm`](Self::warm), for functions that may read runs and not memberships.
+    /// Like [`warm`](Self::warm), for functions that may read runs but not memberships.
     pub async fn warm_for_runs(&self) {
         let _ = self.get(Key::new("RUN#0", "RUN")).await;
     }
@@ -47,12 +47,12 @@ impl Store {
         self.get(key).await?.map(T::from_row).transpose()
     }
 
-    /// The items with these keys that exist, in any order. Keys must differ.
+    /// The existing items with these keys, in any order. The keys must be distinct.
     pub(crate) async fn find_many<T: FromRow>(&self, keys: &[Key]) -> Result<Vec<T>> {
         self.get_many(keys).await?.into_iter().map(T::from_row).collect()
     }
 
-    /// The rows of these keys that exist, in any order. Keys must differ.
+    /// The existing rows with these keys, in any order. The keys must be distinct.
     pub(crate) async fn get_many(&self, keys: &[Key]) -> Result<Vec<Row>> {
         let mut rows = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(BATCH) {
@@ -61,11 +61,11 @@ impl Store {
         Ok(rows)
     }
 
-    /// One batch. `BatchGetItem` has no paginator: keys that an answer leaves unprocessed are requested again here.
+    /// Reads one batch. `BatchGetItem` has no paginator, so this retries unprocessed keys.
     async fn get_batch(&self, keys: &[Key], rows: &mut Vec<Row>) -> Result<()> {
         let mut pending: Vec<_> = keys.iter().cloned().map(Key::attributes).collect();
-        for pause in PAUSES {
-            tokio::time::sleep(pause).await;
+        for delay in DELAYS {
+            tokio::time::sleep(delay).await;
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(pending))
                 .consistent_read(true)
@@ -80,9 +80,10 @@ impl Store {
                 .map_err(|error| failed("dynamodb BatchGetItem", &error))?;
             let found = answer.responses.as_mut().and_then(|by_table| by_table.remove(&self.table));
             rows.extend(found.unwrap_or_default().into_iter().map(Row));
-            let left = answer.unprocessed_keys.as_mut().and_then(|by_table| by_table.remove(&self.table));
-            match left {
-                Some(left) if !left.keys.is_empty() => pending = left.keys,
+            let unprocessed =
+                answer.unprocessed_keys.as_mut().and_then(|by_table| by_table.remove(&self.table));
+            match unprocessed {
+                Some(rest) if !rest.keys.is_empty() => pending = rest.keys,
                 _ => return Ok(()),
             }
         }
@@ -107,7 +108,7 @@ impl Store {
     }
 }
 
-/// What can be read of these rows. One that cannot be is logged by its reader, and does not hide the others.
+/// The rows that `read` can read. It logs a row that it cannot read, and the row is skipped.
 pub(crate) fn readable<T>(rows: Vec<Row>, read: impl Fn(Row) -> Result<T>) -> Vec<T> {
     rows.into_iter().filter_map(|row| read(row).ok()).collect()
 }
@@ -124,7 +125,8 @@ pub(crate) async fn at_most(
     operation: &'static str,
 ) -> Result<Vec<Row>> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    // By default a repeated token ends the list without an error, and the missing rows would seem not to exist.
+    // By default, a repeated token ends the list without an error, and the remaining rows would be
+    // missing.
     let mut pages = query.into_paginator().stop_on_duplicate_token(false).send();
     let mut rows = Vec::new();
     while rows.len() < limit
@@ -136,17 +138,18 @@ pub(crate) async fn at_most(
     Ok(rows)
 }
 
-/// A page's size as the SDK takes it.
+/// Converts a page size to the SDK's type.
 pub(crate) fn page(rows: u32) -> i32 {
     i32::try_from(rows).unwrap_or(i32::MAX)
 }
 
-/// Keys in a `BatchGetItem`: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>.
+/// The maximum number of keys in a `BatchGetItem`:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>.
 const BATCH: usize = 100;
 
-/// Before the first request for a batch and each repeat. AWS advises a growing delay; the SDK does not repeat by itself
-/// what an answer leaves out.
-const PAUSES: [Duration; 6] = [
+/// The delays before the first request for a batch and before each retry. AWS recommends a growing
+/// delay, and the SDK does not retry unprocessed keys.
+const DELAYS: [Duration; 6] = [
     Duration::ZERO,
     Duration::from_millis(20),
     Duration::from_millis(50),
@@ -165,7 +168,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn warming_is_one_read_and_survives_a_table_that_does_not_answer() {
+    async fn warm_up_is_one_read_and_ignores_a_failure() {
         let test = TestStore::start().await;
         test.store.warm().await;
         test.store.warm_for_tokens().await;
@@ -178,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_are_requested_until_the_limit_is_reached_or_there_are_no_more() {
+    async fn pages_are_requested_until_the_limit_or_the_last_page() {
         let test = TestStore::start().await;
         for number in 1..=5 {
             test.seed(Key::new("P", format!("ROW#{number}")).attributes()).await;
@@ -197,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_read_that_is_throttled_for_good_is_contended_and_one_that_fails_is_unavailable() {
+    async fn a_persistently_throttled_read_is_contended_and_a_failed_one_is_unavailable() {
         let test = TestStore::start().await;
         let key = || Key::meta(SecretOwner::User(user(OWNER)));
         for (fault, contended) in [(Fault::Throttle, true), (Fault::Internal, false)] {

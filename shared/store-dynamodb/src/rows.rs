@@ -1,9 +1,11 @@
-//! Rows are read and written by the serde form of the domain's types: a field is an attribute. Timestamps are exact, as
-//! RFC 3339 text; where an index or a condition compares one, the row also has it as a number. Unknown attributes are
-//! ignored. A missing attribute, or one of the wrong type, is an error.
+//! Rows are read and written in the serde form of the domain's types: a field is an attribute.
+//! Timestamps are exact, as RFC 3339 text. If an index or a condition compares one, the row also
+//! has it as a number. Unknown attributes are ignored. A missing attribute, or one of the wrong
+//! type, is an error.
 //!
-//! `serde_dynamo` is not used: it panics on attribute types that the SDK does not know, and would replace no more than
-//! [`to_json`] and [`from_json`]. Bytes cannot pass through serde here, so an envelope cannot end up in text.
+//! `serde_dynamo` is not used: it panics on attribute types that the SDK does not know, and would
+//! only replace [`to_json`] and [`from_json`]. Bytes cannot pass through serde here, so an envelope
+//! cannot end up in text.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,10 +23,10 @@ use crate::keys::{Key, owner_of_secrets};
 /// The attributes of a row.
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
 
-/// The attributes of a type. `None`: a row must not have the attribute.
+/// The attributes of a type. `None` means that the row must not have the attribute.
 pub(crate) type Fields = BTreeMap<String, Option<AttributeValue>>;
 
-/// A row that was read.
+/// A row as read from the table.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Row(pub(crate) Attributes);
 
@@ -33,7 +35,7 @@ pub(crate) trait FromRow: Sized {
     fn from_row(row: Row) -> Result<Self>;
 }
 
-/// For types that need nothing from the row's key.
+/// Implements [`FromRow`] for types that need nothing from the row's key.
 macro_rules! read_by_attributes {
     ($($type:ty),+) => {
         $(impl FromRow for $type {
@@ -62,18 +64,18 @@ pub(crate) fn b(bytes: &[u8]) -> AttributeValue {
     AttributeValue::B(Blob::new(bytes))
 }
 
-/// A time to the second, so that two of them compare as text.
+/// A time with a precision of seconds, so that times compare as text.
 pub(crate) fn second(at: Timestamp) -> AttributeValue {
     s(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 impl Row {
-    /// The type that the attributes make up.
+    /// Deserializes the attributes.
     pub(crate) fn read<T: DeserializeOwned>(self) -> Result<T> {
         serde_json::from_value(object(self.0)).map_err(|_| corrupt(std::any::type_name::<T>()))
     }
 
-    /// One attribute, if the row has it.
+    /// One attribute, if present.
     pub(crate) fn some_field<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>> {
         let value = self.0.get(name).cloned().map_or(Value::Null, to_json);
         serde_json::from_value(value).map_err(|_| corrupt(name))
@@ -88,7 +90,7 @@ impl Row {
         self.0.get(name).and_then(|value| value.as_b().ok()).map(AsRef::as_ref).ok_or_else(|| corrupt(name))
     }
 
-    /// The scope whose secrets the row's partition holds.
+    /// The scope of the secrets in the row's partition.
     pub(crate) fn owner_of_secrets(&self) -> Result<SecretOwner> {
         let pk: String = self.field("pk")?;
         owner_of_secrets(&pk).ok_or_else(|| corrupt("pk"))
@@ -101,13 +103,13 @@ impl Row {
     }
 }
 
-/// The error for a row that this code did not write. Only the attribute or the type is logged, never the value.
+/// The error for a corrupt row. Only the name of the attribute or type is logged, never the value.
 pub(crate) fn corrupt(what: &'static str) -> Error {
-    tracing::error!(attribute = what, "a row lacks an attribute or holds one that cannot be read");
-    Error::bug("a row of the table cannot be read")
+    tracing::error!(attribute = what, "corrupt row: an attribute is missing or cannot be read");
+    Error::bug("a row of the table is corrupt")
 }
 
-/// The attributes of a type.
+/// Serializes a value to attributes.
 pub(crate) fn fields(value: &impl Serialize) -> Result<Fields> {
     let Ok(Value::Object(object)) = serde_json::to_value(value) else {
         return Err(Error::bug("a row's type does not serialize to an object"));
@@ -115,10 +117,10 @@ pub(crate) fn fields(value: &impl Serialize) -> Result<Fields> {
     Ok(object.into_iter().map(|(name, value)| (name, from_json(value))).collect())
 }
 
-/// The attribute that a value makes.
+/// Serializes a value to one attribute.
 pub(crate) fn attribute(value: &impl Serialize) -> Result<AttributeValue> {
     let value = serde_json::to_value(value).ok().and_then(from_json);
-    value.ok_or(Error::bug("a row's type serializes to nothing"))
+    value.ok_or(Error::bug("a row's type serializes to null"))
 }
 
 impl Key {
@@ -162,19 +164,19 @@ fn to_json(value: AttributeValue) -> Value {
     }
 }
 
-/// Null attributes are left out: they mean the same as absent ones.
+/// Omits null attributes: they mean the same as missing ones.
 fn object(attributes: Attributes) -> Value {
     let attributes = attributes.into_iter().map(|(name, value)| (name, to_json(value)));
     Value::Object(attributes.filter(|(_, value)| !value.is_null()).collect())
 }
 
-/// Stands for what JSON cannot hold: bytes, sets, and types that the SDK does not know. No field can be read from it,
-/// whereas null would pass for an absent attribute.
+/// Represents what JSON cannot hold: bytes, sets, and types that the SDK does not know. No field
+/// can be read from it, whereas null would count as a missing attribute.
 fn unreadable() -> Value {
     Value::Object(Map::new())
 }
 
-/// Whether the row holds exactly this.
+/// Whether the row has this attribute with this value.
 #[cfg(test)]
 pub(crate) fn holds(row: &Row, name: &str, value: &AttributeValue) -> bool {
     row.0.get(name) == Some(value)

@@ -1,4 +1,4 @@
-//! Reading sealed values, and the small rows of secrets that a launch chose.
+//! Reading sealed values, and the small rows of the secrets that a launch resolved.
 
 use async_trait::async_trait;
 use domain::Result;
@@ -21,7 +21,7 @@ impl ReadSealedValues for Store {
     }
 }
 
-/// Each key once: DynamoDB refuses a batch that names a row twice.
+/// Each key once: DynamoDB rejects a batch that names a row twice.
 fn keys(secrets: &[(SecretOwner, SecretId)], key: fn(SecretOwner, SecretId) -> Key) -> Vec<Key> {
     let mut keys: Vec<_> = secrets.iter().map(|&(owner, id)| key(owner, id)).collect();
     keys.sort();
@@ -40,9 +40,9 @@ mod tests {
     use crate::secrets::row::{sealed_row, secret_row};
     use crate::testing::{TestStore, a_secret, secret_id};
 
-    /// Secrets 1 to `count`, odd ones in the workspace and even ones the user's own.
+    /// Secrets 1 to `count`: workspace secrets with odd numbers, user secrets with even ones.
     async fn stored(test: &TestStore, count: i64) -> Vec<(SecretOwner, SecretId)> {
-        let scopes = [test.own_scope(Permission::Launch).await, test.scope(Permission::Launch).await];
+        let scopes = [test.user_scope(Permission::Launch).await, test.scope(Permission::Launch).await];
         let mut keys = Vec::new();
         for number in 1..=count {
             let scope = &scopes[usize::from(number % 2 == 1)];
@@ -54,10 +54,10 @@ mod tests {
         keys
     }
 
-    /// An answer that leaves out all that was asked for.
-    fn nothing(test: &TestStore) -> Fault {
-        let asked: Value = test.calls()[0].body["RequestItems"].clone();
-        Fault::Answer { status: 200, body: json!({ "Responses": {}, "UnprocessedKeys": asked }) }
+    /// An answer that leaves all requested keys unprocessed.
+    fn unprocessed(test: &TestStore) -> Fault {
+        let requested: Value = test.calls()[0].body["RequestItems"].clone();
+        Fault::Answer { status: 200, body: json!({ "Responses": {}, "UnprocessedKeys": requested }) }
     }
 
     #[tokio::test]
@@ -75,7 +75,7 @@ mod tests {
             |call: &support::Call| call.body["RequestItems"]["pipeline-secrets"]["ConsistentRead"] == true;
         assert!(test.calls().iter().all(consistent));
         assert_eq!(test.store.sealed_values(&[]).await.unwrap(), []);
-        assert_eq!(test.operations().len(), 2, "nothing is asked for where nothing is wanted");
+        assert_eq!(test.operations().len(), 2, "no keys, no call");
     }
 
     #[tokio::test]
@@ -87,16 +87,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_an_answer_leaves_out_is_asked_for_again_and_not_for_ever() {
+    async fn unprocessed_keys_are_retried_a_limited_number_of_times() {
         let test = TestStore::start().await;
         let keys = stored(&test, 3).await;
         test.store.sealed_values(&keys).await.unwrap();
-        let nothing = nothing(&test);
-        test.table.faults.fail_next(nothing.clone());
-        test.table.faults.fail_next(nothing.clone());
+        let unprocessed = unprocessed(&test);
+        test.table.faults.fail_next(unprocessed.clone());
+        test.table.faults.fail_next(unprocessed.clone());
         assert_eq!(test.store.sealed_values(&keys).await.unwrap().len(), 3);
         for _ in 0..6 {
-            test.table.faults.fail_next(nothing.clone());
+            test.table.faults.fail_next(unprocessed.clone());
         }
         let error = test.store.sealed_values(&keys).await.unwrap_err();
         assert!(matches!(error, Error::Contended), "{error}");

@@ -1,4 +1,5 @@
-//! What the tests of this crate share: a table with a workspace, its members and a user, and things to store in it.
+//! The shared test fixture: a table with a workspace, its members and a user, and items to store in
+//! it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::audit::{AuditAction, AuditRecord, Subject};
@@ -68,7 +69,7 @@ impl TestStore {
         request.send().await.unwrap();
     }
 
-    /// Sets one attribute of a row behind the store's back.
+    /// Sets one attribute of a row without going through the store.
     pub(crate) async fn set(&self, key: Key, attribute: &str, value: AttributeValue) {
         let request = self.table.quiet().update_item().table_name(&self.table.name);
         request
@@ -94,11 +95,11 @@ impl TestStore {
         self.scope_of(OWNER, Some(workspace()), permission).await.unwrap()
     }
 
-    pub(crate) async fn own_scope(&self, permission: Permission) -> Scope {
+    pub(crate) async fn user_scope(&self, permission: Permission) -> Scope {
         self.scope_of(OWNER, None, permission).await.unwrap()
     }
 
-    /// The permission of this user.
+    /// Authorizes this user.
     pub(crate) async fn scope_of(
         &self,
         number: i64,
@@ -118,19 +119,20 @@ impl TestStore {
         self.row(Key::count(owner)).await?.some_field("secretCount").unwrap()
     }
 
-    /// How many audit records there are.
+    /// The number of audit records.
     pub(crate) async fn audits(&self) -> usize {
         self.keys_beginning("AUDIT#").await
     }
 
-    /// How many rows there are whose partition key, or sort key, begins so.
+    /// The number of rows whose partition key or sort key has this prefix.
     pub(crate) async fn keys_beginning(&self, prefix: &str) -> usize {
         let rows = self.table.rows().await;
         let begins = |row: &Attributes, name| row[name].as_s().unwrap().starts_with(prefix);
         rows.iter().filter(|row| begins(row, "pk") || begins(row, "sk")).count()
     }
 
-    /// The operations called since the start or the last [`Faults::forget`](support::Faults::forget).
+    /// The operations called since the start or the last
+    /// [`Faults::forget`](support::Faults::forget).
     pub(crate) fn operations(&self) -> Vec<String> {
         self.table.faults.operations()
     }
@@ -189,7 +191,7 @@ pub(crate) fn sealed_value(secret: &Secret, bytes: usize) -> SealedValue {
     }
 }
 
-/// The next version, with what it replaces.
+/// The next version, and the version that it replaces.
 pub(crate) fn next_version(old: &Secret) -> (Secret, SealedValue, OldVersion) {
     let replaced = OldVersion {
         version: old.version,
@@ -202,7 +204,7 @@ pub(crate) fn next_version(old: &Secret) -> (Secret, SealedValue, OldVersion) {
     (secret, sealed, replaced)
 }
 
-/// A record with an id of its own.
+/// A record with a unique id.
 pub(crate) fn an_audit(owner: SecretOwner, action: AuditAction, secrets: &[&Secret]) -> AuditRecord {
     AuditRecord {
         scope: owner,
@@ -283,7 +285,7 @@ pub(crate) fn run_audit(run: &Run, action: AuditAction) -> AuditRecord {
     AuditRecord { run: Some(run.id.clone()), ..an_audit(run.scope(), action, &[]) }
 }
 
-/// The run with its next lifecycle.
+/// The run with a changed lifecycle and the next revision.
 pub(crate) fn advanced(run: &Run, change: impl FnOnce(&mut Lifecycle)) -> Run {
     let mut run = run.clone();
     run.lifecycle.revision += 1;

@@ -1,4 +1,4 @@
-//! Personal access tokens, as the authorizer sees them.
+//! Personal access tokens, as `authorizer` reads them.
 
 use async_trait::async_trait;
 use domain::identity::StoredToken;
@@ -15,7 +15,7 @@ impl ReadTokens for Store {
         let Some(mut row) = self.get(Key::token(id)).await? else {
             return Ok(None);
         };
-        // Nobody decides by it, and it must not keep a token from working.
+        // No decision depends on it, and a corrupt value must not disable the token.
         if row.some_field::<Timestamp>("lastUsed").is_err() {
             row.0.remove("lastUsed");
         }
@@ -23,7 +23,7 @@ impl ReadTokens for Store {
     }
 
     async fn record_token_use(&self, id: TokenId, at: Timestamp) -> Result<()> {
-        self.note_last_used(Key::token(id), at).await
+        self.record_last_used(Key::token(id), at).await
     }
 }
 
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_works_whatever_its_last_use_says() {
+    async fn a_corrupt_last_use_does_not_disable_a_token() {
         let test = TestStore::start().await;
         let token = stored(&test).await;
         test.set(Key::token(token.id), "lastUsed", s("x")).await;
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_use_is_noted_and_a_revoked_token_stays_revoked() {
+    async fn a_use_is_recorded_and_a_revoked_token_stays_revoked() {
         let test = TestStore::start().await;
         let token = stored(&test).await;
         test.store.record_token_use(token.id, later(30)).await.unwrap();

@@ -1,4 +1,5 @@
-//! The one way of writing: all or nothing, with the audit record, and with an answer that says which condition failed.
+//! The only way to write: all or nothing, with the audit record, and with an outcome that names the
+//! failed conditions.
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
@@ -19,7 +20,8 @@ pub(crate) use crate::outcome::{ExistingItem, Refusal};
 use crate::outcome::{Part, cancelled};
 use crate::rows::{Attributes, s};
 
-/// A transaction in the making. `P` names its parts, so that an operation can tell which of its conditions failed.
+/// A transaction under construction. `P` names its parts, so that an operation knows which of its
+/// conditions failed.
 pub(crate) struct Transaction<'a, P> {
     store: &'a Store,
     audit: Vec<&'a AuditRecord>,
@@ -34,7 +36,8 @@ impl Store {
 }
 
 impl<'a, P: PartialEq> Transaction<'a, P> {
-    /// Asks that the scope's membership still holds, or, for the user's own scope, that there still is such a user.
+    /// Requires that the scope's membership still exists or, for a user's scope, that the user
+    /// still exists.
     pub(crate) fn still_member(&mut self, scope: &Scope) {
         match scope.owner() {
             SecretOwner::Workspace(workspace) => self.still_in(workspace, scope.actor(), scope.roles()),
@@ -44,7 +47,7 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
         }
     }
 
-    /// Asks that the user still has one of these roles in the workspace.
+    /// Requires that the user still has one of these roles in the workspace.
     pub(crate) fn still_in(&mut self, workspace: WorkspaceId, user: UserId, roles: &[Role]) {
         let mut attributes = ExpressionAttributes::default();
         let roles: Vec<_> = roles.iter().map(|role| attributes.value(s(role.as_str()))).collect();
@@ -73,19 +76,20 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
         Ok(())
     }
 
-    /// Puts a row, whatever stands there.
+    /// Puts a row, whether or not it exists.
     pub(crate) fn put(&mut self, part: P, row: Attributes) {
         let put = self.put_builder(row).build();
         self.push(Part::Other(part), put, |put, item| item.put(put));
     }
 
-    /// Puts a row where none stands. What stands there is not told: it may be large.
+    /// Puts a row that must not exist. A refusal does not contain the existing row, which can be
+    /// large.
     pub(crate) fn put_new(&mut self, part: P, row: Attributes) {
         let put = self.put_builder(row).condition_expression(ABSENT).build();
         self.push(Part::Other(part), put, |put, item| item.put(put));
     }
 
-    /// Puts a row where the condition holds for what stands there.
+    /// Puts a row if the condition holds for the existing one.
     pub(crate) fn put_if(
         &mut self,
         part: P,
@@ -104,7 +108,7 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
         self.push(Part::Other(part), put, |put, item| item.put(put));
     }
 
-    /// Changes attributes of a row where the condition holds, and leaves its other attributes as they are.
+    /// Changes attributes of a row if the condition holds, and keeps its other attributes.
     pub(crate) fn change_if(&mut self, part: P, key: Key, changes: Changes, condition: &str) {
         let (expression, attributes) = changes.expression();
         let (names, values) = attributes.parts();
@@ -120,13 +124,13 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
         self.push(Part::Other(part), update, |update, item| item.update(update));
     }
 
-    /// Deletes a row, whether it stands or not.
+    /// Deletes a row, whether or not it exists.
     pub(crate) fn delete(&mut self, part: P, key: Key) {
         let delete = Delete::builder().table_name(&self.store.table).set_key(Some(key.attributes())).build();
         self.push(Part::Other(part), delete, |delete, item| item.delete(delete));
     }
 
-    /// Deletes a row where the condition holds.
+    /// Deletes a row if the condition holds.
     pub(crate) fn delete_if(&mut self, part: P, key: Key, condition: &str, attributes: ExpressionAttributes) {
         let (names, values) = attributes.parts();
         let delete = Delete::builder()
@@ -140,16 +144,17 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
         self.push(Part::Other(part), delete, |delete, item| item.delete(delete));
     }
 
-    /// Sends it: one call. The audit record is logged once the transaction took effect, for a restored table forgets.
+    /// Sends the transaction in one call. Logs the audit records once it has taken effect, because
+    /// a restored table loses them.
     ///
-    /// A membership that no longer holds is [`Error::NotFound`], whatever else is wrong. What else its conditions say is
-    /// for the operation to read.
+    /// A lost membership is [`Error::NotFound`], whatever else is wrong. The operation interprets
+    /// the other failed conditions.
     pub(crate) async fn send(self) -> Result<std::result::Result<(), Refusal<P>>> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
         if self.parts.len() > MAX_PARTS {
-            return Err(Error::bug("a transaction of more than 100 actions"));
+            return Err(Error::bug("a transaction with more than 100 actions"));
         }
         let (parts, items): (Vec<_>, Vec<_>) = self.parts.into_iter().unzip();
         let answer = self.store.client.transact_write_items().set_transact_items(Some(items)).send().await;
@@ -179,9 +184,9 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
 
 type Builder = aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;
 
-/// That no row stands there.
+/// The condition that the row does not exist.
 pub(crate) const ABSENT: &str = "attribute_not_exists(pk)";
-/// That a row stands there.
+/// The condition that the row exists.
 pub(crate) const PRESENT: &str = "attribute_exists(pk)";
 
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>

@@ -1,6 +1,6 @@
-//! The audit trail in the log, from which an operator repeats what a restored table forgot. In a process of its own:
-//! it looks at what is logged.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+//! The audit trail in the log, from which an operator repeats changes that a restored table has
+//! lost. This test runs in a separate process because it captures the log.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -99,7 +99,7 @@ fn record(run: &Run, id: &str) -> AuditRecord {
 }
 
 #[tokio::test]
-async fn a_record_is_logged_by_ids_alone_and_only_once_its_transaction_took_effect() {
+async fn a_record_is_logged_with_ids_only_and_only_after_its_transaction_took_effect() {
     let log = Log::default();
     let writer = log.clone();
     let lines = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
@@ -113,12 +113,12 @@ async fn a_record_is_logged_by_ids_alone_and_only_once_its_transaction_took_effe
         table.faults.fail_next(Fault::Internal);
     }
     begin("1").await.unwrap_err();
-    assert_eq!(log.lines().len(), 0, "a transaction that failed");
+    assert_eq!(log.lines().len(), 0, "the transaction failed");
     table.faults.fail_next(Fault::LostReply);
     begin("2").await.unwrap();
     begin("3").await.unwrap_err();
     let lines = log.lines();
-    assert_eq!(lines.len(), 1, "one took effect: {lines:?}");
+    assert_eq!(lines.len(), 1, "one transaction took effect: {lines:?}");
     for (field, value) in [
         ("scope", "USER#1"),
         ("action", "run.launched"),

@@ -1,4 +1,4 @@
-//! Changes of identity: each set of them one transaction, with every audit record.
+//! Identity changes: each set is one transaction with all its audit records.
 
 use std::collections::BTreeMap;
 
@@ -29,8 +29,11 @@ impl ChangeIdentity for Store {
     ) -> Result<()> {
         let mut transaction = self.transaction();
         let mut metas: BTreeMap<WorkspaceId, Meta> = BTreeMap::new();
-        // The caller's own row is changed, under a condition of its own, where the caller leaves or steps down.
-        if let Some(required) = required.filter(|required| !changes.iter().any(|it| is_own(it, required))) {
+        // If the caller leaves or steps down, the change to the caller's role already carries a
+        // condition.
+        if let Some(required) =
+            required.filter(|required| !changes.iter().any(|it| sets_role_of(it, required)))
+        {
             transaction.still_in(required.workspace, required.user, &required.roles);
         }
         for change in changes {
@@ -69,13 +72,13 @@ impl ChangeIdentity for Store {
 /// The parts of the transaction whose failure means different things.
 #[derive(PartialEq)]
 enum Part {
-    /// A row is not as the change was decided on.
+    /// A row that must be as it was when the change was decided.
     Row,
-    /// A workspace's own row: its owners, its platforms.
+    /// A workspace's row: its number of owners and its platforms.
     Workspace(WorkspaceId),
 }
 
-/// What becomes of one workspace's own row: the only one that several changes share.
+/// The changes to a workspace's row, the only row that several changes share.
 #[derive(Default)]
 struct Meta<'a> {
     new: Option<&'a Workspace>,
@@ -83,7 +86,7 @@ struct Meta<'a> {
     owners: i64,
 }
 
-fn is_own(change: &Change, required: &RequiredMembership) -> bool {
+fn sets_role_of(change: &Change, required: &RequiredMembership) -> bool {
     matches!(change, Change::SetRole { workspace, user, .. }
         if (*workspace, *user) == (required.workspace, required.user))
 }
@@ -120,7 +123,7 @@ fn create_organization(transaction: &mut Changing, organization: &Organization) 
     Ok(())
 }
 
-/// The membership under the workspace decides; its mirror under the user follows it.
+/// Authorization reads the row under the workspace. The row under the user is a mirror.
 fn set_role(
     transaction: &mut Changing,
     workspace: WorkspaceId,
@@ -149,7 +152,7 @@ fn set_role(
             let condition = attributes.equals("role", s(from.as_str()));
             transaction.delete_if(Part::Row, key, &condition, attributes);
         }
-        (None, None) => return Err(Error::bug("a change from no role to none")),
+        (None, None) => return Err(Error::bug("a role change with neither an old nor a new role")),
     }
     Ok(())
 }
@@ -158,7 +161,7 @@ fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Resul
     let part = Part::Workspace(id);
     if let Some(workspace) = meta.new {
         if meta.owners < 1 {
-            return Err(Error::bug("a workspace made without an owner"));
+            return Err(Error::bug("a workspace created without an owner"));
         }
         let mut row = fields(workspace)?;
         row.insert(OWNERS.into(), Some(n(meta.owners)));
@@ -186,7 +189,8 @@ fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Resul
     Ok(())
 }
 
-/// Where a row is not as it was, somebody else was faster: what is right now has to be decided anew.
+/// If a row has changed, another writer was faster: the caller must decide again from the current
+/// rows.
 fn refused(refusal: &Refusal<Part>, metas: &BTreeMap<WorkspaceId, Meta>) -> Result<()> {
     refusal.unless_contended()?;
     if refusal.of(&Part::Row).is_some() {
@@ -198,14 +202,14 @@ fn refused(refusal: &Refusal<Part>, metas: &BTreeMap<WorkspaceId, Meta>) -> Resu
         };
         if meta.owners < 0 && row.field::<i64>(OWNERS)? <= -meta.owners {
             return Err(Error::Conflict(
-                "A workspace keeps one owner or more: make somebody else an owner first.".into(),
+                "A workspace must have at least one owner. Make another participant an owner first.".into(),
             ));
         }
     }
     Err(Error::Contended)
 }
 
-/// How many owners a workspace has.
+/// The number of owners of a workspace.
 const OWNERS: &str = "ownerCount";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Where the rows of identity stand.
+//! The row keys of identity.
 
 use domain::identity::fold;
 use domain::identity::{Login, Organization, StoredToken};
@@ -7,11 +7,11 @@ use domain::owner::SecretOwner;
 
 use crate::keys::Key;
 
-/// What the sort keys of a workspace's memberships begin with.
+/// The sort key prefix of a workspace's memberships.
 pub(super) const MEMBERS: &str = "MEMBER#";
-/// What the sort keys of a user's mirrored memberships begin with.
+/// The sort key prefix of a user's mirrored memberships.
 pub(super) const MEMBERSHIPS: &str = "IN#";
-/// What the sort keys of a user's tokens begin with.
+/// The sort key prefix of a user's tokens.
 pub(super) const TOKENS: &str = "TOKEN#";
 
 impl Key {
@@ -23,7 +23,7 @@ impl Key {
         Self::meta(SecretOwner::Workspace(id))
     }
 
-    /// An issuer is a URL, so that none is called `name` or `email`.
+    /// An issuer is a URL, so it cannot be `name` or `email`.
     pub(super) fn login(login: &Login) -> Self {
         Self::new(format!("LOGIN#{}", login.issuer), &login.subject)
     }

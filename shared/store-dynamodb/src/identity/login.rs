@@ -1,4 +1,4 @@
-//! Logins at an OpenID Connect issuer: read by the authorizer, registered by identity.
+//! Logins from an OpenID Connect issuer: `authorizer` reads them, and `identity` registers them.
 
 use async_trait::async_trait;
 use domain::Result;
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_user_is_known_by_the_login_from_the_first_one_on() {
+    async fn a_login_finds_its_user_once_it_is_registered() {
         let test = TestStore::start().await;
         assert_eq!(test.store.user_of_login(&login("o")).await.unwrap(), None);
         assert!(!test.store.is_email_taken("olivia@example.org").await.unwrap());
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_two_first_logins_at_once_one_makes_the_user() {
+    async fn one_of_two_simultaneous_first_logins_creates_the_user() {
         let test = TestStore::start().await;
         register(&test, 9, "olivia", &login("o")).await.unwrap();
         let before = test.table.rows().await;

@@ -1,7 +1,8 @@
-//! Users, workspaces, who belongs where, and tokens.
+//! Users, organizations, workspaces, memberships and tokens.
 //!
-//! A membership stands twice, under the workspace and under the user, and a token thrice: under its id, which alone
-//! decides, under its user, and as the guard of its name. All of them are written in one transaction.
+//! A membership has two rows, under the workspace and under the user. A token has three: under its
+//! id, under its user, and as the guard of its name. Authentication reads only the one under its
+//! id. One transaction writes them together.
 
 mod change;
 mod keys;

@@ -1,4 +1,4 @@
-//! Reading identity. A row that only guards a name says whose it is; what it is stands in one place.
+//! Reading identity. The guard of a name contains only the id of the item that has the name.
 
 use std::collections::HashMap;
 
@@ -48,7 +48,7 @@ impl ReadIdentity for Store {
             return Ok(None);
         };
         let workspace = self.find(Key::workspace(guard.field("id")?)).await?;
-        workspace.map(Some).ok_or(Error::bug("a workspace's name is guarded and the workspace is not there"))
+        workspace.map(Some).ok_or(Error::bug("the guard of a workspace's name refers to a missing workspace"))
     }
 
     async fn memberships(&self, user: UserId) -> Result<Vec<(Workspace, Role)>> {
@@ -80,11 +80,11 @@ impl Store {
             return Ok(None);
         };
         let user = self.user(guard.field("user")?).await?;
-        user.map(Some).ok_or(Error::bug("a user's name is guarded and the user is not there"))
+        user.map(Some).ok_or(Error::bug("the guard of a user's name or email refers to a missing user"))
     }
 }
 
-/// The roles of membership rows, by the id that the sort key ends with.
+/// The roles of membership rows, by the id at the end of the sort key.
 fn roles<Id: std::str::FromStr + Eq + std::hash::Hash>(rows: &[Row]) -> Result<HashMap<Id, Role>> {
     let mut roles = HashMap::with_capacity(rows.len());
     for row in rows {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn participants_come_by_id_with_their_roles_in_two_consistent_calls() {
+    async fn participants_are_sorted_by_id_and_read_in_two_consistent_calls() {
         let test = with_users().await;
         let participants = test.store.participants(workspace()).await.unwrap();
         let found: Vec<_> =
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_guard_of_what_does_not_exist_is_an_error() {
+    async fn a_guard_without_its_item_is_an_error() {
         let test = with_users().await;
         test.seed(Key::user_name("gone").with([("user", n(9))])).await;
         test.seed(Key::email("gone@example.org").with([("user", n(9))])).await;

@@ -16,14 +16,14 @@ use crate::testing::{
     now, run_audit, user,
 };
 
-/// The rows that the last call put, as they went to DynamoDB.
+/// The rows that the last call put, in DynamoDB's JSON.
 fn put_rows(test: &TestStore) -> Vec<Value> {
     let mut body = test.calls().pop().unwrap().body;
     let items = body["TransactItems"].as_array_mut().unwrap();
     items.iter_mut().map(|item| item["Put"]["Item"].take()).filter(Value::is_object).collect()
 }
 
-/// A record with a fixed id, so many seconds later that no other is like it.
+/// A record with a fixed id, at a time that no other record has.
 fn audit(record: AuditRecord, seconds: i64) -> AuditRecord {
     AuditRecord { id: "9".into(), at: later(seconds), ..record }
 }
@@ -66,7 +66,7 @@ async fn row_of_a_head_job(test: &TestStore) -> Value {
     put_rows(test).swap_remove(0)
 }
 
-/// A run with everything that the first one lacks, and without what it has.
+/// A run with every field that [`a_run`] lacks, and without those that it has.
 fn an_ended_run() -> Run {
     let mut run = Run { workspace: None, ..a_run("b") };
     let lifecycle = &mut run.lifecycle;
@@ -102,13 +102,13 @@ fn a_token() -> StoredToken {
 async fn rows_of_identity(test: &TestStore) -> Vec<Value> {
     let new = User { id: user(9), user_name: "Olivia".into(), email: "O@example.org".into(), created: now() };
     let login = Login { issuer: "https://issuer".into(), subject: "s".into() };
-    let place = Workspace { id: WorkspaceId::new(77).unwrap(), ..a_workspace() };
+    let created = Workspace { id: WorkspaceId::new(77).unwrap(), ..a_workspace() };
     let changes = [
         Change::CreateUser(new, Some(login)),
         Change::CreateToken(a_token()),
         Change::CreateOrganization(Organization { id: OrgId::new(5).unwrap(), name: "Acme".into() }),
-        Change::CreateWorkspace(place.clone()),
-        Change::SetRole { workspace: place.id, user: user(9), from: None, to: Some(Role::Owner) },
+        Change::CreateWorkspace(created.clone()),
+        Change::SetRole { workspace: created.id, user: user(9), from: None, to: Some(Role::Owner) },
     ];
     let changed = an_audit(SecretOwner::Workspace(a_workspace().id), AuditAction::SecretUpdated, &[]);
     test.store.change_identity(&changes, &[audit(changed, 4)], None).await.unwrap();
@@ -131,14 +131,14 @@ async fn the_stored_form_of_every_row_is_frozen() {
     assert_eq!(rows.len(), frozen.len());
 }
 
-/// How a row of this kind is read, for its outcome alone.
+/// Reads a row of one kind, for the outcome only.
 type Read = fn(Row) -> Result<()>;
 
 fn read<T: FromRow>(row: Row) -> Result<()> {
     T::from_row(row).map(|_| ())
 }
 
-/// A row of each kind with how it is read and which of its attributes are for DynamoDB alone.
+/// A row of each kind, its reader, and the attributes that the reader ignores.
 async fn rows_with_readers() -> Vec<(Row, Read, &'static [&'static str])> {
     let test = TestStore::start().await;
     let scope = test.scope(Permission::ReadSecrets).await;
@@ -160,7 +160,7 @@ async fn rows_with_readers() -> Vec<(Row, Read, &'static [&'static str])> {
 }
 
 #[tokio::test]
-async fn an_attribute_of_another_type_is_an_error_and_never_as_if_it_were_absent() {
+async fn an_attribute_of_another_type_is_an_error_and_does_not_count_as_missing() {
     let others = [
         AttributeValue::B(Blob::new([1])),
         AttributeValue::Ss(vec!["a".into()]),
@@ -184,7 +184,8 @@ async fn an_attribute_of_another_type_is_an_error_and_never_as_if_it_were_absent
     }
 }
 
-/// An envelope is bytes, and any text can be a description, the name of a token or a hash.
+/// Whether the value is valid for the attribute: an envelope is bytes, and any text can be a
+/// description, a token's name or a hash.
 fn fits(name: &str, value: &AttributeValue) -> bool {
     match value {
         AttributeValue::B(_) => name == "envelope",
@@ -194,7 +195,7 @@ fn fits(name: &str, value: &AttributeValue) -> bool {
 }
 
 #[tokio::test]
-async fn an_attribute_that_is_null_is_as_if_it_were_absent() {
+async fn a_null_attribute_counts_as_missing() {
     for (row, read, _) in rows_with_readers().await {
         for name in row.0.keys() {
             let (mut null, mut absent) = (row.clone(), row.clone());
@@ -206,12 +207,12 @@ async fn an_attribute_that_is_null_is_as_if_it_were_absent() {
 }
 
 #[tokio::test]
-async fn an_id_in_a_row_is_checked_as_one_from_a_client() {
+async fn an_id_in_a_row_is_validated_like_one_from_a_client() {
     for (row, read, _) in rows_with_readers().await {
         for name in ["createdBy", "writtenBy", "user", "workspace", "id"] {
-            for no_id in [n(0), n(-1), n(1_i64 << 53), s("1")] {
+            for bad_id in [n(0), n(-1), n(1_i64 << 53), s("1")] {
                 let mut changed = row.clone();
-                if changed.0.insert(name.into(), no_id).is_some_and(|id| id.is_n()) {
+                if changed.0.insert(name.into(), bad_id).is_some_and(|id| id.is_n()) {
                     read(changed).unwrap_err();
                 }
             }
@@ -220,7 +221,7 @@ async fn an_id_in_a_row_is_checked_as_one_from_a_client() {
 }
 
 #[tokio::test]
-async fn text_in_a_row_is_checked_as_text_from_a_client() {
+async fn text_in_a_row_is_validated_like_text_from_a_client() {
     let row = rows_with_readers().await.swap_remove(0).0;
     for (name, text) in [
         ("pk", "ORG#1"),

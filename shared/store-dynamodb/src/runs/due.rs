@@ -1,4 +1,4 @@
-//! Finding what has to be looked at: runs that are due, and the run of a head job.
+//! Finding runs to check: those that are due, and the run of a head job.
 
 use async_trait::async_trait;
 use domain::ids::{RunId, SecretId};
@@ -38,12 +38,12 @@ impl FindDueRuns for Store {
     }
 
     async fn note_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()> {
-        self.note_last_used(Key::secret(owner, secret), at).await
+        self.record_last_used(Key::secret(owner, secret), at).await
     }
 }
 
 impl Store {
-    /// A shard's due runs with their due times, the longest due first.
+    /// A shard's due runs with their due times, earliest first.
     async fn due_in(&self, shard: &str, now: Timestamp, limit: u32) -> Result<Vec<(i64, RunId)>> {
         let mut attributes = ExpressionAttributes::default();
         let condition = format!(
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn due_runs_are_nominated_the_longest_due_first_and_no_others() {
+    async fn only_due_runs_are_returned_earliest_first() {
         let test = TestStore::start().await;
         for (id, due) in [("a", Some(30)), ("b", Some(10)), ("c", Some(20)), ("d", Some(61)), ("e", None)] {
             begin(&test, id, due).await;
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_row_that_is_no_runs_is_passed_over() {
+    async fn a_row_that_is_not_a_run_is_skipped() {
         let test = TestStore::start().await;
         begin(&test, "a", Some(0)).await;
         for (pk, due) in
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_index_holds_only_what_something_is_due_for() {
+    async fn the_due_index_holds_only_runs_with_a_due_time() {
         let test = TestStore::start().await;
         let run = begin(&test, "a", Some(0)).await;
         let indexed = async || {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn runs_spread_over_all_shards_and_every_shard_is_asked() {
+    async fn runs_spread_over_all_shards_and_every_shard_is_queried() {
         let test = TestStore::start().await;
         for letter in "abcdefgh".chars() {
             begin(&test, &letter.to_string(), Some(0)).await;
@@ -173,11 +173,11 @@ mod tests {
         let scope = test.scope(Permission::WriteSecrets).await;
         let (secret, _) = a_secret(&scope, 7, "NCBI_API_KEY");
         test.seed(secret_row(&secret).unwrap()).await;
-        for (seconds, seen) in [(60, 60), (30, 60), (60, 60), (90, 90)] {
+        for (seconds, expected) in [(60, 60), (30, 60), (60, 60), (90, 90)] {
             test.store.note_use(secret.owner, secret.id, later(seconds)).await.unwrap();
             let row = test.row(Key::secret(secret.owner, secret.id)).await.unwrap();
             let last_used: Timestamp = row.field("lastUsed").unwrap();
-            assert_eq!(last_used.as_second(), later(seen).as_second());
+            assert_eq!(last_used.as_second(), later(expected).as_second());
         }
         test.remove(Key::secret(secret.owner, secret.id)).await;
         test.store.note_use(secret.owner, secret.id, later(120)).await.unwrap();

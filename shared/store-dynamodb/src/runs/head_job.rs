@@ -1,4 +1,4 @@
-//! Recording a run's head job: a row of its own, so that an event that names a job finds the run.
+//! Recording a run's head job in a separate row, so that an event that names a job finds the run.
 
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
@@ -31,7 +31,7 @@ impl HeadJobs for Store {
         let mut transaction = self.transaction();
         save(self, &mut transaction, Part::Revision, run, lifecycle)?;
         let id = s(run.id.as_str());
-        // A run that outlives even this is found by the sweep.
+        // The sweep finds a run that outlives this row.
         let ttl = n(self.ttl(run.not_after));
         let row = Key::job(&job.region, &job.job_id).with([("workflowId", id.clone()), ("ttl", ttl)]);
         let mut attributes = ExpressionAttributes::default();
@@ -40,9 +40,9 @@ impl HeadJobs for Store {
         transaction.audited(audit)?;
         match transaction.send().await? {
             Ok(()) => Ok(()),
-            Err(refusal) if refusal.of(&Part::Job).is_some() => {
-                Err(Error::Conflict("This job is recorded as the head job of another run.".into()))
-            }
+            Err(refusal) if refusal.of(&Part::Job).is_some() => Err(Error::Conflict(
+                "This job is already the head job of another run. Send the ID of this run's head job.".into(),
+            )),
             Err(refusal) => Err(overtaken(&refusal, &Part::Revision)),
         }
     }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_is_found_by_its_head_job_and_by_no_other() {
+    async fn a_run_is_found_only_by_its_head_job() {
         let test = TestStore::start().await;
         let run = begun(&test, "a").await;
         let recorded = record(&test, &run).await.unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
+    async fn a_lost_answer_is_retried_and_has_one_effect() {
         let test = TestStore::start().await;
         let run = begun(&test, "a").await;
         test.table.faults.fail_next(Fault::LostReply);

@@ -1,4 +1,4 @@
-//! The intent of a launch.
+//! Recording the intent to launch a run.
 
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
@@ -51,7 +51,8 @@ impl LaunchRuns for Store {
                 Some(ExistingItem::Row(row)) => {
                     Ok(Created::Replayed(IdempotencyRecord::from_row(row.clone())?))
                 }
-                // The run's id is taken, or another writer was in the way: the next attempt has another id.
+                // The run's id is taken, or another writer interfered: the next attempt uses
+                // another id.
                 _ => Err(Error::Contended),
             },
         }
@@ -82,12 +83,12 @@ mod tests {
     fn result(created: Created) -> IdempotentResult {
         match created {
             Created::Replayed(record) => record.result,
-            Created::Created => panic!("it took effect"),
+            Created::Created => panic!("the run was created"),
         }
     }
 
     #[tokio::test]
-    async fn an_intent_is_one_call_and_is_read_back_exactly() {
+    async fn an_intent_is_recorded_in_one_call_and_read_back_exactly() {
         let test = TestStore::start().await;
         let run = a_run("a");
         let created = begin(&test, &run, Some(&idempotency("a")), None).await.unwrap();
@@ -95,13 +96,13 @@ mod tests {
         assert_eq!(test.store.run(&run.id).await.unwrap(), Some(run));
         assert_eq!(test.calls()[1].body["ConsistentRead"], true);
         assert_eq!((test.audits().await, test.store.run(&run_id("b")).await.unwrap()), (1, None));
-        let own = Run { workspace: None, ..a_run("o") };
-        begin(&test, &own, None, None).await.unwrap();
-        assert_eq!(test.store.run(&own.id).await.unwrap(), Some(own));
+        let of_user = Run { workspace: None, ..a_run("o") };
+        begin(&test, &of_user, None, None).await.unwrap();
+        assert_eq!(test.store.run(&of_user.id).await.unwrap(), Some(of_user));
     }
 
     #[tokio::test]
-    async fn a_key_is_recalled_until_it_expires_though_its_row_still_stands() {
+    async fn a_record_is_found_until_it_expires_even_if_its_row_remains() {
         let test = TestStore::start().await;
         let key = idempotency("a");
         assert_eq!(test.store.find_idempotency_record(&key, later(0)).await.unwrap(), None);
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_known_key_gives_the_first_run_and_writes_nothing() {
+    async fn a_known_key_replays_the_first_run_and_writes_nothing() {
         let test = TestStore::start().await;
         let key = idempotency("a");
         begin(&test, &a_run("a"), Some(&key), None).await.unwrap();
@@ -141,15 +142,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_parallel_launches_with_one_key_one_begins() {
+    async fn one_of_several_parallel_launches_with_the_same_key_begins() {
         let test = TestStore::start().await;
         let (test, key) = (&test, &idempotency("a"));
         let begun =
             join_all((0..8).map(async |id| begin(test, &a_run(&format!("r{id}")), Some(key), None).await))
                 .await;
-        let done = begun.iter().filter(|begun| matches!(begun, Ok(Created::Created))).count();
-        let known = begun.iter().filter(|begun| matches!(begun, Ok(Created::Replayed(_)))).count();
-        assert_eq!((done, known, test.keys_beginning("RUN#").await), (1, 7, 1));
+        let created = begun.iter().filter(|begun| matches!(begun, Ok(Created::Created))).count();
+        let replayed = begun.iter().filter(|begun| matches!(begun, Ok(Created::Replayed(_)))).count();
+        assert_eq!((created, replayed, test.keys_beginning("RUN#").await), (1, 7, 1));
     }
 
     #[tokio::test]
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_its_audit_record_nothing_begins() {
+    async fn a_run_does_not_begin_without_its_audit_record() {
         let test = TestStore::start().await;
         let audit = run_audit(&a_run("a"), AuditAction::RunLaunched);
         test.store.begin_run(&a_run("a"), None, None, &audit).await.unwrap();
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
+    async fn a_lost_answer_is_retried_and_has_one_effect() {
         let test = TestStore::start().await;
         test.table.faults.fail_next(Fault::LostReply);
         let created = begin(&test, &a_run("a"), Some(&idempotency("a")), None).await.unwrap();

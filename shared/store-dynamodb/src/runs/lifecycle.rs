@@ -33,8 +33,9 @@ impl SaveRuns for Store {
 #[derive(PartialEq)]
 struct Revision;
 
-/// Adds to a transaction that the lifecycle is written over the revision before it: of its attributes just those that
-/// change. IAM lets `report-run` and `cleanup-run` write no others than those that their events change.
+/// Adds to a transaction the write of the lifecycle over the previous revision, limited to the
+/// attributes that change. IAM lets `report-run` and `cleanup-run` write only the attributes that
+/// their events change.
 pub(super) fn save<P: PartialEq>(
     store: &Store,
     transaction: &mut Transaction<'_, P>,
@@ -45,7 +46,7 @@ pub(super) fn save<P: PartialEq>(
     let before =
         lifecycle.revision.checked_sub(1).ok_or(Error::bug("a lifecycle saved without a new revision"))?;
     if run.lifecycle.revision != before {
-        return Err(Error::bug("a lifecycle saved over another revision than the one that was read"));
+        return Err(Error::bug("a lifecycle saved over a revision other than the one that was read"));
     }
     let mut changes = Changes::default();
     let read = lifecycle_fields(store, run, &run.lifecycle)?;
@@ -55,14 +56,14 @@ pub(super) fn save<P: PartialEq>(
     changes.set_or_remove(fields);
     let mut condition = changes.attributes().equals("revision", n(before));
     if claims {
-        // Other roles may set the revision back: even then a claim must be recorded only once.
+        // Other roles can set the revision back. Even then, a claim must be recorded only once.
         condition = format!("{condition} AND attribute_not_exists({})", changes.attributes().name("claimed"));
     }
     transaction.change_if(part, Key::run(&run.id), changes, &condition);
     Ok(())
 }
 
-/// Who was faster: another writer of the run, or whoever removed it.
+/// The error for a run that another writer changed or removed first.
 pub(super) fn overtaken<P: PartialEq>(refusal: &Refusal<P>, revision: &P) -> Error {
     match refusal.of(revision) {
         Some(ExistingItem::Row(_)) => Error::VersionConflict,
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_part_of_a_life_is_saved_in_one_call_and_read_back_exactly() {
+    async fn every_part_of_a_lifecycle_is_saved_in_one_call_and_read_back_exactly() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
         let run = ended(&first);
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_claim_is_recorded_once_though_somebody_sets_the_revision_back() {
+    async fn a_claim_is_recorded_once_even_if_the_revision_is_set_back() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
         let claimed = advanced(&first, |lifecycle| lifecycle.claimed = Some(later(1)));
@@ -172,14 +173,14 @@ mod tests {
         test.set(Key::run(&first.id), "revision", n(first.lifecycle.revision)).await;
         let error = save(&test, &first, &claimed).await.unwrap_err();
         assert!(matches!(error, Error::VersionConflict), "{error}");
-        // Other changes of a claimed run do not ask.
+        // Other changes to a claimed run have no such condition.
         test.set(Key::run(&first.id), "revision", n(claimed.lifecycle.revision)).await;
         let ending = advanced(&claimed, |lifecycle| lifecycle.state = State::Ending);
         save(&test, &claimed, &ending).await.unwrap();
     }
 
     #[tokio::test]
-    async fn a_life_is_saved_only_over_the_one_that_was_read() {
+    async fn a_lifecycle_is_saved_only_over_the_revision_that_was_read() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
         let second = advanced(&first, |lifecycle| lifecycle.state = State::Pending);
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_life_over_another_revision_is_a_conflict_and_changes_nothing() {
+    async fn a_lifecycle_over_another_revision_is_a_conflict_and_changes_nothing() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
         let second = advanced(&first, |lifecycle| lifecycle.state = State::Pending);
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_parallel_writers_of_a_revision_one_wins() {
+    async fn one_of_several_parallel_writers_of_a_revision_succeeds() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
         let run = advanced(&first, |lifecycle| lifecycle.state = State::Pending);
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_is_gone_is_not_found_and_not_made_anew() {
+    async fn a_deleted_run_is_not_found_and_not_recreated() {
         let test = TestStore::start().await;
         let first = a_run("a");
         let run = ended(&first);
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_an_ended_run_may_be_forgotten_after_its_retention() {
+    async fn only_an_ended_run_expires_after_its_retention() {
         let test = TestStore::start().await;
         let run = begun(&test).await;
         let ttl = async || test.row(Key::run(&run.id)).await.unwrap().some_field::<i64>("ttl").unwrap();
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
+    async fn a_lost_answer_is_retried_and_has_one_effect() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
         let run = advanced(&first, |lifecycle| lifecycle.state = State::Pending);
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_writer_in_the_way_is_contended() {
+    async fn a_transaction_conflict_is_contended() {
         let test = TestStore::start().await;
         let first = begun(&test).await;
         let run = advanced(&first, |lifecycle| lifecycle.state = State::Pending);

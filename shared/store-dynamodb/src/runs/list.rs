@@ -1,4 +1,4 @@
-//! Listing a scope's runs, for people: the index lags.
+//! Listing a scope's runs, for display only: the index is eventually consistent.
 
 use async_trait::async_trait;
 use domain::ids::RunId;
@@ -40,7 +40,8 @@ impl ListRuns for Store {
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
             .scan_index_forward(false)
-            // Rows are counted before the filter drops some: with one, a page is as large as DynamoDB makes it.
+            // DynamoDB applies the limit before the filter. With a filter, a page is as large as
+            // DynamoDB allows.
             .set_limit(state.is_none().then(|| page(limit)))
             .set_exclusive_start_key(start);
         let rows = at_most(limit, query, "dynamodb Query by-workspace").await?;
@@ -49,7 +50,7 @@ impl ListRuns for Store {
 }
 
 impl Store {
-    /// Where a run stands in the index. A run of another scope is as good as none.
+    /// A run's position in the index. A run of another scope is not found.
     async fn index_key(&self, owner: SecretOwner, run: &RunId) -> Result<Attributes> {
         let row = self.get(Key::run(run)).await?.ok_or(Error::NotFound)?;
         if row.field::<SecretOwner>("runScope")? != owner {
@@ -150,12 +151,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_scopes_runs_do_not_exist() {
+    async fn another_scopes_runs_are_not_found() {
         let (test, scope) = some_runs().await;
-        let own = test.own_scope(Permission::ReadRuns).await;
-        assert_eq!(ids(&test, &own, None, 100, None).await, "own");
-        for foreign in ["own", "nothing"] {
-            let error = test.store.runs(&scope, None, 10, Some(&run_id(foreign))).await.unwrap_err();
+        let of_user = test.user_scope(Permission::ReadRuns).await;
+        assert_eq!(ids(&test, &of_user, None, 100, None).await, "own");
+        for unknown in ["own", "nothing"] {
+            let error = test.store.runs(&scope, None, 10, Some(&run_id(unknown))).await.unwrap_err();
             assert!(matches!(error, Error::NotFound), "{error}");
         }
     }

@@ -1,5 +1,5 @@
-//! Runs: what was fixed at launch, and a lifecycle that only `UpdateItem` writes, so that attributes of another version of
-//! this code survive.
+//! Runs: attributes that are fixed at launch, and a lifecycle that only `UpdateItem` writes, so
+//! that attributes of other versions of this code survive.
 
 mod due;
 mod head_job;

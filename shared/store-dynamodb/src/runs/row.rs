@@ -1,5 +1,6 @@
-//! A run's row. Beside its own attributes it has those of the two indexes: `runScope` with `created`, and `dueShard`
-//! with `due` for as long as something is due, both times in epoch milliseconds; and `ttl` once it has ended.
+//! A run's row. In addition to the run's fields, it has the attributes of the two indexes:
+//! `runScope` with `created`, and `dueShard` with `due` while the run has a due time, both times in
+//! epoch milliseconds. An ended run also has `ttl`.
 
 use domain::Result;
 use domain::ids::RunId;
@@ -18,11 +19,11 @@ pub(super) fn run_row(store: &Store, run: &Run) -> Result<Attributes> {
     Ok(Key::run(&run.id).row(row))
 }
 
-/// All that a write of a lifecycle sets, or removes where there is no value.
+/// The attributes that a write of a lifecycle sets or, without a value, removes.
 pub(super) fn lifecycle_fields(store: &Store, run: &Run, lifecycle: &Lifecycle) -> Result<Fields> {
     let mut fields = fields(lifecycle)?;
-    let over = lifecycle.removed.or(lifecycle.ending).unwrap_or(run.created);
-    let ttl = (lifecycle.state == State::Ended).then(|| n(store.ttl(over)));
+    let ended = lifecycle.removed.or(lifecycle.ending).unwrap_or(run.created);
+    let ttl = (lifecycle.state == State::Ended).then(|| n(store.ttl(ended)));
     fields.insert("dueShard".into(), lifecycle.due.map(|_| s(due_shard(&run.id))));
     fields.insert("due".into(), lifecycle.due.map(|due| n(due.as_millisecond())));
     fields.insert("ttl".into(), ttl);
@@ -34,7 +35,7 @@ impl FromRow for Run {
         let id = run_id(&row)?;
         row.0.insert("id".into(), s(id));
         let run: Self = row.read()?;
-        // No write could follow it: every sweep would try one until its time is over.
+        // No revision could follow: every sweep would retry the write until it times out.
         if run.lifecycle.revision == u64::MAX {
             return Err(corrupt("revision"));
         }
@@ -42,7 +43,7 @@ impl FromRow for Run {
     }
 }
 
-/// The run of a row's partition key.
+/// The run id in a row's partition key.
 pub(super) fn run_id(row: &Row) -> Result<RunId> {
     let pk: String = row.field("pk")?;
     let id = pk.strip_prefix("RUN#").and_then(|id| RunId::new(id).ok());
@@ -57,7 +58,7 @@ mod tests {
     use crate::testing::{TestStore, a_run, later};
 
     #[tokio::test]
-    async fn a_row_with_the_last_revision_of_all_is_not_read() {
+    async fn a_row_with_the_highest_revision_is_corrupt() {
         let test = TestStore::start().await;
         let mut row = run_row(&test.store, &a_run("a")).unwrap();
         row.insert("revision".into(), n(u64::MAX));
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_row_of_another_version_is_read_as_far_as_it_goes() {
+    async fn a_row_of_another_version_is_read_as_far_as_possible() {
         let test = TestStore::start().await;
         let mut run = a_run("a");
         run.lifecycle.copies.clear();
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_due_time_is_kept_exactly_beside_the_one_of_the_index() {
+    async fn a_due_time_is_stored_exactly_in_addition_to_that_of_the_index() {
         let test = TestStore::start().await;
         let run = a_run("a");
         let row = run_row(&test.store, &run).unwrap();

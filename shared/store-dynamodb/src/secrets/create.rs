@@ -1,5 +1,6 @@
-//! Creating secrets: one, or up to 32 by an import, all or none in one transaction. Three rows each, with the audit,
-//! membership, count and idempotency rows, make exactly the 100 actions that a transaction may have.
+//! Creating secrets: one, or up to 32 in an import, all or none in one transaction. Three rows
+//! each, plus the audit, membership, count and idempotency rows, make exactly the 100 actions that
+//! a transaction may have.
 
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
@@ -55,7 +56,7 @@ impl CreateSecrets for Store {
     }
 }
 
-/// Adds to the number of the scope's secrets, which may not pass the limit.
+/// Adds to the number of the scope's secrets, up to the limit.
 fn count(transaction: &mut Transaction<'_, Part>, scope: &Scope, more: usize) -> Result<()> {
     let room = usize::try_from(MAX_IN_SCOPE).ok().and_then(|limit| limit.checked_sub(more));
     let room = room.ok_or(Error::bug("more secrets at once than a scope may hold"))?;
@@ -67,7 +68,7 @@ fn count(transaction: &mut Transaction<'_, Part>, scope: &Scope, more: usize) ->
     Ok(())
 }
 
-/// A single secret is remembered as one, also where an import made it.
+/// A single secret is recorded as one, even if an import created it.
 fn result(secrets: &[(Secret, SealedValue)]) -> IdempotentResult {
     match secrets {
         [(secret, _)] => IdempotentResult::Secret(secret.id),
@@ -75,8 +76,8 @@ fn result(secrets: &[(Secret, SealedValue)]) -> IdempotentResult {
     }
 }
 
-/// The idempotency key comes first: the first request with it made the very names that are taken now. Conflicts come
-/// next: while others write, no condition is certain.
+/// The idempotency key comes first: the first request with it created the names that are now taken.
+/// Contention comes next: while others write, no condition is certain.
 fn refused(refusal: &Refusal<Part>, secrets: &[(Secret, SealedValue)]) -> Result<Created> {
     if let Some(ExistingItem::Row(row)) = refusal.of(&Part::Idempotency) {
         return Ok(Created::Replayed(IdempotencyRecord::from_row(row.clone())?));
@@ -90,12 +91,9 @@ fn refused(refusal: &Refusal<Part>, secrets: &[(Secret, SealedValue)]) -> Result
         return Err(Error::AlreadyExists { existing: secret.name.to_string() });
     }
     if refusal.of(&Part::Count).is_some() {
-        return Err(Error::LimitExceeded {
-            limit: MAX_IN_SCOPE,
-            what: "secrets in a workspace or of a user",
-        });
+        return Err(Error::LimitExceeded { limit: MAX_IN_SCOPE, what: "secrets per workspace or user" });
     }
-    // An id that is taken: the next attempt has another one.
+    // An id is taken: the next attempt uses another one.
     Err(Error::Contended)
 }
 

@@ -1,4 +1,5 @@
-//! Deleting a secret: its row, its value and its name guard. Its replaced versions stay until their retention is over.
+//! Deleting a secret: its row, its value and its name guard. Its replaced versions remain until
+//! their retention ends.
 
 use async_trait::async_trait;
 use domain::Result;
@@ -22,7 +23,7 @@ impl DeleteSecrets for Store {
     }
 }
 
-/// Deletes this version; `scope` is `None` where an operator does it.
+/// Deletes this version. `scope` is `None` if an operator deletes it.
 pub(super) async fn delete(
     store: &Store,
     scope: Option<&Scope>,
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn value_row_and_name_go_in_one_call_and_the_name_is_free_again() {
+    async fn value_row_and_name_are_deleted_in_one_call_and_the_name_is_free_again() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::DeleteSecrets).await;
         let secret = stored(&test, &scope, 7).await;
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_version_is_a_conflict_and_a_gone_secret_is_not_found() {
+    async fn another_version_is_a_conflict_and_a_deleted_secret_is_not_found() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::DeleteSecrets).await;
         let first = stored(&test, &scope, 7).await;
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_membership_stops_it() {
+    async fn a_lost_membership_stops_the_deletion() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::DeleteSecrets).await;
         let secret = stored(&test, &scope, 7).await;
@@ -114,9 +115,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_parallel_deletions_one_counts() {
+    async fn one_of_several_parallel_deletions_counts() {
         let test = TestStore::start().await;
-        let scope = test.own_scope(Permission::DeleteSecrets).await;
+        let scope = test.user_scope(Permission::DeleteSecrets).await;
         let secret = stored(&test, &scope, 7).await;
         let deleted = join_all((0..8).map(|_| delete(&test, &scope, &secret))).await;
         assert_eq!(deleted.iter().filter(|deleted| deleted.is_ok()).count(), 1);
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
+    async fn a_lost_answer_is_retried_and_has_one_effect() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::DeleteSecrets).await;
         let secret = stored(&test, &scope, 7).await;

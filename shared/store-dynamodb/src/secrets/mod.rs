@@ -1,4 +1,4 @@
-//! A scope's secrets. Here is what the operations share.
+//! A scope's secrets, and what their operations share.
 
 mod create;
 mod delete;
@@ -25,7 +25,8 @@ enum Part {
     Row,
 }
 
-/// That the scope is one to write in, and the secret is in it: a scope made for reading checks for other roles.
+/// Checks that the scope allows writing and contains the secret. A scope for reading was checked
+/// for other roles.
 fn check(scope: &Scope, secret: &Secret) -> Result<()> {
     let writes = matches!(scope.permission(), Permission::WriteSecrets | Permission::DeleteSecrets);
     if writes && secret.owner == scope.owner() {
@@ -43,7 +44,7 @@ fn check_value(secret: &Secret, sealed: &SealedValue) -> Result<()> {
     }
 }
 
-/// Adds the update of the secret from version `was` to this one.
+/// Adds the update of the secret from version `was` to its new version.
 fn write_version(transaction: &mut Transaction<'_, Part>, secret: &Secret, was: u64) -> Result<()> {
     let mut changes = Changes::default();
     changes.set_or_remove(row::version_fields(secret)?);
@@ -52,7 +53,8 @@ fn write_version(transaction: &mut Transaction<'_, Part>, secret: &Secret, was: 
     Ok(())
 }
 
-/// Another version than the expected one, or no secret or no scope any more.
+/// The error for a secret with an unexpected version, or for a secret or scope that no longer
+/// exists.
 fn refused(refusal: &Refusal<Part>) -> Error {
     match (refusal.of(&Part::Count), refusal.of(&Part::Version)) {
         (Some(_), _) | (None, Some(ExistingItem::Nothing)) => Error::NotFound,

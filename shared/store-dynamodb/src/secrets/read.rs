@@ -1,4 +1,4 @@
-//! Reading secrets without their values: small rows only, in one query for all of a scope.
+//! Reading secrets without their values: small rows only, in one query per scope.
 
 use async_trait::async_trait;
 use domain::Result;
@@ -17,7 +17,7 @@ use crate::rows::{FromRow, Row};
 impl ReadSecrets for Store {
     async fn secrets(&self, scope: &Scope) -> Result<Vec<Secret>> {
         let rows = all(self.with_prefix(secrets_of(scope.owner()), SECRETS)).await?;
-        // Noting a use may have made a row that says nothing else: it is no secret.
+        // Recording a use can create a row with nothing else in it: it is not a secret.
         let named = rows.into_iter().filter(|row| row.0.contains_key("name"));
         let mut secrets = named.map(Secret::from_row).collect::<Result<Vec<_>>>()?;
         secrets.sort_by(|a, b| a.name.cmp(&b.name));
@@ -40,7 +40,7 @@ impl ReadSecrets for Store {
     }
 }
 
-/// Replaced versions that are shown, at most.
+/// The maximum number of replaced versions returned.
 const MAX_HISTORY: u32 = MAX_IN_SCOPE;
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
         }
     }
 
-    /// A thousand secrets with values of 4 KiB: 4 MB that a list must not read.
+    /// Stores a thousand secrets with values of 4 KiB: 4 MB that a list must not read.
     async fn a_thousand(test: &TestStore, scope: &Scope, extra: usize) {
         let mut rows = Vec::new();
         for number in 1..=1_000 {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_row_that_only_says_when_something_was_used_is_no_secret() {
+    async fn a_row_with_only_a_last_use_is_not_a_secret() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::ReadSecrets).await;
         let (secret, _) = a_secret(&scope, 7, "NCBI_API_KEY");
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_reads_on_past_a_megabyte() {
+    async fn a_list_continues_past_one_megabyte() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::ReadSecrets).await;
         a_thousand(&test, &scope, 2_048).await;
@@ -115,14 +115,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_scopes_secrets_do_not_exist() {
+    async fn another_scopes_secrets_are_not_found() {
         let test = TestStore::start().await;
-        let (workspace, own) =
-            (test.scope(Permission::ReadSecrets).await, test.own_scope(Permission::ReadSecrets).await);
-        let (secret, _) = a_secret(&own, 7, "OWN");
+        let (workspace, of_user) =
+            (test.scope(Permission::ReadSecrets).await, test.user_scope(Permission::ReadSecrets).await);
+        let (secret, _) = a_secret(&of_user, 7, "OWN");
         test.seed(secret_row(&secret).unwrap()).await;
         assert_eq!(test.store.secret(&workspace, secret.id).await.unwrap(), None);
-        assert_eq!(test.store.secret(&own, secret.id).await.unwrap(), Some(secret));
+        assert_eq!(test.store.secret(&of_user, secret.id).await.unwrap(), Some(secret));
         assert_eq!(test.store.secrets(&workspace).await.unwrap(), []);
         assert!(!test.store.is_name_taken(&workspace, &name("OWN")).await.unwrap());
         assert_eq!(test.store.history(&workspace, secret_id(7)).await.unwrap(), []);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_row_of_another_version_is_read_as_far_as_it_goes() {
+    async fn a_row_of_another_version_is_read_as_far_as_possible() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::ReadSecrets).await;
         let (secret, _) = a_secret(&scope, 7, "NAME");
@@ -142,6 +142,6 @@ mod tests {
         test.seed(row).await;
         let read = test.store.secret(&scope, SecretId::new(7).unwrap()).await.unwrap().unwrap();
         assert_eq!((read.expires, read.description, read.last_used), (None, None, None));
-        assert!(!read.properties.nextflow_store, "what is unknown is refused");
+        assert!(!read.properties.nextflow_store, "a missing attribute counts as false");
     }
 }

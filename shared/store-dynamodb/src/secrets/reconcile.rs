@@ -1,4 +1,5 @@
-//! Repeating what a restored table has forgotten: for operators, whose right is IAM's, so that no membership is checked.
+//! Repeating changes that a restored table has lost. This is for operators, whose permissions come
+//! from IAM, so no membership is checked.
 
 use async_trait::async_trait;
 use domain::Result;

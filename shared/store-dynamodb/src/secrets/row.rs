@@ -1,4 +1,5 @@
-//! The rows of a secret. Owner and id are stored in the key only, so that no attribute can contradict it.
+//! The rows of a secret. Owner and id are stored only in the key, so that no attribute can
+//! contradict them.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::Result;
@@ -24,7 +25,7 @@ pub(super) fn version_fields(secret: &Secret) -> Result<Fields> {
     Ok(fields)
 }
 
-/// Without `lastUsed`, which is stored to the second so that it can be compared.
+/// Without `lastUsed`, which is stored with a precision of seconds so that it can be compared.
 fn secret_fields(secret: &Secret) -> Result<Fields> {
     let mut fields = fields(secret)?;
     for elsewhere in ["id", "owner", "lastUsed"] {

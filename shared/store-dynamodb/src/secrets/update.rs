@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_version_that_was_replaced_meanwhile_is_a_conflict() {
+    async fn a_version_that_was_replaced_in_the_meantime_is_a_conflict() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::WriteSecrets).await;
         let first = stored(&test, &scope).await;
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_secret_that_is_gone_is_not_found_and_not_made_anew() {
+    async fn a_deleted_secret_is_not_found_and_not_recreated() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::WriteSecrets).await;
         let first = stored(&test, &scope).await;
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_role_that_was_lowered_meanwhile_stops_the_write() {
+    async fn a_lowered_role_stops_the_write() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::WriteSecrets).await;
         let first = stored(&test, &scope).await;
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_this_version_does_not_know_and_the_last_use_survive() {
+    async fn unknown_attributes_and_the_last_use_survive() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::WriteSecrets).await;
         let first = stored(&test, &scope).await;
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
+    async fn a_lost_answer_is_retried_and_has_one_effect() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::WriteSecrets).await;
         let first = stored(&test, &scope).await;
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_writer_in_the_way_is_contended() {
+    async fn a_transaction_conflict_is_contended() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::WriteSecrets).await;
         let first = stored(&test, &scope).await;

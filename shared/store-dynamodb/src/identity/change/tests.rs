@@ -10,7 +10,7 @@ use support::Fault;
 use super::*;
 use crate::testing::{Fixed, OWNER, TestStore, VIEWER, a_workspace, an_audit, later, now, user, workspace};
 
-/// Workspace 42 with its one owner, counted.
+/// Starts with workspace 42 and an owner count of 1.
 async fn start() -> TestStore {
     let test = TestStore::start().await;
     test.set(Key::workspace(workspace()), OWNERS, n(1)).await;
@@ -31,7 +31,7 @@ async fn change_as(
     test.store.change_identity(changes, &[audit], required).await
 }
 
-/// That none of these sets of changes takes effect, or any part of it.
+/// Asserts that each set of changes is refused and writes nothing.
 async fn all_are_refused(test: &TestStore, code: &str, sets: &[&[Change]]) {
     let before = test.table.rows().await;
     for changes in sets {
@@ -107,7 +107,7 @@ async fn a_user_whose_id_name_address_or_login_is_taken_is_contended() {
 }
 
 #[tokio::test]
-async fn the_name_of_a_token_is_unique_among_those_of_its_user() {
+async fn a_token_name_is_unique_per_user() {
     let test = start().await;
     change(&test, &[Change::CreateToken(a_token(5, OWNER, "ci"))]).await.unwrap();
     let name = Change::CreateToken(a_token(6, OWNER, "CI"));
@@ -131,15 +131,15 @@ async fn a_token_is_revoked_once_and_its_name_is_free_again() {
 }
 
 #[tokio::test]
-async fn names_of_organizations_and_of_their_workspaces_are_unique() {
+async fn names_of_organizations_and_of_workspaces_within_them_are_unique() {
     let test = start().await;
     let owner = |number| role_in(WorkspaceId::new(number).unwrap(), OWNER, None, Some(Role::Owner));
-    let made = [
+    let created = [
         Change::CreateOrganization(an_organization(5, "acme")),
         Change::CreateWorkspace(another_workspace(43, "main")),
         owner(43),
     ];
-    change(&test, &made).await.unwrap();
+    change(&test, &created).await.unwrap();
     assert_eq!(test.store.organization_by_name("ACME").await.unwrap(), Some(an_organization(5, "acme")));
     let found = test.store.workspace_by_name(OrgId::new(5).unwrap(), "Main").await.unwrap();
     assert_eq!(found, Some(another_workspace(43, "main")));
@@ -152,11 +152,11 @@ async fn names_of_organizations_and_of_their_workspaces_are_unique() {
 }
 
 #[tokio::test]
-async fn a_workspace_without_an_owner_is_not_made() {
+async fn a_workspace_without_an_owner_is_not_created() {
     let test = start().await;
-    let made = Change::CreateWorkspace(another_workspace(43, "main"));
+    let created = Change::CreateWorkspace(another_workspace(43, "main"));
     let viewer = role_in(WorkspaceId::new(43).unwrap(), VIEWER, None, Some(Role::View));
-    all_are_refused(&test, "bug", &[std::slice::from_ref(&made), &[made.clone(), viewer]]).await;
+    all_are_refused(&test, "bug", &[std::slice::from_ref(&created), &[created.clone(), viewer]]).await;
     assert!(test.operations().is_empty());
 }
 
@@ -180,14 +180,18 @@ async fn a_role_that_is_not_the_expected_one_is_contended() {
     let joins_again = role(VIEWER, None, Some(Role::Admin));
     let was_another = role(VIEWER, Some(Role::Launch), Some(Role::Admin));
     let leaves_as_another = role(VIEWER, Some(Role::Launch), None);
-    let is_gone = role(9, Some(Role::View), Some(Role::Admin));
-    all_are_refused(&test, "contended", &[&[joins_again], &[was_another], &[leaves_as_another], &[is_gone]])
-        .await;
+    let not_a_member = role(9, Some(Role::View), Some(Role::Admin));
+    all_are_refused(
+        &test,
+        "contended",
+        &[&[joins_again], &[was_another], &[leaves_as_another], &[not_a_member]],
+    )
+    .await;
     all_are_refused(&test, "bug", &[&[role(9, None, None)]]).await;
 }
 
 #[tokio::test]
-async fn the_last_owner_neither_leaves_nor_steps_down() {
+async fn the_last_owner_can_neither_leave_nor_step_down() {
     let test = start().await;
     let leaves = role(OWNER, Some(Role::Owner), None);
     let steps_down = role(OWNER, Some(Role::Owner), Some(Role::Admin));
@@ -198,13 +202,13 @@ async fn the_last_owner_neither_leaves_nor_steps_down() {
     all_are_refused(&test, "conflict", &[&both]).await;
     change(&test, &[leaves]).await.unwrap();
     assert_eq!(owners(&test).await, 1);
-    let hands_over = [role(9, Some(Role::Owner), None), role(VIEWER, Some(Role::View), Some(Role::Owner))];
-    change(&test, &hands_over).await.unwrap();
+    let transfers = [role(9, Some(Role::Owner), None), role(VIEWER, Some(Role::View), Some(Role::Owner))];
+    change(&test, &transfers).await.unwrap();
     assert_eq!((owners(&test).await, test.store.participants(workspace()).await.unwrap().len()), (1, 0));
 }
 
 #[tokio::test]
-async fn of_owners_who_leave_at_once_one_stays() {
+async fn one_owner_remains_when_all_leave_at_once() {
     let test = start().await;
     change(&test, &[role(9, None, Some(Role::Owner))]).await.unwrap();
     let (test, leave) = (&test, |number| [role(number, Some(Role::Owner), None)]);
@@ -214,18 +218,18 @@ async fn of_owners_who_leave_at_once_one_stays() {
 }
 
 #[tokio::test]
-async fn platforms_are_replaced_only_over_those_that_the_change_was_decided_on() {
+async fn platforms_are_replaced_only_if_they_have_not_changed() {
     let test = start().await;
     let changed = Change::SetPlatforms(a_workspace(), vec![Platform::Slurm]);
     change(&test, std::slice::from_ref(&changed)).await.unwrap();
     let (_, stored) = test.store.role_and_workspace(workspace(), user(OWNER)).await.unwrap().unwrap();
     assert_eq!(stored.platforms, [Platform::Slurm]);
-    let gone = Change::SetPlatforms(another_workspace(43, "gone"), Vec::new());
-    all_are_refused(&test, "contended", &[&[changed], &[gone]]).await;
+    let missing = Change::SetPlatforms(another_workspace(43, "missing"), Vec::new());
+    all_are_refused(&test, "contended", &[&[changed], &[missing]]).await;
 }
 
 #[tokio::test]
-async fn a_standing_that_no_longer_holds_is_not_found_whatever_else_is_wrong() {
+async fn a_lost_required_membership_is_not_found_whatever_else_is_wrong() {
     let test = start().await;
     let required = RequiredMembership {
         workspace: workspace(),
@@ -244,7 +248,7 @@ async fn a_standing_that_no_longer_holds_is_not_found_whatever_else_is_wrong() {
 }
 
 #[tokio::test]
-async fn callers_who_leave_are_checked_by_the_condition_on_their_own_role() {
+async fn a_caller_who_leaves_is_checked_by_the_condition_on_the_role_change() {
     let test = start().await;
     let required = RequiredMembership { workspace: workspace(), user: user(VIEWER), roles: vec![Role::View] };
     let leaves = [role(VIEWER, Some(Role::View), None)];
@@ -254,7 +258,7 @@ async fn callers_who_leave_are_checked_by_the_condition_on_their_own_role() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
+async fn a_lost_answer_is_retried_and_has_one_effect() {
     let test = start().await;
     test.table.faults.fail_next(Fault::LostReply);
     change(&test, &[role(9, None, Some(Role::Owner))]).await.unwrap();
@@ -262,7 +266,7 @@ async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
 }
 
 #[tokio::test]
-async fn another_writer_in_the_way_is_contended_whatever_the_conditions_say() {
+async fn a_transaction_conflict_is_contended_whatever_the_conditions_say() {
     let test = start().await;
     let last_owner = json!({ "Code": "ConditionalCheckFailed", "Item": { "ownerCount": { "N": "1" } } });
     for (code, expected) in [("TransactionConflict", "contended"), ("None", "conflict")] {

@@ -62,7 +62,7 @@ async fn an_id_that_is_taken_is_contended() {
 }
 
 #[tokio::test]
-async fn of_parallel_creations_of_a_name_one_wins() {
+async fn one_of_several_parallel_creations_of_a_name_succeeds() {
     let test = TestStore::start().await;
     let scope = test.scope(Permission::WriteSecrets).await;
     let test = &test;
@@ -82,7 +82,7 @@ async fn of_parallel_creations_of_a_name_one_wins() {
 }
 
 #[tokio::test]
-async fn a_membership_that_was_lost_meanwhile_is_not_found_whatever_else_is_wrong() {
+async fn a_lost_membership_is_not_found_whatever_else_is_wrong() {
     let test = TestStore::start().await;
     let scope = test.scope(Permission::WriteSecrets).await;
     create(&test, &scope, &[a_secret(&scope, 7, "TAKEN")], Some(&idempotency("a"))).await.unwrap();
@@ -101,19 +101,19 @@ async fn a_membership_that_was_lost_meanwhile_is_not_found_whatever_else_is_wron
 }
 
 #[tokio::test]
-async fn an_own_secret_needs_the_user_and_no_membership() {
+async fn a_user_secret_needs_the_user_and_no_membership() {
     let test = TestStore::start().await;
-    let scope = test.own_scope(Permission::WriteSecrets).await;
+    let scope = test.user_scope(Permission::WriteSecrets).await;
     create(&test, &scope, &[a_secret(&scope, 7, "OWN")], None).await.unwrap();
     assert_eq!(test.count(scope.owner()).await, Some(1));
-    let stranger = test.scope_of(VIEWER, None, Permission::WriteSecrets).await.unwrap();
-    let error = create(&test, &stranger, &[a_secret(&stranger, 8, "OWN")], None).await.unwrap_err();
+    let other = test.scope_of(VIEWER, None, Permission::WriteSecrets).await.unwrap();
+    let error = create(&test, &other, &[a_secret(&other, 8, "OWN")], None).await.unwrap_err();
     assert!(matches!(error, Error::NotFound), "{error}");
     assert_eq!(test.keys_beginning("USER#2").await, 0);
 }
 
 #[tokio::test]
-async fn a_scope_holds_a_thousand_secrets_and_not_one_more() {
+async fn a_scope_holds_at_most_a_thousand_secrets() {
     let test = TestStore::start().await;
     let scope = test.scope(Permission::WriteSecrets).await;
     test.set(Key::count(scope.owner()), "secretCount", n(999)).await;
@@ -125,13 +125,13 @@ async fn a_scope_holds_a_thousand_secrets_and_not_one_more() {
     assert!(full(&error));
     assert_eq!(
         error.to_string(),
-        "There may be at most 1000 secrets in a workspace or of a user: delete what is no longer used."
+        "There may be at most 1000 secrets per workspace or user: delete what is no longer used."
     );
     assert_eq!((test.count(scope.owner()).await, test.audits().await), (Some(1_000), 1));
 }
 
 #[tokio::test]
-async fn parallel_creations_do_not_pass_the_limit() {
+async fn parallel_creations_do_not_exceed_the_limit() {
     let test = TestStore::start().await;
     let scope = test.scope(Permission::WriteSecrets).await;
     test.set(Key::count(scope.owner()), "secretCount", n(995)).await;
@@ -146,19 +146,19 @@ async fn parallel_creations_do_not_pass_the_limit() {
 }
 
 #[tokio::test]
-async fn a_known_idempotency_key_gives_what_the_first_request_made_and_changes_nothing() {
+async fn a_known_idempotency_key_replays_the_first_result_and_changes_nothing() {
     let test = TestStore::start().await;
     let scope = test.scope(Permission::WriteSecrets).await;
     let key = idempotency("a");
     create(&test, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], Some(&key)).await.unwrap();
     test.set(Key::count(scope.owner()), "secretCount", n(1_000)).await;
     let before = test.table.rows().await;
-    // Other requests too: it is the caller who compares fingerprints.
+    // Other requests too: the caller compares fingerprints.
     for (id, text, request) in [(8, "NCBI_API_KEY", "a"), (7, "NCBI_API_KEY", "a"), (9, "OTHER", "b")] {
         let again = [a_secret(&scope, id, text)];
         let created = create(&test, &scope, &again, Some(&idempotency(request))).await.unwrap();
         let Created::Replayed(record) = created else {
-            panic!("it took effect twice");
+            panic!("the secret was created twice");
         };
         assert_eq!(record.result, IdempotentResult::Secret(secret_id(7)));
         assert_eq!(idempotency(request).check(&record).is_ok(), request == "a");
@@ -167,7 +167,7 @@ async fn a_known_idempotency_key_gives_what_the_first_request_made_and_changes_n
 }
 
 #[tokio::test]
-async fn an_expired_idempotency_key_is_free_though_its_row_still_stands() {
+async fn an_expired_idempotency_key_is_free_even_if_its_row_remains() {
     let test = TestStore::start().await;
     let scope = test.scope(Permission::WriteSecrets).await;
     let key = idempotency("a");
@@ -181,7 +181,7 @@ async fn an_expired_idempotency_key_is_free_though_its_row_still_stands() {
     assert!(matches!(attempt(8, a_day - 1).await, Created::Replayed(_)));
     assert_eq!(attempt(9, a_day).await, Created::Created);
     let Created::Replayed(record) = attempt(10, a_day + 1).await else {
-        panic!("the second row does not stand");
+        panic!("the second record does not exist");
     };
     assert_eq!(record.result, IdempotentResult::Secret(secret_id(9)));
 }
@@ -203,7 +203,7 @@ async fn an_import_of_32_is_one_transaction_of_exactly_100_actions() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
+async fn a_lost_answer_is_retried_and_has_one_effect() {
     let test = TestStore::start().await;
     let scope = test.scope(Permission::WriteSecrets).await;
     test.table.faults.fail_next(Fault::LostReply);
@@ -216,7 +216,7 @@ async fn a_lost_answer_is_asked_for_again_and_has_one_effect() {
 }
 
 #[tokio::test]
-async fn another_writer_in_the_way_is_contended_unless_something_certain_is_known() {
+async fn a_transaction_conflict_is_contended_unless_another_reason_is_certain() {
     const CONFLICT: &str = "TransactionConflict";
     const FAILED: &str = "ConditionalCheckFailed";
     const NONE: &str = "None";
@@ -258,8 +258,8 @@ async fn nothing_is_written_under_a_scope_for_reading_or_into_another_scope() {
     let error = create(&test, &reading, &[a_secret(&reading, 7, "NAME")], None).await.unwrap_err();
     assert!(matches!(error, Error::Bug { .. }), "{error}");
     let writing = test.scope(Permission::WriteSecrets).await;
-    let own = test.own_scope(Permission::WriteSecrets).await;
-    let error = create(&test, &writing, &[a_secret(&own, 7, "NAME")], None).await.unwrap_err();
+    let of_user = test.user_scope(Permission::WriteSecrets).await;
+    let error = create(&test, &writing, &[a_secret(&of_user, 7, "NAME")], None).await.unwrap_err();
     assert!(matches!(error, Error::Bug { .. }), "{error}");
     let (secret, _) = a_secret(&writing, 7, "NAME");
     let (_, other) = a_secret(&writing, 8, "NAME");
@@ -269,7 +269,7 @@ async fn nothing_is_written_under_a_scope_for_reading_or_into_another_scope() {
 }
 
 #[tokio::test]
-async fn no_row_of_a_list_holds_the_envelope() {
+async fn only_the_value_row_holds_the_envelope() {
     let test = TestStore::start().await;
     let scope = test.scope(Permission::WriteSecrets).await;
     create(&test, &scope, &[a_secret(&scope, 7, "NCBI_API_KEY")], Some(&idempotency("a"))).await.unwrap();
