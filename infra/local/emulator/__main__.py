@@ -1,10 +1,11 @@
 """Starts the AWS emulator that the local stack runs on.
 
-The emulator is ministack, pinned in requirements.txt because this folder reaches into it. `aws` makes it as strict as
-AWS's documentation, one module per service (docs/emulator.md lists the rules). `front` serves the deployed HTTP API under
-a plain address, and `admin` is the small interface under /_local/ that the local stack and the tests use.
+The emulator is ministack, pinned in requirements.txt because this folder changes its internals.
+`aws` makes it as strict as AWS's documentation, one module per service (docs/emulator.md lists the
+rules). `front` serves the deployed HTTP API under a plain address. `admin` is the small interface
+under /_local/ that the local stack and the tests use.
 
-Two listeners on loopback: the AWS endpoint and the HTTP API. State is written on SIGTERM.
+It has two listeners on loopback: the AWS endpoint and the HTTP API. It saves its state on SIGTERM.
 """
 
 import argparse
@@ -18,18 +19,18 @@ import threading
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
-# Functions inherit this process's environment: nothing of the user's AWS set-up may reach them.
+# Functions inherit this process's environment: the user's AWS configuration must not reach them.
 KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "TZ")
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="emulator")
-    parser.add_argument("--dir", required=True, help="folder of the state; made with mode 0700")
-    parser.add_argument("--aws-port", type=int, default=0, help="port of the AWS endpoint; 0 = a free one")
-    parser.add_argument("--api-port", type=int, default=0, help="port of the HTTP API; 0 = a free one")
+    parser.add_argument("--dir", required=True, help="folder of the state, created with mode 0700")
+    parser.add_argument("--aws-port", type=int, default=0, help="port of the AWS endpoint; 0 means any free port")
+    parser.add_argument("--api-port", type=int, default=0, help="port of the HTTP API; 0 means any free port")
     parser.add_argument("--deployment", default="pipeline-secrets", help="stack whose HTTP API the second port serves")
-    parser.add_argument("--functions-endpoint", help="where functions find AWS: something in front of the AWS endpoint")
-    parser.add_argument("--forget", action="store_true", help="write no state")
+    parser.add_argument("--functions-endpoint", help="AWS endpoint of the functions, such as a proxy")
+    parser.add_argument("--forget", action="store_true", help="do not save the state")
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input is closed")
     return parser.parse_args()
 
@@ -40,12 +41,12 @@ def listen(port, what):
     try:
         listener.bind(("127.0.0.1", port))
     except OSError:
-        sys.exit(f"port {port} ({what}) is in use")
+        sys.exit(f"port {port} ({what}) is already in use")
     listener.listen(256)
     return listener
 
 
-def settle_environment(directory, aws_port, functions_endpoint, forget):
+def set_environment(directory, aws_port, functions_endpoint, forget):
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     os.environ.clear()
     os.environ.update(
@@ -84,13 +85,13 @@ def write_ready_file(path, aws_port, api_port):
 def stop_with_stdin(forget):
     while os.read(0, 4096):
         pass
-    if forget:  # at once: whoever started it may be removing its folder
+    if forget:  # end immediately: the parent process may be deleting the folder
         end()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def end():
-    """Ends this process and the functions'. The emulator's threads never end by themselves."""
+    """Ends this process and those of the functions. The emulator's threads do not end otherwise."""
     from ministack.core import lambda_runtime
 
     lambda_runtime.reset()
@@ -99,15 +100,15 @@ def end():
 
 def main():
     options = arguments()
-    os.umask(0o077)  # the state holds values and keys in clear
+    os.umask(0o077)  # the state contains unencrypted values and keys
     directory = os.path.abspath(options.dir)
     os.makedirs(directory, mode=0o700, exist_ok=True)
     aws, api = listen(options.aws_port, "AWS endpoint"), listen(options.api_port, "HTTP API")
     aws_port, api_port = aws.getsockname()[1], api.getsockname()[1]
-    settle_environment(directory, aws_port, options.functions_endpoint, options.forget)
+    set_environment(directory, aws_port, options.functions_endpoint, options.forget)
     ready_file = os.path.join(directory, "emulator.json")
 
-    # Only now: ministack reads the environment when it is imported.
+    # ministack reads the environment when it is imported, so import it now.
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack import app as ministack
@@ -129,20 +130,20 @@ def main():
             await ministack.app(scope, receive, send)
 
     async def with_ready_file(scope, receive, send):
-        async def tell(message):
+        async def send_and_report(message):
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 write_ready_file(ready_file, aws_port, api_port)
 
-        await app(scope, receive, tell if scope["type"] == "lifespan" else send)
+        await app(scope, receive, send_and_report if scope["type"] == "lifespan" else send)
 
     if options.stop_with_stdin:
         threading.Thread(target=stop_with_stdin, args=[options.forget], daemon=True).start()
     else:
         try:
-            os.setsid()  # outlives the terminal that started it
+            os.setsid()  # keep running after the terminal closes
         except PermissionError:
-            pass  # leads its process group already
+            pass  # already the leader of its process group
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     config = Config()

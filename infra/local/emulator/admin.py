@@ -1,17 +1,28 @@
-"""What the local stack and the tests ask of the emulator beyond AWS, under /_local/ of the AWS port.
+"""Actions for the local stack and the tests that AWS does not have, under /_local/ of the AWS port.
 
-GET  /_local/status                       process id and deployed stacks
-POST /_local/stop                         sends itself SIGTERM: the state is written, then it ends
-POST /_local/save                         writes the state now, as SIGTERM does
-GET  /_local/functions/{name}/credentials the credentials that function runs with, to try what its role may do
-GET  /_local/batch/jobs                   every AWS Batch job
-PUT  /_local/batch/jobs/{id}              {"status": "STARTING"|"RUNNING"|"SUCCEEDED"|"FAILED", "exitCode"?, "reason"?, "event"?: false}
-POST /_local/batch/jobs/{id}/event        sends the event of the job's present state once more
-DELETE /_local/batch/jobs/{id}            AWS Batch forgets the job
-PUT  /_local/secretsmanager/list          {"asOf": seconds since 1970 or null}: ListSecrets shows the account as of then, and
-                                          at most as of five minutes ago
+GET /_local/status
+    Returns the process id and the deployed stacks.
+POST /_local/stop
+    Sends SIGTERM to this process, which saves its state and ends.
+POST /_local/save
+    Saves the state now, as SIGTERM does.
+GET /_local/functions/{name}/credentials
+    Returns the credentials of a function, to test what its role may do.
+GET /_local/batch/jobs
+    Lists all AWS Batch jobs.
+PUT /_local/batch/jobs/{id}
+    {"status": "STARTING"|"RUNNING"|"SUCCEEDED"|"FAILED", "exitCode"?, "reason"?, "event"?: false}
+    Moves a job to a status.
+POST /_local/batch/jobs/{id}/event
+    Sends the event of the job's current status again.
+DELETE /_local/batch/jobs/{id}
+    Removes a job.
+PUT /_local/secretsmanager/list
+    {"asOf": seconds since 1970 or null}
+    Makes ListSecrets show the account as of this time, at most five minutes ago.
 
-Only for clients on this machine that name it by a loopback address: a web page cannot reach it by another name.
+Only clients that use a loopback address as the host are served. A web page with another host name
+is refused.
 """
 
 import json
@@ -33,7 +44,7 @@ async def serve(scope, receive, send):
     host = read_headers(scope).get("host", "").rsplit(":", 1)[0]
     body = await read_body(receive)
     if host not in LOOPBACK:
-        await answer(send, 403, {"message": "only by a loopback address"})
+        await answer(send, 403, {"message": "use a loopback address as the host"})
         return
     try:
         request = json.loads(body or b"{}")
@@ -60,23 +71,23 @@ def _dispatch(method, parts, request):
         case ("GET", "functions", name, "credentials"):
             return _credentials(name)
         case ("GET", "batch", "jobs"):
-            return 200, {"jobs": batch.every()}
+            return 200, {"jobs": batch.all_jobs()}
         case ("PUT", "batch", "jobs", job):
             return batch.move(job, request)
         case ("POST", "batch", "jobs", job, "event"):
             return batch.repeat_event(job)
         case ("DELETE", "batch", "jobs", job):
-            return batch.forget(job)
+            return batch.remove(job)
         case ("PUT", "secretsmanager", "list"):
             secretsmanager.list_as_of(request.get("asOf"))
             return 200, {}
-    return 404, {"message": "no such action"}
+    return 404, {"message": "unknown action"}
 
 
 def _credentials(name):
     function = lambda_svc._functions.get(name)
     if function is None:
-        return 404, {"message": f"no function {name}"}
+        return 404, {"message": f"unknown function {name}"}
     found = lambda_runtime.execution_credentials(function["config"])
     return 200, {
         "accessKeyId": found["AWS_ACCESS_KEY_ID"],

@@ -1,8 +1,9 @@
-"""Deploys a template to the emulator: uploads the functions' zips, creates or updates the stack, waits for it.
+"""Deploys a template to the emulator: uploads the functions' zips and creates or updates the stack.
 
-Reads one JSON object on standard input: `endpoint`, `stack`, `template` (path), `parameters` (name to value), `bucket`,
-`prefix`, `zips` (path per function). Prints one: `status` (`created`, `updated`, `unchanged`), `outputs`, `resources` (logical to
-physical id). A failure is one line on standard error and exit code 1.
+Reads one JSON object on standard input: `endpoint`, `stack`, `template` (path), `parameters` (name
+to value), `bucket`, `prefix`, `zips` (path per function). Prints one JSON object: `status`
+(`created`, `updated`, `unchanged`), `outputs`, `resources` (logical to physical id). A failure is
+one line on standard error and exit code 1.
 """
 
 import json
@@ -13,68 +14,69 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-PAUSE = 0.05  # seconds between two looks at the stack
-LONGEST_LINE = 500  # characters of an error; validation errors repeat what was sent
+POLL_INTERVAL = 0.05  # seconds
+LONGEST_LINE = 500  # characters of an error; validation errors repeat the input
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
 
 
 class Failed(Exception):
-    """What went wrong, in one line."""
+    """A failure, described on one line."""
 
 
 def main():
-    order = json.load(sys.stdin)
+    request = json.load(sys.stdin)
     session = boto3.Session(**CREDENTIALS)
-    options = {"endpoint_url": order["endpoint"], "config": Config(retries={"max_attempts": 1}, read_timeout=120)}
-    template = upload(session.client("s3", **options), order)
+    options = {"endpoint_url": request["endpoint"], "config": Config(retries={"max_attempts": 1}, read_timeout=120)}
+    template = upload(session.client("s3", **options), request)
     stacks = session.client("cloudformation", **options)
-    status = create_or_update(stacks, order, f"{order['endpoint']}/{template}")
-    described = wait(stacks, order["stack"])
+    status = create_or_update(stacks, request, f"{request['endpoint']}/{template}")
+    described = wait(stacks, request["stack"])
     print(
         json.dumps(
             {
                 "status": status,
                 "outputs": {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", [])},
-                "resources": resources(stacks, order["stack"]),
+                "resources": resources(stacks, request["stack"]),
             }
         )
     )
 
 
-def upload(s3, order):
-    """Gives the template's place: above 51,200 bytes CloudFormation takes one from S3 alone."""
+def upload(s3, request):
+    """Uploads the template and returns its path: over 51,200 bytes, CloudFormation needs S3."""
     try:
-        s3.head_bucket(Bucket=order["bucket"])
+        s3.head_bucket(Bucket=request["bucket"])
     except ClientError:
-        s3.create_bucket(Bucket=order["bucket"])
-    known = {one["Key"] for one in s3.list_objects_v2(Bucket=order["bucket"]).get("Contents", [])}
-    wanted = {f"{order['prefix']}/{name}.zip": path for name, path in order["zips"].items()}
+        s3.create_bucket(Bucket=request["bucket"])
+    known = {one["Key"] for one in s3.list_objects_v2(Bucket=request["bucket"]).get("Contents", [])}
+    wanted = {f"{request['prefix']}/{name}.zip": path for name, path in request["zips"].items()}
     for key, path in wanted.items():
         if key not in known:
-            s3.upload_file(path, order["bucket"], key)
-    for key in known - set(wanted):  # older code only makes the state larger
+            s3.upload_file(path, request["bucket"], key)
+    for key in known - set(wanted):  # old code would only enlarge the state
         if key.endswith(".zip"):
-            s3.delete_object(Bucket=order["bucket"], Key=key)
-    key = f"{order['stack']}.yaml"
-    s3.upload_file(order["template"], order["bucket"], key)
-    return f"{order['bucket']}/{key}"
+            s3.delete_object(Bucket=request["bucket"], Key=key)
+    key = f"{request['stack']}.yaml"
+    s3.upload_file(request["template"], request["bucket"], key)
+    return f"{request['bucket']}/{key}"
 
 
-def create_or_update(stacks, order, template):
+def create_or_update(stacks, request, template):
     known = {one["ParameterKey"] for one in stacks.get_template_summary(TemplateURL=template)["Parameters"]}
-    if unknown := set(order["parameters"]) - known:
-        raise Failed(f"the template has no parameter {', '.join(sorted(unknown))}")
+    if unknown := set(request["parameters"]) - known:
+        raise Failed(f"unknown template parameter: {', '.join(sorted(unknown))}")
     call = {
-        "StackName": order["stack"],
+        "StackName": request["stack"],
         "TemplateURL": template,
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         "Parameters": [
-            {"ParameterKey": name, "ParameterValue": str(value)} for name, value in order["parameters"].items()
+            {"ParameterKey": name, "ParameterValue": str(value)} for name, value in request["parameters"].items()
         ],
     }
-    present = state(stacks, order["stack"])
-    if present in ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"):  # nothing but a new start is possible
-        stacks.delete_stack(StackName=order["stack"])
+    present = state(stacks, request["stack"])
+    # A stack in these states can only be deleted.
+    if present in ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"):
+        stacks.delete_stack(StackName=request["stack"])
         present = None
     if present in (None, "DELETE_COMPLETE"):
         stacks.create_stack(**call)
@@ -102,8 +104,8 @@ def wait(stacks, name):
             return stack
         if not stack["StackStatus"].endswith("IN_PROGRESS"):
             reason = first_failure(stacks, name) or stack.get("StackStatusReason")
-            raise Failed(f"{stack['StackStatus']}: {reason or 'emulator.log, in the state folder, says why'}")
-        time.sleep(PAUSE)
+            raise Failed(f"{stack['StackStatus']}: {reason or 'see emulator.log in the state folder'}")
+        time.sleep(POLL_INTERVAL)
 
 
 def first_failure(stacks, name):

@@ -1,7 +1,7 @@
 """The deployed HTTP API under a plain address, for clients that cannot set the Host header.
 
-A stack's HTTP API carries the stack's name. Requests go to the emulator's API Gateway directly, so that no path of ours
-is taken for one of the emulator's own.
+A stack's HTTP API has the stack's name. Requests go directly to the emulator's API Gateway, so that
+no path of ours conflicts with a path of the emulator.
 """
 
 import base64

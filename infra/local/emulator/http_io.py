@@ -1,10 +1,13 @@
-"""Reading requests and writing answers over ASGI."""
+"""Reads requests and writes responses over ASGI."""
 
 import json
 
 
 def read_headers(scope):
-    """Header names in lower case; a repeated one is joined by commas, as API Gateway does (RFC 9110, 5.2)."""
+    """Header names in lower case. Repeated headers are joined with commas, as in API Gateway.
+
+    https://www.rfc-editor.org/rfc/rfc9110#section-5.2
+    """
     headers = {}
     for name, value in scope["headers"]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
@@ -13,7 +16,7 @@ def read_headers(scope):
 
 
 async def read_body(receive):
-    """The whole body; what a client that hung up had sent."""
+    """The whole body, or the part that a client sent before it disconnected."""
     parts = []
     while True:
         message = await receive()
@@ -23,7 +26,7 @@ async def read_body(receive):
 
 
 async def answer(send, status, content, headers=None, head=False):
-    """One answer; a mapping is written as JSON. 204 and 304 have neither body nor type."""
+    """Sends a response. Mappings and lists are sent as JSON. 204 and 304 have no body or type."""
     if isinstance(content, (dict, list)):
         content, headers = json.dumps(content).encode(), {"Content-Type": "application/json", **(headers or {})}
     empty = status in (204, 304)

@@ -1,11 +1,11 @@
-//! The service's API as a caller sees it.
+//! A client of the service's API.
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
 use crate::{Error, Result};
 
-/// A caller with a token.
+/// A caller of the API, authenticated with a token.
 #[derive(Clone)]
 pub struct Caller {
     http: Client,
@@ -13,7 +13,7 @@ pub struct Caller {
     token: String,
 }
 
-/// An answer, whatever its status.
+/// A response of any status.
 pub struct HttpResponse {
     /// The status.
     pub status: StatusCode,
@@ -22,20 +22,21 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// The JSON of an answer that has to be a success.
+    /// Returns the JSON body, or an error if the status is not a success.
     pub fn json(&self) -> Result<Value> {
         if !self.status.is_success() {
-            return Err(Error::answer(format!("the API answered {}", self.status), &self.text));
+            return Err(Error::answer(format!("the API returned {}", self.status), &self.text));
         }
         if self.text.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_str(&self.text).map_err(|error| Error::answer("the API's answer", &error))
+        serde_json::from_str(&self.text)
+            .map_err(|error| Error::answer("the API returned malformed JSON", &error))
     }
 }
 
 impl Caller {
-    /// Whoever holds this token.
+    /// Creates a caller with this token.
     #[must_use]
     pub fn new(endpoint: &str, token: &str) -> Self {
         Self { http: Client::new(), endpoint: endpoint.to_owned(), token: token.to_owned() }
@@ -47,7 +48,7 @@ impl Caller {
         &self.token
     }
 
-    /// One request; any status is an answer.
+    /// Sends one request and returns the response, whatever its status.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<HttpResponse> {
         let what = format!("{method} {}", path.split('?').next().unwrap_or(path));
         let request = self.http.request(method, format!("{}{path}", self.endpoint)).bearer_auth(&self.token);
@@ -61,17 +62,17 @@ impl Caller {
         Ok(HttpResponse { status, text })
     }
 
-    /// A read that has to succeed.
+    /// Sends a GET request that must succeed.
     pub async fn get(&self, path: &str) -> Result<Value> {
         self.call(Method::GET, path, None).await?.json()
     }
 
-    /// A POST that has to succeed.
+    /// Sends a POST request that must succeed.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
         self.call(Method::POST, path, Some(body)).await?.json()
     }
 
-    /// A PUT that has to succeed.
+    /// Sends a PUT request that must succeed.
     pub async fn put(&self, path: &str, body: &Value) -> Result<Value> {
         self.call(Method::PUT, path, Some(body)).await?.json()
     }

@@ -1,4 +1,4 @@
-//! The folders of the checkout that the local stack reads, and the one that it writes.
+//! The folders of the checkout that the local stack reads, and the folder that it writes.
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// Finds it: two folders above this crate.
+    /// Finds the checkout, two folders above this crate.
     pub fn find() -> Result<Self> {
         let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = crate_folder.join("../..").canonicalize();
@@ -25,14 +25,14 @@ impl Checkout {
         &self.root
     }
 
-    /// Everything that the local stack writes: `.local`, readable by its owner alone.
+    /// The folder `.local` for everything that the local stack writes. Only its owner can read it.
     pub fn local_folder(&self) -> Result<PathBuf> {
         let folder = self.root.join(".local");
         make_private_folder(&folder)?;
         Ok(folder)
     }
 
-    /// The template that is deployed, here as in production.
+    /// The template that is deployed locally and in production.
     #[must_use]
     pub fn template(&self) -> PathBuf {
         self.root.join("infra/template.yaml")
@@ -42,13 +42,13 @@ impl Checkout {
         self.root.join("infra/local/emulator")
     }
 
-    /// The functions' names, as their folders are called, in alphabetical order.
+    /// The names of the functions' folders, in alphabetical order.
     pub fn functions(&self) -> Result<Vec<String>> {
         package_functions::functions(&self.root).map_err(Error::file(self.root.join("functions")))
     }
 }
 
-/// Makes a folder, and those above it, that only its owner can enter.
+/// Creates a folder and its parents so that only the owner can enter them.
 pub(crate) fn make_private_folder(folder: &Path) -> Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::file(folder))
 }

@@ -12,105 +12,104 @@ use crate::bootstrap::{Example, bootstrap};
 use crate::emulator::{Addresses, Emulator, EmulatorOptions, Lifetime, is_free};
 use crate::{Checkout, Error, Progress, Result, Stack, Tools};
 
-/// Name of the stack that `up` deploys.
+/// The name of the stack that `up` deploys.
 pub const DEPLOYMENT: &str = "pipeline-secrets";
-/// The sweep every minute, the shortest that EventBridge offers: a local user does not want to wait.
+/// Runs the sweep every minute, the shortest rate of EventBridge, to avoid long waits on the local
+/// stack.
 const SWEEP: (&str, &str) = ("SweepSchedule", "rate(1 minute)");
 
-/// What `up` was asked for.
+/// The options of `up`.
 #[derive(Clone, Default, Debug)]
 pub struct Up {
-    /// Port of the API; none = the one of last time, or a free one.
+    /// The port of the API. `None`: the previous port if it is free, otherwise any free port.
     pub port: Option<u16>,
-    /// Port of the AWS endpoint; none = the one of last time, or a free one.
+    /// The port of the AWS endpoint. `None`: the previous port if it is free, otherwise any free
+    /// port.
     pub aws_port: Option<u16>,
     /// Parameters of the template.
     pub parameters: BTreeMap<String, String>,
 }
 
-/// Brings the local stack up, or up to date, and says how to use it.
-pub async fn up(order: &Up, progress: Progress, out: &mut impl Write) -> Result<()> {
+/// Starts or updates the local stack, and prints how to use it.
+pub async fn up(options: &Up, progress: Progress, out: &mut impl Write) -> Result<()> {
     let tools = Tools::ready(progress).await?;
     let folder = stack_folder(&tools.checkout)?;
     let (emulator, was_running) = match Emulator::find(&folder).await {
-        Some(running) => (check_ports(running, order)?, true),
-        None => (start(&tools, &folder, order, progress).await?, false),
+        Some(running) => (check_ports(running, options)?, true),
+        None => (start(&tools, &folder, options, progress).await?, false),
     };
     write_private(&folder.join("addresses.json"), emulator.addresses())?;
     progress.step("Deploying infra/template.yaml …");
     let mut parameters = BTreeMap::from([(SWEEP.0.to_owned(), SWEEP.1.to_owned())]);
-    parameters.extend(order.parameters.clone());
+    parameters.extend(options.parameters.clone());
     let stack = Stack::on(&tools, emulator, DEPLOYMENT, &parameters).await?;
     let example = example(&stack, &folder, progress).await?;
     if !was_running || stack.deployed.status != "unchanged" {
-        stack.save().await?; // a kill or a power cut then loses only what follows
+        stack.save().await?; // a later crash loses only later changes
     }
     explain(&stack, &example, &tools.installation.aws(), out)
 }
 
-/// Stops the local stack; with `purge`, removes its data too.
+/// Stops the local stack. With `purge`, also deletes its data.
 pub async fn down(purge: bool, out: &mut impl Write) -> Result<()> {
     let folder = stack_folder(&Checkout::find()?)?;
     let line = match Emulator::find(&folder).await {
         Some(emulator) => {
             emulator.stop().await?;
-            "The local stack is stopped."
+            "Stopped the local stack."
         }
         None => "The local stack was not running.",
     };
     say(out, line)?;
     if purge && folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(Error::file(&folder))?;
-        say(out, "Its data is removed.")?;
+        say(out, "Deleted its data.")?;
     }
     Ok(())
 }
 
-/// Says what runs, and where.
+/// Prints whether the local stack is running, and its addresses.
 pub async fn status(out: &mut impl Write) -> Result<()> {
     let folder = stack_folder(&Checkout::find()?)?;
     let Some(emulator) = Emulator::find(&folder).await else {
         let kept = if folder.join("state").exists() { "; its data is kept" } else { "" };
-        return say(out, &format!("The local stack does not run{kept}. Start it with: cargo local up"));
+        return say(out, &format!("The local stack is not running{kept}. To start it, run: cargo local up"));
     };
     let addresses = emulator.addresses();
     say(out, &format!("API           {}", addresses.api_endpoint))?;
     say(out, &format!("AWS endpoint  {}", addresses.aws_endpoint))?;
     say(out, &format!("Process       {}", addresses.pid))?;
-    say(
-        out,
-        &format!("Data          {} (values in clear: for trying, not for real secrets)", folder.display()),
-    )
+    say(out, &format!("Data          {} (not encrypted: do not store real secrets)", folder.display()))
 }
 
 fn stack_folder(checkout: &Checkout) -> Result<PathBuf> {
     Ok(checkout.local_folder()?.join("stack"))
 }
 
-fn check_ports(running: Emulator, order: &Up) -> Result<Emulator> {
+fn check_ports(running: Emulator, options: &Up) -> Result<Emulator> {
     let addresses = running.addresses();
-    let fits = |wanted: Option<u16>, endpoint: &str| wanted.is_none_or(|port| port_of(endpoint) == port);
-    if fits(order.port, &addresses.api_endpoint) && fits(order.aws_port, &addresses.aws_endpoint) {
+    let matches = |wanted: Option<u16>, endpoint: &str| wanted.is_none_or(|port| port_of(endpoint) == port);
+    if matches(options.port, &addresses.api_endpoint) && matches(options.aws_port, &addresses.aws_endpoint) {
         return Ok(running);
     }
     Err(Error::State(format!(
-        "the local stack runs already, on {} and {}; stop it first: cargo local down",
+        "the local stack is already running on {} and {}. To change its ports, stop it first: cargo local down",
         addresses.api_endpoint, addresses.aws_endpoint
     )))
 }
 
-async fn start(tools: &Tools, folder: &Path, order: &Up, progress: Progress) -> Result<Emulator> {
+async fn start(tools: &Tools, folder: &Path, up: &Up, progress: Progress) -> Result<Emulator> {
     progress.step("Starting the AWS emulator …");
-    let last: Option<Addresses> = read(&folder.join("addresses.json"));
-    let again = |endpoint: fn(&Addresses) -> &str| {
-        let port = last.as_ref().map_or(0, |last| port_of(endpoint(last)));
+    let previous: Option<Addresses> = read(&folder.join("addresses.json"));
+    let previous_port = |endpoint: fn(&Addresses) -> &str| {
+        let port = previous.as_ref().map_or(0, |previous| port_of(endpoint(previous)));
         if is_free(port) { port } else { 0 }
     };
     let options = EmulatorOptions {
         folder: folder.to_owned(),
         deployment: DEPLOYMENT.to_owned(),
-        aws_port: order.aws_port.unwrap_or_else(|| again(|last| &last.aws_endpoint)),
-        api_port: order.port.unwrap_or_else(|| again(|last| &last.api_endpoint)),
+        aws_port: up.aws_port.unwrap_or_else(|| previous_port(|it| &it.aws_endpoint)),
+        api_port: up.port.unwrap_or_else(|| previous_port(|it| &it.api_endpoint)),
         lifetime: Lifetime::Detached,
     };
     Emulator::start(&tools.checkout, &tools.installation, &options).await
@@ -124,14 +123,14 @@ fn port_of(endpoint: &str) -> u16 {
 async fn example(stack: &Stack, folder: &Path, progress: Progress) -> Result<Example> {
     let path = folder.join("example.json");
     if stack.deployed.status != "created"
-        && let Some(known) = read(&path)
+        && let Some(existing) = read(&path)
     {
-        return Ok(known);
+        return Ok(existing);
     }
-    progress.step("Making an example organisation …");
-    let made = bootstrap(stack).await?;
-    write_private(&path, &made)?;
-    Ok(made)
+    progress.step("Creating the example organization …");
+    let created = bootstrap(stack).await?;
+    write_private(&path, &created)?;
+    Ok(created)
 }
 
 fn explain(stack: &Stack, example: &Example, aws: &Path, out: &mut impl Write) -> Result<()> {
@@ -140,7 +139,7 @@ fn explain(stack: &Stack, example: &Example, aws: &Path, out: &mut impl Write) -
     say(
         out,
         &format!(
-            "\nThe local stack is up. For trying, not for real secrets: its data is not encrypted.\n\n  API           {api}\n  AWS endpoint  {}\n  Workspace     {workspace}\n",
+            "\nThe local stack is running. Do not store real secrets in it: its data is not encrypted.\n\n  API           {api}\n  AWS endpoint  {}\n  Workspace     {workspace}\n\n  # Access tokens of the example users, with their roles in the workspace.",
             stack.aws_endpoint
         ),
     )?;
@@ -152,16 +151,18 @@ fn explain(stack: &Stack, example: &Example, aws: &Path, out: &mut impl Write) -
         out,
         &format!(
             r#"
-  # A secret of the workspace, then the list; no call gives its value back.
+  # Create a workspace secret, then list the workspace's secrets. No call returns a value.
   curl -sS {api}/pipeline-secrets?workspaceId={workspace} -H "Authorization: Bearer ${owner}" \
        -H 'Content-Type: application/json' -d '{{"name":"NCBI_API_KEY","value":"s3cret"}}'
   curl -sS {api}/pipeline-secrets?workspaceId={workspace} -H "Authorization: Bearer ${owner}"
 
-  # What the service keeps, through the AWS CLI.
+  # Read the service's table with the AWS CLI.
   AWS_ENDPOINT_URL={} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1 \
        {} dynamodb scan --table-name {}
 
-  cargo local status | down | down --purge"#,
+  cargo local status        # shows whether the stack is running, and its addresses
+  cargo local down          # stops the stack and keeps its data
+  cargo local down --purge  # stops the stack and deletes its data"#,
             stack.aws_endpoint,
             aws.display(),
             stack.output("TableName")?,

@@ -1,4 +1,5 @@
-//! The emulator's process: started on loopback, found again by a later command, stopped so that it writes its state.
+//! The emulator's process: started on loopback, found by later commands, and stopped so that it
+//! saves its state.
 
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
@@ -13,48 +14,50 @@ use tokio::process::{Child, Command};
 use crate::checkout::make_private_folder;
 use crate::{Checkout, Error, Installation, Result};
 
-/// It takes half a second; a loaded machine more.
-const LONGEST_START: Duration = Duration::from_mins(1);
-/// It writes its state meanwhile.
-const LONGEST_STOP: Duration = Duration::from_mins(1);
-/// Between two looks at whether it is there, or gone.
-const PAUSE: Duration = Duration::from_millis(20);
+/// A start takes half a second, longer on a busy machine.
+const START_TIMEOUT: Duration = Duration::from_mins(1);
+/// The emulator saves its state before it stops.
+const STOP_TIMEOUT: Duration = Duration::from_mins(1);
+/// The delay between two checks of whether the emulator has started or stopped.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long an emulator lives.
+/// How long an emulator runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lifetime {
-    /// Until it is stopped, beyond this program; the state is kept.
+    /// Until it is stopped, even after this program ends. The state is kept.
     Detached,
-    /// As long as the value that stands for it; the state is kept for the next one in the same folder.
+    /// As long as its [`Emulator`] exists. The state is kept for the next emulator in the same
+    /// folder.
     Bound,
-    /// As long as the value that stands for it; nothing is kept.
+    /// As long as its [`Emulator`] exists. The state is not kept.
     Passing,
 }
 
-/// How an emulator is started.
+/// The options of an emulator.
 #[derive(Clone, Debug)]
 pub struct EmulatorOptions {
-    /// Where its state, log and addresses are; made with mode 0700, for the state holds values in clear.
+    /// The folder of its state, log and addresses. It is created with mode 0700, because the state
+    /// contains unencrypted values.
     pub folder: PathBuf,
-    /// The stack whose HTTP API gets a port of its own.
+    /// The stack whose HTTP API has a separate port.
     pub deployment: String,
-    /// Port of the AWS endpoint; 0 = a free one.
+    /// The port of the AWS endpoint. 0: any free port.
     pub aws_port: u16,
-    /// Port of the HTTP API; 0 = a free one.
+    /// The port of the HTTP API. 0: any free port.
     pub api_port: u16,
-    /// When it ends.
+    /// How long it runs.
     pub lifetime: Lifetime,
 }
 
-/// Where a running emulator is, as it says itself.
+/// The addresses of a running emulator, which it writes itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Addresses {
-    /// Its process.
+    /// The process id.
     pub pid: u32,
-    /// For AWS SDKs and the AWS CLI, without a slash at its end.
+    /// The URL for AWS SDKs and the AWS CLI, without a trailing slash.
     pub aws_endpoint: String,
-    /// The deployed HTTP API, without a slash at its end.
+    /// The URL of the deployed HTTP API, without a trailing slash.
     pub api_endpoint: String,
 }
 
@@ -67,7 +70,7 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// The emulator of this folder, if it runs.
+    /// Finds the emulator of this folder, if it is running.
     pub async fn find(folder: &Path) -> Option<Self> {
         let addresses = read_addresses(folder)?;
         let url = format!("{}/_local/status", addresses.aws_endpoint);
@@ -76,7 +79,7 @@ impl Emulator {
         (status["pid"] == addresses.pid).then(|| Self { folder: folder.to_owned(), addresses, child: None })
     }
 
-    /// Starts one and waits until it answers.
+    /// Starts an emulator and waits until it answers.
     pub async fn start(
         checkout: &Checkout,
         installation: &Installation,
@@ -85,7 +88,8 @@ impl Emulator {
         Self::start_behind(checkout, installation, options, None).await
     }
 
-    /// The same, its functions finding AWS at another address: that of something in front of it.
+    /// Starts an emulator whose functions reach AWS at another address, such as that of a proxy in
+    /// front of the emulator.
     pub async fn start_behind(
         checkout: &Checkout,
         installation: &Installation,
@@ -110,27 +114,31 @@ impl Emulator {
         Ok(Self { folder: options.folder.clone(), addresses, child: Some(child) })
     }
 
-    /// Where it is.
+    /// The addresses of the emulator.
     #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// Stops it and waits until its state is written.
+    /// Stops the emulator and waits until its state is saved.
     pub async fn stop(mut self) -> Result<()> {
         let url = format!("{}/_local/stop", self.addresses.aws_endpoint);
-        let asked = client().post(url).send().await;
-        asked.map_err(|error| emulator_error(&self.folder, &error))?;
+        let sent = client().post(url).send().await;
+        sent.map_err(|error| emulator_error(&self.folder, &error))?;
         let ready = ready_file(&self.folder);
-        let begun = Instant::now();
+        let started = Instant::now();
         while ready.exists() {
-            if begun.elapsed() > LONGEST_STOP {
+            if started.elapsed() > STOP_TIMEOUT {
                 return Err(emulator_error(
                     &self.folder,
-                    &format!("process {} was told to stop and did not", self.addresses.pid),
+                    &format!(
+                        "process {} did not stop within {} seconds",
+                        self.addresses.pid,
+                        STOP_TIMEOUT.as_secs()
+                    ),
                 ));
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         if let Some(child) = &mut self.child {
             let ended = child.wait().await;
@@ -146,13 +154,17 @@ pub(crate) fn client() -> reqwest::Client {
     built.unwrap_or_default()
 }
 
-/// Whether nobody listens on this port of loopback.
+/// Whether this port is free on loopback.
 pub(crate) fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 fn check_port(port: u16) -> Result<()> {
-    if port == 0 || is_free(port) { Ok(()) } else { Err(Error::Port(format!("port {port} is in use"))) }
+    if port == 0 || is_free(port) {
+        Ok(())
+    } else {
+        Err(Error::Port(format!("port {port} is already in use")))
+    }
 }
 
 fn command(
@@ -182,7 +194,7 @@ fn command(
 }
 
 async fn wait_until_ready(child: &mut Child, folder: &Path) -> Result<Addresses> {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         if let Some(addresses) = read_addresses(folder) {
             return Ok(addresses);
@@ -194,10 +206,13 @@ async fn wait_until_ready(child: &mut Child, folder: &Path) -> Result<Addresses>
             let reason = last.map_or_else(|| status.to_string(), str::to_owned);
             return Err(emulator_error(folder, &reason));
         }
-        if begun.elapsed() > LONGEST_START {
-            return Err(emulator_error(folder, &"it does not answer"));
+        if started.elapsed() > START_TIMEOUT {
+            return Err(emulator_error(
+                folder,
+                &format!("it did not start within {} seconds", START_TIMEOUT.as_secs()),
+            ));
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

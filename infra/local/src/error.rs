@@ -1,52 +1,52 @@
-//! What can go wrong, each in one line that says what to do.
+//! The errors of the local stack. Each one is printed on one line.
 
 use std::fmt::Display;
 use std::path::PathBuf;
 
-/// Why the local stack could not do what was asked.
+/// Why a command of the local stack failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A program that was started could not be, or failed.
+    /// A program could not be started, or it failed.
     #[error("{what} failed: {reason}")]
     Program {
-        /// What it was to do.
+        /// The task of the program.
         what: String,
         /// Its last line of output.
         reason: String,
     },
-    /// A chosen port belongs to another program.
-    #[error("{0}; stop what uses it, or choose another port (cargo local up --help)")]
+    /// Another program uses a requested port.
+    #[error("{0}. Stop the program that uses it, or choose another port (cargo local up --help)")]
     Port(String),
-    /// The emulator did not come up, or ended.
-    #[error("the AWS emulator does not run: {reason} (its log: {})", log.display())]
+    /// The emulator did not start, or it failed.
+    #[error("the AWS emulator failed: {reason}. Its log is {}", log.display())]
     Emulator {
-        /// What was seen of it.
+        /// The reason, as far as it is known.
         reason: String,
-        /// Where the rest stands.
+        /// The path of its log.
         log: PathBuf,
     },
-    /// The emulator or the deployed service answered something else than expected.
+    /// The emulator or the deployed service gave an unexpected response.
     #[error("{what}: {reason}")]
     Answer {
-        /// What was asked.
+        /// The request or the part of the response.
         what: String,
-        /// What came back.
+        /// What is wrong with the response.
         reason: String,
     },
-    /// A file of the local stack could not be read or written.
+    /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     File {
-        /// Which one.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// What was asked does not fit the state of the local stack.
+    /// The command does not match the state of the local stack.
     #[error("{0}")]
     State(String),
 }
 
-/// The result of everything here.
+/// A result with this [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {

@@ -1,4 +1,4 @@
-//! The functions' programs: built with cargo in the profile that the tests use, and packed for upload.
+//! The functions' programs: built with cargo in the tests' profile, and packaged for upload.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -7,20 +7,20 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::program::{ask_script, run};
+use crate::program::{run, run_script};
 use crate::{Checkout, Error, Installation, Progress, Result};
 
-/// One zip per function, and a name for all of them together.
+/// One zip per function, and one prefix for all of them.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Packages {
-    /// Digest of all zips: the same programs, the same prefix.
+    /// A digest of all zips: the same programs have the same prefix.
     pub(crate) prefix: String,
-    /// Path of each function's zip.
+    /// The path of each function's zip.
     pub(crate) zips: BTreeMap<String, PathBuf>,
 }
 
 #[derive(Serialize)]
-struct Order {
+struct PackageRequest {
     folder: PathBuf,
     programs: BTreeMap<String, PathBuf>,
 }
@@ -42,17 +42,17 @@ impl Packages {
     pub async fn build(checkout: &Checkout, installation: &Installation, progress: Progress) -> Result<Self> {
         progress.step("Building the functions …");
         let programs = compile(checkout, progress).await?;
-        let order = Order { folder: checkout.local_folder()?.join("functions"), programs };
+        let request = PackageRequest { folder: checkout.local_folder()?.join("functions"), programs };
         let script = checkout.emulator_folder().join("package.py");
-        ask_script(&installation.python(), &script, &order, "packing the functions").await
+        run_script(&installation.python(), &script, &request, "packaging the functions").await
     }
 }
 
 async fn compile(checkout: &Checkout, progress: Progress) -> Result<BTreeMap<String, PathBuf>> {
     let names = checkout.functions()?;
     let manifest = checkout.root().join("Cargo.toml");
-    // The whole workspace, as `cargo local` and `cargo test --workspace` select it: another selection would have other
-    // features of shared dependencies, and compile the AWS SDK anew.
+    // Build the whole workspace, like `cargo local` and `cargo test --workspace`: another selection
+    // of packages has other features of shared dependencies, and would compile the AWS SDK again.
     let arguments: [&OsStr; 6] = [
         "build".as_ref(),
         "--workspace".as_ref(),
@@ -67,13 +67,14 @@ async fn compile(checkout: &Checkout, progress: Progress) -> Result<BTreeMap<Str
     match names.iter().find(|name| !programs.contains_key(*name)) {
         Some(name) => Err(Error::answer(
             "building the functions",
-            &format!("functions/{name} has no program of that name"),
+            &format!("functions/{name} has no binary named {name}"),
         )),
         None => Ok(programs),
     }
 }
 
-/// The programs in cargo's messages; <https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>.
+/// The functions' programs in cargo's messages:
+/// <https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>.
 fn executables(messages: &[u8], names: &[String]) -> BTreeMap<String, PathBuf> {
     messages
         .split(|byte| *byte == b'\n')
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_programs_of_the_functions_are_taken_from_cargos_messages() {
+    fn only_the_functions_programs_are_read_from_cargos_messages() {
         let messages = br#"{"reason":"compiler-artifact","target":{"name":"authorizer"},"executable":null}
 {"reason":"compiler-artifact","target":{"name":"authorizer"},"executable":"/t/authorizer"}
 {"reason":"compiler-artifact","target":{"name":"local"},"executable":"/t/local"}

@@ -1,18 +1,19 @@
-//! The emulator, installed once per checkout into `.local/venv`, every package pinned with its hashes.
+//! The emulator, installed once per checkout into `.local/venv`. Every package is pinned with its
+//! hashes.
 
 use std::path::PathBuf;
 
 use crate::program::run;
 use crate::{Checkout, Error, Progress, Result};
 
-/// Where the emulator, the AWS CLI and the scripts' Python are.
+/// The installed emulator, with the AWS CLI and the Python interpreter for the scripts.
 #[derive(Clone, Debug)]
 pub struct Installation {
     folder: PathBuf,
 }
 
 impl Installation {
-    /// Installs what is not there yet; several processes may ask at once.
+    /// Installs the emulator if needed. Several processes may call this at the same time.
     pub async fn ready(checkout: &Checkout, progress: Progress) -> Result<Self> {
         let local = checkout.local_folder()?;
         let installation = Self { folder: local.join("venv") };
@@ -25,14 +26,14 @@ impl Installation {
         if installed.is_ok_and(|installed| installed == wanted) {
             return Ok(installation);
         }
-        progress.step("Installing the AWS emulator into .local/venv (once, about 300 MB) …");
+        progress.step("Installing the AWS emulator into .local/venv (only once, about 300 MB) …");
         let arguments = [installation.folder.as_ref(), requirements.as_ref()];
         let script = checkout.root().join("infra/venv");
         run(script, &arguments, progress.stderr(), "installing the AWS emulator").await?;
         Ok(installation)
     }
 
-    /// Its Python.
+    /// The Python interpreter.
     #[must_use]
     pub fn python(&self) -> PathBuf {
         self.folder.join("bin/python")

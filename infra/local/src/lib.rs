@@ -1,7 +1,8 @@
-//! The local stack: `infra/template.yaml` itself, deployed to an AWS emulator on loopback, with IAM enforced.
+//! The local stack: the production template `infra/template.yaml`, deployed to an AWS emulator on
+//! loopback, with IAM enforced.
 //!
-//! The commands (`cargo local up | down | status`) keep one stack per checkout in `.local/stack`. Tests start as many as
-//! they like, each in a folder of its own, on free ports:
+//! The commands (`cargo local up | down | status`) keep one stack per checkout in `.local/stack`.
+//! Tests can start any number of stacks, each in a separate folder and on free ports:
 //!
 //! ```no_run
 //! # async fn example(folder: std::path::PathBuf) -> local::Result<()> {

@@ -1,4 +1,4 @@
-//! `cargo local`: the local stack's commands.
+//! `cargo local`: the commands of the local stack.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -16,47 +16,48 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Starts it, or brings it up to date, and prints how to use it.
+    /// Starts or updates the local stack, and prints how to use it.
     Up {
-        /// Port of the API; otherwise that of last time, or a free one.
+        /// Port of the API [default: the previous port if it is free, otherwise any free port].
         #[arg(long)]
         port: Option<u16>,
-        /// Port of the AWS endpoint; otherwise that of last time, or a free one.
+        /// Port of the AWS endpoint [default: the previous port if it is free, otherwise any free
+        /// port].
         #[arg(long)]
         aws_port: Option<u16>,
-        /// A parameter of infra/template.yaml, as NAME=VALUE; can be repeated.
+        /// Parameter of infra/template.yaml; can be repeated.
         #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
         parameters: Vec<(String, String)>,
     },
-    /// Plays the main job from end to end on a fresh stack of its own, and checks each step.
+    /// Runs the service end to end on a temporary stack, and checks each step.
     Demo {
-        /// Prints what it found as one JSON object on one line, and nothing else.
+        /// Prints only the findings, as one JSON object on one line.
         #[arg(long)]
         json: bool,
     },
-    /// Stops it; its data is kept.
+    /// Stops the local stack and keeps its data.
     Down {
-        /// Removes its data as well.
+        /// Also deletes its data.
         #[arg(long)]
         purge: bool,
     },
-    /// Says what runs, and where.
+    /// Shows whether the local stack is running, and its addresses.
     Status,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let mut out = std::io::stdout();
-    let done = match Arguments::parse().command {
+    let result = match Arguments::parse().command {
         Command::Up { port, aws_port, parameters } => {
-            let order = commands::Up { port, aws_port, parameters: parameters.into_iter().collect() };
-            commands::up(&order, Progress::Shown, &mut out).await
+            let options = commands::Up { port, aws_port, parameters: parameters.into_iter().collect() };
+            commands::up(&options, Progress::Shown, &mut out).await
         }
         Command::Demo { json } => Box::pin(local::demo(json, &mut out)).await,
         Command::Down { purge } => commands::down(purge, &mut out).await,
         Command::Status => commands::status(&mut out).await,
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
@@ -68,6 +69,6 @@ async fn main() -> ExitCode {
 fn parameter(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err("must be NAME=VALUE".to_owned()),
+        None => Err("the parameter must have the form NAME=VALUE".to_owned()),
     }
 }

@@ -1,5 +1,5 @@
-//! The compute platform: what AWS Batch and the ECS agent do with a launch's answer, under a role that holds the
-//! statements of that answer and nothing else.
+//! The compute platform: what AWS Batch and the ECS agent do with the response of a launch, with a
+//! role that has only the statements of that response.
 
 use aws_config::SdkConfig;
 use aws_sdk_batch::types::{ContainerProperties, JobDefinitionType, ResourceRequirement, ResourceType};
@@ -7,25 +7,25 @@ use serde_json::{Value, json};
 
 use crate::{ACCOUNT, Credentials, Error, JobStatus, REGION, Result, Stack};
 
-/// The stack's AWS account, seen by its operator.
+/// The stack's AWS account, with the operator's permissions.
 pub struct Platform<'a> {
     stack: &'a Stack,
     operator: SdkConfig,
 }
 
 impl<'a> Platform<'a> {
-    /// The account of this stack.
+    /// Returns the account of this stack.
     pub async fn new(stack: &'a Stack) -> Self {
         Self { stack, operator: stack.sdk_config(&Credentials::operator()).await }
     }
 
-    /// Settings of AWS clients that may do everything a key's policy does not forbid.
+    /// The configuration for AWS clients that may do everything except what a key policy forbids.
     #[must_use]
     pub fn operator(&self) -> &SdkConfig {
         &self.operator
     }
 
-    /// Submits a head job and takes it to RUNNING.
+    /// Submits a head job, moves it to RUNNING, and returns its id.
     pub async fn start_head_job(&self) -> Result<String> {
         let batch = aws_sdk_batch::Client::new(&self.operator);
         let requirement = |kind, value| ResourceRequirement::builder().r#type(kind).value(value).build();
@@ -55,13 +55,13 @@ impl<'a> Platform<'a> {
         Ok(job)
     }
 
-    /// The body with which a run records that job.
+    /// The request body that records this job for a run.
     #[must_use]
     pub fn head_job(job: &str) -> Value {
         json!({"jobId": job, "jobQueue": QUEUE, "region": REGION})
     }
 
-    /// A role with the statements that a launch generated, as an operator makes one.
+    /// Creates a role with the statements of a launch, as an operator does, and assumes it.
     pub async fn role(&self, name: &str, statements: &Value) -> Result<Credentials> {
         let trust = json!({"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}, "Action": "sts:AssumeRole",
@@ -83,7 +83,8 @@ impl<'a> Platform<'a> {
         self.assume(name).await
     }
 
-    /// Assumes the role, whose trust policy must allow the account to do so, and returns the session's credentials.
+    /// Assumes the role, whose trust policy must allow the account to do so, and returns the
+    /// session's credentials.
     pub async fn assume(&self, name: &str) -> Result<Credentials> {
         let session = aws_sdk_sts::Client::new(&self.operator)
             .assume_role()
@@ -92,11 +93,13 @@ impl<'a> Platform<'a> {
             .send()
             .await
             .map_err(|error| failed("AssumeRole", &error.into()))?;
-        let made = session.credentials().ok_or_else(|| Error::answer("AssumeRole", &"no credentials"))?;
+        let session = session
+            .credentials()
+            .ok_or_else(|| Error::answer("AssumeRole", &"the response has no credentials"))?;
         Ok(Credentials {
-            access_key_id: made.access_key_id().to_owned(),
-            secret_access_key: made.secret_access_key().to_owned(),
-            session_token: Some(made.session_token().to_owned()),
+            access_key_id: session.access_key_id().to_owned(),
+            secret_access_key: session.secret_access_key().to_owned(),
+            session_token: Some(session.session_token().to_owned()),
         })
     }
 
@@ -124,7 +127,7 @@ impl<'a> Platform<'a> {
         }
     }
 
-    /// The copies of a run that stand in Secrets Manager now.
+    /// The number of a run's copies that are in Secrets Manager now.
     pub async fn copies(&self, run: &str) -> Result<usize> {
         let secrets = aws_sdk_secretsmanager::Client::new(&self.operator);
         let listed =
@@ -135,7 +138,8 @@ impl<'a> Platform<'a> {
     }
 }
 
-/// Resolves `<secret ARN>:<NAME>::` as the ECS agent does: the secret's JSON, and the string under the name.
+/// Resolves `<secret ARN>:<NAME>::` as the ECS agent does: reads the secret's JSON and returns the
+/// string under the name.
 pub async fn resolve(role: &SdkConfig, value_from: &str) -> Result<String> {
     let parts: Vec<&str> = value_from.split(':').collect();
     let (arn, name) = (parts[..parts.len().min(7)].join(":"), parts.get(7).copied().unwrap_or_default());
@@ -147,12 +151,13 @@ pub async fn resolve(role: &SdkConfig, value_from: &str) -> Result<String> {
         .map_err(|error| failed("GetSecretValue", &error.into()))?;
     let text = secret.secret_string().unwrap_or_default();
     let bundle: Value =
-        serde_json::from_str(text).map_err(|_| Error::answer("the copy", &"it is no JSON"))?;
-    let value = bundle[name].as_str().ok_or_else(|| Error::answer("the copy", &"it lacks the name"))?;
+        serde_json::from_str(text).map_err(|_| Error::answer("the copy", &"it is not JSON"))?;
+    let value =
+        bundle[name].as_str().ok_or_else(|| Error::answer("the copy", &"it does not contain the name"))?;
     Ok(value.to_owned())
 }
 
-/// An AWS error by its code: its text may hold what was sent.
+/// Reports an AWS error without its text, which can contain parts of the request.
 fn failed(operation: &str, error: &aws_sdk_sts::error::BoxError) -> Error {
     let text = format!("{error:?}");
     let denied = text.contains("AccessDenied");
@@ -161,7 +166,7 @@ fn failed(operation: &str, error: &aws_sdk_sts::error::BoxError) -> Error {
 
 const QUEUE: &str = "heads";
 
-/// RFC 3986 §2.1: all but the unreserved characters.
+/// Percent-encodes all but the unreserved characters (RFC 3986 §2.1).
 fn percent_encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {

@@ -1,4 +1,5 @@
-//! Running other programs: Python scripts that take and give JSON, and their failures in one line.
+//! Running other programs, such as Python scripts that read and print JSON, and reporting their
+//! failures on one line.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -11,15 +12,15 @@ use tokio::process::Command;
 
 use crate::{Error, Result};
 
-/// Runs a script with one JSON object on its standard input; its standard output is another.
-pub(crate) async fn ask_script<T: DeserializeOwned>(
+/// Runs a script with one JSON object on its standard input and another one on its standard output.
+pub(crate) async fn run_script<T: DeserializeOwned>(
     python: &Path,
     script: &Path,
-    order: &impl Serialize,
+    request: &impl Serialize,
     what: &str,
 ) -> Result<T> {
     let failed = |reason: String| Error::Program { what: what.to_owned(), reason };
-    let input = serde_json::to_vec(order).map_err(|error| failed(error.to_string()))?;
+    let input = serde_json::to_vec(request).map_err(|error| failed(error.to_string()))?;
     let mut child = Command::new(python)
         .arg("-B") // no __pycache__ in the checkout
         .arg(script)
@@ -30,7 +31,7 @@ pub(crate) async fn ask_script<T: DeserializeOwned>(
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A script that ended early says why on its standard error.
+        // A script that ends early reports the reason on its standard error.
         let _ = stdin.write_all(&input).await;
     }
     let output = child.wait_with_output().await;
@@ -39,7 +40,7 @@ pub(crate) async fn ask_script<T: DeserializeOwned>(
     serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
 }
 
-/// Runs a program to its end; gives its standard output.
+/// Runs a program to its end and returns its standard output.
 pub(crate) async fn run(
     program: impl AsRef<OsStr>,
     arguments: &[&OsStr],
@@ -67,8 +68,8 @@ fn check(output: &Output, what: &str) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.lines().rev().find(|line| !line.trim().is_empty());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
     Err(Error::Program {
         what: what.to_owned(),
         reason: last.map_or_else(|| output.status.to_string(), |line| line.trim().to_owned()),

@@ -1,22 +1,22 @@
-//! What a long step shows while it runs.
+//! The progress of long steps.
 
 use std::io::Write as _;
 use std::process::Stdio;
 
-/// Whether long steps are shown on standard error.
+/// Whether progress is shown on standard error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
-    /// Steps, and the output of cargo and pip.
+    /// Shows the steps and the output of cargo and pip.
     Shown,
-    /// Nothing: tests, and output that a program reads.
+    /// Shows nothing: for tests, and for output that a program reads.
     Quiet,
 }
 
 impl Progress {
-    /// Says what happens now.
+    /// Reports the start of a step.
     pub fn step(self, text: &str) {
         if self == Self::Shown {
-            // A closed standard error is no reason to stop.
+            // A closed standard error must not stop the command.
             let _ = writeln!(std::io::stderr(), "{text}");
         }
     }

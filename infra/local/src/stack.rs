@@ -1,4 +1,5 @@
-//! The service, deployed to an emulator of its own: what the commands, the demo and the end-to-end tests work with.
+//! The service, deployed to a separate emulator. The commands, the demo and the end-to-end tests
+//! use it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,17 +10,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::emulator::{Emulator, EmulatorOptions, client};
-use crate::program::ask_script;
+use crate::program::run_script;
 use crate::{Checkout, Error, Installation, Packages, Progress, Result};
 
 /// The emulator's region.
 pub const REGION: &str = "us-east-1";
 /// The emulator's account.
 pub const ACCOUNT: &str = "123456789012";
-/// Bucket of the functions' zips.
+/// The bucket for the functions' zips.
 const CODE_BUCKET: &str = "functions";
 
-/// What every stack of a checkout shares: the installed emulator and the packed functions.
+/// What all stacks of a checkout share: the installed emulator and the packaged functions.
 #[derive(Clone, Debug)]
 pub struct Tools {
     /// The checkout.
@@ -31,7 +32,8 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Installs and builds what is missing or has changed: minutes the first time, seconds later.
+    /// Installs and builds what is missing or has changed. This takes minutes the first time and
+    /// seconds later.
     pub async fn ready(progress: Progress) -> Result<Self> {
         let checkout = Checkout::find()?;
         let installation = Installation::ready(&checkout, progress).await?;
@@ -44,35 +46,35 @@ impl Tools {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
-    /// Whose.
+    /// The access key id.
     pub access_key_id: String,
-    /// The key; means nothing outside the emulator.
+    /// The secret access key, which has no meaning outside the emulator.
     pub secret_access_key: String,
-    /// Of a role's session.
+    /// The session token, if these are a role's credentials.
     pub session_token: Option<String>,
 }
 
 impl Credentials {
-    /// The account's operator, who may do everything that a key's policy does not forbid.
+    /// The credentials of the operator, who may do everything except what a key policy forbids.
     #[must_use]
     pub fn operator() -> Self {
         Self { access_key_id: "test".to_owned(), secret_access_key: "test".to_owned(), session_token: None }
     }
 }
 
-/// What a deployment did.
+/// The result of a deployment.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Deployed {
     /// `created`, `updated` or `unchanged`.
     pub status: String,
     /// The template's outputs.
     pub outputs: BTreeMap<String, String>,
-    /// Physical id of each resource, by its name in the template.
+    /// The physical id of each resource, by its logical id in the template.
     pub resources: BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
-struct Order<'a> {
+struct DeployRequest<'a> {
     endpoint: &'a str,
     stack: &'a str,
     template: PathBuf,
@@ -85,11 +87,11 @@ struct Order<'a> {
 /// A deployed service on a running emulator.
 #[derive(Debug)]
 pub struct Stack {
-    /// For AWS SDKs and the AWS CLI, without a slash at its end.
+    /// The URL for AWS SDKs and the AWS CLI, without a trailing slash.
     pub aws_endpoint: String,
-    /// Base URL of the service's API, without a slash at its end.
+    /// The base URL of the service's API, without a trailing slash.
     pub api_endpoint: String,
-    /// What the last deployment gave.
+    /// The result of the last deployment.
     pub deployed: Deployed,
     name: String,
     emulator: Emulator,
@@ -97,7 +99,8 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts an emulator and deploys the template, with `parameters` besides those that a local stack needs.
+    /// Starts an emulator and deploys the template, with `parameters` in addition to those that a
+    /// local stack needs.
     pub async fn start(
         tools: &Tools,
         options: &EmulatorOptions,
@@ -107,7 +110,8 @@ impl Stack {
         Self::on(tools, emulator, &options.deployment, parameters).await
     }
 
-    /// Deploys the template to a running emulator: creates the stack, or updates it and keeps its data.
+    /// Deploys the template to a running emulator: creates the stack, or updates it and keeps its
+    /// data.
     pub async fn on(
         tools: &Tools,
         emulator: Emulator,
@@ -127,14 +131,14 @@ impl Stack {
         })
     }
 
-    /// Deploys again with other parameters; those not named get their defaults back.
+    /// Deploys again with other parameters. Parameters that are not named return to their defaults.
     pub async fn update(&mut self, tools: &Tools, parameters: &BTreeMap<String, String>) -> Result<()> {
         self.deployed = deploy(tools, &self.aws_endpoint, &self.api_endpoint, &self.name, parameters).await?;
         Ok(())
     }
 
-    /// Deploys the template once more under another name beside this stack. Its API has no port of its own: its base
-    /// URL is the output `ApiEndpoint`.
+    /// Deploys the template again under another name on the same emulator. Its API has no separate
+    /// port: its base URL is the output `ApiEndpoint`.
     pub async fn deploy_beside(
         &self,
         tools: &Tools,
@@ -153,19 +157,19 @@ impl Stack {
         &self.name
     }
 
-    /// An output of the template.
+    /// Returns an output of the template.
     pub fn output(&self, name: &str) -> Result<&str> {
         let found = self.deployed.outputs.get(name).map(String::as_str);
-        found.ok_or_else(|| Error::answer("the template's outputs", &format!("there is no {name}")))
+        found.ok_or_else(|| Error::answer("the template's outputs", &format!("{name} is missing")))
     }
 
-    /// The deployed name of a function, by the name of its folder.
+    /// Returns the deployed name of the function in this folder.
     pub fn function(&self, folder: &str) -> Result<&str> {
         self.output(&format!("{}Function", pascal_case(folder)))
     }
 
-    /// Invokes a function and waits for its answer. A function that failed is an error that names the kind of its
-    /// failure alone.
+    /// Invokes a function and returns its response. If the function fails, the error contains only
+    /// its error type.
     pub async fn invoke(&self, folder: &str, payload: &Value) -> Result<Value> {
         let what = format!("invoking {folder}");
         let name = self.function(folder)?;
@@ -186,19 +190,20 @@ impl Stack {
         Ok(value)
     }
 
-    /// The credentials that a function runs with, to try what its role may do.
+    /// Returns the credentials of a function, to test what its role may do.
     pub async fn credentials(&self, folder: &str) -> Result<Credentials> {
         self.credentials_of(self.function(folder)?).await
     }
 
-    /// The same, for a function by its deployed name, which may be one of a stack beside this one.
+    /// Returns the credentials of a function by its deployed name, which can belong to another
+    /// stack on the same emulator.
     pub async fn credentials_of(&self, function: &str) -> Result<Credentials> {
         let action = format!("functions/{function}/credentials");
         let found = self.admin(reqwest::Method::GET, &action, None).await?;
         serde_json::from_value(found).map_err(|error| Error::answer(action, &error))
     }
 
-    /// Settings with which the AWS SDK reaches this stack.
+    /// Returns the configuration with which the AWS SDK reaches this stack.
     pub async fn sdk_config(&self, credentials: &Credentials) -> SdkConfig {
         let provider = aws_sdk_sts::config::Credentials::new(
             &credentials.access_key_id,
@@ -215,7 +220,8 @@ impl Stack {
             .await
     }
 
-    /// Environment with which the AWS CLI, and programs under test, reach this stack.
+    /// Returns the environment variables with which the AWS CLI and programs under test reach this
+    /// stack.
     #[must_use]
     pub fn environment(&self, credentials: &Credentials) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::from([
@@ -231,24 +237,26 @@ impl Stack {
         variables
     }
 
-    /// From now on `ListSecrets` shows the account as of then, as it may on AWS; at most as of five minutes ago.
+    /// Makes `ListSecrets` show the account as of this time, at most five minutes ago, because
+    /// lists on AWS can lag. `None` ends this.
     pub async fn list_secrets_as_of(&self, when: Option<SystemTime>) -> Result<()> {
         let since_1970 = when.and_then(|when| when.duration_since(UNIX_EPOCH).ok());
         let body = json!({ "asOf": since_1970.map(|time| time.as_secs_f64()) });
         self.admin(reqwest::Method::PUT, "secretsmanager/list", Some(&body)).await.map(drop)
     }
 
-    /// Writes the state now, as a stop does: what follows is lost if the emulator is killed.
+    /// Saves the state now, as a stop does. Later changes are lost if the emulator is killed.
     pub async fn save(&self) -> Result<()> {
         self.admin(reqwest::Method::POST, "save", None).await.map(drop)
     }
 
-    /// Stops the emulator and waits until its state is written.
+    /// Stops the emulator and waits until its state is saved.
     pub async fn stop(self) -> Result<()> {
         self.emulator.stop().await
     }
 
-    /// Asks the emulator for something beyond AWS (`infra/local/emulator/admin.py` lists it).
+    /// Calls an action of the emulator that AWS does not have (`infra/local/emulator/admin.py`
+    /// lists the actions).
     pub(crate) async fn admin(
         &self,
         method: reqwest::Method,
@@ -287,7 +295,7 @@ async fn deploy(
         ("RunPrefix".to_owned(), run_prefix(name)),
     ]);
     all.extend(parameters.clone());
-    let order = Order {
+    let request = DeployRequest {
         endpoint: aws_endpoint,
         stack: name,
         template: tools.checkout.template(),
@@ -297,10 +305,11 @@ async fn deploy(
         zips: &tools.packages.zips,
     };
     let script = tools.checkout.emulator_folder().join("deploy.py");
-    ask_script(&tools.installation.python(), &script, &order, "deploying infra/template.yaml").await
+    run_script(&tools.installation.python(), &script, &request, "deploying infra/template.yaml").await
 }
 
-/// What `infra/deploy` makes at random: here the same whenever a stack of this name is deployed, and another for another.
+/// Derives the run prefix from the stack's name, so that it is the same in every deployment.
+/// `infra/deploy` makes a random one.
 fn run_prefix(name: &str) -> String {
     // FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv
     let hash =
@@ -323,14 +332,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stacks_have_run_prefixes_of_their_own() {
+    fn each_stack_name_has_a_different_run_prefix() {
         assert_eq!(run_prefix("rights").len(), 4);
         assert_ne!(run_prefix("rights"), run_prefix("beside"));
         assert_eq!(run_prefix("rights"), run_prefix("rights"));
     }
 
     #[test]
-    fn a_functions_folder_names_its_resource() {
+    fn the_name_of_a_resource_derives_from_the_functions_folder() {
         assert_eq!(pascal_case("read-secrets"), "ReadSecrets");
         assert_eq!(pascal_case("identity"), "Identity");
     }

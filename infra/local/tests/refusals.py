@@ -1,6 +1,6 @@
-"""The rules of docs/emulator.md: what is refused, and that its neighbour within the limit is not.
+"""Tests the rules of docs/emulator.md: a call over a limit is refused, one within it is accepted.
 
-Run by refusals.rs with the address of an emulator on which nothing is deployed.
+refusals.rs runs this with the address of an empty emulator.
 """
 
 import base64
@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 ENDPOINT = sys.argv.pop(1)
 ACCOUNT, REGION = "123456789012", "us-east-1"
-# The SDK would refuse some calls itself, before they are sent.
+# With validation, the SDK would refuse some calls before it sends them.
 UNCHECKED = Config(parameter_validation=False, retries={"max_attempts": 1})
 
 
@@ -40,7 +40,7 @@ def admin(method, path, body):
     return urllib.request.urlopen(request)
 
 
-# A function that answers with a text of so many bytes as its event says; to an event of an API that all is well.
+# A function that answers with as many bytes as its event says, or allows a request from an API.
 ANSWERS = """#!%s
 import os, urllib.request
 api = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/invocation"
@@ -69,28 +69,28 @@ class Case(unittest.TestCase):
 
 
 def as_role(service, name, statement):
-    """A client that may do what this statement says, and nothing else."""
+    """A client that may do only what this statement allows."""
     client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
     client("iam").put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy({"Effect": "Allow", **statement}))
     arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
-    made = client("sts").assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
-    return client(service, made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+    session = client("sts").assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
+    return client(service, session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
 
 
 class Conditions(Case):
     def test_encryption_context(self):
         key = client("kms").create_key()["KeyMetadata"]["Arn"]
         condition = {"StringEquals": {"kms:EncryptionContext:a": "b"}}
-        right = {"Action": "kms:GenerateDataKey", "Resource": key, "Condition": condition}
-        make = as_role("kms", "by-context", right).generate_data_key
+        statement = {"Action": "kms:GenerateDataKey", "Resource": key, "Condition": condition}
+        make = as_role("kms", "by-context", statement).generate_data_key
         make(KeyId=key, KeySpec="AES_256", EncryptionContext={"a": "b", "c": "d"})
         for context in ({}, {"a": "c"}):
             self.refused("AccessDeniedException", make, KeyId=key, KeySpec="AES_256", EncryptionContext=context)
 
     def test_sources(self):
         condition = {"StringEquals": {"events:source": "ours"}}
-        right = {"Action": "events:PutEvents", "Resource": "*", "Condition": condition}
-        put = as_role("events", "by-source", right).put_events
+        statement = {"Action": "events:PutEvents", "Resource": "*", "Condition": condition}
+        put = as_role("events", "by-source", statement).put_events
         entry = lambda source: {"Source": source, "DetailType": "d", "Detail": "{}"}
         put(Entries=[entry("ours")] * 2)
         for sources in (["theirs"], ["ours", "theirs"]):
@@ -141,9 +141,9 @@ class Conditions(Case):
 
         def update(expression, names=None, values=None, **more):
             values = values or {":v": {"S": "x"}}
-            asked = {"TableName": "limited", "Key": {"pk": {"S": "1"}}, "UpdateExpression": expression, **more}
-            asked |= {"ExpressionAttributeValues": values} if ":" in expression else {}
-            return role.update_item(**asked, **({"ExpressionAttributeNames": names} if names else {}))
+            request = {"TableName": "limited", "Key": {"pk": {"S": "1"}}, "UpdateExpression": expression, **more}
+            request |= {"ExpressionAttributeValues": values} if ":" in expression else {}
+            return role.update_item(**request, **({"ExpressionAttributeNames": names} if names else {}))
 
         update("SET seen = :v")
         update("SET #0 = :v", {"#0": "seen"})
@@ -219,7 +219,7 @@ class SecretsManager(Case):
         self.refused("ValidationException", self.create, name="token-65", ClientRequestToken="t" * 65)
         self.refused("ValidationException", self.create, name="described", Description="d" * 2_049)
 
-    def test_the_same_creation_twice_is_one(self):
+    def test_a_repeated_creation_is_idempotent(self):
         once = self.create("twice", ClientRequestToken="t" * 32)
         self.assertEqual(self.create("twice", ClientRequestToken="t" * 32)["ARN"], once["ARN"])
         self.assertEqual(once["VersionId"], "t" * 32)
@@ -254,10 +254,10 @@ class SecretsManager(Case):
         self.assertEqual(delete(SecretId="never", ForceDeleteWithoutRecovery=True)["Name"], "never")
         self.refused("ResourceNotFoundException", delete, SecretId="never")
 
-    def test_a_condition_on_a_tag_refuses_what_is_gone(self):
+    def test_a_condition_on_a_tag_denies_missing_secrets(self):
         condition = {"StringEquals": {"secretsmanager:ResourceTag/a:b": "c"}}
-        right = {"Action": "secretsmanager:DeleteSecret", "Resource": "*", "Condition": condition}
-        delete = as_role("secretsmanager", "by-tag", right).delete_secret
+        statement = {"Action": "secretsmanager:DeleteSecret", "Resource": "*", "Condition": condition}
+        delete = as_role("secretsmanager", "by-tag", statement).delete_secret
         self.create("with-tag", Tags=[{"Key": "a:b", "Value": "c"}])
         delete(SecretId="with-tag", ForceDeleteWithoutRecovery=True)
         for name in ("with-tag", "never-there"):
@@ -280,14 +280,14 @@ class SecretsManager(Case):
         for size in (0, 101):
             self.refused("ValidationException", lambda size=size: self.listed(MaxResults=size))
 
-    def test_a_list_as_of_some_time_ago(self):
+    def test_a_list_as_of_an_earlier_time(self):
         self.create("lag-old")
-        seen = time.time()
+        earlier = time.time()
         self.create("lag-new")
         self.secrets.delete_secret(SecretId="lag-old", ForceDeleteWithoutRecovery=True)
         self.assertEqual(self.listed(("name", "lag-")), ["lag-new"])
         self.addCleanup(admin, "PUT", "secretsmanager/list", {"asOf": None})
-        admin("PUT", "secretsmanager/list", {"asOf": seen})
+        admin("PUT", "secretsmanager/list", {"asOf": earlier})
         self.assertEqual(self.listed(("name", "lag-")), ["lag-old"])
         self.refused("ResourceNotFoundException", self.secrets.describe_secret, SecretId="lag-old")
         self.secrets.describe_secret(SecretId="lag-new")
@@ -310,10 +310,10 @@ class Kms(Case):
         self.refused("ValidationException", make, KeyId=self.key)
         self.refused("ValidationException", make, KeyId=self.key, KeySpec="AES_256", NumberOfBytes=32)
 
-    def test_a_ciphertext_is_not_opened_with_another_key(self):
-        made = self.keys.generate_data_key(KeyId=self.key, KeySpec="AES_256", EncryptionContext={"a": "b"})
-        opened = {"CiphertextBlob": made["CiphertextBlob"], "EncryptionContext": {"a": "b"}}
-        self.assertEqual(self.keys.decrypt(KeyId=self.key, **opened)["Plaintext"], made["Plaintext"])
+    def test_a_ciphertext_is_not_decrypted_with_another_key(self):
+        generated = self.keys.generate_data_key(KeyId=self.key, KeySpec="AES_256", EncryptionContext={"a": "b"})
+        opened = {"CiphertextBlob": generated["CiphertextBlob"], "EncryptionContext": {"a": "b"}}
+        self.assertEqual(self.keys.decrypt(KeyId=self.key, **opened)["Plaintext"], generated["Plaintext"])
         other = self.keys.create_key()["KeyMetadata"]["KeyId"]
         self.refused("IncorrectKeyException", self.keys.decrypt, KeyId=other, **opened)
 
@@ -321,8 +321,8 @@ class Kms(Case):
         put = lambda text: self.keys.put_key_policy(KeyId=self.key, PolicyName="default", Policy=text)
         everyone = {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}
         put(policy(everyone))
-        nobody = {name: value for name, value in everyone.items() if name != "Principal"}
-        for text in ("{}", policy(nobody)):
+        without_principal = {name: value for name, value in everyone.items() if name != "Principal"}
+        for text in ("{}", policy(without_principal)):
             self.refused("MalformedPolicyDocumentException", lambda text=text: put(text))
 
 
@@ -363,7 +363,7 @@ class Events(Case):
             self.refused("ValidationException", put, target(1, RetryPolicy=retry))
 
     def queue(self, name, rule=None, **attributes):
-        """A queue that takes events of this rule, by default of the one of its own name."""
+        """A queue that accepts events of this rule, by default of the rule with the same name."""
         send = {
             "Effect": "Allow",
             "Principal": {"Service": "events.amazonaws.com"},
@@ -373,9 +373,9 @@ class Events(Case):
         }
         return self.queues.create_queue(QueueName=name, Attributes={"Policy": policy(send), **attributes})["QueueUrl"]
 
-    def test_a_target_lets_the_rule_in_or_the_event_is_a_dead_letter(self):
+    def test_a_target_allows_the_rule_or_the_event_is_a_dead_letter(self):
         def arrives(rule, target, letters):
-            """What arrives in the target, and what in the dead-letter queue."""
+            """The numbers of messages in the target and in the dead-letter queue."""
             self.events.put_rule(Name=rule, EventPattern=json.dumps({"source": [rule]}))
             arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:"
             self.events.put_targets(
@@ -393,7 +393,7 @@ class Events(Case):
         self.assertEqual(arrives("shut-out", "others", "letters"), [0, 1])
         self.assertEqual(arrives("no-letters", "others", "letters"), [0, 0])
 
-    def test_a_function_lets_the_rule_in(self):
+    def test_a_function_allows_the_rule(self):
         Lambda.setUpClass()
         function = Lambda().create("not-let-in")["FunctionArn"]
         letters = self.queue("of-the-function")
@@ -405,7 +405,7 @@ class Events(Case):
         self.assertTrue(self.queues.receive_message(QueueUrl=letters).get("Messages"))
 
     def arrives(self, name, condition):
-        """Whether an event arrives in a queue under a key whose policy lets EventBridge use it on a condition."""
+        """Whether an event arrives in a queue whose key allows EventBridge with this condition."""
         root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
         use = {
             "Effect": "Allow",
@@ -424,7 +424,7 @@ class Events(Case):
         self.events.put_events(Entries=[{"Source": name, "DetailType": "d", "Detail": "{}"}])
         return bool(self.queues.receive_message(QueueUrl=url).get("Messages"))
 
-    def test_an_encrypted_queue_takes_events_if_its_key_says_so_without_conditions(self):
+    def test_an_encrypted_queue_receives_events_if_its_key_allows_it_without_conditions(self):
         self.assertTrue(self.arrives("as-the-guide", {}))
         self.assertFalse(self.arrives("not-named", None))
         self.assertFalse(self.arrives("by-account", {"StringEquals": {"aws:SourceAccount": ACCOUNT}}))
@@ -437,7 +437,7 @@ class Lambda(Case):
 
     @classmethod
     def setUpClass(cls):
-        with contextlib.suppress(ClientError):  # another class was first
+        with contextlib.suppress(ClientError):  # another class created it
             cls.roles.create_role(RoleName="function", AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
 
     def create(self, name, program="#!/bin/sh\nexit 1\n", **members):
@@ -490,24 +490,24 @@ class Lambda(Case):
         self.assertIsNone(invoke(6 * 1024 * 1024 - 100))
         self.assertEqual(invoke(6 * 1024 * 1024 + 100), "Unhandled")
 
-    def test_a_destination_needs_the_roles_right(self):
+    def test_a_destination_needs_the_roles_permission(self):
         self.create("destination")
         queue = client("sqs").create_queue(QueueName="destination")["QueueUrl"].rsplit("/", 1)[-1]
         arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"
         config = {"FunctionName": "destination", "DestinationConfig": {"OnFailure": {"Destination": arn}}}
         put = self.functions.put_function_event_invoke_config
         self.refused("InvalidParameterValueException", put, **config)
-        right = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
-        self.roles.put_role_policy(RoleName="function", PolicyName="send", PolicyDocument=policy(right))
+        statement = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
+        self.roles.put_role_policy(RoleName="function", PolicyName="send", PolicyDocument=policy(statement))
         put(**config)
         self.refused("InvalidParameterValueException", put, FunctionName="destination", MaximumRetryAttempts=3)
 
-    def test_what_a_rule_invokes_is_retried_and_goes_to_its_destination(self):
+    def test_a_function_that_a_rule_invokes_is_retried_and_sends_to_its_destination(self):
         self.create("by-rule")
         queue = client("sqs").create_queue(QueueName="after-retries")["QueueUrl"]
         arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:after-retries"
-        right = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
-        self.roles.put_role_policy(RoleName="function", PolicyName="after", PolicyDocument=policy(right))
+        statement = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
+        self.roles.put_role_policy(RoleName="function", PolicyName="after", PolicyDocument=policy(statement))
         config = {"MaximumRetryAttempts": 0, "DestinationConfig": {"OnFailure": {"Destination": arn}}}
         self.functions.put_function_event_invoke_config(FunctionName="by-rule", **config)
         events = client("events")
@@ -518,11 +518,11 @@ class Lambda(Case):
         rule = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/invokes"
         self.functions.add_permission(FunctionName="by-rule", StatementId="s", SourceArn=rule, **allow)
         events.put_events(Entries=[{"Source": "invokes", "DetailType": "d", "Detail": "{}"}])
-        # The function is started in a process of its own, which takes a while.
+        # The function starts in a separate process, which takes a while.
         answer = client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=20)
         self.assertEqual(json.loads(answer["Messages"][0]["Body"])["requestPayload"]["source"], "invokes")
 
-    def test_eventbridge_is_not_let_in_by_account(self):
+    def test_eventbridge_is_not_allowed_by_account(self):
         self.create("permission")
         allow = {"FunctionName": "permission", "Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com"}
         self.functions.add_permission(StatementId="s1", SourceArn=f"arn:aws:events:{REGION}:{ACCOUNT}:rule/r", **allow)
@@ -593,7 +593,7 @@ class DynamoDb(Case):
         scan(100)
         self.refused("ValidationException", scan, number=101)
 
-    def test_time_to_live_is_not_switched_on_twice(self):
+    def test_time_to_live_cannot_be_enabled_twice(self):
         call = {"TableName": "table", "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True}}
         self.tables.update_time_to_live(**call)
         self.refused("ValidationException", self.tables.update_time_to_live, **call)
@@ -619,7 +619,7 @@ class Others(Case):
 
 
 class Stacks(Case):
-    """Resources that CloudFormation makes are checked as the calls that would make them."""
+    """CloudFormation resources are checked like the calls that would create them."""
 
     stacks = client("cloudformation")
 
@@ -631,7 +631,7 @@ class Stacks(Case):
             if not status.endswith("IN_PROGRESS"):
                 return status
             time.sleep(0.05)
-        self.fail(f"{name} does not end")
+        self.fail(f"{name} did not end")
 
     def check(self, name, kind, good, *wrong):
         self.assertEqual(self.outcome(name, {"One": {"Type": kind, "Properties": good}}), "CREATE_COMPLETE")
@@ -728,8 +728,8 @@ class Stacks(Case):
             {"MemorySize": 64},
             {"Environment": {"Variables": {"AWS_REGION": "x"}}},
         )
-        made = self.stacks.list_stack_resources(StackName="functions")["StackResourceSummaries"]
-        name = made[0]["PhysicalResourceId"]
+        resources = self.stacks.list_stack_resources(StackName="functions")["StackResourceSummaries"]
+        name = resources[0]["PhysicalResourceId"]
         config = {"FunctionName": name, "Qualifier": "$LATEST", "MaximumRetryAttempts": 2}
         queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
         self.check(
@@ -761,12 +761,12 @@ class HttpApi(Case):
         self.assertEqual(status(body=b"x" * (10 * 1024 * 1024 + 1)), 413)
 
 
-    def test_the_error_of_a_function_is_not_shown(self):
+    def test_a_function_error_is_hidden(self):
         api = self.api("fails", "#!/bin/sh\nexit 1\n")
         self.allow("fails", api, "*")
         self.assertEqual(self.get(api), (500, {"message": "Internal Server Error"}))
 
-    def test_a_function_lets_the_api_in(self):
+    def test_a_function_allows_the_api(self):
         api = self.api("serves", ANSWERS % sys.executable)
         self.assertEqual(self.get(api), (500, {"message": "Internal Server Error"}))
         self.allow("serves", "another", "*")
@@ -774,7 +774,7 @@ class HttpApi(Case):
         self.allow("serves", api, "*")
         self.assertEqual(self.get(api), (200, {"isAuthorized": True}))
 
-    def test_an_authorizer_lets_the_api_in(self):
+    def test_an_authorizer_allows_the_api(self):
         api = self.api("behind", ANSWERS % sys.executable)
         self.allow("behind", api, "*")
         decides = Lambda().create("decides", ANSWERS % sys.executable)["FunctionArn"]
@@ -799,7 +799,7 @@ class HttpApi(Case):
     gateway = client("apigatewayv2")
 
     def api(self, function, program):
-        """An API whose only route leads to a new function of this program."""
+        """An API whose only route invokes a new function with this program."""
         Lambda.setUpClass()
         arn = Lambda().create(function, program)["FunctionArn"]
         api = self.gateway.create_api(Name=function, ProtocolType="HTTP")["ApiId"]

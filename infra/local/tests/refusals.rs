@@ -1,4 +1,5 @@
-//! The emulator refuses what AWS refuses (docs/emulator.md): `refusals.py` tries each rule on an emulator of its own.
+//! The emulator refuses what AWS refuses (docs/emulator.md): `refusals.py` tests each rule on a
+//! separate emulator.
 
 use std::error::Error;
 use std::process::Command;
@@ -18,12 +19,12 @@ async fn the_emulator_refuses_what_aws_is_documented_to_refuse() -> Result<(), B
         lifetime: Lifetime::Passing,
     };
     let emulator = Emulator::start(&checkout, &installation, &options).await?;
-    let tried = Command::new(installation.python())
+    let tests = Command::new(installation.python())
         .arg("-B")
         .arg(checkout.root().join("infra/local/tests/refusals.py"))
         .arg(&emulator.addresses().aws_endpoint)
         .output()?;
     emulator.stop().await?;
-    assert!(tried.status.success(), "{}", String::from_utf8_lossy(&tried.stderr));
+    assert!(tests.status.success(), "{}", String::from_utf8_lossy(&tests.stderr));
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The local stack as tests use it: several at once, with and without a memory, with AWS Batch under their control.
+//! The local stack as tests use it: several at once, with and without persistent state, and with
+//! controlled AWS Batch jobs.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -25,12 +26,13 @@ async fn table(stack: &Stack, credentials: &Credentials) -> aws_sdk_dynamodb::Cl
 }
 
 #[tokio::test]
-async fn stacks_live_side_by_side_and_each_function_runs_under_its_own_role() -> Outcome {
+async fn several_stacks_run_at_once_and_each_function_has_a_separate_role() -> Outcome {
     let tools = Tools::ready(Progress::Quiet).await?;
     let (one, two) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let (one, two) = (options(one.path(), Lifetime::Passing), options(two.path(), Lifetime::Passing));
-    let nothing = BTreeMap::new();
-    let (one, two) = tokio::join!(Stack::start(&tools, &one, &nothing), Stack::start(&tools, &two, &nothing));
+    let defaults = BTreeMap::new();
+    let (one, two) =
+        tokio::join!(Stack::start(&tools, &one, &defaults), Stack::start(&tools, &two, &defaults));
     let (one, two) = (one?, two?);
 
     assert_ne!(one.api_endpoint, two.api_endpoint);
@@ -41,15 +43,15 @@ async fn stacks_live_side_by_side_and_each_function_runs_under_its_own_role() ->
     assert!(allowed.key("pk", key("SECRETS#WS#1")).key("sk", key("COUNT")).send().await.is_ok());
     let refused = reader.get_item().table_name(one.output("TableName")?);
     let refused = refused.key("pk", key("TOKEN#1")).key("sk", key("TOKEN")).send().await;
-    let refusal = refused.err().ok_or("a token was read")?;
-    assert_eq!(refusal.into_service_error().meta().code(), Some("AccessDeniedException"));
+    let error = refused.err().ok_or("a token was read")?;
+    assert_eq!(error.into_service_error().meta().code(), Some("AccessDeniedException"));
     one.stop().await?;
     two.stop().await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn data_outlives_a_stop_and_an_update_of_parameters() -> Outcome {
+async fn data_survives_a_stop_and_an_update_of_parameters() -> Outcome {
     let tools = Tools::ready(Progress::Quiet).await?;
     let folder = tempfile::tempdir()?;
     let options = options(folder.path(), Lifetime::Bound);
@@ -70,7 +72,7 @@ async fn data_outlives_a_stop_and_an_update_of_parameters() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_job_stays_where_it_is_until_it_is_moved_and_retries_as_told() -> Outcome {
+async fn a_job_keeps_its_status_until_it_is_moved_and_follows_its_retry_strategy() -> Outcome {
     let tools = Tools::ready(Progress::Quiet).await?;
     let folder = tempfile::tempdir()?;
     let stack = Stack::start(&tools, &options(folder.path(), Lifetime::Passing), &BTreeMap::new()).await?;

@@ -1,7 +1,7 @@
-"""AWS as its documentation describes it, where the emulator below accepts more or behaves differently.
+"""Rules of AWS's documentation, where the emulator accepts more or behaves differently.
 
-One module per service. Each rule names the page that it follows; docs/emulator.md lists them all. `calls` and `shapes`
-are what the services share.
+There is one module per service. Each rule names the page that it follows, and docs/emulator.md
+lists all rules. The services share `calls` and `shapes`.
 """
 
 from . import (

@@ -1,14 +1,14 @@
-"""API Gateway: what an HTTP API lets through to its functions."""
+"""API Gateway: which requests an HTTP API passes to its functions."""
 
 import json
 
 from ministack.core import responses
 from ministack.services import apigateway, lambda_svc
 
-from .iam import lets_service
+from .iam import allows_service
 
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
-LONGEST_HEAD = 10_240  # bytes of the request line and the values of headers
+LONGEST_HEAD = 10_240  # bytes of the request line and the header values
 LONGEST_PAYLOAD = 10 * 1024 * 1024
 
 
@@ -16,11 +16,11 @@ PRINCIPAL = "apigateway.amazonaws.com"
 
 
 def install():
-    _refuse_what_is_too_large()
-    _invoke_as_policies_allow()
+    _refuse_large_requests()
+    _enforce_resource_policies()
 
 
-def _refuse_what_is_too_large():
+def _refuse_large_requests():
     known = apigateway.handle_execute
 
     async def handle_execute(api, stage, path, method, headers, body, query, raw_query_string=None):
@@ -34,21 +34,21 @@ def _refuse_what_is_too_large():
     apigateway.handle_execute = handle_execute
 
 
-def _invoke_as_policies_allow():
-    """A function's own policy lets the API in, for its integrations and for its authorizer.
+def _enforce_resource_policies():
+    """A function's resource policy must allow the API, for its integrations and its authorizer.
 
     https://repost.aws/knowledge-center/api-gateway-http-lambda-integrations
     """
     known_proxy, known_authorizer = apigateway._invoke_lambda_proxy, apigateway._invoke_request_authorizer_lambda
 
     async def invoke_lambda_proxy(integration, api, stage, path, method, *rest, **more):
-        if not _lets_in(integration.get("integrationUri"), f"{api}/{stage}/{method}{path}"):
+        if not _is_allowed(integration.get("integrationUri"), f"{api}/{stage}/{method}{path}"):
             return _message(500, "Internal Server Error")
         return await known_proxy(integration, api, stage, path, method, *rest, **more)
 
     async def invoke_authorizer(authorizer, event, account, region):
         api = event["routeArn"].split(":")[5].split("/")[0]
-        if not _lets_in(authorizer.get("authorizerUri"), f"{api}/authorizers/{authorizer['authorizerId']}"):
+        if not _is_allowed(authorizer.get("authorizerUri"), f"{api}/authorizers/{authorizer['authorizerId']}"):
             return None
         return await known_authorizer(authorizer, event, account, region)
 
@@ -56,11 +56,11 @@ def _invoke_as_policies_allow():
     apigateway._invoke_request_authorizer_lambda = invoke_authorizer
 
 
-def _lets_in(uri, source):
+def _is_allowed(uri, source):
     function = apigateway._extract_lambda_ref_from_integration_uri(uri or "")
     policy, _ = lambda_svc.function_policy_for_arn(function) or (None, None)
     source = f"arn:aws:execute-api:{responses.get_region()}:{responses.get_account_id()}:{source}"
-    return lets_service(policy, PRINCIPAL, "lambda:InvokeFunction", function, {"aws:SourceArn": source})
+    return allows_service(policy, PRINCIPAL, "lambda:InvokeFunction", function, {"aws:SourceArn": source})
 
 
 def _message(status, text):

@@ -1,9 +1,10 @@
-"""AWS Batch whose jobs stay where they are until they are told to move.
+"""AWS Batch with jobs that keep their status until they are moved.
 
-The emulator's own ends every job at once and sends no events. Here SubmitJob leaves a job RUNNABLE; `move` (an action of
-`admin`) takes it on, as the compute environment would; TerminateJob and CancelJob end it. Each change sends the event that
-AWS documents to the default bus: https://docs.aws.amazon.com/batch/latest/userguide/batch_cwe_events.html. Calls come
-through the emulator's own front, so that IAM is enforced on them. Retries follow `retryStrategy.attempts`.
+The emulator itself ends every job immediately and sends no events. Here, SubmitJob leaves a job
+RUNNABLE, and `move` (an action of `admin`) moves it as the compute environment would. TerminateJob
+and CancelJob end it. Each change sends the documented event to the default bus:
+https://docs.aws.amazon.com/batch/latest/userguide/batch_cwe_events.html. Calls pass through the
+emulator's dispatcher, so IAM is enforced. Retries follow `retryStrategy.attempts`.
 """
 
 import copy
@@ -19,7 +20,7 @@ MOST_DESCRIBED = 100
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 FINAL = ("SUCCEEDED", "FAILED")
-TOLD = ("STARTING", "RUNNING", *FINAL)
+STATUSES = ("STARTING", "RUNNING", *FINAL)
 
 
 def install():
@@ -41,36 +42,36 @@ def _refuse(call):
         raise Refused("ClientException", "A job's name has 1 to 128 letters, digits, hyphens and underscores.")
 
 
-def every():
+def all_jobs():
     return [_shown(job) for job in batch._jobs.values()]
 
 
 def move(job_id, request):
-    """Takes a job on; gives the status and body of the answer."""
+    """Moves a job to a status. Returns the status and body of the answer."""
     job, status = batch._jobs.get(job_id), request.get("status")
     if job is None:
-        return 404, {"message": f"no job {job_id}"}
-    if status not in TOLD:
-        return 400, {"message": f"status is one of {', '.join(TOLD)}"}
+        return 404, {"message": f"unknown job {job_id}"}
+    if status not in STATUSES:
+        return 400, {"message": f"status must be one of {', '.join(STATUSES)}"}
     if job["status"] in FINAL:
-        return 409, {"message": f"job is {job['status']}, which is final"}
+        return 409, {"message": f"the job is {job['status']}, which is final"}
     exit_code = request.get("exitCode", 0 if status == "SUCCEEDED" else 1)
     _advance(job, status, request.get("reason"), exit_code, request.get("event", True))
     return 200, _shown(job)
 
 
 def repeat_event(job_id):
-    """Sends the event of the job's state once more: EventBridge delivers at least once."""
+    """Sends the event of the job's status again: EventBridge delivers at least once."""
     job = batch._jobs.get(job_id)
     if job is None:
-        return 404, {"message": f"no job {job_id}"}
+        return 404, {"message": f"unknown job {job_id}"}
     _emit(job)
     return 200, _shown(job)
 
 
-def forget(job_id):
-    """Batch keeps jobs for about a day; then DescribeJobs does not know them."""
-    return (200, {}) if batch._jobs.pop(job_id, None) else (404, {"message": f"no job {job_id}"})
+def remove(job_id):
+    """Removes a job, as AWS Batch does about a day after its end."""
+    return (200, {}) if batch._jobs.pop(job_id, None) else (404, {"message": f"unknown job {job_id}"})
 
 
 def _submit(request):

@@ -1,6 +1,7 @@
-"""Where rules meet the emulator: calls that clients make, resources that CloudFormation makes, conditions of policies.
+"""Applies rules to the calls of clients, the resources of CloudFormation and policy conditions.
 
-Calls are checked after they are authorized: a caller without the right gets AccessDenied, whatever the call holds.
+Calls are authorized before they are checked: a caller without permission gets AccessDenied for any
+input.
 """
 
 import functools
@@ -23,7 +24,7 @@ class Refused(Exception):
 
 
 class Call:
-    """One call: the operation, its parsed input, and the request as it came."""
+    """One call: the operation, its parsed input, and the raw request."""
 
     def __init__(self, service, method, path, headers, body, query):
         self.service, self.method, self.path = service, method, path
@@ -42,22 +43,22 @@ _contexts = {}
 
 
 def check(service, rule):
-    """`rule(call)` raises `Refused` for what AWS refuses."""
+    """Adds a rule. `rule(call)` raises `Refused` if AWS refuses the call."""
     _checks.setdefault(service, []).append(rule)
 
 
 def answer(service, operation, handler):
-    """`handler(call)` answers in the emulator's place, or gives None to let it answer."""
+    """Adds a handler. `handler(call)` returns an answer, or None to let the emulator answer."""
     _answers[service, operation] = handler
 
 
 def context(service, keys):
-    """`keys(data)` gives the condition keys of a call, as policies name them."""
+    """Adds condition keys. `keys(data)` returns those of a call, as policies name them."""
     _contexts[service] = keys
 
 
 def resource(kind, rule):
-    """`rule(properties)` raises `Refused` before CloudFormation makes or changes such a resource."""
+    """Adds a rule. `rule(properties)` raises `Refused` before CloudFormation creates or updates."""
     handlers = provisioners._RESOURCE_HANDLERS[kind]
     known_create, known_update = handlers["create"], handlers.get("update")
 

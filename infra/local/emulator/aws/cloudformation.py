@@ -1,4 +1,4 @@
-"""CloudFormation: logical names. The emulator checks sizes and numbers of a template itself."""
+"""CloudFormation: logical names. The emulator itself checks a template's sizes and counts."""
 
 from ministack.services.cloudformation import engine, handlers
 

@@ -44,7 +44,10 @@ def _refuse_period(period, periods):
 
 
 def _accept_alarms_over_several_metrics():
-    """The emulator refuses metric math, and with it the whole stack. Such an alarm is kept as one over its first metric."""
+    """Stores an alarm with metric math as an alarm over its first metric.
+
+    The emulator refuses metric math, and with it the whole stack.
+    """
     known = provisioners._cw_metric_alarm_record
 
     def record(name, props):

@@ -1,4 +1,7 @@
-"""DynamoDB: the partition keys and attributes that policies judge by, and the two limits that the emulator does not know."""
+"""DynamoDB: the partition keys and attributes in policy conditions, and two limits.
+
+The emulator does not have these conditions and limits.
+"""
 
 import re
 
@@ -14,12 +17,12 @@ _OPERANDS = re.compile(r"\bIN\s*\(([^()]*)\)", re.IGNORECASE)
 def install():
     check("dynamodb", _refuse)
     context("dynamodb", _request_context)
-    _authorize_items_one_by_one()
+    _authorize_each_item()
 
 
 def _refuse(call):
     if legacy := sorted(LEGACY & set(call.data)):
-        # Their attributes would have to be judged as well, and nothing here sends them.
+        # Conditions would have to cover their attributes too, and no code here sends them.
         raise Refused("ValidationException", f"Legacy parameters are not emulated: {', '.join(legacy)}.")
     for name in ("ConditionExpression", "FilterExpression"):
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
@@ -30,7 +33,7 @@ def _refuse(call):
 
 
 def _refuse_time_to_live(data):
-    """What is on is not switched on again.
+    """Time to live cannot be enabled twice.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTimeToLive.html
     """
@@ -41,16 +44,17 @@ def _refuse_time_to_live(data):
 
 
 class ItemArn(str):
-    """A table's ARN that remembers the condition keys of an item of a transaction."""
+    """A table's ARN with the condition keys of a transaction's item."""
 
     context = {}
 
 
-def _authorize_items_one_by_one():
-    """Each item of a transaction is authorized as its own action, with the keys and attributes of all items of that action.
+def _authorize_each_item():
+    """Authorizes each item of a transaction as its action, with the keys of all items of the action.
 
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html does not say whether each
-    item is judged alone. A policy that allows all of them together allows each of them alone as well.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html does
+    not say whether each item is evaluated alone. A policy that allows all items of an action
+    together also allows each of them alone.
     """
     known = iam_actions.dynamodb_transaction_checks
 
@@ -63,7 +67,7 @@ def _authorize_items_one_by_one():
             if member in iam_actions._DYNAMODB_TRANSACT_ITEM_ACTIONS
         ]
         if len(members) != len(checks):
-            return checks  # malformed: the handler refuses it
+            return checks  # malformed: the handler refuses the call
         items = {}
         for (item_action, _), (_, detail) in zip(checks, members, strict=True):
             items.setdefault(item_action, []).append(detail)
@@ -74,7 +78,7 @@ def _authorize_items_one_by_one():
 
 
 def _request_context(data):
-    """The condition keys of a request for one table; a query of an index has the index's leading key.
+    """The condition keys of a request for one table. A query of an index has its leading key.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
     """
@@ -111,7 +115,7 @@ LEGACY = {
 
 
 def _attributes(data):
-    """`dynamodb:Attributes`: the top-level attributes of the keys, of the item, and of every expression."""
+    """`dynamodb:Attributes`: the top-level attributes of the key, the item and every expression."""
     names = data.get("ExpressionAttributeNames") or {}
     found = {*(data.get("Key") or {}), *(data.get("Item") or {})}
     for name in ("UpdateExpression", "ConditionExpression", "ProjectionExpression"):

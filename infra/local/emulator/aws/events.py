@@ -1,4 +1,4 @@
-"""EventBridge: entries, rules, targets, and what becomes of an event that cannot be delivered."""
+"""EventBridge: entries, rules, targets, and events that cannot be delivered."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from ministack.services import sqs as queues
 
 from . import kms, shapes
 from .calls import Refused, check, context, resource
-from .iam import lets_service
+from .iam import allows_service
 
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 LONGEST_REQUEST = 1_000_000  # bytes of all entries together; "must be less than 1MB"
@@ -24,9 +24,9 @@ def install():
     check("events", _refuse)
     context("events", _sources)
     resource("AWS::Events::Rule", _refuse_rule_of_a_stack)
-    _refuse_single_entries()
-    _retry_what_events_invoke()
-    _deliver_as_policies_allow()
+    _refuse_malformed_entries()
+    _invoke_functions_asynchronously()
+    _enforce_resource_policies()
 
 
 def _refuse(call):
@@ -79,8 +79,8 @@ def _refuse_rule_of_a_stack(properties):
         _refuse_targets(targets, [])
 
 
-def _refuse_single_entries():
-    """An entry that lacks a part, or whose detail is no JSON object, fails alone.
+def _refuse_malformed_entries():
+    """An entry that lacks a part, or whose detail is not a JSON object, fails alone.
 
     https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
     """
@@ -116,8 +116,8 @@ def _wrong(entry):
     return None if isinstance(detail, dict) else ("MalformedDetail", "Detail is malformed.")
 
 
-def _retry_what_events_invoke():
-    """A rule invokes a function asynchronously: with the function's retries and its on-failure destination.
+def _invoke_functions_asynchronously():
+    """A rule invokes a function asynchronously, with its retries and on-failure destination.
 
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
     """
@@ -131,10 +131,11 @@ def _retry_what_events_invoke():
     eventbridge._dispatch_to_lambda = dispatch_to_lambda
 
 
-def _deliver_as_policies_allow():
-    """A target's own policy lets the rule in, or the event goes to the dead-letter queue, if that one's policy does.
+def _enforce_resource_policies():
+    """A target's resource policy must allow the rule. Otherwise the dead-letter queue gets the event.
 
-    A queue under a customer's key takes messages only if the key's policy lets EventBridge use it.
+    The queue's policy must allow the rule too. A queue with a customer managed key receives
+    messages only if the key policy allows EventBridge to use the key.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html
@@ -142,33 +143,33 @@ def _deliver_as_policies_allow():
     known = eventbridge._invoke_target
 
     def invoke_target(target, event, rule, view=None):
-        if _lets_in(target["Arn"], rule["Arn"]):
+        if _is_allowed(target["Arn"], rule["Arn"]):
             known(target, event, rule, view)
             return
         letters = (target.get("DeadLetterConfig") or {}).get("Arn")
-        kept = bool(letters) and _lets_in(letters, rule["Arn"])
-        eventbridge.logger.warning("EventBridge → %s: refused, %s", target["Arn"], "kept" if kept else "lost")
+        kept = bool(letters) and _is_allowed(letters, rule["Arn"])
+        eventbridge.logger.warning("EventBridge → %s: denied, %s", target["Arn"], "sent to the dead-letter queue" if kept else "lost")
         if kept:
             known({**target, "Arn": letters}, event, rule, view)
 
     eventbridge._invoke_target = invoke_target
 
 
-def _lets_in(arn, rule):
+def _is_allowed(arn, rule):
     service, keys = parse_arn(arn).service, {"aws:SourceArn": rule}
     if service == "lambda":
         policy, _ = lambda_svc.function_policy_for_arn(arn) or (None, None)
-        return lets_service(policy, PRINCIPAL, "lambda:InvokeFunction", arn, keys)
+        return allows_service(policy, PRINCIPAL, "lambda:InvokeFunction", arn, keys)
     if service == "sqs":
         policy, _ = queues.queue_policy_for_arn(arn) or (None, None)
         key = ((queues._queue_by_arn(arn) or {}).get("attributes") or {}).get("KmsMasterKeyId")
-        encrypts = not key or kms.lets_service_send(PRINCIPAL, key)
-        return encrypts and lets_service(policy, PRINCIPAL, "sqs:SendMessage", arn, {**keys, "aws:SecureTransport": "true"})
+        encrypts = not key or kms.allows_service_to_send(PRINCIPAL, key)
+        return encrypts and allows_service(policy, PRINCIPAL, "sqs:SendMessage", arn, {**keys, "aws:SecureTransport": "true"})
     return True
 
 
 def _sources(data):
-    """`events:source`. Entries are authorized one by one: one of a foreign source refuses the call.
+    """`events:source`. Each entry is authorized: one with another source denies the call.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
     """

@@ -1,6 +1,6 @@
-"""IAM: sizes and grammar of a role's policies, and the condition keys that the other modules give.
+"""IAM: sizes and grammar of a role's policies, and the condition keys of the other modules.
 
-Whether actions, resources and condition keys exist and fit together is for infra/checks/run.
+infra/checks/run checks whether actions, resources and condition keys exist and match.
 """
 
 import json
@@ -14,7 +14,7 @@ from .dynamodb import ItemArn
 from .lambda_ import condition_keys_of
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-LONGEST_INLINE = 10_240  # characters of a role's inline policies together, white space not counted
+LONGEST_INLINE = 10_240  # characters of all inline policies of a role, without white space
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 OPERATOR = re.compile(
     r"(For(All|Any)Values?:)?"
@@ -30,7 +30,7 @@ def install():
     check("iam", _refuse)
     resource("AWS::IAM::Policy", _refuse_policy_of_a_stack)
     resource("AWS::IAM::Role", _refuse_role_of_a_stack)
-    _give_condition_keys()
+    _add_condition_keys()
 
 
 def _refuse(call):
@@ -57,7 +57,7 @@ def _document(text):
     try:
         return json.loads(text or "")
     except ValueError:
-        return {}  # the emulator refuses it
+        return {}  # the emulator refuses the call
 
 
 def _refuse_document(document):
@@ -91,8 +91,8 @@ def _size(document):
     return len("".join(text.split()))
 
 
-def lets_service(policy, service, action, resource_arn, keys):
-    """Whether a resource's policy lets a service of AWS do this, in a call that has these condition keys."""
+def allows_service(policy, service, action, resource_arn, keys):
+    """Whether a resource policy allows an AWS service this action with these condition keys."""
     call = iam_evaluator.EvalContext(
         principal_arn="*",
         principal_type="Service",
@@ -105,7 +105,7 @@ def lets_service(policy, service, action, resource_arn, keys):
     return iam_evaluator.evaluate_resource_policy(policy, call, service=service).decision == "Allow"
 
 
-def _give_condition_keys():
+def _add_condition_keys():
     known_context, known_enforce = iam_actions.request_tag_context, iam_evaluator.enforce
 
     def request_tag_context(service, action, body, params):

@@ -1,4 +1,4 @@
-"""KMS: encryption contexts in policies, keys that a ciphertext is not of, services that use a key."""
+"""KMS: encryption contexts in policies, wrong keys for a ciphertext, and services that use a key."""
 
 import base64
 import json
@@ -6,10 +6,10 @@ import json
 from ministack.services import kms
 
 from .calls import Refused, check, context
-from .iam import lets_service
+from .iam import allows_service
 
-# A service's own call of KMS carries neither key of its caller's. SNS says so; for SQS no page promises them, and the
-# guides' statements for EventBridge have no condition.
+# A call of KMS by a service has neither `aws:SourceArn` nor `aws:SourceAccount`. The SNS page says
+# so. No SQS page promises these keys, and the guides' statements for EventBridge have no condition.
 # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
@@ -34,12 +34,12 @@ def _refuse(call):
         if ("KeySpec" in data) == ("NumberOfBytes" in data):
             raise Refused("ValidationException", "Please specify either number of bytes or key spec.")
     if call.operation == "Decrypt":
-        _refuse_another_key(data)
+        _refuse_wrong_key(data)
     if call.operation in ("CreateKey", "PutKeyPolicy") and data.get("Policy"):
         _refuse_policy(data["Policy"])
 
 
-def _refuse_another_key(data):
+def _refuse_wrong_key(data):
     """https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html"""
     named = data.get("KeyId") and kms._resolve_key(data["KeyId"])
     blob = base64.b64decode(data.get("CiphertextBlob") or "")
@@ -59,9 +59,9 @@ def _refuse_policy(policy):
             raise Refused("MalformedPolicyDocumentException", "A statement lacks its principal or its action.")
 
 
-def lets_service_send(service, key):
-    """Whether a key's policy lets this service put messages into what the key encrypts."""
+def allows_service_to_send(service, key):
+    """Whether a key policy allows this service to send messages to a queue under the key."""
     record = kms._resolve_key(key)
     if record is None or record.get("KeyState") != "Enabled":
         return False
-    return all(lets_service(record.get("Policy"), service, action, record["Arn"], {}) for action in TO_SEND)
+    return all(allows_service(record.get("Policy"), service, action, record["Arn"], {}) for action in TO_SEND)

@@ -1,4 +1,4 @@
-"""Lambda: sizes, environments, destinations, and the answers of functions that fail."""
+"""Lambda: sizes, environments, destinations, and the responses of failed functions."""
 
 import json
 import re
@@ -48,10 +48,10 @@ def install():
     resource("AWS::Lambda::Function", _refuse_function_of_a_stack)
     resource("AWS::Lambda::EventInvokeConfig", _refuse_invoke_config_of_a_stack)
     resource("AWS::Lambda::Permission", _refuse_permission)
-    _refuse_long_answers()
-    _remember_source_functions()
-    _hide_errors_of_functions()
-    _answer_without_pauses()
+    _refuse_large_responses()
+    _record_source_functions()
+    _hide_function_errors()
+    _answer_without_delays()
 
 
 def _refuse(call):
@@ -96,7 +96,7 @@ def _refuse_invoke_config_of_a_stack(properties):
 
 
 def _refuse_destinations(name, data):
-    """Lambda checks at once that the function's role may send to a destination.
+    """Lambda checks immediately that the function's role may send to a destination.
 
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
     """
@@ -118,7 +118,7 @@ def _role_may(config, action, service, arn):
 
 
 def _refuse_permission(data):
-    """EventBridge does not say for which account it calls: with a source account it is not let in.
+    """EventBridge sends no source account, so a permission with a source account denies it.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html
     """
@@ -130,14 +130,14 @@ _sources = {}
 
 
 def condition_keys_of(access_key):
-    """The condition keys of whatever is called with the credentials that Lambda gave a function.
+    """The condition keys of calls with the credentials of a function.
 
     https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
     """
     return {"lambda:SourceFunctionArn": _sources[access_key]} if access_key in _sources else {}
 
 
-def _remember_source_functions():
+def _record_source_functions():
     known = lambda_runtime.execution_credentials
 
     def execution_credentials(config):
@@ -148,8 +148,8 @@ def _remember_source_functions():
     lambda_runtime.execution_credentials = lambda_svc.execution_credentials = execution_credentials
 
 
-def _refuse_long_answers():
-    """An answer of more than 6 MB is an error of the function.
+def _refuse_large_responses():
+    """A response of more than 6 MB is a function error.
 
     https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
     """
@@ -166,8 +166,8 @@ def _refuse_long_answers():
     lambda_svc._execute_function = execute
 
 
-def _hide_errors_of_functions():
-    """An HTTP API answers 500 with a fixed body when a function fails; the error itself is for the log.
+def _hide_function_errors():
+    """An HTTP API answers 500 with a fixed body if a function fails. Only the log shows the error.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html
     """
@@ -182,10 +182,11 @@ def _hide_errors_of_functions():
     lambda_svc.lambda_execute_result_to_api_proxy_response = to_response
 
 
-def _answer_without_pauses():
-    """Of 100 ms for a warm call, 50 were a wait for log lines that do not come and 40 Nagle's algorithm.
+def _answer_without_delays():
+    """Of the 100 ms of a warm call, 50 were a wait for absent log lines and 40 Nagle's algorithm.
 
-    The lines are written before the answer, but another thread reads them: on a busy machine 5 ms were too few for it.
+    A function writes its log lines before it answers, but another thread reads them: on a busy
+    machine, that thread needs more than 5 ms.
     """
     known = lambda_runtime.ProvidedWorker._drain_stderr_bounded
 

@@ -1,4 +1,4 @@
-"""AWS Secrets Manager: names, tags, sizes, lists that lag behind, repeated and forced calls."""
+"""AWS Secrets Manager: names, tags, sizes, lists that lag, repeated calls and forced deletes."""
 
 import base64
 import json
@@ -19,8 +19,8 @@ NAME = re.compile(r"[A-Za-z0-9/_+=.@-]+")
 LONGEST_LAG = 300  # seconds
 
 _as_of = None
-_gone = []  # secrets that were removed: when, and what the list said of them
-_made = {}  # by ARN, when a secret was made
+_deleted = []  # deleted secrets: the time, and the secret as it was listed
+_created_at = {}  # when a secret was created, by ARN
 
 
 def install():
@@ -29,16 +29,16 @@ def install():
     context("secretsmanager", _resource_tags)
     secretsmanager._filter_secret_names = _filter_names
     _make_create_secret_idempotent()
-    _remember_what_is_removed()
+    _record_deleted_secrets()
 
 
 def list_as_of(when):
-    """From now on ListSecrets shows the account as of then, and at most as of five minutes ago; None = as it is."""
+    """Makes ListSecrets show the account as of this time, at most 5 minutes ago. None ends this."""
     global _as_of
     _as_of = when
 
 
-# ---- What is refused ----------------------------------------------------------------------------------------------
+# ---- Refused calls ------------------------------------------------------------------------------
 
 
 def _refuse(call):
@@ -93,15 +93,16 @@ def _refuse_creation(data):
             "You can't create this secret because a secret with this name is already scheduled for deletion.",
         )
     if key and key != "alias/aws/secretsmanager" and (kms._resolve_key(key) or {}).get("KeyState") != "Enabled":
-        # EncryptionFailure in https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+        # EncryptionFailure in
+        # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
         raise Refused("EncryptionFailure", "Secrets Manager can't encrypt the secret under this KMS key.")
 
 
-# ---- What behaves differently -------------------------------------------------------------------------------------
+# ---- Different behaviour ------------------------------------------------------------------------
 
 
 def _delete(call):
-    """A forced delete of a missing secret succeeds, which tells nothing of it.
+    """A forced delete of a missing secret succeeds.
 
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
     """
@@ -113,7 +114,7 @@ def _delete(call):
 
 
 def _make_create_secret_idempotent():
-    """The same ClientRequestToken with the same value is one creation; the token is the version's id.
+    """The same ClientRequestToken and value are one creation. The token is the version id.
 
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
     """
@@ -129,11 +130,11 @@ def _make_create_secret_idempotent():
         if answered[0] != 200:
             return answered
         secret = secretsmanager._secrets[data["Name"]]
-        _made[secret["ARN"]] = time.time()
+        _created_at[secret["ARN"]] = time.time()
         if not token:
             return answered
-        made = json.loads(answered[2])["VersionId"]
-        secret["Versions"] = {token if vid == made else vid: kept for vid, kept in secret["Versions"].items()}
+        created = json.loads(answered[2])["VersionId"]
+        secret["Versions"] = {token if vid == created else vid: kept for vid, kept in secret["Versions"].items()}
         return _created(secret, token)
 
     secretsmanager._create_secret = create_secret
@@ -143,28 +144,28 @@ def _created(secret, version):
     return secretsmanager.json_response({"ARN": secret["ARN"], "Name": secret["Name"], "VersionId": version})
 
 
-def _remember_what_is_removed():
-    """ListSecrets might not reflect changes from the last five minutes: told so, it shows what was there then.
+def _record_deleted_secrets():
+    """ListSecrets might not reflect changes of the last five minutes: `list_as_of` emulates this.
 
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
     """
     known_purge, known_list = secretsmanager._purge_secret, secretsmanager._list_secrets
 
     def purge(key, secret):
-        _gone.append((time.time(), dict(secret)))
+        _deleted.append((time.time(), dict(secret)))
         known_purge(key, secret)
 
     def list_secrets(data):
         if _as_of is None:
             return known_list(data)
         then = max(_as_of, time.time() - LONGEST_LAG)
-        _gone[:] = [(when, secret) for when, secret in _gone if when > time.time() - LONGEST_LAG]
+        _deleted[:] = [(when, secret) for when, secret in _deleted if when > time.time() - LONGEST_LAG]
         present = dict(secretsmanager._secrets.items())
-        removed = [secret for when, secret in _gone if when > then and secret["Name"] not in present]
+        removed = [secret for when, secret in _deleted if when > then and secret["Name"] not in present]
         shown = {
             secret["Name"]: secret
             for secret in (*present.values(), *removed)
-            if _made.get(secret["ARN"], 0) <= then
+            if _created_at.get(secret["ARN"], 0) <= then
         }
         return _list_of(shown, present, known_list, data)
 
@@ -173,7 +174,7 @@ def _remember_what_is_removed():
 
 
 def _list_of(shown, present, known_list, data):
-    """The emulator's list, of other secrets for as long as it looks. Nothing else runs meanwhile: it does not wait."""
+    """The emulator's list over other secrets. It does not await, so no other call sees them."""
     for name in present:
         del secretsmanager._secrets[name]
     secretsmanager._secrets.update(shown)
@@ -186,7 +187,7 @@ def _list_of(shown, present, known_list, data):
 
 
 def _filter_names(names, filters):
-    """Filters match prefixes; names, tag keys and tag values with their case, and `!` negates.
+    """Filters match prefixes. Names, tag keys and tag values are case-sensitive. `!` negates.
 
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Filter.html
     """
@@ -212,11 +213,11 @@ def _matches(name, key, text):
     return True
 
 
-# ---- Conditions ---------------------------------------------------------------------------------------------------
+# ---- Conditions ---------------------------------------------------------------------------------
 
 
 def _resource_tags(data):
-    """`secretsmanager:ResourceTag/*`. A secret that does not exist has no tags, so that a condition on one fails.
+    """`secretsmanager:ResourceTag/*`. A missing secret has no tags, so a condition on one fails.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_tags.html
     """

@@ -1,8 +1,9 @@
-"""Lengths, ranges, patterns and permitted values of every member, as the API reference of each service lists them.
+"""Lengths, ranges, patterns and permitted values of every member, as in the API references.
 
-The reference and the SDKs are generated from the same models, which the AWS CLI brings along: they are read from there.
-DynamoDB is left out: the emulator checks its calls itself, and each call is on the way of a request.
-https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html is such a page.
+The API references and the SDKs are generated from the same models. The AWS CLI contains these
+models, and this module reads them. DynamoDB is left out: the emulator itself checks its calls, and
+every request waits for them. An example of such a page is
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html.
 """
 
 import base64
@@ -12,7 +13,7 @@ import re
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-# The error by which a service refuses input that does not fit the model.
+# The error code with which a service refuses input that does not match the model.
 SERVICES = {
     "batch": "ClientException",
     "events": "ValidationException",
@@ -46,7 +47,7 @@ def _routes(service):
 
 
 def operation(service, method, path, target):
-    """Which operation a request is for, None if it cannot be told from method, path and target."""
+    """The operation of a request, or None if method, path and target do not determine it."""
     if target:
         return target.rsplit(".", 1)[-1]
     if service in ("batch", "lambda"):
@@ -55,7 +56,7 @@ def operation(service, method, path, target):
 
 
 def check(service, name, data, refused):
-    """Raises `refused(code, message)` if the input of an operation does not fit the model."""
+    """Raises `refused(code, message)` if the input of an operation does not match the model."""
     if service not in SERVICES or name not in model(service).operation_names:
         return
     shape = model(service).operation_model(name).input_shape
@@ -85,7 +86,7 @@ def _structure(shape, data, where, taken):
 
 
 def _flattened(data, name):
-    """In the query protocol a list or a map is spread over names such as `Tags.member.1`."""
+    """In the query protocol, a list or a map is spread over names such as `Tags.member.1`."""
     return any(isinstance(key, str) and key.startswith(f"{name}.") for key in data)
 
 
@@ -121,7 +122,10 @@ def _text(shape, value, where):
 
 @functools.cache
 def _pattern(text):
-    """Patterns are Java's. One that Python does not read is passed over: it is a rule of its own where it matters."""
+    """Compiles a Java pattern, or returns None if Python cannot.
+
+    A pattern that Python cannot compile and that matters has a separate rule.
+    """
     try:
         return re.compile(text, re.DOTALL) if text else None
     except re.error:

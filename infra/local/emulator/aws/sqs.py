@@ -1,4 +1,4 @@
-"""SQS: queue names. The emulator checks sizes, batches and attributes itself."""
+"""SQS: queue names. The emulator itself checks sizes, batches and attributes."""
 
 import re
 

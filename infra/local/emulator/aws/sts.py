@@ -1,4 +1,4 @@
-"""STS: the shapes of the API reference, such as the characters of a session's name, are all that is checked.
+"""STS: only the shapes of the API reference are checked, such as the characters of a session name.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 """

@@ -1,15 +1,16 @@
-//! `cargo local`: builds the local stack and the functions in one go, then hands over to `local`.
+//! `cargo local`: builds the local stack and the functions in one build, then runs `local`.
 //!
-//! One go, because cargo chooses the features of shared dependencies per selection of packages: `cargo run --package
-//! local` and a build of the functions after it would compile the AWS SDK twice. This crate has no dependency, so that
-//! nothing but it is built before.
+//! Cargo chooses the features of shared dependencies per selection of packages:
+//! `cargo run --package local` followed by a build of the functions would compile the AWS SDK
+//! twice. This crate has no dependencies, so that cargo builds nothing else first.
 
 use std::io::{Error, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-/// What works with the program that is there: a checkout that does not compile can still be stopped.
+/// Commands that use an existing build: the stack of a checkout that does not compile can still be
+/// stopped.
 const WITHOUT_BUILD: [&str; 2] = ["down", "status"];
 
 fn main() -> ExitCode {
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
 }
 
 fn start() -> Result<std::convert::Infallible, Error> {
-    let program = std::env::current_exe()?.with_file_name("local"); // where cargo puts it, too
+    let program = std::env::current_exe()?.with_file_name("local"); // cargo puts both in one folder
     let command = std::env::args().nth(1).unwrap_or_default();
     if !(WITHOUT_BUILD.contains(&command.as_str()) && program.exists()) {
         build()?;
@@ -34,5 +35,5 @@ fn build() -> Result<(), Error> {
         .args(["build", "--workspace", "--bins", "--manifest-path"])
         .arg(manifest)
         .status()?;
-    if built.success() { Ok(()) } else { Err(Error::other("the build failed; what is above says why")) }
+    if built.success() { Ok(()) } else { Err(Error::other("the build failed: see the messages above")) }
 }

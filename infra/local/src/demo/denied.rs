@@ -1,4 +1,4 @@
-//! Each function's role, tried beyond its rights.
+//! Calls that exceed the permissions of each function's role.
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -8,7 +8,7 @@ use domain::envelope::Envelope;
 
 use crate::{Error, Result, Stack};
 
-/// Calls that IAM has to refuse.
+/// The number of calls that IAM must deny.
 pub(super) const EXPECTED: usize = 2 + FUNCTIONS.len() + 4;
 
 const FUNCTIONS: [&str; 8] = [
@@ -22,15 +22,16 @@ const FUNCTIONS: [&str; 8] = [
     "cleanup-run",
 ];
 
-/// What is at hand to try the roles on.
+/// The items that the roles try to access.
 pub(super) struct Targets {
-    /// A live copy of a run.
+    /// The copy of a live run.
     pub(super) copy: String,
-    /// The workspace whose stored secret is tried to be opened.
+    /// The workspace whose secret the roles try to open.
     pub(super) scope: String,
 }
 
-/// Tries every role and gives what was refused. A call that goes through, or fails for another reason, is not refused.
+/// Tries every role and returns the denied calls. A call that succeeds, or fails for another
+/// reason, is not denied.
 pub(super) async fn denied_calls(
     stack: &Stack,
     operator: &SdkConfig,
@@ -41,7 +42,7 @@ pub(super) async fn denied_calls(
 
     let opener = role(stack, "launch-run").await?;
     if let Err(code) = sealed.open(&opener).await {
-        return Err(Error::answer("launch-run opening what it may open", &code));
+        return Err(Error::answer("launch-run could not decrypt a secret that it may decrypt", &code));
     }
     for function in ["read-secrets", "write-secrets"] {
         let outcome = sealed.open(&role(stack, function).await?).await;
@@ -56,39 +57,39 @@ pub(super) async fn denied_calls(
     let cleaner = role(stack, "cleanup-run").await?;
     let kms = aws_sdk_kms::Client::new(&cleaner);
     note(&mut denied, "cleanup-run", "kms:Decrypt", sealed.open(&cleaner).await);
-    let mut made = kms.generate_data_key().key_id(&sealed.key).key_spec(DataKeySpec::Aes256);
+    let mut call = kms.generate_data_key().key_id(&sealed.key).key_spec(DataKeySpec::Aes256);
     for (name, value) in &sealed.context {
-        made = made.encryption_context(name, value);
+        call = call.encryption_context(name, value);
     }
-    let made = made.send().await.map(drop).map_err(|e| code(&e));
-    note(&mut denied, "cleanup-run", "kms:GenerateDataKey", made);
+    let generated = call.send().await.map(drop).map_err(|e| code(&e));
+    note(&mut denied, "cleanup-run", "kms:GenerateDataKey", generated);
     let described = kms.describe_key().key_id(&sealed.key).send().await.map(drop).map_err(|e| code(&e));
     note(&mut denied, "cleanup-run", "kms:DescribeKey", described);
 
-    let foreign = format!("{}-not-ours", targets.copy);
+    let untagged = format!("{}-not-ours", targets.copy);
     let secrets = aws_sdk_secretsmanager::Client::new(operator);
     secrets
         .create_secret()
-        .name(&foreign)
+        .name(&untagged)
         .secret_string("untagged")
         .send()
         .await
         .map_err(|e| Error::answer("creating an untagged secret", &code(&e)))?;
     let deleted = aws_sdk_secretsmanager::Client::new(&cleaner)
         .delete_secret()
-        .secret_id(&foreign)
+        .secret_id(&untagged)
         .force_delete_without_recovery(true)
         .send()
         .await;
     note(
         &mut denied,
         "cleanup-run",
-        "secretsmanager:DeleteSecret without our tag",
+        "secretsmanager:DeleteSecret (secret without the deployment's tag)",
         deleted.map(drop).map_err(|e| code(&e)),
     );
     secrets
         .delete_secret()
-        .secret_id(&foreign)
+        .secret_id(&untagged)
         .force_delete_without_recovery(true)
         .send()
         .await
@@ -111,7 +112,8 @@ async fn role(stack: &Stack, function: &str) -> Result<SdkConfig> {
     Ok(stack.sdk_config(&credentials).await)
 }
 
-/// A stored secret's encrypted data key, with the context that opens it: so that a refusal is IAM's alone.
+/// The encrypted data key of a stored secret and its encryption context, so that only IAM can be
+/// the reason for a denial.
 struct Sealed {
     key: String,
     encrypted: Vec<u8>,
@@ -128,7 +130,7 @@ impl Sealed {
             .send()
             .await
             .map_err(|e| Error::answer("reading the table", &code(&e)))?;
-        let wrong = || Error::answer("the table", &"it holds no secret in the expected form");
+        let missing = || Error::answer("the table", &"no secret in the expected format was found");
         let text = |name: &'static str, prefix: &str| {
             rows.items().iter().find_map(|row| {
                 let sort_key = row.get("sk")?.as_s().ok()?;
@@ -136,11 +138,11 @@ impl Sealed {
                 Some((id.to_owned(), row.get(name)?.clone()))
             })
         };
-        let (id, envelope) = text("envelope", "VALUE#").ok_or_else(wrong)?;
-        let envelope = envelope.as_b().map_err(|_| wrong())?.as_ref().to_vec();
-        let (_, name) = text("name", &format!("SECRET#{id}")).ok_or_else(wrong)?;
-        let name = name.as_s().map_err(|_| wrong())?.clone();
-        let envelope = Envelope::parse(&envelope).map_err(|_| wrong())?;
+        let (id, envelope) = text("envelope", "VALUE#").ok_or_else(missing)?;
+        let envelope = envelope.as_b().map_err(|_| missing())?.as_ref().to_vec();
+        let (_, name) = text("name", &format!("SECRET#{id}")).ok_or_else(missing)?;
+        let name = name.as_s().map_err(|_| missing())?.clone();
+        let envelope = Envelope::parse(&envelope).map_err(|_| missing())?;
         let context = [
             ("deployment", stack.name()),
             ("name", &name),

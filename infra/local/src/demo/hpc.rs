@@ -1,5 +1,5 @@
-//! The chapter on an HPC cluster: the head job's script, as a job script calls it, in the place of Nextflow a command
-//! that shows the store it was given.
+//! The chapter on an HPC cluster: it runs the head job's script as a job script does. Instead of
+//! Nextflow, it runs a command that prints the secrets store.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use super::{Findings, Reporter};
 use crate::{Caller, Error, Result, Stack, Tools};
 
-/// Who plays in this chapter.
+/// What this chapter needs.
 pub(super) struct Cluster<'a> {
     pub(super) tools: &'a Tools,
     pub(super) stack: &'a Stack,
-    /// A folder of the demo's own.
+    /// The demo's folder.
     pub(super) folder: &'a Path,
     pub(super) owner: &'a Caller,
     pub(super) launcher: &'a Caller,
@@ -24,47 +24,49 @@ pub(super) struct Cluster<'a> {
     pub(super) workspace: i64,
 }
 
-/// What the launch on the cluster asks for, with the values that have to arrive.
+/// The secrets that the launch selects, with the values that must be delivered.
 type Expected<'a> = BTreeMap<&'a str, &'a str>;
 
 impl Cluster<'_> {
-    pub(super) async fn play<W: Write>(
+    pub(super) async fn run<W: Write>(
         &self,
-        tell: &mut Reporter<'_, W>,
+        log: &mut Reporter<'_, W>,
         findings: &mut Findings,
         key: &str,
     ) -> Result<()> {
         let launches = format!("/launches?workspaceId={}", self.workspace);
         let refused =
             self.launcher.call(Method::POST, &launches, Some(&json!({"platform": "slurm"}))).await?;
-        tell.step(&format!("Liam launches on slurm: {} {}", refused.status.as_u16(), refused.text))?;
+        log.step(&format!("Liam launches a run on slurm: {} {}", refused.status.as_u16(), refused.text))?;
         let platforms = format!("/orgs/{}/workspaces/{}/platforms", self.organization, self.workspace);
         self.owner.put(&platforms, &json!({"platforms": ["aws-batch", "slurm"]})).await?;
-        tell.step("Olivia allows slurm")?;
+        log.step("Olivia enables slurm in the workspace")?;
         let refused =
             self.launcher.call(Method::POST, &launches, Some(&json!({"platform": "slurm"}))).await?;
-        tell.step(&format!("Liam tries again: {} {}", refused.status.as_u16(), refused.text))?;
+        log.step(&format!("Liam tries again: {} {}", refused.status.as_u16(), refused.text))?;
 
         let one_line = "TGljZW5jZSBvbiBvbmUgbGluZQ==".repeat(100);
         let secrets = format!("/pipeline-secrets?workspaceId={}", self.workspace);
         self.owner.post(&secrets, &json!({"name": "SENTIEON_LICENSE_LINE", "value": one_line})).await?;
         let expected: Expected<'_> =
             BTreeMap::from([("NCBI_API_KEY", key), ("SENTIEON_LICENSE_LINE", &one_line)]);
-        tell.step("Olivia stores the licence as one line of base64; Liam selects what this pipeline needs")?;
+        log.step(
+            "Olivia stores the licence as one line of base64. Liam selects both secrets of the pipeline",
+        )?;
 
         let stores = self.folder.join("stores");
         findings.hpc_values_match = self.run_script(&stores, &expected).await?;
-        tell.step(&format!(
-            "nextflow-with-secrets gives the command its store, exact: {}",
+        log.step(&format!(
+            "nextflow-with-secrets delivers exactly these values: {}",
             super::yes(findings.hpc_values_match)
         ))?;
         findings.hpc_store_left = std::fs::read_dir(&stores).map_or(0, Iterator::count);
-        tell.step(&format!("stores left when it is done: {}", findings.hpc_store_left))?;
+        log.step(&format!("secrets stores left on disk: {}", findings.hpc_store_left))?;
         findings.second_claim_refused = self.claim_twice(&launches, &expected).await?;
-        tell.step(&format!("a claim token works once: {}", super::yes(findings.second_claim_refused)))
+        log.step(&format!("a claim token works only once: {}", super::yes(findings.second_claim_refused)))
     }
 
-    /// Runs the head job's script as the user's job script does.
+    /// Runs the head job's script as a user's job script does.
     async fn run_script(&self, stores: &Path, expected: &Expected<'_>) -> Result<bool> {
         let token = self.folder.join("token");
         let written = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&token);
@@ -72,7 +74,7 @@ impl Cluster<'_> {
             .and_then(|mut file| file.write_all(self.launcher.token().as_bytes()))
             .map_err(Error::file(&token))?;
         let names: Vec<_> = expected.keys().copied().collect();
-        let ran =
+        let finished =
             tokio::process::Command::new(self.tools.checkout.root().join("infra/hpc/nextflow-with-secrets"))
                 .args(["--workspace", &self.workspace.to_string(), "--platform", "slurm"])
                 .args(["--workspace-secrets", &names.join(","), "--user-secrets", "none", "--"])
@@ -84,14 +86,15 @@ impl Cluster<'_> {
                 .output()
                 .await
                 .map_err(Error::file("infra/hpc/nextflow-with-secrets"))?;
-        if !ran.status.success() {
-            let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-            return Err(Error::answer("nextflow-with-secrets", &said.lines().last().unwrap_or("failed")));
+        if !finished.status.success() {
+            let stderr = String::from_utf8_lossy(&finished.stderr).into_owned();
+            return Err(Error::answer("nextflow-with-secrets", &stderr.lines().last().unwrap_or("failed")));
         }
-        Ok(holds(&ran.stdout, expected))
+        Ok(holds(&finished.stdout, expected))
     }
 
-    /// Claims a run of its own twice: values the first time, 410 the second, and the run goes on until it is ended.
+    /// Launches a run and claims it twice: the first claim returns the values, the second 410, and
+    /// the run stays live until its end.
     async fn claim_twice(&self, launches: &str, expected: &Expected<'_>) -> Result<bool> {
         let names: Vec<_> = expected.keys().collect();
         let request = json!({"platform": "slurm", "workspaceSecrets": names, "userSecrets": []});
@@ -110,7 +113,7 @@ impl Cluster<'_> {
     }
 }
 
-/// Whether Nextflow's store holds just these.
+/// Whether Nextflow's secrets store holds exactly these values.
 fn holds(store: &[u8], expected: &Expected<'_>) -> bool {
     let Ok(entries) = serde_json::from_slice::<Vec<Value>>(store) else {
         return false;

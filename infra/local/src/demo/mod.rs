@@ -1,4 +1,5 @@
-//! `cargo local demo`: the main job from end to end on a fresh stack of its own, told as a story and checked at each step.
+//! `cargo local demo`: runs the service end to end on a temporary stack, prints each step as a
+//! story and checks it.
 
 mod denied;
 mod hpc;
@@ -14,68 +15,68 @@ use serde::Serialize;
 use crate::emulator::{EmulatorOptions, Lifetime};
 use crate::{Error, Progress, Result, Stack, Tools};
 
-/// What the demo found. Printed as one JSON object on one line with `--json`.
+/// The findings of the demo. With `--json`, they are printed as one JSON object on one line.
 #[derive(Serialize, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a finding of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate finding")]
 pub struct Findings {
-    /// Secrets that were stored.
+    /// The number of secrets stored.
     pub stored: usize,
-    /// Whether no answer of any read held a value, for any caller.
+    /// Whether no read returned a value to any caller.
     pub read_back_refused: bool,
-    /// Whether the member with the view role was refused a write.
+    /// Whether a participant with the view role was refused a write.
     pub viewer_write_refused: bool,
-    /// Whose `NCBI_API_KEY` the launch takes: `user` or `workspace`.
+    /// The owner of the `NCBI_API_KEY` that the launch resolves: `user` or `workspace`.
     pub override_winner: String,
-    /// Copies in Secrets Manager while the first run lasted.
+    /// The number of copies in Secrets Manager during the first run.
     pub copies_during_run: usize,
-    /// Whether each `valueFrom`, resolved as the ECS agent does, gave the stored bytes.
+    /// Whether each `valueFrom`, resolved as the ECS agent does, returned the stored bytes.
     pub values_match: bool,
-    /// Copies left after the first run succeeded.
+    /// The number of copies left after the first run succeeded.
     pub copies_after_success: usize,
-    /// Copies left after the second run failed.
+    /// The number of copies left after the second run failed.
     pub copies_after_failure: usize,
-    /// Copies left after the third run was never heard of again.
+    /// The number of copies left after the lease of the third run expired.
     pub copies_after_lost_event: usize,
-    /// Whether another workspace's role was refused the first run's copies.
+    /// Whether another workspace's role was denied the first run's copies.
     pub other_workspace_refused: bool,
-    /// Whether an HPC head job got its Nextflow store exactly.
+    /// Whether an HPC head job received exactly the expected values.
     pub hpc_values_match: bool,
-    /// Stores left on disk after the head job ended.
+    /// The number of secrets stores left on disk after the head job ended.
     pub hpc_store_left: usize,
-    /// Whether a claim token was refused the second time.
+    /// Whether the second use of a claim token was refused.
     pub second_claim_refused: bool,
-    /// What IAM refused when each function's role was tried beyond its rights.
+    /// The calls that IAM denied because they exceed the permissions of a function's role.
     pub denied_calls: Vec<String>,
-    /// Rows of the workspace's audit trail.
+    /// The number of records in the workspace's audit trail.
     pub audit_rows: usize,
 }
 
 impl Findings {
-    /// What differs from what must be, in words.
+    /// Describes each finding that differs from the expected one.
     #[must_use]
     pub fn differences(&self) -> Vec<String> {
         let checks = [
-            (self.stored == 3, "not every secret was stored"),
-            (self.read_back_refused, "a value could be read back"),
-            (self.viewer_write_refused, "a viewer could write"),
-            (self.override_winner == "user", "the user's own secret did not win"),
+            (self.stored == 3, "not all secrets were stored"),
+            (self.read_back_refused, "a read returned a value"),
+            (self.viewer_write_refused, "a participant with the view role could write"),
+            (self.override_winner == "user", "the user secret did not override the workspace secret"),
             (self.copies_during_run == 1, "the run did not have exactly one copy"),
-            (self.values_match, "a value differed at the target"),
-            (self.copies_after_success == 0, "copies were left after success"),
-            (self.copies_after_failure == 0, "copies were left after failure"),
-            (self.copies_after_lost_event == 0, "copies were left after a lost event"),
+            (self.values_match, "a delivered value differed from the stored one"),
+            (self.copies_after_success == 0, "copies were left after a successful run"),
+            (self.copies_after_failure == 0, "copies were left after a failed run"),
+            (self.copies_after_lost_event == 0, "copies were left after a lease expired"),
             (self.other_workspace_refused, "another workspace's role could read the copies"),
-            (self.hpc_values_match, "a value differed in Nextflow's store"),
-            (self.hpc_store_left == 0, "a store was left"),
+            (self.hpc_values_match, "a value in Nextflow's secrets store differed from the stored one"),
+            (self.hpc_store_left == 0, "a secrets store was left on disk"),
             (self.second_claim_refused, "a claim token worked twice"),
-            (self.denied_calls.len() == denied::EXPECTED, "IAM allowed a call that it must refuse"),
+            (self.denied_calls.len() == denied::EXPECTED, "IAM allowed a call that it must deny"),
             (self.audit_rows > 0, "the audit trail is empty"),
         ];
-        checks.iter().filter(|(holds, _)| !holds).map(|(_, what)| (*what).to_owned()).collect()
+        checks.iter().filter(|(passed, _)| !passed).map(|(_, difference)| (*difference).to_owned()).collect()
     }
 }
 
-/// Where the story goes: to a reader, or nowhere where a program reads.
+/// Prints the story, or nothing if only the findings are wanted.
 pub(crate) struct Reporter<'a, W> {
     out: &'a mut W,
     silent: bool,
@@ -108,11 +109,11 @@ impl<W: Write> Reporter<'_, W> {
     }
 }
 
-fn yes(holds: bool) -> &'static str {
-    if holds { "yes" } else { "NO" }
+fn yes(passed: bool) -> &'static str {
+    if passed { "yes" } else { "NO" }
 }
 
-/// Plays the story on a stack that is made for it and removed afterwards.
+/// Runs the demo on a temporary stack, which is removed afterwards.
 pub async fn demo(json: bool, out: &mut impl Write) -> Result<()> {
     let progress = if json { Progress::Quiet } else { Progress::Shown };
     let tools = Tools::ready(progress).await?;
@@ -124,34 +125,35 @@ pub async fn demo(json: bool, out: &mut impl Write) -> Result<()> {
         api_port: 0,
         lifetime: Lifetime::Passing,
     };
-    progress.step("Deploying infra/template.yaml to a fresh local stack …");
-    // A lease of seconds instead of half an hour, and the sweep as often as EventBridge allows: nobody wants to wait.
+    progress.step("Deploying infra/template.yaml to a temporary local stack …");
+    // A lease of seconds instead of half an hour, and the sweep as often as EventBridge allows, to
+    // avoid long waits.
     let parameters = BTreeMap::from(
         [("LeaseSeconds", "20"), ("SweepSchedule", "rate(1 minute)"), ("DeletionProtection", "false")]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
-    let played = async {
+    let story = async {
         let stack = Stack::start(&tools, &options, &parameters).await?;
         let mut reporter = Reporter { out, silent: json };
-        let findings = Box::pin(story::play(&tools, &stack, &folder, &mut reporter)).await;
+        let findings = Box::pin(story::run(&tools, &stack, &folder, &mut reporter)).await;
         stack.stop().await?;
         findings
     };
-    let played = Box::pin(played).await;
+    let outcome = Box::pin(story).await;
     let removed = std::fs::remove_dir_all(&folder);
-    let findings = played?;
+    let findings = outcome?;
     if folder.exists() {
         removed.map_err(Error::file(&folder))?;
     }
     let differences = findings.differences();
     let summary = match json {
         true => serde_json::to_string(&findings).map_err(|error| Error::State(error.to_string()))?,
-        false if differences.is_empty() => "\nEverything was as it must be.".to_owned(),
+        false if differences.is_empty() => "\nAll checks passed.".to_owned(),
         false => String::new(),
     };
     writeln!(out, "{summary}").map_err(Error::file("standard output"))?;
     match differences.is_empty() {
         true => Ok(()),
-        false => Err(Error::State(format!("the demo saw what must not be: {}", differences.join("; ")))),
+        false => Err(Error::State(format!("the demo failed: {}", differences.join("; ")))),
     }
 }

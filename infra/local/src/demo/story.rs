@@ -1,4 +1,4 @@
-//! The chapters.
+//! The chapters of the demo.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::{Findings, Reporter, yes};
 use crate::platform::{Platform, resolve};
 use crate::{Caller, Error, JobStatus, Result, Stack, Tools};
 
-/// The people of the story, and their two workspaces.
+/// The users of the story and their two workspaces.
 struct Actors {
     owner: Caller,
     launcher: Caller,
@@ -24,16 +24,16 @@ struct Actors {
     other_owner: Caller,
 }
 
-/// What is stored, to compare with what arrives.
+/// The stored values, to compare with the delivered ones.
 struct Values {
     licence: String,
     workspace_key: String,
-    own_key: String,
+    user_key: String,
 }
 
 impl Values {
-    /// A licence of several kilobytes over many lines, as `base64` prints it, and two API keys.
-    fn make() -> Self {
+    /// A licence of several kilobytes in many lines, as `base64` prints it, and two API keys.
+    fn new() -> Self {
         let line = |row: usize| -> String {
             (0..76)
                 .map(|column| {
@@ -46,100 +46,102 @@ impl Values {
         Self {
             licence: licence.join("\n") + "\n",
             workspace_key: "0f1e2d3c4b5a69788796a5b4c3d2e1f0".to_owned(),
-            own_key: "my own key, with \"quotes\" and $HOME".to_owned(),
+            user_key: "my own key, with \"quotes\" and $HOME".to_owned(),
         }
     }
 
     fn all(&self) -> [&str; 3] {
-        [&self.licence, &self.workspace_key, &self.own_key]
+        [&self.licence, &self.workspace_key, &self.user_key]
     }
 }
 
-pub(super) async fn play<W: Write>(
+pub(super) async fn run<W: Write>(
     tools: &Tools,
     stack: &Stack,
     folder: &Path,
-    tell: &mut Reporter<'_, W>,
+    log: &mut Reporter<'_, W>,
 ) -> Result<Findings> {
     let mut findings = Findings::default();
     let actors = actors(stack).await?;
-    let values = Values::make();
+    let values = Values::new();
     let platform = Platform::new(stack).await;
     let secrets = format!("/pipeline-secrets?workspaceId={}", actors.workspace);
 
-    tell.chapter("1. Olivia, an owner, stores two secrets in the workspace.")?;
+    log.chapter("1. Olivia has the owner role. She creates two workspace secrets.")?;
     for (name, value) in
         [("SENTIEON_LICENSE_BASE64", &values.licence), ("NCBI_API_KEY", &values.workspace_key)]
     {
         actors.owner.post(&secrets, &json!({"name": name, "value": value})).await?;
         findings.stored += 1;
-        tell.step(&format!("stored {name}, {} bytes", value.len()))?;
+        log.step(&format!("created {name}, {} bytes", value.len()))?;
     }
 
-    tell.chapter("2. Vera may only look on; Liam may launch, and has a key of his own.")?;
+    log.chapter(
+        "2. Vera has the view role and cannot write. Liam has the launch role and creates a user secret.",
+    )?;
     let refused =
         actors.viewer.call(Method::POST, &secrets, Some(&json!({"name": "VERAS", "value": "v"}))).await?;
     findings.viewer_write_refused = refused.status.as_u16() == 403;
-    tell.step(&format!("Vera tries to store a secret: {} {}", refused.status.as_u16(), refused.text))?;
+    log.step(&format!("Vera tries to create a secret: {} {}", refused.status.as_u16(), refused.text))?;
     actors
         .launcher
-        .post("/pipeline-secrets", &json!({"name": "NCBI_API_KEY", "value": values.own_key}))
+        .post("/pipeline-secrets", &json!({"name": "NCBI_API_KEY", "value": values.user_key}))
         .await?;
     findings.stored += 1;
-    tell.step("Liam stores his own NCBI_API_KEY")?;
+    log.step("Liam creates his user secret NCBI_API_KEY")?;
 
-    tell.chapter("3. Liam looks at what a launch would take, and launches.")?;
+    log.chapter("3. Liam previews a launch, then launches two runs on AWS Batch.")?;
     let launches = format!("/launches?workspaceId={}", actors.workspace);
     let preview_path = format!("/launches/preview?workspaceId={}", actors.workspace);
     let preview = actors.launcher.post(&preview_path, &json!({"platform": "aws-batch"})).await?;
-    findings.override_winner = winner(&preview);
-    tell.table(&["secret", "from", "version", "takes the place of"], &preview_rows(&preview))?;
+    findings.override_winner = owner_of_key(&preview);
+    log.table(&["secret", "from", "version", "overrides"], &preview_rows(&preview))?;
     let first = Run::launch(&actors.launcher, &launches, stack).await?;
     findings.copies_during_run = platform.copies(&first.id).await?;
-    tell.step(&format!(
-        "run {} launched; Secrets Manager holds {} copy, tower-{}",
+    log.step(&format!(
+        "run {} is launched: Secrets Manager has {} copy, tower-{}",
         first.id, findings.copies_during_run, first.id
     ))?;
     let third = Run::launch(&actors.launcher, &launches, stack).await?;
     third.heartbeat().await?;
-    let silent_since = Instant::now();
-    tell.step(&format!("run {} launched too; it sends one heartbeat and is never heard of again", third.id))?;
+    let last_heartbeat = Instant::now();
+    log.step(&format!("run {} is launched too: it sends one heartbeat and then stops reporting", third.id))?;
 
-    tell.chapter(
-        "4. The head job starts; AWS Batch gives it its secrets under the role that the launch asked for.",
+    log.chapter(
+        "4. The head job starts. AWS Batch reads its secrets with the permissions that the launch returned.",
     )?;
     let job = platform.start_head_job().await?;
     first.record(&job).await?;
     let role = platform.role("demo-execution", &first.answer["iam"]["statements"]).await?;
     let role = stack.sdk_config(&role).await;
     findings.values_match = check_values(&role, &first.answer, &values).await?;
-    tell.step(&format!("each valueFrom gives the stored bytes: {}", yes(findings.values_match)))?;
+    log.step(&format!("each valueFrom resolves to the stored bytes: {}", yes(findings.values_match)))?;
     let other = other_role(&actors, stack, &platform).await?;
-    findings.other_workspace_refused = refuses(&other, &first.answer).await;
-    tell.step(&format!("another workspace's role is refused: {}", yes(findings.other_workspace_refused)))?;
+    findings.other_workspace_refused = is_denied(&other, &first.answer).await;
+    log.step(&format!("another workspace's role is denied: {}", yes(findings.other_workspace_refused)))?;
 
-    tell.chapter("5. Nobody reads a value back; no function's role goes beyond its rights.")?;
+    log.chapter("5. No call returns a value, and no function's role exceeds its permissions.")?;
     findings.read_back_refused = read_back_refused(&actors, &first, &values).await?;
-    tell.step(&format!("no answer to any read holds a value: {}", yes(findings.read_back_refused)))?;
+    log.step(&format!("no read returns a value: {}", yes(findings.read_back_refused)))?;
     let targets = Targets { copy: format!("tower-{}", first.id), scope: format!("WS#{}", actors.workspace) };
     findings.denied_calls = denied_calls(stack, platform.operator(), &targets).await?;
     for call in &findings.denied_calls {
-        tell.step(&format!("IAM refused {call}"))?;
+        log.step(&format!("IAM denied {call}"))?;
     }
 
-    tell.chapter("6. The first run's head job succeeds, a second one's fails.")?;
+    log.chapter("6. The head job of the first run succeeds. That of a second run fails.")?;
     stack.move_job(&job, JobStatus::Succeeded).await?;
-    first.ended(&actors.launcher, Duration::from_secs(30)).await?;
+    first.wait_for_end(&actors.launcher, Duration::from_secs(30)).await?;
     findings.copies_after_success = platform.copies(&first.id).await?;
     let second = Run::launch(&actors.launcher, &launches, stack).await?;
     let job = platform.start_head_job().await?;
     second.record(&job).await?;
     stack.move_job(&job, JobStatus::Failed).await?;
-    second.ended(&actors.launcher, Duration::from_secs(30)).await?;
+    second.wait_for_end(&actors.launcher, Duration::from_secs(30)).await?;
     findings.copies_after_failure = platform.copies(&second.id).await?;
-    tell.step("both ended by AWS Batch's event, confirmed by DescribeJobs")?;
+    log.step("both runs ended after an event from AWS Batch, confirmed with DescribeJobs")?;
 
-    tell.chapter("7. On a Slurm cluster Nextflow brings its own store; the head job claims it.")?;
+    log.chapter("7. On a Slurm cluster, the head job claims its secrets into a secrets store for Nextflow.")?;
     let cluster = Cluster {
         tools,
         stack,
@@ -149,43 +151,45 @@ pub(super) async fn play<W: Write>(
         organization: actors.organization,
         workspace: actors.workspace,
     };
-    cluster.play(tell, &mut findings, &values.workspace_key).await?;
+    cluster.run(log, &mut findings, &values.workspace_key).await?;
 
-    tell.chapter("8. The third run's lease is over: the sweep, every minute here, finds it.")?;
-    third.ended(&actors.launcher, Duration::from_secs(150)).await?;
+    log.chapter(
+        "8. The lease of the third run expires. The sweep, which runs every minute here, ends the run.",
+    )?;
+    third.wait_for_end(&actors.launcher, Duration::from_secs(150)).await?;
     findings.copies_after_lost_event = platform.copies(&third.id).await?;
-    tell.step(&format!("gone {} s after its heartbeat", silent_since.elapsed().as_secs()))?;
+    log.step(&format!("its copy was deleted {} s after the heartbeat", last_heartbeat.elapsed().as_secs()))?;
 
-    findings.audit_rows = look_back(&actors, &platform, [&first, &second, &third], tell).await?;
+    findings.audit_rows = show_records(&actors, &platform, [&first, &second, &third], log).await?;
     Ok(findings)
 }
 
-/// The receipts, and the audit trail; gives the number of its rows.
-async fn look_back<W: Write>(
+/// Prints the receipts and the audit trail, and returns the number of audit records.
+async fn show_records<W: Write>(
     actors: &Actors,
     platform: &Platform<'_>,
     runs: [&Run; 3],
-    tell: &mut Reporter<'_, W>,
+    log: &mut Reporter<'_, W>,
 ) -> Result<usize> {
-    tell.chapter("9. The receipts.")?;
+    log.chapter("9. The receipts of the three runs.")?;
     let mut rows = Vec::new();
     for run in runs {
         rows.push(receipt_row(&run.receipt(&actors.launcher).await?, platform.copies(&run.id).await?));
     }
-    tell.table(&["run", "state", "result", "told by", "launched", "removed", "copies left"], &rows)?;
+    log.table(&["run", "state", "result", "reported by", "launched", "removed", "copies left"], &rows)?;
 
-    tell.chapter("10. The audit trail of the workspace.")?;
+    log.chapter("10. The audit trail of the workspace.")?;
     let path = format!("/audit-events?workspaceId={}&max=1000", actors.workspace);
     let trail = actors.owner.get(&path).await?;
     let events = trail["events"].as_array().cloned().unwrap_or_default();
     let rows: Vec<_> = events.iter().rev().map(audit_row).collect();
-    tell.table(&["when", "who", "what", "run", "secrets and versions"], &rows)?;
+    log.table(&["time", "actor", "action", "run", "secrets and versions"], &rows)?;
     Ok(events.len())
 }
 
 async fn actors(stack: &Stack) -> Result<Actors> {
     let user = |name: &str| json!({"userName": name, "email": format!("{name}@example.org"), "tokens": [{"name": "demo"}]});
-    let order = json!({"apply": {
+    let request = json!({"apply": {
         "users": [user("olivia"), user("liam"), user("vera"), user("oscar")],
         "organizations": [{"name": "example", "workspaces": [
             {"name": "genomics", "fullName": "Genomics", "platforms": ["aws-batch"], "participants": [
@@ -194,22 +198,22 @@ async fn actors(stack: &Stack) -> Result<Actors> {
                 {"user": "oscar", "role": "owner"}]},
         ]}],
     }});
-    let made = stack.invoke("identity", &order).await?;
+    let created = stack.invoke("identity", &request).await?;
     let caller = |index: usize| {
-        let token = made["users"][index]["tokens"][0]["accessKey"].as_str().unwrap_or_default();
+        let token = created["users"][index]["tokens"][0]["accessKey"].as_str().unwrap_or_default();
         Caller::new(&stack.api_endpoint, token)
     };
     let workspace = |index: usize| {
-        made["organizations"][0]["workspaces"][index]["id"]
+        created["organizations"][0]["workspaces"][index]["id"]
             .as_i64()
-            .ok_or_else(|| Error::answer("identity's answer to apply", &"it lacks a workspace"))
+            .ok_or_else(|| Error::answer("the response of identity", &"a workspace is missing"))
     };
     Ok(Actors {
         owner: caller(0),
         launcher: caller(1),
         viewer: caller(2),
         other_owner: caller(3),
-        organization: made["organizations"][0]["id"].as_i64().unwrap_or_default(),
+        organization: created["organizations"][0]["id"].as_i64().unwrap_or_default(),
         workspace: workspace(0)?,
         other_workspace: workspace(1)?,
     })
@@ -243,7 +247,7 @@ impl Run {
     }
 
     /// Waits until the run has ended.
-    async fn ended(&self, caller: &Caller, at_most: Duration) -> Result<()> {
+    async fn wait_for_end(&self, caller: &Caller, at_most: Duration) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < at_most {
             if self.receipt(caller).await?["state"] == "ended" {
@@ -255,10 +259,10 @@ impl Run {
     }
 }
 
-fn winner(preview: &Value) -> String {
+fn owner_of_key(preview: &Value) -> String {
     let secrets = preview["secrets"].as_array().cloned().unwrap_or_default();
     let found = secrets.iter().find(|secret| secret["name"] == "NCBI_API_KEY");
-    found.and_then(|secret| secret["owner"].as_str()).unwrap_or("nobody").to_owned()
+    found.and_then(|secret| secret["owner"].as_str()).unwrap_or("none").to_owned()
 }
 
 async fn check_values(role: &aws_config::SdkConfig, answer: &Value, values: &Values) -> Result<bool> {
@@ -266,7 +270,7 @@ async fn check_values(role: &aws_config::SdkConfig, answer: &Value, values: &Val
     let mut equal = entries.len() == 2;
     for entry in &entries {
         let expected = match entry["name"].as_str() {
-            Some("NCBI_API_KEY") => &values.own_key,
+            Some("NCBI_API_KEY") => &values.user_key,
             _ => &values.licence,
         };
         equal &= &resolve(role, entry["valueFrom"].as_str().unwrap_or_default()).await? == expected;
@@ -274,7 +278,8 @@ async fn check_values(role: &aws_config::SdkConfig, answer: &Value, values: &Val
     Ok(equal)
 }
 
-/// A role that may read the other workspace's copies: made from a launch there.
+/// Creates a role from a launch in the other workspace, with permission to read that workspace's
+/// copies.
 async fn other_role(
     actors: &Actors,
     stack: &Stack,
@@ -286,14 +291,14 @@ async fn other_role(
     let run = Run::launch(&actors.other_owner, &path, stack).await?;
     let role = platform.role("demo-other-execution", &run.answer["iam"]["statements"]).await?;
     let role = stack.sdk_config(&role).await;
-    // It does read what it is for: a refusal elsewhere is then the tags' doing.
-    let own = run.answer["batch"]["secrets"][0]["valueFrom"].as_str().unwrap_or_default();
-    resolve(&role, own).await?;
+    // The role can read its workspace's copies, so that a denial elsewhere results from the tags.
+    let value_from = run.answer["batch"]["secrets"][0]["valueFrom"].as_str().unwrap_or_default();
+    resolve(&role, value_from).await?;
     run.reporter.post(&format!("/runs/{}/end", run.id), &json!({"success": true})).await?;
     Ok(role)
 }
 
-async fn refuses(role: &aws_config::SdkConfig, answer: &Value) -> bool {
+async fn is_denied(role: &aws_config::SdkConfig, answer: &Value) -> bool {
     let value_from = answer["batch"]["secrets"][0]["valueFrom"].as_str().unwrap_or_default();
     match resolve(role, value_from).await {
         Ok(_) => false,
@@ -301,7 +306,8 @@ async fn refuses(role: &aws_config::SdkConfig, answer: &Value) -> bool {
     }
 }
 
-/// Every read of the API, by everyone, searched for every value as it is and as JSON writes it.
+/// Searches the response of every read, by every user, for every value in plain and JSON-escaped
+/// form.
 async fn read_back_refused(actors: &Actors, run: &Run, values: &Values) -> Result<bool> {
     let scope = format!("workspaceId={}", actors.workspace);
     let list = actors.owner.get(&format!("/pipeline-secrets?{scope}")).await?;
@@ -324,11 +330,11 @@ async fn read_back_refused(actors: &Actors, run: &Run, values: &Values) -> Resul
     for caller in [&actors.owner, &actors.launcher, &actors.viewer, &actors.other_owner] {
         for path in &paths {
             let answer = caller.call(Method::GET, path, None).await?;
-            let shows = |value: &str| {
+            let contains = |value: &str| {
                 let json = Value::from(value).to_string();
                 answer.text.contains(value) || answer.text.contains(json.trim_matches('"'))
             };
-            if values.all().into_iter().any(shows) {
+            if values.all().into_iter().any(contains) {
                 return Ok(false);
             }
         }
@@ -345,8 +351,8 @@ fn text(value: &Value) -> String {
 fn preview_rows(preview: &Value) -> Vec<Vec<String>> {
     let secrets = preview["secrets"].as_array().cloned().unwrap_or_default();
     let row = |secret: &Value| {
-        let replaced = if secret["overrides"].is_null() { "-" } else { "the workspace's" };
-        vec![text(&secret["name"]), text(&secret["owner"]), text(&secret["version"]), replaced.to_owned()]
+        let overridden = if secret["overrides"].is_null() { "-" } else { "workspace secret" };
+        vec![text(&secret["name"]), text(&secret["owner"]), text(&secret["version"]), overridden.to_owned()]
     };
     secrets.iter().map(row).collect()
 }
@@ -371,7 +377,7 @@ fn audit_row(event: &Value) -> Vec<String> {
             format!("{} v{} ({})", text(&subject["name"]), subject["version"], text(&subject["owner"]))
         })
         .collect();
-    let who =
+    let actor =
         if event["actor"].is_null() { "the service".to_owned() } else { format!("user {}", event["actor"]) };
-    vec![text(&event["date"]), who, text(&event["action"]), text(&event["run"]), subjects.join(", ")]
+    vec![text(&event["date"]), actor, text(&event["action"]), text(&event["run"]), subjects.join(", ")]
 }
