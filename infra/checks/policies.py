@@ -1,8 +1,11 @@
-"""Has a policy linter judge every role's and key's policy of the expanded template, and the statements that a launch gives for job roles: that each
-action, resource and condition key exists and fits together in IAM. A condition key that AWS does not know for an action is never
-true, and would make a statement void without a word.
+"""Lints the policies of all roles and keys in the expanded template, and the statements of a launch.
 
-Reads the expanded template on standard input and the launch's statements from the file that is named; prints what is wrong.
+The linter checks that each action, resource and condition key exists in IAM and that they match. A
+condition on a key that AWS does not support for an action is never true, and silently disables its
+statement.
+
+Reads the expanded template on standard input, and the statements that a launch returns for job
+roles from the file in the first argument. Prints all findings.
 """
 
 import json
@@ -31,17 +34,17 @@ ARNS = {
 
 SOURCE_PAGE = "https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html"
 LOGS_PAGE = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html"
-# What is found and is right: the finding, what stands in it, and why.
+# Findings that are accepted: the finding, a part of its text, and the reason.
 ACCEPTED = [
-    ("RESOURCE_STAR", "kms:", "in a key's own policy * is that key, and nothing else can be said"),
-    ("UNKNOWN_CONDITION_FOR_ACTION", "kms:EncryptionContext:aws:logs:arn for action kms:DescribeKey", f"as {LOGS_PAGE} has it"),
-    ("UNKNOWN_CONDITION_FOR_ACTION", "lambda:SourceFunctionArn for action kms:Decrypt", f"of every call of a function: {SOURCE_PAGE}"),
-    ("MISMATCHED_TYPE", "ArnLike requires", f"an encryption context is text, and here an ARN: as {LOGS_PAGE} has it"),
+    ("RESOURCE_STAR", "kms:", "in a key policy, * is the key itself and the only possible resource"),
+    ("UNKNOWN_CONDITION_FOR_ACTION", "kms:EncryptionContext:aws:logs:arn for action kms:DescribeKey", f"the statement is from {LOGS_PAGE}"),
+    ("UNKNOWN_CONDITION_FOR_ACTION", "lambda:SourceFunctionArn for action kms:Decrypt", f"every call of a function has this key: {SOURCE_PAGE}"),
+    ("MISMATCHED_TYPE", "ArnLike requires", f"the encryption context is an ARN as text; the statement is from {LOGS_PAGE}"),
 ]
 
 
 class Resolver:
-    """Intrinsic functions, as far as policies use them, with the parameters' defaults."""
+    """Resolves the intrinsic functions that policies use, with the parameters' defaults."""
 
     def __init__(self, template):
         self.template = template
@@ -88,20 +91,20 @@ def policies(template):
 
 
 def main():
-    judged = dict(policies(json.load(sys.stdin)))
+    documents = dict(policies(json.load(sys.stdin)))
     with open(sys.argv[1], encoding="utf-8") as file:
-        judged["a launch's statements"] = {"Version": "2012-10-17", "Statement": json.load(file)}
-    wrong = 0
-    for name, document in judged.items():
+        documents["the statements of a launch"] = {"Version": "2012-10-17", "Statement": json.load(file)}
+    findings = 0
+    for name, document in documents.items():
         for finding in analyze_policy_string(json.dumps(document)).findings:
             finding = enhance_finding(finding)
             if any(finding.issue == issue and part in str(finding.detail) for issue, part, _ in ACCEPTED):
                 continue
-            wrong += 1
+            findings += 1
             print(f"{name}: {finding.issue}: {finding.title}: {finding.detail}")
-    statements = sum(len(document["Statement"]) for document in judged.values())
-    print(f"parliament: {len(judged)} policies, {statements} statements, {wrong} findings")
-    sys.exit(wrong > 0)
+    statements = sum(len(document["Statement"]) for document in documents.values())
+    print(f"parliament: {len(documents)} policies, {statements} statements, {findings} findings")
+    sys.exit(findings > 0)
 
 
 main()

@@ -1,6 +1,6 @@
-"""Expands `infra/template.yaml` as CloudFormation does, without AWS: reads the template, prints JSON.
+"""Expands `infra/template.yaml` as CloudFormation does, without AWS, and prints it as JSON.
 
-The expansion is what is deployed, and what checkers must look at: before it, half of the faults do not show.
+The expanded template is what is deployed. Checks of the original template miss half of the faults.
 """
 
 import json
@@ -14,7 +14,7 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
 
 class NoManagedPolicies:
-    """No function uses one: a lookup would be a fault."""
+    """No function uses a managed policy, so any lookup must fail."""
 
     def load(self):
         return {}

@@ -1,4 +1,4 @@
-"""What schemathesis takes for a failure and is none, each as narrowly as it can be said, and why."""
+"""Filters false failures of schemathesis, each as narrowly as possible, and explains why."""
 
 import os
 import re
@@ -6,22 +6,22 @@ import re
 import schemathesis
 from schemathesis.openapi.checks import IgnoredAuth, RejectedPositiveData, UnsupportedMethodResponse
 
-# Rules that no JSON schema can say, and the words of the one refusal that each gives.
+# Rules that a JSON schema cannot express, with the message of the refusal.
 BEYOND_A_SCHEMA = {
-    # A date that lies ahead.
+    # A date must be in the future.
     ("POST /pipeline-secrets", 400): r"The expiry date lies in the past\.",
     ("PUT /pipeline-secrets/{secretId}", 400): r"The expiry date lies in the past\.",
     ("POST /tokens", 400): r"The expiry date lies in the past\.",
-    # Lines of a .env file; and names that differ only by case, which are two in a JSON map.
+    # The lines of a .env file, and names that differ only by case, which a JSON map allows.
     ("POST /pipeline-secrets/import", 400): r"(Line \d+: .*|.*the same name.*)",
-    # A user that there is. And an integer is one of 64 bits here, written without a fraction: 7, not 7.0.
+    # The user must exist. An integer must fit into 64 bits and have no fraction: 7, not 7.0.
     ("PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/add", 400): (
         r"There is no such user in this deployment\.|`memberId` must be a whole number\."
     ),
 }
 
 
-# What the caller would shut itself out with: its token, its part in the workspace.
+# Deletions with which the caller would lose access: its token, and its role in the workspace.
 OWN = {
     "DELETE /tokens/{tokenId}": ("tokenId", os.environ["OWN_TOKEN_ID"]),
     "DELETE /orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}": ("participantId", os.environ["OWN_USER_ID"]),
@@ -30,22 +30,23 @@ OWN = {
 
 @schemathesis.hook
 def filter_case(context, case):
-    """Whether it leaves the caller its token and its part."""
+    """Whether the caller keeps its token and its role."""
     parameter, own = OWN.get(case.operation.label, (None, None))
     return parameter is None or str(case.path_parameters.get(parameter)) != own
 
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Whether it is one."""
+    """Whether this is a true failure."""
     message = response.json()["message"] if response.status_code >= 400 else ""
     if isinstance(failure, UnsupportedMethodResponse):
-        # API Gateway answers 404 where the path has no route with the method, and no function is asked. Where the path is
-        # another route's with a word for an id (`PUT /pipeline-secrets/import`), that one says so.
+        # API Gateway answers 404 if the path has no route with the method, and invokes no function.
+        # If the path matches another route with a word as the id (`PUT /pipeline-secrets/import`),
+        # that route refuses the id.
         unrouted = (response.status_code, message) == (404, "Not Found")
         return not (unrouted or response.status_code == 400 and message.endswith("Id must be a whole number."))
     if isinstance(failure, IgnoredAuth):
-        # Who has no claim token of a run is not told that there is one.
+        # A caller without the run's claim token does not learn whether the run exists.
         return (case.operation.label, response.status_code) != ("POST /runs/{workflowId}/claim", 404)
     if isinstance(failure, RejectedPositiveData):
         rule = BEYOND_A_SCHEMA.get((case.operation.label, response.status_code))
