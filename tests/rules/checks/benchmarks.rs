@@ -1,4 +1,5 @@
-//! The benchmarks are a workspace of their own, and build the limit as the product's workspace builds the functions.
+//! The benchmarks are a separate workspace. It must build the limit as the product's workspace
+//! builds the functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ fn the_limit_is_built_from_the_versions_of_the_functions() {
     }
     let other: Vec<_> =
         linked.iter().filter(|id| !ours.contains_key(*id) && !id.starts_with("limit ")).collect();
-    assert!(other.is_empty(), "tests/compare/Cargo.lock has what Cargo.lock has not: {other:#?}");
+    assert!(other.is_empty(), "packages in tests/compare/Cargo.lock but not in Cargo.lock: {other:#?}");
     assert!(linked.iter().any(|id| id.starts_with("aws-sdk-dynamodb ")), "{linked:#?}");
 }
 
@@ -29,7 +30,8 @@ fn the_limit_is_built_with_the_profiles_and_lints_of_the_functions() {
     assert_eq!(theirs, ours);
 }
 
-/// The packages of a lock file, by name and version, and what each depends on: names, with versions where there are several.
+/// The packages of a lock file, by name and version, with their dependencies: names, with versions
+/// if there are several.
 fn packages(lock: &str) -> BTreeMap<String, Vec<String>> {
     let packages = read(&root().join(lock));
     let packages = packages.split("[[package]]").skip(1).map(|package| {
@@ -43,7 +45,8 @@ fn packages(lock: &str) -> BTreeMap<String, Vec<String>> {
     packages.collect()
 }
 
-/// The profiles and lints of a workspace's `Cargo.toml`: the settings of each section, comments left out.
+/// The profiles and lints of a workspace's `Cargo.toml`: the settings of each section, without
+/// comments.
 fn sections(manifest: &str) -> BTreeMap<String, Vec<String>> {
     let text = read(&root().join(manifest));
     let sections = text.split("\n[").skip(1).filter_map(|section| {

@@ -1,11 +1,12 @@
-//! What each crate may link. Ports are split by right, as the IAM policies are; so are the AWS services behind them.
+//! The crates that each crate may link. Ports, like IAM policies, are split by permission, and so
+//! are the AWS services behind them.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::root;
 
-/// The AWS services that each function's rights are for (its policy in `infra/template.yaml`).
+/// The AWS services that each function has permissions for (its policy in `infra/template.yaml`).
 const FUNCTIONS: [(&str, &[&str]); 8] = [
     ("authorizer", &["dynamodb"]),
     ("identity", &["dynamodb"]),
@@ -17,7 +18,7 @@ const FUNCTIONS: [(&str, &[&str]); 8] = [
     ("cleanup-run", &["batch", "dynamodb", "secretsmanager"]),
 ];
 
-/// The AWS clients that a crate links, by service.
+/// The services whose AWS clients a crate links.
 fn services(package: &str) -> BTreeSet<String> {
     let tree = links(package);
     tree.lines()
@@ -26,7 +27,7 @@ fn services(package: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// All that a crate links, each on a line of its own.
+/// All crates that a crate links, one per line.
 fn links(package: &str) -> String {
     cargo_tree(&["--package", package, "--edges", "normal"])
 }
@@ -44,23 +45,23 @@ fn cargo_tree(selection: &[&str]) -> String {
 }
 
 #[test]
-fn a_function_links_only_the_services_that_its_rights_are_for() {
+fn a_function_links_only_the_services_that_it_has_permissions_for() {
     for (function, expected) in FUNCTIONS {
         let expected: BTreeSet<_> = expected.iter().map(ToString::to_string).collect();
         assert_eq!(services(function), expected, "{function}");
     }
     let folders = std::fs::read_dir(root().join("functions")).expect("functions");
-    assert_eq!(folders.count(), FUNCTIONS.len(), "a function is missing here");
+    assert_eq!(folders.count(), FUNCTIONS.len(), "FUNCTIONS must list every function");
 }
 
 #[test]
-fn the_domain_and_the_http_side_link_no_aws() {
+fn the_domain_and_the_http_api_link_no_aws_crate() {
     for package in ["domain", "http-api"] {
         assert_eq!(services(package), BTreeSet::new(), "{package}");
-        let foreign = ["lambda_runtime", "aws-config", "reqwest", "hyper", "tokio"];
+        let forbidden = ["lambda_runtime", "aws-config", "reqwest", "hyper", "tokio"];
         let tree = links(package);
         let linked: Vec<_> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
-        let found: Vec<_> = foreign.iter().filter(|name| linked.contains(name)).collect();
+        let found: Vec<_> = forbidden.iter().filter(|name| linked.contains(name)).collect();
         assert!(found.is_empty(), "{package} links {found:?}");
     }
 }
@@ -77,7 +78,7 @@ fn no_function_links_the_description_of_the_api() {
 }
 
 #[test]
-fn no_function_links_a_second_stack_for_tls() {
+fn no_function_links_a_second_tls_stack() {
     for (function, _) in FUNCTIONS {
         let tree = links(function);
         let second = |line: &&str| {
@@ -92,10 +93,10 @@ fn the_local_stack_and_the_tests_share_one_build() {
     let built = |edges: &str| -> BTreeSet<String> {
         let tree = cargo_tree(&["--workspace", "--edges", edges, "--format", "{p} [{f}]"]);
         let crates = tree.lines().map(|line| line.trim_end_matches(" (*)"));
-        // Members are compiled for their tests in any case.
+        // Members are always compiled for their tests.
         crates.filter(|line| !line.contains(" (/")).map(str::to_owned).collect()
     };
     let (local_stack, tests) = (built("no-dev"), built("normal,build,dev"));
     let twice: Vec<_> = local_stack.difference(&tests).collect();
-    assert!(twice.is_empty(), "built again for the tests, with other features: {twice:#?}");
+    assert!(twice.is_empty(), "compiled again for the tests, with other features: {twice:#?}");
 }

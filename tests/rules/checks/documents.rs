@@ -1,11 +1,11 @@
-//! The documents: their links lead somewhere, and what they promise a test for has one.
+//! The documents: their links have targets, and every invariant names a check that exists.
 
 use std::path::PathBuf;
 
 use crate::{entries, read, root, sources};
 
 #[test]
-fn every_link_between_documents_leads_somewhere() {
+fn every_link_between_documents_has_a_target() {
     let mut broken = Vec::new();
     for document in documents() {
         let text = read(&document);
@@ -32,7 +32,7 @@ fn every_invariant_names_a_check_that_exists() {
     for invariant in invariants {
         let code: Vec<_> = invariant.split('`').skip(1).step_by(2).collect();
         let checks: Vec<_> = code.iter().filter_map(|code| code.split_once("::")).collect();
-        assert!(code.contains(&"cargo local demo") || !checks.is_empty(), "unchecked: {invariant}");
+        assert!(code.contains(&"cargo local demo") || !checks.is_empty(), "no check: {invariant}");
         for (file, name) in checks {
             let source = read(&root().join(file));
             let defines = |keyword: &str| {
@@ -40,13 +40,13 @@ fn every_invariant_names_a_check_that_exists() {
                     || source.contains(&format!("{keyword} {name} "))
             };
             let named = defines("fn") || defines("pub struct");
-            assert!(named, "{file} has no {name}: {invariant}");
+            assert!(named, "{file} does not define {name}: {invariant}");
         }
     }
 }
 
 #[test]
-fn code_cites_sections_of_published_standards_and_of_documents_that_are_here() {
+fn code_cites_only_sections_of_published_standards_and_existing_documents() {
     let mut wrong = Vec::new();
     let folders = ["functions", "infra", "shared", "tests"];
     for path in folders.iter().flat_map(|folder| sources(&root().join(folder))) {
@@ -66,10 +66,10 @@ fn code_cites_sections_of_published_standards_and_of_documents_that_are_here() {
             }
         }
     }
-    assert!(wrong.is_empty(), "no such section or document: {wrong:#?}");
+    assert!(wrong.is_empty(), "unknown section or document: {wrong:#?}");
 }
 
-/// The Markdown files that are ours: at the root, and below `docs`.
+/// The Markdown files in the root and under `docs`.
 fn documents() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join("docs")];
@@ -87,14 +87,14 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
-/// The targets of inline and reference links that stay inside the checkout.
+/// The targets of inline links within the checkout.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     let prose = text.split("```").step_by(2);
     let inline = prose.flat_map(|prose| prose.split("](").skip(1)).filter_map(|rest| rest.split(')').next());
     inline.filter(|target| !target.contains("://") && !target.starts_with("mailto:"))
 }
 
-/// The anchors of a document's headings, as they are made on code-hosting sites.
+/// The anchors of a document's headings, as code-hosting sites generate them.
 fn headings(text: &str) -> impl Iterator<Item = String> {
     text.lines().filter(|line| line.starts_with('#')).map(|line| {
         let title = line.trim_start_matches('#').trim().to_lowercase();

@@ -1,4 +1,4 @@
-//! What the documents say of the code and the template, and no compiler checks.
+//! Rules about code, template and documents that the compiler does not check.
 
 mod benchmarks;
 mod dependencies;
@@ -17,7 +17,7 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path())
 }
 
-/// The Rust files in a folder, however deep, but for what was built.
+/// The Rust files under a folder, except in `target`.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let inside = |path: PathBuf| match path.is_dir() && !path.ends_with("target") {
         true => sources(&path),

@@ -1,4 +1,4 @@
-//! The domain's modules, of which none needs another one that needs it.
+//! The domain's modules must not import each other in cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,10 +8,10 @@ use crate::{read, root, sources};
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 #[test]
-fn the_modules_of_the_domain_import_each_other_in_no_circle() {
+fn the_modules_of_the_domain_have_no_import_cycle() {
     let mut graph = imports(&root().join("shared/domain/src"));
-    assert!(graph.len() > 20 && graph["run"].contains("ids"), "imports are not found: {graph:?}");
-    // What imports nothing that is left is part of no circle.
+    assert!(graph.len() > 20 && graph["run"].contains("ids"), "the imports were not found: {graph:?}");
+    // A module that imports no remaining module is not part of a cycle.
     while let Some(leaf) = graph.iter().find(|(_, needs)| needs.is_empty()).map(|(module, _)| module.clone())
     {
         graph.remove(&leaf);
@@ -19,10 +19,10 @@ fn the_modules_of_the_domain_import_each_other_in_no_circle() {
             needs.remove(&leaf);
         }
     }
-    assert!(graph.is_empty(), "each of these imports, on some way, itself: {graph:#?}");
+    assert!(graph.is_empty(), "import cycle among: {graph:#?}");
 }
 
-/// The top-level modules, each with those that its code names as `crate::…`.
+/// The top-level modules, each with the modules that its code names as `crate::…`.
 fn imports(folder: &Path) -> Graph {
     let mut graph = Graph::new();
     for path in sources(folder) {
@@ -40,7 +40,8 @@ fn imports(folder: &Path) -> Graph {
     graph
 }
 
-/// The modules that code names, without its comments and tests; what it takes from the root is `error`'s or `context`'s.
+/// The modules that code names outside comments and tests. Names from the crate root belong to
+/// `error` or `context`.
 fn named(source: &str) -> BTreeSet<String> {
     let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();

@@ -1,4 +1,4 @@
-//! The template's routes and the one table of operations.
+//! The template's routes must match the table of operations.
 
 use std::collections::BTreeSet;
 
@@ -7,27 +7,27 @@ use http_api::operation::{Credential, Function};
 
 use crate::{read, root};
 
-/// A route: its resource, method and path, the function that serves it, and whether the authorizer is asked first.
+/// A route: its resource, method and path, its function, and whether the authorizer runs first.
 type Route = (String, String, String, bool);
 
 #[test]
-fn the_template_serves_every_operation_and_nothing_else() {
+fn the_template_serves_exactly_the_operations_of_the_api() {
     let expected: BTreeSet<Route> = Operation::ALL
         .iter()
         .map(|operation| {
-            let asked = operation.credential() == Credential::User;
+            let authorized = operation.credential() == Credential::User;
             (
                 format!("{}Route", operation.id()),
                 operation.route_key().to_owned(),
                 integration(operation.function()).to_owned(),
-                asked,
+                authorized,
             )
         })
         .collect();
     assert_eq!(deployed(), expected);
 }
 
-/// The routes of `infra/template.yaml`, which has each on a line of its own.
+/// The routes of `infra/template.yaml`, which has each one on a separate line.
 fn deployed() -> BTreeSet<Route> {
     let template = read(&root().join("infra/template.yaml"));
     let routes = template.lines().filter(|line| line.contains("Type: AWS::ApiGatewayV2::Route,"));
@@ -38,11 +38,11 @@ fn deployed() -> BTreeSet<Route> {
                 rest.and_then(|rest| rest.split_once(after)).map(|(found, _)| found.to_owned())
             };
             let resource = line.trim_start().split(':').next().unwrap_or_default().to_owned();
-            let asked = line.contains("AuthorizationType: CUSTOM, AuthorizerId: !Ref TokenAuthorizer");
-            assert!(asked || line.contains("AuthorizationType: NONE"), "{resource}");
+            let authorized = line.contains("AuthorizationType: CUSTOM, AuthorizerId: !Ref TokenAuthorizer");
+            assert!(authorized || line.contains("AuthorizationType: NONE"), "{resource}");
             let route = between("RouteKey: \"", "\"").expect("a route key");
             let target = between("integrations/${", "Integration}").expect("an integration");
-            (resource, route, target, asked)
+            (resource, route, target, authorized)
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! The HTTP client that tests give to AWS SDKs. It opens no socket: a [`Backend`] answers.
+//! The HTTP client that tests give to AWS SDKs. It opens no sockets: a [`Backend`] answers.
 
 use std::fmt::Debug;
 
@@ -19,29 +19,29 @@ use serde_json::Value;
 /// The region of [`sdk_config`].
 pub const REGION: &str = "eu-west-1";
 
-/// A request of an SDK; each retry is another one.
+/// A request of an SDK. Each retry is a separate request.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The operation, such as `GetItem`, where the protocol names it; else method and path, such as
-    /// `POST /v1/describejobs`.
+    /// The operation, such as `GetItem`, if the protocol names it, otherwise method and path, such
+    /// as `POST /v1/describejobs`.
     pub operation: String,
-    /// The JSON body; null where there is none.
+    /// The JSON body, or null without one.
     pub body: Value,
-    /// The same for a request and all of its retries.
+    /// An id that a request shares with all its retries.
     pub invocation: Option<String>,
 }
 
-/// The request failed on the way there or back; no answer arrived.
+/// The request or its answer was lost: no answer arrived.
 #[derive(Clone, Copy, Debug)]
 pub struct Lost(pub &'static str);
 
-/// What answers in place of AWS. Clones share their state.
+/// Answers requests instead of AWS. Clones share their state.
 pub trait Backend: Clone + Debug + Send + Sync + 'static {
-    /// The status and body of the answer.
+    /// Returns the status and body of the answer.
     fn answer(&self, call: Call) -> impl Future<Output = Result<(u16, Vec<u8>), Lost>> + Send;
 }
 
-/// A configuration with which every client talks to this backend, for tests to add retries to.
+/// Returns a configuration whose clients call this backend. Tests can add retries to it.
 #[must_use]
 pub fn sdk_config(backend: impl Backend) -> aws_types::sdk_config::Builder {
     let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "tests");
@@ -68,7 +68,7 @@ impl<B: Backend> HttpConnector for Client<B> {
             let (status, body) =
                 backend.answer(call).await.map_err(|Lost(why)| ConnectorError::io(why.into()))?;
             let status =
-                status.try_into().map_err(|_| ConnectorError::other("no such status".into(), None))?;
+                status.try_into().map_err(|_| ConnectorError::other("invalid status".into(), None))?;
             Ok(HttpResponse::new(status, SdkBody::from(body)))
         })
     }

@@ -1,4 +1,4 @@
-//! Calls to AWS in memory, recorded and, where a test says so, failed.
+//! Records calls to AWS in memory and fails those that a test chooses.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,27 +10,28 @@ use crate::services::Services;
 /// What happens to a call.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// It is throttled, and has no effect.
+    /// The call is throttled and has no effect.
     Throttle,
-    /// The service fails with status 500, and it has no effect.
+    /// The service fails with status 500, and the call has no effect.
     Internal,
-    /// The connection cannot be made: it has no effect.
+    /// The connection fails, and the call has no effect.
     Unreachable,
-    /// It takes effect, and its answer is lost.
+    /// The call takes effect, and its answer is lost.
     LostReply,
-    /// It has no effect, and this is the answer.
+    /// The call has no effect and gets this answer.
     Answer {
         /// The HTTP status.
         status: u16,
         /// The JSON body.
         body: Value,
     },
-    /// It has no effect: DynamoDB cancels the transaction for these reasons, one per action, with codes as in
-    /// `TransactionConflict`; `None` for an action that is not at fault.
+    /// The call has no effect: DynamoDB cancels the transaction with these reason codes, such as
+    /// `TransactionConflict`, one per action. The code is `None` for an action that is not a
+    /// reason.
     Cancelled(&'static [&'static str]),
 }
 
-/// AWS in memory behind an SDK. Clones share the services, the record and the faults.
+/// AWS in memory behind an SDK. Clones share the services, the recorded calls and the faults.
 #[derive(Clone, Default)]
 pub struct Faults {
     services: Arc<Mutex<Services>>,
@@ -46,7 +47,7 @@ struct State {
 #[derive(Debug)]
 struct Planned {
     operation: Option<String>,
-    /// Matching calls that still pass before the fault.
+    /// The number of matching calls that pass before the fault.
     pass: usize,
     fault: Fault,
 }
@@ -58,23 +59,23 @@ impl std::fmt::Debug for Faults {
 }
 
 impl Faults {
-    /// The same services; calls through this are neither recorded here nor failed.
+    /// Returns the same services without recording or failing calls.
     #[must_use]
     pub fn quiet(&self) -> Self {
         Self { services: Arc::clone(&self.services), state: Arc::default() }
     }
 
-    /// Fails the next call, whatever it is. Several of these fail the calls after it, in their order.
+    /// Fails the next call of any operation. Calling this again fails the call after it.
     pub fn fail_next(&self, fault: Fault) {
         self.plan(None, 1, fault);
     }
 
-    /// Fails the `nth` call from here on, counted from 1.
+    /// Fails the `nth` call from now on, counted from 1.
     pub fn fail_nth(&self, nth: usize, fault: Fault) {
         self.plan(None, nth, fault);
     }
 
-    /// Fails the `nth` call of this operation from here on, counted from 1.
+    /// Fails the `nth` call of this operation from now on, counted from 1.
     pub fn fail_operation(&self, operation: &str, nth: usize, fault: Fault) {
         self.plan(Some(operation.to_owned()), nth, fault);
     }
@@ -84,19 +85,19 @@ impl Faults {
         self.state().planned.push(Planned { operation, pass, fault });
     }
 
-    /// The calls so far, in the order in which they were sent.
+    /// Returns the calls so far, in the order in which they were sent.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.state().calls.clone()
     }
 
-    /// The operations of the calls so far.
+    /// Returns the operations of the calls so far.
     #[must_use]
     pub fn operations(&self) -> Vec<String> {
         self.state().calls.iter().map(|call| call.operation.clone()).collect()
     }
 
-    /// Forgets the calls so far, and the faults that did not come to pass.
+    /// Clears the recorded calls and the faults that have not occurred.
     pub fn forget(&self) {
         *self.state() = State::default();
     }
@@ -105,8 +106,8 @@ impl Faults {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the call down and says what happens to it. Of several faults planned for one call the first planned one
-    /// happens, and those planned for a later call have come closer by one.
+    /// Records the call and returns its fault. Of several faults planned for one call, the first
+    /// one occurs. The other planned faults count this call too.
     fn next(&self, call: Call) -> Option<Fault> {
         let mut state = self.state();
         let mut hit = None;
@@ -128,7 +129,7 @@ impl Faults {
 impl Backend for Faults {
     async fn answer(&self, call: Call) -> Result<(u16, Vec<u8>), Lost> {
         let fault = self.next(call.clone());
-        // Calls that are made side by side arrive side by side.
+        // Let concurrent calls interleave.
         tokio::task::yield_now().await;
         let effect = || {
             self.services.lock().unwrap_or_else(PoisonError::into_inner).answer(&call.operation, &call.body)

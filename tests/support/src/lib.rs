@@ -1,11 +1,7 @@
-//! What tests of several crates share: AWS in memory, as far as the functions use it, and an OpenID Connect issuer.
-//! With the feature `sdk` the real SDK reaches these services through one HTTP client ([`sdk_config`]), and a
-//! [`Table`] records and fails calls.
-#![allow(
-    clippy::missing_panics_doc,
-    clippy::must_use_candidate,
-    reason = "a test's code panics where a test must fail"
-)]
+//! Shared test support: AWS in memory, as far as the functions use it, and an OpenID Connect
+//! issuer. With the feature `sdk`, the real SDK reaches these services through one HTTP client
+//! ([`sdk_config`]), and a [`Table`] records and fails calls.
+#![allow(clippy::missing_panics_doc, clippy::must_use_candidate, reason = "test code panics to fail a test")]
 
 #[cfg(feature = "sdk")]
 mod client;

@@ -1,5 +1,5 @@
-//! An OpenID Connect issuer on loopback that publishes what a Keycloak realm publishes: a discovery document, and keys
-//! of several kinds, one of them for encryption.
+//! An OpenID Connect issuer on loopback that publishes the same as a Keycloak realm: a discovery
+//! document, and keys of several kinds, one of them for encryption.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -17,13 +17,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The audience that its tokens name.
+/// The audience of the issuer's tokens.
 pub const AUDIENCE: &str = "pipeline-secrets";
 
 /// An issuer on loopback.
 #[derive(Clone)]
 pub struct Issuer {
-    /// Its URL, as its tokens name it.
+    /// The URL of the issuer, as in its tokens.
     pub url: String,
     state: Arc<Mutex<Published>>,
 }
@@ -31,13 +31,14 @@ pub struct Issuer {
 struct Published {
     keys: Vec<Value>,
     discovery: Value,
-    /// Answers every request so, instead.
+    /// The answer to every request, if set.
     instead: Option<String>,
     requests: Vec<String>,
 }
 
 impl Issuer {
-    /// Starts one on a free port that publishes these keys. It lives as long as the test's runtime.
+    /// Starts an issuer on a free port that publishes these keys. It runs as long as the test's
+    /// runtime.
     pub async fn start(keys: &[&Key]) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a working issuer");
         let url = format!("http://{}/realms/lab", listener.local_addr().expect("a working issuer"));
@@ -57,7 +58,7 @@ impl Issuer {
         issuer
     }
 
-    /// Publishes these keys instead.
+    /// Replaces the published keys.
     pub fn publish(&self, keys: &[&Key]) {
         self.state.lock().expect("a working issuer").keys = keys.iter().map(|key| key.jwk()).collect();
     }
@@ -67,12 +68,12 @@ impl Issuer {
         change(&mut self.state.lock().expect("a working issuer").discovery);
     }
 
-    /// Answers every request with these bytes of HTTP, or with none at all where they are empty.
+    /// Answers every request with these bytes of HTTP, or never answers if they are empty.
     pub fn answer_instead(&self, http: Option<String>) {
         self.state.lock().expect("a working issuer").instead = http;
     }
 
-    /// How many requests it met.
+    /// Returns the number of requests so far.
     pub fn requests(&self) -> usize {
         self.state.lock().expect("a working issuer").requests.len()
     }
@@ -104,13 +105,13 @@ impl Issuer {
             }
         };
         if answer.is_empty() {
-            // Never answers: the connection stays open as long as the client waits.
+            // Never answer: the connection stays open as long as the client waits.
             let _ = stream.read(&mut [0; 1]).await;
         }
         let _ = stream.write_all(answer.as_bytes()).await;
     }
 
-    /// Claims of a token that is valid for a minute.
+    /// Returns the claims of a token that is valid for a minute.
     pub fn claims(&self, subject: &str) -> Value {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs();
         json!({
@@ -120,7 +121,7 @@ impl Issuer {
     }
 }
 
-/// An HTTP answer with this JSON.
+/// Returns an HTTP response with this JSON.
 pub fn http(body: &str) -> String {
     format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -153,11 +154,11 @@ fn encryption_key() -> Value {
     json!({ "kid": "enc-1", "kty": "RSA", "alg": "RSA-OAEP", "use": "enc", "n": "AQAB", "e": "AQAB", "x5c": ["MIIC"], "x5t": "x" })
 }
 
-/// A key, of this issuer or another.
+/// A signing key of this or another issuer.
 pub struct Key {
-    /// Its id, `kid`.
+    /// The key id, `kid`.
     pub id: &'static str,
-    /// The algorithm that it signs with, `alg`.
+    /// The signature algorithm, `alg`.
     pub algorithm: &'static str,
     pair: Pair,
 }
@@ -169,7 +170,7 @@ enum Pair {
 }
 
 impl Key {
-    /// Makes one for this algorithm of JSON Web Signatures.
+    /// Generates a key for this algorithm of JSON Web Signatures.
     pub fn make(id: &'static str, algorithm: &'static str) -> Self {
         let pair = match algorithm {
             "ES256" => {
@@ -184,7 +185,7 @@ impl Key {
         Self { id, algorithm, pair }
     }
 
-    /// As the issuer publishes it.
+    /// Returns the key as the issuer publishes it.
     pub fn jwk(&self) -> Value {
         let mut key = match &self.pair {
             Pair::Rsa(pair) => {
@@ -207,12 +208,12 @@ impl Key {
         key
     }
 
-    /// A token with these claims.
+    /// Returns a token with these claims.
     pub fn token(&self, claims: &Value) -> String {
         self.sign(&json!({ "alg": self.algorithm, "typ": "JWT", "kid": self.id }), claims)
     }
 
-    /// A token with this header, signed by what the key is for.
+    /// Returns a token with this header, signed with the key's algorithm.
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let message =
             format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims.to_string().as_bytes()));
@@ -238,7 +239,7 @@ impl Key {
     }
 }
 
-/// As JSON Web Tokens encode their parts.
+/// Encodes bytes as JSON Web Tokens do.
 pub fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }

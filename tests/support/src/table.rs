@@ -10,37 +10,38 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::client::sdk_config;
 use crate::{Faults, TABLE};
 
-/// A table of its own for one test, with the keys and indexes of `infra/template.yaml`.
+/// A separate table for one test, with the keys and indexes of `infra/template.yaml`.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// The SDK's client, which repeats a failed call twice, at once.
+    /// The SDK's client, which retries a failed call twice, without delay.
     pub client: Client,
     /// The table's name.
     pub name: String,
-    /// What the client's calls are, and how to fail them.
+    /// Records the client's calls and can fail them.
     pub faults: Faults,
     quiet: Client,
 }
 
 impl Table {
-    /// Makes a table.
-    #[allow(clippy::unused_async, reason = "what a table takes is not the tests' business")]
+    /// Creates a table.
+    #[allow(clippy::unused_async, reason = "an implementation may need to await")]
     pub async fn start() -> Self {
         let faults = Faults::default();
         Self { client: client(&faults), name: TABLE.into(), quiet: client(&faults.quiet()), faults }
     }
 
-    /// A client whose calls are neither written down nor failed: for what a test does beside the code that it tests.
+    /// Returns a client whose calls are not recorded and do not fail, for a test's own reads and
+    /// writes.
     #[must_use]
     pub fn quiet(&self) -> &Client {
         &self.quiet
     }
 
-    /// A row as it stands.
+    /// Returns a row.
     ///
     /// # Panics
     ///
-    /// Where the database refuses.
+    /// Panics if the database refuses the request.
     pub async fn row(&self, pk: &str, sk: &str) -> Option<HashMap<String, AttributeValue>> {
         let request = self.quiet.get_item().table_name(&self.name).consistent_read(true);
         let request = request.key("pk", AttributeValue::S(pk.into())).key("sk", AttributeValue::S(sk.into()));
@@ -48,11 +49,11 @@ impl Table {
         answer.item
     }
 
-    /// Every row of the table.
+    /// Returns all rows of the table.
     ///
     /// # Panics
     ///
-    /// Where the database refuses.
+    /// Panics if the database refuses the request.
     pub async fn rows(&self) -> Vec<HashMap<String, AttributeValue>> {
         let mut rows = Vec::new();
         let mut start = None;
@@ -77,7 +78,7 @@ fn client(faults: &Faults) -> Client {
 mod tests {
     use crate::services::{ATTRIBUTES, INDEXES};
 
-    /// The part of the template that describes the table, without spaces.
+    /// The table's part of the template, without spaces.
     fn template() -> String {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/template.yaml");
         let text = std::fs::read_to_string(path).unwrap();
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_indexes_are_those_of_the_template() {
+    fn keys_and_indexes_match_the_template() {
         let template = template();
         let keys = |[hash, range]: [&str; 2]| {
             format!(

@@ -67,7 +67,7 @@ impl Database {
         assert_eq!(status, 200, "{answer}");
     }
 
-    /// Every row, in DynamoDB's JSON. A trial's table is far smaller than a page.
+    /// Returns all rows, in DynamoDB's JSON.
     #[must_use]
     pub fn rows(&self) -> Vec<Value> {
         let mut rows = Vec::new();
@@ -104,7 +104,7 @@ fn run<Request: DeserializeOwned, Response: Serialize>(
     }
 }
 
-/// The attributes of keys, with their types.
+/// The key attributes, with their types.
 pub(crate) const ATTRIBUTES: [(&str, &str); 6] =
     [("pk", "S"), ("sk", "S"), ("dueShard", "S"), ("due", "N"), ("runScope", "S"), ("created", "N")];
 

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-/// How often an operation may be called: a bucket that holds a second's calls and fills up again, as AWS's do.
+/// A rate limit: a token bucket that holds one second's calls and refills, like AWS's throttling.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
     per_second: f64,
@@ -11,13 +11,13 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// So many calls a second, a second's calls at once.
+    /// Allows this number of calls per second, all of which can come at once.
     #[must_use]
     pub fn per_second(calls: u32) -> Self {
         Self { per_second: calls.into(), left: calls.into(), at: Instant::now() }
     }
 
-    /// Whether one more call is let through.
+    /// Counts a call and returns whether it is allowed.
     pub fn allows(&mut self) -> bool {
         let filled = self.left + self.at.elapsed().as_secs_f64() * self.per_second;
         (self.left, self.at) = (filled.min(self.per_second), Instant::now());

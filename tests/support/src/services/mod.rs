@@ -1,5 +1,6 @@
-//! AWS in memory, as far as the functions use it: DynamoDB, KMS, Secrets Manager, EventBridge and Batch, without sockets
-//! and without an SDK. A request is an operation and a JSON body; an answer is a status and a JSON body.
+//! AWS in memory, as far as the functions use it: DynamoDB, KMS, Secrets Manager, EventBridge and
+//! Batch, without sockets and without an SDK. A request is an operation and a JSON body. An answer
+//! is a status and a JSON body.
 
 mod dynamodb;
 mod limit;
@@ -28,15 +29,16 @@ pub struct Services {
     pub target: Target,
     /// AWS Batch: jobs by id.
     pub jobs: Vec<Job>,
-    /// EventBridge: what was put on the bus.
+    /// EventBridge: the events on the bus.
     pub notices: Vec<Notice>,
-    /// Data keys that were decrypted: the encryption context of each.
+    /// The encryption contexts of the decrypted data keys.
     pub opened: Vec<Value>,
     nonce: u64,
 }
 
 impl Services {
-    /// Answers a request: the operation as `x-amz-target` names it behind its dot, or method and path.
+    /// Answers a request. The operation is the part of `x-amz-target` after the dot, or method and
+    /// path.
     pub fn answer(&mut self, operation: &str, body: &Value) -> Answer {
         match operation {
             "Decrypt" => self.decrypt(body),
@@ -51,14 +53,14 @@ impl Services {
         }
     }
 
-    /// A number that was never given before.
+    /// Returns a new number with each call.
     fn next(&mut self) -> u64 {
         self.nonce += 1;
         self.nonce
     }
 }
 
-/// A refusal as AWS's JSON services write it.
+/// Returns an error as AWS's JSON services write it.
 #[must_use]
 pub fn refusal(code: &str) -> Answer {
     (400, json!({ "__type": code, "message": "refused by a test" }))

@@ -10,9 +10,9 @@ use super::{Answer, Services, refusal};
 /// A job of AWS Batch.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Its id.
+    /// The job id.
     pub id: String,
-    /// `RUNNING`, `FAILED` …
+    /// The status, such as `RUNNING` or `FAILED`.
     pub status: &'static str,
 }
 
@@ -21,19 +21,19 @@ pub struct Job {
 pub struct Notice {
     /// The detail type.
     pub kind: String,
-    /// The run that it names.
+    /// The run that the event names.
     pub run: String,
-    /// The whole entry, as it was sent.
+    /// The whole entry as it was sent.
     pub sent: String,
 }
 
 impl Services {
-    /// The ciphertext is a nonce, the key's length, and a digest of these and the encryption context; the key is another
-    /// digest of the nonce.
+    /// The ciphertext consists of a nonce, the key's length, and a digest of both and the
+    /// encryption context. The key is another digest of the nonce.
     pub(crate) fn generate_data_key(&mut self, body: &Value) -> Answer {
-        let asked = body["NumberOfBytes"].as_u64().unwrap_or(32).min(64); // AES_256, where nothing else is asked for
+        let length = body["NumberOfBytes"].as_u64().unwrap_or(32).min(64); // 32 bytes for AES_256
         let mut nonce = self.next().to_be_bytes().to_vec();
-        nonce.push(u8::try_from(asked).unwrap_or(32));
+        nonce.push(u8::try_from(length).unwrap_or(32));
         let mut blob = nonce.clone();
         blob.extend_from_slice(&bound(&nonce, &body["EncryptionContext"]));
         let answer = json!({
@@ -71,8 +71,8 @@ impl Services {
     }
 
     pub(crate) fn describe_jobs(&mut self, body: &Value) -> Answer {
-        let asked = body["jobs"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let known = asked.filter_map(|id| self.jobs.iter().find(|job| job.id == id));
+        let requested = body["jobs"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let known = requested.filter_map(|id| self.jobs.iter().find(|job| job.id == id));
         let jobs: Vec<_> = known
             .map(|job| {
                 json!({
@@ -91,12 +91,12 @@ pub const QUEUE: &str = "arn:aws:batch:eu-west-1:111122223333:job-queue/q";
 
 fn bound(nonce: &[u8], context: &Value) -> Vec<u8> {
     let mut text = nonce.to_vec();
-    // A map of serde_json is sorted by its keys.
+    // serde_json sorts the keys of a map.
     text.extend_from_slice(context.to_string().as_bytes());
     digest(&SHA256, &text).as_ref()[..16].to_vec()
 }
 
-/// Of the length that the nonce's last byte says, at most 64.
+/// A key with the length in the nonce's last byte, at most 64.
 fn key(nonce: &[u8]) -> Vec<u8> {
     let length = nonce.last().copied().unwrap_or_default().into();
     digest(&SHA512, &[nonce, b"key"].concat()).as_ref()[..length].to_vec()

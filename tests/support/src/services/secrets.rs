@@ -1,4 +1,5 @@
-//! AWS Secrets Manager, as far as copies need it: names, tags, client request tokens, lists by prefixes of tags.
+//! AWS Secrets Manager, as far as copies need it: names, tags, client request tokens, and lists by
+//! tag prefix.
 
 use std::collections::BTreeMap;
 
@@ -9,29 +10,29 @@ use super::{Answer, refusal};
 /// The secrets of the account.
 #[derive(Default)]
 pub struct Target {
-    /// By name.
+    /// The secrets by name.
     pub secrets: BTreeMap<String, StoredSecret>,
-    /// Names of secrets that were deleted, in order.
+    /// The names of deleted secrets, in order.
     pub deleted: Vec<String>,
-    /// Creations that took effect, by name.
+    /// The names of created secrets, in order.
     pub created: Vec<String>,
-    /// The deployment whose secrets may be deleted, as IAM has it: by their tag.
+    /// The deployment whose secrets may be deleted. As with IAM, the tag decides.
     pub deployment: String,
 }
 
 /// A secret of the account.
 #[derive(Clone, Debug)]
 pub struct StoredSecret {
-    /// Its text.
+    /// The secret string.
     pub text: String,
-    /// The token of the request that made it.
+    /// The client request token of its creation.
     pub token: String,
-    /// Its tags.
+    /// The tags.
     pub tags: BTreeMap<String, String>,
 }
 
 impl StoredSecret {
-    /// A secret that somebody else made, with these tags.
+    /// A secret that another application created, with these tags.
     #[must_use]
     pub fn by_others(tags: &[(&str, &str)]) -> Self {
         let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -52,9 +53,9 @@ impl Target {
     fn create(&mut self, body: &Value) -> Answer {
         let (name, text) = (text_of(body, "Name"), text_of(body, "SecretString"));
         let token = text_of(body, "ClientRequestToken");
-        if let Some(made) = self.secrets.get(&name) {
+        if let Some(stored) = self.secrets.get(&name) {
             // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
-            return match made.token == token && made.text == text {
+            return match stored.token == token && stored.text == text {
                 true => (200, json!({ "ARN": arn(&name), "Name": name })),
                 false => refusal("ResourceExistsException"),
             };
@@ -70,17 +71,17 @@ impl Target {
     fn describe(&self, body: &Value) -> Answer {
         let name = text_of(body, "SecretId");
         match self.secrets.get(&name) {
-            Some(made) => (200, entry(&name, made)),
+            Some(stored) => (200, entry(&name, stored)),
             None => refusal("ResourceNotFoundException"),
         }
     }
 
-    /// As IAM has it: only what carries the deployment's tag. What is gone carries none.
+    /// Like IAM, allows only secrets with the deployment's tag. A missing secret has no tag.
     fn delete(&mut self, body: &Value) -> Answer {
         let name = text_of(body, "SecretId");
         match self.secrets.get(&name) {
             None => refusal("AccessDeniedException"),
-            Some(made) if made.tags.get("pipeline-secrets:deployment") != Some(&self.deployment) => {
+            Some(stored) if stored.tags.get("pipeline-secrets:deployment") != Some(&self.deployment) => {
                 refusal("AccessDeniedException")
             }
             Some(_) => {
@@ -91,7 +92,7 @@ impl Target {
         }
     }
 
-    /// The filters match prefixes, as AWS's do, and any tag's key with any tag's value.
+    /// As on AWS, the filters match prefixes, and key and value can match different tags.
     fn list(&self, body: &Value) -> Answer {
         let filter = |key: &str| {
             let filters = body["Filters"].as_array().into_iter().flatten();
@@ -100,13 +101,14 @@ impl Target {
             values.flatten().filter_map(Value::as_str).map(str::to_owned).next().unwrap_or_default()
         };
         let (key, value) = (filter("tag-key"), filter("tag-value"));
-        let found = self.secrets.iter().filter(|(_, made)| {
-            made.tags.keys().any(|tag| tag.starts_with(&key))
-                && made.tags.values().any(|tag| tag.starts_with(&value))
+        let found = self.secrets.iter().filter(|(_, stored)| {
+            stored.tags.keys().any(|tag| tag.starts_with(&key))
+                && stored.tags.values().any(|tag| tag.starts_with(&value))
         });
         let size = usize::try_from(body["MaxResults"].as_u64().unwrap_or(100)).unwrap_or(100);
         let start: usize = text_of(body, "NextToken").parse().unwrap_or(0);
-        let found: Vec<_> = found.skip(start).map(|(name, made)| entry(name, made)).take(size + 1).collect();
+        let found: Vec<_> =
+            found.skip(start).map(|(name, stored)| entry(name, stored)).take(size + 1).collect();
         match found.len() > size {
             true => (200, json!({ "SecretList": found[..size], "NextToken": (start + size).to_string() })),
             false => (200, json!({ "SecretList": found })),
@@ -114,8 +116,8 @@ impl Target {
     }
 }
 
-fn entry(name: &str, made: &StoredSecret) -> Value {
-    let tags: Vec<_> = made.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
+fn entry(name: &str, stored: &StoredSecret) -> Value {
+    let tags: Vec<_> = stored.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
     json!({ "ARN": arn(name), "Name": name, "Tags": tags })
 }
 
