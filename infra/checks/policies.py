@@ -1,4 +1,4 @@
-"""Lints the policies of all roles and keys in the expanded template, and the statements of a launch.
+"""Lints the policies of all roles and keys in the expanded template and the statements of a launch.
 
 The linter checks that each action, resource and condition key exists in IAM and that they match. A
 condition on a key that AWS does not support for an action is never true, and silently disables its

@@ -1,4 +1,4 @@
-"""Runs schemathesis against the stack that `with-stack` deployed, as owner, as viewer and as stranger.
+"""Runs schemathesis against the stack that `with-stack` deployed, as owner, viewer and stranger.
 
 Another run checks that the stranger cannot access the owner's items. Dictionaries provide ids of
 existing items, in addition to the ids that schemathesis generates.
@@ -92,7 +92,8 @@ def run_as(person, schemathesis, folder, auth, *options):
     command = [schemathesis, f"--config-file={config}", "run", DESCRIPTION, f"--url={ENDPOINT}", *options]
     done = subprocess.run(command, env=os.environ | tokens_of_run | own_ids, cwd=folder, check=False)
     # A caller that loses its token or role during the run would make the rest of it meaningless.
-    assert call(token, "GET", f"/pipeline-secrets{inside}")[0] == status_before, f"{person} has lost a token or role"
+    status = call(token, "GET", f"/pipeline-secrets{inside}")[0]
+    assert status == status_before, f"{person} has lost a token or role"
     return done.returncode == 0
 
 

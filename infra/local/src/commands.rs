@@ -60,10 +60,10 @@ pub async fn down(purge: bool, out: &mut impl Write) -> Result<()> {
         }
         None => "The local stack was not running.",
     };
-    say(out, line)?;
+    print(out, line)?;
     if purge && folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(Error::file(&folder))?;
-        say(out, "Deleted its data.")?;
+        print(out, "Deleted its data.")?;
     }
     Ok(())
 }
@@ -73,13 +73,16 @@ pub async fn status(out: &mut impl Write) -> Result<()> {
     let folder = stack_folder(&Checkout::find()?)?;
     let Some(emulator) = Emulator::find(&folder).await else {
         let kept = if folder.join("state").exists() { "; its data is kept" } else { "" };
-        return say(out, &format!("The local stack is not running{kept}. To start it, run: cargo local up"));
+        return print(
+            out,
+            &format!("The local stack is not running{kept}. To start it, run: cargo local up"),
+        );
     };
     let addresses = emulator.addresses();
-    say(out, &format!("API           {}", addresses.api_endpoint))?;
-    say(out, &format!("AWS endpoint  {}", addresses.aws_endpoint))?;
-    say(out, &format!("Process       {}", addresses.pid))?;
-    say(out, &format!("Data          {} (not encrypted: do not store real secrets)", folder.display()))
+    print(out, &format!("API           {}", addresses.api_endpoint))?;
+    print(out, &format!("AWS endpoint  {}", addresses.aws_endpoint))?;
+    print(out, &format!("Process       {}", addresses.pid))?;
+    print(out, &format!("Data          {} (not encrypted: do not store real secrets)", folder.display()))
 }
 
 fn stack_folder(checkout: &Checkout) -> Result<PathBuf> {
@@ -136,7 +139,7 @@ async fn example(stack: &Stack, folder: &Path, progress: Progress) -> Result<Exa
 fn explain(stack: &Stack, example: &Example, aws: &Path, out: &mut impl Write) -> Result<()> {
     let api = &stack.api_endpoint;
     let workspace = example.workspace_id;
-    say(
+    print(
         out,
         &format!(
             "\nThe local stack is running. Do not store real secrets in it: its data is not encrypted.\n\n  API           {api}\n  AWS endpoint  {}\n  Workspace     {workspace}\n\n  # Access tokens of the example users, with their roles in the workspace.",
@@ -144,10 +147,13 @@ fn explain(stack: &Stack, example: &Example, aws: &Path, out: &mut impl Write) -
         ),
     )?;
     for user in &example.users {
-        say(out, &format!("  export {}={}   # {}", token_variable(&user.user_name), user.token, user.role))?;
+        print(
+            out,
+            &format!("  export {}={}   # {}", token_variable(&user.user_name), user.token, user.role),
+        )?;
     }
     let owner = example.users.first().map(|user| token_variable(&user.user_name)).unwrap_or_default();
-    say(
+    print(
         out,
         &format!(
             r#"
@@ -174,7 +180,7 @@ fn token_variable(user: &str) -> String {
     format!("{}_TOKEN", user.to_uppercase())
 }
 
-fn say(out: &mut impl Write, line: &str) -> Result<()> {
+fn print(out: &mut impl Write, line: &str) -> Result<()> {
     writeln!(out, "{line}").map_err(Error::file("standard output"))
 }
 

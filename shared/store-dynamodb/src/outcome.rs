@@ -40,9 +40,9 @@ impl<P: PartialEq> Refusal<P> {
         Some(row.as_ref().map_or(ExistingItem::Nothing, ExistingItem::Row))
     }
 
-    /// The first result that `say` returns for a failed part.
-    pub(crate) fn first<T>(&self, say: impl Fn(&P) -> Option<T>) -> Option<T> {
-        self.failed.iter().find_map(|(part, _)| say(part))
+    /// The first result that `map` returns for a failed part.
+    pub(crate) fn first<T>(&self, map: impl Fn(&P) -> Option<T>) -> Option<T> {
+        self.failed.iter().find_map(|(part, _)| map(part))
     }
 
     /// Returns [`Error::Contended`] if other writers interfered, because the conditions are then
