@@ -16,7 +16,7 @@ BEYOND_A_SCHEMA = {
     ("POST /pipeline-secrets/import", 400): r"(Line \d+: .*|.*the same name.*)",
     # The user must exist. An integer must fit into 64 bits and have no fraction: 7, not 7.0.
     ("PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/add", 400): (
-        r"There is no such user in this deployment\.|`memberId` must be a whole number\."
+        r"The user does not exist in this deployment\.|`memberId` must be a whole number\."
     ),
 }
 

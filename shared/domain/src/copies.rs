@@ -108,7 +108,7 @@ pub fn body(
 ) -> Result<Zeroizing<String>> {
     let value = |name: &SecretName| values.get(name).ok_or(Error::bug("a planned secret has no value"));
     if layout == Layout::PerName {
-        let name = copy.holds.first().ok_or(Error::bug("a copy holds nothing"))?;
+        let name = copy.holds.first().ok_or(Error::bug("a copy without secrets"))?;
         return Ok(Zeroizing::new(value(name)?.expose().to_owned()));
     }
     let mut length = BRACES;
@@ -116,7 +116,7 @@ pub fn body(
         length += entry_bytes(name, value(name)?.json_length());
     }
     if length > MAX_COPY_BYTES {
-        return Err(Error::Conflict("A secret was changed during the launch: launch anew.".into()));
+        return Err(Error::Conflict("A secret changed during the launch. Launch again.".into()));
     }
     // Sized beforehand, so that growing leaves no copy of a value behind.
     let mut text = Zeroizing::new(String::with_capacity(length));

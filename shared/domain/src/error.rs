@@ -15,17 +15,17 @@ pub enum Error {
     #[error("{0}")]
     TooLarge(String),
     /// It does not exist, or the caller may not know that it does: one answer for both.
-    #[error("Not found: it does not exist, or you have no access to it.")]
+    #[error("Not found: the resource does not exist, or you do not have access to it.")]
     NotFound,
     /// The caller is known here and lacks the role.
-    #[error("Your role in this workspace does not allow this; it takes {needs}.")]
+    #[error("Your role in this workspace does not allow this action. Required role: {needs}.")]
     Forbidden {
         /// The roles that would do, in words.
         needs: String,
     },
     /// The name is taken in this scope.
     #[error(
-        "A secret with this name already exists here: {existing}. Names that differ only by case count as one."
+        "A secret named {existing} already exists, or its name differs only in case. Choose another name."
     )]
     AlreadyExists {
         /// The name that is asked for.
@@ -35,10 +35,10 @@ pub enum Error {
     #[error("{0}")]
     Conflict(String),
     /// `If-Match` named another version than the current one.
-    #[error("The secret was changed since you read it: fetch it again and repeat the change.")]
+    #[error("The secret changed after you read it. Read it again, and repeat your change.")]
     VersionConflict,
     /// The scope holds as many as it may.
-    #[error("There may be at most {limit} {what}: delete what is no longer used.")]
+    #[error("You can have at most {limit} {what}. Delete the ones that you no longer use.")]
     LimitExceeded {
         /// The limit.
         limit: u32,
@@ -49,22 +49,22 @@ pub enum Error {
     #[error("{0}")]
     Refused(String),
     /// The same idempotency key came with another request.
-    #[error("This Idempotency-Key was used with a different request: use a new key.")]
+    #[error("This Idempotency-Key was already used with a different request. Use a new key.")]
     IdempotencyMismatch,
     /// The first request with this idempotency key is still under way.
-    #[error("The first request with this Idempotency-Key is still under way: repeat it in a few seconds.")]
+    #[error("The first request with this Idempotency-Key is still in progress. Retry in a few seconds.")]
     InProgress,
     /// It existed and can be had no more.
     #[error("{0}")]
     Gone(String),
     /// Too many writers at once; nothing was changed.
-    #[error("Too many requests change this at once; nothing was changed. Repeat in a moment.")]
+    #[error("Too many concurrent requests. Nothing was changed. Retry in a moment.")]
     Contended,
     /// A sealed value did not open. That is all that may be said of it.
-    #[error("A stored secret could not be opened; the operators have been told.")]
+    #[error("A stored secret could not be decrypted. The operators have been notified.")]
     EnvelopeRefused,
     /// A service that we depend on failed; it may work again later.
-    #[error("A service that this depends on is not available; nothing is lost. Repeat in a moment.")]
+    #[error("A service that this request needs is unavailable. Nothing was lost. Retry in a moment.")]
     Unavailable {
         /// The port and operation, for the log.
         port: &'static str,
@@ -72,13 +72,13 @@ pub enum Error {
         source: Box<dyn StdError + Send + Sync>,
     },
     /// The envelope key is disabled, pending deletion, or not ours to use.
-    #[error("The deployment's encryption key cannot be used ({state}): its operators have to restore it.")]
+    #[error("The deployment's encryption key cannot be used ({state}). An operator must restore it.")]
     KeyUnusable {
         /// The key's state in KMS's words.
         state: &'static str,
     },
     /// A fault of ours: an invariant does not hold.
-    #[error("An internal error: the operators have been told.")]
+    #[error("Internal error. The operators have been notified.")]
     Bug {
         /// What was expected and is not so, for the log; never a value.
         what: &'static str,
@@ -221,8 +221,8 @@ mod tests {
     fn the_text_for_a_client_names_rules_and_limits() {
         for (error, part) in [
             (Error::Invalid("a rule".into()), "a rule"),
-            (Error::Forbidden { needs: "owner or admin".into() }, "it takes owner or admin."),
-            (Error::AlreadyExists { existing: "Ab".into() }, "already exists here: Ab."),
+            (Error::Forbidden { needs: "owner or admin".into() }, "Required role: owner or admin."),
+            (Error::AlreadyExists { existing: "Ab".into() }, "named Ab already exists"),
             (Error::LimitExceeded { limit: 10, what: "tokens" }, "at most 10 tokens"),
             (Error::KeyUnusable { state: "Disabled" }, "(Disabled)"),
         ] {

@@ -56,7 +56,7 @@ impl Idempotency {
         if !(Self::MIN_KEY..=Self::MAX_KEY).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic())
         {
             return Err(Error::Invalid(format!(
-                "Idempotency-Key takes {} to {} visible ASCII characters.",
+                "Idempotency-Key must have {} to {} visible ASCII characters.",
                 Self::MIN_KEY,
                 Self::MAX_KEY
             )));

@@ -121,7 +121,7 @@ impl RunPrefix {
         if text.len() == 4 && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::Invalid("a run prefix is four of 0-9, A-Z, a-z".into()))
+            Err(Error::Invalid("a run prefix must be four characters from 0-9, A-Z and a-z".into()))
         }
     }
 

@@ -22,7 +22,7 @@ impl SecretName {
         let name = Self::parse(text)?;
         if name.is_reserved(settings) {
             return Err(Error::Invalid(format!(
-                "Invalid secret name: {text} would change how a task's shell or runtime behaves; choose another name."
+                "Invalid secret name: {text} is reserved for shells and runtimes. Choose another name."
             )));
         }
         Ok(name)
@@ -83,19 +83,19 @@ fn check_shape(text: &str) -> Result<()> {
     let refuse = |rule: &str| Err(Error::Invalid(format!("Invalid secret name: {rule}.")));
     let bytes = text.as_bytes();
     if bytes.len() > SecretName::MAX_LENGTH {
-        return refuse("it may have at most 100 characters");
+        return refuse("it must have at most 100 characters");
     }
     if bytes.len() < 2 {
-        return refuse("it takes 2 characters or more");
+        return refuse("it must have at least 2 characters");
     }
     if !(bytes[0].is_ascii_alphabetic() || bytes[0] == b'_') {
-        return refuse("it must begin with a letter or an underscore");
+        return refuse("it must start with a letter or an underscore");
     }
     if !bytes.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'_') {
-        return refuse("it may hold only letters, digits and underscores");
+        return refuse("it must contain only letters, digits and underscores");
     }
     if bytes.windows(2).any(|pair| pair == b"__") {
-        return refuse("it may not hold two underscores in a row");
+        return refuse("it must not contain two underscores in a row");
     }
     let mut groups = 0;
     let mut in_run = false;
@@ -105,7 +105,7 @@ fn check_shape(text: &str) -> Result<()> {
         in_run = alphanumeric;
     }
     if groups > MAX_GROUPS {
-        return refuse("it has too many parts between underscores");
+        return refuse("it has too many parts separated by underscores");
     }
     Ok(())
 }

@@ -111,7 +111,7 @@ pub fn resolve(
     let mut reasons = Vec::new();
     if resolved.len() > MAX_IN_LAUNCH {
         reasons.push(format!(
-            "{} secrets are asked for, and a launch takes at most {MAX_IN_LAUNCH}: name the ones it needs in \
+            "{} secrets are selected, and a launch can have at most {MAX_IN_LAUNCH}: list the ones it needs in \
              workspaceSecrets and userSecrets",
             resolved.len()
         ));
@@ -121,13 +121,12 @@ pub fn resolve(
         let whose = secret.owner.kind();
         if secret.name.is_reserved(settings) {
             reasons.push(format!(
-                "the name of the {whose} secret {} would change how a task's shell or runtime behaves: store it under another \
-                 name",
+                "the name of the {whose} secret {} is reserved for shells and runtimes: store it under another name",
                 secret.name
             ));
         } else if secret.properties.lost {
             reasons.push(format!(
-                "the value of the {whose} secret {} was lost when the service was restored from a backup: write it again",
+                "the value of the {whose} secret {} was lost when the service was restored from a backup: set it again",
                 secret.name
             ));
         } else if secret.is_expired(now) {
@@ -146,7 +145,7 @@ pub fn resolve(
     let unsaid = reasons.len().saturating_sub(MAX_REASONS);
     if unsaid > 0 {
         reasons.truncate(MAX_REASONS);
-        reasons.push(format!("and {unsaid} more of the kind"));
+        reasons.push(format!("and {unsaid} more"));
     }
     Err(Error::Refused(format!("The launch is refused: {}.", reasons.join("; "))))
 }

@@ -52,7 +52,7 @@ inline_schema!(
     json_schema!({
         "type": "string",
         "enum": Platform::ALL,
-        "description": "Where a run executes. All but `aws-batch` are HPC schedulers, whose head job claims its secrets.",
+        "description": "Where a run executes. All values except `aws-batch` are HPC schedulers, where the head job claims the secrets.",
     })
 );
 
@@ -61,7 +61,7 @@ inline_schema!(
     json_schema!({
         "type": "string",
         "enum": Layout::ALL,
-        "description": "`bundle`: one copy a run, a JSON object, for job definitions. `per-name`: one copy a name, raw.",
+        "description": "`bundle`: one copy per run, a JSON object, for job definitions. `per-name`: one copy per name, raw text.",
     })
 );
 
@@ -75,7 +75,7 @@ inline_schema!(
     json_schema!({
         "type": "string",
         "maxLength": Description::MAX_BYTES,
-        "description": format!("A note: at most {} bytes of UTF-8.", Description::MAX_BYTES),
+        "description": format!("A note of at most {} bytes of UTF-8.", Description::MAX_BYTES),
     })
 );
 
@@ -90,10 +90,10 @@ impl JsonSchema for SecretName {
             "pattern": "^(?!__)[A-Za-z_](?:[0-9A-Za-z]|_(?!_))+$",
             "minLength": 2,
             "maxLength": SecretName::MAX_LENGTH,
-            "description": "Letters, digits and underscores, not two of these in a row, the first no digit; after the \
-                first character at most 49 groups of letters and digits, and underscores, together. Names that mean \
-                something to a shell, a runtime or the platform (`PATH`, `LD_*`, `PYTHON*`, `AWS_*`, `NXF_*`, \
-                `SLURM_*` …) are refused in any case, and names that differ only by case count as one.",
+            "description": "Letters, digits and underscores. It starts with a letter or an underscore and has no two underscores \
+                in a row. After the first character it has at most 49 parts: a part is one underscore, or a group of letters \
+                and digits. Names that a shell, a runtime or the platform uses (`PATH`, `LD_*`, `PYTHON*`, `AWS_*`, `NXF_*`, \
+                `SLURM_*` …) are refused in any case. Names that differ only in case count as the same name.",
         })
     }
 }

@@ -66,7 +66,7 @@ impl Description {
     pub fn new(text: &str) -> Result<Self> {
         if text.len() > Self::MAX_BYTES {
             return Err(Error::Invalid(format!(
-                "The description may have at most {} bytes.",
+                "The description is too long. The maximum is {} bytes.",
                 Self::MAX_BYTES
             )));
         }

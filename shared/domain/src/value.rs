@@ -39,24 +39,24 @@ impl SecretValue {
     /// Takes a value from a client: [`Error::Invalid`] where it is empty or holds NUL, [`Error::TooLarge`] past a limit.
     pub fn new(text: Zeroizing<String>) -> Result<Self> {
         if text.is_empty() {
-            return Err(Error::Invalid("Invalid secret value: it may not be empty.".into()));
+            return Err(Error::Invalid("Invalid secret value: it must not be empty.".into()));
         }
         if text.len() > Self::MAX_BYTES {
             return Err(Error::TooLarge(format!(
-                "The secret value is too large: it may have at most {} bytes.",
+                "The secret value is too large. The maximum is {} bytes.",
                 Self::MAX_BYTES
             )));
         }
         if text.contains('\0') {
             return Err(Error::Invalid(
-                "Invalid secret value: it may not hold a NUL character, for no environment variable can."
+                "Invalid secret value: it must not contain a NUL character, because environment variables cannot."
                     .into(),
             ));
         }
         let value = Self { text, properties: OnceLock::new() };
         if value.json_length() > Self::MAX_JSON_BYTES {
             return Err(Error::TooLarge(format!(
-                "The secret value is too large: written as a JSON string it may have at most {} bytes.",
+                "The secret value is too large. As a JSON string, it can have at most {} bytes.",
                 Self::MAX_JSON_BYTES
             )));
         }

@@ -68,7 +68,7 @@ async fn a_bad_name_is_refused_wherever_it_comes() {
 async fn a_name_that_means_something_is_refused_in_any_case() {
     let world = world().await;
     let case = |name: &str| {
-        let words = "would change how a task's shell or runtime behaves";
+        let words = "is reserved for shells and runtimes";
         (create(&world, json!({"name": name, "value": MARK}).to_string()), 400, words)
     };
     // The last one depends on a setting of the deployment.
@@ -255,7 +255,7 @@ async fn a_body_that_is_too_large_is_refused() {
 
 async fn ids_that_are_no_numbers_are_bad_and_numbers_that_are_no_ids_are_absent() {
     let world = world().await;
-    let absent = "Not found: it does not exist, or you have no access to it.";
+    let absent = "Not found: the resource does not exist, or you do not have access to it.";
     let mut cases = Vec::new();
     for (id, status) in [("x", 400), ("%20", 400), ("0", 404)] {
         let words = if status == 400 { "must be a whole number" } else { absent };
@@ -309,7 +309,7 @@ async fn queries_are_checked() {
     cases.push((launch(json!({"platform": "lsf"})), 422, "lsf"));
     let many: Vec<_> = (0..10_000).map(|number| format!("NONE_{number}")).collect();
     let many = json!({"platform": "aws-batch", "workspaceSecrets": many});
-    cases.push((launch(many), 422, "; and 9980 more of the kind."));
+    cases.push((launch(many), 422, "; and 9980 more."));
     refused(&world, cases).await;
 }
 
@@ -318,9 +318,9 @@ async fn an_idempotency_key_is_checked() {
     let mut cases = Vec::new();
     for key in ["fifteen-letters", "sixteen letters and blanks"] {
         let ask = create(&world, json!({"name": "AB", "value": MARK}).to_string());
-        cases.push((ask.header("idempotency-key", key), 400, "Idempotency-Key takes 16 to 256"));
+        cases.push((ask.header("idempotency-key", key), 400, "Idempotency-Key must have 16 to 256"));
         let launch = Ask::post(world.inside("/launches"), &json!({"platform": "aws-batch"}));
-        cases.push((launch.header("idempotency-key", key), 400, "Idempotency-Key takes 16 to 256"));
+        cases.push((launch.header("idempotency-key", key), 400, "Idempotency-Key must have 16 to 256"));
     }
     refused(&world, cases).await;
 }

@@ -137,7 +137,7 @@ async fn one_bad_entry_refuses_all_and_is_named_by_its_place() {
         (format!("AA={MARK}\nBB="), 400, "Line 2: "),
         (format!("AA={MARK}\0"), 400, "Line 1: "),
         (huge, 413, "Line 2: "),
-        (format!("AA=v\naa={MARK}"), 400, "AA and aa are one name"),
+        (format!("AA=v\naa={MARK}"), 400, "AA and aa count as the same name"),
         (format!("AA=v\nTAKEN={MARK}"), 409, "TAKEN"),
         (format!("AA=v\ntaken={MARK}"), 409, "already exists"),
     ] {

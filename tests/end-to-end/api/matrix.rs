@@ -111,7 +111,7 @@ fn check(operation: Operation, who: Who, answer: &Answer) {
     }
 }
 
-const NOT_FOUND: &str = "Not found: it does not exist, or you have no access to it.";
+const NOT_FOUND: &str = "Not found: the resource does not exist, or you do not have access to it.";
 
 /// The status that the table of operations implies.
 #[expect(clippy::match_same_arms, reason = "one arm per rule, credential by credential")]

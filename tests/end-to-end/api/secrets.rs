@@ -87,7 +87,7 @@ async fn full_lifecycle(world: &World, path: impl Fn(&str) -> String) {
 
     owner.delete(&one).await.no_content();
     let gone = owner.delete(&one).await.problem(404);
-    assert_eq!(gone, "Not found: it does not exist, or you have no access to it.");
+    assert_eq!(gone, "Not found: the resource does not exist, or you do not have access to it.");
     let _ = owner.get(&one).await.problem(404);
     let _ = owner.put(&one, &json!({"value": "v"})).await.problem(404);
     let _ = owner.get(path(&format!("/pipeline-secrets/{id}/history"))).await.problem(404);

@@ -144,7 +144,7 @@ fn subjects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(SecretId,
     };
     let text = String::deserialize(deserializer)?;
     let read: Option<_> = text.split(',').filter(|one| !one.is_empty()).map(subject).collect();
-    read.ok_or_else(|| D::Error::custom("subjects are ids with versions"))
+    read.ok_or_else(|| D::Error::custom("subjects must be ids with versions"))
 }
 
 #[cfg(test)]

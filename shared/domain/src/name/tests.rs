@@ -29,15 +29,15 @@ fn names_by_nextflows_rule_are_accepted() {
 #[test]
 fn names_outside_the_rule_are_refused() {
     let too_long = "A".repeat(101);
-    let short = "it takes 2 characters or more";
-    let start = "it must begin with a letter or an underscore";
-    let characters = "it may hold only letters, digits and underscores";
-    let underscores = "it may not hold two underscores in a row";
+    let short = "it must have at least 2 characters";
+    let start = "it must start with a letter or an underscore";
+    let characters = "it must contain only letters, digits and underscores";
+    let underscores = "it must not contain two underscores in a row";
     for (name, rule) in [
         ("", short),
         ("A", short),
         ("_", short),
-        (too_long.as_str(), "it may have at most 100 characters"),
+        (too_long.as_str(), "it must have at most 100 characters"),
         ("1A", start),
         ("-A", start),
         (" AB", start),
@@ -72,7 +72,7 @@ fn names_outside_the_rule_are_refused() {
 fn at_most_49_groups_follow_the_first_character() {
     // After the first character, an underscore and a run of letters and digits each count as one.
     let name = |pairs: usize| format!("A{}", "_B".repeat(pairs));
-    let refused = Some("Invalid secret name: it has too many parts between underscores.".to_owned());
+    let refused = Some("Invalid secret name: it has too many parts separated by underscores.".to_owned());
     for (name, expected) in [
         (name(24), None),
         (format!("{}BB", name(24)), None),
@@ -98,7 +98,7 @@ fn names_with_a_meaning_are_refused_in_any_case() {
         let capitalized = format!("{}{}", &name[..1], name[1..].to_ascii_lowercase());
         for name in [name.to_owned(), name.to_ascii_lowercase(), capitalized] {
             let message = format!(
-                "Invalid secret name: {name} would change how a task's shell or runtime behaves; choose another name."
+                "Invalid secret name: {name} is reserved for shells and runtimes. Choose another name."
             );
             assert_eq!(refusal(&name), Some(message), "{name}");
         }

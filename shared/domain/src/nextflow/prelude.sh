@@ -15,14 +15,14 @@ pipeline_secrets_record() {
     curl --silent --show-error --config - --request PUT --retry 5 --max-time 20 --output /dev/null --write-out '%{http_code}' \
       --header 'Content-Type: application/json' \
       --data "{\"jobId\":\"$AWS_BATCH_JOB_ID\",\"jobQueue\":\"$AWS_BATCH_JQ_NAME\",\"region\":\"@REGION@\"}" \
-      '@ENDPOINT@/runs/@RUN@/head-job') || pipeline_secrets_fail "the head job could not be recorded: is @ENDPOINT@ within reach?"
-  [ "$status" = 200 ] || pipeline_secrets_fail "the head job was not recorded (HTTP $status): launch anew"
+      '@ENDPOINT@/runs/@RUN@/head-job') || pipeline_secrets_fail "could not record the head job: check that @ENDPOINT@ is reachable"
+  [ "$status" = 200 ] || pipeline_secrets_fail "could not record the head job (HTTP $status): launch the run again"
 }
 
 pipeline_secrets_store() {
   local directory name value separator='['
   directory=$(umask 077 && mktemp -d "${TMPDIR:-/tmp}/pipeline-secrets.XXXXXXXXXX") ||
-    pipeline_secrets_fail "no directory for the store can be made under ${TMPDIR:-/tmp}"
+    pipeline_secrets_fail "could not create a directory for the store under ${TMPDIR:-/tmp}"
   # shellcheck disable=SC2064 # the directory is known now
   trap "rm -rf -- '$directory'" EXIT
   (
@@ -32,7 +32,7 @@ pipeline_secrets_store() {
       for name in @NAMES@; do
         # As JSON the CLI writes the value just as the store takes it.
         value=$(aws secretsmanager get-secret-value --region @REGION@ --secret-id "tower-@RUN@/$name" --query SecretString --output json) ||
-          pipeline_secrets_fail "the secret $name cannot be read: may the head job's role read this run's copies?"
+          pipeline_secrets_fail "could not read the secret $name: check that the head job's role can read this run's copies"
         printf '%s{"name":"%s","value":%s}' "$separator" "$name" "$value"
         separator=','
       done

@@ -224,7 +224,7 @@ fn a_launch_takes_64_secrets_and_refuses_65() {
     let refused = resolve(user).expect_err("65 secrets");
     assert_eq!(
         refused,
-        "The launch is refused: 65 secrets are asked for, and a launch takes at most 64: name the ones it \
+        "The launch is refused: 65 secrets are selected, and a launch can have at most 64: list the ones it \
          needs in workspaceSecrets and userSecrets."
     );
 }
@@ -284,5 +284,5 @@ fn a_refusal_gives_up_to_twenty_reasons_and_counts_the_rest() {
     assert!(twenty.ends_with("; the workspace secret OLD has expired."), "{twenty}");
     let twenty_two = refusal(21);
     assert_eq!(twenty_two.matches("there is no user secret N").count(), 20);
-    assert!(twenty_two.ends_with("; and 2 more of the kind."), "{twenty_two}");
+    assert!(twenty_two.ends_with("; and 2 more."), "{twenty_two}");
 }

@@ -30,8 +30,8 @@ pub async fn authenticate(
             Some(vouched) => by_login(store, vouched).await.map(Some),
             None => Ok(None),
         },
-        Some(Presented::Run(..)) => Ok(refused("a run token names no caller")),
-        Some(Presented::Opaque(_)) => Ok(refused("the token is of no kind that names a caller")),
+        Some(Presented::Run(..)) => Ok(refused("a run token does not identify a caller")),
+        Some(Presented::Opaque(_)) => Ok(refused("tokens of this kind do not identify a caller")),
         None => Ok(refused("the header is neither Bearer nor Basic @token")),
     }
 }
@@ -43,7 +43,7 @@ async fn by_token(
     now: Timestamp,
 ) -> Result<Option<Actor>> {
     let Some(token) = store.token(id).await? else {
-        return Ok(refused("no token has this id"));
+        return Ok(refused("the token id is unknown"));
     };
     if !token.hash.matches(key) {
         return Ok(refused("the token's key does not match"));
@@ -61,7 +61,7 @@ async fn note_use(store: &dyn ReadTokens, token: &StoredToken, now: Timestamp) {
         return;
     }
     if let Err(error) = store.record_token_use(token.id, now).await {
-        log::error(&error).token(token.id).warn("a token's last use could not be noted");
+        log::error(&error).token(token.id).warn("could not record the last use of a token");
     }
 }
 

@@ -69,7 +69,7 @@ impl Claimer {
         };
         let (barred, secrets, values) = try_join3(self.is_barred(&run, context), current, sealed).await?;
         if barred {
-            let reason = "whoever launched it may launch it no more".to_owned();
+            let reason = "the user who launched it no longer has permission to launch it".to_owned();
             return self.refuse(&run, reason, context).await;
         }
         if let Some(reason) = refuse(&run.lifecycle.secrets, &secrets, context) {
@@ -93,7 +93,7 @@ impl Claimer {
         }
         let store = nextflow::store(&values);
         if let Err(error) = self.bus.announce(&run.id, RunNotice::Delivered).await {
-            log::error(&error).run(&run.id).warn("a delivery was not announced");
+            log::error(&error).run(&run.id).warn("could not announce a delivery; lastUsed stays unchanged");
         }
         Ok(Claim::Store(store))
     }
@@ -122,7 +122,7 @@ impl Claimer {
     async fn refuse(&self, run: &Run, reason: String, context: &Context<'_>) -> Result<Claim> {
         // If a heartbeat, an end, or another claim was first, the same claim again finds out.
         advance(&*self.store, run, Event::ClaimRefused, context).await.map_err(as_contended)?;
-        Err(Error::Refused(format!("The run is ended: {reason}.")))
+        Err(Error::Refused(format!("The run was ended: {reason}.")))
     }
 }
 
@@ -144,14 +144,14 @@ fn refuse(pins: &[PinnedSecret], secrets: &[Secret], context: &Context<'_>) -> O
         match secret {
             None => Some(deleted(&pin.name)),
             Some(secret) if secret.properties.lost => {
-                Some(format!("the value of the secret {} was lost: write it again", pin.name))
+                Some(format!("the value of the secret {} was lost: set it again", pin.name))
             }
             Some(secret) if secret.name.is_reserved(context.settings) || pin.name.is_reserved(context.settings) => {
-                Some(format!("the name of the secret {} would change how a task's shell or runtime behaves", pin.name))
+                Some(format!("the name of the secret {} is reserved for shells and runtimes", pin.name))
             }
             Some(secret) if secret.is_expired(context.now) => Some(format!("the secret {} has expired", pin.name)),
             Some(secret) if !secret.properties.nextflow_store => Some(format!(
-                "the secret {} now has a value that cannot pass through Nextflow's secrets store; store it as base64",
+                "the new value of the secret {} cannot pass through Nextflow's secrets store: store it as base64",
                 pin.name
             )),
             Some(_) => None,
@@ -167,11 +167,11 @@ fn deleted(name: &SecretName) -> String {
 fn not_carried(values: &BTreeMap<SecretName, SecretValue>) -> Option<String> {
     if let Some((name, _)) = values.iter().find(|(_, value)| !nextflow::store_carries(value.expose())) {
         return Some(format!(
-            "the secret {name} has a value that cannot pass through Nextflow's secrets store; store it as base64"
+            "the value of the secret {name} cannot pass through Nextflow's secrets store: store it as base64"
         ));
     }
     nextflow::store_collision(values).map(|(holder, name)| {
-        format!("the value of the secret {holder} reads like an entry of {name} to Nextflow's store; store it as base64")
+        format!("the value of the secret {holder} contains {name}=, which Nextflow reads as a secret: store it as base64")
     })
 }
 

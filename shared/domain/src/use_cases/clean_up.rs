@@ -141,7 +141,7 @@ impl Cleaner {
                     self.delete_copy(&copy.name).await?;
                 }
                 CopyStatus::Found { .. } => {
-                    tracing::error!(run.id = %run.id, "a foreign secret stands under the name of a copy; it is left alone");
+                    tracing::error!(run.id = %run.id, "another secret has the name of a copy; it is not deleted");
                     return Ok(());
                 }
             }
@@ -149,7 +149,7 @@ impl Cleaner {
             if !context.backoff.wait(looks).await {
                 return Err(Error::unavailable(
                     "secretsmanager DeleteSecret",
-                    "a copy is still there after its delete",
+                    "a copy still exists after it was deleted",
                 ));
             }
         }

@@ -124,11 +124,11 @@ impl SecretService {
 
 fn check(drafts: &[Draft], now: Timestamp) -> Result<()> {
     if drafts.is_empty() {
-        return Err(Error::Invalid("There is nothing to import.".into()));
+        return Err(Error::Invalid("The import contains no secrets.".into()));
     }
     if drafts.len() > MAX_IN_IMPORT {
         return Err(Error::Invalid(format!(
-            "An import takes at most {MAX_IN_IMPORT} secrets, and this one has {}: split it.",
+            "An import can contain at most {MAX_IN_IMPORT} secrets, and this one has {}. Split it.",
             drafts.len()
         )));
     }
@@ -136,7 +136,7 @@ fn check(drafts: &[Draft], now: Timestamp) -> Result<()> {
         let folded = draft.name.folded();
         if let Some(twin) = drafts[..index].iter().find(|earlier| earlier.name.folded() == folded) {
             return Err(Error::Invalid(format!(
-                "{} and {} are one name: names that differ only by case count as one.",
+                "{} and {} count as the same name. Use names that differ in more than case.",
                 twin.name, draft.name
             )));
         }
@@ -148,7 +148,7 @@ fn check(drafts: &[Draft], now: Timestamp) -> Result<()> {
 /// An expiry date lies ahead.
 pub(crate) fn check_expiry(expires: Option<Timestamp>, now: Timestamp) -> Result<()> {
     if expires.is_some_and(|expires| expires <= now) {
-        return Err(Error::Invalid("The expiry date lies in the past.".into()));
+        return Err(Error::Invalid("The expiry date must be in the future.".into()));
     }
     Ok(())
 }

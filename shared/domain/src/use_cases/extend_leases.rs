@@ -39,7 +39,7 @@ impl Cleaner {
         for (outcome, id) in done {
             if let Err(error) = outcome {
                 held.failed += 1;
-                log::error(&error).run(&id).error("a run could not be held");
+                log::error(&error).run(&id).error("could not extend the lease of a run");
             }
         }
         Ok(held)

@@ -249,7 +249,7 @@ impl Launcher {
         }
         let values = values?;
         let (pins, changed) = pin_what_was_read(&run.lifecycle.secrets, &values).map_err(|name| {
-            Error::Refused(format!("The launch is refused: the secret {name} was deleted meanwhile."))
+            Error::Refused(format!("The launch is refused: the secret {name} was deleted during the launch."))
         })?;
         let run = match changed {
             true => self.advance(run, Event::Repinned(pins), context).await?,
@@ -263,7 +263,9 @@ impl Launcher {
         let announced = async {
             // A hint for `lastUsed`; a lost one leaves that date as it was.
             if let Err(error) = self.bus.announce(&run.id, RunNotice::Delivered).await {
-                log::error(&error).run(&run.id).warn("a delivery was not announced");
+                log::error(&error)
+                    .run(&run.id)
+                    .warn("could not announce a delivery; lastUsed stays unchanged");
             }
         };
         join(provisioned, announced).await.0
@@ -309,7 +311,7 @@ impl Launcher {
         };
         let outcome: Result<()> = aborted.await;
         if let Err(error) = outcome {
-            log::error(&error).run(&begun.id).warn("a failed launch is left to the sweep");
+            log::error(&error).run(&begun.id).warn("could not end a failed launch; the sweep will end it");
         }
     }
 
@@ -329,7 +331,7 @@ impl Launcher {
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
         // A repeat gives out new tokens of the run, and with a claim token its values.
         if (run.user, run.workspace, run.platform) != (actor.user, request.workspace, request.platform) {
-            return Err(Error::bug("an idempotency key of a launch that names another caller's run"));
+            return Err(Error::bug("the idempotency record of a launch names another caller's run"));
         }
         if run.lifecycle.outcome.as_ref().is_some_and(|outcome| outcome.result == RunResult::LaunchFailed) {
             return Ok(Replay::Replace(run.id));

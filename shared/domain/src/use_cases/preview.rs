@@ -92,7 +92,7 @@ pub(crate) async fn authorize_platform(
     let scope = Scope::for_role(settings, actor, id, role, Permission::Launch)?;
     if !workspace.platforms.contains(&platform) {
         return Err(Error::Refused(format!(
-            "This workspace does not allow launches on {platform}: an owner or admin of it can allow the platform."
+            "This workspace does not allow launches on {platform}. A workspace owner or admin can allow the platform."
         )));
     }
     Ok(scope)
@@ -121,7 +121,7 @@ pub(crate) fn warnings(request: &LaunchRequest, resolved: &Resolved) -> Vec<Stri
     let own = resolved.secrets.iter().any(|resolved| resolved.secret.owner.kind() == "user");
     if own && request.workspace.is_some() {
         warnings.push(
-            "Your own secrets in this launch can be read by the jobs of this workspace while the run lasts."
+            "Jobs in this workspace can read your user secrets in this launch while the run lasts."
                 .to_owned(),
         );
     }
@@ -132,8 +132,8 @@ pub(crate) fn warnings(request: &LaunchRequest, resolved: &Resolved) -> Vec<Stri
         .sum();
     if total > MAX_ENVIRONMENT / 2 {
         warnings.push(format!(
-            "These secrets come to {total} bytes: a process that is given all of them may not start, for Linux allows \
-             {MAX_ENVIRONMENT} bytes of arguments and environment. Select fewer, or let each task name its own."
+            "These secrets total {total} bytes. A process that receives all of them may not start, because Linux allows \
+             {MAX_ENVIRONMENT} bytes of arguments and environment. Select fewer, or name them per task."
         ));
     }
     warnings

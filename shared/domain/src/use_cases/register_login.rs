@@ -51,12 +51,12 @@ async fn known_or_made(
     let user = make_user(store, vouched, context).await?;
     let scope = SecretOwner::User(user.id);
     let mut audit = AuditRecord::new(scope, Some(user.id), AuditAction::UserCreated, context);
-    audit.detail = Some("first sight of a login".into());
+    audit.detail = Some("first login".into());
     match store.register_login(&user, &vouched.login, &audit).await {
         Err(Error::Contended) => return Err(Attempt::Met),
         other => other?,
     }
-    tracing::info!(user.id = %user.id, "a login was seen for the first time");
+    tracing::info!(user.id = %user.id, "created a user for a new login");
     Ok(user.id)
 }
 

@@ -73,12 +73,12 @@ impl Reporter {
                 return match recorded.job_id == job.job_id && recorded.region == job.region {
                     true => Ok(run),
                     false => {
-                        Err(Error::Conflict("Another head job is recorded for this run already.".into()))
+                        Err(Error::Conflict("Another head job is already recorded for this run.".into()))
                     }
                 };
             }
             if !run.lifecycle.state.is_live() {
-                return Err(Error::Gone("The run is over: launch anew.".into()));
+                return Err(Error::Gone("The run has ended. Launch it again.".into()));
             }
             if run.platform.claims() {
                 return Err(Error::Refused(format!(
@@ -105,7 +105,7 @@ impl Reporter {
     async fn confirm(&self, job: &HeadJob) -> Result<HeadJob> {
         if job.region != self.region {
             return Err(Error::Refused(format!(
-                "The head job must run in {}, where this deployment is.",
+                "The head job must run in {}, the region of this deployment.",
                 self.region
             )));
         }
@@ -113,13 +113,13 @@ impl Reporter {
         let queue = match (sighting, queue) {
             (JobStatus::NotFinal, Some(queue)) => queue,
             (JobStatus::Final { .. }, _) => {
-                return Err(Error::Refused("That AWS Batch job has ended already.".into()));
+                return Err(Error::Refused("The AWS Batch job has already ended.".into()));
             }
-            _ => return Err(Error::Refused("AWS Batch knows no such job in this region.".into())),
+            _ => return Err(Error::Refused("The AWS Batch job does not exist in this region.".into())),
         };
         let named = job.queue == queue || queue.rsplit('/').next() == Some(job.queue.as_str());
         if !named {
-            return Err(Error::Refused("That AWS Batch job is in another queue.".into()));
+            return Err(Error::Refused("The AWS Batch job is in another queue.".into()));
         }
         Ok(HeadJob { queue, ..job.clone() })
     }
@@ -127,7 +127,7 @@ impl Reporter {
     /// Tells cleanup-run to look. What is lost here costs time: the run is due, and the sweep finds it.
     async fn hint(&self, id: &RunId) {
         if let Err(error) = self.bus.announce(id, RunNotice::Look).await {
-            log::error(&error).run(id).warn("a run was not announced; the sweep will find it");
+            log::error(&error).run(id).warn("could not announce a run; the sweep will find it");
         }
     }
 }

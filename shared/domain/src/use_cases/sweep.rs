@@ -133,7 +133,7 @@ impl Cleaner {
                     // One row that cannot be read keeps its own copies, and no other run's.
                     Err(error) => {
                         swept.orphans_failed += 1;
-                        log::error(error).error("the run of a copy could not be read");
+                        log::error(error).error("could not read the run of a copy");
                         continue;
                     }
                 }
@@ -147,7 +147,7 @@ impl Cleaner {
                 };
                 if let Err(error) = deleted {
                     swept.orphans_failed += 1;
-                    log::error(&error).error("an orphan could not be removed");
+                    log::error(&error).error("could not remove an orphan");
                 }
             }
         }

@@ -59,7 +59,7 @@ impl CreateSecrets for Store {
 /// Adds to the number of the scope's secrets, up to the limit.
 fn count(transaction: &mut Transaction<'_, Part>, scope: &Scope, more: usize) -> Result<()> {
     let room = usize::try_from(MAX_IN_SCOPE).ok().and_then(|limit| limit.checked_sub(more));
-    let room = room.ok_or(Error::bug("more secrets at once than a scope may hold"))?;
+    let room = room.ok_or(Error::bug("more secrets in one request than the limit of a scope"))?;
     let mut changes = Changes::default();
     changes.add("secretCount", n(more));
     let room = changes.attributes().value(n(room));

@@ -172,7 +172,7 @@ impl<'a> Exercises<'a> {
         let launch = world.call(Operation::LaunchRun).header("idempotency-key", &key).body(&body);
         let launched = harness.request(&launch).await?;
         ensure(launched.http_status() == 200, || format!("launch: {}", launched.answer))?;
-        ensure(!launched.log.contains("not announced"), || "the delivery was not announced".into())?;
+        ensure(!launched.log.contains("could not announce"), || "the delivery was not announced".into())?;
         let again = harness.done(&launch).await?;
         let (run, first) = (text(&again, "workflowId"), launched.body());
         ensure(first["workflowId"] == run && first["runToken"] != again["runToken"], || {
@@ -189,7 +189,7 @@ impl<'a> Exercises<'a> {
         let claim = Call::new(Operation::ClaimRun).path("workflowId", &text(&run, "workflowId"));
         let claimed = self.harness.request(&claim.bearer(&run["claimToken"])).await?;
         ensure(claimed.http_status() == 200, || format!("claim: {}", claimed.http_status()))?;
-        ensure(!claimed.log.contains("not announced"), || "the delivery was not announced".into())?;
+        ensure(!claimed.log.contains("could not announce"), || "the delivery was not announced".into())?;
         pair.forget(self).await
     }
 
@@ -204,7 +204,7 @@ impl<'a> Exercises<'a> {
         let recorded =
             harness.request(&call(Operation::RecordHeadJob).body(&Platform::head_job(&job))).await?;
         ensure(recorded.http_status() == 200, || format!("head-job: {}", recorded.answer))?;
-        ensure(!recorded.log.contains("not announced"), || "the head job was not announced".into())?;
+        ensure(!recorded.log.contains("could not announce"), || "the head job was not announced".into())?;
         harness.stack.move_job(&job, JobStatus::Succeeded).await?;
         let end = call(Operation::EndRun).body(&json!({"success": true}));
         harness.done(&end).await.map(drop)

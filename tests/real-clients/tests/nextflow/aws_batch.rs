@@ -190,7 +190,7 @@ async fn the_prelude_records_the_head_job_and_writes_the_store_that_nextflow_rea
     assert_eq!(deployed.receipt(&run).await?["headJob"]["jobId"], job.as_str());
     let refused = head("wrong").output().await?;
     assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("the head job was not recorded"));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("could not record the head job"));
 
     deployed.stack.move_job(&job, JobStatus::Succeeded).await?;
     let receipt = deployed.until(&run, "ended").await?;

@@ -94,7 +94,7 @@ fn a_personal_access_token_names_its_user_in_each_form_of_the_header() {
 fn a_header_that_names_no_caller_is_refused_without_reading_the_table() {
     let run = RunId::new("ab12ABCDEFGHIJ").unwrap();
     let no_scheme = "the header is neither Bearer nor Basic @token";
-    let no_kind = "the token is of no kind that names a caller";
+    let no_kind = "tokens of this kind do not identify a caller";
     let run_token = key().run_token(&run);
     let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
     let cases = [
@@ -104,8 +104,8 @@ fn a_header_that_names_no_caller_is_refused_without_reading_the_table() {
         (format!("Digest {}", *key().access_token(token_id())), no_scheme),
         (basic(&format!("somebody:{}", *key().access_token(token_id()))), no_scheme),
         ("Basic not base64".into(), no_scheme),
-        (format!("Bearer {}", *run_token), "a run token names no caller"),
-        (basic(&format!("@token:{}", *run_token)), "a run token names no caller"),
+        (format!("Bearer {}", *run_token), "a run token does not identify a caller"),
+        (basic(&format!("@token:{}", *run_token)), "a run token does not identify a caller"),
         (format!("Bearer {}", claim_key().expose()), no_kind),
         (basic(&format!("@token:{}", claim_key().expose())), no_kind),
         (format!("Bearer {}", key().expose()), no_kind),
@@ -126,7 +126,7 @@ fn an_unknown_or_expired_token_and_a_wrong_key_are_refused() {
     let expired_too = StoredToken { hash: claim_key().hash(), ..expiring(minutes(-1)) };
     let other_id = StoredToken { id: TokenId::new(71).unwrap(), ..stored() };
     // The key is checked before the expiry.
-    let (no_id, no_key) = ("no token has this id", "the token's key does not match");
+    let (no_id, no_key) = ("the token id is unknown", "the token's key does not match");
     let expired = "the token has expired";
     let cases = [
         ("never expires", stored(), None),

@@ -147,7 +147,7 @@ fn an_expiry_that_does_not_lie_ahead_is_refused_before_the_secret_is_read() {
         let outcome = update(&fixture, &Change { expires: Some(Some(expires)), ..change() }, None);
         assert_eq!(outcome.is_err(), refused, "{case}");
         if refused {
-            assert_eq!(error_of(outcome).to_string(), "The expiry date lies in the past.", "{case}");
+            assert_eq!(error_of(outcome).to_string(), "The expiry date must be in the future.", "{case}");
             assert_eq!(fixture.table.faults.calls(), ["role"], "{case}");
         }
     }
@@ -220,7 +220,7 @@ fn a_refused_change_leaves_the_secret_as_it_was() {
             "role without the right",
             |f| f.table.put_member(workspace(), actor().user, Role::Maintain),
             "forbidden",
-            "it takes owner or admin",
+            "Required role: owner or admin",
             &["role"],
         ),
         (

@@ -122,30 +122,30 @@ fn an_import_is_one_write_with_ids_in_the_order_of_its_names() {
 fn a_batch_of_drafts_is_refused_before_anything_is_sealed() {
     let expiring = |expires| Draft { expires: Some(expires), ..draft("LAST") };
     let cases = [
-        ("none", vec![], Some("There is nothing to import.")),
+        ("none", vec![], Some("The import contains no secrets.")),
         ("one", drafts(1), None),
         ("as many as allowed", drafts(32), None),
         (
             "one too many",
             drafts(33),
-            Some("An import takes at most 32 secrets, and this one has 33: split it."),
+            Some("An import can contain at most 32 secrets, and this one has 33. Split it."),
         ),
         (
             "same name",
             vec![draft("AA"), draft("BB"), draft("AA")],
-            Some("AA and AA are one name: names that differ only by case count as one."),
+            Some("AA and AA count as the same name. Use names that differ in more than case."),
         ),
         (
             "same name in another case",
             vec![draft("AA"), draft("BB"), draft("bb")],
-            Some("BB and bb are one name: names that differ only by case count as one."),
+            Some("BB and bb count as the same name. Use names that differ in more than case."),
         ),
         (
             "expiry in the past",
             vec![draft("AA"), expiring(minutes(-1))],
-            Some("The expiry date lies in the past."),
+            Some("The expiry date must be in the future."),
         ),
-        ("expiry now", vec![draft("AA"), expiring(NOW)], Some("The expiry date lies in the past.")),
+        ("expiry now", vec![draft("AA"), expiring(NOW)], Some("The expiry date must be in the future.")),
         ("expiry ahead", vec![draft("AA"), expiring(minutes(1))], None),
     ];
     for (case, drafts, refusal) in cases {
@@ -170,9 +170,9 @@ fn owners_and_admins_may_store_and_others_where_the_deployment_allows() {
         (Some(Role::Owner), false, None),
         (Some(Role::Admin), false, None),
         (Some(Role::Maintain), true, None),
-        (Some(Role::Maintain), false, Some("it takes owner or admin")),
-        (Some(Role::Launch), true, Some("it takes owner, admin or maintain")),
-        (Some(Role::View), false, Some("it takes owner or admin")),
+        (Some(Role::Maintain), false, Some("Required role: owner or admin")),
+        (Some(Role::Launch), true, Some("Required role: owner, admin or maintain")),
+        (Some(Role::View), false, Some("Required role: owner or admin")),
         (None, true, Some("Not found")),
     ];
     for (role, maintain_may_write, refusal) in cases {
@@ -233,7 +233,7 @@ fn a_failure_is_reported_and_only_a_contended_write_is_repeated() {
     let fixture = fixture();
     fixture.table.faults.fail("create_secrets", taken());
     let error = error_of(create_here(&fixture, &[draft("AA")]));
-    assert!(error.to_string().contains("already exists here: AA"), "{error}");
+    assert!(error.to_string().contains("named AA already exists"), "{error}");
     assert_eq!(fixture.backoff.attempts(), [0; 0]);
 }
 
@@ -285,7 +285,7 @@ fn a_key_of_a_run_or_of_another_form_is_refused() {
     assert_eq!(error.code(), "idempotency-mismatch");
 
     let error = error_of(create(&fixture, Some(workspace_id()), &drafts(1), Some("short")));
-    assert!(error.to_string().starts_with("Idempotency-Key takes 16 to 256"), "{error}");
+    assert!(error.to_string().starts_with("Idempotency-Key must have 16 to 256"), "{error}");
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn read_organization(json: &Value, place: &str, problems: &mut Problems) -> Decl
     let fields = Fields::of(json, place, &["name", "workspaces"], problems);
     let workspaces = fields.list("workspaces", problems, read_workspace);
     if workspaces.is_empty() {
-        problems.add(place, "an organization takes one workspace or more.");
+        problems.add(place, "an organization must have at least one workspace.");
     }
     let names = workspaces.iter().map(|it: &DeclaredWorkspace| &it.name);
     reject_duplicates(&format!("{place}.workspaces"), "name", names, problems);
@@ -162,7 +162,7 @@ fn read_user(json: &Value, place: &str, problems: &mut Problems) -> DeclaredUser
 fn read_token(json: &Value, place: &str, problems: &mut Problems) -> DeclaredToken {
     let fields = Fields::of(json, place, &["name", "expires", "revoked"], problems);
     let time =
-        |text: &str| text.parse().map_err(|_| "it takes a time such as 2030-01-31T00:00:00Z.".to_owned());
+        |text: &str| text.parse().map_err(|_| "it must be a time such as 2030-01-31T00:00:00Z.".to_owned());
     let expires = fields.has("expires").then(|| fields.read("expires", problems, time));
     DeclaredToken {
         name: fields.text("name", problems, check_token_name),
@@ -180,13 +180,15 @@ fn check_name(text: &str) -> std::result::Result<(), String> {
     if shaped {
         return Ok(());
     }
-    Err("it takes 1 to 40 letters, digits, '.', '_' and '-', the first a letter or a digit.".into())
+    Err("it must have 1 to 40 letters, digits, '.', '_' or '-', and start with a letter or a digit.".into())
 }
 
 fn check_user_name(text: &str) -> std::result::Result<(), String> {
     check_name(text)?;
     if fold(text).starts_with(LOGIN_NAME_PREFIX) {
-        return Err(format!("names that begin with {LOGIN_NAME_PREFIX} are those of logins."));
+        return Err(format!(
+            "names that start with {LOGIN_NAME_PREFIX} are reserved for users created at sign-in."
+        ));
     }
     Ok(())
 }
@@ -199,7 +201,7 @@ fn check_email(text: &str) -> std::result::Result<(), String> {
     let shaped = text.len() <= LONGEST_EMAIL
         && parts.is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
         && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    if shaped { Ok(()) } else { Err("it takes an e-mail address.".into()) }
+    if shaped { Ok(()) } else { Err("it must be an e-mail address.".into()) }
 }
 
 /// The rule of token names, which are shown and nothing else.
@@ -210,7 +212,9 @@ pub(super) fn check_token_name(text: &str) -> std::result::Result<(), String> {
 fn check_text(text: &str, max: usize) -> std::result::Result<(), String> {
     let count = text.chars().count();
     if text.trim().is_empty() || count > max || text.chars().any(char::is_control) {
-        return Err(format!("it takes 1 to {max} characters, not only spaces, and no control characters."));
+        return Err(format!(
+            "it must have 1 to {max} characters, not only spaces, and no control characters."
+        ));
     }
     Ok(())
 }

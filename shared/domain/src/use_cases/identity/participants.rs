@@ -61,7 +61,7 @@ pub async fn add(
         let user = find(store, whom).await?;
         if store.role(place.workspace, user.id).await?.is_some() {
             return Err(Error::Conflict(
-                "This user is already a participant of the workspace: change the role instead.".into(),
+                "The user is already a participant of this workspace. Change the role instead.".into(),
             ));
         }
         let change = set_role(place, user.id, None, Some(role));
@@ -185,7 +185,7 @@ async fn find(store: &dyn ReadIdentity, whom: &UserRef) -> Result<User> {
         UserRef::NameOrEmail(email) if email.contains('@') => store.user_by_email(email).await?,
         UserRef::NameOrEmail(name) => store.user_by_name(name).await?,
     };
-    found.ok_or_else(|| Error::Invalid("There is no such user in this deployment.".into()))
+    found.ok_or_else(|| Error::Invalid("The user does not exist in this deployment.".into()))
 }
 
 fn set_role(place: WorkspacePath, user: UserId, from: Option<Role>, to: Option<Role>) -> Change {

@@ -129,7 +129,7 @@ impl Planner<'_> {
             if fold(&user.email) != fold(&declared.email) {
                 let place = format!("{place}.email");
                 self.problems
-                    .add(&place, "this user has another e-mail address, and it is not changed here.");
+                    .add(&place, "the user has a different e-mail address, which a document cannot change.");
             }
             (user.id, user.user_name.clone(), tokens)
         } else {
@@ -174,7 +174,7 @@ impl Planner<'_> {
             return Some(AppliedToken { id: token.id, name: token.name.clone(), access_key: None });
         }
         if declared.expires.is_some_and(|expires| expires <= self.context.now) {
-            self.problems.add(&format!("{place}.expires"), "a new token cannot have expired already.");
+            self.problems.add(&format!("{place}.expires"), "a new token must expire in the future.");
         }
         let key = TokenKey::make_random(self.context.randomness);
         let token = StoredToken {
@@ -261,7 +261,8 @@ impl Planner<'_> {
     ) -> AppliedWorkspace {
         if declared.full_name.as_ref().is_some_and(|name| *name != known.full_name) {
             let place = format!("{place}.fullName");
-            self.problems.add(&place, "this workspace has another full name, and it is not changed here.");
+            self.problems
+                .add(&place, "the workspace has a different full name, which a document cannot change.");
         }
         if let Some(platforms) =
             declared.platforms.as_ref().filter(|platforms| **platforms != known.platforms)
@@ -294,7 +295,7 @@ impl Planner<'_> {
         for (index, participant) in declared.participants.iter().enumerate() {
             let Some(user) = self.people.get(&fold(&participant.user)).copied() else {
                 let place = format!("{place}.participants[{index}].user");
-                self.problems.add(&place, "there is no such user: declare it under users.");
+                self.problems.add(&place, "the user does not exist: declare it under users.");
                 continue;
             };
             let (from, to) = (left.remove(&user), Some(participant.role));
@@ -312,7 +313,7 @@ impl Planner<'_> {
     }
 }
 
-const NO_OWNER: &str = "a workspace takes one owner or more.";
+const NO_OWNER: &str = "a workspace must have at least one owner.";
 
 #[cfg(test)]
 mod tests;

@@ -52,7 +52,7 @@ impl<'a> Fields<'a> {
         match map {
             None => problems.add(place, "it must be a JSON object."),
             Some(map) if map.keys().any(|key| !known.contains(&key.as_str())) => {
-                problems.add(place, &format!("it may have the fields {} only.", known.join(", ")));
+                problems.add(place, &format!("it can have only the fields {}.", known.join(", ")));
             }
             Some(_) => {}
         }
@@ -79,7 +79,7 @@ impl<'a> Fields<'a> {
         read: impl FnOnce(&str) -> std::result::Result<T, String>,
     ) -> Option<T> {
         let text = self.value(name).and_then(Value::as_str);
-        let outcome = text.ok_or_else(|| "it must be there, as a JSON string.".to_owned()).and_then(read);
+        let outcome = text.ok_or_else(|| "it is required, as a JSON string.".to_owned()).and_then(read);
         // That an object is missing was noted as such.
         if let (Err(rule), Some(_)) = (&outcome, self.map) {
             problems.add(&self.path(name), rule);
@@ -124,7 +124,7 @@ impl<'a> Fields<'a> {
                 .map(|(index, item)| read(item, &format!("{path}[{index}]"), problems))
                 .collect(),
             Some(_) => {
-                problems.add(&path, &format!("it may have at most {MAX_LIST} entries: split the document."));
+                problems.add(&path, &format!("it can have at most {MAX_LIST} entries: split the document."));
                 Vec::new()
             }
             None => {
@@ -149,7 +149,7 @@ pub(super) fn reject_duplicates<'a>(
         }
         if let Some(first) = seen.insert(fold(name), index) {
             let place = format!("{list}[{index}].{field}");
-            problems.add(&place, &format!("it is the same as in {list}[{first}]; case does not count."));
+            problems.add(&place, &format!("it is the same as in {list}[{first}] (case-insensitive)."));
         }
     }
 }

@@ -66,7 +66,7 @@ pub async fn reconcile(
 ) -> Result<ReconcileSummary> {
     if !context.settings.restored {
         return Err(Error::Conflict(
-            "The stack is not marked as restored: reconcile is for the time in which the parameter Restored is true."
+            "The stack is not marked as restored. You can reconcile only while its parameter Restored is true."
                 .into(),
         ));
     }

@@ -31,17 +31,17 @@ pub async fn create(
 ) -> Result<(StoredToken, Zeroizing<String>)> {
     check_token_name(name).map_err(|rule| Error::Invalid(format!("Invalid token name: {rule}")))?;
     if expires.is_some_and(|expires| expires <= context.now) {
-        return Err(Error::Invalid("The expiry date lies in the past.".into()));
+        return Err(Error::Invalid("The expiry date must be in the future.".into()));
     }
     retry_contended(context.backoff, async || {
         let present = store.tokens(actor.user).await?;
         if present.iter().any(|token| fold(&token.name) == fold(name)) {
             return Err(Error::Conflict(
-                "You have a token with this name already: revoke it or choose another name.".into(),
+                "You already have a token with this name. Revoke it or choose another name.".into(),
             ));
         }
         if present.len() >= MAX_TOKENS as usize {
-            return Err(Error::LimitExceeded { limit: MAX_TOKENS, what: "tokens of a user" });
+            return Err(Error::LimitExceeded { limit: MAX_TOKENS, what: "tokens" });
         }
         let key = TokenKey::make_random(context.randomness);
         let token = StoredToken {

@@ -36,7 +36,7 @@ impl Trail {
     pub fn parse(lines: &[Value]) -> Result<Self> {
         if lines.len() > MAX_LINES {
             return Err(Error::Invalid(format!(
-                "events has {} lines, and one call takes at most {MAX_LINES}: send them in several.",
+                "events has {} lines, and one call accepts at most {MAX_LINES}: split them into several calls.",
                 lines.len()
             )));
         }
@@ -45,7 +45,7 @@ impl Trail {
             let line = line.as_str().and_then(AuditLine::parse);
             line.and_then(|line| trail.take(&line)).ok_or_else(|| {
                 Error::Invalid(format!(
-                    "events[{index}] is no line of the audit trail that this version understands."
+                    "events[{index}] is not an audit trail line that this version understands."
                 ))
             })?;
         }

@@ -67,7 +67,7 @@ fn a_preview_counts_the_copies_of_the_layout() {
 
 #[test]
 fn a_preview_warns_of_user_secrets_in_a_workspace() {
-    const WARNING: &str = "can be read by the jobs of this workspace while the run lasts";
+    const WARNING: &str = "can read your user secrets in this launch while the run lasts";
     let cases = [
         ("user secret, workspace", Some(workspace_id()), true, 1),
         ("user secret, no workspace", None, true, 0),
@@ -101,9 +101,9 @@ fn a_preview_warns_of_secrets_that_may_not_fit_into_an_environment() {
         let warnings = preview(&fixture, &request(Platform::Slurm)).unwrap().warnings;
         assert_eq!(warnings.len(), usize::from(warned), "{case}: {warnings:?}");
         if warned {
-            assert!(warnings[0].starts_with("These secrets come to 1048577 bytes"), "{warnings:?}");
+            assert!(warnings[0].starts_with("These secrets total 1048577 bytes"), "{warnings:?}");
             assert!(warnings[0].contains("allows 2097152 bytes"), "{warnings:?}");
-            assert!(warnings[0].ends_with("Select fewer, or let each task name its own."), "{warnings:?}");
+            assert!(warnings[0].ends_with("Select fewer, or name them per task."), "{warnings:?}");
         }
     }
 }
@@ -123,7 +123,7 @@ fn a_preview_is_refused_where_the_launch_would_be() {
             "platform not allowed",
             |f| f.table.rows.borrow_mut().workspaces.get_mut(&workspace_id()).unwrap().platforms.clear(),
             "refused",
-            "This workspace does not allow launches on aws-batch: an owner or admin of it can allow the platform.",
+            "This workspace does not allow launches on aws-batch. A workspace owner or admin can allow the platform.",
         ),
         (
             "expired at this instant",

@@ -103,13 +103,13 @@ fn a_deleted_secret_and_its_history_are_not_found() {
 fn a_name_is_free_or_the_answer_says_why_it_is_not() {
     let cases = [
         ("free", Some(workspace_id()), "TOKEN", None),
-        ("taken", Some(workspace_id()), "LICENCE", Some("already exists here: LICENCE.")),
-        ("taken in another case", Some(workspace_id()), "licence", Some("already exists here: licence.")),
+        ("taken", Some(workspace_id()), "LICENCE", Some("named LICENCE already exists")),
+        ("taken in another case", Some(workspace_id()), "licence", Some("named licence already exists")),
         ("taken in the workspace, free for the user", None, "LICENCE", None),
-        ("taken by the user", None, "TOKEN", Some("already exists here: TOKEN.")),
-        ("malformed", Some(workspace_id()), "1ST", Some("it must begin with a letter or an underscore")),
-        ("reserved", Some(workspace_id()), "PATH", Some("choose another name")),
-        ("reserved for AWS", Some(workspace_id()), "AWS_REGION", Some("choose another name")),
+        ("taken by the user", None, "TOKEN", Some("named TOKEN already exists")),
+        ("malformed", Some(workspace_id()), "1ST", Some("it must start with a letter or an underscore")),
+        ("reserved", Some(workspace_id()), "PATH", Some("Choose another name")),
+        ("reserved for AWS", Some(workspace_id()), "AWS_REGION", Some("Choose another name")),
     ];
     for (case, workspace, name, refusal) in cases {
         let fixture = fixture(Some(Role::View));
@@ -165,7 +165,7 @@ fn every_member_reads_secrets_and_owners_and_admins_the_audit_trail() {
                 assert_eq!(fixture.table.faults.calls(), [&["role"], calls].concat(), "{operation}");
             } else {
                 let error = error_of(outcome);
-                assert!(error.to_string().contains("it takes owner or admin"), "{operation}: {error}");
+                assert!(error.to_string().contains("Required role: owner or admin"), "{operation}: {error}");
                 assert_eq!(fixture.table.faults.calls(), ["role"], "{operation} as {role:?}");
             }
         }

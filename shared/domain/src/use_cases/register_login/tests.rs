@@ -52,7 +52,7 @@ fn the_first_login_makes_a_user_with_no_rights_once() {
     let [record] = fixture.table.audit().try_into().expect("one record");
     assert_eq!((record.scope, record.actor), (SecretOwner::User(user.id), Some(user.id)));
     assert_eq!((record.action, record.at), (AuditAction::UserCreated, NOW));
-    assert_eq!(record.detail.as_deref(), Some("first sight of a login"));
+    assert_eq!(record.detail.as_deref(), Some("first login"));
     assert_eq!((record.subjects, record.run, record.person), (vec![], None, None));
     assert!(fixture.table.rows.borrow().roles.is_empty());
 

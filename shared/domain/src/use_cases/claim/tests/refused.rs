@@ -18,7 +18,7 @@ fn a_secret_is_handed_over_until_it_expires() {
 
 #[test]
 fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
-    const BARRED: &str = "whoever launched it may launch it no more";
+    const BARRED: &str = "the user who launched it no longer has permission to launch it";
     let cases: [(&str, Arrange, &str); 11] = [
         (
             "deleted",
@@ -39,7 +39,7 @@ fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
         (
             "lost",
             |f| change_token(f, |secret| secret.properties.lost = true),
-            "the value of the secret TOKEN was lost: write it again",
+            "the value of the secret TOKEN was lost: set it again",
         ),
         ("expired", |f| change_token(f, |secret| secret.expires = Some(NOW)), "the secret TOKEN has expired"),
         (
@@ -50,17 +50,17 @@ fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
         (
             "no longer carried",
             |f| change_token(f, |secret| secret.properties.nextflow_store = false),
-            "the secret TOKEN now has a value that cannot pass through Nextflow's secrets store; store it as base64",
+            "the new value of the secret TOKEN cannot pass through Nextflow's secrets store: store it as base64",
         ),
         (
             "renamed since, in its row, to what a shell obeys",
             |f| change_token(f, |secret| secret.name = name("BASH_ENV")),
-            "the name of the secret TOKEN would change how a task's shell or runtime behaves",
+            "the name of the secret TOKEN is reserved for shells and runtimes",
         ),
         (
             "pinned by a name that a loader obeys",
             |f| change_run(f, |run| run.lifecycle.secrets[0].name = name("LD_PRELOAD")),
-            "the name of the secret LD_PRELOAD would change how a task's shell or runtime behaves",
+            "the name of the secret LD_PRELOAD is reserved for shells and runtimes",
         ),
         ("left the workspace", |f| f.table.rows.borrow_mut().roles.clear(), BARRED),
         ("lost the right", |f| f.table.put_member(workspace(), actor().user, Role::Connect), BARRED),
@@ -78,7 +78,7 @@ fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
         arrange(&fixture);
         let error = error_of(claim(&fixture, &launched().id, &claim_key()));
         assert!(matches!(error, Error::Refused(_)), "{case}: {error}");
-        assert_eq!(error.to_string(), format!("The run is ended: {reason}."), "{case}");
+        assert_eq!(error.to_string(), format!("The run was ended: {reason}."), "{case}");
         assert_eq!(opened(&fixture), 0, "{case}: a value was opened");
         assert_ended(&fixture, case);
         assert_eq!(fixture.table.actions(), [AuditAction::RunEnded], "{case}");
@@ -104,19 +104,19 @@ fn values_that_nextflows_store_would_change_end_the_run_once_they_are_opened() {
         (
             "not carried",
             "a $dollar",
-            "the secret TOKEN has a value that cannot pass through Nextflow's secrets store; store it as base64",
+            "the value of the secret TOKEN cannot pass through Nextflow's secrets store: store it as base64",
         ),
         (
             "collision",
             "x LICENCE=stolen",
-            "the value of the secret TOKEN reads like an entry of LICENCE to Nextflow's store; store it as base64",
+            "the value of the secret TOKEN contains LICENCE=, which Nextflow reads as a secret: store it as base64",
         ),
     ];
     for (case, text, reason) in cases {
         let fixture = fixture();
         fixture.put_secret(&token(), text);
         let error = error_of(claim(&fixture, &launched().id, &claim_key()));
-        assert_eq!(error.to_string(), format!("The run is ended: {reason}."), "{case}");
+        assert_eq!(error.to_string(), format!("The run was ended: {reason}."), "{case}");
         assert_ended(&fixture, case);
         assert_eq!(fixture.table.actions(), [AuditAction::RunClaimed, AuditAction::RunEnded], "{case}");
         assert_eq!(stored(&fixture).lifecycle.revision, 7, "{case}");

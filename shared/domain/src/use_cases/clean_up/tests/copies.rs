@@ -76,7 +76,7 @@ fn a_run_does_not_end_while_a_copy_is_still_there() {
     fixture.target.slow_deletes.set(100);
     let error = error_of(inspect(&fixture, &ending().id));
     assert_eq!(error.code(), "unavailable");
-    assert!(error.causes().contains("still there after its delete"), "{}", error.causes());
+    assert!(error.causes().contains("still exists after it was deleted"), "{}", error.causes());
     assert_eq!(fixture.backoff.attempts(), [1, 2, 3], "as long as there is time");
     assert_eq!(fixture.target.faults.count("delete_copy"), 4);
     assert_eq!(fixture.table.stored_run(&ending().id), ending(), "it is looked at again");

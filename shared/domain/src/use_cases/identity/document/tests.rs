@@ -16,11 +16,12 @@ fn problems_of(json: &Value) -> Vec<String> {
     }
 }
 
-const NAME_RULE: &str = "it takes 1 to 40 letters, digits, '.', '_' and '-', the first a letter or a digit.";
+const NAME_RULE: &str =
+    "it must have 1 to 40 letters, digits, '.', '_' or '-', and start with a letter or a digit.";
 const TEXT_RULE: &str = "characters, not only spaces, and no control characters.";
 const PLATFORM_RULE: &str = "platform must be one of aws-batch, slurm, lsf, pbs-pro, grid-engine or moab.";
 const ROLE_RULE: &str = "role must be one of owner, admin, maintain, launch, connect or view.";
-const NO_TEXT: &str = "it must be there, as a JSON string.";
+const NO_TEXT: &str = "it is required, as a JSON string.";
 const NO_OBJECT: &str = "it must be a JSON object.";
 
 /// Documents with one problem each.
@@ -115,14 +116,14 @@ fn each_problem_of_a_document_or_workspace_names_its_place_and_the_rule() {
     let cases = [
         (json!([]), object.to_owned()),
         (json!("x"), object.to_owned()),
-        (json!({"organisations": []}), "it may have the fields organizations, users, prune only.".into()),
+        (json!({"organisations": []}), "it can have only the fields organizations, users, prune.".into()),
         (json!({"prune": "yes"}), "prune: it must be true or false.".into()),
         (json!({"users": {}}), "users: it must be a JSON array.".into()),
         (json!({"organizations": "acme"}), "organizations: it must be a JSON array.".into()),
         (json!({"users": ["sam"]}), format!("users[0]: {object}")),
         (
             json!({"organizations": [{"name": "acme"}]}),
-            format!("{organization}: an organization takes one workspace or more."),
+            format!("{organization}: an organization must have at least one workspace."),
         ),
         (
             json!({"organizations": [{"name": "-", "workspaces": [{"name": "w"}]}]}),
@@ -130,19 +131,19 @@ fn each_problem_of_a_document_or_workspace_names_its_place_and_the_rule() {
         ),
         (
             json!({"organizations": [{"name": "a", "workspace": [], "workspaces": [{"name": "w"}]}]}),
-            format!("{organization}: it may have the fields name, workspaces only."),
+            format!("{organization}: it can have only the fields name, workspaces."),
         ),
         (with_workspace(&json!({})), format!("{workspace}.name: {text}")),
         (with_workspace(&json!({"name": ""})), format!("{workspace}.name: {name_rule}")),
         (with_workspace(&json!(7)), format!("{workspace}: {object}")),
         (
             research(json!({"platform": "slurm"})),
-            format!("{workspace}: it may have the fields name, fullName, platforms, participants only."),
+            format!("{workspace}: it can have only the fields name, fullName, platforms, participants."),
         ),
         (research(json!({"fullName": 7})), format!("{workspace}.fullName: {text}")),
         (
             research(json!({"fullName": "é".repeat(101)})),
-            format!("{workspace}.fullName: it takes 1 to 100 {TEXT_RULE}"),
+            format!("{workspace}.fullName: it must have 1 to 100 {TEXT_RULE}"),
         ),
         (
             research(json!({"platforms": ["slurm", "kubernetes"]})),
@@ -163,7 +164,7 @@ fn each_problem_of_a_document_or_workspace_names_its_place_and_the_rule() {
         ),
         (
             research(json!({"participants": [{"user": "sam", "role": "view", "until": "2030"}]})),
-            format!("{workspace}.participants[0]: it may have the fields user, role only."),
+            format!("{workspace}.participants[0]: it can have only the fields user, role."),
         ),
     ];
     assert_problems(&cases);
@@ -176,7 +177,7 @@ fn each_problem_of_a_user_names_its_place_and_the_rule() {
         (with_user(&json!({"userName": "sam"})), format!("users[0].email: {text}")),
         (
             with_user(&json!({"userName": "sam", "email": "nonsense"})),
-            "users[0].email: it takes an e-mail address.".into(),
+            "users[0].email: it must be an e-mail address.".into(),
         ),
         (
             with_user(&json!({"userName": "s/m", "email": "s@example.org"})),
@@ -184,16 +185,20 @@ fn each_problem_of_a_user_names_its_place_and_the_rule() {
         ),
         (
             with_user(&json!({"userName": "OIDC-7", "email": "s@example.org"})),
-            "users[0].userName: names that begin with oidc- are those of logins.".into(),
+            "users[0].userName: names that start with oidc- are reserved for users created at sign-in."
+                .into(),
         ),
         (
             with_user(&json!({"userName": "sam", "email": "s@example.org", "token": []})),
-            "users[0]: it may have the fields userName, email, tokens only.".into(),
+            "users[0]: it can have only the fields userName, email, tokens.".into(),
         ),
-        (with_token(&json!({"name": " "})), format!("users[0].tokens[0].name: it takes 1 to 50 {TEXT_RULE}")),
+        (
+            with_token(&json!({"name": " "})),
+            format!("users[0].tokens[0].name: it must have 1 to 50 {TEXT_RULE}"),
+        ),
         (
             with_token(&json!({"name": "t", "expires": "soon"})),
-            "users[0].tokens[0].expires: it takes a time such as 2030-01-31T00:00:00Z.".into(),
+            "users[0].tokens[0].expires: it must be a time such as 2030-01-31T00:00:00Z.".into(),
         ),
         (with_token(&json!({"name": "t", "expires": 7})), format!("users[0].tokens[0].expires: {text}")),
         (
@@ -202,7 +207,7 @@ fn each_problem_of_a_user_names_its_place_and_the_rule() {
         ),
         (
             with_token(&json!({"name": "t", "expire": "2030-01-31T00:00:00Z"})),
-            "users[0].tokens[0]: it may have the fields name, expires, revoked only.".into(),
+            "users[0].tokens[0]: it can have only the fields name, expires, revoked.".into(),
         ),
     ];
     assert_problems(&cases);
@@ -218,7 +223,7 @@ fn all_problems_of_a_document_are_reported_at_once() {
     });
     let problems = problems_of(&json);
     for place in [
-        "it may have the fields organizations, users, prune only.",
+        "it can have only the fields organizations, users, prune.",
         "organizations[0].name: ",
         "organizations[0].workspaces[0].participants[0]: it must be a JSON object.",
         "organizations[0].workspaces[1]: it must be a JSON object.",
@@ -237,7 +242,7 @@ fn names_that_differ_only_by_case_are_duplicates_wherever_names_must_be_unique()
     let organization = |name: &str| json!({"name": name, "workspaces": [{"name": "w"}]});
     let participants = json!([{"user": "sam", "role": "view"}, {"user": "SAM", "role": "owner"}]);
     let same = |list: &str, field: &str| {
-        format!("{list}[1].{field}: it is the same as in {list}[0]; case does not count.")
+        format!("{list}[1].{field}: it is the same as in {list}[0] (case-insensitive).")
     };
     let cases = [
         (json!({"users": [user("sam", "a@b.c"), user("Sam", "d@e.f")]}), same("users", "userName")),
@@ -282,7 +287,7 @@ fn a_list_has_at_most_five_hundred_entries() {
         json!({"users": (0..count).map(user).collect::<Vec<_>>()})
     };
     assert_eq!(Document::parse(&users(500)).unwrap().users.len(), 500);
-    assert_eq!(problems_of(&users(501)), ["users: it may have at most 500 entries: split the document."]);
+    assert_eq!(problems_of(&users(501)), ["users: it can have at most 500 entries: split the document."]);
 }
 
 /// Cases of a rule: texts that it takes, and texts that it refuses.

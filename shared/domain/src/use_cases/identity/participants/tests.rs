@@ -108,7 +108,7 @@ fn may_touch(touched: &[Role]) -> &'static [Role] {
 
 fn assert_forbidden(error: &Error, roles: &[Role], case: &str) {
     let needs = if roles.len() == 1 { "owner" } else { "owner or admin" };
-    let text = format!("Your role in this workspace does not allow this; it takes {needs}.");
+    let text = format!("Your role in this workspace does not allow this action. Required role: {needs}.");
     assert_eq!((error.code(), error.to_string()), ("forbidden", text), "{case}");
 }
 
@@ -236,7 +236,7 @@ fn a_user_to_add_is_found_by_id_name_or_address_in_any_case() {
             assert_eq!(outcome.unwrap().id, user_id(STRANGER), "{case}");
         } else {
             let refused = error_of(outcome);
-            let text = "There is no such user in this deployment.";
+            let text = "The user does not exist in this deployment.";
             assert_eq!((refused.code(), refused.to_string().as_str()), ("invalid", text), "{case}");
             let calls: Vec<_> = ["role_and_workspace"].into_iter().chain(read).collect();
             assert_unchanged(&fixture, &calls, &case);
@@ -251,7 +251,7 @@ fn a_participant_is_not_added_again() {
         let fixture = fixture();
         let whom = UserRef::Id(member(Role::View));
         let refused = error_of(add_in(&fixture, member(Role::Admin), place(), &whom, role));
-        let text = "This user is already a participant of the workspace: change the role instead.";
+        let text = "The user is already a participant of this workspace. Change the role instead.";
         assert_eq!((refused.code(), refused.to_string().as_str()), ("conflict", text));
         assert_unchanged(&fixture, &["role_and_workspace", "user", "role"], "already a participant");
     }

@@ -29,8 +29,8 @@ fn up_to_a_hundred_problems_are_listed_one_a_line_and_the_number_counts_them_all
 fn a_problem_begins_with_its_place_unless_it_is_of_the_whole_document() {
     let mut problems = Problems::default();
     problems.add("", "it must be a JSON object.");
-    problems.add("users[3].email", "it takes an e-mail address.");
+    problems.add("users[3].email", "it must be an e-mail address.");
     let text = problems.into_result().unwrap_err().to_string();
     let lines: Vec<_> = text.lines().skip(1).collect();
-    assert_eq!(lines, ["it must be a JSON object.", "users[3].email: it takes an e-mail address."]);
+    assert_eq!(lines, ["it must be a JSON object.", "users[3].email: it must be an e-mail address."]);
 }

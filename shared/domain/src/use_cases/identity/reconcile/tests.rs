@@ -122,8 +122,8 @@ fn a_table_that_is_not_marked_as_restored_is_not_touched() {
         let mut fixture = prepare();
         fixture.settings.restored = false;
         let refused = error_of(reconcile_with(&fixture, &trail));
-        let text = "The stack is not marked as restored: \
-            reconcile is for the time in which the parameter Restored is true.";
+        let text = "The stack is not marked as restored. \
+            You can reconcile only while its parameter Restored is true.";
         assert_eq!((refused.code(), refused.to_string().as_str()), ("conflict", text), "{case}");
         assert!(fixture.table.faults.calls().is_empty(), "{case}");
     }

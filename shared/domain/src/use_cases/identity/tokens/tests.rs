@@ -79,8 +79,9 @@ fn a_new_token_is_stored_as_a_hash_recorded_and_shown_once() {
 
 #[test]
 fn a_token_that_breaks_a_rule_is_refused_before_anything_is_read() {
-    let past = "The expiry date lies in the past.";
-    let rule = "Invalid token name: it takes 1 to 50 characters, not only spaces, and no control characters.";
+    let past = "The expiry date must be in the future.";
+    let rule =
+        "Invalid token name: it must have 1 to 50 characters, not only spaces, and no control characters.";
     let too_long = "x".repeat(51);
     let cases = [
         ("no name", "", None, rule),
@@ -102,7 +103,7 @@ fn a_token_that_breaks_a_rule_is_refused_before_anything_is_read() {
 fn a_name_is_used_once_by_a_user_in_any_case() {
     let fixture = fixture();
     let refused = error_of(make(&fixture, "LAPTOP", None));
-    let text = "You have a token with this name already: revoke it or choose another name.";
+    let text = "You already have a token with this name. Revoke it or choose another name.";
     assert_eq!((refused.code(), refused.to_string().as_str()), ("conflict", text));
     assert_eq!(fixture.table.faults.calls(), ["tokens"]);
 }
@@ -114,7 +115,7 @@ fn a_user_has_at_most_a_hundred_tokens() {
     for count in [100, 101] {
         let fixture = with(tokens(count));
         let refused = error_of(make(&fixture, "ci", None));
-        let text = "There may be at most 100 tokens of a user: delete what is no longer used.";
+        let text = "You can have at most 100 tokens. Delete the ones that you no longer use.";
         assert_eq!((refused.code(), refused.to_string().as_str()), ("limit-exceeded", text), "{count}");
         assert_eq!(fixture.table.faults.calls(), ["tokens"], "{count}");
     }

@@ -80,7 +80,10 @@ fn one_call_accepts_at_most_2000_lines() {
     let lines = vec![line("secret.deleted", 1, &json!({"subjects": "9@4"})); MAX_LINES + 1];
     assert!(Trail::parse(&lines[1..]).is_ok());
     let refused = Trail::parse(&lines).unwrap_err().to_string();
-    assert_eq!(refused, "events has 2001 lines, and one call takes at most 2000: send them in several.");
+    assert_eq!(
+        refused,
+        "events has 2001 lines, and one call accepts at most 2000: split them into several calls."
+    );
 }
 
 #[test]
@@ -113,7 +116,7 @@ fn a_line_without_a_valid_field_that_its_action_needs_is_refused() {
     for (action, name, value) in cases {
         let refused = Trail::parse(&[line(action, 1, &without(name, value.clone()))]);
         let refused = refused.expect_err("a line that lacks something").to_string();
-        let expected = "events[0] is no line of the audit trail that this version understands.";
+        let expected = "events[0] is not an audit trail line that this version understands.";
         assert_eq!(refused, expected, "{action} with {name} {value}");
     }
 }

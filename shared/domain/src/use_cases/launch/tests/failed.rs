@@ -179,7 +179,7 @@ fn a_secret_that_is_deleted_meanwhile_refuses_the_launch() {
     });
     let error = error_of(launch(&fixture, &request(Platform::AwsBatch), None));
     assert_eq!(error.code(), "refused");
-    assert!(error.to_string().contains("the secret TOKEN was deleted meanwhile"), "{error}");
+    assert!(error.to_string().contains("the secret TOKEN was deleted during the launch"), "{error}");
     assert_nothing_opened(&fixture, "deleted");
     assert_eq!(only_run(&fixture).lifecycle.state, State::Ending);
 }

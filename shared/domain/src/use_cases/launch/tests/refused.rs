@@ -16,13 +16,13 @@ fn a_refused_launch_writes_and_opens_nothing() {
             "role without the right",
             |f, _| f.table.put_member(workspace(), actor().user, Role::Connect),
             "forbidden",
-            "it takes owner, admin, maintain or launch",
+            "Required role: owner, admin, maintain or launch",
         ),
         (
             "platform not allowed",
             |f, _| f.table.rows.borrow_mut().workspaces.get_mut(&workspace_id()).unwrap().platforms.clear(),
             "refused",
-            "does not allow launches on aws-batch: an owner or admin of it can allow the platform",
+            "does not allow launches on aws-batch. A workspace owner or admin can allow the platform",
         ),
         (
             "expired at this instant",
@@ -34,7 +34,7 @@ fn a_refused_launch_writes_and_opens_nothing() {
             "value lost",
             |f, _| change(f, |secret| secret.properties.lost = true),
             "refused",
-            "the user secret TOKEN was lost when the service was restored from a backup: write it again",
+            "the user secret TOKEN was lost when the service was restored from a backup: set it again",
         ),
         (
             "not carried by Nextflow's store",
@@ -55,19 +55,19 @@ fn a_refused_launch_writes_and_opens_nothing() {
             "membership cannot be read",
             |f, _| f.table.faults.fail("role_and_workspace", unavailable()),
             "unavailable",
-            "Repeat in a moment",
+            "Retry in a moment",
         ),
         (
             "secrets cannot be read",
             |f, _| f.table.faults.fail("secrets", unavailable()),
             "unavailable",
-            "Repeat in a moment",
+            "Retry in a moment",
         ),
         (
             "idempotency key cannot be looked up",
             |f, _| f.table.faults.fail("find_idempotency_record", unavailable()),
             "unavailable",
-            "Repeat in a moment",
+            "Retry in a moment",
         ),
         (
             "write not allowed",
@@ -108,6 +108,6 @@ fn a_secret_is_delivered_until_it_expires() {
 fn a_malformed_idempotency_key_is_refused_before_it_is_looked_up() {
     let fixture = fixture();
     let error = error_of(launch(&fixture, &request(Platform::AwsBatch), Some("short")));
-    assert!(error.to_string().starts_with("Idempotency-Key takes 16 to 256"), "{error}");
+    assert!(error.to_string().starts_with("Idempotency-Key must have 16 to 256"), "{error}");
     assert_eq!(fixture.table.faults.calls(), ["role_and_workspace"]);
 }

@@ -33,9 +33,9 @@ fn a_job_that_aws_batch_confirms_is_recorded_with_the_arn_of_its_queue() {
 fn a_job_that_aws_batch_does_not_confirm_is_refused() {
     let named = |queue: &str| HeadJob { queue: queue.into(), ..head_job() };
     let over = |succeeded| JobStatus::Final { succeeded, exit_status: Some(0) };
-    let unknown = "AWS Batch knows no such job in this region.";
-    let ended = "That AWS Batch job has ended already.";
-    let elsewhere = "That AWS Batch job is in another queue.";
+    let unknown = "The AWS Batch job does not exist in this region.";
+    let ended = "The AWS Batch job has already ended.";
+    let elsewhere = "The AWS Batch job is in another queue.";
     let cases = [
         ("it succeeded", head_job(), over(true), Some(QUEUE), ended),
         ("it failed", head_job(), over(false), None, ended),
@@ -86,9 +86,9 @@ fn a_failed_request_to_aws_batch_is_an_error_and_not_a_refusal() {
 fn only_a_live_run_on_aws_batch_may_record_a_head_job() {
     use Platform::{AwsBatch, Slurm};
     let cases = [
-        (run(AwsBatch, State::Ending), "gone", "launch anew"),
-        (run(AwsBatch, State::Ended), "gone", "launch anew"),
-        (run(Slurm, State::Ended), "gone", "launch anew"),
+        (run(AwsBatch, State::Ending), "gone", "Launch it again"),
+        (run(AwsBatch, State::Ended), "gone", "Launch it again"),
+        (run(Slurm, State::Ended), "gone", "Launch it again"),
         (
             run(Slurm, State::Pending),
             "refused",
@@ -118,7 +118,7 @@ fn only_a_live_run_on_aws_batch_may_record_a_head_job() {
 
 #[test]
 fn a_head_job_is_recorded_once() {
-    let another = "Another head job is recorded for this run already.";
+    let another = "Another head job is already recorded for this run.";
     let cases = [
         ("the same", head_job(), None),
         ("the same, its queue by name", HeadJob { queue: "main".into(), ..head_job() }, None),

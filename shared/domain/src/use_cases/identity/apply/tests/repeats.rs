@@ -118,7 +118,7 @@ fn problems_found_after_a_transaction_took_effect_do_not_deny_it() {
         rows.users.values_mut().for_each(|user| user.email = "other@example.org".into());
     });
     let refused = error_of(declare(&fixture, &tokens(50)));
-    let problem = "users[0].email: this user has another e-mail address, and it is not changed here.";
+    let problem = "users[0].email: the user has a different e-mail address, which a document cannot change.";
     let text = format!(
         "24 change(s) took effect before the document was found to have problems: correct it and apply it \
          again. The document has 1 problem(s):\n{problem}"

@@ -17,14 +17,16 @@ fn a_document_that_contradicts_the_table_is_refused_with_the_place_of_the_proble
     };
     let participant = |user: &str, role: &str| json!({"participants": people(&[(user, role)])});
     let workspace = "organizations[0].workspaces[0]";
-    let no_owner = format!("{workspace}.participants: a workspace takes one owner or more.");
-    let no_user = format!("{workspace}.participants[0].user: there is no such user: declare it under users.");
-    let expired = "users[0].tokens[0].expires: a new token cannot have expired already.".to_owned();
+    let no_owner = format!("{workspace}.participants: a workspace must have at least one owner.");
+    let no_user =
+        format!("{workspace}.participants[0].user: the user does not exist: declare it under users.");
+    let expired = "users[0].tokens[0].expires: a new token must expire in the future.".to_owned();
     let cases: [(&str, Value, &[&String]); 13] = [
         (
             "another e-mail address of a known user",
             json!({"users": [{"userName": "Sam", "email": "other@example.org"}]}),
-            &[&"users[0].email: this user has another e-mail address, and it is not changed here.".into()],
+            &[&"users[0].email: the user has a different e-mail address, which a document cannot change."
+                .into()],
         ),
         (
             "an e-mail address that another user has",
@@ -38,7 +40,7 @@ fn a_document_that_contradicts_the_table_is_refused_with_the_place_of_the_proble
             "another full name",
             in_research(&json!({"fullName": "Other"}), false),
             &[&format!(
-                "{workspace}.fullName: this workspace has another full name, and it is not changed here."
+                "{workspace}.fullName: the workspace has a different full name, which a document cannot change."
             )],
         ),
         ("a new workspace without anybody", new_workspace(json!([])), &[&no_owner]),
