@@ -1,4 +1,5 @@
-//! The audit trail: who did what to which secrets, written in the same transaction as the deed. No audit, no change.
+//! The audit trail: each change of secrets, runs and identity, recorded in the same transaction as
+//! the change.
 
 mod line;
 
@@ -14,28 +15,28 @@ use crate::secret::Secret;
 
 pub(crate) use self::line::AuditLine;
 
-/// One request's entry in the trail of a scope.
+/// An entry in the audit trail of a scope.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRecord {
-    /// Whose trail.
+    /// The workspace or user whose trail this is.
     pub scope: SecretOwner,
-    /// When.
+    /// When the action happened.
     pub at: Timestamp,
-    /// Tells entries of the same instant apart.
+    /// Distinguishes entries of the same instant.
     pub id: String,
-    /// Who; `None` where the service itself acted.
+    /// The user who acted; `None` for the service itself or an operator.
     pub actor: Option<UserId>,
-    /// What.
+    /// The action.
     pub action: AuditAction,
-    /// On which secrets, with the version before or after: see [`AuditAction`].
+    /// The secrets concerned, with the version before or after: see [`AuditAction`].
     #[serde(default)]
     pub subjects: Vec<Subject>,
-    /// For which run.
+    /// The run concerned.
     pub run: Option<RunId>,
-    /// The user concerned, if any.
+    /// The user concerned.
     pub person: Option<UserId>,
-    /// What else there is to say, in fixed words: a role, a result.
+    /// More details, in fixed words: a role, a reason.
     pub detail: Option<String>,
 }
 
@@ -43,21 +44,21 @@ pub struct AuditRecord {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subject {
-    /// Whose it is.
+    /// The workspace or user that owns it.
     pub owner: SecretOwner,
     /// Its id.
     pub id: SecretId,
     /// Its name.
     pub name: SecretName,
-    /// The version made, removed or opened.
+    /// The version that was created, deleted or opened.
     pub version: u64,
-    /// The workspace's secret that it took the place of.
+    /// The workspace secret that it overrides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides: Option<SecretId>,
 }
 
 impl AuditRecord {
-    /// An entry about a scope, with nothing but who, when and what.
+    /// Creates an entry with a scope, an actor and an action only.
     pub(crate) fn new(
         scope: SecretOwner,
         actor: Option<UserId>,
@@ -77,7 +78,7 @@ impl AuditRecord {
         }
     }
 
-    /// What a caller did to secrets of a scope.
+    /// Creates an entry about secrets of a scope.
     pub(crate) fn of_secrets<'a>(
         scope: &Scope,
         action: AuditAction,
@@ -90,7 +91,7 @@ impl AuditRecord {
 }
 
 impl Subject {
-    /// A secret at its version.
+    /// Returns the secret at its current version.
     #[must_use]
     pub fn of(secret: &Secret) -> Self {
         Self {
@@ -104,7 +105,7 @@ impl Subject {
 }
 
 names! {
-    /// What was done.
+    /// An audited action.
     "action" pub enum AuditAction {
         /// A secret was created.
         SecretCreated = "secret.created",
@@ -112,33 +113,33 @@ names! {
         SecretUpdated = "secret.updated",
         /// A secret was deleted.
         SecretDeleted = "secret.deleted",
-        /// A run was launched: its values may be opened from here on.
+        /// A run was launched. From here on its values may be opened.
         RunLaunched = "run.launched",
-        /// A value was rotated during a launch; the run gets this version.
+        /// A value was updated during a launch. The run gets the new version.
         RunRepinned = "run.repinned",
-        /// A launch was repeated with its idempotency key: new tokens.
+        /// A launch was replayed with its idempotency key. The run has new tokens.
         RunTokensRenewed = "run.tokens-renewed",
-        /// A claim token was used: the store may be handed over from here on.
+        /// A claim token was used. From here on the values may be delivered.
         RunClaimed = "run.claimed",
         /// A head job was recorded.
         RunHeadJobRecorded = "run.head-job-recorded",
-        /// A run is over; its copies are being removed.
+        /// A run has ended. Its copies are being deleted.
         RunEnding = "run.ending",
-        /// Nothing of a run is left.
+        /// A run is cleaned up: no copies are left.
         RunEnded = "run.ended",
-        /// A user was declared.
+        /// A user was created.
         UserCreated = "user.created",
-        /// A token was made.
+        /// A token was created.
         TokenCreated = "token.created",
         /// A token was revoked.
         TokenRevoked = "token.revoked",
-        /// A workspace was made.
+        /// A workspace was created.
         WorkspaceCreated = "workspace.created",
-        /// The platforms that a workspace allows were changed.
+        /// The allowed platforms of a workspace changed.
         WorkspacePlatformsChanged = "workspace.platforms-changed",
-        /// Someone joined a workspace, or got another role.
+        /// A participant was added, or its role changed.
         ParticipantSet = "participant.set",
-        /// Someone left a workspace.
+        /// A participant was removed.
         ParticipantRemoved = "participant.removed",
     }
 }

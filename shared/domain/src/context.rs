@@ -1,20 +1,20 @@
-//! What every use case is given beside its ports.
+//! What every use case receives in addition to its ports.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::settings::Settings;
 
-/// The circumstances of one request or event.
+/// The context of one request or event.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
-    /// The time at which everything in it happens.
+    /// The current time, the same throughout the request.
     pub now: Timestamp,
-    /// For ids, tokens and nonces.
+    /// The source of ids, tokens and nonces.
     pub randomness: &'a dyn Randomness,
-    /// Waits before a retry, as long as the function has time.
+    /// Waits before retries, within the time that the function has left.
     pub backoff: &'a dyn Backoff,
-    /// The deployment's choices.
+    /// The settings of the deployment.
     pub settings: &'a Settings,
 }
 
@@ -24,11 +24,11 @@ pub trait Randomness {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// Waiting before a retry, within the time that the function has left.
+/// The wait before a retry, within the time that the function has left.
 #[async_trait(?Send)]
 pub trait Backoff {
-    /// Waits before retry number `retry` (from 1), with jitter. `false`, at once, if no time is left for another
-    /// attempt.
+    /// Waits before retry number `retry` (from 1), with jitter. Returns `false` immediately if
+    /// there is no time for another attempt.
     async fn wait(&self, retry: u32) -> bool;
 
     /// Whether time is left for more work. Work that remains is left for the next event.

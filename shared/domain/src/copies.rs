@@ -1,4 +1,5 @@
-//! The copies of a run in AWS Secrets Manager: their names, their tags, what each holds, and how a job refers to them.
+//! The copies of a run in AWS Secrets Manager: names, tags, contents, and references in job
+//! definitions.
 
 use std::collections::BTreeMap;
 
@@ -14,26 +15,26 @@ use crate::{Error, Result};
 
 pub use crate::layout::Layout;
 
-/// One copy of a run: named in the run's row before it is made.
+/// A copy of a run. The run's row names it before it is created.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunCopy {
     /// Its name in AWS Secrets Manager.
     pub name: String,
-    /// Its ARN, once it is made.
+    /// Its ARN, once it exists.
     #[serde(default)]
     pub arn: Option<String>,
-    /// The secrets in it.
+    /// The names of the secrets in it.
     pub holds: Vec<SecretName>,
 }
 
-/// Bytes in a secret of AWS Secrets Manager
+/// The maximum size of a secret in AWS Secrets Manager, in bytes
 /// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>).
 pub const MAX_COPY_BYTES: usize = 65_536;
 
-/// Plans a run's copies from what each secret needs at most: no value is known yet, and none is needed.
+/// Plans the copies of a run from upper bounds of the value sizes, without the values.
 ///
-/// `sizes` holds each name with the bytes of its value as a JSON string.
+/// `sizes` contains each name with an upper bound of its value's size as a JSON string, in bytes.
 #[must_use]
 pub fn plan(run: &RunId, layout: Layout, sizes: &[(SecretName, usize)]) -> Vec<RunCopy> {
     match layout {
@@ -59,7 +60,7 @@ pub fn plan(run: &RunId, layout: Layout, sizes: &[(SecretName, usize)]) -> Vec<R
     }
 }
 
-/// How many copies [`plan`] makes.
+/// Returns the number of copies that [`plan`] makes.
 #[must_use]
 pub fn count(layout: Layout, sizes: &[(SecretName, usize)]) -> usize {
     match layout {
@@ -68,7 +69,8 @@ pub fn count(layout: Layout, sizes: &[(SecretName, usize)]) -> usize {
     }
 }
 
-/// First fit, largest first: within one shard of the least that any order needs, for such few and such sizes.
+/// Packs secrets first fit, largest first. For these numbers and sizes it needs at most one shard
+/// more than the minimum.
 fn shards(sizes: &[(SecretName, usize)]) -> Vec<Vec<SecretName>> {
     let mut sizes = sizes.to_vec();
     sizes.sort_by(|(a, a_bytes), (b, b_bytes)| b_bytes.cmp(a_bytes).then_with(|| a.cmp(b)));
@@ -97,10 +99,10 @@ fn entry_bytes(name: &SecretName, json_bytes: usize) -> usize {
     name.as_str().len() + json_bytes + 4
 }
 
-/// The text of a copy: the value itself, or the JSON object of a bundle. Values are JSON strings always: the ECS agent
-/// mangles numbers.
+/// Returns the text of a copy: the value itself, or the JSON object of a bundle. Values are always
+/// JSON strings, because the ECS agent mangles numbers.
 ///
-/// [`Error::Conflict`] where a value grew past the plan because it was rotated during the launch.
+/// Returns [`Error::Conflict`] if a value was updated during the launch and no longer fits.
 pub fn body(
     layout: Layout,
     copy: &RunCopy,
@@ -118,7 +120,7 @@ pub fn body(
     if length > MAX_COPY_BYTES {
         return Err(Error::Conflict("A secret changed during the launch. Launch again.".into()));
     }
-    // Sized beforehand, so that growing leaves no copy of a value behind.
+    // Sized up front: a buffer that grows would leave copies of values in memory.
     let mut text = Zeroizing::new(String::with_capacity(length));
     for (index, name) in copy.holds.iter().enumerate() {
         text.push(if index == 0 { '{' } else { ',' });
@@ -131,7 +133,8 @@ pub fn body(
     Ok(text)
 }
 
-/// How a job definition refers to one secret of a copy (`containerProperties.secrets[].valueFrom`).
+/// Returns the reference of a job definition to one secret of a copy
+/// (`containerProperties.secrets[].valueFrom`).
 #[must_use]
 pub fn value_from(layout: Layout, arn: &str, name: &SecretName) -> String {
     match layout {
@@ -140,10 +143,11 @@ pub fn value_from(layout: Layout, arn: &str, name: &SecretName) -> String {
     }
 }
 
-/// The tags of a copy. IAM policies and the sweep decide by them.
+/// The tags of a copy. IAM policies and the sweep depend on them.
 ///
-/// The keys have a prefix of their own, so that they do not collide with an organization's tag policies. Keys and values
-/// use the characters that every AWS service accepts: letters, digits, spaces and `+ - = . _ : / @`.
+/// The tag keys have a prefix, so that they do not collide with an organization's tag policies.
+/// Keys and values use the characters that every AWS service accepts: letters, digits, spaces and
+/// `+ - = . _ : / @`.
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_TagResource.html>
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CopyTags {
@@ -151,9 +155,10 @@ pub struct CopyTags {
     pub deployment: String,
     /// The workspace, or the user for a launch without a workspace.
     pub scope: SecretOwner,
-    /// The run.
+    /// The run's id.
     pub run: String,
-    /// Launch plus the longest run: past it a copy of an unknown run is removed.
+    /// The latest end: the launch time plus the longest run. After it, the sweep deletes a copy of
+    /// an unknown run.
     pub not_after: Timestamp,
 }
 
@@ -167,10 +172,11 @@ impl CopyTags {
     /// The tag key of the latest end.
     pub const NOT_AFTER: &str = "pipeline-secrets:not-after";
 
-    /// Keys and values, as they are written.
+    /// Returns the tags as they are written.
     #[must_use]
     pub fn encode(&self) -> [(&'static str, String); 4] {
-        // Whole seconds; the fraction is cut off, so that a copy never outlives its run's own date.
+        // Whole seconds, rounded down, so that the tag is never later than the run's own latest
+        // end.
         let not_after = Timestamp::from_second(self.not_after.as_second()).unwrap_or(self.not_after);
         [
             (Self::DEPLOYMENT, self.deployment.clone()),
@@ -181,7 +187,7 @@ impl CopyTags {
     }
 }
 
-/// The tag value of a scope: `workspace/42` or `user/7`.
+/// Returns the tag value of a scope: `workspace/42` or `user/7`.
 #[must_use]
 pub fn scope_tag(scope: SecretOwner) -> String {
     match scope {
@@ -190,21 +196,21 @@ pub fn scope_tag(scope: SecretOwner) -> String {
     }
 }
 
-/// What the tags of any secret say, ours or not. A tag that is missing or malformed is `None`.
+/// The tags of any secret in the account. A missing or malformed tag is `None`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct FoundTags {
     /// The deployment's name.
     pub deployment: Option<String>,
     /// The workspace or the user.
     pub scope: Option<SecretOwner>,
-    /// The run.
+    /// The run's id.
     pub run: Option<String>,
-    /// When a copy of an unknown run may be removed.
+    /// When a copy of an unknown run may be deleted.
     pub not_after: Option<Timestamp>,
 }
 
 impl FoundTags {
-    /// Reads keys and values. Keys are compared exactly, as IAM compares them.
+    /// Parses tags. Keys are compared exactly, as IAM does.
     #[must_use]
     pub fn decode<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut found = Self::default();

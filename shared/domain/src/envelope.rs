@@ -1,4 +1,4 @@
-//! Envelope encryption of one value: a fresh KMS data key per version, AES-256-GCM, the key committed to.
+//! Envelope encryption of a value: a new KMS data key per version, AES-256-GCM, and key commitment.
 //!
 //! The bytes of format 1, big-endian (`docs/envelope.md` has the break-glass recipe):
 //!
@@ -10,11 +10,11 @@
 //! | *n* | the encrypted data key, as KMS gave it |
 //! | 32 | commitment |
 //! | 12 | nonce |
-//! | rest | ciphertext of the value padded with NUL to a multiple of 256 bytes, then the 16-byte tag |
+//! | rest | ciphertext of the value, NUL-padded to a multiple of 256 bytes, then the 16-byte tag |
 //!
-//! HKDF-SHA512 (no salt, info `pipeline-secrets/envelope/1`) expands the data key to 64 bytes: the AES key, then the
-//! commitment, so that a ciphertext opens under one data key only. The encryption context goes to KMS and, with format
-//! and flags, into the additional data.
+//! HKDF-SHA512 (no salt, info `pipeline-secrets/envelope/1`) expands the data key to 64 bytes: the
+//! AES key and the commitment, so that a ciphertext opens under one data key only. The encryption
+//! context is passed to KMS and, with format and flags, is part of the additional data.
 
 use std::collections::BTreeMap;
 
@@ -29,23 +29,24 @@ use crate::owner::SecretOwner;
 use crate::value::{SecretValue, padded};
 use crate::{Error, Result};
 
-/// What a value is bound to: moved to another deployment, scope, secret, name or version, it does not open.
+/// The encryption context of a value. A value that is moved to another deployment, scope, secret,
+/// name or version does not open.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EncryptionContext {
-    /// The deployment's name; the key policy has a condition on it.
+    /// The deployment's name. The key policy has a condition on it.
     pub deployment: String,
-    /// Whose secret.
+    /// The owner of the secret.
     pub owner: SecretOwner,
-    /// Which secret.
+    /// The secret's id.
     pub secret: SecretId,
-    /// Its name.
+    /// The secret's name.
     pub name: SecretName,
-    /// Which version.
+    /// The secret's version.
     pub version: u64,
 }
 
 impl EncryptionContext {
-    /// The pairs as KMS takes them. They appear in CloudTrail in clear.
+    /// Returns the pairs for KMS. CloudTrail shows them in plaintext.
     #[must_use]
     pub fn pairs(&self) -> BTreeMap<&'static str, String> {
         BTreeMap::from([
@@ -57,12 +58,14 @@ impl EncryptionContext {
         ])
     }
 
-    /// Format, flags, then each pair in the keys' order, key and value each behind its length in two bytes.
+    /// Returns the format, the flags, then each pair in key order, with key and value each preceded
+    /// by its length in two bytes.
     fn additional_data(&self, flags: u8) -> Vec<u8> {
         let mut data = vec![FORMAT, flags];
         for (key, value) in self.pairs() {
             for part in [key.as_bytes(), value.as_bytes()] {
-                // Every part is bounded far below 65,536: ids, names of at most 100 bytes, a stack's name.
+                // Every part is far shorter than 65,536 bytes: ids, names of at most 100 bytes, a
+                // stack's name.
                 data.extend_from_slice(&u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes());
                 data.extend_from_slice(part);
             }
@@ -71,14 +74,14 @@ impl EncryptionContext {
     }
 }
 
-/// A KMS data key in clear, zeroed after use; never printed.
+/// A plaintext KMS data key. It is zeroed when dropped, and never printed.
 pub struct PlainDataKey(Zeroizing<[u8; 32]>);
 
 impl PlainDataKey {
-    /// Bytes in a data key.
+    /// The length of a data key, in bytes.
     pub const LENGTH: usize = 32;
 
-    /// Takes the key's bytes; `None` unless there are 32.
+    /// Creates a key from 32 bytes. Returns `None` for any other length.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let mut key = Zeroizing::new([0; Self::LENGTH]);
@@ -90,15 +93,15 @@ impl PlainDataKey {
     }
 }
 
-/// A new data key: in clear for one sealing, and encrypted for the envelope.
+/// A new data key: plaintext for one sealing, and encrypted for the envelope.
 pub struct DataKey {
-    /// In clear.
+    /// The plaintext key.
     pub plain: PlainDataKey,
-    /// As KMS encrypted it, 1 to 6,144 bytes.
+    /// The key as KMS encrypted it, 1 to 6,144 bytes.
     pub encrypted: Vec<u8>,
 }
 
-/// Seals a value under a fresh data key, of which nothing else may be sealed.
+/// Seals a value under a data key. The key must not be used for anything else.
 pub fn seal(
     value: &SecretValue,
     context: &EncryptionContext,
@@ -118,7 +121,8 @@ pub fn seal(
     let key_length = u16::try_from(encrypted.len()).map_err(|_| Error::bug("checked above"))?;
     let before = HEADER + encrypted.len() + COMMITMENT + NONCE_LEN;
     let length = before + padded(text.len());
-    // The text is sealed where it ends up. Sized beforehand, so that growing leaves no copy of it behind.
+    // The text is encrypted in place. The buffer is sized up front: if it grew, it would leave a
+    // copy of the text in memory.
     let mut envelope = Zeroizing::new(Vec::with_capacity(length + TAG));
     envelope.extend_from_slice(&[FORMAT, flags]);
     envelope.extend_from_slice(&key_length.to_be_bytes());
@@ -136,11 +140,11 @@ pub fn seal(
         )
         .map_err(|_| Error::bug("AES-GCM refused to seal"))?;
     envelope.extend_from_slice(tag.as_ref());
-    // Nothing in it has to be zeroed any more.
+    // The buffer contains no plaintext, so it needs no zeroing.
     Ok(std::mem::take(&mut *envelope))
 }
 
-/// An envelope taken apart: lengths are checked, nothing is trusted yet.
+/// A parsed envelope. Its lengths are checked, but nothing is authenticated yet.
 pub struct Envelope<'a> {
     flags: u8,
     encrypted_key: &'a [u8],
@@ -150,7 +154,7 @@ pub struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Takes an envelope's bytes apart; [`Error::EnvelopeRefused`] for whatever cannot be one.
+    /// Parses an envelope. Returns [`Error::EnvelopeRefused`] if it is malformed.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         Self::split(bytes).ok_or(Error::EnvelopeRefused)
     }
@@ -177,13 +181,13 @@ impl<'a> Envelope<'a> {
         Some(Self { flags, encrypted_key, commitment, nonce: *nonce, ciphertext })
     }
 
-    /// The encrypted data key, for KMS to decrypt under the same encryption context.
+    /// Returns the encrypted data key, for KMS to decrypt under the same encryption context.
     #[must_use]
     pub fn encrypted_key(&self) -> &'a [u8] {
         self.encrypted_key
     }
 
-    /// Opens the value. Every failure is [`Error::EnvelopeRefused`] and says no more.
+    /// Opens the value. Every failure is [`Error::EnvelopeRefused`], without details.
     pub fn open(&self, context: &EncryptionContext, key: &PlainDataKey) -> Result<SecretValue> {
         let derived = derive(key)?;
         constant_time::verify_slices_are_equal(derived.commitment(), self.commitment)
@@ -198,11 +202,11 @@ impl<'a> Envelope<'a> {
             )
             .map_err(|_| Error::EnvelopeRefused)?
             .len();
-        // A value holds no NUL, so the padding ends it unambiguously.
+        // A value never contains NUL, so the padding is unambiguous.
         let text = &body[..length];
         let end = text.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         body.truncate(end);
-        // The buffer becomes the value: what is beyond its end is zeroed with it.
+        // The buffer becomes the value, so the bytes after its end are zeroed with it.
         let text = String::from_utf8(std::mem::take(&mut *body)).map_err(|refused| {
             drop(Zeroizing::new(refused.into_bytes()));
             Error::EnvelopeRefused
@@ -248,7 +252,8 @@ const FLAG_NEXTFLOW_STORE: u8 = 1;
 const HEADER: usize = 4;
 const COMMITMENT: usize = 32;
 const TAG: usize = 16;
-/// KMS: "Length Constraints: Minimum length of 1. Maximum length of 6144", `CiphertextBlob` of
+/// From the KMS API reference: "Length Constraints: Minimum length of 1. Maximum length of 6144",
+/// `CiphertextBlob` of
 /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html>.
 const MAX_ENCRYPTED_KEY: usize = 6_144;
 const MAX_ENVELOPE: usize =

@@ -1,43 +1,44 @@
-//! The one error of the domain.
+//! The error type of the domain.
 //!
-//! `Display` is the text a client may see: fixed words, names and limits, never a value, a token or a cause. Causes
-//! travel in `source` and reach the log alone.
+//! `Display` is the text that clients see. It contains fixed words, names and limits, never a
+//! value, a token or a cause. Causes are in `source`, for the log only.
 
 use std::error::Error as StdError;
 
-/// What went wrong, by what a caller can do about it.
+/// The errors of the domain, grouped by what the caller can do about them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The request breaks a rule; the text names the rule.
+    /// The request breaks a rule. The text names the rule.
     #[error("{0}")]
     Invalid(String),
-    /// Something is larger than a limit allows; the text names both.
+    /// Something exceeds a size limit. The text names both.
     #[error("{0}")]
     TooLarge(String),
-    /// It does not exist, or the caller may not know that it does: one answer for both.
+    /// The resource does not exist, or the caller must not learn that it exists. Both get the same
+    /// answer.
     #[error("Not found: the resource does not exist, or you do not have access to it.")]
     NotFound,
-    /// The caller is known here and lacks the role.
+    /// The caller is a member of the workspace but lacks the required role.
     #[error("Your role in this workspace does not allow this action. Required role: {needs}.")]
     Forbidden {
-        /// The roles that would do, in words.
+        /// The roles that have the permission, in words.
         needs: String,
     },
-    /// The name is taken in this scope.
+    /// The name is already used in this scope.
     #[error(
         "A secret named {existing} already exists, or its name differs only in case. Choose another name."
     )]
     AlreadyExists {
-        /// The name that is asked for.
+        /// The requested name.
         existing: String,
     },
-    /// The request contradicts the present state; the text says which.
+    /// The request contradicts the current state. The text names the contradiction.
     #[error("{0}")]
     Conflict(String),
-    /// `If-Match` named another version than the current one.
+    /// `If-Match` names a version that is not the current one.
     #[error("The secret changed after you read it. Read it again, and repeat your change.")]
     VersionConflict,
-    /// The scope holds as many as it may.
+    /// The scope already has the maximum number of items.
     #[error("You can have at most {limit} {what}. Delete the ones that you no longer use.")]
     LimitExceeded {
         /// The limit.
@@ -45,25 +46,25 @@ pub enum Error {
         /// What is counted.
         what: &'static str,
     },
-    /// A well-formed request that cannot be done; the text names the reasons, up to twenty, at once.
+    /// A well-formed request that cannot be carried out. The text lists up to twenty reasons.
     #[error("{0}")]
     Refused(String),
-    /// The same idempotency key came with another request.
+    /// The same idempotency key was used with a different request.
     #[error("This Idempotency-Key was already used with a different request. Use a new key.")]
     IdempotencyMismatch,
-    /// The first request with this idempotency key is still under way.
+    /// The first request with this idempotency key is still in progress.
     #[error("The first request with this Idempotency-Key is still in progress. Retry in a few seconds.")]
     InProgress,
-    /// It existed and can be had no more.
+    /// The resource existed but is no longer available.
     #[error("{0}")]
     Gone(String),
-    /// Too many writers at once; nothing was changed.
+    /// Too many concurrent writers. Nothing was changed.
     #[error("Too many concurrent requests. Nothing was changed. Retry in a moment.")]
     Contended,
-    /// A sealed value did not open. That is all that may be said of it.
+    /// A sealed value could not be opened. The error deliberately says nothing else.
     #[error("A stored secret could not be decrypted. The operators have been notified.")]
     EnvelopeRefused,
-    /// A service that we depend on failed; it may work again later.
+    /// A service that this request depends on failed. A retry may succeed.
     #[error("A service that this request needs is unavailable. Nothing was lost. Retry in a moment.")]
     Unavailable {
         /// The port and operation, for the log.
@@ -71,25 +72,25 @@ pub enum Error {
         /// The cause, for the log.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// The envelope key is disabled, pending deletion, or not ours to use.
+    /// The KMS key of the envelopes is disabled, pending deletion, or cannot be accessed.
     #[error("The deployment's encryption key cannot be used ({state}). An operator must restore it.")]
     KeyUnusable {
-        /// The key's state in KMS's words.
+        /// The key state, as KMS names it.
         state: &'static str,
     },
-    /// A fault of ours: an invariant does not hold.
+    /// An invariant of the service does not hold.
     #[error("Internal error. The operators have been notified.")]
     Bug {
-        /// What was expected and is not so, for the log; never a value.
+        /// The violated expectation, for the log; never a value.
         what: &'static str,
     },
 }
 
-/// The result of every fallible operation of the domain.
+/// The result of every fallible operation in the domain.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// The stable code of this error, for logs, metrics and tests.
+    /// Returns the stable code of this error, for logs, metrics and tests.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -113,13 +114,13 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed later with nothing else changed.
+    /// Whether the same call may succeed later without other changes.
     #[must_use]
     pub fn retryable(&self) -> bool {
         matches!(self, Self::Contended | Self::Unavailable { .. } | Self::InProgress | Self::VersionConflict)
     }
 
-    /// Whether this is a failure of the service rather than of the request.
+    /// Whether the service is at fault, rather than the request.
     #[must_use]
     pub fn is_ours(&self) -> bool {
         matches!(
@@ -128,7 +129,7 @@ impl Error {
         )
     }
 
-    /// What lies behind the error, outermost first: for the log alone.
+    /// Returns the causes of the error, outermost first. For the log only.
     #[must_use]
     pub fn causes(&self) -> String {
         let mut text = match self {
@@ -148,12 +149,12 @@ impl Error {
         text
     }
 
-    /// [`Error::Unavailable`] of a port, with its cause.
+    /// Creates [`Error::Unavailable`] for a port, with its cause.
     pub fn unavailable(port: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Unavailable { port, source: source.into() }
     }
 
-    /// [`Error::Bug`], with what was expected.
+    /// Creates [`Error::Bug`], with the violated expectation.
     #[must_use]
     pub fn bug(what: &'static str) -> Self {
         Self::Bug { what }
@@ -164,7 +165,7 @@ impl Error {
 mod tests {
     use super::*;
 
-    /// An error with a cause of its own.
+    /// An error that has a cause.
     #[derive(Debug, thiserror::Error)]
     #[error("the call failed")]
     struct CallFailed(#[source] std::io::Error);
@@ -173,7 +174,7 @@ mod tests {
         CallFailed(std::io::Error::other("connection reset"))
     }
 
-    /// An error, its code, whether a retry may succeed, and whether the service is at fault.
+    /// An error, its code, whether it is retryable, and whether the service is at fault.
     type Expected = (Error, &'static str, bool, bool);
 
     fn every_variant() -> Vec<Expected> {

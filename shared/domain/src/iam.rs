@@ -1,4 +1,4 @@
-//! The IAM statements that the roles of jobs need to read a run's copies, and no others.
+//! The IAM statements that let jobs read the copies of a run, and no others.
 
 use serde_json::{Map, Value, json};
 
@@ -6,10 +6,10 @@ use crate::copies::{CopyTags, scope_tag};
 use crate::ids::{RunId, RunPrefix};
 use crate::owner::SecretOwner;
 
-/// Where the copies of a deployment stand.
+/// Where the copies of a deployment are stored.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CopyLocation {
-    /// `aws`, `aws-cn`, `aws-us-gov`.
+    /// `aws`, `aws-cn` or `aws-us-gov`.
     pub partition: String,
     /// The region.
     pub region: String,
@@ -18,7 +18,8 @@ pub struct CopyLocation {
 }
 
 impl CopyLocation {
-    /// Reads partition, region and account off the ARN of a resource in the same account and region.
+    /// Takes partition, region and account from the ARN of a resource in the same account and
+    /// region.
     #[must_use]
     pub fn of_arn(arn: &str) -> Option<Self> {
         let mut parts = arn.split(':');
@@ -28,17 +29,18 @@ impl CopyLocation {
     }
 }
 
-/// Which copies a role may read.
+/// The copies that a role may read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Readable<'a> {
-    /// Those of every run of the workspace or user.
+    /// The copies of every run of the workspace or user.
     OfScope(&'a RunPrefix),
-    /// Those of one run.
+    /// The copies of one run.
     OfRun(&'a RunId),
 }
 
-/// The statements for a job definition's execution role (`bundle`) or for the job role of tasks (`per-name`): copies of
-/// this deployment that carry this scope's tag, by name and by tags.
+/// Returns the statements for the execution role of a job definition (`bundle`) or the job role of
+/// tasks (`per-name`). They allow reading this deployment's copies with the scope's tag, restricted
+/// by name and tags.
 #[must_use]
 pub fn read_copies(
     home: &CopyLocation,

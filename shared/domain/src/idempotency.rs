@@ -1,4 +1,4 @@
-//! The same request twice has one effect.
+//! Idempotency: a repeated request has one effect.
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use base64::Engine as _;
@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::ids::{RunId, SecretId, UserId};
 use crate::{Error, Result};
 
-/// A client's `Idempotency-Key`, and the request that it came with.
+/// A client's `Idempotency-Key`, bound to a request.
 ///
-/// Of the key only a SHA-256 is stored, of the request only an HMAC under the key itself: a plain digest would let a
-/// reader of the table guess a value.
+/// The table stores a SHA-256 of the key, and an HMAC of the request under the key. A plain digest
+/// of the request would let a reader of the table guess a value.
 #[derive(Clone)]
 pub struct Idempotency {
     user: UserId,
@@ -19,39 +19,40 @@ pub struct Idempotency {
     fingerprint: Vec<u8>,
 }
 
-/// How long a key is remembered.
+/// How long an idempotency record is valid.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
-/// What a remembered key stands for.
+/// The stored result of the first request with an idempotency key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IdempotencyRecord {
     /// The HMAC of the first request.
     pub fingerprint: Vec<u8>,
-    /// What the first request made.
+    /// The result of the first request.
     pub result: IdempotentResult,
-    /// After this the key is forgotten, though the row may still stand.
+    /// When the record expires. The row may still exist after that.
     pub expires: Timestamp,
 }
 
-/// What a request made.
+/// The result of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum IdempotentResult {
     /// A secret.
     Secret(SecretId),
-    /// Several, by an import, in the order of its names.
+    /// Several secrets, from an import, in the order of its names.
     Secrets(Vec<SecretId>),
     /// A run.
     Run(RunId),
 }
 
 impl Idempotency {
-    /// Characters in the shortest key: below it keys of different requests might meet by chance.
+    /// The minimum length of a key, in characters. Shorter keys of different requests could
+    /// collide.
     pub const MIN_KEY: usize = 16;
-    /// Characters in the longest key.
+    /// The maximum length of a key, in characters.
     pub const MAX_KEY: usize = 256;
 
-    /// Binds a key to a caller and a request, given as its parts in a fixed order. The parts are hashed one after the
-    /// other where they are: no copy of a value is made.
+    /// Binds a key to a caller and a request. The request is given as its parts, in a fixed order.
+    /// Each part is hashed in place, without a copy of a value.
     pub fn new<'a>(user: UserId, key: &str, request: impl IntoIterator<Item = &'a [u8]>) -> Result<Self> {
         if !(Self::MIN_KEY..=Self::MAX_KEY).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic())
         {
@@ -63,7 +64,7 @@ impl Idempotency {
         }
         let mut fingerprint = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()));
         for part in request {
-            // With its length before it, so that no two lists of parts run into one.
+            // The length comes first, so that different lists of parts never have the same bytes.
             fingerprint.update(&(part.len() as u64).to_be_bytes());
             fingerprint.update(part);
         }
@@ -74,25 +75,26 @@ impl Idempotency {
         })
     }
 
-    /// Whose key it is.
+    /// Returns the user who sent the key.
     #[must_use]
     pub fn user(&self) -> UserId {
         self.user
     }
 
-    /// The hash under which it is stored.
+    /// Returns the hash of the key, under which the record is stored.
     #[must_use]
     pub fn key_hash(&self) -> &str {
         &self.key_hash
     }
 
-    /// What the key stands for once a write took effect: for the row that a store keeps.
+    /// Returns the record to store with the result of a request.
     #[must_use]
     pub fn record(&self, result: IdempotentResult, now: Timestamp) -> IdempotencyRecord {
         IdempotencyRecord { fingerprint: self.fingerprint.clone(), result, expires: now + REMEMBERED }
     }
 
-    /// Whether the remembered request is this one; [`Error::IdempotencyMismatch`] where it is another.
+    /// Checks that the record is of this request. Returns [`Error::IdempotencyMismatch`] if it is
+    /// of a different one.
     pub fn check(&self, record: &IdempotencyRecord) -> Result<()> {
         constant_time::verify_slices_are_equal(&self.fingerprint, &record.fingerprint)
             .map_err(|_| Error::IdempotencyMismatch)
@@ -124,9 +126,9 @@ mod tests {
 
     #[test]
     fn the_stored_form_of_a_request_is_frozen() {
-        // Rows keep them for a day, so a new version of the service must recognize requests that the
-        // previous version recorded. Computed with Python: the HMAC-SHA256, under the key, of each part
-        // after its length in eight bytes; and the SHA-256 of the key in base64.
+        // Records are kept for a day, so a new version of the service must recognize requests that
+        // the previous version recorded. Computed with Python: the HMAC-SHA256, under the key, of
+        // each part after its length in eight bytes; and the SHA-256 of the key in base64.
         let known = request(KEY, &["create-secret", "WS#42", "", "NCBI_API_KEY"]).unwrap();
         assert_eq!(
             hex(&known.fingerprint),

@@ -1,4 +1,4 @@
-//! Who calls, and who belongs where.
+//! Users, tokens, workspaces and participants.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,22 +8,23 @@ use crate::platform::Platform;
 use crate::role::Role;
 use crate::token::TokenHash;
 
-/// An authenticated caller. The authorizer vouches for the identity alone; roles are read per request.
+/// An authenticated user. The authorizer vouches for the identity only; each request reads the
+/// role.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Actor {
-    /// Who.
+    /// The user's id.
     pub user: UserId,
-    /// By which personal access token; `None` for a JSON Web Token.
+    /// The personal access token of the request; `None` for a JSON Web Token.
     pub token: Option<TokenId>,
 }
 
-/// Who the authorizer says is calling.
+/// The caller, as the authorizer identified it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Caller {
-    /// A user.
+    /// A known user.
     User(Actor),
-    /// A login that an issuer vouches for and that no user has. It may do nothing but be registered, which only
-    /// `identity` can do.
+    /// A login that an issuer vouches for and that no user has. It can only be registered, and only
+    /// by the `identity` function.
     NewLogin(VerifiedLogin),
 }
 
@@ -33,11 +34,11 @@ pub enum Caller {
 pub struct User {
     /// The user's id.
     pub id: UserId,
-    /// Unique in the deployment.
+    /// Unique in the deployment, case-insensitive.
     pub user_name: String,
-    /// Unique in the deployment.
+    /// Unique in the deployment, case-insensitive.
     pub email: String,
-    /// When it was first known.
+    /// When the user was created.
     #[serde(rename = "createdAt")]
     pub created: Timestamp,
 }
@@ -52,7 +53,7 @@ pub struct Organization {
     pub name: String,
 }
 
-/// A workspace: who shares secrets and launches with them.
+/// A workspace: a group of users who share secrets and launch runs with them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Workspace {
@@ -64,51 +65,52 @@ pub struct Workspace {
     pub org_name: String,
     /// Its short name.
     pub name: String,
-    /// Its name for people.
+    /// Its display name.
     pub full_name: String,
-    /// The platforms that a launch may name. AWS Batch from the start; HPC schedulers only after an owner or admin
-    /// says so, for a claim hands values to whoever launched.
+    /// The platforms that launches may use. A new workspace allows only AWS Batch. An owner or
+    /// admin must allow HPC schedulers, because a claim gives the values to the user who launched
+    /// the run.
     pub platforms: Vec<Platform>,
-    /// When it was made.
+    /// When the workspace was created.
     #[serde(rename = "createdAt")]
     pub created: Timestamp,
 }
 
-/// A user's place in a workspace.
+/// A user's membership of a workspace.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Participant {
-    /// Where.
+    /// The workspace's id.
     pub workspace: WorkspaceId,
-    /// Who.
+    /// The user's id.
     pub user: UserId,
-    /// As what.
+    /// The user's role.
     pub role: Role,
 }
 
-/// A personal access token as it is stored.
+/// A stored personal access token.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredToken {
     /// The token's id.
     pub id: TokenId,
-    /// Whose it is.
+    /// The user who owns it.
     pub user: UserId,
-    /// What its owner calls it.
+    /// The name that the owner gave it.
     pub name: String,
     /// The hash of its key.
     pub hash: TokenHash,
-    /// When it was made.
+    /// When the token was created.
     #[serde(rename = "createdAt")]
     pub created: Timestamp,
-    /// When it was last presented, to the hour.
+    /// When the token was last used, to the hour.
     pub last_used: Option<Timestamp>,
-    /// After this it is refused.
+    /// When the token expires.
     pub expires: Option<Timestamp>,
 }
 
-/// Who signs in at an OpenID Connect issuer. The pair alone says who somebody is: e-mail addresses and names pass from
-/// one person to another.
+/// A login at an OpenID Connect issuer. Only this pair identifies a user: e-mail addresses and
+/// names can pass from one person to another.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Login {
     /// The issuer, as in the token's `iss`.
@@ -117,57 +119,61 @@ pub struct Login {
     pub subject: String,
 }
 
-/// What an issuer vouches for.
+/// The verified claims of an issuer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifiedLogin {
-    /// Who.
+    /// The login.
     pub login: Login,
-    /// The e-mail address, only where the issuer says that it verified it.
+    /// The e-mail address, if the issuer has verified it.
     pub verified_email: Option<String>,
 }
 
-/// A membership that must still hold when a change takes effect.
+/// A membership that must still exist when a change takes effect.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RequiredMembership {
-    /// Where.
+    /// The workspace's id.
     pub workspace: WorkspaceId,
-    /// Who acts.
+    /// The user who makes the change.
     pub user: UserId,
-    /// As one of these.
+    /// The roles that permit the change.
     pub roles: Vec<Role>,
 }
 
-/// One change of who is known and who belongs where. A change states what it was decided on: where that is no longer
-/// so, it does not take effect.
+/// A change of users, tokens, workspaces or participants. It states the facts on which it was
+/// decided, and does not take effect if they no longer hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// A new user, by name and e-mail address, and by login where there is one: all of them free.
+    /// Creates a user with an unused name and e-mail address, and with an unused login if there is
+    /// one.
     CreateUser(User, Option<Login>),
-    /// A new token, its name free among the user's own.
+    /// Creates a token whose name the user does not use yet.
     CreateToken(StoredToken),
-    /// The token is refused from here on.
+    /// Revokes the token.
     RevokeToken(StoredToken),
-    /// A new organization, its name free. It has no audit trail of its own: its first workspace's tells of it.
+    /// Creates an organization with an unused name. It has no audit trail; its first workspace's
+    /// trail records it.
     CreateOrganization(Organization),
-    /// A new workspace, its name free in its organization. It takes an owner in the same transaction.
+    /// Creates a workspace with a name that is unused in its organization. The same transaction
+    /// must add an owner.
     CreateWorkspace(Workspace),
-    /// Other allowed platforms, in place of the workspace's present ones.
+    /// Replaces the platforms that the workspace allows.
     SetPlatforms(Workspace, Vec<Platform>),
-    /// A user joins a workspace (from no role), gets another role, or leaves (to no role). The last owner stays one.
+    /// Adds a participant (from no role), changes a role, or removes a participant (to no role). A
+    /// workspace keeps its last owner.
     SetRole {
-        /// Where.
+        /// The workspace's id.
         workspace: WorkspaceId,
-        /// Who.
+        /// The user's id.
         user: UserId,
-        /// The role until now.
+        /// The current role.
         from: Option<Role>,
-        /// The role from here on.
+        /// The new role.
         to: Option<Role>,
     },
 }
 
 impl Change {
-    /// Rows that a transaction spends on this change and its audit record, at most.
+    /// The maximum number of transaction rows that this change takes, including its audit record.
     #[must_use]
     pub fn rows(&self) -> usize {
         match self {
@@ -178,7 +184,7 @@ impl Change {
         }
     }
 
-    /// By how many the owners of a workspace become more or fewer.
+    /// The change in the number of workspace owners.
     #[must_use]
     pub fn owners(&self) -> i64 {
         match self {
@@ -190,7 +196,7 @@ impl Change {
     }
 }
 
-/// The form under which names and addresses that differ only by case are one.
+/// Returns the case-folded form of a name or e-mail address, for comparisons.
 #[must_use]
 pub fn fold(name: &str) -> String {
     name.to_lowercase()
@@ -250,7 +256,7 @@ mod tests {
         Change::SetRole { workspace: workspace().id, user: user().id, from, to }
     }
 
-    /// Every change but those of roles, with the rows that a transaction spends on it.
+    /// Every change except role changes, with the rows of its transaction.
     fn other_changes() -> [(Change, &'static [&'static str]); 6] {
         let login = Login { issuer: "https://issuer.example".into(), subject: "olivia".into() };
         [

@@ -1,5 +1,5 @@
-//! Identifiers. On the wire the numeric ones are int64 below 2^53, so that a JavaScript client keeps them exact; a run's
-//! is the 14 characters that Nextflow's clients call `workflowId`.
+//! Identifiers. Numeric ids are int64 below 2^53 on the wire, so JavaScript clients represent them
+//! exactly. A run's id is the 14 characters that Nextflow's clients call `workflowId`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::context::Randomness;
 use crate::{Error, Result};
 
-/// One above the largest numeric id.
+/// The largest numeric id plus 1.
 pub(crate) const ID_BOUND: i64 = 1 << 53;
 
 macro_rules! numeric_id {
@@ -20,13 +20,13 @@ macro_rules! numeric_id {
         pub struct $name(i64);
 
         impl $name {
-            /// Takes an id from outside; `None` where no id can have this number.
+            /// Creates an id from a number from outside. Returns `None` if it is out of range.
             #[must_use]
             pub fn new(number: i64) -> Option<Self> {
                 (1..ID_BOUND).contains(&number).then_some(Self(number))
             }
 
-            /// Makes a new random id. Two may collide: whoever stores it puts it only if absent.
+            /// Creates a random id. Two ids can collide, so writers must put it only if absent.
             pub fn make_random(randomness: &dyn Randomness) -> Self {
                 let mut bytes = [0; 8];
                 randomness.fill(&mut bytes);
@@ -34,7 +34,7 @@ macro_rules! numeric_id {
                 Self(number.max(1))
             }
 
-            /// The number.
+            /// Returns the number.
             #[must_use]
             pub fn number(self) -> i64 {
                 self.0
@@ -64,7 +64,7 @@ macro_rules! numeric_id {
         impl FromStr for $name {
             type Err = Error;
 
-            /// Plain decimal digits only.
+            /// Parses plain decimal digits only.
             fn from_str(text: &str) -> Result<Self> {
                 let plain = !text.is_empty() && text.len() <= 16 && text.bytes().all(|b| b.is_ascii_digit());
                 plain
@@ -99,24 +99,25 @@ numeric_id! {
 }
 
 impl WorkspaceId {
-    /// An id that no workspace has: for reads that only have to cost the same.
+    /// An id that no workspace has, for reads whose only purpose is equal timing.
     pub(crate) const ABSENT: Self = Self(0);
 }
 
-/// A run: one execution of a pipeline, `workflowId` on the wire.
+/// The id of a run: one execution of a pipeline, `workflowId` on the wire.
 ///
-/// 14 characters of `[0-9A-Za-z]`. The first four are the deployment's own ([`RunPrefix`]), so that IAM can fence a
-/// deployment's copies by name; the other ten are random (59 bits).
+/// 14 characters of `[0-9A-Za-z]`. The first four are the deployment's [`RunPrefix`], so that IAM
+/// policies can restrict access to a deployment's copies by name. The other ten are random (59
+/// bits).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId(String);
 
-/// The four characters with which every [`RunId`] of a deployment begins.
+/// The first four characters of every [`RunId`] of a deployment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RunPrefix(String);
 
 impl RunPrefix {
-    /// Takes the four characters; an error names the rule.
+    /// Parses the four characters. The error names the rule.
     pub fn new(text: &str) -> Result<Self> {
         if text.len() == 4 && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
             Ok(Self(text.to_owned()))
@@ -125,7 +126,7 @@ impl RunPrefix {
         }
     }
 
-    /// The prefix as text.
+    /// Returns the prefix as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -133,10 +134,10 @@ impl RunPrefix {
 }
 
 impl RunId {
-    /// Characters in a run id.
+    /// The length of a run id, in characters.
     pub const LENGTH: usize = 14;
 
-    /// Takes an id from outside: 14 letters and digits, or [`Error::NotFound`].
+    /// Parses an id from outside: 14 letters and digits. Otherwise returns [`Error::NotFound`].
     pub fn new(text: &str) -> Result<Self> {
         if text.len() == Self::LENGTH && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
             Ok(Self(text.to_owned()))
@@ -145,14 +146,14 @@ impl RunId {
         }
     }
 
-    /// Makes a new random id under the deployment's prefix.
+    /// Creates a random id with the deployment's prefix.
     pub fn make_random(prefix: &RunPrefix, randomness: &dyn Randomness) -> Self {
         const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         let mut id = prefix.0.clone();
         while id.len() < Self::LENGTH {
             let mut byte = [0];
             randomness.fill(&mut byte);
-            // 248 = 4 × 62: bytes above it would favour the first characters.
+            // 248 = 4 × 62. Larger bytes would make the first characters more likely.
             if byte[0] < 248 {
                 id.push(char::from(BASE62[usize::from(byte[0]) % 62]));
             }
@@ -160,7 +161,7 @@ impl RunId {
         Self(id)
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

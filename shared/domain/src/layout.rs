@@ -1,11 +1,13 @@
 use crate::names::names;
 
 names! {
-    /// How a run's secrets are laid out in AWS Secrets Manager.
+    /// The layout of a run's secrets in AWS Secrets Manager.
     "layout" pub enum Layout {
-        /// One copy per run, a JSON object of strings, in as many shards as it takes: for job definitions. Cheap.
+        /// One copy per run, as a JSON object of strings, in as many shards as needed. For job
+        /// definitions. Cheap.
         Bundle = "bundle",
-        /// One copy per name, raw text, as Seqera Platform makes them: for tasks that read just the names they need.
+        /// One copy per name, as raw text, like the copies of Seqera Platform. For tasks that read
+        /// only the secrets they need.
         PerName = "per-name",
     }
 }

@@ -1,8 +1,9 @@
-//! The rules of Pipeline Secrets, and nothing else: no AWS, no Lambda, no HTTP, no clock, no environment.
+//! The rules of Pipeline Secrets, without AWS, Lambda, HTTP, the clock or the environment.
 //!
-//! Types come first (names, values, scopes, runs), then the pure decisions over them (who may, which secret wins, what
-//! becomes of a run), then one file per use case. What a use case needs from outside stands in [`ports`]; time, new ids
-//! and randomness reach it as arguments.
+//! The modules come in three layers: types (names, values, scopes, runs); pure decisions over them
+//! (authorization, resolution of secrets, the lifecycle of a run); and one file per use case.
+//! [`ports`] declares what use cases need from outside. They receive time and randomness as
+//! arguments.
 
 pub mod audit;
 pub mod context;

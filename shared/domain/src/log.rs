@@ -1,11 +1,11 @@
-//! The one line that an error leaves in the log, with the same fields wherever it is logged.
+//! The log line of an error, with the same fields everywhere.
 
 use tracing::Level;
 
 use crate::Error;
 use crate::ids::{RunId, TokenId};
 
-/// An error for the log: its code and its causes, never the text that a client is shown.
+/// An error for the log: its code and causes, never the text for the client.
 #[must_use]
 pub struct Logged<'a> {
     code: &'a str,
@@ -17,44 +17,44 @@ pub struct Logged<'a> {
     token: Option<TokenId>,
 }
 
-/// An error of the domain.
+/// Creates the log line of an error of the domain.
 pub fn error(error: &Error) -> Logged<'static> {
     Logged { ours: error.is_ours(), ..failure(error.code(), error.causes()) }
 }
 
-/// A failure of the function itself, which is no error of the domain.
+/// Creates the log line of a failure outside the domain.
 pub fn failure(code: &str, cause: impl Into<String>) -> Logged<'_> {
     let cause = cause.into();
     Logged { code, cause, ours: true, operation: None, status: None, run: None, token: None }
 }
 
-/// A request that is refused before any use case.
+/// Creates the log line of a request that is refused before it reaches a use case.
 pub fn refusal(code: &str) -> Logged<'_> {
     Logged { ours: false, ..failure(code, "") }
 }
 
 impl<'a> Logged<'a> {
-    /// In which operation.
+    /// Adds the operation.
     pub fn operation(self, operation: &'a str) -> Self {
         Self { operation: Some(operation), ..self }
     }
 
-    /// Answered with which HTTP status.
+    /// Adds the HTTP status of the answer.
     pub fn status(self, status: u16) -> Self {
         Self { status: Some(status), ..self }
     }
 
-    /// About which run.
+    /// Adds the run.
     pub fn run(self, run: &'a RunId) -> Self {
         Self { run: Some(run), ..self }
     }
 
-    /// About which personal access token.
+    /// Adds the personal access token.
     pub fn token(self, token: TokenId) -> Self {
         Self { token: Some(token), ..self }
     }
 
-    /// As ERROR, "failed", where the fault is ours; otherwise as INFO, "refused".
+    /// Logs "failed" as ERROR if the service is at fault, otherwise "refused" as INFO.
     pub fn by_fault(self) {
         match self.ours {
             true => self.error("failed"),
@@ -62,23 +62,23 @@ impl<'a> Logged<'a> {
         }
     }
 
-    /// As ERROR.
+    /// Logs a message as ERROR.
     pub fn error(self, message: &str) {
         self.at(Level::ERROR, message);
     }
 
-    /// As WARN: something is lost that is made up for elsewhere.
+    /// Logs a message as WARN: something failed, and another mechanism makes up for it.
     pub fn warn(self, message: &str) {
         self.at(Level::WARN, message);
     }
 
-    /// As INFO.
+    /// Logs a message as INFO.
     pub fn info(self, message: &str) {
         self.at(Level::INFO, message);
     }
 
     fn at(self, level: Level, message: &str) {
-        // A level is part of the place that logs, so each has its own.
+        // A level is part of the callsite, so each level needs its own.
         macro_rules! line {
             ($level:ident) => {
                 tracing::event!(

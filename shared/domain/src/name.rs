@@ -1,5 +1,5 @@
-//! The name of a secret: also the name of an environment variable in a task, so names that would change how a task's
-//! shell, loader or runtime behaves are refused.
+//! Secret names. A secret's name is also the name of an environment variable in tasks, so names
+//! that change how a shell, a loader or a language runtime behaves are reserved.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use crate::settings::Settings;
 use crate::{Error, Result};
 
-/// A name by Nextflow's rule that no shell or runtime gives a meaning.
+/// A name that follows Nextflow's rule for secret names.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SecretName(String);
 
 impl SecretName {
-    /// Characters in the longest name.
+    /// The maximum length of a name, in characters.
     pub const MAX_LENGTH: usize = 100;
 
-    /// Takes a new name from a client; the error says which rule it breaks.
+    /// Validates a new name from a client. The error says which rule the name breaks.
     pub fn new(text: &str, settings: &Settings) -> Result<Self> {
         let name = Self::parse(text)?;
         if name.is_reserved(settings) {
@@ -28,8 +28,9 @@ impl SecretName {
         Ok(name)
     }
 
-    /// Whether the name means something to a shell, a loader, a language's runtime, a tool or the platform, in any case. A
-    /// row may have such a name: it is stored before the name was reserved, or by somebody with the right to write rows.
+    /// Whether a shell, a loader, a language runtime, a tool or the platform gives this name a
+    /// meaning, in any case. A stored name can be reserved: it was stored before the name became
+    /// reserved, or written by someone with direct write access to the table.
     #[must_use]
     pub fn is_reserved(&self, settings: &Settings) -> bool {
         let upper = self.0.to_ascii_uppercase();
@@ -38,19 +39,19 @@ impl SecretName {
             || (!settings.allow_aws_names && upper.starts_with("AWS_"))
     }
 
-    /// Takes a name that need not be one that may be stored today: from a row, or to look one up.
+    /// Parses a name from a row, or for a lookup. It may be reserved.
     pub fn parse(text: &str) -> Result<Self> {
         check_shape(text)?;
         Ok(Self(text.to_owned()))
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The form under which two names that differ only by case are one.
+    /// Returns the case-folded name. Names with the same folded form are duplicates in a scope.
     #[must_use]
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
@@ -77,8 +78,8 @@ impl TryFrom<String> for SecretName {
     }
 }
 
-/// Nextflow's `^[a-zA-Z_](?:[0-9A-Za-z]+|(_)(?!\1)){1,49}$`, by a scan: its own pattern takes exponential time on bad
-/// input. Beyond it, `__` at the very start is refused as well.
+/// Checks Nextflow's rule `^[a-zA-Z_](?:[0-9A-Za-z]+|(_)(?!\1)){1,49}$` with a scan, because the
+/// pattern itself takes exponential time on bad input. In addition, `__` at the start is refused.
 fn check_shape(text: &str) -> Result<()> {
     let refuse = |rule: &str| Err(Error::Invalid(format!("Invalid secret name: {rule}.")));
     let bytes = text.as_bytes();
@@ -163,7 +164,7 @@ const RESERVED: [&str; 68] = [
     "RSYNC_PROXY",
     "POSIXLY_CORRECT",
     "GLOBIGNORE",
-    // Bash owns these: a task that is given one dies, or sees another value.
+    // Bash sets these itself: a task that sets one fails or sees another value.
     "COMP_WORDBREAKS",
     "DIRSTACK",
     "EPOCHREALTIME",
@@ -187,7 +188,7 @@ const RESERVED: [&str; 68] = [
 const RESERVED_PREFIXES: [&str; 20] = [
     "BASH",
     "LD_",
-    // Singularity and Apptainer set what follows these, inside the container.
+    // Singularity and Apptainer set the rest of these names inside the container.
     "SINGULARITYENV_",
     "APPTAINERENV_",
     "DYLD_",

@@ -1,9 +1,10 @@
-//! The names of an enum's values, on the wire, in rows and in the log: written once, and read back from text and from
-//! JSON.
+//! Names of enum values, as used on the wire, in rows and in the log. Each name is written once and
+//! parsed from text and JSON.
 
 use crate::{Error, Result};
 
-/// Defines an enum whose values have names. `"role" pub enum Role { … }` calls them a role in the error of `FromStr`.
+/// Defines an enum whose values have names. With `"role" pub enum Role { … }`, the error of
+/// `FromStr` calls the value a role.
 macro_rules! names {
     ($(#[$meta:meta])* $what:literal pub enum $type:ident {
         $($(#[$doc:meta])* $variant:ident = $name:literal,)+
@@ -18,7 +19,7 @@ macro_rules! names {
             /// Every value, in order.
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
 
-            /// The value's name.
+            /// Returns the value's name.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -45,7 +46,7 @@ macro_rules! names {
 
 pub(crate) use names;
 
-/// The value of this name; [`Error::Invalid`] names those that there are.
+/// Returns the value with this name. [`Error::Invalid`] lists the valid names.
 pub(crate) fn parse<T: Copy>(what: &str, text: &str, all: &[T], name: fn(T) -> &'static str) -> Result<T> {
     all.iter().copied().find(|value| name(*value) == text).ok_or_else(|| {
         let names: Vec<_> = all.iter().map(|value| name(*value)).collect();
@@ -54,7 +55,7 @@ pub(crate) fn parse<T: Copy>(what: &str, text: &str, all: &[T], name: fn(T) -> &
     })
 }
 
-/// Names as a phrase: `owner, admin or launch`.
+/// Joins names into a phrase: `owner, admin or launch`.
 pub(crate) fn in_words(names: &[&str]) -> String {
     match names.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),

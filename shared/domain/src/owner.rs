@@ -1,4 +1,4 @@
-//! Whose a secret is, and the proof that a caller may touch it.
+//! Owners of secrets, and the proof that a caller is authorized to access them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,18 +11,18 @@ use crate::role::{Permission, Role};
 use crate::settings::Settings;
 use crate::{Error, Result};
 
-/// Whose a secret is. A user's own secret overrides the workspace's of the same name at launch.
+/// The owner of a secret. At launch, a user secret overrides the workspace secret of the same name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum SecretOwner {
-    /// Shared by a workspace's runs; written by its owners and admins.
+    /// A workspace. Its runs share the secret, and its owners and admins can change it.
     Workspace(WorkspaceId),
-    /// One person's alone.
+    /// A single user.
     User(UserId),
 }
 
 impl SecretOwner {
-    /// `workspace` or `user`, as answers name the kind.
+    /// Returns `workspace` or `user`, as used in API answers.
     #[must_use]
     pub fn kind(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ impl SecretOwner {
     }
 }
 
-/// `WS#<id>` or `USER#<id>`: the text of keys, tags and encryption contexts.
+/// `WS#<id>` or `USER#<id>`, as used in row keys, tags and encryption contexts.
 impl fmt::Display for SecretOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -68,8 +68,8 @@ impl TryFrom<String> for SecretOwner {
     }
 }
 
-/// The proof that an actor holds a permission over an owner's secrets. Only an authorization makes one, and the store
-/// asks for one, so that no read or write can forget the check.
+/// The proof that an actor has a permission on an owner's secrets. Only an authorization creates
+/// it, and the store requires it, so no read or write can skip the check.
 #[derive(Clone, Debug)]
 pub struct Scope {
     owner: SecretOwner,
@@ -79,26 +79,26 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Whose secrets.
+    /// Returns the owner of the secrets.
     #[must_use]
     pub fn owner(&self) -> SecretOwner {
         self.owner
     }
 
-    /// Who acts.
+    /// Returns the user who acts.
     #[must_use]
     pub fn actor(&self) -> UserId {
         self.actor
     }
 
-    /// What was allowed.
+    /// Returns the granted permission.
     #[must_use]
     pub fn permission(&self) -> Permission {
         self.permission
     }
 
-    /// The roles of which the actor's membership must still be one when a write takes effect; empty for the actor's
-    /// own secrets, where there is no membership to lose.
+    /// Returns the roles that permit the operation. The actor's membership must still have one of
+    /// them when a write takes effect. Empty for user secrets, which need no membership.
     #[must_use]
     pub fn roles(&self) -> &[Role] {
         &self.roles
@@ -106,12 +106,12 @@ impl Scope {
 }
 
 impl Scope {
-    /// The actor's own secrets.
+    /// Creates a scope for the actor's user secrets.
     pub(crate) fn own(actor: &Actor, permission: Permission) -> Self {
         Self { owner: SecretOwner::User(actor.user), actor: actor.user, permission, roles: Vec::new() }
     }
 
-    /// The workspace's secrets, where the role was just read.
+    /// Creates a scope for the workspace's secrets, from the role that was just read.
     pub(crate) fn for_role(
         settings: &Settings,
         actor: &Actor,

@@ -1,27 +1,28 @@
-//! The compute platforms to which a run's secrets can be delivered, by Seqera Platform's names.
+//! The compute platforms to which secrets can be delivered, by Seqera Platform's names.
 
 use crate::names::names;
 
 names! {
-    /// Where a run executes.
+    /// The platform on which a run executes.
     "platform" pub enum Platform {
         /// AWS Batch: copies in AWS Secrets Manager.
         AwsBatch = "aws-batch",
-        /// Slurm: Nextflow's own store, by claim.
+        /// Slurm: Nextflow's store, by claim.
         Slurm = "slurm",
-        /// IBM LSF: likewise.
+        /// IBM LSF: Nextflow's store, by claim.
         Lsf = "lsf",
-        /// PBS Pro: likewise.
+        /// PBS Pro: Nextflow's store, by claim.
         PbsPro = "pbs-pro",
-        /// Grid Engine: likewise.
+        /// Grid Engine: Nextflow's store, by claim.
         GridEngine = "grid-engine",
-        /// Moab: likewise.
+        /// Moab: Nextflow's store, by claim.
         Moab = "moab",
     }
 }
 
 impl Platform {
-    /// Whether the head job claims Nextflow's store, rather than finding copies in AWS Secrets Manager.
+    /// Whether the head job claims Nextflow's store, instead of reading copies in AWS Secrets
+    /// Manager.
     #[must_use]
     pub fn claims(self) -> bool {
         self != Self::AwsBatch

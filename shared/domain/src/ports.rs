@@ -1,10 +1,12 @@
-//! Everything the domain asks of the outside, one trait per right.
+//! The ports of the domain: one trait per permission.
 //!
-//! The traits are cut as the IAM policies are: a use case that may not decrypt cannot name [`DecryptDataKey`], and one
-//! that only reads cannot name a writing trait. Every read that decides something is strongly consistent. Every write
-//! is one transaction with its audit record. Adapters retry what AWS calls retryable within their time limits; what
-//! remains is [`Error::Unavailable`](crate::Error::Unavailable), or
-//! [`Error::Contended`](crate::Error::Contended) for a transaction that met another one, which a use case may repeat.
+//! The traits match the IAM policies. A use case that must not decrypt cannot name
+//! [`DecryptDataKey`], and a use case that only reads cannot name a trait that writes. Every read
+//! that decides something is strongly consistent. Every write is one transaction with its audit
+//! record. Adapters retry AWS errors that are retryable, within their time limits. Then they return
+//! [`Error::Unavailable`](crate::Error::Unavailable), or
+//! [`Error::Contended`](crate::Error::Contended) for a transaction that conflicts with another one.
+//! Use cases may retry the latter.
 
 mod copies;
 mod identity;
@@ -17,7 +19,7 @@ pub use self::runs::*;
 pub use self::secrets::*;
 pub use crate::context::{Backoff, Randomness};
 
-/// Gives sets of ports a name, so that a use case can hold one object that has them all.
+/// Names sets of ports, so that a use case can hold one object that implements all of them.
 macro_rules! stores {
     ($($(#[$doc:meta])* $name:ident: $first:ident $(+ $more:ident)*;)*) => {
         $(
@@ -29,20 +31,20 @@ macro_rules! stores {
 }
 
 stores! {
-    /// What the authorizer asks of the table.
+    /// Table access of the authorizer.
     AuthenticationStore: ReadTokens + ReadLogins;
-    /// What identity asks of the table.
+    /// Table access of the identity function.
     IdentityStore: Reconcile + RegisterLogins;
-    /// What reading secrets, and the preview of a launch, ask of the table.
+    /// Table access for reading secrets and previewing launches.
     SecretReader: ReadMembership + ReadSecrets;
-    /// What reading the audit trail asks of the table.
+    /// Table access for reading the audit trail.
     AuditReader: ReadMembership + ReadAudit;
-    /// What writing secrets asks of the table.
+    /// Table access for writing secrets.
     SecretWriter: SecretReader + CreateSecrets + UpdateSecrets + DeleteSecrets;
-    /// What receipts ask of the table.
+    /// Table access for reading runs.
     RunReader: ReadMembership + ReadRuns + ListRuns;
-    /// What a launch asks of the table.
+    /// Table access for launches.
     LaunchStore: SecretReader + ReadSealedValues + LaunchRuns;
-    /// What a claim asks of the table.
+    /// Table access for claims.
     ClaimStore: ReadMembership + ReadSealedValues + SaveRuns;
 }

@@ -1,4 +1,4 @@
-//! Which secrets a run gets: a user secret overrides the workspace secret of the same name.
+//! Resolution of a run's secrets: a user secret overrides the workspace secret of the same name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,19 +11,19 @@ use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
-/// Secrets in a launch, at most.
+/// The maximum number of secrets in a launch.
 pub const MAX_IN_LAUNCH: usize = 64;
 
-/// Reasons that a refusal gives, at most: a launch may name thousands of secrets that are not there.
+/// The maximum number of reasons in a refusal: a launch can name thousands of unknown secrets.
 const MAX_REASONS: usize = 20;
 
-/// Which secrets of a scope a launch asks for.
+/// The secrets of a scope that a launch selects.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Selection {
-    /// All of them.
+    /// All secrets of the scope.
     #[default]
     All,
-    /// Exactly these; none for an empty list.
+    /// Exactly these secrets. An empty list selects none.
     These(BTreeSet<SecretName>),
 }
 
@@ -36,35 +36,35 @@ impl Selection {
     }
 }
 
-/// What a launch asks for.
+/// The secrets that a launch selects.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SecretSelection {
-    /// Of the workspace's secrets.
+    /// Selected workspace secrets.
     pub workspace: Selection,
-    /// Of the user's own.
+    /// Selected user secrets.
     pub user: Selection,
     /// Names that may be missing.
     pub optional: BTreeSet<SecretName>,
 }
 
-/// The secrets of a run, by name; each with the workspace's that it took the place of.
+/// The resolved secrets of a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Resolved {
-    /// The winners, by name.
+    /// The resolved secrets, by name.
     pub secrets: Vec<ResolvedSecret>,
 }
 
-/// One secret that a run gets.
+/// A resolved secret.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ResolvedSecret {
     /// The secret.
     pub secret: Secret,
-    /// The workspace's of the same name.
+    /// The workspace secret of the same name that this user secret overrides.
     pub overrides: Option<Secret>,
 }
 
 impl Resolved {
-    /// The winners as a run pins them.
+    /// Returns the secrets as a run pins them.
     #[must_use]
     pub fn pins(&self) -> Vec<PinnedSecret> {
         self.secrets
@@ -79,7 +79,7 @@ impl Resolved {
             .collect()
     }
 
-    /// Each name with the bytes of its value as a JSON string, at most.
+    /// Returns each name with an upper bound of its value's size as a JSON string, in bytes.
     #[must_use]
     pub fn sizes(&self) -> Vec<(SecretName, usize)> {
         self.secrets
@@ -89,8 +89,9 @@ impl Resolved {
     }
 }
 
-/// Chooses a run's secrets, or refuses with up to twenty reasons at once. An expired winner refuses the launch: falling back to
-/// the workspace's secret would silently send other data than its owner meant.
+/// Resolves a run's secrets, or refuses with up to twenty reasons. An expired user secret refuses
+/// the launch: falling back to the workspace secret would silently deliver a different value than
+/// the user intended.
 pub fn resolve(
     request: &SecretSelection,
     workspace: &[Secret],
@@ -150,7 +151,7 @@ pub fn resolve(
     Err(Error::Refused(format!("The launch is refused: {}.", reasons.join("; "))))
 }
 
-/// A name that was asked for by name and is not there, nor optional.
+/// Returns a reason for each selected name that does not exist and is not optional.
 fn missing(request: &SecretSelection, workspace: &[Secret], user: &[Secret]) -> Vec<String> {
     let absent = |selection: &Selection, secrets: &[Secret], whose: &str| -> Vec<String> {
         let Selection::These(names) = selection else {

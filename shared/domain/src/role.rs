@@ -1,28 +1,28 @@
-//! Roles in a workspace, and what each may do. Seqera Platform's six roles and permission strings.
+//! Roles in a workspace and their permissions: Seqera Platform's six roles and permission strings.
 
 use crate::names::{in_words, names};
 use crate::settings::Settings;
 
 names! {
-    /// A participant's role in a workspace, strongest first.
+    /// The role of a participant in a workspace, strongest first.
     "role" pub enum Role {
-        /// Everything, the other owners included.
+        /// All permissions, including changes to other owners.
         Owner = "owner",
-        /// Everything but the owners.
+        /// All permissions except changes to owners.
         Admin = "admin",
-        /// Pipelines and runs.
+        /// Manages pipelines and runs.
         Maintain = "maintain",
-        /// Launches.
+        /// Launches runs.
         Launch = "launch",
-        /// Connects to what runs.
+        /// Connects to running sessions.
         Connect = "connect",
-        /// Looks on.
+        /// Reads only.
         View = "view",
     }
 }
 
 impl Role {
-    /// Roles as a phrase: `owner, admin or launch`.
+    /// Returns roles as a phrase: `owner, admin or launch`.
     #[must_use]
     pub fn in_words(roles: &[Self]) -> String {
         let names: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
@@ -31,29 +31,30 @@ impl Role {
 }
 
 names! {
-    /// What an operation asks of a caller inside a workspace, by Seqera Platform's names.
+    /// The permission that an operation requires in a workspace, named as in Seqera Platform.
     "permission" pub enum Permission {
-        /// Names, dates, history; never a value.
+        /// Read names, dates and history of secrets; never a value.
         ReadSecrets = "pipeline_secrets:read",
-        /// Create and edit.
+        /// Create and update secrets.
         WriteSecrets = "pipeline_secrets:write",
-        /// Delete.
+        /// Delete secrets.
         DeleteSecrets = "pipeline_secrets:delete",
         /// Launch a run with the workspace's secrets.
         Launch = "workflow:execute",
-        /// Receipts.
+        /// Read the receipts of runs.
         ReadRuns = "workflow:read",
-        /// The audit trail.
+        /// Read the audit trail.
         ReadAudit = "audit:read",
-        /// The workspace's name and participants.
+        /// Read the workspace's name and participants.
         ReadWorkspace = "workspace:read",
-        /// Participants, roles, allowed platforms.
+        /// Change participants, roles and allowed platforms.
         AdministerWorkspace = "workspace:admin",
     }
 }
 
 impl Permission {
-    /// The roles that hold it, strongest first. A deployment may add `maintain` to those that write secrets.
+    /// Returns the roles that have the permission, strongest first. A deployment can let `maintain`
+    /// write secrets.
     #[must_use]
     pub fn roles(self, settings: &Settings) -> Vec<Role> {
         use Role::{Admin, Launch, Maintain, Owner};
@@ -82,7 +83,7 @@ mod tests {
         Settings { maintain_may_write, ..Settings::new("test") }
     }
 
-    /// Who holds a permission: a letter for each role, strongest first, or a dot.
+    /// The roles that have a permission: a letter for each role, strongest first, or a dot.
     fn holders(permission: Permission, maintain_may_write: bool) -> String {
         let roles = permission.roles(&settings(maintain_may_write));
         assert!(roles.is_sorted(), "{permission:?} names its roles strongest first");
@@ -95,8 +96,8 @@ mod tests {
 
     #[test]
     fn each_permission_is_held_by_the_documented_roles() {
-        // The letters are owner, admin, maintain, launch, connect, view; the second column is for
-        // deployments in which maintain may write.
+        // The letters are owner, admin, maintain, launch, connect, view. The second column is for
+        // deployments in which `maintain` may write secrets.
         let matrix = [
             (ReadSecrets, "OAMLCV", "OAMLCV"),
             (WriteSecrets, "OA....", "OAM..."),

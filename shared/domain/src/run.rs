@@ -1,13 +1,13 @@
-//! A run, and what becomes of it.
+//! Runs and their lifecycle.
 //!
-//! [`next`] is the whole lifecycle of a run as one pure function: given how a run stands and what happened,
-//! it says how the run stands then and what is to be done. Use cases write the new state first and act afterwards;
-//! whoever finds the state written and the action undone (a crash, a lost event) does it again.
+//! [`next`] is the lifecycle of a run as one pure function: from a run and an event it derives the
+//! new state and the action to take. Use cases write the new state first and act afterwards. If the
+//! action is missing after a crash or a lost event, the next inspection repeats it.
 //!
 //! ```text
-//!         launch                  first heartbeat            end, final Batch event, or due
-//!  (none) ──────▶ provisioning ──▶ pending ──────▶ running ──────▶ ending ──────▶ ended (receipt)
-//!                      └──────── due: 2 minutes ─┴─ due: 24 h ──┴─ due: lease of 30 min, renewed ─▶ ending
+//!        launch                first heartbeat         end, final Batch event, or due
+//! (none) ─────▶ provisioning ──▶ pending ─────▶ running ─────▶ ending ─────▶ ended (receipt)
+//!                    └─ due: 2 minutes ─┴─ due: 24 h ─┴─ due: lease of 30 min, renewed ─▶ ending
 //! ```
 
 mod audit;
@@ -27,38 +27,38 @@ use crate::token::TokenHash;
 pub use self::audit::StepAudit;
 use self::audit::ending_audit_action;
 
-/// A run as the table holds it: what was fixed at launch, and its lifecycle.
+/// A stored run: what was fixed at launch, and its lifecycle.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
     /// The run's id.
     pub id: RunId,
-    /// The workspace it was launched in; `None` for a launch with the user's own secrets alone.
+    /// The workspace of the launch; `None` for a launch with user secrets only.
     pub workspace: Option<WorkspaceId>,
-    /// Who launched it.
+    /// The user who launched it.
     pub user: UserId,
-    /// Where it executes.
+    /// The platform on which it executes.
     pub platform: Platform,
-    /// How its copies are laid out.
+    /// The layout of its copies.
     pub layout: Layout,
     /// When it was launched.
     #[serde(rename = "createdAt")]
     pub created: Timestamp,
-    /// After this reports renew the lease no longer; only a live head job does.
+    /// The latest end: after it, reports no longer renew the lease. Only a live head job does.
     pub not_after: Timestamp,
-    /// What changes.
+    /// The part that changes.
     #[serde(flatten)]
     pub lifecycle: Lifecycle,
 }
 
 impl Run {
-    /// Whose run it is: the scope of its copies' tags, its audit rows and its listing.
+    /// Returns the scope of the run's copies, audit records and listing.
     #[must_use]
     pub fn scope(&self) -> SecretOwner {
         self.workspace.map_or(SecretOwner::User(self.user), SecretOwner::Workspace)
     }
 
-    /// The tags of its copies.
+    /// Returns the tags of the run's copies.
     #[must_use]
     pub fn copy_tags(&self, deployment: &str) -> CopyTags {
         CopyTags {
@@ -70,61 +70,61 @@ impl Run {
     }
 }
 
-/// The part of a run that changes. Every write of it is conditional on `revision`.
+/// The part of a run that changes. Every write is conditional on `revision`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lifecycle {
-    /// One more with every write.
+    /// Incremented with every write.
     pub revision: u64,
-    /// Where the run stands.
+    /// The run's state.
     pub state: State,
-    /// When the sweep has to look at it; `None` once ended.
+    /// When the sweep must inspect the run; `None` after the end.
     #[serde(default, rename = "dueAt")]
     pub due: Option<Timestamp>,
-    /// Until when the last heartbeat holds.
+    /// When the lease of the last heartbeat ends.
     pub lease_until: Timestamp,
-    /// The secrets it was given, with the versions pinned.
+    /// The delivered secrets, with pinned versions.
     pub secrets: Vec<PinnedSecret>,
-    /// The copies that it has or may have in AWS Secrets Manager.
+    /// The copies that exist or may exist in AWS Secrets Manager.
     #[serde(default)]
     pub copies: Vec<RunCopy>,
     /// The hash of the run token.
     pub run_token: TokenHash,
-    /// The hash of the claim token, where the platform claims.
+    /// The hash of the claim token, on platforms with claims.
     #[serde(default)]
     pub claim_token: Option<TokenHash>,
     /// When the claim token was used.
     #[serde(default)]
     pub claimed: Option<Timestamp>,
-    /// When the copies were all made, or the store handed over.
+    /// When all copies were created, or the claim delivered the store.
     #[serde(default)]
     pub delivered: Option<Timestamp>,
     /// The recorded head job.
     #[serde(default)]
     pub head_job: Option<HeadJob>,
-    /// How the run ended, by whoever told first.
+    /// How the run ended, from the first source that reported it.
     #[serde(default)]
     pub outcome: Option<Outcome>,
-    /// When `ending` was written.
+    /// When the state became `ending`.
     #[serde(default)]
     pub ending: Option<Timestamp>,
-    /// When the last copy was seen to be gone.
+    /// When the last copy was found to be deleted.
     #[serde(default)]
     pub removed: Option<Timestamp>,
 }
 
 names! {
-    /// Where a run stands. Ordered: a run never goes back.
+    /// The state of a run. States are ordered, and a run never goes back.
     "state" pub enum State {
-        /// The intent is written; copies are being made.
+        /// The intent is written. Copies are being created.
         Provisioning = "provisioning",
-        /// Launched; no heartbeat yet.
+        /// The launch is complete. No heartbeat yet.
         Pending = "pending",
-        /// Seen alive.
+        /// A heartbeat, a claim or a head job showed that the run is alive.
         Running = "running",
-        /// Over; its copies are being removed.
+        /// The run has ended. Its copies are being deleted.
         Ending = "ending",
-        /// Over, and nothing of it is left: the row is its receipt.
+        /// The run has ended and is cleaned up. The row is its receipt.
         Ended = "ended",
     }
 }
@@ -137,19 +137,19 @@ impl State {
     }
 }
 
-/// One secret of a run: which, whose, and the version that was delivered.
+/// A secret of a run, with the delivered version.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PinnedSecret {
     /// Its name.
     pub name: SecretName,
-    /// Whose it is: the winner.
+    /// The workspace or user that owns it.
     pub owner: SecretOwner,
     /// Its id.
     pub id: SecretId,
-    /// The version delivered.
+    /// The delivered version.
     pub version: u64,
-    /// The workspace's secret of the same name that a user's own one took the place of.
+    /// The workspace secret of the same name that this user secret overrides.
     #[serde(default)]
     pub overrides: Option<SecretId>,
 }
@@ -160,7 +160,7 @@ pub struct PinnedSecret {
 pub struct HeadJob {
     /// The job's id.
     pub job_id: String,
-    /// The queue's ARN, as DescribeJobs says it.
+    /// The queue's ARN, from DescribeJobs.
     pub queue: String,
     /// The region.
     pub region: String,
@@ -172,10 +172,10 @@ pub struct HeadJob {
 pub struct Outcome {
     /// The result.
     pub result: RunResult,
-    /// The exit status, where one was told.
+    /// The exit status, if one was reported.
     #[serde(default)]
     pub exit_status: Option<i64>,
-    /// Who told.
+    /// Where the outcome came from.
     #[serde(rename = "toldBy")]
     pub reported_by: ReportedBy,
 }
@@ -183,113 +183,115 @@ pub struct Outcome {
 names! {
     /// The result of a run.
     "result" pub enum RunResult {
-        /// It did what it should.
+        /// The pipeline succeeded.
         Succeeded = "succeeded",
-        /// It failed.
+        /// The pipeline failed.
         Failed = "failed",
-        /// The launch did not complete; the run never had its secrets.
+        /// The launch failed. The run never received its secrets.
         LaunchFailed = "launch-failed",
-        /// It was never heard of again.
+        /// The run stopped sending heartbeats.
         Lost = "lost",
     }
 }
 
 names! {
-    /// Who told how a run ended.
+    /// The source of a run's outcome.
     "source" pub enum ReportedBy {
         /// The launch itself.
         Launch = "launch",
-        /// A report under the run token.
+        /// A report with the run token.
         Report = "report",
-        /// AWS Batch, asked about the head job.
+        /// The state of the head job in AWS Batch.
         HeadJob = "head-job",
-        /// Nobody: the due time passed.
+        /// The sweep, because the due time passed.
         Sweep = "sweep",
     }
 }
 
-/// What DescribeJobs says of a recorded head job.
+/// The status of a recorded head job in DescribeJobs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum JobStatus {
-    /// The job exists and may still run, or run again.
+    /// The job may still run, or run again.
     NotFinal,
-    /// The job ended for good.
+    /// The job ended and will not be retried.
     Final {
         /// Whether it succeeded.
         succeeded: bool,
         /// The container's exit status.
         exit_status: Option<i64>,
     },
-    /// No such job.
+    /// The job does not exist.
     Unknown,
 }
 
-/// What can happen to a run.
+/// An event in a run's lifecycle.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// All copies were made: these, with their ARNs.
+    /// All copies were created. Contains them, with their ARNs.
     Provisioned(Vec<RunCopy>),
-    /// A value was rotated during the launch: these are the versions that it gets.
+    /// A value was updated during the launch. Contains the versions that the run gets.
     Repinned(Vec<PinnedSecret>),
-    /// The launch was repeated with its idempotency key: the first answer's tokens are dead.
+    /// The launch was replayed with its idempotency key. The tokens of the first answer are no
+    /// longer valid.
     TokensRenewed {
         /// The new run token's hash.
         run_token: TokenHash,
-        /// The new claim token's hash, where the platform claims.
+        /// The new claim token's hash, on platforms with claims.
         claim_token: Option<TokenHash>,
     },
-    /// The launch could not be completed, and nobody was shown the run's present tokens.
+    /// The launch failed, and no client received the run's current tokens.
     LaunchFailed,
-    /// A claim found that the run cannot get what it was promised.
+    /// A claim found that the run cannot get its secrets.
     ClaimRefused,
-    /// The claim token was used, and these versions were handed over.
+    /// The claim token was used. Contains the delivered versions.
     Claimed(Vec<PinnedSecret>),
-    /// A heartbeat under the run token.
+    /// A heartbeat with the run token.
     Heartbeat,
-    /// The head job became known, and is not final.
+    /// The run's head job was recorded. It is not final.
     HeadJobRecorded(HeadJob),
-    /// A report, under the run token, that the run is over.
+    /// A report with the run token that the run has ended.
     Reported(Outcome),
-    /// DescribeJobs answered about the recorded head job.
+    /// DescribeJobs returned the status of the recorded head job.
     HeadJobObserved(JobStatus),
-    /// Somebody looks whether the run is due: the sweep, or an event that is only a hint.
+    /// The sweep, or an event that is only a hint, checks whether the run is due.
     Inspected,
-    /// The table was restored from a backup and does not know what became of the run since.
+    /// The table was restored from a backup. What happened to the run since is unknown.
     Restored,
-    /// DescribeSecret found none of the run's copies.
+    /// DescribeSecret found no copy of the run.
     CopiesDeleted,
 }
 
-/// What is to be done once the new state is written.
+/// The action to take after the new state is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Ask DescribeJobs about the recorded head job, and come back with [`Event::HeadJobObserved`].
+    /// Ask DescribeJobs about the recorded head job, then apply [`Event::HeadJobObserved`].
     ObserveHeadJob,
-    /// Remove every copy named in the run, and come back with [`Event::CopiesDeleted`].
+    /// Delete every copy named in the run, then apply [`Event::CopiesDeleted`].
     RemoveCopies,
 }
 
-/// What an event does to a run.
+/// The effect of an event on a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// The lifecycle to write, one revision on, if the event changes it.
+    /// The lifecycle to write, with the next revision, if the event changes it.
     pub lifecycle: Option<Lifecycle>,
-    /// What the audit trail says of the change; `None` for those that it leaves out.
+    /// The audit action of the change; `None` if it is not audited.
     pub audit: Option<StepAudit>,
-    /// What is to be done after that.
+    /// The action to take after that.
     pub action: Option<Action>,
 }
 
-/// How soon a head job is asked about again after its run was reported over.
+/// The interval of status checks on the head job of a run that was reported as ended.
 const RECHECK: SignedDuration = SignedDuration::from_mins(5);
 
-/// Decides what an event does to a run. Total: an event that comes late, twice or out of order changes nothing.
+/// Derives the effect of an event on a run. Defined for every state and event: an event that is
+/// late, duplicate or out of order changes nothing.
 #[must_use]
 pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
     let of_event = event.audit_action();
     let detail = (event == Event::ClaimRefused).then_some("claim refused");
     let (lifecycle, action) = decide(run, event, now, limits);
-    // The store reads no row with the last revision; this only must not panic.
+    // The store rejects a row with the maximum revision. This must only not panic.
     let revision = run.lifecycle.revision.saturating_add(1);
     let lifecycle = lifecycle.map(|lifecycle| Lifecycle { revision, ..lifecycle });
     let audit = lifecycle
@@ -299,7 +301,7 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
     Step { lifecycle, audit, action }
 }
 
-/// The lifecycle to write, and what is to be done after that.
+/// The lifecycle to write, and the action to take after that.
 type Decision = (Option<Lifecycle>, Option<Action>);
 
 const NOTHING: Decision = (None, None);
@@ -347,7 +349,8 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
             write(Lifecycle { run_token, claim_token, ..lifecycle.clone() })
         }
         (_, Event::TokensRenewed { .. }) => NOTHING,
-        // The launch did not hear that its last write took effect: its caller is told that it failed.
+        // The launch does not know that its last write took effect, and reports a failure to its
+        // client.
         (State::Pending, Event::LaunchFailed)
             if lifecycle.claimed.is_none() && lifecycle.head_job.is_none() =>
         {
@@ -371,7 +374,7 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
             if lifecycle.head_job.is_some() {
                 return NOTHING;
             }
-            // Due at once: a job that ended before it was recorded sends no event any more.
+            // Due at once: if the job ended before it was recorded, no further event will arrive.
             write(Lifecycle {
                 head_job: Some(job),
                 due: Some(now),
@@ -381,7 +384,7 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
         (_, Event::Reported(outcome)) => reported(lifecycle, outcome, now),
         (_, Event::HeadJobObserved(sighting)) => head_job_seen(lifecycle, &sighting, now, limits),
         (_, Event::Inspected) if lifecycle.head_job.is_some() => act(Action::ObserveHeadJob),
-        // Reports renew no lease past the latest end, so that none can hold longer than this.
+        // Reports renew no lease after the latest end, so no lease can last longer than this.
         (_, Event::Inspected)
             if is_due(lifecycle, now) || now.duration_since(run.not_after) >= limits.lease =>
         {
@@ -402,7 +405,7 @@ fn heartbeat(run: &Run, now: Timestamp, limits: &Limits) -> Decision {
         return NOTHING;
     }
     let renewed = renewed(lifecycle.clone(), now, limits);
-    // A run that was told to be looked at soon is still looked at soon.
+    // With a recorded head job, keep the due time: a status check may be due soon.
     let due = match lifecycle.due {
         Some(due) if lifecycle.head_job.is_some() => Some(due),
         _ => renewed.due,
@@ -410,8 +413,8 @@ fn heartbeat(run: &Run, now: Timestamp, limits: &Limits) -> Decision {
     write(Lifecycle { due, ..renewed })
 }
 
-/// A report ends a run without a head job. With one it only says when to ask: a first attempt that failed reports the
-/// end, and the job's second attempt still needs the secrets.
+/// A report ends a run without a head job. With a head job, it only triggers a status check: a
+/// failed first attempt reports the end, and the job's second attempt still needs the secrets.
 fn reported(lifecycle: &Lifecycle, outcome: Outcome, now: Timestamp) -> Decision {
     if lifecycle.head_job.is_none() {
         return end(lifecycle, outcome, now);
@@ -438,7 +441,8 @@ fn head_job_seen(lifecycle: &Lifecycle, sighting: &JobStatus, now: Timestamp, li
             };
             write(Lifecycle { due, ..renewed })
         }
-        // AWS Batch forgets a job a day or more after its end, and may not know one yet just after SubmitJob.
+        // AWS Batch deletes a job a day or more after its end, and may not list one directly after
+        // SubmitJob.
         JobStatus::Unknown if now >= lifecycle.lease_until => end(
             lifecycle,
             Outcome { result: RunResult::Lost, exit_status: None, reported_by: ReportedBy::HeadJob },
@@ -449,9 +453,10 @@ fn head_job_seen(lifecycle: &Lifecycle, sighting: &JobStatus, now: Timestamp, li
     }
 }
 
-/// A run of a restored table may have gone on since the backup, and its reports are lost: nothing that the row says of
-/// its end can be trusted. A recorded head job is asked about; without one the copies live until the run's latest end,
-/// as those of unknown runs do, unless it reports its end before. A claim token that may have been used since is dead.
+/// The run may have continued after the backup, and its later reports are lost, so the row does not
+/// prove that it ended. A recorded head job is checked. Without one, the copies live until the
+/// run's latest end, like those of unknown runs, unless the run reports its end earlier. An unused
+/// claim token becomes invalid, because it may have been used after the backup.
 fn restored(run: &Run, now: Timestamp, limits: &Limits) -> Decision {
     let lifecycle = &run.lifecycle;
     if lifecycle.claim_token.is_some() && lifecycle.claimed.is_none() {
@@ -470,7 +475,7 @@ fn restored(run: &Run, now: Timestamp, limits: &Limits) -> Decision {
 }
 
 fn is_due(lifecycle: &Lifecycle, now: Timestamp) -> bool {
-    // A run that lives always has a due time; one that lost it is due.
+    // A live run always has a due time. If it is missing, the run counts as due.
     lifecycle.due.is_none_or(|due| due <= now)
 }
 
@@ -479,7 +484,7 @@ fn renewed(lifecycle: Lifecycle, now: Timestamp, limits: &Limits) -> Lifecycle {
     Lifecycle { state: State::Running, due: Some(lease_until), lease_until, ..lifecycle }
 }
 
-/// Where there is nothing to remove, the end is the end at once.
+/// Without copies to delete, the run ends immediately.
 fn end(lifecycle: &Lifecycle, outcome: Outcome, now: Timestamp) -> Decision {
     let ending = Lifecycle {
         state: State::Ending,

@@ -1,4 +1,5 @@
-//! JSON schemas of the types that the API's description shows. Behind the feature `schema`, which no function enables.
+//! JSON schemas of the types in the API description. Behind the feature `schema`, which no function
+//! enables.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,7 @@ use crate::role::Role;
 use crate::run::{ReportedBy, RunResult, State};
 use crate::secret::Description;
 
-/// Implements the schema of a type, written in place wherever the type is used.
+/// Implements an inline schema for a type.
 macro_rules! inline_schema {
     ($name:ident, $schema:expr) => {
         impl JsonSchema for $name {

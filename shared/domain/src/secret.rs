@@ -1,4 +1,5 @@
-//! A pipeline secret as the table holds it: what lists and launches decide on, and apart from it the sealed value.
+//! Pipeline secrets as the table stores them. The sealed value is separate from the attributes that
+//! lists and launches use.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,60 +10,60 @@ use crate::owner::SecretOwner;
 use crate::value::ValueProperties;
 use crate::{Error, Result};
 
-/// Secrets in a scope, at most.
+/// The maximum number of secrets in a scope.
 pub const MAX_IN_SCOPE: u32 = 1_000;
 
 /// A pipeline secret without its value.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Secret {
-    /// Its id, which outlasts every change of the value.
+    /// Its id, which stays the same when the value changes.
     pub id: SecretId,
-    /// Whose it is.
+    /// The workspace or user that owns it.
     pub owner: SecretOwner,
-    /// Its name; there is no rename.
+    /// Its name, which cannot change.
     pub name: SecretName,
-    /// 1 when created, one more with each new value.
+    /// 1 for a new secret, incremented with each update.
     pub version: u64,
     /// When it was created.
     #[serde(rename = "createdAt")]
     pub created: Timestamp,
-    /// Who created it.
+    /// The user who created it.
     pub created_by: UserId,
     /// When this version was written.
     #[serde(rename = "updatedAt")]
     pub updated: Timestamp,
-    /// Who wrote this version.
+    /// The user who wrote this version.
     pub updated_by: UserId,
-    /// When a run was last given it.
+    /// When a run last received it.
     pub last_used: Option<Timestamp>,
-    /// After this no launch takes it.
+    /// When it expires. Launches refuse an expired secret.
     pub expires: Option<Timestamp>,
-    /// What its owner says of it.
+    /// A note by its owner.
     pub description: Option<Description>,
-    /// What launches must know of the value.
+    /// What launches need to know about the value.
     #[serde(flatten)]
     pub properties: ValueProperties,
 }
 
 impl Secret {
-    /// Whether no launch may take it any more.
+    /// Whether the secret has expired.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
 }
 
-/// A note on a secret: at most 256 bytes, so that a list of 1,000 stays small.
+/// A note on a secret. The limit of 256 bytes keeps a list of 1,000 secrets small.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Description(String);
 
 impl Description {
-    /// Bytes in the longest description.
+    /// The maximum size of a description, in bytes.
     pub const MAX_BYTES: usize = 256;
 
-    /// Takes a description from a client.
+    /// Validates a description from a client.
     pub fn new(text: &str) -> Result<Self> {
         if text.len() > Self::MAX_BYTES {
             return Err(Error::Invalid(format!(
@@ -73,7 +74,7 @@ impl Description {
         Ok(Self(text.to_owned()))
     }
 
-    /// The text.
+    /// Returns the description as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -97,25 +98,25 @@ impl TryFrom<String> for Description {
 /// The sealed value of one version of a secret.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SealedValue {
-    /// Whose.
+    /// The workspace or user that owns the secret.
     pub owner: SecretOwner,
-    /// Of which secret.
+    /// The secret's id.
     pub secret: SecretId,
-    /// Of which version.
+    /// The version.
     pub version: u64,
     /// The envelope's bytes: see [`crate::envelope`].
     pub envelope: Vec<u8>,
 }
 
-/// A version that a later one replaced.
+/// A replaced version of a secret.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OldVersion {
-    /// Its number.
+    /// The version's number.
     pub version: u64,
     /// When it was written.
     pub written: Timestamp,
-    /// Who wrote it.
+    /// The user who wrote it.
     pub written_by: UserId,
     /// When it was replaced.
     pub replaced: Timestamp,

@@ -1,36 +1,39 @@
-//! What a deployment chooses. The defaults are the safe ones.
+//! The settings of a deployment. The defaults are the secure ones.
 
 use jiff::SignedDuration;
 
 use crate::layout::Layout;
 
-/// A deployment's choices that decide what is allowed.
+/// The settings of a deployment.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The deployment's name: in every encryption context and on every copy.
+    /// The deployment's name, in every encryption context and on every copy.
     pub deployment: String,
-    /// Whether `maintain` may write workspace secrets, as owners and admins always may.
+    /// Whether `maintain` may write workspace secrets, in addition to owners and admins.
     pub maintain_may_write: bool,
-    /// Whether names that begin with `AWS_` may be stored. Off, because they change whose rights a task has.
+    /// Whether secrets may have names that start with `AWS_`. Off by default, because such names
+    /// change a task's AWS permissions.
     pub allow_aws_names: bool,
-    /// The layout of copies for launches that ask for none.
+    /// The layout of copies for launches that do not choose one.
     pub default_layout: Layout,
     /// The times in a run's lifecycle.
     pub limits: Limits,
-    /// Whether the table was restored from a backup and is not reconciled yet: nobody is served meanwhile.
+    /// Whether the table was restored from a backup and is not reconciled yet. Until then no
+    /// request is served.
     pub restored: bool,
 }
 
 /// The times in a run's lifecycle ([`next`](crate::run::next)).
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// From the intent to a finished launch; past it the launch is taken for crashed. Default 2 minutes.
+    /// From the intent to the end of the launch; later the launch counts as crashed. Default: 2
+    /// minutes.
     pub provisioning: SignedDuration,
-    /// From the launch to the first heartbeat. Default 24 hours.
+    /// From the launch to the first heartbeat. Default: 24 hours.
     pub pending: SignedDuration,
-    /// From a heartbeat to the next. Default 30 minutes.
+    /// From one heartbeat to the next. Default: 30 minutes.
     pub lease: SignedDuration,
-    /// From the launch to the time after which reports no longer renew the lease. Default 30 days.
+    /// From the launch to the time after which reports no longer renew the lease. Default: 30 days.
     pub longest_run: SignedDuration,
 }
 
@@ -46,7 +49,7 @@ impl Default for Limits {
 }
 
 impl Settings {
-    /// The safe defaults for a deployment of this name.
+    /// Creates the default settings for a deployment of this name.
     #[must_use]
     pub fn new(deployment: impl Into<String>) -> Self {
         Self {

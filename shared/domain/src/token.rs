@@ -1,7 +1,8 @@
-//! The three kinds of token, and what is kept of them: a SHA-256, never the token.
+//! The three kinds of token. Only their SHA-256 is stored, never the token.
 //!
-//! Nextflow sends as Bearer only tokens that are base64 of `{json}.signature`, or JWTs; others it sends as Basic with
-//! the user `@token`. Ours have that form, and both schemes are taken.
+//! Nextflow sends a token as Bearer only if it is base64 of `{json}.signature`, or a JWT. It sends
+//! other tokens as Basic with the user `@token`. The service's tokens have that form, and both
+//! schemes are accepted.
 
 use aws_lc_rs::{constant_time, digest};
 use base64::Engine as _;
@@ -12,7 +13,8 @@ use zeroize::Zeroizing;
 use crate::context::Randomness;
 use crate::ids::{RunId, TokenId};
 
-/// The secret half of a token, zeroed after use; never printed, and compared by its hash alone.
+/// The secret half of a token. It is zeroed when dropped, never printed, and compared by its hash
+/// only.
 ///
 /// ```compile_fail,E0369
 /// # use domain::token::TokenKey;
@@ -20,25 +22,26 @@ use crate::ids::{RunId, TokenId};
 /// ```
 pub struct TokenKey(Zeroizing<String>);
 
-/// The SHA-256 of a token's secret half: what rows hold. However two are compared, it takes constant time.
+/// The SHA-256 of a token's secret half, as rows store it. Comparisons take constant time.
 #[derive(Clone, Eq, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TokenHash(String);
 
-/// A token as a client presents it, taken apart.
+/// A token that a client presented, split into its parts.
 pub enum Presented {
     /// A personal access token.
     Access(TokenId, TokenKey),
-    /// A run token: it may report its run, nothing else.
+    /// A run token, which can only report on its run.
     Run(RunId, TokenKey),
-    /// Three base64url parts: a JSON Web Token, unchecked.
+    /// Three base64url parts: a JSON Web Token, not verified.
     Jwt(Zeroizing<String>),
-    /// Anything else; a claim token looks like this.
+    /// Any other text, such as a claim token.
     Opaque(TokenKey),
 }
 
 impl TokenKey {
-    /// Makes 160 random bits as 40 hexadecimal characters, the form of Seqera Platform's tokens.
+    /// Creates a key: 160 random bits as 40 hexadecimal characters, the form of Seqera Platform's
+    /// tokens.
     pub fn make_random(randomness: &dyn Randomness) -> Self {
         let mut bytes = Zeroizing::new([0; 20]);
         randomness.fill(&mut *bytes);
@@ -51,34 +54,34 @@ impl TokenKey {
         Self(text)
     }
 
-    /// Makes a claim token: 256 random bits, URL-safe.
+    /// Creates a claim token: 256 random bits, URL-safe.
     pub fn make_claim(randomness: &dyn Randomness) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         randomness.fill(&mut *bytes);
         Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes)))
     }
 
-    /// The hash that a row keeps.
+    /// Returns the hash that rows store.
     #[must_use]
     pub fn hash(&self) -> TokenHash {
         let digest = digest::digest(&digest::SHA256, self.0.as_bytes());
         TokenHash(STANDARD_NO_PAD.encode(digest))
     }
 
-    /// The text: for the one answer that shows it.
+    /// Returns the text, for the one answer that shows it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The personal access token of this key.
+    /// Returns the personal access token with this key.
     #[must_use]
     pub fn access_token(&self, id: TokenId) -> Zeroizing<String> {
         let text = Zeroizing::new(format!("{{\"tid\": {id}}}.{}", *self.0));
         Zeroizing::new(STANDARD.encode(&*text))
     }
 
-    /// The run token of this key.
+    /// Returns the run token with this key.
     #[must_use]
     pub fn run_token(&self, run: &RunId) -> Zeroizing<String> {
         let text = Zeroizing::new(format!("{{\"tid\":\"{run}\"}}.{}", *self.0));
@@ -87,7 +90,7 @@ impl TokenKey {
 }
 
 impl TokenHash {
-    /// Whether the key is the one of which this is the hash, in constant time.
+    /// Whether this is the hash of the key, in constant time.
     #[must_use]
     pub fn matches(&self, key: &TokenKey) -> bool {
         *self == key.hash()
@@ -101,7 +104,8 @@ impl PartialEq for TokenHash {
 }
 
 impl Presented {
-    /// Takes apart the value of an `Authorization` header; `None` where it is neither Bearer nor Basic `@token`.
+    /// Parses the value of an `Authorization` header. Returns `None` if it is neither Bearer nor
+    /// Basic `@token`.
     #[must_use]
     pub fn from_authorization(header: &str) -> Option<Self> {
         if header.len() > MAX_HEADER {
@@ -146,7 +150,7 @@ impl Presented {
     }
 }
 
-/// Longer headers are no token of ours; API Gateway itself takes 10,240 bytes of headers.
+/// The service issues no longer tokens. API Gateway itself accepts 10,240 bytes of headers.
 const MAX_HEADER: usize = 8_192;
 
 fn decode(text: &str) -> Option<String> {

@@ -1,4 +1,4 @@
-//! The value of a secret, in a type that cannot be printed, copied or serialized by accident.
+//! Secret values, in a type that cannot be printed, copied or serialized by accident.
 
 use std::sync::OnceLock;
 
@@ -7,9 +7,10 @@ use zeroize::Zeroizing;
 
 use crate::{Error, Result};
 
-/// A secret's value: UTF-8 text that leaves memory zeroed.
+/// A secret value: UTF-8 text that is zeroed when dropped.
 ///
-/// It has no `Debug`, `Display`, `Clone` or `Serialize`, so that formatting or logging one does not compile:
+/// It has no `Debug`, `Display`, `Clone` or `Serialize`, so code that formats or logs a value does
+/// not compile:
 ///
 /// ```compile_fail
 /// let value = domain::value::SecretValue::new("v".to_owned().into()).unwrap();
@@ -25,18 +26,19 @@ use crate::{Error, Result};
 /// ```
 pub struct SecretValue {
     text: Zeroizing<String>,
-    /// Read in one pass: every byte counts for them.
+    /// Computed once, because it reads every byte.
     properties: OnceLock<ValueProperties>,
 }
 
 impl SecretValue {
-    /// Bytes in the largest value.
+    /// The maximum size of a value, in bytes.
     pub const MAX_BYTES: usize = 32_768;
-    /// Bytes in the largest value when written as a JSON string, quotes included: a copy in Secrets Manager holds
-    /// 65,536 bytes, of which a bundle needs some for the name.
+    /// The maximum size of a value as a JSON string, quotes included, in bytes. A secret in AWS
+    /// Secrets Manager has at most 65,536 bytes, and a bundle also needs room for the name.
     pub const MAX_JSON_BYTES: usize = 60_000;
 
-    /// Takes a value from a client: [`Error::Invalid`] where it is empty or holds NUL, [`Error::TooLarge`] past a limit.
+    /// Validates a value from a client. Returns [`Error::Invalid`] if it is empty or contains NUL,
+    /// and [`Error::TooLarge`] if it exceeds a limit.
     pub fn new(text: Zeroizing<String>) -> Result<Self> {
         if text.is_empty() {
             return Err(Error::Invalid("Invalid secret value: it must not be empty.".into()));
@@ -63,19 +65,20 @@ impl SecretValue {
         Ok(value)
     }
 
-    /// Takes a value that was sealed, and was checked before it was: `None` for what no value can be.
+    /// Wraps a value that was sealed, and therefore validated before. Returns `None` for text that
+    /// can never be a value.
     pub(crate) fn opened(text: Zeroizing<String>) -> Option<Self> {
         let good = !text.is_empty() && text.len() <= Self::MAX_BYTES && !text.contains('\0');
         good.then(|| Self { text, properties: OnceLock::new() })
     }
 
-    /// The text itself: for sealing and for the target, and nothing else.
+    /// Returns the text itself, for sealing and delivery only.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// Bytes of the value as a JSON string, quotes included.
+    /// Returns the length of the value as a JSON string, quotes included, in bytes.
     #[must_use]
     pub fn json_length(&self) -> usize {
         2 + self.text.bytes().map(|byte| usize::from(JSON_WIDTHS[usize::from(byte)])).sum::<usize>()
@@ -86,7 +89,7 @@ impl SecretValue {
         write_json_string(&self.text, out);
     }
 
-    /// What the target must know without the value: see [`ValueProperties`].
+    /// Returns what launches need to know about the value: see [`ValueProperties`].
     #[must_use]
     pub fn properties(&self) -> ValueProperties {
         *self.properties.get_or_init(|| ValueProperties {
@@ -98,19 +101,21 @@ impl SecretValue {
     }
 }
 
-/// What a launch decides on without opening a value. Lengths are rounded up to [`ValueProperties::STEP`], so that a reader of
-/// the table learns the size class of a value and no more.
+/// The properties of a value that launches decide on without opening it. Lengths are rounded up to
+/// a multiple of [`ValueProperties::STEP`], so that a reader of the table learns only the size
+/// class.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ValueProperties {
-    /// At most this many bytes.
+    /// An upper bound of the size, in bytes.
     pub raw_bytes: usize,
-    /// At most this many bytes as a JSON string.
+    /// An upper bound of the size as a JSON string, in bytes.
     pub json_bytes: usize,
-    /// Whether Nextflow's local secrets store brings it to a task unchanged.
+    /// Whether Nextflow's local secrets store passes the value to a task unchanged.
     #[serde(default)]
     pub nextflow_store: bool,
-    /// Whether a restore of the table from a backup lost it: no launch takes the secret until it is written again.
+    /// Whether the value was lost when the table was restored from a backup. Launches refuse the
+    /// secret until it is updated.
     #[serde(default)]
     pub lost: bool,
 }
@@ -125,18 +130,20 @@ pub(crate) fn padded(length: usize) -> usize {
     length.next_multiple_of(ValueProperties::STEP)
 }
 
-/// Whether Nextflow's local store brings a value to a task unchanged.
+/// Whether Nextflow's local secrets store passes a value to a task unchanged.
 ///
-/// A new line breaks the line apart, and quotes, backticks and backslashes are read by the shell. `$` survives a plain
-/// task, but Apptainer and Singularity, the usual containers on HPC, evaluate it in every variable they are given.
+/// The store writes one line per secret, so a line break ends the value. The shell interprets
+/// quotes, backticks and backslashes. `$` works in a plain task, but Apptainer and Singularity, the
+/// usual containers on HPC, evaluate it in every environment variable.
 #[must_use]
 pub fn store_carries(value: &str) -> bool {
-    // Bytes, not characters: no byte of a longer character is one of these.
+    // Bytes, not characters: no multi-byte character contains one of these bytes.
     !value.bytes().any(|byte| matches!(byte, b'\0' | b'\n' | b'"' | b'$' | b'\\' | b'`'))
 }
 
-/// Bytes that a byte of text takes inside a JSON string (RFC 8259 §7, with the short escapes). A table, because the
-/// release profile makes of a `match` four branches for each byte.
+/// The number of bytes that each byte of text takes inside a JSON string (RFC 8259 §7, with the
+/// short escapes). A table, because the release profile compiles a `match` to four branches per
+/// byte.
 const JSON_WIDTHS: [u8; 256] = {
     let mut widths = [1; 256];
     let mut byte = 0;
@@ -153,8 +160,8 @@ const JSON_WIDTHS: [u8; 256] = {
     widths
 };
 
-/// Appends text as a JSON string into a buffer that the caller sized, so that no copy of the text is left behind by a
-/// buffer that grew.
+/// Appends text as a JSON string to a buffer that the caller has sized. A buffer that grows would
+/// leave a copy of the text in memory.
 fn write_json_string(text: &str, out: &mut String) {
     out.push('"');
     for character in text.chars() {
@@ -235,7 +242,7 @@ mod tests {
             ("one byte more", "x".repeat(SecretValue::MAX_BYTES + 1), false),
             ("NUL inside", "a\0b".into(), false),
             ("NUL alone", "\0".into(), false),
-            // The limit on the JSON form is for new values: an old one is still to be had.
+            // The limit on the JSON form applies to new values only.
             ("a long JSON form", "\u{1}".repeat(10_000), true),
         ] {
             let value = SecretValue::opened(text.clone().into());

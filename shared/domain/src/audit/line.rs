@@ -12,8 +12,9 @@ use super::{AuditAction, AuditRecord};
 use crate::ids::{RunId, SecretId, UserId};
 use crate::owner::SecretOwner;
 
-/// A record in the log, because a restored table forgets: `infra/reconcile` gives these lines back. Ids only, for logs
-/// are read by more people than the table.
+/// The log line of an audit record. The log survives a restore of the table: `infra/reconcile`
+/// reads these lines back. They contain ids and no names, because more people read logs than the
+/// table.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub(crate) struct AuditLine {
     message: Message,
@@ -33,12 +34,13 @@ pub(crate) struct AuditLine {
     /// Secrets with their versions: `7@3,8@1`.
     #[serde(deserialize_with = "subjects")]
     pub(crate) subjects: Vec<(SecretId, u64)>,
-    /// The digest of the whole record, names included, by which `infra/check-audit` finds one that was changed.
+    /// The digest of the whole record, including names. `infra/check-audit` uses it to find
+    /// modified records.
     #[serde(rename = "audit.digest", default)]
     digest: String,
 }
 
-/// What tells these lines from all others.
+/// The message that distinguishes audit lines from other log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 enum Message {
     #[serde(rename = "audit")]
@@ -46,8 +48,8 @@ enum Message {
 }
 
 impl AuditLine {
-    /// Reads a line as [`AuditRecord::log`] writes it; `None` where it is none, or of a version that this one does not
-    /// understand.
+    /// Parses a line that [`AuditRecord::log`] wrote. Returns `None` for other lines, and for lines
+    /// of a version that this one does not understand.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         serde_json::from_str(line).ok()
     }
@@ -71,7 +73,7 @@ impl AuditLine {
     fn log(&self) {
         let subjects: Vec<_> = self.subjects.iter().map(|(id, version)| format!("{id}@{version}")).collect();
         tracing::info!(
-            // No log level leaves this target out.
+            // Log filters never exclude this target.
             target: "audit",
             {
                 audit.id = self.id,
@@ -91,14 +93,15 @@ impl AuditLine {
 }
 
 impl AuditRecord {
-    /// Logs the record, once its transaction took effect.
+    /// Logs the record. Call it after the transaction took effect.
     pub fn log(&self) {
         AuditLine::of(self).log();
     }
 }
 
-/// SHA-256, in base64, of the record's parts one after the other, each as `<bytes>:<text>,` with an empty text for one that is
-/// absent: id, time, scope, action, actor, run, person, detail; then of each subject owner, id, name, version, overridden id.
+/// Returns the SHA-256, in base64, of the record's parts, each as `<bytes>:<text>,` with an empty
+/// text for an absent part. The parts are id, time, scope, action, actor, run, person and detail,
+/// then for each subject owner, id, name, version and overridden id.
 fn digest(record: &AuditRecord) -> String {
     let some = |part: Option<String>| part.unwrap_or_default();
     let mut parts = vec![
@@ -168,7 +171,7 @@ mod tests {
         }
     }
 
-    /// A record with everything that one can hold.
+    /// A record in which every field has a value.
     fn full(action: AuditAction) -> AuditRecord {
         let subject = |id, version| Subject {
             owner: "USER#5".parse().unwrap(),
@@ -200,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_digest_of_a_record_is_frozen_and_changes_with_each_of_its_parts() {
-        // Computed with Python, as infra/check-audit does.
+        // Computed with Python, like infra/check-audit does.
         let original = full(AuditAction::RunLaunched);
         assert_eq!(digest(&original), "vqZjnOL3SnWy655qkJIL4PWVc1ExQ5dfl8fcCKtOc+Q");
         let other = |change: fn(&mut AuditRecord)| {

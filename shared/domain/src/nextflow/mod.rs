@@ -1,9 +1,11 @@
-//! What open-source Nextflow makes of secrets: what its local store carries to a task, and what makes its tasks and head
-//! job on AWS Batch, where it ignores the `secret` directive, read their copies themselves.
+//! How open-source Nextflow handles secrets. This module knows which values its local store passes
+//! to tasks, and generates the code with which tasks and head jobs on AWS Batch, where Nextflow
+//! ignores the `secret` directive, read their copies.
 //!
-//! The rules were found by running Nextflow 24.10 and 25.04 with every character (`tests/real-clients`). Nextflow turns
-//! its store into lines `export NAME="VALUE"`, escapes only `$`, and each task's wrapper sources the lines that
-//! `grep -w 'NAME=.*'` finds for the names that its directives ask for.
+//! The rules were found by running Nextflow 24.10 and 25.04 with every character
+//! (`tests/real-clients`). Nextflow turns its store into lines `export NAME="VALUE"` and escapes
+//! only `$`. The wrapper of each task sources the lines that `grep -w 'NAME=.*'` finds for the
+//! names in the task's directives.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +18,9 @@ use crate::value::SecretValue;
 
 pub use crate::value::store_carries;
 
-/// The first secret whose value would hand a task a further secret: Nextflow's `grep -w 'NAME=.*'` also finds a line
-/// whose value holds `NAME=` at the start of a word. Gives the secret with that value and the name that it holds.
+/// Finds the first secret whose value would give a task another secret. Nextflow's `grep -w
+/// 'NAME=.*'` also matches a line whose value contains `NAME=` at the start of a word. Returns the
+/// secret with that value, and the name that the value contains.
 #[must_use]
 pub fn store_collision(values: &BTreeMap<SecretName, SecretValue>) -> Option<(&SecretName, &SecretName)> {
     values.iter().find_map(|(holder, value)| {
@@ -36,13 +39,13 @@ fn holds_assignment(value: &str, name: &str) -> bool {
     })
 }
 
-/// Nextflow's store: a JSON array of `{"name","value"}`.
+/// Writes Nextflow's store: a JSON array of `{"name","value"}`.
 #[must_use]
 pub fn store(values: &BTreeMap<SecretName, SecretValue>) -> Zeroizing<String> {
     const AROUND: usize = r#"{"name":"","value":},"#.len();
     let length: usize =
         values.iter().map(|(name, value)| name.as_str().len() + value.json_length() + AROUND).sum();
-    // Sized beforehand, so that growing leaves no copy of a value behind.
+    // Sized up front: a buffer that grows would leave copies of values in memory.
     let mut text = Zeroizing::new(String::with_capacity(length + 2));
     text.push('[');
     for (index, (name, value)) in values.iter().enumerate() {
@@ -59,15 +62,15 @@ pub fn store(values: &BTreeMap<SecretName, SecretValue>) -> Zeroizing<String> {
     text
 }
 
-/// The Nextflow config with which each task of an AWS Batch run reads the `per-name` copies that its `secret` directives
-/// name, with the AWS CLI that it already has.
+/// Returns the Nextflow config for AWS Batch runs in which each task reads the `per-name` copies
+/// that its `secret` directives name, with the AWS CLI that the task already has.
 #[must_use]
 pub fn tasks_config(run: &Run, home: &CopyLocation) -> String {
     include_str!("tasks.config").replace("@RUN@", run.id.as_str()).replace("@REGION@", &home.region)
 }
 
-/// The lines of bash with which the head job of an AWS Batch run records itself and writes Nextflow's store from the
-/// `per-name` copies.
+/// Returns the bash code with which the head job of an AWS Batch run records itself and writes
+/// Nextflow's store from the `per-name` copies.
 #[must_use]
 pub fn head_job_prelude(run: &Run, home: &CopyLocation, endpoint: &str) -> String {
     let names: Vec<_> = run.lifecycle.secrets.iter().map(|pin| pin.name.as_str()).collect();
@@ -115,7 +118,7 @@ mod tests {
         }
     }
 
-    /// Whether a placeholder such as `@RUN@` was left in a text.
+    /// Whether a text still contains a placeholder such as `@RUN@`.
     fn placeholder_in(text: &str) -> bool {
         let placeholder = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_uppercase());
         text.split('@').skip(1).any(placeholder)
@@ -182,8 +185,9 @@ mod tests {
         ] {
             let store = store(&values(pairs));
             assert_eq!(*store, expected);
-            // A buffer that grew would have left a copy of the values behind, and would have another
-            // capacity. It has room for a comma after each entry; the last entry has none.
+            // A buffer that grew would have left a copy of the values behind and would have a
+            // different capacity. It has room for a comma after each entry, and the last entry has
+            // none.
             assert_eq!(store.capacity(), store.len() + usize::from(!pairs.is_empty()), "{expected}");
         }
     }

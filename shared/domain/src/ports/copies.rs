@@ -7,30 +7,30 @@ use zeroize::Zeroizing;
 use crate::Result;
 use crate::copies::{CopyTags, RunCopy};
 
-/// Making copies in the target.
+/// Creates copies in AWS Secrets Manager.
 #[async_trait(?Send)]
 pub trait CreateCopies {
-    /// Creates a copy with its tags and gives its ARN. Repeats within the call carry one client request token, so that
-    /// a lost answer is found again; a copy of this name that is not that one is
-    /// [`Error::Conflict`](crate::Error::Conflict).
+    /// Creates a copy with its tags and returns its ARN. Retries within the call have the same
+    /// client request token, so that a retry after a lost answer finds the copy. Returns
+    /// [`Error::Conflict`](crate::Error::Conflict) if another secret has this name.
     async fn create_copy(&self, copy: &RunCopy, body: Zeroizing<String>, tags: &CopyTags) -> Result<String>;
 }
 
-/// What stands under a copy's name.
+/// The secret under a copy's name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CopyStatus {
-    /// Nothing.
+    /// No secret has this name.
     Gone,
     /// A secret with these tags.
     Found {
-        /// Its deployment tag, where it has one.
+        /// Its deployment tag.
         deployment: Option<String>,
-        /// Its run tag, where it has one.
+        /// Its run tag.
         run: Option<String>,
     },
 }
 
-/// A copy met in the target by its tags.
+/// A copy that was found by its tags.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FoundCopy {
     /// Its name.
@@ -41,16 +41,16 @@ pub struct FoundCopy {
     pub not_after: Option<Timestamp>,
 }
 
-/// Looking for copies and removing them. Nothing here can read one.
+/// Finds and deletes copies, without the right to read them.
 #[async_trait(?Send)]
 pub trait RemoveCopies {
-    /// What stands under this name.
+    /// Returns the secret under this name.
     async fn describe_copy(&self, name: &str) -> Result<CopyStatus>;
 
-    /// Deletes at once what stands under this name, provided that it carries our deployment's tag. It is gone only when
-    /// [`describe_copy`](Self::describe_copy) says so.
+    /// Deletes the secret under this name immediately, if it has the tag of our deployment. It is
+    /// deleted only once [`describe_copy`](Self::describe_copy) says so.
     async fn delete_copy(&self, name: &str) -> Result<()>;
 
-    /// Every secret whose deployment tag is exactly this.
+    /// Lists all secrets with exactly this deployment tag.
     async fn list_copies(&self, deployment: &str) -> Result<Vec<FoundCopy>>;
 }

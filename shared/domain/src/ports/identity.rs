@@ -1,4 +1,4 @@
-//! Users, workspaces, who belongs where, and tokens.
+//! Users, workspaces, participants and tokens.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -13,14 +13,14 @@ use crate::owner::SecretOwner;
 use crate::role::Role;
 use crate::secret::Secret;
 
-/// Reading who belongs where.
+/// Reads memberships.
 #[async_trait(?Send)]
 pub trait ReadMembership {
-    /// The user's role in the workspace; `None` where there is no such workspace or no such membership, and the same
-    /// call is made for both.
+    /// Returns the user's role in the workspace. Returns `None` if the workspace or the membership
+    /// does not exist. Both cases make the same call.
     async fn role(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>>;
 
-    /// The role together with the workspace, in one call.
+    /// Returns the role and the workspace, in one call.
     async fn role_and_workspace(
         &self,
         workspace: WorkspaceId,
@@ -28,78 +28,80 @@ pub trait ReadMembership {
     ) -> Result<Option<(Role, Workspace)>>;
 }
 
-/// Reading personal access tokens.
+/// Reads personal access tokens.
 #[async_trait(?Send)]
 pub trait ReadTokens {
-    /// The stored token of this id.
+    /// Returns the stored token with this id.
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>>;
 
-    /// Notes that the token was presented. Not audited, may be lost.
+    /// Records when the token was used. Not audited; may be lost.
     async fn record_token_use(&self, id: TokenId, at: Timestamp) -> Result<()>;
 }
 
-/// Checking JSON Web Tokens.
+/// Verifies JSON Web Tokens.
 #[async_trait(?Send)]
 pub trait VerifyJwt {
-    /// The login that the issuer vouches for; `None` where the token is refused, for whatever reason. An error only where the
-    /// issuer's keys could not be had.
+    /// Returns the login that the issuer vouches for, or `None` if the token is refused for any
+    /// reason. Fails only if the issuer's keys are not available.
     async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<VerifiedLogin>>;
 }
 
-/// Reading the users of logins.
+/// Reads the users of logins.
 #[async_trait(?Send)]
 pub trait ReadLogins {
-    /// The user of this login.
+    /// Returns the user of this login.
     async fn user_of_login(&self, login: &Login) -> Result<Option<UserId>>;
 }
 
-/// Registering logins.
+/// Registers logins.
 #[async_trait(?Send)]
 pub trait RegisterLogins: ReadLogins {
-    /// Whether a user has this e-mail address, in any case.
+    /// Whether a user has this e-mail address (case-insensitive).
     async fn is_email_taken(&self, email: &str) -> Result<bool>;
 
-    /// Writes a user on first sight, with the login, or nothing: [`Error::Contended`](crate::Error::Contended) where
-    /// id, login, name or e-mail address are taken.
+    /// Creates a user with this login. Returns [`Error::Contended`](crate::Error::Contended),
+    /// without a change, if the id, login, name or e-mail address is already used.
     async fn register_login(&self, user: &User, login: &Login, audit: &AuditRecord) -> Result<()>;
 }
 
-/// Reading users, workspaces and who belongs where. Every read is strongly consistent.
+/// Reads users, workspaces and participants. Every read is strongly consistent.
 #[async_trait(?Send)]
 pub trait ReadIdentity: ReadMembership {
-    /// The user of this id.
+    /// Returns the user with this id.
     async fn user(&self, id: UserId) -> Result<Option<User>>;
 
-    /// The user of this name, in any case.
+    /// Returns the user with this name (case-insensitive).
     async fn user_by_name(&self, name: &str) -> Result<Option<User>>;
 
-    /// The user of this e-mail address, in any case.
+    /// Returns the user with this e-mail address (case-insensitive).
     async fn user_by_email(&self, email: &str) -> Result<Option<User>>;
 
-    /// The user's tokens, by name.
+    /// Returns the user's tokens, by name.
     async fn tokens(&self, user: UserId) -> Result<Vec<StoredToken>>;
 
-    /// The organization of this name, in any case.
+    /// Returns the organization with this name (case-insensitive).
     async fn organization_by_name(&self, name: &str) -> Result<Option<Organization>>;
 
-    /// The organization's workspace of this name, in any case.
+    /// Returns the organization's workspace with this name (case-insensitive).
     async fn workspace_by_name(&self, org: OrgId, name: &str) -> Result<Option<Workspace>>;
 
-    /// The workspaces that the user takes part in, with the role in each, by id.
+    /// Returns the user's workspaces, with the role in each, by id.
     async fn memberships(&self, user: UserId) -> Result<Vec<(Workspace, Role)>>;
 
-    /// The participants of a workspace, by id.
+    /// Returns the participants of a workspace, by id.
     async fn participants(&self, workspace: WorkspaceId) -> Result<Vec<(User, Role)>>;
 }
 
-/// Changing users, workspaces and who belongs where.
+/// Changes users, workspaces, participants and tokens.
 #[async_trait(?Send)]
 pub trait ChangeIdentity: ReadIdentity {
-    /// Makes all of the changes, with their audit records, or none: at most [`MAX_ROWS`] by [`Change::rows`].
+    /// Makes all changes, with their audit records, or none. Accepts at most [`MAX_ROWS`] rows,
+    /// counted by [`Change::rows`].
     ///
-    /// [`Error::NotFound`](crate::Error::NotFound) where `required` no longer holds;
-    /// [`Error::Contended`](crate::Error::Contended) where something else that a change was decided on is no longer so:
-    /// read and decide again; [`Error::Conflict`](crate::Error::Conflict) where a workspace would have no owner.
+    /// Returns [`Error::NotFound`](crate::Error::NotFound) if `required` no longer holds. Returns
+    /// [`Error::Contended`](crate::Error::Contended) if another fact on which a change was decided
+    /// no longer holds: read and decide again. Returns [`Error::Conflict`](crate::Error::Conflict)
+    /// if a workspace would lose its last owner.
     async fn change_identity(
         &self,
         changes: &[Change],
@@ -108,22 +110,25 @@ pub trait ChangeIdentity: ReadIdentity {
     ) -> Result<()>;
 }
 
-/// Repeating in a restored table what it has forgotten.
+/// Repeats changes in a restored table.
 #[async_trait(?Send)]
 pub trait Reconcile: ChangeIdentity + ReadTokens {
-    /// The secret, whoever asks: for operators.
+    /// Returns a secret without authorization. For operators.
     async fn stored_secret(&self, owner: SecretOwner, id: SecretId) -> Result<Option<Secret>>;
 
-    /// The workspace of this id.
+    /// Returns the workspace with this id.
     async fn workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>>;
 
-    /// Deletes this version of the secret, as [`WriteSecrets::delete_secret`](super::WriteSecrets::delete_secret) does.
+    /// Deletes this version of the secret without authorization. Errors as in
+    /// [`DeleteSecrets::delete_secret`](super::DeleteSecrets::delete_secret).
     async fn delete_secret_unscoped(&self, secret: &Secret, audit: &AuditRecord) -> Result<()>;
 
-    /// Writes `lost` over `secret`, a later version whose value nobody has: the older value goes. Errors as in
-    /// [`WriteSecrets::update_secret`](super::WriteSecrets::update_secret).
+    /// Replaces `secret` with `lost`, a later version whose value is not available, and deletes the
+    /// older value. Errors as in
+    /// [`UpdateSecrets::update_secret`](super::UpdateSecrets::update_secret).
     async fn mark_value_lost(&self, secret: &Secret, lost: &Secret, audit: &AuditRecord) -> Result<()>;
 }
 
-/// Rows that one transaction of changes may take: 100 are DynamoDB's limit, of which one checks the required membership.
+/// The maximum number of rows of changes in a transaction. DynamoDB's limit is 100, and one row
+/// checks the required membership.
 pub const MAX_ROWS: usize = 99;

@@ -12,18 +12,18 @@ use crate::names::names;
 use crate::owner::{Scope, SecretOwner};
 use crate::run::{HeadJob, JobStatus, Lifecycle, Run, State};
 
-/// Reading runs.
+/// Reads runs.
 #[async_trait(?Send)]
 pub trait ReadRuns {
-    /// The run of this id.
+    /// Returns the run with this id.
     async fn run(&self, id: &RunId) -> Result<Option<Run>>;
 }
 
-/// Listing runs.
+/// Lists runs.
 #[async_trait(?Send)]
 pub trait ListRuns {
-    /// A page of the scope's runs, newest first, only those in `state` where one is named. Indexes lag: for people,
-    /// never for decisions.
+    /// Returns a page of the scope's runs, newest first, optionally only those in `state`. The
+    /// index is eventually consistent: use it for display, never for decisions.
     async fn runs(
         &self,
         scope: &Scope,
@@ -33,11 +33,12 @@ pub trait ListRuns {
     ) -> Result<Vec<Run>>;
 }
 
-/// Changing the lifecycle of a run.
+/// Changes the lifecycle of a run.
 #[async_trait(?Send)]
 pub trait SaveRuns: ReadRuns {
-    /// Writes a run's lifecycle over revision `lifecycle.revision - 1`, with its audit records in the same transaction.
-    /// [`Error::VersionConflict`](crate::Error::VersionConflict) where another writer was first.
+    /// Writes a run's lifecycle over revision `lifecycle.revision - 1`, with its audit record in
+    /// the same transaction. Returns [`Error::VersionConflict`](crate::Error::VersionConflict) if
+    /// another writer was faster.
     async fn save_lifecycle(
         &self,
         run: &Run,
@@ -46,19 +47,20 @@ pub trait SaveRuns: ReadRuns {
     ) -> Result<()>;
 }
 
-/// Writing the intent of a launch.
+/// Writes the intent of a launch.
 #[async_trait(?Send)]
 pub trait LaunchRuns: SaveRuns {
-    /// What is remembered under a caller's idempotency key and has not expired.
+    /// Returns the idempotency record of a caller's key, unless it has expired.
     async fn find_idempotency_record(
         &self,
         idempotency: &Idempotency,
         now: Timestamp,
     ) -> Result<Option<IdempotencyRecord>>;
 
-    /// Writes the intent: run, idempotency key and audit record, or nothing. The key's row replaces one that has
-    /// expired, or the one that stands for `replaces`. [`Created::Replayed`] where another request was first;
-    /// [`Error::Contended`](crate::Error::Contended) where the run's id is taken.
+    /// Writes the intent: run, idempotency record and audit record, or nothing. The idempotency
+    /// record replaces an expired one, or the one of the run `replaces`. Returns
+    /// [`Created::Replayed`] if another request with the key was faster, and
+    /// [`Error::Contended`](crate::Error::Contended) if the run's id is already used.
     async fn begin_run(
         &self,
         run: &Run,
@@ -68,12 +70,13 @@ pub trait LaunchRuns: SaveRuns {
     ) -> Result<Created>;
 }
 
-/// Recording head jobs, and finding runs by them.
+/// Records head jobs.
 #[async_trait(?Send)]
 pub trait HeadJobs: SaveRuns {
-    /// Writes the lifecycle and the head job's own row, put only if absent.
-    /// [`Error::Conflict`](crate::Error::Conflict) where the job is another run's;
-    /// [`Error::VersionConflict`](crate::Error::VersionConflict) as in [`SaveRuns::save_lifecycle`].
+    /// Writes the lifecycle, and a row for the head job only if it does not exist. Returns
+    /// [`Error::Conflict`](crate::Error::Conflict) if another run has recorded the job, and
+    /// [`Error::VersionConflict`](crate::Error::VersionConflict) as in
+    /// [`SaveRuns::save_lifecycle`].
     async fn record_head_job(
         &self,
         run: &Run,
@@ -83,10 +86,11 @@ pub trait HeadJobs: SaveRuns {
     ) -> Result<()>;
 }
 
-/// Finding what has to be cleaned up.
+/// Finds runs that need cleanup.
 #[async_trait(?Send)]
 pub trait FindDueRuns: SaveRuns {
-    /// Runs that are due, nominated by an index that lags; at most `limit`, the longest due first in each shard.
+    /// Returns at most `limit` runs that are due, longest due first in each shard, from an index
+    /// that is eventually consistent.
     async fn due_runs(&self, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
 
     /// Leaves the run out of [`due_runs`](Self::due_runs) until then, unless it has been renewed since `now`. The run
@@ -96,31 +100,31 @@ pub trait FindDueRuns: SaveRuns {
     /// The run whose recorded head job this is.
     async fn run_of_head_job(&self, region: &str, job_id: &str) -> Result<Option<RunId>>;
 
-    /// Notes that a run was given these secrets. Not audited; secrets that are gone are passed over.
+    /// Records when a run received the secret. Not audited. Ignores a deleted secret.
     async fn note_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()>;
 }
 
-/// Asking AWS Batch about a job.
+/// Reads the status of AWS Batch jobs.
 #[async_trait(?Send)]
 pub trait ObserveJobs {
-    /// What DescribeJobs says of the job, and its queue's ARN where it is known.
+    /// Returns the job's status from DescribeJobs, and its queue's ARN if known.
     async fn observe_job(&self, job_id: &str) -> Result<(JobStatus, Option<String>)>;
 }
 
 names! {
-    /// Something happened to a run: a hint for cleanup-run, under the name of its event. A lost one costs time only, for
-    /// the sweep finds what it leaves.
+    /// An event about a run: a hint for cleanup-run. If it is lost, the sweep makes up for it
+    /// later.
     "detail type" pub enum RunNotice {
-        /// It was given its secrets.
+        /// The run received its secrets.
         Delivered = "Run Delivered",
-        /// It has to be looked at.
+        /// The run needs an inspection.
         Look = "Run Look",
     }
 }
 
-/// Announcing runs on the deployment's own event bus.
+/// Publishes events on the deployment's event bus.
 #[async_trait(?Send)]
 pub trait AnnounceRuns {
-    /// Puts an event that names the run, and nothing else.
+    /// Publishes an event that contains the run's id, and nothing else.
     async fn announce(&self, run: &RunId, notice: RunNotice) -> Result<()>;
 }

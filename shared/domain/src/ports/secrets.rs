@@ -1,4 +1,4 @@
-//! Secrets, their sealed values, the keys that seal them, and the audit trail.
+//! Secrets, sealed values, data keys and the audit trail.
 
 use async_trait::async_trait;
 
@@ -11,40 +11,41 @@ use crate::name::SecretName;
 use crate::owner::{Scope, SecretOwner};
 use crate::secret::{OldVersion, SealedValue, Secret};
 
-/// Reading secrets without their values.
+/// Reads secrets without their values.
 #[async_trait(?Send)]
 pub trait ReadSecrets {
-    /// Every secret of the scope, by name.
+    /// Returns every secret of the scope, by name.
     async fn secrets(&self, scope: &Scope) -> Result<Vec<Secret>>;
 
-    /// One secret.
+    /// Returns one secret.
     async fn secret(&self, scope: &Scope, id: SecretId) -> Result<Option<Secret>>;
 
-    /// Whether the name, in any case, is taken.
+    /// Whether the name is already used (case-insensitive).
     async fn is_name_taken(&self, scope: &Scope, name: &SecretName) -> Result<bool>;
 
-    /// The replaced versions of a secret, newest first; at most 1,000.
+    /// Returns the replaced versions of a secret, newest first, at most 1,000.
     async fn history(&self, scope: &Scope, id: SecretId) -> Result<Vec<OldVersion>>;
 }
 
-/// What became of a creation.
+/// The outcome of a creation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Created {
-    /// It took effect.
+    /// The creation took effect.
     Created,
-    /// The idempotency key is known: nothing was changed.
+    /// The idempotency key is known. Nothing was changed.
     Replayed(IdempotencyRecord),
 }
 
-// Writing secrets. Each write is one transaction with its audit record and a check that the scope's membership still
-// holds; where it does not, Error::NotFound, and nothing is changed.
+// Each write is one transaction with its audit record and a check that the scope's membership still
+// holds. If it does not, the write returns Error::NotFound and changes nothing.
 
-/// Creating secrets.
+/// Creates secrets.
 #[async_trait(?Send)]
 pub trait CreateSecrets {
-    /// Creates secrets, all or none: each put only if id and name are free, their number added to the scope's under
-    /// `< 1000`. [`Error::AlreadyExists`](crate::Error::AlreadyExists) names the first name taken;
-    /// [`Error::LimitExceeded`](crate::Error::LimitExceeded) where the scope is full.
+    /// Creates all secrets or none. Each is put only if its id and name are unused, and their
+    /// number is added to the scope's count. Returns
+    /// [`Error::AlreadyExists`](crate::Error::AlreadyExists) with the first name that is used, and
+    /// [`Error::LimitExceeded`](crate::Error::LimitExceeded) if the scope would exceed its limit.
     async fn create_secrets(
         &self,
         scope: &Scope,
@@ -54,12 +55,12 @@ pub trait CreateSecrets {
     ) -> Result<Created>;
 }
 
-/// Giving secrets new values.
+/// Updates the values of secrets.
 #[async_trait(?Send)]
 pub trait UpdateSecrets {
-    /// Writes a new version over version `secret.version - 1` and notes that one in the history.
-    /// [`Error::VersionConflict`](crate::Error::VersionConflict) where that is not the current one,
-    /// [`Error::NotFound`](crate::Error::NotFound) where the secret is gone.
+    /// Writes a new version over version `secret.version - 1`, which it adds to the history.
+    /// Returns [`Error::VersionConflict`](crate::Error::VersionConflict) if that is not the current
+    /// version, and [`Error::NotFound`](crate::Error::NotFound) if the secret does not exist.
     async fn update_secret(
         &self,
         scope: &Scope,
@@ -70,44 +71,46 @@ pub trait UpdateSecrets {
     ) -> Result<()>;
 }
 
-/// Deleting secrets.
+/// Deletes secrets.
 #[async_trait(?Send)]
 pub trait DeleteSecrets {
-    /// Deletes this version of the secret, its value and its name guard. Errors as in
+    /// Deletes this version of the secret, its value and its name row. Errors as in
     /// [`UpdateSecrets::update_secret`].
     async fn delete_secret(&self, scope: &Scope, secret: &Secret, audit: &AuditRecord) -> Result<()>;
 }
 
-/// Making new data keys. Whoever holds this right alone can seal and never open.
+/// Generates data keys. With this right alone, a function can seal values but not open them.
 #[async_trait(?Send)]
 pub trait GenerateDataKey {
-    /// A fresh data key under the envelope key and this context.
+    /// Generates a data key under the KMS key and this encryption context.
     async fn generate_data_key(&self, context: &EncryptionContext) -> Result<DataKey>;
 }
 
-/// Decrypting data keys.
+/// Decrypts data keys.
 #[async_trait(?Send)]
 pub trait DecryptDataKey {
-    /// The data key in clear. [`Error::EnvelopeRefused`](crate::Error::EnvelopeRefused) where KMS says that bytes,
-    /// context or key do not belong together.
+    /// Returns the plaintext data key. Returns
+    /// [`Error::EnvelopeRefused`](crate::Error::EnvelopeRefused) if KMS reports that ciphertext,
+    /// context and key do not match.
     async fn decrypt_data_key(&self, encrypted: &[u8], context: &EncryptionContext) -> Result<PlainDataKey>;
 }
 
-/// Reading sealed values.
+/// Reads sealed values.
 #[async_trait(?Send)]
 pub trait ReadSealedValues {
-    /// The current sealed values of these secrets, in any order; those that are gone are missing.
+    /// Returns the current sealed values of these secrets, in any order, without those that do not
+    /// exist.
     async fn sealed_values(&self, secrets: &[(SecretOwner, SecretId)]) -> Result<Vec<SealedValue>>;
 
-    /// These secrets as they are now, without their values, in any order; those that are gone are missing. For whoever
-    /// was already authorized, by a launch, to have just these delivered.
+    /// Returns the current state of these secrets, without values, in any order, without those that
+    /// do not exist. For runs whose launch was authorized to deliver exactly these secrets.
     async fn current_secrets(&self, secrets: &[(SecretOwner, SecretId)]) -> Result<Vec<Secret>>;
 }
 
-/// Reading the audit trail.
+/// Reads the audit trail.
 #[async_trait(?Send)]
 pub trait ReadAudit {
-    /// The trail of the scope in one month (UTC, `yyyy-mm`; another form is [`Error::Invalid`](crate::Error::Invalid)),
-    /// newest first, at most `limit` records.
+    /// Returns at most `limit` records of the scope's trail in one month, newest first. The month
+    /// is `yyyy-mm` in UTC; other forms are [`Error::Invalid`](crate::Error::Invalid).
     async fn audit(&self, scope: &Scope, month: &str, limit: u32) -> Result<Vec<AuditRecord>>;
 }

@@ -1,20 +1,20 @@
-//! What the audit trail says of a run.
+//! The audit records of a run.
 
 use super::{Event, PinnedSecret, Run, State};
 use crate::audit::{AuditAction, AuditRecord, Subject};
 use crate::context::Context;
 
-/// What the audit trail says of a change of a run.
+/// The audit action of a step in a run's lifecycle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StepAudit {
-    /// What happened.
+    /// The action.
     pub action: AuditAction,
-    /// Why, where the action alone does not say it.
+    /// The reason, if the action alone does not show it.
     pub detail: Option<&'static str>,
 }
 
 impl Event {
-    /// The audit action of an event that has one of its own, whatever state it leads to.
+    /// Returns the audit action of an event that has one in every state.
     pub(super) fn audit_action(&self) -> Option<AuditAction> {
         match self {
             Self::Repinned(_) => Some(AuditAction::RunRepinned),
@@ -26,7 +26,7 @@ impl Event {
     }
 }
 
-/// The audit action of a transition towards the end, whatever event led to it.
+/// Returns the audit action of a transition to an end state, whatever the event.
 pub(super) fn ending_audit_action(before: State, after: State) -> Option<AuditAction> {
     match (before, after) {
         (State::Ended, _) => None,
@@ -37,8 +37,8 @@ pub(super) fn ending_audit_action(before: State, after: State) -> Option<AuditAc
 }
 
 impl Run {
-    /// The record of what happened to the run, with the secrets that it holds from here on or held until now. The
-    /// launcher is the actor of what a launch and a claim do, the service of everything else.
+    /// Returns an audit record about the run, with its secrets. The launcher is the actor of
+    /// launches and claims, the service of everything else.
     #[must_use]
     pub fn audit_record(&self, action: AuditAction, context: &Context<'_>) -> AuditRecord {
         let by_launcher = matches!(

@@ -1,4 +1,4 @@
-//! The one step of a run's lifecycle: what an event changes, written with its audit record.
+//! A step in a run's lifecycle: the effect of an event, written with its audit record.
 
 use crate::Result;
 use crate::audit::AuditRecord;
@@ -6,18 +6,17 @@ use crate::context::Context;
 use crate::ports::SaveRuns;
 use crate::run::{Action, Event, Run, next};
 
-/// What an event makes of a run.
+/// The effect of an event on a run.
 pub(crate) struct Advance {
-    /// The run as it is to be, one revision on; `None` if the event changes nothing.
+    /// The new run, with the next revision; `None` if the event changes nothing.
     pub(crate) run: Option<Run>,
-    /// The audit record of that change.
     pub(crate) audit: Option<AuditRecord>,
-    /// What is to be done once the change is written.
+    /// The action to take once the change is written.
     pub(crate) action: Option<Action>,
 }
 
 impl Advance {
-    /// Decides what the event makes of the run.
+    /// Derives the effect of the event.
     pub(crate) fn of(run: &Run, event: Event, context: &Context<'_>) -> Self {
         let step = next(run, event, context.now, &context.settings.limits);
         let advanced = step.lifecycle.map(|lifecycle| Run { lifecycle, ..run.clone() });
@@ -29,8 +28,9 @@ impl Advance {
     }
 }
 
-/// Applies an event to a run that was just read, and writes what changes. [`VersionConflict`](crate::Error::VersionConflict) if another writer
-/// was first: read the run again and decide again.
+/// Applies an event to a run that was just read, and writes the change. Returns
+/// [`VersionConflict`](crate::Error::VersionConflict) if another writer was faster: read the run
+/// and decide again.
 pub(crate) async fn advance(
     store: &dyn SaveRuns,
     run: &Run,

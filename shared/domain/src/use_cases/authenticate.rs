@@ -1,4 +1,4 @@
-//! Who calls. What a caller may do is not decided here: each use case reads the caller's role itself.
+//! Authentication. It does not decide what a caller may do: each use case reads the caller's role.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,13 +9,15 @@ use crate::ports::{AuthenticationStore, ReadLogins, ReadTokens, VerifyJwt};
 use crate::token::{Presented, TokenKey};
 use crate::{Result, log};
 
-/// A token's last use is noted no more often than this.
+/// The minimum interval between two updates of a token's last use.
 const NOTED_EVERY: SignedDuration = SignedDuration::from_hours(1);
 
-/// Decides who presents this `Authorization` header; `None` where nobody may: the reason is for the log alone.
+/// Identifies the caller from an `Authorization` header. Returns `None` if the credential is
+/// refused; only the log contains the reason.
 ///
-/// Personal access tokens and JSON Web Tokens name a caller. Run tokens and claim tokens do not: the functions that take
-/// them check them themselves. An error says that it could not be decided, and is never an answer of "yes".
+/// Personal access tokens and JSON Web Tokens identify a caller. Run tokens and claim tokens do
+/// not: the functions that accept them verify them. An error means that the caller could not be
+/// identified, and must never be treated as success.
 pub async fn authenticate(
     store: &dyn AuthenticationStore,
     jwts: &dyn VerifyJwt,
@@ -55,7 +57,7 @@ async fn by_token(
     Ok(Some(Actor { user: token.user, token: Some(id) }))
 }
 
-/// Notes that a token is in use. Whether that succeeds decides nothing.
+/// Records the use of a token. A failure does not affect the request.
 async fn note_use(store: &dyn ReadTokens, token: &StoredToken, now: Timestamp) {
     if token.last_used.is_some_and(|last| now - NOTED_EVERY < last) {
         return;
@@ -65,7 +67,7 @@ async fn note_use(store: &dyn ReadTokens, token: &StoredToken, now: Timestamp) {
     }
 }
 
-/// The user of a login that the issuer vouches for.
+/// Returns the caller for a login that the issuer vouches for.
 async fn by_login(store: &dyn ReadLogins, vouched: VerifiedLogin) -> Result<Caller> {
     let user = store.user_of_login(&vouched.login).await?;
     Ok(user.map_or(Caller::NewLogin(vouched), |user| Caller::User(Actor { user, token: None })))

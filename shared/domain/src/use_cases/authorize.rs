@@ -6,9 +6,10 @@ use crate::role::Permission;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
-/// Decides whether the actor holds the permission over the workspace's secrets, or over the own ones where no
-/// workspace is named. One consistent read; the same [`Error::NotFound`] for a workspace that does not exist and for
-/// one of which the actor is no member.
+/// Checks that the actor has the permission on the workspace's secrets, or on the actor's user
+/// secrets if no workspace is named. Makes one consistent read. Returns the same
+/// [`Error::NotFound`] for a workspace that does not exist and for one in which the actor is not a
+/// participant.
 pub async fn authorize(
     store: &dyn ReadMembership,
     settings: &Settings,
@@ -44,7 +45,7 @@ mod tests {
         }
     }
 
-    /// A store that does not answer.
+    /// A store that is not available.
     struct Down;
 
     #[async_trait::async_trait(?Send)]

@@ -1,4 +1,4 @@
-//! A new value for a secret, and its deletion.
+//! Updating and deleting secrets.
 
 use jiff::Timestamp;
 
@@ -13,19 +13,20 @@ use crate::secret::{Description, OldVersion, Secret};
 use crate::value::SecretValue;
 use crate::{Error, Result};
 
-/// What a change brings. What is absent stays as it is.
+/// An update of a secret. Absent fields stay unchanged.
 pub struct Change {
     /// The new value.
     pub value: SecretValue,
-    /// A new note, or `Some(None)` for none.
+    /// The new description, or `Some(None)` to remove it.
     pub description: Option<Option<Description>>,
-    /// A new expiry, or `Some(None)` for none.
+    /// The new expiry, or `Some(None)` to remove it.
     pub expires: Option<Option<Timestamp>>,
 }
 
 impl SecretService {
-    /// Writes a new version. With `if_version` only over that one ([`Error::VersionConflict`]); without it the last
-    /// writer wins, each with a version of its own.
+    /// Writes a new version. With `if_version`, only over that version; otherwise it returns
+    /// [`Error::VersionConflict`]. Without `if_version`, concurrent updates each create a version,
+    /// and the last one is current.
     pub async fn update(
         &self,
         actor: &Actor,
@@ -67,7 +68,7 @@ impl SecretService {
         .await
     }
 
-    /// Deletes a secret with its value. With `if_version` only that one.
+    /// Deletes a secret and its value. With `if_version`, only that version.
     pub async fn delete(
         &self,
         actor: &Actor,
@@ -98,7 +99,8 @@ fn expect(secret: &Secret, if_version: Option<u64>) -> Result<()> {
     Ok(())
 }
 
-/// A caller who named no version does not see a conflict: the change is made again over what was written meanwhile.
+/// Hides a conflict from a caller who named no version: the change is retried over the newer
+/// version.
 fn unless_expected(error: Error, if_version: Option<u64>) -> Error {
     match if_version {
         Some(_) => error,

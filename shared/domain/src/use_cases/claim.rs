@@ -1,4 +1,4 @@
-//! Claim: the head job of an HPC run gets its Nextflow store, once.
+//! Claims: the head job of an HPC run retrieves its Nextflow store, once.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ use crate::token::TokenKey;
 use crate::value::SecretValue;
 use crate::{Error, Result, log};
 
-/// Answers claims.
+/// Handles claims.
 pub struct Claimer {
     /// The table.
     pub store: Rc<dyn ClaimStore>,
@@ -32,19 +32,19 @@ pub struct Claimer {
     pub bus: Rc<dyn AnnounceRuns>,
 }
 
-/// What became of a claim.
+/// The outcome of a claim.
 pub enum Claim {
     /// Nextflow's store.
     Store(Zeroizing<String>),
-    /// The token was used before: perhaps by a thief. The run goes on; an alarm is due.
+    /// The token was used before, possibly by an attacker. The run continues, and an alarm is due.
     SecondUse,
-    /// The run is over.
+    /// The run has ended.
     Ended,
 }
 
 impl Claimer {
-    /// Uses the claim token. The token is marked used, with the versions pinned and audited, before a value is opened;
-    /// whoever loses the answer after that launches anew.
+    /// Uses the claim token. The token is marked as used, with pinned versions and an audit record,
+    /// before a value is opened. A client that loses the answer must launch a new run.
     pub async fn claim(&self, id: &RunId, key: &TokenKey, context: &Context<'_>) -> Result<Claim> {
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
         let genuine = run.lifecycle.claim_token.as_ref().is_some_and(|hash| hash.matches(key));
@@ -98,8 +98,9 @@ impl Claimer {
         Ok(Claim::Store(store))
     }
 
-    /// Whether the launcher could not launch this run today. A claim may come a day after its launch, and hands over the
-    /// values of that day: whoever lost the role meanwhile must not get them, those least that were replaced since.
+    /// Whether the launcher could no longer launch this run. A claim may come a day after its
+    /// launch and delivers the current values, so a user who has lost the role must not get them,
+    /// least of all values updated since then.
     async fn is_barred(&self, run: &Run, context: &Context<'_>) -> Result<bool> {
         let Some(workspace) = run.workspace else {
             return Ok(false);
@@ -112,21 +113,22 @@ impl Claimer {
         }
     }
 
-    /// Another request wrote the run first: a claim, an end, or a heartbeat.
+    /// Handles a claim after another request changed the run: a claim, an end, or a heartbeat.
     async fn lost_race(&self, id: &RunId, context: &Context<'_>) -> Result<Claim> {
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
         spent(&run, context).ok_or(Error::Contended)
     }
 
-    /// Ends a run that cannot get what it was promised, and says why.
+    /// Ends a run that cannot get its secrets, and returns the reason.
     async fn refuse(&self, run: &Run, reason: String, context: &Context<'_>) -> Result<Claim> {
-        // If a heartbeat, an end, or another claim was first, the same claim again finds out.
+        // After a concurrent heartbeat, end or claim, a repeated claim gets the answer.
         advance(&*self.store, run, Event::ClaimRefused, context).await.map_err(as_contended)?;
         Err(Error::Refused(format!("The run was ended: {reason}.")))
     }
 }
 
-/// Whether the claim token is used up. Its time counts from the launch: other functions write the state and the due time.
+/// Whether the claim token can no longer be used. It expires relative to the launch time, because
+/// other functions can write the state and the due time.
 fn spent(run: &Run, context: &Context<'_>) -> Option<Claim> {
     let limits = &context.settings.limits;
     let too_late = context.now.duration_since(run.created) >= limits.provisioning + limits.pending;
@@ -163,7 +165,7 @@ fn deleted(name: &SecretName) -> String {
     format!("the secret {name} was deleted")
 }
 
-/// What only the values themselves tell.
+/// Checks that only the values themselves allow.
 fn not_carried(values: &BTreeMap<SecretName, SecretValue>) -> Option<String> {
     if let Some((name, _)) = values.iter().find(|(_, value)| !nextflow::store_carries(value.expose())) {
         return Some(format!(

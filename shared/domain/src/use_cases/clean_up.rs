@@ -1,4 +1,4 @@
-//! Cleaning up a run: finding out whether it is over, and removing its copies until none is left.
+//! Cleanup of a run: checking whether it has ended, and deleting its copies until none is left.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use crate::ports::{CopyStatus, FindDueRuns, ObserveJobs, RemoveCopies};
 use crate::run::{Action, Event, Run, State};
 use crate::{Error, Result};
 
-/// Cleans up runs.
+/// Inspects and cleans up runs.
 pub struct Cleaner {
     /// The table.
     pub store: Rc<dyn FindDueRuns>,
@@ -24,18 +24,18 @@ pub struct Cleaner {
     pub copies: Rc<dyn RemoveCopies>,
 }
 
-/// How a look at a run ended.
+/// The outcome of an inspection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CleanupOutcome {
-    /// It goes on, or it was over before.
+    /// The run continues, or had ended before.
     Unchanged,
-    /// It ended with this look; nothing of it is left.
+    /// The run ended with this inspection and is cleaned up.
     Ended,
 }
 
 impl Cleaner {
-    /// AWS Batch says that something became of a job. An event names a job, it does not prove one: the run is looked
-    /// at, which asks DescribeJobs about the head job that is on record. Jobs that are nobody's head job are nothing.
+    /// Handles a status change of a job in AWS Batch. The event is only a hint: the inspection asks
+    /// DescribeJobs about the recorded head job. Jobs that are not a recorded head job are ignored.
     pub async fn head_job_changed(
         &self,
         region: &str,
@@ -48,7 +48,7 @@ impl Cleaner {
         }
     }
 
-    /// Notes the use of a run's secrets: their `lastUsed`.
+    /// Records the use of a run's secrets, as `lastUsed`.
     pub async fn note_delivery(&self, id: &RunId, now: Timestamp) -> Result<()> {
         let Some(run) = self.store.run(id).await? else {
             return Ok(());
@@ -60,7 +60,7 @@ impl Cleaner {
         noted.into_iter().collect()
     }
 
-    /// Looks at a run and takes it as far towards its end as it can go now. Unknown runs are nothing.
+    /// Inspects a run and advances it towards its end as far as possible. Ignores unknown runs.
     pub async fn inspect(&self, id: &RunId, context: &Context<'_>) -> Result<CleanupOutcome> {
         match self.store.run(id).await? {
             Some(run) => self.inspect_run(run, context).await,
@@ -68,14 +68,14 @@ impl Cleaner {
         }
     }
 
-    /// Looks at a run that was just read.
+    /// Inspects a run that was just read.
     pub(crate) async fn inspect_run(&self, run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
         let id = run.id.clone();
         let mut just_read = Some(run);
         retry_contended(context.backoff, async || {
             let run = match just_read.take() {
                 Some(run) => run,
-                // Another look or a report was first: decide again from what it wrote.
+                // Another inspection or a report was faster: decide again from the new state.
                 None => self.store.run(&id).await?.ok_or(Error::NotFound)?,
             };
             self.take_further(run, context).await
@@ -83,7 +83,7 @@ impl Cleaner {
         .await
     }
 
-    /// Applies what a look leads to, step by step, until there is nothing left to do.
+    /// Applies the inspection and its follow-up actions until there is nothing left to do.
     async fn take_further(&self, mut run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
         let mut event = Event::Inspected;
         loop {
@@ -108,15 +108,15 @@ impl Cleaner {
         }
     }
 
-    /// Removes every copy, side by side; all are tried even where one fails.
+    /// Deletes every copy concurrently. A failure does not stop the others.
     async fn remove_copies(&self, run: &Run, context: &Context<'_>) -> Result<()> {
         let removed =
             join_all(run.lifecycle.copies.iter().map(|copy| self.remove_copy(run, copy, context))).await;
         removed.into_iter().collect()
     }
 
-    /// Deletes a copy. A secret that somebody else has just deleted has no tags, so that IAM refuses the delete: that is
-    /// success.
+    /// Deletes a copy. A secret that was just deleted has no tags, so IAM denies the call: that
+    /// counts as success.
     pub(crate) async fn delete_copy(&self, name: &str) -> Result<()> {
         let Err(error) = self.copies.delete_copy(name).await else {
             return Ok(());
@@ -127,8 +127,9 @@ impl Cleaner {
         }
     }
 
-    /// A forced delete of a missing name proves nothing, and IAM refuses one that carries no tags: hence look first,
-    /// and done only when a look finds nothing.
+    /// Deletes a copy and verifies it. A forced delete succeeds for a missing name too, and IAM
+    /// denies it for a secret without tags. So describe the copy first, and succeed only once it is
+    /// not found.
     async fn remove_copy(&self, run: &Run, copy: &RunCopy, context: &Context<'_>) -> Result<()> {
         let mut looks = 0;
         loop {

@@ -1,4 +1,4 @@
-//! Storing new secrets: one, or all of an import or none.
+//! Creating secrets: one, or all secrets of an import or none.
 
 use std::rc::Rc;
 
@@ -20,23 +20,23 @@ use crate::secret::{Description, SealedValue, Secret};
 use crate::value::SecretValue;
 use crate::{Error, Result};
 
-/// Secrets in an import, at most: three rows each, with the audit, membership, count and idempotency rows exactly the
-/// 100 actions of a DynamoDB transaction.
+/// The maximum number of secrets in an import. Each takes three rows. With the audit, membership,
+/// count and idempotency rows, that is exactly the 100 actions of a DynamoDB transaction.
 pub const MAX_IN_IMPORT: usize = 32;
 
-/// A secret that is to be stored.
+/// A secret to create.
 pub struct Draft {
     /// Its name.
     pub name: SecretName,
     /// Its value.
     pub value: SecretValue,
-    /// A note on it.
+    /// A note.
     pub description: Option<Description>,
-    /// After this no launch takes it.
+    /// When it expires.
     pub expires: Option<Timestamp>,
 }
 
-/// Stores, changes and deletes secrets.
+/// Creates, updates and deletes secrets.
 pub struct SecretService {
     /// The table.
     pub store: Rc<dyn SecretWriter>,
@@ -45,8 +45,8 @@ pub struct SecretService {
 }
 
 impl SecretService {
-    /// Stores new secrets and gives their ids in the drafts' order. With an idempotency key that is known, the first
-    /// request's ids, and nothing is changed.
+    /// Creates secrets and returns their ids in the order of the drafts. With a known idempotency
+    /// key, returns the ids of the first request and changes nothing.
     pub async fn create(
         &self,
         actor: &Actor,
@@ -98,7 +98,7 @@ impl SecretService {
         Ok((secret, sealed))
     }
 
-    /// Seals the value of one version of a secret under a fresh data key.
+    /// Seals the value of one version of a secret under a new data key.
     pub(crate) async fn seal(
         &self,
         secret: &Secret,
@@ -145,7 +145,7 @@ fn check(drafts: &[Draft], now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// An expiry date lies ahead.
+/// Checks that an expiry is in the future.
 pub(crate) fn check_expiry(expires: Option<Timestamp>, now: Timestamp) -> Result<()> {
     if expires.is_some_and(|expires| expires <= now) {
         return Err(Error::Invalid("The expiry date must be in the future.".into()));
@@ -153,7 +153,7 @@ pub(crate) fn check_expiry(expires: Option<Timestamp>, now: Timestamp) -> Result
     Ok(())
 }
 
-/// Binds the key to every part of the request. Values are hashed where they are.
+/// Binds the key to every part of the request. Values are hashed in place.
 fn bind(key: &str, scope: &Scope, drafts: &[Draft]) -> Result<Idempotency> {
     let owner = scope.owner().to_string();
     let expiries: Vec<_> =

@@ -1,4 +1,5 @@
-//! While a table that was restored is not reconciled yet: nothing is removed, and no run is let go.
+//! Extends the leases of live runs after a restore. Until the table is reconciled, no copy is
+//! deleted and no run ends.
 
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
@@ -10,25 +11,25 @@ use crate::ids::RunId;
 use crate::run::Event;
 use crate::{Error, Result, log};
 
-/// What holding saw and did.
+/// The result of one pass.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ExtendedLeases {
-    /// Runs that the restored table takes for live.
+    /// Live runs in the restored table.
     pub live: u32,
-    /// Runs that could not be held with this attempt.
+    /// Runs whose lease could not be extended.
     pub failed: u32,
 }
 
-/// Runs taken up at once by one pass: all that are live, in practice.
+/// The maximum number of runs in one pass: in practice, all live runs.
 const MAX_RUNS: u32 = 100_000;
-/// Runs written side by side.
+/// Runs written concurrently.
 const AT_ONCE: usize = 8;
 
 impl Cleaner {
-    /// Makes every live run of a restored table outlast the time that the table has forgotten (see
-    /// [`Event::Restored`]). Idempotent; what fails is done by the next pass.
+    /// Extends every live run of a restored table past the period that the restore lost (see
+    /// [`Event::Restored`]). Idempotent. The next pass retries failures.
     pub async fn extend_leases(&self, context: &Context<'_>) -> Result<ExtendedLeases> {
-        // Whatever something will ever be due for: every run that has not ended.
+        // Every run that has not ended is due at some time.
         let live = self.store.due_runs(Timestamp::MAX, MAX_RUNS).await?;
         let mut held = ExtendedLeases { live: u32::try_from(live.len()).unwrap_or(u32::MAX), failed: 0 };
         let done: Vec<_> = stream::iter(live)
@@ -50,7 +51,7 @@ impl Cleaner {
             return Ok(());
         };
         match advance(&*self.store, &run, Event::Restored, context).await {
-            // Written meanwhile: the next pass decides again.
+            // Changed concurrently: the next pass decides again.
             Ok(_) | Err(Error::VersionConflict) => Ok(()),
             Err(error) => Err(error),
         }

@@ -1,7 +1,8 @@
-//! Launch: a run gets its secrets.
+//! Launches: a run receives its secrets.
 //!
-//! The intent, with the names of all copies and the audit record, is written before a value is opened or a copy made;
-//! whatever fails after that ends the run, and cleanup-run removes what the intent names.
+//! The intent names all copies. It is written, with the audit record, before a value is opened or a
+//! copy created. Any later failure ends the run, and cleanup-run deletes the copies that the intent
+//! names.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -38,15 +39,15 @@ pub struct Launcher {
     pub copies: Rc<dyn CreateCopies>,
     /// The event bus.
     pub bus: Rc<dyn AnnounceRuns>,
-    /// How run ids begin.
+    /// The prefix of run ids.
     pub prefix: RunPrefix,
 }
 
 /// A launched run.
 pub struct Launched {
-    /// The run as it stands.
+    /// The run.
     pub run: Run,
-    /// Its tokens, shown once; `None` where a repeated launch found the run under way.
+    /// Its tokens, shown once; `None` if the launch was replayed and the run is already in use.
     pub tokens: Option<RunTokens>,
 }
 
@@ -58,7 +59,7 @@ pub struct RunTokens {
     pub claim: Option<Zeroizing<String>>,
 }
 
-/// The keys behind a run's tokens.
+/// The keys of a run's tokens.
 struct Keyring {
     run: TokenKey,
     claim: Option<TokenKey>,
@@ -80,19 +81,19 @@ impl Keyring {
     }
 }
 
-/// What a launch with a known idempotency key finds.
+/// What to do with a launch whose idempotency key is known.
 enum Replay {
-    /// The run of the first request, which answers this one.
+    /// Answer with the run of the first request.
     Answer(Box<Launched>),
-    /// The run of the first request, which never had its secrets: this request replaces it.
+    /// Replace the run of the first request, which never received its secrets.
     Replace(RunId),
 }
 
-/// How one attempt at a launch ended.
+/// The outcome of one attempt at a launch.
 enum Attempt {
     Launched(Box<Launched>),
-    /// An id or the name of a copy was taken, or the sweep was faster: another attempt may succeed. It replaces the run
-    /// that this one began, if it did.
+    /// An id or the name of a copy was already used, or the sweep was faster. A new attempt may
+    /// succeed. It replaces the run that this attempt created, if any.
     Retry {
         began: Option<RunId>,
     },
@@ -106,7 +107,7 @@ struct Intent<'a> {
 }
 
 impl Launcher {
-    /// Launches a run, or answers a repeated launch.
+    /// Launches a run, or replays a launch.
     pub async fn launch(
         &self,
         actor: &Actor,
@@ -142,14 +143,14 @@ impl Launcher {
                     replaces = began.or(replaces.take());
                     Err(Error::Contended)
                 }
-                // Also of a target that is throttled: a whole new launch would only ask more of it.
+                // Also for a throttled service: a whole new launch would only add load.
                 Err(error) => Ok(Err(error)),
             }
         })
         .await?
     }
 
-    /// Writes the intent while the sealed values are read, and provisions the run.
+    /// Writes the intent while reading the sealed values, then provisions the run.
     async fn attempt(
         &self,
         intent: &Intent<'_>,
@@ -161,7 +162,7 @@ impl Launcher {
         let audit = run.audit_record(AuditAction::RunLaunched, context);
         let pinned: Vec<_> = run.lifecycle.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
         let values = async {
-            // A claim reads its values itself, when it comes.
+            // A claim reads its values later.
             match run.platform.claims() || pinned.is_empty() {
                 true => Ok(Vec::new()),
                 false => self.store.sealed_values(&pinned).await,
@@ -172,13 +173,14 @@ impl Launcher {
         match created {
             Ok(Created::Created) => {}
             Ok(Created::Replayed(record)) => {
-                // Another request with this key was first, by less than a round.
+                // A concurrent request with this key was faster.
                 intent.idempotency.map_or(Ok(()), |idempotency| idempotency.check(&record))?;
                 return Err(Error::InProgress);
             }
             Err(Error::Contended) => return Ok(Attempt::Retry { began: None }),
             Err(error) => {
-                // The intent may be written and only its answer lost: ended now, its idempotency key is free at once.
+                // The intent may have been written although the answer was lost. Ending the run now
+                // frees its idempotency key.
                 if matches!(error, Error::Unavailable { .. }) {
                     self.abort_launch(&run, context).await;
                 }
@@ -200,7 +202,7 @@ impl Launcher {
         }
     }
 
-    /// The run as the intent names it.
+    /// Plans the run of the intent.
     fn plan(&self, intent: &Intent<'_>, keyring: &Keyring, context: &Context<'_>) -> Run {
         let (now, limits) = (context.now, &context.settings.limits);
         let request = intent.request;
@@ -258,10 +260,10 @@ impl Launcher {
         let values = open_values(&*self.keys, &run.lifecycle.secrets, &values, context.settings).await?;
         let copies = self.create_copies(&run, &values, context).await?;
         drop(values);
-        // That everything is in place is written: also the check that nobody ended the run meanwhile.
+        // This write also verifies that the run was not ended in the meantime.
         let provisioned = self.advance(&run, Event::Provisioned(copies), context);
         let announced = async {
-            // A hint for `lastUsed`; a lost one leaves that date as it was.
+            // The event updates `lastUsed`. If it is lost, that date stays unchanged.
             if let Err(error) = self.bus.announce(&run.id, RunNotice::Delivered).await {
                 log::error(&error)
                     .run(&run.id)
@@ -271,8 +273,8 @@ impl Launcher {
         join(provisioned, announced).await.0
     }
 
-    /// Creates every copy side by side, and waits for all of them even where one fails: none may appear after the
-    /// cleanup has looked.
+    /// Creates every copy concurrently, and waits for all of them even if one fails. No copy may
+    /// appear after the cleanup has checked.
     async fn create_copies(
         &self,
         run: &Run,
@@ -289,13 +291,13 @@ impl Launcher {
         created.into_iter().collect()
     }
 
-    /// Applies an event that must still be possible: otherwise [`Error::VersionConflict`].
+    /// Applies an event that must still be possible. Otherwise returns [`Error::VersionConflict`].
     async fn advance(&self, run: &Run, event: Event, context: &Context<'_>) -> Result<Run> {
         advance(&*self.store, run, event, context).await?.run.ok_or(Error::VersionConflict)
     }
 
-    /// Ends a launch that failed, as far as possible: if this fails too, the due time does it. A run whose tokens were
-    /// renewed by a repeated launch belongs to another caller by now.
+    /// Ends a failed launch, on a best-effort basis: if this fails too, the run ends when it is
+    /// due. If a replay has renewed the tokens, the run belongs to another client and continues.
     async fn abort_launch(&self, begun: &Run, context: &Context<'_>) {
         let aborted = async {
             let Some(run) = self.store.run(&begun.id).await? else {
@@ -315,7 +317,7 @@ impl Launcher {
         }
     }
 
-    /// Answers a launch whose idempotency key is known.
+    /// Handles a launch whose idempotency key is known.
     async fn replay(
         &self,
         actor: &Actor,
@@ -329,7 +331,7 @@ impl Launcher {
             return Err(Error::IdempotencyMismatch);
         };
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
-        // A repeat gives out new tokens of the run, and with a claim token its values.
+        // A replay returns new tokens of the run, and a claim token gives access to its values.
         if (run.user, run.workspace, run.platform) != (actor.user, request.workspace, request.platform) {
             return Err(Error::bug("the idempotency record of a launch names another caller's run"));
         }
@@ -349,7 +351,7 @@ impl Launcher {
                 let tokens = Some(keyring.tokens(&run.id));
                 Ok(Replay::Answer(Box::new(Launched { run, tokens })))
             }
-            // It is in use, perhaps since this instant: an answer without tokens.
+            // The run is already in use: answer without tokens.
             Err(Error::VersionConflict) => Ok(Replay::Answer(Box::new(Launched { run, tokens: None }))),
             Err(error) => Err(error),
         }

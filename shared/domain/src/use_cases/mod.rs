@@ -1,4 +1,4 @@
-//! One file per use case. Each begins with its authorization.
+//! The use cases, one per file. Each starts with its authorization.
 
 mod advance;
 pub mod authenticate;
@@ -22,7 +22,7 @@ pub use self::authorize::authorize;
 use crate::ports::Backoff;
 use crate::{Error, Result};
 
-/// Makes another attempt whenever one is [`Error::Contended`], after a wait, while there is time.
+/// Repeats an attempt after each [`Error::Contended`], with backoff, while there is time.
 pub(crate) async fn retry_contended<T>(
     backoff: &dyn Backoff,
     mut attempt: impl AsyncFnMut() -> Result<T>,
@@ -41,8 +41,7 @@ pub(crate) async fn retry_contended<T>(
     }
 }
 
-/// The error of a write that another writer was faster than, as one after which [`retry_contended`] reads and decides
-/// again.
+/// Turns a version conflict into an error after which [`retry_contended`] reads and decides again.
 pub(crate) fn as_contended(error: Error) -> Error {
     match error {
         Error::VersionConflict => Error::Contended,
@@ -57,7 +56,7 @@ mod tests {
 
     #[test]
     fn an_attempt_is_retried_only_after_contention_and_only_while_there_is_time() {
-        // How many attempts meet another writer, how the next one ends, and the outcome.
+        // The number of contended attempts, the result of the next one, and the outcome.
         let cases = [
             ("at once", 0, Ok(7), Ok(7), vec![]),
             ("after two", 2, Ok(7), Ok(7), vec![1, 2]),

@@ -13,7 +13,7 @@ use crate::settings::Settings;
 use crate::value::SecretValue;
 use crate::{Error, Result};
 
-/// Opens the value of every pin, all at once; the first failure fails all.
+/// Opens the values of all pins concurrently. Any failure fails the whole call.
 pub(crate) async fn open_values(
     keys: &dyn DecryptDataKey,
     pins: &[PinnedSecret],
@@ -37,7 +37,8 @@ pub(crate) async fn open_values(
     opened.into_iter().collect()
 }
 
-/// The pins at the versions that were read, and whether that changes any; the name of one that is gone as the error.
+/// Returns the pins with the versions that were read, and whether any pin changed. If a secret no
+/// longer exists, returns its name as the error.
 pub(crate) fn pin_what_was_read(
     pins: &[PinnedSecret],
     sealed: &[SealedValue],

@@ -1,4 +1,4 @@
-//! What a launch would do, without doing anything; never near a value.
+//! Previews of launches. A preview changes nothing and reads no values.
 
 use futures_util::future::try_join;
 
@@ -15,32 +15,32 @@ use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
-/// What a launch asks for.
+/// A request to launch a run, or to preview the launch.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LaunchRequest {
-    /// Where; `None` for the user's own secrets alone.
+    /// The workspace; `None` for user secrets only.
     pub workspace: Option<WorkspaceId>,
     /// The platform.
     pub platform: Platform,
-    /// The layout of copies; the deployment's default where absent.
+    /// The layout of copies; by default the deployment's.
     pub layout: Option<Layout>,
-    /// Which secrets.
+    /// The selected secrets.
     pub secrets: SecretSelection,
 }
 
-/// What a launch would deliver.
+/// The result of a launch, without launching it.
 pub struct Preview {
-    /// The resolved.
+    /// The resolved secrets.
     pub resolved: Resolved,
     /// The layout of copies.
     pub layout: Layout,
-    /// How many copies it would make.
+    /// The number of copies that the launch would create.
     pub copies: usize,
-    /// What the launcher should know before.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
-/// Resolves a launch as [`launch`](super::launch::launch) would.
+/// Resolves a launch like [`launch`](super::launch::launch) does.
 pub async fn preview(
     store: &dyn SecretReader,
     actor: &Actor,
@@ -60,13 +60,13 @@ pub async fn preview(
     Ok(Preview { resolved, layout, copies, warnings })
 }
 
-/// The scopes that a launch draws on: the workspace's, where one is named, and the user's own.
+/// The scopes of a launch: the workspace's, if one is named, and the user's.
 pub(crate) struct LaunchScopes {
     pub(crate) workspace: Option<Scope>,
     pub(crate) user: Scope,
 }
 
-/// A launch is authorized when it starts; a claim, which may come much later, asks again.
+/// Authorizes a launch. A claim, which may come much later, is authorized again.
 pub(crate) async fn authorize_launch(
     store: &dyn ReadMembership,
     actor: &Actor,
@@ -80,7 +80,7 @@ pub(crate) async fn authorize_launch(
     Ok(LaunchScopes { workspace, user: Scope::own(actor, Permission::Launch) })
 }
 
-/// Whether the actor may launch in the workspace on the platform: one read of role and workspace.
+/// Checks that the actor may launch in the workspace on the platform, with one read.
 pub(crate) async fn authorize_platform(
     store: &dyn ReadMembership,
     settings: &Settings,
@@ -98,7 +98,7 @@ pub(crate) async fn authorize_platform(
     Ok(scope)
 }
 
-/// The small rows of both scopes, read side by side.
+/// Reads the secrets of both scopes concurrently, without values.
 pub(crate) async fn read_scopes(
     store: &dyn ReadSecrets,
     scopes: &LaunchScopes,
@@ -112,8 +112,8 @@ pub(crate) async fn read_scopes(
     try_join(workspace, store.secrets(&scopes.user)).await
 }
 
-/// A quarter of the usual stack limit of 8 MiB: what Linux gives arguments and environment of one process together
-/// (execve(2)).
+/// The limit in Linux for arguments and environment of a process: a quarter of the usual stack
+/// limit of 8 MiB (execve(2)).
 const MAX_ENVIRONMENT: usize = 2 * 1024 * 1024;
 
 pub(crate) fn warnings(request: &LaunchRequest, resolved: &Resolved) -> Vec<String> {

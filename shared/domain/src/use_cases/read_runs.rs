@@ -1,4 +1,4 @@
-//! Receipts: what a run was given, and how it ended.
+//! Reading the receipts of runs: what a run received, and how it ended.
 
 use super::authorize;
 use crate::identity::Actor;
@@ -10,7 +10,7 @@ use crate::run::{Run, State};
 use crate::settings::Settings;
 use crate::{Error, Result};
 
-/// One run, for its launcher and for the members of its workspace.
+/// Returns a run to its launcher and to the participants of its workspace.
 pub async fn describe(
     store: &dyn RunReader,
     settings: &Settings,
@@ -19,14 +19,14 @@ pub async fn describe(
     id: &RunId,
 ) -> Result<Run> {
     let run = store.run(id).await?;
-    // A client that names a workspace means that one.
+    // If the client names a workspace, the run must be in it.
     let run = run.filter(|run| workspace.is_none() || workspace == run.workspace);
     match run.as_ref().map(Run::scope) {
         Some(SecretOwner::User(user)) if user == actor.user => {}
         Some(SecretOwner::Workspace(workspace)) => {
             authorize(store, settings, actor, Some(workspace), Permission::ReadRuns).await?;
         }
-        // The same calls for a run that does not exist as for one that is not the caller's to see.
+        // The same calls for an unknown run and for one that the caller may not see.
         _ => {
             store.role(workspace.unwrap_or(WorkspaceId::ABSENT), actor.user).await?;
             return Err(Error::NotFound);
@@ -35,7 +35,7 @@ pub async fn describe(
     run.ok_or(Error::NotFound)
 }
 
-/// Runs of a scope, newest first.
+/// Lists the runs of a scope, newest first.
 pub async fn list(
     store: &dyn RunReader,
     settings: &Settings,

@@ -1,4 +1,5 @@
-//! Names, dates and history of secrets, for every member; never a value, nor anything made from one.
+//! Reading names, dates and history of secrets, for every participant. Never values, nor anything
+//! derived from them.
 
 use super::authorize;
 use crate::audit::AuditRecord;
@@ -11,7 +12,7 @@ use crate::secret::{OldVersion, Secret};
 use crate::settings::Settings;
 use crate::{Error, Result};
 
-/// Every secret of the scope, by name.
+/// Lists every secret of the scope, by name.
 pub async fn list(
     store: &dyn SecretReader,
     settings: &Settings,
@@ -22,7 +23,7 @@ pub async fn list(
     store.secrets(&scope).await
 }
 
-/// One secret.
+/// Returns one secret.
 pub async fn describe(
     store: &dyn SecretReader,
     settings: &Settings,
@@ -34,7 +35,8 @@ pub async fn describe(
     store.secret(&scope, id).await?.ok_or(Error::NotFound)
 }
 
-/// Whether a secret of this name could be created: [`Error::Invalid`] or [`Error::AlreadyExists`] where not.
+/// Checks that a secret with this name could be created. Returns [`Error::Invalid`] or
+/// [`Error::AlreadyExists`] if not.
 pub async fn validate_name(
     store: &dyn SecretReader,
     settings: &Settings,
@@ -50,7 +52,7 @@ pub async fn validate_name(
     Ok(())
 }
 
-/// A secret with its replaced versions, newest first.
+/// Returns a secret with its replaced versions, newest first.
 pub async fn history(
     store: &dyn SecretReader,
     settings: &Settings,
@@ -64,8 +66,8 @@ pub async fn history(
     Ok((secret, replaced))
 }
 
-/// A month of the scope's audit trail, newest first, at most `limit` records. A workspace's is for its owners and
-/// admins; everyone has their own.
+/// Returns at most `limit` records of the scope's audit trail in one month, newest first. Owners
+/// and admins can read a workspace's trail, and every user can read their own.
 pub async fn audit_trail(
     store: &dyn AuditReader,
     settings: &Settings,

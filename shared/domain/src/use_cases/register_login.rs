@@ -1,4 +1,4 @@
-//! Registering a login that an issuer vouches for and that no user has yet.
+//! Registers a login that an issuer vouches for and that no user has yet.
 
 use super::retry_contended;
 use crate::audit::{AuditAction, AuditRecord};
@@ -9,8 +9,8 @@ use crate::owner::SecretOwner;
 use crate::ports::RegisterLogins;
 use crate::{Error, Result};
 
-/// Returns the user of this login. A login that is seen for the first time becomes a new user without rights, never an
-/// existing user: a name or an e-mail address proves nothing.
+/// Returns the user of this login. A new login becomes a new user without permissions, never an
+/// existing user, because a name or an e-mail address proves nothing.
 pub async fn register_login(
     store: &dyn RegisterLogins,
     vouched: &VerifiedLogin,
@@ -18,9 +18,9 @@ pub async fn register_login(
 ) -> Result<Actor> {
     retry_contended(context.backoff, async || {
         match known_or_made(store, vouched, context).await {
-            // Two first requests of one login met: another attempt finds the user.
+            // A concurrent first request of this login was faster: the next attempt finds the user.
             Err(Attempt::Met) => Err(Error::Contended),
-            // Also of a table that is throttled: another attempt would only ask more of it.
+            // Also for a throttled table: another attempt would only add load.
             Err(Attempt::Failed(error)) => Ok(Err(error)),
             Ok(user) => Ok(Ok(Actor { user, token: None })),
         }
@@ -28,7 +28,7 @@ pub async fn register_login(
     .await?
 }
 
-/// Why an attempt found or made no user.
+/// Why an attempt neither found nor created a user.
 enum Attempt {
     Met,
     Failed(Error),
@@ -60,8 +60,9 @@ async fn known_or_made(
     Ok(user.id)
 }
 
-/// A user for a new login. The name cannot be chosen at the issuer, so that nobody can take one that an owner or an
-/// operator means somebody else by; the e-mail address is the verified one where it is free.
+/// Creates the user for a new login. Users cannot choose the name at the issuer, so they cannot
+/// take a name that an owner or operator expects to be someone else. The e-mail address is the
+/// verified one, if no other user has it.
 async fn make_user(
     store: &dyn RegisterLogins,
     vouched: &VerifiedLogin,
@@ -75,10 +76,10 @@ async fn make_user(
     Ok(User { id, user_name: format!("{LOGIN_NAME_PREFIX}{id}"), email, created: context.now })
 }
 
-/// Names of users who came by a login begin so; names that are declared may not.
+/// The prefix of user names that are created at login. Declared names must not start with it.
 pub(crate) const LOGIN_NAME_PREFIX: &str = "oidc-";
 
-/// The domain of addresses that stand for none: `.invalid` names no host (RFC 2606 §2).
+/// The domain of placeholder addresses. No host has the top-level domain `.invalid` (RFC 2606 §2).
 pub(crate) const NO_EMAIL_DOMAIN: &str = "no-email.invalid";
 
 #[cfg(test)]

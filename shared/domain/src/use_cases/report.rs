@@ -1,4 +1,4 @@
-//! What a run says of itself under its run token: heartbeats, its head job, its end.
+//! Reports that a run makes with its run token: heartbeats, its head job, its end.
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use crate::run::{Event, HeadJob, JobStatus, Outcome, Run};
 use crate::token::TokenKey;
 use crate::{Error, Result, log};
 
-/// Takes reports.
+/// Handles reports.
 pub struct Reporter {
     /// The table.
     pub store: Rc<dyn HeadJobs>,
@@ -19,24 +19,24 @@ pub struct Reporter {
     pub jobs: Rc<dyn ObserveJobs>,
     /// The event bus.
     pub bus: Rc<dyn AnnounceRuns>,
-    /// The region in which head jobs are looked for.
+    /// The region of head jobs.
     pub region: String,
 }
 
 impl Reporter {
-    /// The run, for whoever holds its token: one read. A wrong token and an unknown run are one
-    /// [`Error::NotFound`].
+    /// Returns the run to the holder of its token, with one read. A wrong token and an unknown run
+    /// are the same [`Error::NotFound`].
     pub async fn authenticate(&self, id: &RunId, key: &TokenKey) -> Result<Run> {
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
         if run.lifecycle.run_token.matches(key) { Ok(run) } else { Err(Error::NotFound) }
     }
 
-    /// A heartbeat: renews the lease where less than half of it is left.
+    /// Handles a heartbeat: renews the lease if less than half of it is left.
     pub async fn heartbeat(&self, id: &RunId, key: &TokenKey, context: &Context<'_>) -> Result<Run> {
         self.apply(id, key, &Event::Heartbeat, context).await
     }
 
-    /// The run says that it is over.
+    /// Handles the report that the run has ended.
     pub async fn end(
         &self,
         id: &RunId,
@@ -59,7 +59,8 @@ impl Reporter {
         .await
     }
 
-    /// Records the head job, once. The job must exist in this region and not be final; its queue must be the one named.
+    /// Records the head job, once. The job must exist in this region and not be final, and its
+    /// queue must be the named one.
     pub async fn record_head_job(
         &self,
         id: &RunId,
@@ -101,7 +102,7 @@ impl Reporter {
         .await
     }
 
-    /// Asks AWS Batch about a job that a client names, and takes the queue from the answer.
+    /// Looks up a job in AWS Batch, and returns it with the queue's ARN.
     async fn confirm(&self, job: &HeadJob) -> Result<HeadJob> {
         if job.region != self.region {
             return Err(Error::Refused(format!(
@@ -124,7 +125,8 @@ impl Reporter {
         Ok(HeadJob { queue, ..job.clone() })
     }
 
-    /// Tells cleanup-run to look. What is lost here costs time: the run is due, and the sweep finds it.
+    /// Asks cleanup-run to inspect the run. A lost event only causes a delay: the run is due, and
+    /// the sweep finds it.
     async fn hint(&self, id: &RunId) {
         if let Err(error) = self.bus.announce(id, RunNotice::Look).await {
             log::error(&error).run(id).warn("could not announce a run; the sweep will find it");

@@ -1,4 +1,4 @@
-//! The sweep: what no event brought to an end.
+//! The sweep ends runs that no event has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::ports::{CopyStatus, FoundCopy};
 use crate::run::State;
 use crate::{Result, log};
 
-/// What a sweep saw and did: every field becomes a metric.
+/// The result of a sweep. Every field becomes a metric.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SweepSummary {
     /// Runs that were due.
@@ -21,13 +21,14 @@ pub struct SweepSummary {
     pub ended: u32,
     /// Runs that could not be inspected, and were put off.
     pub failed: u32,
-    /// Copies of ended runs that were still there when they were described.
+    /// Copies of ended runs that still existed when they were described.
     pub orphans: u32,
-    /// Orphans that could not be removed.
+    /// Orphans that could not be deleted.
     pub orphans_failed: u32,
-    /// Copies of runs that nobody knows, left alone until their latest end.
+    /// Copies of unknown runs, kept until their latest end.
     pub unknown: u32,
-    /// How long the longest due run had been due when this sweep came to it, in seconds; 0 where none was.
+    /// How long the longest due run had been due when this sweep inspected it, in seconds; 0 if
+    /// none was due.
     pub longest_due_seconds: i64,
 }
 
@@ -130,7 +131,7 @@ impl Cleaner {
                         swept.unknown += 1;
                         continue;
                     }
-                    // One row that cannot be read keeps its own copies, and no other run's.
+                    // A row that cannot be read affects only the copies of its own run.
                     Err(error) => {
                         swept.orphans_failed += 1;
                         log::error(error).error("could not read the run of a copy");
@@ -154,8 +155,8 @@ impl Cleaner {
         Ok(())
     }
 
-    /// How a run stands. One that lives past the latest end of its copies is looked at first: nothing may have nominated
-    /// it, for other functions write when it is due.
+    /// Returns the state of a run. A run that is past its latest end is inspected first: the index
+    /// may not list it, because other functions write its due time.
     async fn state_of(&self, id: &RunId, over: bool, context: &Context<'_>) -> Result<Option<State>> {
         let run = self.store.run(id).await?;
         match run {
@@ -167,7 +168,7 @@ impl Cleaner {
         }
     }
 
-    /// Whether a copy that was listed is there now, with the same tags.
+    /// Whether a listed copy still exists, with the same tags.
     async fn is_still_there(&self, copy: &FoundCopy, context: &Context<'_>) -> Result<bool> {
         let found = self.copies.describe_copy(&copy.name).await?;
         Ok(matches!(found, CopyStatus::Found { deployment, run }

@@ -1,5 +1,5 @@
-//! Making what is declared so: idempotent, and safe to repeat after a crash. Operators alone come here, by invoking the
-//! function directly, which IAM guards; hence no authorization below.
+//! Applies a declaration. Idempotent, and safe to repeat after a crash. Only operators reach this
+//! code, by invoking the function directly, which IAM guards. There is no authorization here.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,49 +18,50 @@ use crate::ports::{ChangeIdentity, ReadIdentity};
 use crate::use_cases::retry_contended;
 use crate::{Error, Result};
 
-/// Everything that a document names, as it is now. It holds new access keys: no `Debug`.
+/// The current state of everything that a document names. It contains new access keys, so it has no
+/// `Debug`.
 #[derive(Default)]
 pub struct Applied {
-    /// Its users, in the document's order.
+    /// The users, in the order of the document.
     pub users: Vec<AppliedUser>,
-    /// Its organizations, likewise.
+    /// The organizations, in the order of the document.
     pub organizations: Vec<AppliedOrganization>,
-    /// How many changes it took: 0 where everything was so already.
+    /// The number of changes; 0 if the table already matched the document.
     pub changes: usize,
 }
 
-/// A user of the document.
+/// A user in the document.
 pub struct AppliedUser {
     /// The user's id.
     pub id: UserId,
     /// The user's name.
     pub user_name: String,
-    /// The tokens of the document that are there.
+    /// The user's tokens that are declared and exist.
     pub tokens: Vec<AppliedToken>,
 }
 
-/// A token of the document.
+/// A token in the document.
 pub struct AppliedToken {
     /// The token's id.
     pub id: TokenId,
     /// The token's name.
     pub name: String,
-    /// The token itself, where it was made just now: this is the one time that it is shown.
+    /// The token itself, if it was just created. It is shown only once.
     pub access_key: Option<Zeroizing<String>>,
 }
 
-/// An organization of the document.
+/// An organization in the document.
 #[derive(Serialize)]
 pub struct AppliedOrganization {
     /// The organization's id.
     pub id: OrgId,
     /// The organization's name.
     pub name: String,
-    /// The workspaces of the document.
+    /// The workspaces in the document.
     pub workspaces: Vec<AppliedWorkspace>,
 }
 
-/// A workspace of the document.
+/// A workspace in the document.
 #[derive(Serialize)]
 pub struct AppliedWorkspace {
     /// The workspace's id.
@@ -69,13 +70,14 @@ pub struct AppliedWorkspace {
     pub name: String,
 }
 
-/// Makes what the document declares so, and leaves the rest as it is.
+/// Makes the table match the document, and leaves everything else unchanged.
 ///
-/// Everything is checked before anything is written: [`crate::Error::Invalid`] names every problem. A document of up to
-/// about twenty changes is one transaction; a larger one is several, in an order in which each leaves things whole: what
-/// adds comes before what takes away, and tokens come last, for their keys are shown once. After a failure the same
-/// document is applied again and does the rest. A token that was made and whose key was lost with the answer is made anew by
-/// declaring it `revoked`, once.
+/// The whole document is checked before anything is written: [`crate::Error::Invalid`] lists every
+/// problem. A document with up to about twenty changes is one transaction. A larger one is several
+/// transactions, and each leaves a consistent state: additions come before removals, and tokens
+/// come last, because their keys are shown only once. After a failure, apply the same document
+/// again to make the remaining changes. If the answer with a token's key was lost, declare the
+/// token `revoked` once, then declare it again.
 pub async fn apply(
     store: &dyn ChangeIdentity,
     document: &Document,
@@ -108,7 +110,7 @@ pub async fn apply(
     Ok(applied)
 }
 
-/// A retry may find problems after earlier transactions took effect: the error must not deny them.
+/// Corrects the error of a retry that found problems after earlier transactions took effect.
 fn correct_what_changed(error: Error, changes: usize) -> Error {
     match error {
         Error::Invalid(text) if changes > 0 => {
@@ -122,10 +124,10 @@ fn correct_what_changed(error: Error, changes: usize) -> Error {
     }
 }
 
-/// Reads under way at once: enough to hide their latency.
+/// Concurrent reads: enough to hide their latency.
 const READS: usize = 16;
 
-/// What the table holds of what the document names.
+/// Reads the current state of everything that the document names.
 async fn read(store: &dyn ReadIdentity, document: &Document) -> Result<Known> {
     let mut known = Known::default();
     let declared = document.users.iter().map(|user| &user.user_name);
@@ -194,7 +196,7 @@ async fn read_organization(
     Ok(Some((organization, workspaces.into_iter().flatten().collect())))
 }
 
-/// Reads for every item, some at once, in order.
+/// Reads for every item, with limited concurrency, in order.
 async fn all<I, T>(items: impl IntoIterator<Item = I>, read: impl AsyncFn(I) -> Result<T>) -> Result<Vec<T>> {
     let read = &read;
     let reads = stream::iter(items).map(|item| read(item)).buffered(READS);

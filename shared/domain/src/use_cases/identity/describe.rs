@@ -1,4 +1,4 @@
-//! Who the caller is, and which organizations and workspaces the caller belongs to.
+//! Describes the caller, and the organizations and workspaces of the caller.
 
 use crate::identity::{Actor, User, Workspace};
 use crate::ids::{OrgId, UserId, WorkspaceId};
@@ -6,12 +6,13 @@ use crate::ports::ReadIdentity;
 use crate::role::Role;
 use crate::{Error, Result};
 
-/// The caller.
+/// Returns the caller.
 pub async fn user(store: &dyn ReadIdentity, actor: &Actor) -> Result<User> {
     store.user(actor.user).await?.ok_or(Error::NotFound)
 }
 
-/// The caller's workspaces, with the role in each. Somebody else's id is [`Error::NotFound`].
+/// Returns the caller's workspaces, with the role in each. The id of another user is
+/// [`Error::NotFound`].
 pub async fn workspaces_of(
     store: &dyn ReadIdentity,
     actor: &Actor,
@@ -23,7 +24,7 @@ pub async fn workspaces_of(
     workspaces(store, actor).await
 }
 
-/// The caller's workspaces, with the role in each, by organization and name.
+/// Returns the caller's workspaces, with the role in each, by organization and name.
 pub async fn workspaces(store: &dyn ReadIdentity, actor: &Actor) -> Result<Vec<(Workspace, Role)>> {
     let mut memberships = store.memberships(actor.user).await?;
     memberships.sort_by(|(one, _), (other, _)| {
@@ -32,7 +33,8 @@ pub async fn workspaces(store: &dyn ReadIdentity, actor: &Actor) -> Result<Vec<(
     Ok(memberships)
 }
 
-/// The caller's workspaces in one organization; [`Error::NotFound`] where there is none, or no such organization.
+/// Returns the caller's workspaces in one organization. Returns [`Error::NotFound`] if there are
+/// none or the organization does not exist.
 pub async fn workspaces_in(
     store: &dyn ReadIdentity,
     actor: &Actor,
@@ -46,8 +48,9 @@ pub async fn workspaces_in(
     Ok(memberships)
 }
 
-/// A workspace that the caller takes part in, with the caller's role: one consistent read, and the same
-/// [`Error::NotFound`] for a workspace that does not exist, is in another organization, or is not the caller's.
+/// Returns a workspace of the caller, with the caller's role, from one consistent read. Returns the
+/// same [`Error::NotFound`] if the workspace does not exist, is in another organization, or the
+/// caller is not a participant.
 pub async fn workspace(
     store: &dyn ReadIdentity,
     actor: &Actor,

@@ -1,7 +1,7 @@
-//! What an operator declares, read from JSON with every problem found at once.
+//! Declarations of operators, parsed from JSON. All problems are reported together.
 //!
-//! Unknown fields are problems too: a field that is misspelt in a document like this one takes rights away or leaves
-//! them in place.
+//! Unknown fields are problems too: a misspelt field could grant a permission, or leave one in
+//! place.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -16,69 +16,69 @@ use crate::{Error, Result};
 /// A declaration of organizations, workspaces, participants, users and tokens.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Document {
-    /// Organizations that are to exist.
+    /// Declared organizations.
     pub organizations: Vec<DeclaredOrganization>,
-    /// Users who are to exist.
+    /// Declared users.
     pub users: Vec<DeclaredUser>,
-    /// Whether participants who are not declared leave the workspaces that are.
+    /// Whether participants who are not declared are removed from the declared workspaces.
     pub prune: bool,
 }
 
-/// An organization that is to exist.
+/// A declared organization.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeclaredOrganization {
     /// Its short name.
     pub name: String,
-    /// Its workspaces: one or more.
+    /// Its workspaces: at least one.
     pub workspaces: Vec<DeclaredWorkspace>,
 }
 
-/// A workspace that is to exist.
+/// A declared workspace.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeclaredWorkspace {
     /// Its short name.
     pub name: String,
-    /// Its name for people; the short one for a new workspace that declares none.
+    /// Its display name. A new workspace defaults to the short name.
     pub full_name: Option<String>,
-    /// The platforms that a launch may name; AWS Batch alone for a new workspace that declares none.
+    /// The platforms that launches may use. A new workspace defaults to AWS Batch only.
     pub platforms: Option<Vec<Platform>>,
-    /// Who takes part.
+    /// Its participants.
     pub participants: Vec<DeclaredParticipant>,
 }
 
-/// A user's place in a workspace.
+/// A declared participant of a workspace.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeclaredParticipant {
-    /// The user's name: one of the document or one who exists.
+    /// The name of a user who is declared in the document or exists.
     pub user: String,
-    /// As what.
+    /// The user's role.
     pub role: Role,
 }
 
-/// A user who is to exist.
+/// A declared user.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeclaredUser {
     /// Unique in the deployment.
     pub user_name: String,
     /// Unique in the deployment.
     pub email: String,
-    /// Tokens that are to exist, or not to exist any more.
+    /// Declared or revoked tokens.
     pub tokens: Vec<DeclaredToken>,
 }
 
-/// A personal access token.
+/// A declared personal access token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeclaredToken {
-    /// Unique among the user's own.
+    /// Unique among the user's tokens.
     pub name: String,
-    /// After this it is refused.
+    /// When the token expires.
     pub expires: Option<Timestamp>,
-    /// Whether it is to be gone, rather than there.
+    /// Whether the token must not exist.
     pub revoked: bool,
 }
 
 impl Document {
-    /// Reads a document; [`Error::Invalid`] names every problem, one a line, each with its place.
+    /// Parses a document. [`Error::Invalid`] lists every problem on its own line, with its place.
     pub fn parse(json: &Value) -> Result<Self> {
         let mut problems = Problems::default();
         let document = read_document(json, &mut problems);
@@ -171,7 +171,7 @@ fn read_token(json: &Value, place: &str, problems: &mut Problems) -> DeclaredTok
     }
 }
 
-/// The rule of names of users, organizations and workspaces.
+/// The rule for names of users, organizations and workspaces.
 fn check_name(text: &str) -> std::result::Result<(), String> {
     let bytes = text.as_bytes();
     let shaped = (1..=40).contains(&bytes.len())
@@ -193,7 +193,8 @@ fn check_user_name(text: &str) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// Bytes of an e-mail address, at most (RFC 5321, with the erratum on RFC 3696). Names are shorter.
+/// The maximum size of an e-mail address, in bytes (RFC 5321, with the erratum on RFC 3696). Names
+/// are shorter.
 pub(super) const LONGEST_EMAIL: usize = 254;
 
 fn check_email(text: &str) -> std::result::Result<(), String> {
@@ -204,7 +205,7 @@ fn check_email(text: &str) -> std::result::Result<(), String> {
     if shaped { Ok(()) } else { Err("it must be an e-mail address.".into()) }
 }
 
-/// The rule of token names, which are shown and nothing else.
+/// The rule for token names, which are only displayed.
 pub(super) fn check_token_name(text: &str) -> std::result::Result<(), String> {
     check_text(text, 50)
 }

@@ -1,4 +1,5 @@
-//! Users, workspaces, participants and tokens: what operators declare, and what people do themselves over HTTP.
+//! Users, workspaces, participants and tokens: declared by operators, or changed by users over
+//! HTTP.
 
 pub mod apply;
 pub mod describe;
@@ -21,8 +22,8 @@ use crate::owner::SecretOwner;
 use crate::platform::Platform;
 use crate::ports::ChangeIdentity;
 
-/// Makes one change, with its entry in the audit trail. The actor is `None` for an operator, who is known to IAM and not
-/// here.
+/// Makes one change, with its audit record. The actor is `None` for an operator, whom only IAM
+/// knows.
 pub(crate) async fn change_one(
     store: &dyn ChangeIdentity,
     change: Change,
@@ -34,8 +35,8 @@ pub(crate) async fn change_one(
     store.change_identity(&[change], &audit, required).await
 }
 
-/// The entry that a change leaves in the audit trail. An organization has none of its own: that of its first workspace
-/// tells of it.
+/// Returns the audit record of a change. The creation of an organization has none; the record of
+/// its first workspace names it.
 pub(crate) fn record_of(
     change: &Change,
     actor: Option<UserId>,

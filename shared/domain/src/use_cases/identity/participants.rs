@@ -1,7 +1,8 @@
-//! Who takes part in a workspace, and the platforms that it allows.
+//! The participants of a workspace, and its allowed platforms.
 //!
-//! Every member sees the participants and may leave. Owners and admins add people, change roles and remove people; only
-//! owners make or unmake an owner. The last owner stays one: the store counts owners in the same transaction.
+//! Every participant can list the participants and leave. Owners and admins can add, change and
+//! remove participants. Only owners can add, change or remove an owner. A workspace keeps its last
+//! owner: the store counts owners in the same transaction.
 
 use super::change_one;
 use super::describe;
@@ -16,7 +17,7 @@ use crate::settings::Settings;
 use crate::use_cases::retry_contended;
 use crate::{Error, Result};
 
-/// A workspace, by its path.
+/// The path of a workspace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WorkspacePath {
     /// Its organization.
@@ -25,16 +26,16 @@ pub struct WorkspacePath {
     pub workspace: WorkspaceId,
 }
 
-/// The user to add.
+/// A reference to a user.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum UserRef {
     /// By id.
     Id(UserId),
-    /// By name or e-mail address, in any case.
+    /// By name or e-mail address (case-insensitive).
     NameOrEmail(String),
 }
 
-/// The participants of a workspace, by name.
+/// Lists the participants of a workspace, by name.
 pub async fn list(
     store: &dyn ReadIdentity,
     actor: &Actor,
@@ -46,7 +47,8 @@ pub async fn list(
     Ok(participants)
 }
 
-/// Adds a user. [`Error::Invalid`] where there is no such user, [`Error::Conflict`] where the user takes part already.
+/// Adds a participant. Returns [`Error::Invalid`] if the user does not exist, and
+/// [`Error::Conflict`] if the user is already a participant.
 pub async fn add(
     store: &dyn ChangeIdentity,
     actor: &Actor,
@@ -72,7 +74,7 @@ pub async fn add(
     .await
 }
 
-/// Gives a participant another role. [`Error::NotFound`] where the user takes no part.
+/// Changes the role of a participant. Returns [`Error::NotFound`] if the user is not a participant.
 pub async fn change_role(
     store: &dyn ChangeIdentity,
     actor: &Actor,
@@ -102,7 +104,8 @@ pub async fn change_role(
     .await
 }
 
-/// Removes a participant, or lets the caller leave. [`Error::NotFound`] where the user takes no part.
+/// Removes a participant, or lets the caller leave. Returns [`Error::NotFound`] if the user is not
+/// a participant.
 pub async fn remove(
     store: &dyn ChangeIdentity,
     actor: &Actor,
@@ -139,7 +142,7 @@ pub async fn remove(
     .await
 }
 
-/// Says which platforms a launch in the workspace may name.
+/// Sets the platforms that launches in the workspace may use.
 pub async fn allow_platforms(
     store: &dyn ChangeIdentity,
     actor: &Actor,
@@ -164,7 +167,8 @@ pub async fn allow_platforms(
     .await
 }
 
-/// The roles that may make a change which touches these: owners and admins, or owners alone where one of them is owner.
+/// Returns the roles that may change participants with these roles: owners and admins, or only
+/// owners if one of the roles is owner.
 fn admit(settings: &Settings, role: Role, touched: &[Role]) -> Result<Vec<Role>> {
     let roles = if touched.contains(&Role::Owner) {
         vec![Role::Owner]
@@ -180,7 +184,7 @@ fn admit(settings: &Settings, role: Role, touched: &[Role]) -> Result<Vec<Role>>
 async fn find(store: &dyn ReadIdentity, whom: &UserRef) -> Result<User> {
     let found = match whom {
         UserRef::Id(id) => store.user(*id).await?,
-        // What nobody is called is no key of any store's.
+        // No user has such a name, and a store may not accept it as a key.
         UserRef::NameOrEmail(text) if text.is_empty() || text.len() > LONGEST_EMAIL => None,
         UserRef::NameOrEmail(email) if email.contains('@') => store.user_by_email(email).await?,
         UserRef::NameOrEmail(name) => store.user_by_name(name).await?,

@@ -1,4 +1,4 @@
-//! From what is declared and what is there to the changes between them. Pure: nothing is read or written here.
+//! Derives changes from a declaration and the current state. Pure: it reads and writes nothing.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,12 +19,12 @@ use crate::token::TokenKey;
 /// A workspace with its participants.
 pub(super) type KnownWorkspace = (Workspace, Vec<(User, Role)>);
 
-/// What the table holds of what a document names. Names are folded.
+/// The current state of everything that a document names. Names are case-folded.
 #[derive(Default)]
 pub(super) struct Known {
     /// Users by name, with their tokens.
     pub(super) users: HashMap<String, (User, Vec<StoredToken>)>,
-    /// E-mail addresses that somebody has.
+    /// E-mail addresses that are already used.
     pub(super) emails: HashSet<String>,
     /// Organizations by name.
     pub(super) organizations: HashMap<String, Organization>,
@@ -32,13 +32,13 @@ pub(super) struct Known {
     pub(super) workspaces: HashMap<(OrgId, String), KnownWorkspace>,
 }
 
-/// What is to be done, in this order, and what is there afterwards.
+/// The planned changes, in order, and the resulting state.
 pub(super) struct Plan {
-    /// Transactions.
+    /// The transactions.
     pub(super) batches: Vec<Batch>,
-    /// The keys of the tokens that the batches make.
+    /// The keys of the tokens that the batches create.
     pub(super) keys: HashMap<TokenId, TokenKey>,
-    /// What the document stands for once all of it is done.
+    /// The state of the document's entities after all changes.
     pub(super) applied: Applied,
 }
 
@@ -57,7 +57,7 @@ impl Batch {
     }
 }
 
-/// Decides what a document changes; [`crate::Error::Invalid`] names everything that stands against it.
+/// Plans the changes of a document. [`crate::Error::Invalid`] lists every problem.
 pub(super) fn plan(document: &Document, known: &Known, context: &Context<'_>) -> Result<Plan> {
     let mut planner = Planner {
         known,
@@ -84,7 +84,7 @@ pub(super) fn plan(document: &Document, known: &Known, context: &Context<'_>) ->
     })
 }
 
-/// Units of changes that must not be torn apart, put together as far as one transaction holds them.
+/// Packs units of changes into transactions. A unit is never split.
 fn pack(units: Vec<Vec<Change>>, context: &Context<'_>) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     for unit in units {
@@ -106,13 +106,13 @@ struct Planner<'a> {
     context: &'a Context<'a>,
     prune: bool,
     problems: Problems,
-    /// Every user that a participant may be, by folded name.
+    /// Every user who can be a participant, by folded name.
     people: HashMap<String, UserId>,
-    /// What adds: users, workspaces, participants, owners.
+    /// Additions: users, workspaces, participants, owners.
     first: Vec<Vec<Change>>,
-    /// What takes an owner away: after every new owner is one.
+    /// Removals of owners, after every new owner is added.
     later: Vec<Vec<Change>>,
-    /// Tokens: their keys are shown once, so nothing is left that could fail after them.
+    /// Tokens. Their keys are shown only once, so no change that could fail comes after them.
     last: Vec<Vec<Change>>,
     keys: HashMap<TokenId, TokenKey>,
 }
@@ -238,7 +238,7 @@ impl Planner<'_> {
         };
         let applied = AppliedWorkspace { id: workspace.id, name: workspace.name.clone() };
         let mut joins = self.role_changes(&workspace, declared, &[], place);
-        // A workspace is never without an owner, not even between two transactions.
+        // A workspace always has an owner, even between two transactions.
         match joins.iter().position(|join| join.owners() > 0) {
             Some(owner) => {
                 let mut unit: Vec<_> = new_organization.map(Change::CreateOrganization).into_iter().collect();

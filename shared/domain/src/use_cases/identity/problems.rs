@@ -1,4 +1,4 @@
-//! Reading a document field by field: every problem is noted with its place, and reading goes on.
+//! Reads a document field by field. It collects every problem with its place, and continues.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 use crate::identity::fold;
 use crate::{Error, Result};
 
-/// What is wrong with a document: all of it.
+/// The problems of a document.
 #[derive(Default)]
 pub(super) struct Problems(Vec<String>);
 
 impl Problems {
-    /// Notes a problem at a place.
+    /// Adds a problem at a place.
     pub(super) fn add(&mut self, place: &str, what: &str) {
         if place.is_empty() {
             self.0.push(what.to_owned());
@@ -21,7 +21,7 @@ impl Problems {
         }
     }
 
-    /// [`Error::Invalid`] with the problems, where there are any.
+    /// Returns [`Error::Invalid`] with the problems, if there are any.
     pub(super) fn into_result(self) -> Result<()> {
         if self.0.is_empty() {
             return Ok(());
@@ -39,14 +39,14 @@ impl Problems {
     }
 }
 
-/// The fields of one JSON object, and its place in the document.
+/// The fields of a JSON object, and its place in the document.
 pub(super) struct Fields<'a> {
     map: Option<&'a Map<String, Value>>,
     place: &'a str,
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of what should be an object; none, and a problem, where it is not one.
+    /// Reads the fields of an object. Adds a problem if the value is not an object.
     pub(super) fn of(json: &'a Value, place: &'a str, known: &[&str], problems: &mut Problems) -> Self {
         let map = json.as_object();
         match map {
@@ -71,7 +71,7 @@ impl<'a> Fields<'a> {
         if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) }
     }
 
-    /// What `read` makes of a text that must be there.
+    /// Reads a required text with `read`.
     pub(super) fn read<T>(
         &self,
         name: &str,
@@ -80,14 +80,14 @@ impl<'a> Fields<'a> {
     ) -> Option<T> {
         let text = self.value(name).and_then(Value::as_str);
         let outcome = text.ok_or_else(|| "it is required, as a JSON string.".to_owned()).and_then(read);
-        // That an object is missing was noted as such.
+        // A missing object was already reported.
         if let (Err(rule), Some(_)) = (&outcome, self.map) {
             problems.add(&self.path(name), rule);
         }
         outcome.ok()
     }
 
-    /// A text that must be there, and what it holds even where it breaks the rule.
+    /// Reads a required text, and returns it even if it breaks the rule.
     pub(super) fn text(
         &self,
         name: &str,
@@ -135,7 +135,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Names that differ only by case count as one.
+/// Compares names case-insensitively.
 pub(super) fn reject_duplicates<'a>(
     list: &str,
     field: &str,
@@ -154,12 +154,12 @@ pub(super) fn reject_duplicates<'a>(
     }
 }
 
-/// How the text of problems begins: they are found before anything is written.
+/// The start of the message with the problems, which are found before anything is written.
 pub(super) const NOTHING_CHANGED: &str = "Nothing was changed.";
-/// Problems that one answer shows.
+/// The maximum number of problems in a message.
 const MAX_SHOWN: usize = 100;
-/// Users, workspaces and tokens in a document, each at most, and participants in a workspace: what the time of one
-/// invocation holds.
+/// The maximum number of users, workspaces and tokens in a document, and of participants in a
+/// workspace: what one invocation can process in time.
 const MAX_LIST: usize = 500;
 
 #[cfg(test)]

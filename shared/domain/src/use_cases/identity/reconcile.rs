@@ -1,8 +1,9 @@
-//! Repeating, in a table that was restored from a backup, what was taken away since: the audit trail was logged, too, and
-//! the log does not forget. Operators alone come here, as with [`apply`](super::apply); hence no authorization below.
+//! Repeats, in a table that was restored from a backup, the removals and restrictions made since
+//! then. The log still contains their audit records. Only operators reach this code, as with
+//! [`apply`](super::apply). There is no authorization here.
 //!
-//! Only what makes the table stricter is repeated. What was given or stored since is lost with the table, and has to be given
-//! or stored again. Everything may be repeated, in any order and in parts.
+//! It only makes the table stricter. Grants and new secrets since the backup are lost with the
+//! table and must be made again. Every call can be repeated, in any order and in parts.
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
@@ -21,44 +22,45 @@ use crate::secret::Secret;
 use crate::use_cases::retry_contended;
 use crate::{Error, Result};
 
-/// What was done with a trail, as operators are told.
+/// The result of a reconciliation.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReconcileSummary {
     /// Secrets deleted again.
     pub secrets_deleted: u32,
-    /// Secrets whose value is older than their newest version: refused at launch until they are written again.
+    /// Secrets whose stored value is older than their newest version. Launches refuse them until
+    /// they are updated.
     pub secrets_outdated: u32,
-    /// Secrets that were stored since the backup, and are not there.
+    /// Secrets that were created after the backup and do not exist.
     pub secrets_missing: u32,
     /// Tokens revoked again.
     pub tokens_revoked: u32,
     /// Participants removed again.
     pub roles_removed: u32,
-    /// Participants whose role is the lower one again.
+    /// Participants whose role was lowered again.
     pub roles_lowered: u32,
-    /// Workspaces that allow fewer platforms again.
+    /// Workspaces whose allowed platforms were restricted again.
     pub platforms_narrowed: u32,
-    /// Who is still an owner, because the workspace has no other one any more: somebody else has to be declared owner,
-    /// and the trail sent again.
+    /// Owners who were kept because the workspace has no other owner. Declare another owner, then
+    /// send the trail again.
     pub owners_kept: Vec<KeptOwner>,
 }
 
-/// An owner whom the trail says to be none, and who is the workspace's last one.
+/// The last owner of a workspace, who is no longer an owner according to the trail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeptOwner {
-    /// Where.
+    /// The workspace's id.
     pub workspace_id: WorkspaceId,
-    /// Who.
+    /// The user's id.
     pub user_id: UserId,
 }
 
-/// Deeds under way at once.
+/// Concurrent changes.
 const AT_ONCE: usize = 8;
 
-/// Does what the trail says was taken away. [`Error::Conflict`] on a table that is not marked as restored: on a live one an
-/// old trail would take away what was given back since.
+/// Applies the removals and restrictions in the trail. Returns [`Error::Conflict`] if the table is
+/// not marked as restored: on a live table, an old trail would remove what was granted since then.
 pub async fn reconcile(
     store: &dyn Reconcile,
     trail: &Trail,
@@ -207,7 +209,7 @@ async fn change(store: &dyn Reconcile, change: Change, context: &Context<'_>) ->
     store.change_identity(&[change], &audit, None).await
 }
 
-/// Another writer had it done: the same trail sent twice at once.
+/// Another writer was faster: the same trail was sent twice concurrently.
 fn done_or_gone(outcome: Result<()>) -> Result<Effect> {
     match outcome {
         Ok(()) => Ok(Effect::Done),
@@ -225,7 +227,8 @@ fn of_secret(secret: &Secret, action: AuditAction, context: &Context<'_>) -> Aud
     }
 }
 
-/// Marks a deed as a repeat, where it has no detail of its own: a later reconciliation reads tokens and roles from there.
+/// Marks a record as a repetition, unless it has a detail: a later reconciliation parses tokens and
+/// roles from it.
 fn reconciled(record: AuditRecord) -> AuditRecord {
     AuditRecord { detail: record.detail.or_else(|| Some("reconciled".into())), ..record }
 }

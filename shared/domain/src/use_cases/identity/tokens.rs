@@ -1,4 +1,4 @@
-//! A caller's own personal access tokens. Nobody sees or revokes another's: an id that is not the caller's does not exist.
+//! The caller's personal access tokens. A token of another user is reported as not found.
 
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -13,15 +13,16 @@ use crate::token::TokenKey;
 use crate::use_cases::retry_contended;
 use crate::{Error, Result};
 
-/// Tokens that a user may have.
+/// The maximum number of tokens of a user.
 const MAX_TOKENS: u32 = 100;
 
-/// The caller's tokens, by name; never their keys.
+/// Lists the caller's tokens, by name, without their keys.
 pub async fn list(store: &dyn ReadIdentity, actor: &Actor) -> Result<Vec<StoredToken>> {
     store.tokens(actor.user).await
 }
 
-/// Makes a token, and shows it this once. [`Error::Conflict`] where the caller has one of this name.
+/// Creates a token and shows it once. Returns [`Error::Conflict`] if the caller has a token with
+/// this name.
 pub async fn create(
     store: &dyn ChangeIdentity,
     actor: &Actor,
@@ -60,8 +61,8 @@ pub async fn create(
     .await
 }
 
-/// Revokes one of the caller's tokens, which may be the one that this request came with. [`Error::NotFound`] where it is
-/// gone or not the caller's.
+/// Revokes one of the caller's tokens, possibly the token of this request. Returns
+/// [`Error::NotFound`] if it does not exist or is not the caller's.
 pub async fn revoke(
     store: &dyn ChangeIdentity,
     actor: &Actor,

@@ -1,4 +1,5 @@
-//! What the logged audit trail says was taken away: read from its lines, order set aside, the strictest reading kept.
+//! Parses the removals and restrictions in the logged audit trail. The order of lines does not
+//! matter, and the strictest reading is used.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +13,10 @@ use crate::platform::Platform;
 use crate::role::Role;
 use crate::{Error, Result};
 
-/// Lines in one call, at most: what the function does within its time, with room to spare.
+/// The maximum number of lines in one call: what the function can process in time, with a margin.
 pub const MAX_LINES: usize = 2_000;
 
-/// What became of secrets, tokens, roles and platforms.
+/// The changes of secrets, tokens, roles and platforms in the trail.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Trail {
     /// Secrets that were deleted.
@@ -24,15 +25,16 @@ pub struct Trail {
     pub(super) written: BTreeMap<(SecretOwner, SecretId), u64>,
     /// Tokens that were revoked.
     pub(super) revoked: BTreeSet<TokenId>,
-    /// The last word on somebody's role in a workspace; `None` for none.
+    /// The latest role of a user in a workspace; `None` if the user was removed.
     pub(super) roles: BTreeMap<(WorkspaceId, UserId), (Timestamp, Option<Role>)>,
-    /// The last word on the platforms of a workspace.
+    /// The latest platforms of a workspace.
     pub(super) platforms: BTreeMap<WorkspaceId, (Timestamp, Vec<Platform>)>,
 }
 
 impl Trail {
-    /// Reads the lines as the functions log them. [`Error::Invalid`] names the first that is none of the audit trail or
-    /// that this version does not understand: passing one over could leave a right that was taken away.
+    /// Parses lines in the format that the functions log. [`Error::Invalid`] names the first line
+    /// that is not an audit line or that this version does not understand: skipping it could leave
+    /// a permission that was removed.
     pub fn parse(lines: &[Value]) -> Result<Self> {
         if lines.len() > MAX_LINES {
             return Err(Error::Invalid(format!(
@@ -83,7 +85,8 @@ impl Trail {
                     self.platforms.entry(workspace_of(scope)?).or_insert_with(|| (at, platforms.clone()));
                 keep_latest(known, at, platforms);
             }
-            // What was given or made since has to be given or made again; runs are not entered again.
+            // Grants and creations since the backup must be repeated by their owners. Runs are not
+            // restored.
             AuditAction::UserCreated
             | AuditAction::TokenCreated
             | AuditAction::WorkspaceCreated
