@@ -191,7 +191,7 @@ mod tests {
             (Error::Refused("a reason".into()), "refused", false, false),
             (Error::IdempotencyMismatch, "idempotency-mismatch", false, false),
             (Error::InProgress, "in-progress", true, false),
-            (Error::Gone("what is gone".into()), "gone", false, false),
+            (Error::Gone("a reason".into()), "gone", false, false),
             (Error::Contended, "contended", true, false),
             (Error::EnvelopeRefused, "envelope-refused", false, true),
             (Error::unavailable("kms", call_failed()), "unavailable", true, true),

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_statements_are_those_that_the_linter_of_policies_judges() {
+    fn the_statements_are_those_that_the_policy_linter_checks() {
         let home = CopyLocation::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap();
         let prefix = RunPrefix::new("ab12").unwrap();
         let key = "arn:aws:kms:eu-west-1:123456789012:key/11112222-3333-4444-5555-666677778888";
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_home_of_copies_is_read_off_any_arn() {
+    fn the_location_of_copies_is_parsed_from_any_arn() {
         for (arn, home) in [
             ("arn:aws:dynamodb:eu-west-1:123456789012:table/t", Some("aws eu-west-1 123456789012")),
             ("arn:aws-cn:kms:cn-north-1:210987654321:key/k", Some("aws-cn cn-north-1 210987654321")),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_statements_name_the_deployments_own_partition_region_and_scope() {
+    fn the_statements_name_the_deployments_partition_region_and_scope() {
         let home = CopyLocation::of_arn("arn:aws-cn:kms:cn-north-1:210987654321:key/k").unwrap();
         let prefix = RunPrefix::new("ZZ99").unwrap();
         let statements = read_copies(

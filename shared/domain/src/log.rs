@@ -107,7 +107,7 @@ mod tests {
     use crate::testing::logged;
 
     #[test]
-    fn an_error_is_logged_with_what_it_is_about_its_code_and_its_causes() {
+    fn an_error_is_logged_with_its_subjects_code_and_causes() {
         let run = RunId::new("ab12ABCDEFGHIJ").unwrap();
         let unavailable = Error::unavailable("kms Decrypt", "refused, HTTP 500");
         let ((), lines) = logged(|| {

@@ -74,7 +74,7 @@ mod tests {
     use crate::run::{ReportedBy, RunResult, State};
 
     #[test]
-    fn every_value_has_a_name_of_its_own_and_reads_back_from_it() {
+    fn every_value_has_a_unique_name_and_parses_from_it() {
         macro_rules! check {
             ($($type:ident)*) => {$(
                 for value in $type::ALL {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_refused_with_the_names_that_there_are_and_not_quoted() {
+    fn an_unknown_name_is_refused_with_the_valid_names_and_not_quoted() {
         fn refusal<T: std::str::FromStr<Err = Error>>(text: &str) -> Option<String> {
             text.parse::<T>().err().map(|error| error.to_string())
         }

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn aws_batch_alone_does_without_a_claim() {
+    fn only_aws_batch_needs_no_claim() {
         let claiming: Vec<_> = Platform::ALL.into_iter().filter(|platform| platform.claims()).collect();
         assert_eq!(claiming.len(), Platform::ALL.len() - 1);
         assert!(!claiming.contains(&Platform::AwsBatch));

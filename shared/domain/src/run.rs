@@ -382,7 +382,7 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
             })
         }
         (_, Event::Reported(outcome)) => reported(lifecycle, outcome, now),
-        (_, Event::HeadJobObserved(sighting)) => head_job_seen(lifecycle, &sighting, now, limits),
+        (_, Event::HeadJobObserved(status)) => head_job_observed(lifecycle, &status, now, limits),
         (_, Event::Inspected) if lifecycle.head_job.is_some() => act(Action::ObserveHeadJob),
         // Reports renew no lease after the latest end, so no lease can last longer than this.
         (_, Event::Inspected)
@@ -423,11 +423,11 @@ fn reported(lifecycle: &Lifecycle, outcome: Outcome, now: Timestamp) -> Decision
     (Some(asked), Some(Action::ObserveHeadJob))
 }
 
-fn head_job_seen(lifecycle: &Lifecycle, sighting: &JobStatus, now: Timestamp, limits: &Limits) -> Decision {
+fn head_job_observed(lifecycle: &Lifecycle, status: &JobStatus, now: Timestamp, limits: &Limits) -> Decision {
     if lifecycle.head_job.is_none() {
         return NOTHING;
     }
-    match *sighting {
+    match *status {
         JobStatus::Final { succeeded, exit_status } => {
             let result = if succeeded { RunResult::Succeeded } else { RunResult::Failed };
             let outcome = Outcome { result, exit_status, reported_by: ReportedBy::HeadJob };

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_deployment_takes_the_safe_side_of_every_choice() {
+    fn the_default_settings_are_the_secure_ones() {
         let settings = Settings::new("prod");
         assert_eq!(settings.deployment, "prod");
         assert!(!settings.maintain_may_write, "only owners and admins write");

@@ -1,9 +1,8 @@
-//! What the tests of use cases share: every port in memory, each answer of which can be replaced by a
-//! failure, and the secrets, runs and people that the cases are about.
+//! Test fixtures of the use cases: every port in memory, with planned failures, and the secrets,
+//! runs and users of the test cases.
 //!
-//! [`Table`] keeps what it is given and checks revisions, nothing else: the conditions of a write are
-//! tested where they are written, in the store's own crate
-//! ([ADR 1](../../../docs/adr/0001-tests-use-the-one-real-store.md)).
+//! [`Table`] stores what it receives and checks only revisions. The conditions of writes are tested
+//! in the store's crate ([ADR 1](../../../docs/adr/0001-tests-use-the-one-real-store.md)).
 
 mod log;
 mod people;
@@ -40,15 +39,14 @@ use crate::use_cases::create_secrets::SecretService;
 use crate::value::{SecretValue, ValueProperties};
 use crate::{Error, Result};
 
-/// The instant at which every test happens.
+/// The current time in every test.
 pub(crate) const NOW: Timestamp = Timestamp::constant(1_790_000_000, 0);
 
-/// So many minutes after [`NOW`], or before.
+/// The time a number of minutes after [`NOW`], or before it.
 pub(crate) fn minutes(minutes: i64) -> Timestamp {
     NOW + SignedDuration::from_mins(minutes)
 }
 
-/// Every port, and the settings of the deployment.
 pub(crate) struct Fixture {
     pub(crate) table: Rc<Table>,
     pub(crate) keys: Rc<Keys>,
@@ -76,29 +74,26 @@ impl Fixture {
         }
     }
 
-    /// What use cases are given beside their ports.
     pub(crate) fn context(&self) -> UseCaseContext<'_> {
         self.context_at(NOW)
     }
 
-    /// The same at another time.
     pub(crate) fn context_at(&self, now: Timestamp) -> UseCaseContext<'_> {
         UseCaseContext { now, randomness: &self.randomness, backoff: &self.backoff, settings: &self.settings }
     }
 
     /// Seals a value for this version of the secret.
     pub(crate) fn seal(&self, secret: &Secret, text: &str) -> SealedValue {
-        let keeper = SecretService { store: self.table.clone(), keys: self.keys.clone() };
-        run_now(keeper.seal(secret, &value(text), &self.context())).unwrap()
+        let service = SecretService { store: self.table.clone(), keys: self.keys.clone() };
+        run_now(service.seal(secret, &value(text), &self.context())).unwrap()
     }
 
-    /// Stores a secret with its value.
     pub(crate) fn put_secret(&self, secret: &Secret, text: &str) {
         self.table.put_secret(secret.clone(), self.seal(secret, text));
     }
 }
 
-/// Failures that a test has planned for the next calls of an operation.
+/// Planned failures of the next calls of each operation.
 #[derive(Default)]
 pub(crate) struct Faults(RefCell<BTreeMap<&'static str, Vec<Option<Fault>>>>, RefCell<Vec<&'static str>>);
 
@@ -108,27 +103,25 @@ struct Fault {
 }
 
 impl Faults {
-    /// The next call of `operation` fails, before it has an effect.
+    /// Makes the next call of `operation` fail without an effect.
     pub(crate) fn fail(&self, operation: &'static str, error: Error) {
         self.plan(operation, Some(Fault { error, after_effect: false }));
     }
 
-    /// The next call of `operation` takes effect, and its answer is this error.
+    /// Makes the next call of `operation` take effect and return this error.
     pub(crate) fn lose_answer(&self, operation: &'static str, error: Error) {
         self.plan(operation, Some(Fault { error, after_effect: true }));
     }
 
-    /// The next call of `operation` succeeds: failures that are planned after this are those of later calls.
+    /// Lets the next call of `operation` succeed. Failures planned afterwards apply to later calls.
     pub(crate) fn pass(&self, operation: &'static str) {
         self.plan(operation, None);
     }
 
-    /// The operations called so far, in order.
     pub(crate) fn calls(&self) -> Vec<&'static str> {
         self.1.borrow().clone()
     }
 
-    /// How often the operation was called.
     pub(crate) fn count(&self, operation: &str) -> usize {
         self.1.borrow().iter().filter(|called| **called == operation).count()
     }
@@ -137,7 +130,7 @@ impl Faults {
         self.0.borrow_mut().entry(operation).or_default().push(fault);
     }
 
-    /// Carries out an operation, or the failure that is planned for it.
+    /// Runs an operation, or returns its planned failure.
     fn call<T>(&self, operation: &'static str, effect: impl FnOnce() -> Result<T>) -> Result<T> {
         self.1.borrow_mut().push(operation);
         let fault =
@@ -150,7 +143,7 @@ impl Faults {
     }
 }
 
-/// Bytes that never repeat: 0, 1, 2, …
+/// Pseudorandom bytes that do not repeat.
 #[derive(Default)]
 pub(crate) struct Sequence(Cell<u64>);
 
@@ -158,14 +151,14 @@ impl Randomness for Sequence {
     fn fill(&self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(8) {
             self.0.set(self.0.get() + 1);
-            // Spread over the whole byte, so that ids and tokens differ in every character.
+            // Spread over all bytes, so that ids and tokens differ in every character.
             let number = self.0.get().wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
             chunk.copy_from_slice(&number[..chunk.len()]);
         }
     }
 }
 
-/// Time for so many repeats.
+/// A backoff with time for a number of retries.
 pub(crate) struct Backoff {
     left: Cell<u32>,
     batches: Cell<u32>,
@@ -182,7 +175,7 @@ impl Backoff {
         self.batches.set(batches);
     }
 
-    /// The numbers of the repeats that were waited for.
+    /// The numbers of the retries so far.
     pub(crate) fn attempts(&self) -> Vec<u32> {
         self.attempts.borrow().clone()
     }
@@ -208,7 +201,7 @@ impl ports::Backoff for Backoff {
     }
 }
 
-/// Runs a future of ports in memory, none of which waits.
+/// Runs a future that only calls ports in memory, which never wait.
 pub(crate) fn run_now<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -220,7 +213,7 @@ pub(crate) fn run_now<T>(future: impl Future<Output = T>) -> T {
     panic!("a port in memory waits for something");
 }
 
-/// The error of an outcome that has to be one, for types without `Debug`.
+/// Returns the error of a failed call, for types without `Debug`.
 pub(crate) fn error_of<T>(outcome: Result<T>) -> Error {
     match outcome {
         Ok(_) => panic!("it succeeded and had to fail"),
@@ -240,7 +233,7 @@ pub(crate) fn user_id(number: i64) -> UserId {
     UserId::new(number).unwrap()
 }
 
-/// The user who launches and stores in most tests.
+/// The user who launches runs and stores secrets in most tests.
 pub(crate) fn actor() -> Actor {
     Actor { user: user_id(7), token: None }
 }
@@ -261,7 +254,7 @@ pub(crate) fn value(text: &str) -> SecretValue {
     SecretValue::new(text.to_owned().into()).unwrap()
 }
 
-/// A secret of this owner, at version 3, with a small value that every platform carries.
+/// A secret at version 3 with a small value that every platform can carry.
 pub(crate) fn secret(owner: SecretOwner, id: i64, text: &str) -> Secret {
     Secret {
         id: SecretId::new(id).unwrap(),
@@ -289,18 +282,18 @@ pub(crate) fn pin_of(secret: &Secret) -> PinnedSecret {
     }
 }
 
-/// The key behind the run token of [`run`].
+/// The key of [`run`]'s run token.
 pub(crate) fn run_key() -> TokenKey {
     TokenKey::make_random(&Sequence(Cell::new(1_000)))
 }
 
-/// The key behind the claim token of [`run`].
+/// The key of [`run`]'s claim token.
 pub(crate) fn claim_key() -> TokenKey {
     TokenKey::make_claim(&Sequence(Cell::new(2_000)))
 }
 
-/// A run of the workspace in this state, with one pinned secret and, on AWS Batch, one copy. On an HPC
-/// platform it has a claim token that was not used.
+/// A run of the workspace in this state, with one pinned secret. It has one copy on AWS Batch, and
+/// an unused claim token on HPC platforms.
 pub(crate) fn run(platform: Platform, state: State) -> Run {
     let id = RunId::new("ab12ABCDEFGHIJ").unwrap();
     let secret = secret(of_workspace(), 1, "LICENCE");

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn values_at_the_limits_are_taken_and_one_byte_more_is_not() {
+    fn values_at_the_limits_are_accepted_and_one_byte_more_is_not() {
         assert!(value("x").is_ok());
         assert!(value(&"x".repeat(SecretValue::MAX_BYTES)).is_ok());
         assert!(matches!(value(&"x".repeat(SecretValue::MAX_BYTES + 1)), Err(Error::TooLarge(_))));
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_opens_within_the_limits_of_bytes_alone() {
+    fn a_sealed_value_opens_within_the_byte_limit_only() {
         for (case, text, opens) in [
             ("nothing", String::new(), false),
             ("one byte", "x".into(), true),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_properties_of_a_value_tell_its_size_class_and_whether_nextflow_carries_it() {
+    fn the_properties_of_a_value_are_its_size_classes_and_whether_nextflow_carries_it() {
         for (case, text, raw_bytes, json_bytes, nextflow_store) in [
             ("one byte", "x".to_owned(), 256, 256, true),
             ("254 bytes, 256 in JSON", "x".repeat(254), 256, 256, true),

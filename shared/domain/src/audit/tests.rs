@@ -23,7 +23,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-/// What `make` makes at second 10, where every random byte is this one.
+/// Calls `make` at second 10 with this byte as every random byte.
 fn with_context<T>(byte: u8, make: impl FnOnce(&Context<'_>) -> T) -> T {
     let (randomness, backoff) = (Repeating(byte), Backoff::of(0));
     let settings = Settings::new("test");

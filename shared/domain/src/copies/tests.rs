@@ -11,10 +11,10 @@ fn sizes(list: &[(&str, usize)]) -> Vec<(SecretName, usize)> {
     list.iter().map(|(text, bytes)| (name(text), *bytes)).collect()
 }
 
-/// A case, the sizes of the secrets, and the copies.
+/// A case, the sizes of its secrets, and the expected copies.
 type Case<'a> = (&'a str, &'a [(&'a str, usize)], Planned);
 
-/// Copies by name, each with the names of the secrets in it.
+/// Copies by name, with the names of their secrets.
 type Planned = Vec<(String, Vec<String>)>;
 
 fn planned(layout: Layout, list: &[(&str, usize)]) -> Planned {
@@ -31,7 +31,7 @@ fn expected(list: &[(&str, &[&str])]) -> Planned {
 }
 
 #[test]
-fn one_copy_per_name_is_called_after_run_and_name() {
+fn per_name_copies_are_named_after_run_and_secret() {
     assert_eq!(planned(Layout::PerName, &[]), []);
     assert_eq!(
         planned(Layout::PerName, &[("BB", 60_000), ("AA", 60_000)]),
@@ -41,7 +41,7 @@ fn one_copy_per_name_is_called_after_run_and_name() {
 
 #[test]
 fn a_bundle_is_as_few_copies_as_their_size_allows() {
-    // An entry takes its value, its name and four bytes more: `"NAME":"value",`; the braces take two.
+    // An entry `"NAME":"value",` takes four bytes more than name and value. The braces take two.
     let fits = MAX_COPY_BYTES - 2;
     let one = "tower-ab12ABCDEFGHIJ";
     let (two, three) = ("tower-ab12ABCDEFGHIJ.2", "tower-ab12ABCDEFGHIJ.3");
@@ -96,7 +96,7 @@ fn a_bundle_is_a_json_object_of_strings_with_just_the_secrets_it_holds() {
 #[test]
 fn a_body_is_never_larger_than_a_secret_of_secrets_manager_may_be() {
     let long = |bytes: usize| "v".repeat(bytes);
-    // Two entries of name (2), quotes (2) and four bytes more, and the braces.
+    // Two entries, each with a name of 2 bytes, 2 quotes and 4 more bytes, and the braces.
     let rest = MAX_COPY_BYTES - 2 - 2 * 8 - 32_768;
     let holds = ["AA", "BB"];
     let full = body_of(Layout::Bundle, &holds, &[("AA", &long(32_768)), ("BB", &long(rest))]).unwrap();
@@ -110,7 +110,7 @@ fn a_body_is_never_larger_than_a_secret_of_secrets_manager_may_be() {
 }
 
 #[test]
-fn a_copy_whose_value_was_not_opened_is_a_bug_and_no_copy() {
+fn a_copy_without_its_opened_value_is_a_bug() {
     for (layout, holds) in
         [(Layout::Bundle, &["AA", "NO"] as &[&str]), (Layout::PerName, &["NO"]), (Layout::PerName, &[])]
     {
@@ -179,7 +179,7 @@ fn tags_are_written_and_read_back_in_characters_that_aws_accepts() {
 }
 
 #[test]
-fn foreign_and_malformed_tags_say_nothing() {
+fn other_and_malformed_tags_are_ignored() {
     let scope = |value: &str| FoundTags::decode([("pipeline-secrets:scope", value)]).scope;
     for value in [
         "",
@@ -194,7 +194,7 @@ fn foreign_and_malformed_tags_say_nothing() {
     ] {
         assert_eq!(scope(value), None, "{value:?}");
     }
-    let foreign =
+    let other =
         [("deployment", "prod"), ("Pipeline-Secrets:run", "x"), ("pipeline-secrets:not-after", "soon")];
-    assert_eq!(FoundTags::decode(foreign), FoundTags::default());
+    assert_eq!(FoundTags::decode(other), FoundTags::default());
 }

@@ -53,7 +53,7 @@ fn every_changed_bit_and_every_truncation_is_refused() {
     for bit in 0..good.len() * 8 {
         let mut bad = good.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
-        // The encrypted key's own bytes are KMS's to check; all else is ours.
+        // KMS verifies the bytes of the encrypted key. The envelope verifies all others.
         let in_encrypted_key = (4..4 + 184).contains(&(bit / 8));
         assert!(in_encrypted_key || open(&bad, &context(), &key(1)).is_err(), "bit {bit}");
     }
@@ -181,7 +181,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn what_was_sealed_opens_to_the_same_bytes(text in "[^\0]{1,600}") {
+    fn a_sealed_value_opens_to_the_same_bytes(text in "[^\0]{1,600}") {
         let opened = open(&sealed(&text), &context(), &key(1)).unwrap();
         prop_assert_eq!(opened.expose(), &text);
     }

@@ -4,7 +4,7 @@ use super::*;
 
 const LARGEST: i64 = 9_007_199_254_740_991;
 
-/// Random bytes that count up from the first.
+/// Random bytes that count up from the first byte.
 struct CountingFrom(Cell<u8>);
 
 impl Randomness for CountingFrom {
@@ -16,7 +16,7 @@ impl Randomness for CountingFrom {
     }
 }
 
-/// The same random byte for ever.
+/// One repeated random byte.
 struct Repeating(u8);
 
 impl Randomness for Repeating {
@@ -149,7 +149,8 @@ fn a_random_run_id_follows_its_prefix_and_favours_no_character() {
         (9, "ab129ABCDEFGHI"),
         (61, "ab12z012345678"),
         (124, "ab120123456789"),
-        // The bytes 248 to 255 are skipped: they would make the first eight characters likelier.
+        // Bytes from 248 to 255 are skipped: they would make the first eight characters more
+        // likely.
         (240, "ab12stuvwxyz01"),
         (248, "ab120123456789"),
     ] {

@@ -1,6 +1,6 @@
 use super::*;
 
-/// What a client is told about a new name; `None` where it is taken.
+/// The message for an invalid new name; `None` for a valid one.
 fn refusal(text: &str) -> Option<String> {
     match SecretName::new(text, &Settings::new("test")) {
         Ok(name) => {
@@ -70,7 +70,8 @@ fn names_outside_the_rule_are_refused() {
 
 #[test]
 fn at_most_49_groups_follow_the_first_character() {
-    // After the first character, an underscore and a run of letters and digits each count as one.
+    // After the first character, an underscore and a group of letters and digits each count as one
+    // part.
     let name = |pairs: usize| format!("A{}", "_B".repeat(pairs));
     let refused = Some("Invalid secret name: it has too many parts separated by underscores.".to_owned());
     for (name, expected) in [
@@ -86,7 +87,7 @@ fn at_most_49_groups_follow_the_first_character() {
 }
 
 #[test]
-fn names_with_a_meaning_are_refused_in_any_case() {
+fn reserved_names_are_refused_in_any_case() {
     let reserved = "PATH IFS ENV BASH_ENV SHELLOPTS BASHOPTS PS4 PROMPT_COMMAND CDPATH HOME USER SHELL PWD \
         TMPDIR HOSTNAME BASH_FUNC_x BASHRC RANDOM UID LD_PRELOAD DYLD_LIBRARY_PATH GCONV_PATH PYTHONPATH \
         PERL5LIB RUBYOPT RUBYLIB NODE_OPTIONS NODE_PATH JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS \
@@ -103,7 +104,7 @@ fn names_with_a_meaning_are_refused_in_any_case() {
             assert_eq!(refusal(&name), Some(message), "{name}");
         }
     }
-    // Names that only resemble a reserved one.
+    // Names that only resemble a reserved name.
     for name in [
         "PATH2",
         "MY_PATH",
@@ -134,13 +135,13 @@ fn a_stored_name_that_is_reserved_today_can_still_be_looked_up() {
 }
 
 #[test]
-fn names_that_differ_only_by_case_are_one() {
+fn names_that_differ_only_in_case_have_the_same_folded_form() {
     assert_eq!(parsed("Ncbi_Api_Key").folded(), "ncbi_api_key");
     assert_ne!(parsed("Ncbi_Api_Key"), parsed("NCBI_API_KEY"));
 }
 
 #[test]
-fn a_name_is_read_from_a_row_as_it_was_written_and_only_in_the_right_shape() {
+fn a_name_keeps_its_case_in_rows_and_must_have_the_right_form() {
     let json = serde_json::to_string(&parsed("Ncbi_Key")).unwrap();
     assert_eq!(json, r#""Ncbi_Key""#);
     assert_eq!(serde_json::from_str::<SecretName>(&json).unwrap(), parsed("Ncbi_Key"));

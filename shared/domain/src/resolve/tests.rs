@@ -10,7 +10,7 @@ fn only(list: &[&str]) -> Selection {
     Selection::These(names(list))
 }
 
-/// Every workspace secret `A`, `B`, … has the id 1, 2, …; every user secret 101, 102, ….
+/// Workspace secrets have the ids 1, 2, … in the order of the list; user secrets have 101, 102, ….
 fn secrets(owner: crate::owner::SecretOwner, list: &[&str]) -> Vec<Secret> {
     let first = if owner == of_user() { 101 } else { 1 };
     (first..).zip(list).map(|(id, text)| secret(owner, id, text)).collect()
@@ -57,7 +57,7 @@ fn a_user_secret_overrides_the_workspace_secret_of_the_same_name() {
     let all = Selection::All;
     let none = only(&[]);
     let cases = [
-        // workspace selection, user selection, workspace secrets, user secrets, resolved
+        // Workspace selection, user selection, workspace secrets, user secrets, resolved secrets.
         (
             "all of both",
             &all,
@@ -230,7 +230,7 @@ fn a_launch_takes_64_secrets_and_refuses_65() {
 }
 
 #[test]
-fn a_name_that_is_asked_for_must_exist_unless_it_is_optional() {
+fn a_selected_name_must_exist_unless_it_is_optional() {
     let request = |workspace: &Selection, user: &Selection, optional: &[&str]| SecretSelection {
         workspace: workspace.clone(),
         user: user.clone(),

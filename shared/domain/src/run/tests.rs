@@ -77,12 +77,12 @@ fn reported() -> Event {
     })
 }
 
-fn seen(succeeded: bool) -> Event {
+fn observed(succeeded: bool) -> Event {
     Event::HeadJobObserved(JobStatus::Final { succeeded, exit_status: Some(3) })
 }
 
-/// What a step does, in a word: nothing, the state that is written (`=` where it is the same), and `!`
-/// where something is to be done afterwards.
+/// A step in a word: `-` for nothing, the written state (`=` if it is the same), and `!` with the
+/// follow-up action.
 fn in_short(run: &Run, step: &Step) -> String {
     let written = step.lifecycle.as_ref().map(|lifecycle| match lifecycle.state == run.lifecycle.state {
         true => "=",
@@ -98,14 +98,15 @@ fn in_short(run: &Run, step: &Step) -> String {
     }
 }
 
-/// IAM lets `report-run` and `cleanup-run` write the other attributes of a run only (docs/ARCHITECTURE.md, Trust).
+/// IAM lets `report-run` and `cleanup-run` write only the other attributes of a run
+/// (docs/ARCHITECTURE.md, Trust).
 #[test]
 fn reports_and_clean_ups_change_nothing_of_what_a_run_was_given() {
     let not_final = || Event::HeadJobObserved(JobStatus::NotFinal);
     let by_both: [fn() -> Event; 6] = [
         || Event::Heartbeat,
         reported,
-        || seen(true),
+        || observed(true),
         || Event::Inspected,
         || Event::Restored,
         || Event::CopiesDeleted,
@@ -169,8 +170,8 @@ fn every_event_in_every_state_does_what_the_table_says() {
         ("reported", batch, reported(), ["-", "ending!remove", "ending!remove", "-", "-"]),
         ("reported, on HPC", slurm, reported(), ["-", "ended", "ended", "-", "-"]),
         ("reported, with a head job", with_head_job, reported(), ["-", "=!observe", "=!observe", "-", "-"]),
-        ("head job final", with_head_job, seen(true), ["-", "ending!remove", "ending!remove", "-", "-"]),
-        ("head job final, and none recorded", batch, seen(true), ["-", "-", "-", "-", "-"]),
+        ("head job final", with_head_job, observed(true), ["-", "ending!remove", "ending!remove", "-", "-"]),
+        ("head job final, and none recorded", batch, observed(true), ["-", "-", "-", "-", "-"]),
         (
             "head job not final",
             with_head_job,
@@ -183,27 +184,27 @@ fn every_event_in_every_state_does_what_the_table_says() {
             Event::HeadJobObserved(JobStatus::NotFinal),
             ["-", "-", "-", "-", "-"],
         ),
-        ("looked", batch, Event::Inspected, ["-", "-", "-", "!remove", "-"]),
+        ("inspected", batch, Event::Inspected, ["-", "-", "-", "!remove", "-"]),
         (
-            "looked when due",
+            "inspected when due",
             |state| due(batch(state)),
             Event::Inspected,
             ["ending!remove", "ending!remove", "ending!remove", "!remove", "-"],
         ),
         (
-            "looked when due, on HPC",
+            "inspected when due, on HPC",
             |state| due(slurm(state)),
             Event::Inspected,
             ["ended", "ended", "ended", "!remove", "-"],
         ),
         (
-            "looked, with a head job",
+            "inspected, with a head job",
             with_head_job,
             Event::Inspected,
             ["-", "!observe", "!observe", "!remove", "-"],
         ),
         (
-            "looked when due, with a head job",
+            "inspected when due, with a head job",
             |state| due(with_head_job(state)),
             Event::Inspected,
             ["ending!remove", "!observe", "!observe", "!remove", "-"],
@@ -215,7 +216,7 @@ fn every_event_in_every_state_does_what_the_table_says() {
             Event::Restored,
             ["ended", "ended", "ended", "-", "-"],
         ),
-        ("copies gone", batch, Event::CopiesDeleted, ["-", "-", "-", "ended", "-"]),
+        ("copies deleted", batch, Event::CopiesDeleted, ["-", "-", "-", "ended", "-"]),
     ];
     for (case, make, event, expected) in table {
         for (state, expected) in State::ALL.into_iter().zip(expected) {
@@ -226,12 +227,12 @@ fn every_event_in_every_state_does_what_the_table_says() {
     }
 }
 
-/// A case, a run, what happens to it, and what that may change.
+/// A case, a run, an event, and the expected change.
 type Change<'a> = (&'a str, Run, Event, fn(&mut Lifecycle));
 
 #[test]
 fn an_event_changes_only_what_it_is_about() {
-    // Of every change, what is allowed to differ; everything else is as it was.
+    // Everything that a case does not change must stay the same.
     let running = batch(State::Running);
     let cases: Vec<Change<'_>> = vec![
         ("provisioned", batch(State::Provisioning), Event::Provisioned(copies()), |lifecycle| {
@@ -304,7 +305,7 @@ fn an_event_changes_only_what_it_is_about() {
                 });
             },
         ),
-        ("copies gone", batch(State::Ending), Event::CopiesDeleted, |lifecycle| {
+        ("copies deleted", batch(State::Ending), Event::CopiesDeleted, |lifecycle| {
             lifecycle.state = State::Ended;
             lifecycle.due = None;
             lifecycle.removed = Some(NOW);
@@ -329,7 +330,7 @@ fn an_event_changes_only_what_it_is_about() {
 }
 
 #[test]
-fn how_a_run_ended_and_who_told_is_what_the_event_says() {
+fn the_outcome_and_its_source_follow_from_the_event() {
     let outcome = |result, exit_status, reported_by| Outcome { result, exit_status, reported_by };
     let cases = [
         (
@@ -365,13 +366,13 @@ fn how_a_run_ended_and_who_told_is_what_the_event_says() {
         (
             "a head job that succeeded",
             with_head_job(State::Running),
-            seen(true),
+            observed(true),
             outcome(RunResult::Succeeded, Some(3), ReportedBy::HeadJob),
         ),
         (
             "a head job that failed",
             with_head_job(State::Running),
-            seen(false),
+            observed(false),
             outcome(RunResult::Failed, Some(3), ReportedBy::HeadJob),
         ),
         (
@@ -403,7 +404,7 @@ fn a_claim_token_is_used_once() {
 }
 
 #[test]
-fn a_run_is_due_from_the_instant_that_its_row_names() {
+fn a_run_is_due_from_its_due_time_on() {
     for state in [State::Provisioning, State::Pending, State::Running] {
         for (at, is_due) in [
             (NOW - SignedDuration::from_secs(1), true),
@@ -433,7 +434,7 @@ fn a_run_is_due_from_the_instant_that_its_row_names() {
 }
 
 #[test]
-fn a_row_with_any_time_is_looked_at_without_a_panic() {
+fn a_row_with_any_time_is_inspected_without_a_panic() {
     for time in [Timestamp::MIN, Timestamp::MAX] {
         let run = with(batch(State::Running), |run| {
             (run.created, run.not_after) = (time, time);
@@ -444,7 +445,7 @@ fn a_row_with_any_time_is_looked_at_without_a_panic() {
 }
 
 #[test]
-fn a_heartbeat_renews_a_lease_of_which_less_than_half_is_left() {
+fn a_heartbeat_renews_a_lease_with_less_than_half_left() {
     let half = limits().lease / 2;
     let second = SignedDuration::from_secs(1);
     for (lease_until, renews) in [(NOW + half, false), (NOW + half - second, true), (NOW - second, true)] {
@@ -455,7 +456,7 @@ fn a_heartbeat_renews_a_lease_of_which_less_than_half_is_left() {
             assert_eq!((lifecycle.lease_until, lifecycle.due), (minutes(30), Some(minutes(30))));
         }
     }
-    // A pending run has a long lease of another kind: its first heartbeat always counts.
+    // The lease of a pending run is longer, so its first heartbeat always counts.
     let pending = with(batch(State::Pending), |run| run.lifecycle.lease_until = minutes(24 * 60));
     assert_eq!(lifecycle(&pending, Event::Heartbeat).lease_until, minutes(30));
 }
@@ -473,7 +474,7 @@ fn a_heartbeat_renews_no_lease_after_the_longest_run() {
 }
 
 #[test]
-fn a_heartbeat_of_a_run_with_a_head_job_leaves_the_time_of_the_next_look() {
+fn a_heartbeat_with_a_head_job_keeps_the_due_time() {
     let soon = with(with_head_job(State::Running), |run| {
         run.lifecycle.lease_until = NOW;
         run.lifecycle.due = Some(minutes(1));
@@ -488,11 +489,11 @@ fn a_heartbeat_of_a_run_with_a_head_job_leaves_the_time_of_the_next_look() {
 }
 
 #[test]
-fn a_head_job_that_may_run_again_renews_the_lease_and_is_asked_about_again() {
+fn a_head_job_that_may_run_again_renews_the_lease_and_is_checked_again() {
     let event = || Event::HeadJobObserved(JobStatus::NotFinal);
     let renewed = lifecycle(&with_head_job(State::Running), event());
     assert_eq!((renewed.lease_until, renewed.due), (minutes(30), Some(minutes(30))));
-    // Reported over by one attempt: asked about every five minutes.
+    // One attempt reported the end: the job is checked every five minutes.
     let ended = |lease| {
         let run = with(with_head_job(State::Running), |run| {
             run.lifecycle.outcome = Some(Outcome {
@@ -508,7 +509,7 @@ fn a_head_job_that_may_run_again_renews_the_lease_and_is_asked_about_again() {
 }
 
 #[test]
-fn a_head_job_that_aws_batch_does_not_know_ends_the_run_with_its_lease() {
+fn a_run_whose_head_job_is_unknown_ends_when_its_lease_expires() {
     let second = SignedDuration::from_secs(1);
     let unknown = |lease_until, due| {
         let run = with(with_head_job(State::Running), |run| {
@@ -534,33 +535,33 @@ fn a_head_job_that_aws_batch_does_not_know_ends_the_run_with_its_lease() {
 }
 
 #[test]
-fn a_restored_run_keeps_its_copies_until_something_that_can_be_trusted_says_that_it_is_over() {
+fn a_restored_run_keeps_its_copies_until_its_end_is_confirmed() {
     let half = limits().lease / 2;
     let second = SignedDuration::from_secs(1);
-    // Without a head job: until its latest end.
+    // Without a head job: until the latest end.
     let run = batch(State::Provisioning);
-    let held = lifecycle(&run, Event::Restored);
+    let extended = lifecycle(&run, Event::Restored);
     assert_eq!(
-        (held.state, held.lease_until, held.due),
+        (extended.state, extended.lease_until, extended.due),
         (State::Pending, run.not_after, Some(run.not_after))
     );
     let run = batch(State::Running);
-    let held = lifecycle(&run, Event::Restored);
+    let extended = lifecycle(&run, Event::Restored);
     assert_eq!(
-        (held.state, held.lease_until, held.due),
+        (extended.state, extended.lease_until, extended.due),
         (State::Running, run.not_after, Some(run.not_after))
     );
-    // Once held, it is held.
+    // A second pass changes nothing.
     for (lease_until, again) in
         [(run.not_after, false), (run.not_after + second, false), (run.not_after - second, true)]
     {
         let run = with(run.clone(), |run| run.lifecycle.lease_until = lease_until);
         assert_eq!(step(&run, Event::Restored).lifecycle.is_some(), again, "lease until {lease_until}");
     }
-    // A provisioning run is held also where its lease is long.
+    // A provisioning run is written even if its lease is long.
     let provisioning = with(batch(State::Provisioning), |run| run.lifecycle.lease_until = run.not_after);
     assert_eq!(lifecycle(&provisioning, Event::Restored).state, State::Pending);
-    // With a head job: it is asked about at once, for which it takes a lease.
+    // With a head job: it is checked at once, which needs a lease.
     for (lease_until, again) in [(NOW + half, false), (NOW + half - second, true)] {
         let run = with(with_head_job(State::Running), |run| run.lifecycle.lease_until = lease_until);
         let step = step(&run, Event::Restored);
@@ -569,7 +570,7 @@ fn a_restored_run_keeps_its_copies_until_something_that_can_be_trusted_says_that
             assert_eq!((lifecycle.lease_until, lifecycle.due), (minutes(30), Some(NOW)));
         }
     }
-    // A claim that was used before the backup hands nothing over twice: the run lives on.
+    // A claim token that was used before the backup cannot be used again: the run continues.
     let claimed = with(slurm(State::Running), |run| run.lifecycle.claimed = Some(minutes(-5)));
     assert_eq!(lifecycle(&claimed, Event::Restored).state, State::Running);
 }
@@ -592,33 +593,38 @@ fn a_run_belongs_to_its_workspace_or_to_the_user_who_launched_it() {
 }
 
 #[test]
-fn what_the_trail_tells_of_a_change_follows_from_event_and_states() {
-    let told = |action| Some(StepAudit { action, detail: None });
+fn the_audit_record_of_a_step_follows_from_event_and_states() {
+    let audited = |action| Some(StepAudit { action, detail: None });
     let cases = [
         ("provisioned", batch(State::Provisioning), Event::Provisioned(copies()), None),
-        ("repinned", batch(State::Provisioning), Event::Repinned(new_pins()), told(AuditAction::RunRepinned)),
-        ("tokens renewed", batch(State::Pending), tokens_renewed(), told(AuditAction::RunTokensRenewed)),
-        ("claimed", slurm(State::Pending), Event::Claimed(new_pins()), told(AuditAction::RunClaimed)),
+        (
+            "repinned",
+            batch(State::Provisioning),
+            Event::Repinned(new_pins()),
+            audited(AuditAction::RunRepinned),
+        ),
+        ("tokens renewed", batch(State::Pending), tokens_renewed(), audited(AuditAction::RunTokensRenewed)),
+        ("claimed", slurm(State::Pending), Event::Claimed(new_pins()), audited(AuditAction::RunClaimed)),
         ("heartbeat", batch(State::Pending), Event::Heartbeat, None),
         (
             "head job",
             batch(State::Pending),
             Event::HeadJobRecorded(job()),
-            told(AuditAction::RunHeadJobRecorded),
+            audited(AuditAction::RunHeadJobRecorded),
         ),
         ("not final", with_head_job(State::Running), Event::HeadJobObserved(JobStatus::NotFinal), None),
         ("reported, with a head job", with_head_job(State::Running), reported(), None),
-        ("reported", batch(State::Running), reported(), told(AuditAction::RunEnding)),
-        ("reported, with no copies", slurm(State::Running), reported(), told(AuditAction::RunEnded)),
-        ("launch failed", batch(State::Provisioning), Event::LaunchFailed, told(AuditAction::RunEnding)),
-        ("lost", due(batch(State::Running)), Event::Inspected, told(AuditAction::RunEnding)),
-        ("copies gone", batch(State::Ending), Event::CopiesDeleted, told(AuditAction::RunEnded)),
+        ("reported", batch(State::Running), reported(), audited(AuditAction::RunEnding)),
+        ("reported, with no copies", slurm(State::Running), reported(), audited(AuditAction::RunEnded)),
+        ("launch failed", batch(State::Provisioning), Event::LaunchFailed, audited(AuditAction::RunEnding)),
+        ("lost", due(batch(State::Running)), Event::Inspected, audited(AuditAction::RunEnding)),
+        ("copies deleted", batch(State::Ending), Event::CopiesDeleted, audited(AuditAction::RunEnded)),
         ("restored", batch(State::Running), Event::Restored, None),
         (
             "restored, with a claim unused",
             slurm(State::Pending),
             Event::Restored,
-            told(AuditAction::RunEnded),
+            audited(AuditAction::RunEnded),
         ),
         (
             "claimed twice",
@@ -640,7 +646,7 @@ fn what_the_trail_tells_of_a_change_follows_from_event_and_states() {
 }
 
 #[test]
-fn an_end_is_told_once_for_every_pair_of_states() {
+fn an_end_is_audited_once_for_every_pair_of_states() {
     use AuditAction::{RunEnded, RunEnding};
     for before in State::ALL {
         for after in State::ALL {
@@ -656,7 +662,7 @@ fn an_end_is_told_once_for_every_pair_of_states() {
 }
 
 #[test]
-fn a_row_with_the_last_revision_of_all_is_decided_without_a_panic() {
+fn a_row_with_the_maximum_revision_does_not_panic() {
     let run = with(slurm(State::Running), |run| run.lifecycle.revision = u64::MAX);
     assert_eq!(lifecycle(&run, reported()).revision, u64::MAX);
 }

@@ -1,4 +1,4 @@
-//! What was logged while something ran.
+//! Captures log events in tests.
 
 use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
@@ -13,21 +13,21 @@ thread_local! {
     static LINES: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs this, and gives each event that it logged as one line: the level, then every field with its name.
+/// Runs a function and returns each event that it logs as a line: the level, then all fields.
 pub(crate) fn logged<T>(run: impl FnOnce() -> T) -> (T, Vec<String>) {
     let (outcome, lines) = capture(run);
     (outcome, lines.into_iter().map(|line| line.text).collect())
 }
 
-/// Runs this, and gives the fields of each event that it logged, as the functions write them.
+/// Runs a function and returns the fields of each event that it logs, as JSON.
 pub(crate) fn logged_json<T>(run: impl FnOnce() -> T) -> (T, Vec<Value>) {
     let (outcome, lines) = capture(run);
     (outcome, lines.into_iter().map(|line| Value::Object(line.fields)).collect())
 }
 
 fn capture<T>(run: impl FnOnce() -> T) -> (T, Vec<Line>) {
-    // One subscriber for every thread: a scoped one misses events whose callsite another test's thread,
-    // which has no subscriber, registers at the same time.
+    // One subscriber for all threads. A scoped one misses events of a callsite that another test's
+    // thread, which has no subscriber, registers at the same time.
     static SET: Once = Once::new();
     SET.call_once(|| {
         tracing::subscriber::set_global_default(Log).unwrap();

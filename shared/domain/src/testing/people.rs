@@ -1,4 +1,4 @@
-//! Users, workspaces and tokens that cases are about.
+//! Users, workspaces and tokens for test cases.
 
 use super::{NOW, minutes, user_id, workspace_id};
 use crate::identity::{Organization, StoredToken, User, Workspace};

@@ -1,4 +1,5 @@
-//! The table. It keeps what it is given and checks revisions and versions; it is no second store.
+//! The table in memory. It stores what it receives and checks revisions and versions. It does not
+//! replace the tests of the real store.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,7 +24,6 @@ use crate::run::{HeadJob, Lifecycle, Run, State};
 use crate::secret::{OldVersion, SealedValue, Secret};
 use crate::{Error, Result};
 
-/// What a [`Table`] holds.
 #[derive(Default)]
 pub(crate) struct Rows {
     pub(crate) users: BTreeMap<UserId, User>,
@@ -41,16 +41,15 @@ pub(crate) struct Rows {
     pub(crate) head_jobs: BTreeMap<(String, String), RunId>,
     pub(crate) idempotency: BTreeMap<String, IdempotencyRecord>,
     pub(crate) audit: Vec<AuditRecord>,
-    /// Of every change of identity: the changes, and the membership that it asked for.
+    /// Each call that changed identity: its changes and the membership it required.
     pub(crate) changes: Vec<(Vec<Change>, Option<RequiredMembership>)>,
-    /// What `lastUsed` was noted for.
+    /// The recorded uses of secrets.
     pub(crate) used: Vec<(SecretOwner, SecretId, Timestamp)>,
 }
 
-/// What another caller writes in between.
+/// A write of another caller.
 type OtherWrite = Box<dyn FnOnce(&mut Rows)>;
 
-/// Every port of the store.
 #[derive(Default)]
 pub(crate) struct Table {
     pub(crate) faults: Faults,
@@ -79,22 +78,21 @@ impl Table {
         rows.runs.insert(run.id.clone(), run);
     }
 
-    /// The run as it is stored.
     pub(crate) fn stored_run(&self, id: &RunId) -> Run {
         self.rows.borrow().runs[id].clone()
     }
 
-    /// Every audit record, in the order of writing.
+    /// All audit records, in order.
     pub(crate) fn audit(&self) -> Vec<AuditRecord> {
         self.rows.borrow().audit.clone()
     }
 
-    /// What the audit trail says was done, in the order of writing.
+    /// All audited actions, in order.
     pub(crate) fn actions(&self) -> Vec<AuditAction> {
         self.rows.borrow().audit.iter().map(|record| record.action).collect()
     }
 
-    /// Another caller writes this just before the next call of `operation`.
+    /// Lets another caller write just before the next call of `operation`.
     pub(crate) fn before(&self, operation: &'static str, write: impl FnOnce(&mut Rows) + 'static) {
         self.others.borrow_mut().push((operation, Box::new(write)));
     }

@@ -1,4 +1,4 @@
-//! KMS, AWS Secrets Manager, AWS Batch and the event bus.
+//! KMS, AWS Secrets Manager, AWS Batch and the event bus in memory.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -53,14 +53,14 @@ impl DecryptDataKey for Keys {
     }
 }
 
-/// AWS Secrets Manager: what stands under each name.
+/// AWS Secrets Manager: the secrets by name.
 #[derive(Default)]
 pub(crate) struct Target {
     pub(crate) faults: Faults,
     pub(crate) copies: RefCell<BTreeMap<String, TargetCopy>>,
-    /// Copies that were removed in the last five minutes: lists still show them.
+    /// Copies that were deleted within the last five minutes: lists still contain them.
     pub(crate) still_listed: RefCell<Vec<FoundCopy>>,
-    /// So many of the next deletes are accepted, and the copy is still there afterwards.
+    /// The number of next deletes that succeed but leave the copy in place.
     pub(crate) slow_deletes: Cell<u32>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct TargetCopy {
 }
 
 impl Target {
-    /// Puts a copy with these tags under a name.
+    /// Creates a copy with these tags.
     pub(crate) fn put(
         &self,
         name: &str,
@@ -92,7 +92,6 @@ impl Target {
         self.copies.borrow_mut().insert(name.to_owned(), copy);
     }
 
-    /// The names under which something stands.
     pub(crate) fn names(&self) -> Vec<String> {
         self.copies.borrow().keys().cloned().collect()
     }
@@ -156,7 +155,7 @@ impl RemoveCopies for Target {
     }
 }
 
-/// AWS Batch: what DescribeJobs says of each job, with its queue.
+/// AWS Batch: the status in DescribeJobs and the queue of each job.
 #[derive(Default)]
 pub(crate) struct Jobs {
     pub(crate) faults: Faults,
@@ -164,7 +163,7 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    /// What is said of a job from here on.
+    /// Sets the status of a job.
     pub(crate) fn set(&self, id: &str, status: JobStatus, queue: Option<&str>) {
         self.jobs.borrow_mut().insert(id.to_owned(), (status, queue.map(str::to_owned)));
     }
@@ -179,7 +178,7 @@ impl ObserveJobs for Jobs {
     }
 }
 
-/// The event bus: what was announced, in order.
+/// The event bus: published events, in order.
 #[derive(Default)]
 pub(crate) struct Bus {
     pub(crate) faults: Faults,

@@ -26,7 +26,7 @@ fn run_id() -> RunId {
     RunId::new("ab12ABCDEFGHIJ").unwrap()
 }
 
-/// A header taken apart, in a line of text.
+/// The parts of a header, in a line of text.
 fn taken_apart(header: &str) -> Option<String> {
     Presented::from_authorization(header).map(|presented| match presented {
         Presented::Access(id, key) => format!("access token {id}, key {}", key.expose()),
@@ -46,7 +46,7 @@ fn basic(user_and_password: &str) -> String {
 
 #[test]
 fn the_forms_of_tokens_and_hashes_are_frozen() {
-    // Clients and rows hold them. Computed with Python.
+    // Clients and rows store these forms. Computed with Python.
     let key = key();
     for (form, text, frozen) in [
         ("key", key.expose(), "9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadae"),
@@ -73,7 +73,7 @@ fn the_forms_of_tokens_and_hashes_are_frozen() {
 }
 
 #[test]
-fn each_kind_of_token_is_taken_apart_under_both_schemes() {
+fn each_kind_of_token_is_parsed_under_both_schemes() {
     let (access, run) = (key().access_token(token_id()), key().run_token(&run_id()));
     let claim = TokenKey::make_claim(&Fixed::Repeating(3));
     let access_parts = format!("access token 42, key {}", key().expose());
@@ -99,7 +99,7 @@ fn each_kind_of_token_is_taken_apart_under_both_schemes() {
 }
 
 #[test]
-fn what_only_resembles_a_token_is_opaque() {
+fn text_that_only_resembles_a_token_is_opaque() {
     for (case, token) in [
         ("two dots are a JWT, one is not", "eyJh.eyJi".to_owned()),
         ("three dots", "a.b.c.d".to_owned()),
@@ -125,7 +125,7 @@ fn the_key_of_a_token_begins_after_the_last_dot() {
 }
 
 #[test]
-fn garbled_headers_are_no_credentials() {
+fn malformed_headers_contain_no_credentials() {
     for header in [
         "",
         " ",
@@ -153,7 +153,7 @@ fn a_header_may_have_8192_bytes() {
 }
 
 #[test]
-fn a_hash_matches_its_own_key_alone() {
+fn a_hash_matches_only_its_own_key() {
     let one = TokenKey::make_random(&Fixed::Repeating(1));
     for (case, other, same) in [
         ("the same key", TokenKey::make_random(&Fixed::Repeating(1)), true),

@@ -29,7 +29,7 @@ pub async fn authenticate(
             Ok(by_token(store, id, &key, context.now).await?.map(Caller::User))
         }
         Some(Presented::Jwt(token)) => match jwts.verify_jwt(&token, context.now).await? {
-            Some(vouched) => by_login(store, vouched).await.map(Some),
+            Some(verified) => by_login(store, verified).await.map(Some),
             None => Ok(None),
         },
         Some(Presented::Run(..)) => Ok(refused("a run token does not identify a caller")),
@@ -68,9 +68,9 @@ async fn note_use(store: &dyn ReadTokens, token: &StoredToken, now: Timestamp) {
 }
 
 /// Returns the caller for a login that the issuer vouches for.
-async fn by_login(store: &dyn ReadLogins, vouched: VerifiedLogin) -> Result<Caller> {
-    let user = store.user_of_login(&vouched.login).await?;
-    Ok(user.map_or(Caller::NewLogin(vouched), |user| Caller::User(Actor { user, token: None })))
+async fn by_login(store: &dyn ReadLogins, verified: VerifiedLogin) -> Result<Caller> {
+    let user = store.user_of_login(&verified.login).await?;
+    Ok(user.map_or(Caller::NewLogin(verified), |user| Caller::User(Actor { user, token: None })))
 }
 
 fn refused<T>(why: &'static str) -> Option<T> {

@@ -67,8 +67,9 @@ impl Claimer {
                 false => self.store.sealed_values(&pinned).await,
             }
         };
-        let (barred, secrets, values) = try_join3(self.is_barred(&run, context), current, sealed).await?;
-        if barred {
+        let (lost_permission, secrets, values) =
+            try_join3(self.lost_permission(&run, context), current, sealed).await?;
+        if lost_permission {
             let reason = "the user who launched it no longer has permission to launch it".to_owned();
             return self.refuse(&run, reason, context).await;
         }
@@ -101,7 +102,7 @@ impl Claimer {
     /// Whether the launcher could no longer launch this run. A claim may come a day after its
     /// launch and delivers the current values, so a user who has lost the role must not get them,
     /// least of all values updated since then.
-    async fn is_barred(&self, run: &Run, context: &Context<'_>) -> Result<bool> {
+    async fn lost_permission(&self, run: &Run, context: &Context<'_>) -> Result<bool> {
         let Some(workspace) = run.workspace else {
             return Ok(false);
         };

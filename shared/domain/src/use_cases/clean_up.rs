@@ -78,13 +78,13 @@ impl Cleaner {
                 // Another inspection or a report was faster: decide again from the new state.
                 None => self.store.run(&id).await?.ok_or(Error::NotFound)?,
             };
-            self.take_further(run, context).await
+            self.advance_run(run, context).await
         })
         .await
     }
 
     /// Applies the inspection and its follow-up actions until there is nothing left to do.
-    async fn take_further(&self, mut run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
+    async fn advance_run(&self, mut run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
         let mut event = Event::Inspected;
         loop {
             let step = advance(&*self.store, &run, event, context).await.map_err(as_contended)?;
@@ -131,7 +131,7 @@ impl Cleaner {
     /// denies it for a secret without tags. So describe the copy first, and succeed only once it is
     /// not found.
     async fn remove_copy(&self, run: &Run, copy: &RunCopy, context: &Context<'_>) -> Result<()> {
-        let mut looks = 0;
+        let mut attempts = 0;
         loop {
             match self.copies.describe_copy(&copy.name).await? {
                 CopyStatus::Gone => return Ok(()),
@@ -146,8 +146,8 @@ impl Cleaner {
                     return Ok(());
                 }
             }
-            looks += 1;
-            if !context.backoff.wait(looks).await {
+            attempts += 1;
+            if !context.backoff.wait(attempts).await {
                 return Err(Error::unavailable(
                     "secretsmanager DeleteSecret",
                     "a copy still exists after it was deleted",

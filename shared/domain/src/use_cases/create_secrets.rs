@@ -134,10 +134,10 @@ fn check(drafts: &[Draft], now: Timestamp) -> Result<()> {
     }
     for (index, draft) in drafts.iter().enumerate() {
         let folded = draft.name.folded();
-        if let Some(twin) = drafts[..index].iter().find(|earlier| earlier.name.folded() == folded) {
+        if let Some(duplicate) = drafts[..index].iter().find(|earlier| earlier.name.folded() == folded) {
             return Err(Error::Invalid(format!(
                 "{} and {} count as the same name. Use names that differ in more than case.",
-                twin.name, draft.name
+                duplicate.name, draft.name
             )));
         }
         check_expiry(draft.expires, now)?;

@@ -23,7 +23,7 @@ pub struct ExtendedLeases {
 /// The maximum number of runs in one pass: in practice, all live runs.
 const MAX_RUNS: u32 = 100_000;
 /// Runs written concurrently.
-const AT_ONCE: usize = 8;
+const CONCURRENCY: usize = 8;
 
 impl Cleaner {
     /// Extends every live run of a restored table past the period that the restore lost (see
@@ -31,19 +31,19 @@ impl Cleaner {
     pub async fn extend_leases(&self, context: &Context<'_>) -> Result<ExtendedLeases> {
         // Every run that has not ended is due at some time.
         let live = self.store.due_runs(Timestamp::MAX, MAX_RUNS).await?;
-        let mut held = ExtendedLeases { live: u32::try_from(live.len()).unwrap_or(u32::MAX), failed: 0 };
+        let mut extended = ExtendedLeases { live: u32::try_from(live.len()).unwrap_or(u32::MAX), failed: 0 };
         let done: Vec<_> = stream::iter(live)
             .map(async |id| (self.extend_lease(&id, context).await, id))
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(CONCURRENCY)
             .collect()
             .await;
         for (outcome, id) in done {
             if let Err(error) = outcome {
-                held.failed += 1;
+                extended.failed += 1;
                 log::error(&error).run(&id).error("could not extend the lease of a run");
             }
         }
-        Ok(held)
+        Ok(extended)
     }
 
     async fn extend_lease(&self, id: &RunId, context: &Context<'_>) -> Result<()> {

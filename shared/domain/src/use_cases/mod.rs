@@ -76,10 +76,10 @@ mod tests {
             let backoff = Backoff::of(3);
             let mut outcomes: Vec<Result<i32>> = vec![last];
             outcomes.extend((0..contended).map(|_| Err(Error::Contended)));
-            let settled = run_now(retry_contended(&backoff, async || {
+            let outcome = run_now(retry_contended(&backoff, async || {
                 outcomes.pop().expect("no attempt after the end")
             }));
-            assert_eq!(settled.map_err(|error| error.code()), expected, "{case}");
+            assert_eq!(outcome.map_err(|error| error.code()), expected, "{case}");
             assert_eq!(backoff.attempts(), waited, "{case}");
         }
     }

@@ -13,13 +13,13 @@ use crate::{Error, Result};
 /// existing user, because a name or an e-mail address proves nothing.
 pub async fn register_login(
     store: &dyn RegisterLogins,
-    vouched: &VerifiedLogin,
+    verified: &VerifiedLogin,
     context: &Context<'_>,
 ) -> Result<Actor> {
     retry_contended(context.backoff, async || {
-        match known_or_made(store, vouched, context).await {
+        match find_or_create(store, verified, context).await {
             // A concurrent first request of this login was faster: the next attempt finds the user.
-            Err(Attempt::Met) => Err(Error::Contended),
+            Err(Attempt::Raced) => Err(Error::Contended),
             // Also for a throttled table: another attempt would only add load.
             Err(Attempt::Failed(error)) => Ok(Err(error)),
             Ok(user) => Ok(Ok(Actor { user, token: None })),
@@ -30,7 +30,7 @@ pub async fn register_login(
 
 /// Why an attempt neither found nor created a user.
 enum Attempt {
-    Met,
+    Raced,
     Failed(Error),
 }
 
@@ -40,20 +40,20 @@ impl From<Error> for Attempt {
     }
 }
 
-async fn known_or_made(
+async fn find_or_create(
     store: &dyn RegisterLogins,
-    vouched: &VerifiedLogin,
+    verified: &VerifiedLogin,
     context: &Context<'_>,
 ) -> std::result::Result<UserId, Attempt> {
-    if let Some(user) = store.user_of_login(&vouched.login).await? {
+    if let Some(user) = store.user_of_login(&verified.login).await? {
         return Ok(user);
     }
-    let user = make_user(store, vouched, context).await?;
+    let user = make_user(store, verified, context).await?;
     let scope = SecretOwner::User(user.id);
     let mut audit = AuditRecord::new(scope, Some(user.id), AuditAction::UserCreated, context);
     audit.detail = Some("first login".into());
-    match store.register_login(&user, &vouched.login, &audit).await {
-        Err(Error::Contended) => return Err(Attempt::Met),
+    match store.register_login(&user, &verified.login, &audit).await {
+        Err(Error::Contended) => return Err(Attempt::Raced),
         other => other?,
     }
     tracing::info!(user.id = %user.id, "created a user for a new login");
@@ -65,11 +65,11 @@ async fn known_or_made(
 /// verified one, if no other user has it.
 async fn make_user(
     store: &dyn RegisterLogins,
-    vouched: &VerifiedLogin,
+    verified: &VerifiedLogin,
     context: &Context<'_>,
 ) -> Result<User> {
     let id = UserId::make_random(context.randomness);
-    let email = match &vouched.verified_email {
+    let email = match &verified.verified_email {
         Some(email) if !store.is_email_taken(email).await? => email.clone(),
         _ => format!("{id}@{NO_EMAIL_DOMAIN}"),
     };

@@ -52,7 +52,7 @@ impl Reporter {
             let run = self.authenticate(id, key).await?;
             let step = advance(&*self.store, &run, event.clone(), context).await.map_err(as_contended)?;
             if step.run.is_some() && step.action.is_some() {
-                self.hint(id).await;
+                self.request_inspection(id).await;
             }
             Ok(step.run.unwrap_or(run))
         })
@@ -96,7 +96,7 @@ impl Reporter {
                 .record_head_job(&run, &recorded.lifecycle, &job, &audit)
                 .await
                 .map_err(as_contended)?;
-            self.hint(id).await;
+            self.request_inspection(id).await;
             Ok(recorded)
         })
         .await
@@ -110,8 +110,8 @@ impl Reporter {
                 self.region
             )));
         }
-        let (sighting, queue) = self.jobs.observe_job(&job.job_id).await?;
-        let queue = match (sighting, queue) {
+        let (status, queue) = self.jobs.observe_job(&job.job_id).await?;
+        let queue = match (status, queue) {
             (JobStatus::NotFinal, Some(queue)) => queue,
             (JobStatus::Final { .. }, _) => {
                 return Err(Error::Refused("The AWS Batch job has already ended.".into()));
@@ -127,7 +127,7 @@ impl Reporter {
 
     /// Asks cleanup-run to inspect the run. A lost event only causes a delay: the run is due, and
     /// the sweep finds it.
-    async fn hint(&self, id: &RunId) {
+    async fn request_inspection(&self, id: &RunId) {
         if let Err(error) = self.bus.announce(id, RunNotice::Look).await {
             log::error(&error).run(id).warn("could not announce a run; the sweep will find it");
         }

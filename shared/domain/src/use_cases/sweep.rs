@@ -138,7 +138,7 @@ impl Cleaner {
                         continue;
                     }
                 }
-                let deleted = match self.is_still_there(&copy, context).await {
+                let deleted = match self.still_exists(&copy, context).await {
                     Ok(false) => continue,
                     Ok(true) => {
                         swept.orphans += 1;
@@ -169,7 +169,7 @@ impl Cleaner {
     }
 
     /// Whether a listed copy still exists, with the same tags.
-    async fn is_still_there(&self, copy: &FoundCopy, context: &Context<'_>) -> Result<bool> {
+    async fn still_exists(&self, copy: &FoundCopy, context: &Context<'_>) -> Result<bool> {
         let found = self.copies.describe_copy(&copy.name).await?;
         Ok(matches!(found, CopyStatus::Found { deployment, run }
             if deployment.as_deref() == Some(context.settings.deployment.as_str()) && run == copy.run))

@@ -1,4 +1,5 @@
-//! Personal access tokens, and headers that name no caller. OpenID Connect logins have a file of their own.
+//! Personal access tokens, and headers that identify no caller. OpenID Connect logins are in
+//! `logins`.
 
 mod logins;
 
@@ -10,7 +11,7 @@ use crate::identity::Login;
 use crate::ids::RunId;
 use crate::testing::*;
 
-/// An issuer's answer about every token.
+/// The issuer's answer for every token.
 enum Issuer {
     VouchesFor(VerifiedLogin),
     Refuses,
@@ -22,7 +23,7 @@ impl VerifyJwt for Issuer {
     async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<VerifiedLogin>> {
         assert_eq!((token, now), (JWT, NOW), "the token as it was presented, at the time of the request");
         match self {
-            Self::VouchesFor(vouched) => Ok(Some(vouched.clone())),
+            Self::VouchesFor(verified) => Ok(Some(verified.clone())),
             Self::Refuses => Ok(None),
             Self::Fails => Err(unavailable()),
         }
@@ -31,7 +32,6 @@ impl VerifyJwt for Issuer {
 
 const JWT: &str = "e30.e30.c2ln";
 
-/// How every test reaches the use case.
 fn authenticate_by(fixture: &Fixture, issuer: &Issuer, header: &str) -> Result<Option<Caller>> {
     run_now(authenticate(&*fixture.table, issuer, header, &fixture.context()))
 }
@@ -66,7 +66,8 @@ fn token_user() -> Caller {
     Caller::User(Actor { user: user_id(7), token: Some(token_id()) })
 }
 
-/// The header is refused, and the log contains this reason and no part of the header.
+/// Asserts that the header is refused, and that the log contains the reason and no part of the
+/// header.
 fn assert_refused(fixture: &Fixture, issuer: &Issuer, header: &str, reason: &str) {
     let (actor, log) = logged(|| authenticate_by(fixture, issuer, header).unwrap());
     assert_eq!(actor, None, "{reason}");
@@ -74,7 +75,7 @@ fn assert_refused(fixture: &Fixture, issuer: &Issuer, header: &str, reason: &str
 }
 
 #[test]
-fn a_personal_access_token_names_its_user_in_each_form_of_the_header() {
+fn a_personal_access_token_identifies_its_user_in_each_form_of_the_header() {
     let token = key().access_token(token_id());
     let basic = STANDARD.encode(format!("@token:{}", *token));
     let headers = [
@@ -91,7 +92,7 @@ fn a_personal_access_token_names_its_user_in_each_form_of_the_header() {
 }
 
 #[test]
-fn a_header_that_names_no_caller_is_refused_without_reading_the_table() {
+fn a_header_that_identifies_no_caller_is_refused_without_reading_the_table() {
     let run = RunId::new("ab12ABCDEFGHIJ").unwrap();
     let no_scheme = "the header is neither Bearer nor Basic @token";
     let no_kind = "tokens of this kind do not identify a caller";
@@ -102,7 +103,7 @@ fn a_header_that_names_no_caller_is_refused_without_reading_the_table() {
         ("Bearer".into(), no_scheme),
         (key().access_token(token_id()).to_string(), no_scheme),
         (format!("Digest {}", *key().access_token(token_id())), no_scheme),
-        (basic(&format!("somebody:{}", *key().access_token(token_id()))), no_scheme),
+        (basic(&format!("someone:{}", *key().access_token(token_id()))), no_scheme),
         ("Basic not base64".into(), no_scheme),
         (format!("Bearer {}", *run_token), "a run token does not identify a caller"),
         (basic(&format!("@token:{}", *run_token)), "a run token does not identify a caller"),

@@ -5,24 +5,24 @@ use crate::testing::*;
 use crate::use_cases::open_values::open_values;
 use crate::value::ValueProperties;
 
-fn keeper(fixture: &Fixture) -> SecretService {
+fn service(fixture: &Fixture) -> SecretService {
     SecretService { store: fixture.table.clone(), keys: fixture.keys.clone() }
 }
 
 fn update(fixture: &Fixture, change: &Change, if_version: Option<u64>) -> Result<Secret> {
     let here = Some(workspace_id());
-    run_now(keeper(fixture).update(&actor(), here, licence().id, change, if_version, &fixture.context()))
+    run_now(service(fixture).update(&actor(), here, licence().id, change, if_version, &fixture.context()))
 }
 
 fn delete(fixture: &Fixture, if_version: Option<u64>) -> Result<()> {
     let here = Some(workspace_id());
-    run_now(keeper(fixture).delete(&actor(), here, licence().id, if_version, &fixture.context()))
+    run_now(service(fixture).delete(&actor(), here, licence().id, if_version, &fixture.context()))
 }
 
-/// What a test does to the secret: a new value, or the deletion.
+/// An update or a deletion of the secret.
 type Operation = fn(&Fixture, Option<u64>) -> Result<()>;
 
-/// An error, how often it is met, the code of the outcome, and the repeats before.
+/// An error, how often it occurs, the code of the outcome, and the retries before.
 type Failure = (fn() -> Error, usize, &'static str, &'static [u32]);
 
 const OPERATIONS: [(&str, &str, Operation); 2] = [
@@ -56,7 +56,7 @@ fn stored(fixture: &Fixture) -> Option<Secret> {
 }
 
 /// Another caller writes a version just before the operation takes effect.
-fn written_meanwhile(fixture: &Fixture, operation: &'static str) {
+fn written_concurrently(fixture: &Fixture, operation: &'static str) {
     let newer = Secret { version: 4, updated: minutes(-1), updated_by: user_id(10), ..licence() };
     fixture.table.before(operation, move |rows| {
         rows.secrets.insert((newer.owner, newer.id), newer);
@@ -71,7 +71,7 @@ fn open(fixture: &Fixture, secret: &Secret) -> String {
 }
 
 #[test]
-fn an_update_writes_a_new_version_and_keeps_what_it_does_not_name() {
+fn an_update_writes_a_new_version_and_keeps_the_other_fields() {
     let fixture = fixture();
     let updated = update(&fixture, &change(), None).unwrap();
     let expected = Secret {
@@ -112,7 +112,7 @@ fn assert_recorded(fixture: &Fixture, action: AuditAction, secret: &Secret) {
 }
 
 #[test]
-fn an_update_replaces_or_removes_the_note_and_the_expiry_that_it_names() {
+fn an_update_replaces_or_removes_the_description_and_the_expiry() {
     let other = || Description::new("another note").ok();
     let cases = [
         ("neither", None, None, licence().description, licence().expires),
@@ -139,7 +139,7 @@ fn an_update_revives_an_expired_or_lost_secret() {
 }
 
 #[test]
-fn an_expiry_that_does_not_lie_ahead_is_refused_before_the_secret_is_read() {
+fn an_expiry_in_the_past_is_refused_before_the_secret_is_read() {
     for (case, expires, refused) in
         [("past", minutes(-1), true), ("now", NOW, true), ("ahead", minutes(1), false)]
     {
@@ -164,7 +164,7 @@ fn a_deletion_removes_the_secret_with_its_value_and_records_the_version() {
 }
 
 #[test]
-fn a_change_of_a_named_version_takes_effect_on_that_version_alone() {
+fn a_change_of_a_named_version_takes_effect_on_that_version_only() {
     for (case, operation, act) in OPERATIONS {
         for (if_version, succeeds) in [(2, false), (3, true), (4, false)] {
             let fixture = fixture();
@@ -181,16 +181,16 @@ fn a_change_of_a_named_version_takes_effect_on_that_version_alone() {
 }
 
 #[test]
-fn a_version_written_meanwhile_fails_a_change_that_names_one_and_is_replaced_by_one_that_does_not() {
+fn a_concurrent_version_fails_a_change_that_names_one_and_is_replaced_by_one_that_does_not() {
     for (case, operation, act) in OPERATIONS {
         let named = fixture();
-        written_meanwhile(&named, operation);
+        written_concurrently(&named, operation);
         assert_eq!(error_of(act(&named, Some(3))).code(), "version-conflict", "{case}");
         assert_eq!(stored(&named).unwrap().version, 4, "{case}");
         assert_eq!((named.table.actions(), named.backoff.attempts()), (vec![], vec![]), "{case}");
 
         let unnamed = fixture();
-        written_meanwhile(&unnamed, operation);
+        written_concurrently(&unnamed, operation);
         act(&unnamed, None).unwrap();
         assert_eq!(unnamed.backoff.attempts(), [1], "{case}");
         assert_eq!(unnamed.table.faults.count("secret"), 2, "{case}");
@@ -201,9 +201,9 @@ fn a_version_written_meanwhile_fails_a_change_that_names_one_and_is_replaced_by_
 }
 
 #[test]
-fn a_value_that_replaces_one_written_meanwhile_is_sealed_for_its_own_version() {
+fn an_update_over_a_concurrent_one_is_sealed_for_its_new_version() {
     let fixture = fixture();
-    written_meanwhile(&fixture, "update_secret");
+    written_concurrently(&fixture, "update_secret");
     let updated = update(&fixture, &change(), None).unwrap();
     assert_eq!((updated.version, open(&fixture, &updated)), (5, "new\ntext".to_owned()));
     let rows = fixture.table.rows.borrow();

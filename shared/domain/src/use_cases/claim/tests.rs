@@ -1,4 +1,4 @@
-//! Claims that succeed, come second, or fail; those that are refused have a file of their own.
+//! Claims that succeed, lose a race, or fail. Refused claims are in `refused`.
 
 mod refused;
 
@@ -23,7 +23,7 @@ fn licence() -> Secret {
     secret(of_workspace(), 1, "LICENCE")
 }
 
-/// The user secret has the number of the workspace's licence: only the owner tells them apart.
+/// Has the same id as the workspace's licence, so only the owner distinguishes them.
 fn token() -> Secret {
     secret(of_user(), 1, "TOKEN")
 }
@@ -38,7 +38,7 @@ fn launched() -> Run {
     run
 }
 
-/// A run that waits for its claim, launched by a member who may launch.
+/// A pending run that waits for its claim. Its launcher may launch.
 fn fixture() -> Fixture {
     let fixture = Fixture::new();
     fixture.table.put_member(workspace(), actor().user, Role::Launch);
@@ -57,12 +57,12 @@ fn change_run(fixture: &Fixture, change: impl FnOnce(&mut Run)) {
     change(fixture.table.rows.borrow_mut().runs.get_mut(&launched().id).unwrap());
 }
 
-/// Changes the token as it stands in the table, which is not the first of the run's secrets.
+/// Changes the stored token, which is not the first of the run's secrets.
 fn change_token(fixture: &Fixture, change: impl FnOnce(&mut Secret)) {
     change(fixture.table.rows.borrow_mut().secrets.get_mut(&(of_user(), token().id)).unwrap());
 }
 
-/// The store that was handed over, or how the claim was answered instead.
+/// The delivered store, or the outcome as an error.
 fn answer(outcome: Result<Claim>) -> std::result::Result<String, &'static str> {
     match outcome {
         Ok(Claim::Store(store)) => Ok(store.as_str().to_owned()),
@@ -79,7 +79,7 @@ fn opened(fixture: &Fixture) -> usize {
 const STORE: &str = r#"[{"name":"EXTRA","value":"extra text"},{"name":"LICENCE","value":"licence text"},{"name":"TOKEN","value":"token text"}]"#;
 
 #[test]
-fn a_claim_marks_the_token_used_and_hands_over_nextflows_store() {
+fn a_claim_marks_the_token_used_and_delivers_nextflows_store() {
     let fixture = fixture();
     assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())).as_deref(), Ok(STORE));
 
@@ -109,7 +109,7 @@ fn a_claim_marks_the_token_used_and_hands_over_nextflows_store() {
 }
 
 #[test]
-fn a_claim_hands_over_and_records_the_versions_of_today() {
+fn a_claim_delivers_and_records_the_current_versions() {
     let fixture = fixture();
     fixture.put_secret(&Secret { version: 4, ..token() }, "rotated text");
     let store = answer(claim(&fixture, &launched().id, &claim_key())).unwrap();
@@ -142,14 +142,14 @@ fn a_run_without_a_workspace_asks_for_no_membership() {
 }
 
 #[test]
-fn a_lost_notice_of_delivery_does_not_fail_the_claim() {
+fn a_lost_delivery_event_does_not_fail_the_claim() {
     let fixture = fixture();
     fixture.bus.faults.fail("announce", unavailable());
     assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())).as_deref(), Ok(STORE));
 }
 
 #[test]
-fn a_claim_that_finds_no_unused_token_reads_and_writes_nothing_more() {
+fn a_claim_without_an_unused_token_reads_only_the_run() {
     let cases: [(&str, ChangeRun, &str); 6] = [
         ("used before", |run| run.lifecycle.claimed = Some(minutes(-1)), "second use"),
         ("ending", |run| run.lifecycle.state = State::Ending, "ended"),
@@ -179,9 +179,9 @@ fn a_claim_that_finds_no_unused_token_reads_and_writes_nothing_more() {
     assert_eq!(fixture.table.faults.calls(), ["run"]);
 }
 
-/// The state and the due time are written by other functions as well: the time of the launch is not.
+/// Other functions write the state and the due time, but not the launch time.
 #[test]
-fn a_claim_token_is_good_until_its_time_after_the_launch_is_over_whatever_the_state() {
+fn a_claim_token_expires_a_fixed_time_after_the_launch_in_every_state() {
     let limits = crate::settings::Limits::default();
     let end = limits.provisioning + limits.pending;
     let second = jiff::SignedDuration::from_secs(1);
@@ -210,9 +210,9 @@ fn a_claim_token_is_used_once() {
     assert_eq!((stored(&fixture), opened(&fixture)), before);
 }
 
-/// Each row: what another caller writes between the claim's read of the run and its write.
+/// Each case: what another caller writes after the claim read the run and before it writes.
 #[test]
-fn of_two_writers_the_claim_that_comes_second_opens_nothing() {
+fn a_claim_that_loses_a_race_opens_nothing() {
     let cases: [(&str, ChangeLifecycle, &str); 3] = [
         ("another claim", |lifecycle| lifecycle.claimed = Some(NOW), "second use"),
         ("an end", |lifecycle| lifecycle.state = State::Ended, "ended"),
@@ -265,7 +265,7 @@ fn no_value_is_opened_before_the_claim_is_recorded() {
 }
 
 #[test]
-fn a_claim_whose_record_got_no_answer_opens_nothing_and_is_used_up() {
+fn a_claim_whose_record_got_no_answer_opens_nothing_and_uses_the_token() {
     let fixture = fixture();
     fixture.table.faults.lose_answer("save_lifecycle", unavailable());
     assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("unavailable"));

@@ -1,4 +1,4 @@
-//! Which runs a look ends. The removal of copies and concurrent writers have files of their own.
+//! Inspections of runs. Deletion of copies and concurrent writers are in `copies` and `writers`.
 
 mod copies;
 mod writers;
@@ -10,7 +10,7 @@ use crate::platform::Platform;
 use crate::run::{HeadJob, JobStatus, Outcome, ReportedBy, RunResult};
 use crate::testing::*;
 
-/// How every test of cleaning up, sweeping and holding reaches the use case.
+/// Also used by the tests of the sweep and of lease extension.
 pub(in crate::use_cases) fn cleaner(fixture: &Fixture) -> Cleaner {
     Cleaner { store: fixture.table.clone(), jobs: fixture.jobs.clone(), copies: fixture.target.clone() }
 }
@@ -19,7 +19,6 @@ fn inspect(fixture: &Fixture, id: &RunId) -> Result<CleanupOutcome> {
     run_now(cleaner(fixture).inspect(id, &fixture.context()))
 }
 
-/// A fixture with this run, and its copies under their names.
 fn with_run(run: &Run) -> Fixture {
     let fixture = Fixture::new();
     fixture.table.put_run(run.clone());
@@ -52,7 +51,7 @@ fn actions(fixture: &Fixture) -> Vec<AuditAction> {
 }
 
 #[test]
-fn a_look_ends_a_run_that_is_due_and_leaves_every_other_alone() {
+fn an_inspection_ends_only_a_run_that_is_due() {
     use AuditAction::{RunEnded, RunEnding};
     use CleanupOutcome::{Ended, Unchanged};
     use Platform::{AwsBatch, Slurm};
@@ -78,11 +77,11 @@ fn a_look_ends_a_run_that_is_due_and_leaves_every_other_alone() {
         ("ending, due later", due_at(minutes(9), run(AwsBatch, State::Ending)), Ended, None, vec![RunEnded]),
         ("ended", run(AwsBatch, State::Ended), Unchanged, None, vec![]),
     ];
-    for (case, run, looked, told, audited) in cases {
+    for (case, run, inspected, expected, audited) in cases {
         let fixture = with_run(&run);
-        assert_eq!(inspect(&fixture, &run.id).unwrap(), looked, "{case}");
+        assert_eq!(inspect(&fixture, &run.id).unwrap(), inspected, "{case}");
         let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
-        match looked {
+        match inspected {
             Unchanged => {
                 assert_eq!(lifecycle, run.lifecycle, "{case}: it is as it was");
                 assert!(fixture.target.faults.calls().is_empty(), "{case}: no copy is touched");
@@ -102,7 +101,7 @@ fn a_look_ends_a_run_that_is_due_and_leaves_every_other_alone() {
                 );
             }
         }
-        assert_eq!(lifecycle.outcome, told, "{case}");
+        assert_eq!(lifecycle.outcome, expected, "{case}");
         assert_eq!(actions(&fixture), audited, "{case}");
         assert!(fixture.jobs.faults.calls().is_empty(), "{case}: no head job is on record to ask about");
     }
@@ -114,7 +113,7 @@ fn a_recorded_head_job_decides_whether_a_run_is_over() {
     let failed = outcome(RunResult::Failed, Some(3), ReportedBy::HeadJob);
     let succeeded = outcome(RunResult::Succeeded, Some(0), ReportedBy::HeadJob);
     let last = |succeeded, status| JobStatus::Final { succeeded, exit_status: Some(status) };
-    // What AWS Batch says, how long the lease holds, and either the outcome or the next due time.
+    // The status in AWS Batch, the minutes left of the lease, and the outcome or the next due time.
     let cases = [
         ("it may still run", JobStatus::NotFinal, 20, Err(minutes(30))),
         ("it may still run, and the lease is over", JobStatus::NotFinal, -1, Err(minutes(30))),
@@ -128,17 +127,21 @@ fn a_recorded_head_job_decides_whether_a_run_is_over() {
         run.lifecycle.lease_until = minutes(lease);
         let fixture = with_run(&run);
         fixture.jobs.set("job-1", status, None);
-        let looked = inspect(&fixture, &run.id).unwrap();
+        let inspected = inspect(&fixture, &run.id).unwrap();
         let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
         assert_eq!(fixture.jobs.faults.count("observe_job"), 1, "{case}");
         match expected {
             Ok(outcome) => {
-                assert_eq!((looked, lifecycle.state), (CleanupOutcome::Ended, State::Ended), "{case}");
+                assert_eq!((inspected, lifecycle.state), (CleanupOutcome::Ended, State::Ended), "{case}");
                 assert_eq!(lifecycle.outcome, Some(outcome), "{case}");
                 assert!(fixture.target.names().is_empty(), "{case}");
             }
             Err(due) => {
-                assert_eq!((looked, lifecycle.state), (CleanupOutcome::Unchanged, State::Running), "{case}");
+                assert_eq!(
+                    (inspected, lifecycle.state),
+                    (CleanupOutcome::Unchanged, State::Running),
+                    "{case}"
+                );
                 assert_eq!((lifecycle.due, lifecycle.outcome), (Some(due), None), "{case}");
                 assert_eq!(fixture.target.names().len(), 1, "{case}");
                 assert!(fixture.table.audit().is_empty(), "{case}: only the end is audited");
@@ -158,7 +161,7 @@ fn a_failed_request_to_aws_batch_ends_no_run() {
 }
 
 #[test]
-fn the_end_is_audited_with_the_secrets_that_the_run_held_and_without_an_actor() {
+fn the_end_is_audited_with_the_secrets_of_the_run_and_without_an_actor() {
     let run = due_at(NOW, run(Platform::AwsBatch, State::Running));
     let fixture = with_run(&run);
     inspect(&fixture, &run.id).unwrap();
@@ -173,7 +176,6 @@ fn the_end_is_audited_with_the_secrets_that_the_run_held_and_without_an_actor() 
     assert_ne!(records[0].id, records[1].id, "two records of one instant are told apart");
 }
 
-/// All pairs of states, those too between which no event of today leads.
 #[test]
 fn an_unknown_run_is_ignored() {
     let fixture = Fixture::new();
@@ -186,7 +188,7 @@ fn an_unknown_run_is_ignored() {
 }
 
 #[test]
-fn an_event_of_a_job_looks_at_the_run_whose_head_job_it_is() {
+fn an_event_of_a_job_inspects_the_run_that_recorded_it() {
     let changed = |fixture: &Fixture, region: &str, job: &str| {
         run_now(cleaner(fixture).head_job_changed(region, job, &fixture.context()))
     };
@@ -195,13 +197,13 @@ fn an_event_of_a_job_looks_at_the_run_whose_head_job_it_is() {
         ("another region", "us-east-1", "job-1", CleanupOutcome::Unchanged),
         ("another job", "eu-west-1", "job-2", CleanupOutcome::Unchanged),
     ];
-    for (case, region, job, looked) in cases {
+    for (case, region, job, inspected) in cases {
         let run = with_head_job(run(Platform::AwsBatch, State::Running));
         let fixture = with_run(&run);
-        // The event proves nothing: only the answer of AWS Batch counts.
+        // The event proves nothing: only DescribeJobs counts.
         fixture.jobs.set("job-1", JobStatus::Final { succeeded: true, exit_status: None }, None);
-        assert_eq!(changed(&fixture, region, job).unwrap(), looked, "{case}");
-        let asked = usize::from(looked == CleanupOutcome::Ended);
+        assert_eq!(changed(&fixture, region, job).unwrap(), inspected, "{case}");
+        let asked = usize::from(inspected == CleanupOutcome::Ended);
         assert_eq!(fixture.jobs.faults.count("observe_job"), asked, "{case}");
         assert_eq!(fixture.target.names().len(), 1 - asked, "{case}");
     }
@@ -211,7 +213,7 @@ fn an_event_of_a_job_looks_at_the_run_whose_head_job_it_is() {
 }
 
 #[test]
-fn a_delivery_notes_the_use_of_every_secret_at_the_time_of_the_delivery() {
+fn a_delivery_records_the_use_of_every_secret_at_its_time() {
     let note = |fixture: &Fixture, id: &RunId| {
         run_now(cleaner(fixture).note_delivery(id, NOW)).map_err(|e| e.code())
     };

@@ -15,8 +15,8 @@ fn create(
     drafts: &[Draft],
     idempotency_key: Option<&str>,
 ) -> Result<Vec<SecretId>> {
-    let keeper = SecretService { store: fixture.table.clone(), keys: fixture.keys.clone() };
-    run_now(keeper.create(&actor(), workspace, drafts, idempotency_key, &fixture.context()))
+    let service = SecretService { store: fixture.table.clone(), keys: fixture.keys.clone() };
+    run_now(service.create(&actor(), workspace, drafts, idempotency_key, &fixture.context()))
 }
 
 fn create_here(fixture: &Fixture, drafts: &[Draft]) -> Result<Vec<SecretId>> {
@@ -43,7 +43,7 @@ fn assert_nothing_written(fixture: &Fixture, case: &str) {
     assert!(rows.audit.is_empty(), "{case}: an audit record was written");
 }
 
-/// The value as a launch would open it.
+/// Opens the value like a launch.
 fn open(fixture: &Fixture, secret: &Secret) -> String {
     let sealed = fixture.table.rows.borrow().sealed[&(secret.owner, secret.id)].clone();
     let pins: [PinnedSecret; 1] = [pin_of(secret)];
@@ -52,7 +52,7 @@ fn open(fixture: &Fixture, secret: &Secret) -> String {
 }
 
 #[test]
-fn a_secret_is_stored_sealed_with_what_launches_need_to_know_of_it() {
+fn a_secret_is_stored_sealed_with_the_properties_that_launches_need() {
     for (workspace, owner) in [(Some(workspace_id()), of_workspace()), (None, of_user())] {
         let fixture = fixture();
         let draft = Draft {
@@ -115,7 +115,7 @@ fn an_import_is_one_write_with_ids_in_the_order_of_its_names() {
     assert_eq!(subjects, [("CC", ids[0]), ("AA", ids[1]), ("BB", ids[2])]);
     let rows = fixture.table.rows.borrow();
     assert_eq!(rows.secrets[&(of_workspace(), ids[1])].name, name("AA"));
-    assert_eq!(fixture.keys.faults.count("generate_data_key"), 3, "each value has a data key of its own");
+    assert_eq!(fixture.keys.faults.count("generate_data_key"), 3, "each value has its own data key");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_failure_is_reported_and_only_a_contended_write_is_repeated() {
             &[1, 2, 3],
         ),
         (
-            "membership lost meanwhile",
+            "membership lost concurrently",
             |f| f.table.faults.fail("create_secrets", Error::NotFound),
             "not-found",
             &[],
@@ -240,7 +240,7 @@ fn a_failure_is_reported_and_only_a_contended_write_is_repeated() {
 #[test]
 fn a_contended_write_is_repeated_with_new_ids_and_data_keys() {
     let fixture = fixture();
-    // The first write stands here as another caller's: its id is the one that was taken.
+    // This write represents another caller's: its id is the one already used.
     fixture.table.faults.lose_answer("create_secrets", Error::Contended);
     let ids = create_here(&fixture, &[draft("AA")]).unwrap();
     let rows = fixture.table.rows.borrow();
@@ -274,7 +274,7 @@ fn a_request_whose_answer_was_lost_may_be_repeated_under_its_key() {
 }
 
 #[test]
-fn a_key_of_a_run_or_of_another_form_is_refused() {
+fn a_malformed_key_and_the_key_of_a_run_are_refused() {
     let fixture = fixture();
     create(&fixture, Some(workspace_id()), &drafts(1), Some(KEY)).unwrap();
     let run = RunId::new("ab12ABCDEFGHIJ").unwrap();

@@ -10,7 +10,7 @@ fn extend_leases(fixture: &Fixture) -> ExtendedLeases {
     run_now(cleaner(fixture).extend_leases(&fixture.context())).unwrap()
 }
 
-fn held(live: u32, failed: u32) -> ExtendedLeases {
+fn extended(live: u32, failed: u32) -> ExtendedLeases {
     ExtendedLeases { live, failed }
 }
 
@@ -33,14 +33,14 @@ fn the_lease_of_each_live_run_is_extended_unless_it_is_long_enough_already() {
     let unclaimed = run(Slurm, State::Pending);
     let mut claimed = run(Slurm, State::Running);
     claimed.lifecycle.claimed = Some(minutes(-5));
-    let mut held_before = run(AwsBatch, State::Running);
-    held_before.lifecycle.lease_until = latest;
-    // State, end of the lease and due time afterwards; `None` where nothing is written.
+    let mut extended_before = run(AwsBatch, State::Running);
+    extended_before.lifecycle.lease_until = latest;
+    // The state, the end of the lease and the due time afterwards; `None` if nothing is written.
     let cases = [
         ("provisioning", run(AwsBatch, State::Provisioning), Some((State::Pending, latest, Some(latest)))),
         ("pending", run(AwsBatch, State::Pending), Some((State::Pending, latest, Some(latest)))),
         ("running", run(AwsBatch, State::Running), Some((State::Running, latest, Some(latest)))),
-        ("held before", held_before, None),
+        ("extended before", extended_before, None),
         ("claimed", claimed, Some((State::Running, latest, Some(latest)))),
         (
             "claim token that may have been used since",
@@ -58,7 +58,7 @@ fn the_lease_of_each_live_run_is_extended_unless_it_is_long_enough_already() {
     for (case, run, written) in cases {
         let fixture = Fixture::new();
         fixture.table.put_run(run.clone());
-        assert_eq!(extend_leases(&fixture), held(1, 0), "{case}");
+        assert_eq!(extend_leases(&fixture), extended(1, 0), "{case}");
         let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
         match written {
             Some(expected) => {
@@ -87,7 +87,7 @@ fn the_lease_of_each_live_run_is_extended_unless_it_is_long_enough_already() {
 fn a_run_that_has_ended_is_not_counted_as_live() {
     let fixture = Fixture::new();
     fixture.table.put_run(run(Platform::AwsBatch, State::Ended));
-    assert_eq!(extend_leases(&fixture), held(0, 0));
+    assert_eq!(extend_leases(&fixture), extended(0, 0));
     assert_eq!(fixture.table.faults.calls(), ["due_runs"]);
 }
 
@@ -97,7 +97,7 @@ fn a_run_that_fails_is_counted_and_does_not_stop_the_others() {
         ("run", unavailable as fn() -> Error, 1),
         ("save_lifecycle", unavailable, 1),
         ("save_lifecycle", || Error::Contended, 1),
-        // Another writer was first: the next pass decides anew.
+        // Another writer was faster: the next pass decides again.
         ("save_lifecycle", || Error::VersionConflict, 0),
     ];
     for (operation, error, failed) in cases {
@@ -109,12 +109,12 @@ fn a_run_that_fails_is_counted_and_does_not_stop_the_others() {
         for _ in 0..2 {
             fixture.table.faults.fail(operation, error());
         }
-        assert_eq!(extend_leases(&fixture), held(4, 2 * failed), "{case}");
+        assert_eq!(extend_leases(&fixture), extended(4, 2 * failed), "{case}");
         let lasting =
             |number| fixture.table.stored_run(&numbered(number, State::Running).id).lifecycle.lease_until;
         assert_eq!([1, 2].map(lasting), [minutes(20); 2], "{case}");
         assert_eq!([3, 4].map(lasting), [minutes(30 * 24 * 60); 2], "{case}");
-        assert_eq!(extend_leases(&fixture), held(4, 0), "{case}: the next pass");
+        assert_eq!(extend_leases(&fixture), extended(4, 0), "{case}: the next pass");
         assert_eq!([1, 2].map(lasting), [minutes(30 * 24 * 60); 2], "{case}: the next pass");
     }
 }
@@ -122,16 +122,16 @@ fn a_run_that_fails_is_counted_and_does_not_stop_the_others() {
 #[test]
 fn a_run_that_ended_or_was_deleted_after_it_was_listed_is_not_a_failure() {
     let run = numbered(1, State::Running);
-    for gone in [false, true] {
+    for deleted in [false, true] {
         let fixture = Fixture::new();
         fixture.table.put_run(run.clone());
         let id = run.id.clone();
-        fixture.table.before("run", move |rows| match gone {
+        fixture.table.before("run", move |rows| match deleted {
             true => drop(rows.runs.remove(&id)),
             false => rows.runs.get_mut(&id).unwrap().lifecycle.state = State::Ended,
         });
-        assert_eq!(extend_leases(&fixture), held(1, 0), "gone: {gone}");
-        assert_eq!(fixture.table.faults.calls(), ["due_runs", "run"], "gone: {gone}");
+        assert_eq!(extend_leases(&fixture), extended(1, 0), "deleted: {deleted}");
+        assert_eq!(fixture.table.faults.calls(), ["due_runs", "run"], "deleted: {deleted}");
     }
 }
 

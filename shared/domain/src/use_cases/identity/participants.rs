@@ -53,14 +53,14 @@ pub async fn add(
     store: &dyn ChangeIdentity,
     actor: &Actor,
     place: WorkspacePath,
-    whom: &UserRef,
+    user_ref: &UserRef,
     role: Role,
     context: &Context<'_>,
 ) -> Result<User> {
     retry_contended(context.backoff, async || {
         let (_, own_role) = describe::workspace(store, actor, place.org, place.workspace).await?;
         let roles = admit(context.settings, own_role, &[role])?;
-        let user = find(store, whom).await?;
+        let user = find(store, user_ref).await?;
         if store.role(place.workspace, user.id).await?.is_some() {
             return Err(Error::Conflict(
                 "The user is already a participant of this workspace. Change the role instead.".into(),
@@ -181,8 +181,8 @@ fn admit(settings: &Settings, role: Role, touched: &[Role]) -> Result<Vec<Role>>
     Err(Error::Forbidden { needs: Role::in_words(&roles) })
 }
 
-async fn find(store: &dyn ReadIdentity, whom: &UserRef) -> Result<User> {
-    let found = match whom {
+async fn find(store: &dyn ReadIdentity, user_ref: &UserRef) -> Result<User> {
+    let found = match user_ref {
         UserRef::Id(id) => store.user(*id).await?,
         // No user has such a name, and a store may not accept it as a key.
         UserRef::NameOrEmail(text) if text.is_empty() || text.len() > LONGEST_EMAIL => None,

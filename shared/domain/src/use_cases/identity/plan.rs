@@ -142,10 +142,10 @@ impl Planner<'_> {
                 email: declared.email.clone(),
                 created: self.context.now,
             };
-            let made = (user.id, user.user_name.clone(), &none);
+            let created = (user.id, user.user_name.clone(), &none);
             self.people.insert(folded, user.id);
             self.first.push(vec![Change::CreateUser(user, None)]);
-            made
+            created
         };
         let tokens = declared
             .tokens
@@ -289,7 +289,8 @@ impl Planner<'_> {
         present: &[(User, Role)],
         place: &str,
     ) -> Vec<Change> {
-        let mut left: HashMap<UserId, Role> = present.iter().map(|(user, role)| (user.id, *role)).collect();
+        let mut remaining: HashMap<UserId, Role> =
+            present.iter().map(|(user, role)| (user.id, *role)).collect();
         let mut changes = Vec::new();
         let workspace = workspace.id;
         for (index, participant) in declared.participants.iter().enumerate() {
@@ -298,16 +299,16 @@ impl Planner<'_> {
                 self.problems.add(&place, "the user does not exist: declare it under users.");
                 continue;
             };
-            let (from, to) = (left.remove(&user), Some(participant.role));
+            let (from, to) = (remaining.remove(&user), Some(participant.role));
             if from != to {
                 changes.push(Change::SetRole { workspace, user, from, to });
             }
         }
         if self.prune {
-            let mut gone: Vec<_> = left.into_iter().collect();
-            gone.sort_unstable();
+            let mut removed: Vec<_> = remaining.into_iter().collect();
+            removed.sort_unstable();
             let leave = |(user, role)| Change::SetRole { workspace, user, from: Some(role), to: None };
-            changes.extend(gone.into_iter().map(leave));
+            changes.extend(removed.into_iter().map(leave));
         }
         changes
     }

@@ -57,7 +57,7 @@ pub struct KeptOwner {
 }
 
 /// Concurrent changes.
-const AT_ONCE: usize = 8;
+const CONCURRENCY: usize = 8;
 
 /// Applies the removals and restrictions in the trail. Returns [`Error::Conflict`] if the table is
 /// not marked as restored: on a live table, an old trail would remove what was granted since then.
@@ -72,14 +72,16 @@ pub async fn reconcile(
                 .into(),
         ));
     }
-    let secrets = each(trail.deleted.iter(), |key| bury(store, *key, context)).await?;
+    let secrets = each(trail.deleted.iter(), |key| delete_secret(store, *key, context)).await?;
     let left = trail.written.iter().filter(|(key, _)| !trail.deleted.contains(key));
-    let versions = each(left, |(key, version)| outdate(store, *key, *version, context)).await?;
-    let tokens = each(trail.revoked.iter(), |id| revoke(store, *id, context)).await?;
-    let roles = each(trail.roles.iter(), |(place, (_, role))| lower(store, *place, *role, context)).await?;
-    let platforms =
-        each(trail.platforms.iter(), |(workspace, (_, allowed))| narrow(store, *workspace, allowed, context))
-            .await?;
+    let versions = each(left, |(key, version)| mark_value_lost(store, *key, *version, context)).await?;
+    let tokens = each(trail.revoked.iter(), |id| revoke_token(store, *id, context)).await?;
+    let roles =
+        each(trail.roles.iter(), |(place, (_, role))| lower_role(store, *place, *role, context)).await?;
+    let platforms = each(trail.platforms.iter(), |(workspace, (_, allowed))| {
+        narrow_platforms(store, *workspace, allowed, context)
+    })
+    .await?;
     let count = |of: &[Effect], what: &Effect| {
         u32::try_from(of.iter().filter(|it| *it == what).count()).unwrap_or(u32::MAX)
     };
@@ -112,12 +114,12 @@ enum Effect {
 
 async fn each<I, F: Future<Output = Result<Effect>>>(
     items: impl Iterator<Item = I>,
-    deed: impl Fn(I) -> F,
+    apply: impl Fn(I) -> F,
 ) -> Result<Vec<Effect>> {
-    stream::iter(items.map(deed)).buffer_unordered(AT_ONCE).try_collect().await
+    stream::iter(items.map(apply)).buffer_unordered(CONCURRENCY).try_collect().await
 }
 
-async fn bury(
+async fn delete_secret(
     store: &dyn Reconcile,
     (owner, id): (SecretOwner, SecretId),
     context: &Context<'_>,
@@ -127,12 +129,12 @@ async fn bury(
             return Ok(Effect::Nothing);
         };
         let audit = of_secret(&secret, AuditAction::SecretDeleted, context);
-        done_or_gone(store.delete_secret_unscoped(&secret, &audit).await)
+        done_or_deleted(store.delete_secret_unscoped(&secret, &audit).await)
     })
     .await
 }
 
-async fn outdate(
+async fn mark_value_lost(
     store: &dyn Reconcile,
     (owner, id): (SecretOwner, SecretId),
     version: u64,
@@ -149,12 +151,12 @@ async fn outdate(
         lost.version = version;
         lost.properties.lost = true;
         let audit = of_secret(&lost, AuditAction::SecretUpdated, context);
-        done_or_gone(store.mark_value_lost(&secret, &lost, &audit).await)
+        done_or_deleted(store.mark_value_lost(&secret, &lost, &audit).await)
     })
     .await
 }
 
-async fn revoke(store: &dyn Reconcile, id: TokenId, context: &Context<'_>) -> Result<Effect> {
+async fn revoke_token(store: &dyn Reconcile, id: TokenId, context: &Context<'_>) -> Result<Effect> {
     retry_contended(context.backoff, async || match store.token(id).await? {
         None => Ok(Effect::Nothing),
         Some(token) => change(store, Change::RevokeToken(token), context).await.map(|()| Effect::Done),
@@ -162,7 +164,7 @@ async fn revoke(store: &dyn Reconcile, id: TokenId, context: &Context<'_>) -> Re
     .await
 }
 
-async fn lower(
+async fn lower_role(
     store: &dyn Reconcile,
     (workspace, user): (WorkspaceId, UserId),
     to: Option<Role>,
@@ -185,7 +187,7 @@ async fn lower(
     .await
 }
 
-async fn narrow(
+async fn narrow_platforms(
     store: &dyn Reconcile,
     workspace: WorkspaceId,
     allowed: &[Platform],
@@ -210,7 +212,7 @@ async fn change(store: &dyn Reconcile, change: Change, context: &Context<'_>) ->
 }
 
 /// Another writer was faster: the same trail was sent twice concurrently.
-fn done_or_gone(outcome: Result<()>) -> Result<Effect> {
+fn done_or_deleted(outcome: Result<()>) -> Result<Effect> {
     match outcome {
         Ok(()) => Ok(Effect::Done),
         Err(Error::NotFound) => Ok(Effect::Nothing),

@@ -1,4 +1,4 @@
-//! What the tests of identity share.
+//! Fixtures of the identity tests.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,20 +24,20 @@ pub(super) fn document(json: &Value) -> Document {
     Document::parse(json).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The changes of each transaction so far, with the membership it required.
+/// The changes of each transaction so far, with the required membership.
 pub(super) fn transactions(fixture: &Fixture) -> Vec<(Vec<Change>, Option<RequiredMembership>)> {
     fixture.table.rows.borrow().changes.clone()
 }
 
-/// The single audit record that was written.
+/// Returns the only audit record.
 pub(super) fn only_record(fixture: &Fixture) -> AuditRecord {
     let mut audit = fixture.table.audit();
     assert_eq!(audit.len(), 1, "{audit:?}");
     audit.remove(0)
 }
 
-/// Asserts that the access key is `{"tid": <id>}.<key>` in base64, and that the table holds only the
-/// hash of the key.
+/// Asserts that the access key is `{"tid": <id>}.<key>` in base64, and that the table stores only
+/// the hash of the key.
 pub(super) fn assert_opens(access_key: &str, token: &StoredToken) {
     let text = String::from_utf8(STANDARD.decode(access_key).unwrap()).unwrap();
     assert!(
@@ -53,8 +53,8 @@ pub(super) fn assert_opens(access_key: &str, token: &StoredToken) {
     assert!(!format!("{token:?}").contains(key.expose()));
 }
 
-/// Asserts that a failure of each call ends the operation with that failure: nothing is called after
-/// it, retried or written.
+/// Asserts that a failure of any call fails the operation: nothing is called after it, retried or
+/// written.
 pub(super) fn assert_stops_at_each_failure<T>(
     prepare: impl Fn() -> Fixture,
     operate: impl Fn(&Fixture) -> Result<T>,

@@ -82,7 +82,7 @@ fn each_change_is_recorded_in_the_trail_of_the_user_or_workspace_it_concerns() {
 }
 
 #[test]
-fn a_new_organization_has_no_audit_record_of_its_own() {
+fn a_new_organization_has_no_audit_record() {
     let change = Change::CreateOrganization(organization());
     assert_eq!(record_of(&change, None, &Fixture::new().context()), None);
 }

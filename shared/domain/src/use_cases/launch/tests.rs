@@ -1,4 +1,4 @@
-//! Launches that succeed; those that are refused, fail halfway or are repeated have files of their own.
+//! Launches that succeed. Refused, failed and repeated launches are in their own modules.
 
 mod failed;
 mod refused;
@@ -44,12 +44,12 @@ fn licence() -> Secret {
     secret(of_workspace(), 1, "LICENCE")
 }
 
-/// The user secret has the number of the workspace's licence: only the owner tells them apart.
+/// Has the same id as the workspace's licence, so only the owner distinguishes them.
 fn token() -> Secret {
     secret(of_user(), 1, "TOKEN")
 }
 
-/// A member who may launch; a workspace secret, and a user secret that overrides a second one.
+/// A launcher, a workspace secret, and a user secret that overrides another workspace secret.
 fn fixture() -> Fixture {
     let fixture = Fixture::new();
     fixture.table.put_member(workspace(), actor().user, Role::Launch);
@@ -214,7 +214,7 @@ fn a_launch_on_an_hpc_platform_opens_nothing_and_shows_a_claim_token() {
 }
 
 #[test]
-fn a_launch_without_a_workspace_takes_user_secrets_alone() {
+fn a_launch_without_a_workspace_delivers_only_user_secrets() {
     let fixture = fixture();
     let request = LaunchRequest { workspace: None, ..request(Platform::AwsBatch) };
     let run = launch(&fixture, &request, None).unwrap().run;
@@ -238,7 +238,7 @@ fn a_launch_without_secrets_reads_no_values_and_creates_no_copies() {
 }
 
 #[test]
-fn the_layout_is_the_requests_or_else_the_deployments() {
+fn the_layout_is_the_requested_one_or_the_deployments_default() {
     let cases = [
         (None, Layout::Bundle, Layout::Bundle, 1),
         (None, Layout::PerName, Layout::PerName, 2),

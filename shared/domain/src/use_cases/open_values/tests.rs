@@ -7,7 +7,7 @@ fn open(fixture: &Fixture, pins: &[PinnedSecret], sealed: &[SealedValue]) -> Res
     Ok(values.iter().map(|(name, value)| (name.to_string(), value.expose().to_owned())).collect())
 }
 
-/// Secrets of which each shares its number or its owner with another.
+/// Each secret shares its id or its owner with another.
 fn secrets() -> [Secret; 3] {
     [secret(of_workspace(), 1, "AA"), secret(of_workspace(), 2, "BB"), secret(of_user(), 1, "CC")]
 }
@@ -56,8 +56,8 @@ fn one_value_that_is_missing_or_does_not_open_fails_all() {
     let (pins, mut sealed) = seal_all(&fixture);
     fixture.keys.faults.fail("decrypt_data_key", unavailable());
     assert_eq!(error_of(open(&fixture, &pins, &sealed)).code(), "unavailable");
-    let garbled = SealedValue { envelope: vec![0; 40], ..sealed[2].clone() };
-    assert_eq!(error_of(open(&fixture, &pins[2..], &[garbled])).code(), "envelope-refused");
+    let corrupt = SealedValue { envelope: vec![0; 40], ..sealed[2].clone() };
+    assert_eq!(error_of(open(&fixture, &pins[2..], &[corrupt])).code(), "envelope-refused");
     sealed.pop();
     assert_eq!(error_of(open(&fixture, &pins, &sealed)).code(), "bug");
 }
@@ -86,12 +86,12 @@ fn pins_follow_the_versions_that_were_read() {
 }
 
 #[test]
-fn a_pin_whose_value_is_gone_is_named() {
+fn a_pin_whose_value_is_deleted_is_named() {
     let fixture = Fixture::new();
     let (pins, read) = seal_all(&fixture);
-    for (index, gone) in ["AA", "BB", "CC"].into_iter().enumerate() {
+    for (index, deleted) in ["AA", "BB", "CC"].into_iter().enumerate() {
         let mut read = read.clone();
         read.remove(index);
-        assert_eq!(pin_what_was_read(&pins, &read), Err(name(gone)));
+        assert_eq!(pin_what_was_read(&pins, &read), Err(name(deleted)));
     }
 }

@@ -11,7 +11,7 @@ fn put(fixture: &Fixture, secret: Secret) {
     fixture.table.rows.borrow_mut().secrets.insert((secret.owner, secret.id), secret);
 }
 
-/// A member who may launch, and two workspace secrets.
+/// A launcher and two workspace secrets.
 fn fixture() -> Fixture {
     let fixture = Fixture::new();
     fixture.table.put_member(workspace(), actor().user, Role::Launch);
@@ -84,8 +84,8 @@ fn a_preview_warns_of_user_secrets_in_a_workspace() {
     }
 }
 
-/// Half of what Linux allows, for a task has an environment of its own. Each secret counts as `NAME=value`
-/// and the NUL that ends it.
+/// The limit is half of what Linux allows, because a task has other environment variables. Each
+/// secret counts as `NAME=value` and a NUL.
 #[test]
 fn a_preview_warns_of_secrets_that_may_not_fit_into_an_environment() {
     const HALF: usize = 1_048_576;

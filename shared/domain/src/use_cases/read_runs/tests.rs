@@ -23,7 +23,7 @@ fn id(last: char) -> RunId {
     RunId::new(&format!("ab12ABCDEFGHI{last}")).unwrap()
 }
 
-/// Another member's run in the workspace.
+/// A run of another participant of the workspace.
 fn of_the_workspace() -> Run {
     Run { id: id('1'), user: user_id(8), ..run(Platform::Slurm, State::Running) }
 }
@@ -56,8 +56,8 @@ fn a_run_is_shown_to_its_launcher_and_to_every_member_of_its_workspace() {
         ("workspace's, to a member", view, None, of_the_workspace(), true),
         ("workspace's, to a member who names it", view, here, of_the_workspace(), true),
         ("workspace's, where another is named", view, other, of_the_workspace(), false),
-        ("workspace's, to a stranger", None, None, of_the_workspace(), false),
-        ("workspace's, to a stranger who names it", None, here, of_the_workspace(), false),
+        ("workspace's, to another user", None, None, of_the_workspace(), false),
+        ("workspace's, to another user who names it", None, here, of_the_workspace(), false),
         ("user's, to its launcher", None, None, of_the_caller(), true),
         ("user's, where a workspace is named", view, here, of_the_caller(), false),
         ("user's, to another", view, None, of_another_user(), false),
@@ -81,9 +81,9 @@ fn a_launcher_who_left_the_workspace_no_longer_sees_its_runs() {
     assert_eq!(error_of(describe(&fixture, None, &run.id)).code(), "not-found");
 }
 
-/// A stranger cannot tell by the time that an answer takes whether a run exists.
+/// Response times must not reveal whether a run exists.
 #[test]
-fn an_unknown_run_costs_the_same_calls_as_one_that_is_not_to_be_seen() {
+fn an_unknown_run_costs_the_same_calls_as_one_that_the_caller_may_not_see() {
     let here = Some(workspace_id());
     for (case, workspace, id) in [
         ("unknown", None, id('9')),
@@ -117,14 +117,14 @@ fn runs_of_a_scope_are_listed_a_page_at_a_time() {
 }
 
 #[test]
-fn runs_of_a_workspace_are_listed_for_members_alone() {
+fn runs_of_a_workspace_are_listed_for_members_only() {
     let fixture = fixture(None);
     assert_eq!(error_of(list(&fixture, Some(workspace_id()), None, 9, None)).code(), "not-found");
     assert_eq!(fixture.table.faults.calls(), ["role"]);
 }
 
 #[test]
-fn a_read_that_fails_is_not_taken_for_an_answer() {
+fn a_failed_read_is_an_error() {
     for (call, operation) in [("run", "describe"), ("role", "describe"), ("role", "list"), ("runs", "list")] {
         let fixture = fixture(Some(Role::View));
         fixture.table.faults.fail(call, unavailable());

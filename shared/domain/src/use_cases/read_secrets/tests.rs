@@ -34,7 +34,7 @@ fn licence() -> Secret {
     secret(of_workspace(), 1, "LICENCE")
 }
 
-/// The user secret has the number of the workspace's: only the scope tells them apart.
+/// Has the same id as the workspace's licence, so only the scope distinguishes them.
 fn token() -> Secret {
     secret(of_user(), 1, "TOKEN")
 }
@@ -100,7 +100,7 @@ fn a_deleted_secret_and_its_history_are_not_found() {
 }
 
 #[test]
-fn a_name_is_free_or_the_answer_says_why_it_is_not() {
+fn the_validation_of_a_name_says_why_it_cannot_be_used() {
     let cases = [
         ("free", Some(workspace_id()), "TOKEN", None),
         ("taken", Some(workspace_id()), "LICENCE", Some("named LICENCE already exists")),
@@ -128,7 +128,7 @@ fn a_name_is_free_or_the_answer_says_why_it_is_not() {
 }
 
 #[test]
-fn the_audit_trail_is_one_scopes_and_one_months_newest_first() {
+fn the_audit_trail_is_read_by_scope_and_month_newest_first() {
     let here = Some(workspace_id());
     let cases = [
         ("workspace's", here, MONTH, 9, vec!["4", "2"]),
@@ -142,7 +142,8 @@ fn the_audit_trail_is_one_scopes_and_one_months_newest_first() {
     }
 }
 
-/// Each operation on the workspace, with the role that it takes and what it reads after the role.
+/// An operation on the workspace, whether every participant may use it, and its reads after the
+/// role.
 type Operation = (&'static str, fn(&Fixture) -> Result<()>, bool, &'static [&'static str]);
 
 const OPERATIONS: [Operation; 5] = [
@@ -169,14 +170,14 @@ fn every_member_reads_secrets_and_owners_and_admins_the_audit_trail() {
                 assert_eq!(fixture.table.faults.calls(), ["role"], "{operation} as {role:?}");
             }
         }
-        let stranger = fixture(None);
-        assert_eq!(error_of(act(&stranger)).code(), "not-found", "{operation}");
-        assert_eq!(stranger.table.faults.calls(), ["role"], "{operation}");
+        let outsider = fixture(None);
+        assert_eq!(error_of(act(&outsider)).code(), "not-found", "{operation}");
+        assert_eq!(outsider.table.faults.calls(), ["role"], "{operation}");
     }
 }
 
 #[test]
-fn a_read_that_fails_is_not_taken_for_an_answer() {
+fn a_failed_read_is_an_error() {
     for (operation, act, _, calls) in OPERATIONS {
         for call in [&["role"], calls].concat() {
             let fixture = fixture(Some(Role::Owner));

@@ -7,8 +7,8 @@ fn login() -> Login {
 }
 
 fn sign_in(fixture: &Fixture, verified_email: Option<&str>) -> Result<Actor> {
-    let vouched = VerifiedLogin { login: login(), verified_email: verified_email.map(str::to_owned) };
-    run_now(register_login(&*fixture.table, &vouched, &fixture.context()))
+    let verified_login = VerifiedLogin { login: login(), verified_email: verified_email.map(str::to_owned) };
+    run_now(register_login(&*fixture.table, &verified_login, &fixture.context()))
 }
 
 /// The only user who was created by a login.
@@ -20,7 +20,7 @@ fn user_by_login(fixture: &Fixture) -> User {
 }
 
 #[test]
-fn a_login_that_a_user_has_is_that_user_and_nothing_is_written() {
+fn a_known_login_returns_its_user_and_writes_nothing() {
     let fixture = Fixture::new();
     fixture.table.rows.borrow_mut().logins.push((login(), user_id(7)));
     assert_eq!(sign_in(&fixture, None).unwrap(), Actor { user: user_id(7), token: None });
@@ -28,7 +28,7 @@ fn a_login_that_a_user_has_is_that_user_and_nothing_is_written() {
 }
 
 #[test]
-fn the_same_subject_at_another_issuer_is_another_user_and_so_is_another_subject() {
+fn another_issuer_or_another_subject_is_another_user() {
     let others = [
         Login { issuer: "https://other.example".into(), ..login() },
         Login { subject: "subject-2".into(), ..login() },
@@ -43,7 +43,7 @@ fn the_same_subject_at_another_issuer_is_another_user_and_so_is_another_subject(
 }
 
 #[test]
-fn the_first_login_makes_a_user_with_no_rights_once() {
+fn the_first_login_creates_a_user_without_permissions_once() {
     let fixture = Fixture::new();
     let actor = sign_in(&fixture, Some("ada@example.org")).unwrap();
     let user = user_by_login(&fixture);
@@ -61,8 +61,8 @@ fn the_first_login_makes_a_user_with_no_rights_once() {
 }
 
 #[test]
-fn a_new_user_gets_the_verified_address_only_where_it_is_free() {
-    // The address that another user has, the one that the issuer verified, whether the new user gets it.
+fn a_new_user_gets_the_verified_address_only_if_it_is_unused() {
+    // The address of another user, the verified address, and whether the new user gets the latter.
     let cases = [
         (None, Some("ada@example.org"), true),
         (Some("bob@example.org"), Some("ada@example.org"), true),
@@ -90,7 +90,8 @@ fn two_simultaneous_first_logins_create_one_user() {
     let fixture = Fixture::new();
     let first = user(9, "oidc-9");
     let id = first.id;
-    // The other login is written between this one's read and its write, which is refused for that.
+    // The other login is written after this one's read and before its write, which is contended for
+    // that reason.
     fixture.table.before("register_login", move |rows| {
         rows.logins.push((login(), first.id));
         rows.users.insert(first.id, first);
@@ -102,7 +103,7 @@ fn two_simultaneous_first_logins_create_one_user() {
 }
 
 #[test]
-fn an_address_that_was_taken_meanwhile_is_replaced() {
+fn an_address_that_was_taken_concurrently_is_replaced() {
     let fixture = Fixture::new();
     fixture.table.before("register_login", |rows| {
         let other = User { email: "ada@example.org".into(), ..user(9, "ada") };
@@ -152,7 +153,7 @@ fn a_failed_read_or_write_is_an_error_and_the_next_attempt_creates_no_second_use
 }
 
 #[test]
-fn a_table_that_is_throttled_is_not_asked_again() {
+fn a_throttled_table_is_not_called_again() {
     for read in ["user_of_login", "is_email_taken"] {
         let fixture = Fixture::new();
         fixture.table.faults.fail(read, Error::Contended);

@@ -1,4 +1,4 @@
-//! What each report does to a run. The checks of head jobs have a file of their own.
+//! The effect of each report on a run. The checks of head jobs are in `head_job`.
 
 mod head_job;
 
@@ -21,7 +21,6 @@ enum Report {
     HeadJob(HeadJob),
 }
 
-/// How every test reaches the use case.
 fn report_as(fixture: &Fixture, id: &RunId, key: &TokenKey, report: &Report) -> Result<Run> {
     let reporter = Reporter {
         store: fixture.table.clone(),
@@ -47,7 +46,7 @@ fn failed() -> Outcome {
     Outcome { result: RunResult::Failed, exit_status: Some(1), reported_by: ReportedBy::Report }
 }
 
-/// The job that [`with_run`] makes known to AWS Batch.
+/// The job that [`with_run`] adds to AWS Batch.
 fn head_job() -> HeadJob {
     HeadJob { job_id: "job-1".into(), queue: QUEUE.into(), region: REGION.into() }
 }
@@ -76,7 +75,7 @@ fn actions(fixture: &Fixture) -> Vec<AuditAction> {
 }
 
 /// Before the next call of `operation`, another writer replaces the same revision.
-fn meanwhile(
+fn write_concurrently(
     fixture: &Fixture,
     operation: &'static str,
     run: &Run,
@@ -98,7 +97,7 @@ fn a_report_is_written_audited_and_announced_by_the_state_of_its_run() {
     let heartbeat = || Report::Heartbeat;
     let end = || Report::End;
     let job = || Report::HeadJob(head_job());
-    // The state and due time that are written, if any; the audit record; whether cleanup-run is told.
+    // The written state and due time, if any; the audit record; whether an event is published.
     let cases = [
         (heartbeat(), run(AwsBatch, Provisioning), None, None, false),
         (heartbeat(), run(AwsBatch, Pending), Some((Running, Some(minutes(30)))), None, false),
@@ -134,14 +133,16 @@ fn a_report_is_written_audited_and_announced_by_the_state_of_its_run() {
         (job(), recorded(run(AwsBatch, Ending)), None, None, false),
         (job(), recorded(run(AwsBatch, Ended)), None, None, false),
     ];
-    for (said, run, written, audited, announced) in cases {
+    for (reported, run, written, audited, announced) in cases {
         let (state, due, recorded) =
             (run.lifecycle.state, run.lifecycle.due, run.lifecycle.head_job.is_some());
         let until = run.not_after;
-        let case =
-            format!("{said:?}, {} {state:?} until {until}, due {due:?}, head job {recorded}", run.platform);
+        let case = format!(
+            "{reported:?}, {} {state:?} until {until}, due {due:?}, head job {recorded}",
+            run.platform
+        );
         let fixture = with_run(&run);
-        let answer = report(&fixture, &run, &said).unwrap();
+        let answer = report(&fixture, &run, &reported).unwrap();
         assert_eq!(answer, fixture.table.stored_run(&run.id), "{case}: the answer is what is stored");
         match written {
             Some(expected) => {
@@ -150,8 +151,8 @@ fn a_report_is_written_audited_and_announced_by_the_state_of_its_run() {
             }
             None => assert_eq!(answer, run, "{case}"),
         }
-        let told = matches!(said, Report::End) && written.is_some();
-        assert_eq!(answer.lifecycle.outcome, told.then(failed), "{case}");
+        let ended = matches!(reported, Report::End) && written.is_some();
+        assert_eq!(answer.lifecycle.outcome, ended.then(failed), "{case}");
         assert_eq!(actions(&fixture), Vec::from_iter(audited), "{case}");
         let notices: Vec<_> = announced.then(|| (run.id.clone(), RunNotice::Look)).into_iter().collect();
         assert_eq!(*fixture.bus.announced.borrow(), notices, "{case}");
@@ -165,10 +166,10 @@ fn a_report_is_audited_with_the_secrets_of_the_run_and_without_an_actor() {
         (Report::End, run(Platform::Slurm, State::Running)),
         (Report::HeadJob(head_job()), run(Platform::AwsBatch, State::Running)),
     ];
-    for (said, run) in cases {
-        let case = format!("{said:?}, {}", run.platform);
+    for (reported, run) in cases {
+        let case = format!("{reported:?}, {}", run.platform);
         let fixture = with_run(&run);
-        report(&fixture, &run, &said).unwrap();
+        report(&fixture, &run, &reported).unwrap();
         let [record] = fixture.table.audit().try_into().expect("one record");
         assert_eq!((record.scope, record.actor, record.at), (of_workspace(), None, NOW), "{case}");
         assert_eq!(record.run, Some(run.id), "{case}");
@@ -181,7 +182,7 @@ fn a_report_is_audited_with_the_secrets_of_the_run_and_without_an_actor() {
 fn a_wrong_token_and_an_unknown_run_get_the_same_answer_and_nothing_is_written() {
     let known = run(Platform::AwsBatch, State::Running);
     let unknown = RunId::new("ab12JIHGFEDCBA").unwrap();
-    for said in [Report::Heartbeat, Report::End, Report::HeadJob(head_job())] {
+    for reported in [Report::Heartbeat, Report::End, Report::HeadJob(head_job())] {
         for (case, id, key) in [
             ("wrong token", &known.id, TokenKey::make_random(&Sequence::default())),
             ("claim token", &known.id, claim_key()),
@@ -189,17 +190,17 @@ fn a_wrong_token_and_an_unknown_run_get_the_same_answer_and_nothing_is_written()
         ] {
             let fixture = with_run(&known);
             assert_eq!(
-                error_of(report_as(&fixture, id, &key, &said)).code(),
+                error_of(report_as(&fixture, id, &key, &reported)).code(),
                 "not-found",
-                "{case}: {said:?}"
+                "{case}: {reported:?}"
             );
-            assert_eq!(fixture.table.faults.calls(), ["run"], "{case}: {said:?}");
-            assert!(fixture.jobs.faults.calls().is_empty(), "{case}: {said:?}");
-            assert!(fixture.bus.faults.calls().is_empty(), "{case}: {said:?}");
+            assert_eq!(fixture.table.faults.calls(), ["run"], "{case}: {reported:?}");
+            assert!(fixture.jobs.faults.calls().is_empty(), "{case}: {reported:?}");
+            assert!(fixture.bus.faults.calls().is_empty(), "{case}: {reported:?}");
         }
         let fixture = with_run(&known);
         fixture.table.faults.fail("run", unavailable());
-        assert_eq!(error_of(report(&fixture, &known, &said)).code(), "unavailable", "{said:?}");
+        assert_eq!(error_of(report(&fixture, &known, &reported)).code(), "unavailable", "{reported:?}");
     }
 }
 
@@ -214,42 +215,42 @@ fn writing() -> [(Report, &'static str); 3] {
 
 #[test]
 fn a_report_that_is_not_written_is_not_announced() {
-    for (said, operation) in writing() {
+    for (reported, operation) in writing() {
         let run = run(Platform::AwsBatch, State::Pending);
         let fixture = with_run(&run);
         fixture.table.faults.fail(operation, unavailable());
-        assert_eq!(error_of(report(&fixture, &run, &said)).code(), "unavailable", "{said:?}");
-        assert!(fixture.bus.faults.calls().is_empty(), "{said:?}");
-        assert_eq!(fixture.backoff.attempts(), [0; 0], "{said:?}: the adapter has retried it already");
+        assert_eq!(error_of(report(&fixture, &run, &reported)).code(), "unavailable", "{reported:?}");
+        assert!(fixture.bus.faults.calls().is_empty(), "{reported:?}");
+        assert_eq!(fixture.backoff.attempts(), [0; 0], "{reported:?}: the adapter has retried it already");
     }
 }
 
 #[test]
 fn a_failed_announcement_does_not_fail_the_report() {
-    for said in [Report::End, Report::HeadJob(head_job())] {
+    for reported in [Report::End, Report::HeadJob(head_job())] {
         let run = run(Platform::AwsBatch, State::Running);
         let fixture = with_run(&run);
         fixture.bus.faults.fail("announce", unavailable());
-        let answer = report(&fixture, &run, &said).unwrap();
-        assert_eq!(fixture.bus.faults.count("announce"), 1, "{said:?}");
-        assert_eq!(answer.lifecycle.due, Some(NOW), "{said:?}: the sweep finds it");
+        let answer = report(&fixture, &run, &reported).unwrap();
+        assert_eq!(fixture.bus.faults.count("announce"), 1, "{reported:?}");
+        assert_eq!(answer.lifecycle.due, Some(NOW), "{reported:?}: the sweep finds it");
     }
 }
 
 #[test]
 fn a_report_that_is_repeated_has_one_effect() {
-    for (said, operation) in writing() {
+    for (reported, operation) in writing() {
         for answer_lost in [false, true] {
-            let case = format!("{said:?}, answer lost: {answer_lost}");
+            let case = format!("{reported:?}, answer lost: {answer_lost}");
             let run = run(Platform::AwsBatch, State::Pending);
             let fixture = with_run(&run);
             if answer_lost {
                 fixture.table.faults.lose_answer(operation, unavailable());
             }
-            assert_eq!(report(&fixture, &run, &said).is_err(), answer_lost, "{case}");
+            assert_eq!(report(&fixture, &run, &reported).is_err(), answer_lost, "{case}");
             let first = fixture.table.stored_run(&run.id);
             let records = fixture.table.audit().len();
-            assert_eq!(report(&fixture, &run, &said).unwrap(), first, "{case}");
+            assert_eq!(report(&fixture, &run, &reported).unwrap(), first, "{case}");
             assert_eq!(fixture.table.faults.count(operation), 1, "{case}");
             assert_eq!(fixture.table.audit().len(), records, "{case}");
         }
@@ -258,18 +259,18 @@ fn a_report_that_is_repeated_has_one_effect() {
 
 #[test]
 fn a_report_is_decided_again_after_a_conflict() {
-    for (said, operation) in writing() {
+    for (reported, operation) in writing() {
         let run = run(Platform::AwsBatch, State::Pending);
         let fixture = with_run(&run);
-        meanwhile(&fixture, operation, &run, |_| {});
-        let answer = report(&fixture, &run, &said).unwrap();
-        assert_eq!(answer.lifecycle.revision, run.lifecycle.revision + 2, "{said:?}");
-        assert_eq!(fixture.backoff.attempts(), [1], "{said:?}");
-        assert!(fixture.table.audit().len() <= 1, "{said:?}: the attempt that lost is not audited");
+        write_concurrently(&fixture, operation, &run, |_| {});
+        let answer = report(&fixture, &run, &reported).unwrap();
+        assert_eq!(answer.lifecycle.revision, run.lifecycle.revision + 2, "{reported:?}");
+        assert_eq!(fixture.backoff.attempts(), [1], "{reported:?}");
+        assert!(fixture.table.audit().len() <= 1, "{reported:?}: the attempt that lost is not audited");
     }
     let run = run(Platform::AwsBatch, State::Pending);
     let fixture = with_run(&run);
-    meanwhile(&fixture, "save_lifecycle", &run, |lifecycle| lifecycle.state = State::Ended);
+    write_concurrently(&fixture, "save_lifecycle", &run, |lifecycle| lifecycle.state = State::Ended);
     let answer = report(&fixture, &run, &Report::End).unwrap();
     assert_eq!(
         (answer.lifecycle.state, answer.lifecycle.outcome),
@@ -281,15 +282,15 @@ fn a_report_is_decided_again_after_a_conflict() {
 
 #[test]
 fn constant_conflicts_become_contention_when_time_runs_out() {
-    for (said, operation) in writing() {
+    for (reported, operation) in writing() {
         for error in [|| Error::VersionConflict, || Error::Contended] {
-            let case = format!("{said:?}, {:?}", error());
+            let case = format!("{reported:?}, {:?}", error());
             let run = run(Platform::AwsBatch, State::Pending);
             let fixture = with_run(&run);
             for _ in 0..4 {
                 fixture.table.faults.fail(operation, error());
             }
-            assert_eq!(error_of(report(&fixture, &run, &said)).code(), "contended", "{case}");
+            assert_eq!(error_of(report(&fixture, &run, &reported)).code(), "contended", "{case}");
             assert_eq!(fixture.backoff.attempts(), [1, 2, 3], "{case}");
             assert_eq!(fixture.table.stored_run(&run.id), run, "{case}");
             assert!(fixture.table.audit().is_empty(), "{case}");

@@ -11,7 +11,7 @@ fn sweep(fixture: &Fixture) -> Result<SweepSummary> {
     run_now(cleaner(fixture).sweep(&fixture.context()))
 }
 
-/// A run of this number and state, due so many minutes from now.
+/// A run that is due in this number of minutes.
 fn due_run(number: u32, state: State, due: i64) -> Run {
     let id = RunId::new(&format!("ab12{number:010}")).unwrap();
     let mut run = Run { id, ..run(Platform::AwsBatch, state) };
@@ -28,7 +28,7 @@ fn put(fixture: &Fixture, run: &Run) {
 }
 
 #[test]
-fn only_runs_that_are_due_are_looked_at() {
+fn only_runs_that_are_due_are_inspected() {
     let fixture = Fixture::new();
     let runs = [
         due_run(1, State::Running, -3),
@@ -100,7 +100,7 @@ fn several_failures_are_counted_one_by_one() {
 }
 
 #[test]
-fn a_run_is_judged_by_its_own_row_and_not_by_the_index() {
+fn a_run_is_inspected_by_its_row_and_not_by_the_index() {
     let fixture = Fixture::new();
     let run = due_run(1, State::Running, -1);
     put(&fixture, &run);
@@ -111,7 +111,7 @@ fn a_run_is_judged_by_its_own_row_and_not_by_the_index() {
     assert_eq!(
         sweep(&fixture).unwrap(),
         SweepSummary { due: 1, ..SweepSummary::default() },
-        "renewed meanwhile"
+        "renewed concurrently"
     );
     assert_eq!(fixture.table.stored_run(&run.id).lifecycle.state, State::Running);
 
@@ -121,7 +121,7 @@ fn a_run_is_judged_by_its_own_row_and_not_by_the_index() {
     assert_eq!(
         sweep(&fixture).unwrap(),
         SweepSummary { due: 1, ..SweepSummary::default() },
-        "deleted meanwhile"
+        "deleted concurrently"
     );
 }
 
@@ -226,14 +226,14 @@ fn a_copy_is_deleted_if_its_run_has_ended_or_if_it_has_expired_and_its_run_is_un
         LeftAlone,
     }
     use Fate::{Deleted, LeftAlone, Unknown};
-    // The run in the table, the copy's run tag, and what happens to the copy if its latest end is absent,
-    // in the future, now, in the past.
+    // The stored run, the copy's run tag, and the fate of the copy if its latest end is absent, in
+    // the future, now, or in the past.
     let known = "ab12ABCDEFGHIJ";
     let cases = [
         (Some(State::Provisioning), Some(known), [LeftAlone; 4]),
         (Some(State::Pending), Some(known), [LeftAlone; 4]),
         (Some(State::Running), Some(known), [LeftAlone; 4]),
-        // Past its latest end it is looked at, and ends.
+        // Past its latest end, the run is inspected and ends.
         (Some(State::Ending), Some(known), [LeftAlone, LeftAlone, Deleted, Deleted]),
         (Some(State::Ended), Some(known), [Deleted; 4]),
         (None, Some(known), [Unknown, Unknown, Deleted, Deleted]),
@@ -250,7 +250,7 @@ fn a_copy_is_deleted_if_its_run_has_ended_or_if_it_has_expired_and_its_run_is_un
             let fixture = Fixture::new();
             if let Some(state) = state {
                 let mut run = run(Platform::AwsBatch, state);
-                // Only the search for orphans is tried here.
+                // This tests only the search for orphans.
                 run.lifecycle.due = (state != State::Ended).then(|| minutes(5));
                 fixture.table.put_run(run);
             }
@@ -268,9 +268,9 @@ fn a_copy_is_deleted_if_its_run_has_ended_or_if_it_has_expired_and_its_run_is_un
     }
 }
 
-/// Other functions write when a run is due: one that nothing nominates any more must not keep its copies for ever.
+/// Other functions write the due time of a run. A run without one must not keep its copies forever.
 #[test]
-fn a_run_past_its_latest_end_is_looked_at_though_nothing_says_that_it_is_due() {
+fn a_run_past_its_latest_end_is_inspected_even_if_it_is_not_due() {
     for lost in [true, false] {
         let fixture = Fixture::new();
         let mut run = run(Platform::AwsBatch, State::Running);
@@ -316,7 +316,7 @@ fn a_run_that_cannot_be_read_keeps_its_own_copies_and_no_others() {
     for (name, tag) in [("1", "ab12ABCDEFGHIJ"), ("2", "ab12ABCDEFGHIJ"), ("3", OTHER)] {
         fixture.target.put(name, Some("test"), Some(tag), Some(minutes(-1)));
     }
-    // The rows are read in the order of the tags, each once however many copies the run has.
+    // Rows are read in the order of the tags, once per run.
     fixture.table.faults.fail("run", unavailable());
     let swept = sweep(&fixture).unwrap();
     assert_eq!(swept, SweepSummary { orphans: 1, orphans_failed: 2, ..SweepSummary::default() });
@@ -324,29 +324,28 @@ fn a_run_that_cannot_be_read_keeps_its_own_copies_and_no_others() {
     assert_eq!(fixture.table.faults.count("run"), 2);
 }
 
-/// A run that nothing is due for any more.
 fn ended_run() -> Run {
     let mut run = run(Platform::AwsBatch, State::Ended);
     run.lifecycle.due = None;
     run
 }
 
-/// A copy of a run that has ended, as a list shows it.
+/// A copy of an ended run, as lists show it.
 fn listed(name: &str) -> FoundCopy {
     FoundCopy { name: name.into(), run: Some("ab12ABCDEFGHIJ".into()), not_after: None }
 }
 
 #[test]
-fn a_copy_that_was_removed_since_the_list_was_current_is_no_orphan() {
+fn a_listed_copy_that_no_longer_exists_is_not_an_orphan() {
     let fixture = Fixture::new();
     fixture.table.put_run(ended_run());
-    fixture.target.still_listed.borrow_mut().push(listed("tower-gone"));
+    fixture.target.still_listed.borrow_mut().push(listed("tower-deleted"));
     assert_eq!(sweep(&fixture).unwrap(), SweepSummary::default());
     assert_eq!(fixture.target.faults.count("delete_copy"), 0);
 }
 
 #[test]
-fn a_name_that_holds_another_secret_by_now_is_left_alone() {
+fn a_listed_name_that_now_belongs_to_another_secret_is_not_deleted() {
     for (deployment, tag) in [("production", "ab12ABCDEFGHIJ"), ("test", OTHER)] {
         let fixture = Fixture::new();
         fixture.table.put_run(ended_run());
@@ -363,7 +362,7 @@ fn a_name_that_holds_another_secret_by_now_is_left_alone() {
 }
 
 #[test]
-fn an_orphan_that_cannot_be_described_is_a_failure_and_no_orphan_yet() {
+fn an_orphan_that_cannot_be_described_is_counted_as_failed_only() {
     let fixture = Fixture::new();
     fixture.table.put_run(ended_run());
     fixture.target.put("tower-copy", Some("test"), Some("ab12ABCDEFGHIJ"), None);
@@ -373,7 +372,7 @@ fn an_orphan_that_cannot_be_described_is_a_failure_and_no_orphan_yet() {
 }
 
 #[test]
-fn an_orphan_that_somebody_else_deletes_meanwhile_is_no_failure() {
+fn an_orphan_that_is_deleted_concurrently_is_not_a_failure() {
     let fixture = Fixture::new();
     fixture.table.put_run(ended_run());
     fixture.target.put("tower-copy", Some("test"), Some("ab12ABCDEFGHIJ"), None);

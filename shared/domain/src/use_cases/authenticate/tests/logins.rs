@@ -15,7 +15,7 @@ fn sign_in(fixture: &Fixture, verified_email: Option<&str>) -> Result<Option<Cal
 }
 
 #[test]
-fn a_known_login_names_its_user_and_nothing_is_written() {
+fn a_known_login_identifies_its_user_and_writes_nothing() {
     let basic = format!("Basic {}", STANDARD.encode(format!("@token:{JWT}")));
     for header in [format!("Bearer {JWT}"), basic] {
         let fixture = Fixture::new();
@@ -27,7 +27,7 @@ fn a_known_login_names_its_user_and_nothing_is_written() {
 }
 
 #[test]
-fn a_refused_json_web_token_names_no_caller_and_a_failed_check_is_an_error() {
+fn a_refused_json_web_token_identifies_no_caller_and_a_failed_check_is_an_error() {
     let header = format!("Bearer {JWT}");
     let fixture = Fixture::new();
     assert_eq!(authenticate_by(&fixture, &Issuer::Refuses, &header).unwrap(), None);
@@ -36,7 +36,7 @@ fn a_refused_json_web_token_names_no_caller_and_a_failed_check_is_an_error() {
 }
 
 #[test]
-fn a_login_that_no_user_has_names_no_user_and_nothing_is_written() {
+fn an_unknown_login_is_a_new_login_and_writes_nothing() {
     let others = [
         Login { issuer: "https://other.example".into(), ..login() },
         Login { subject: "subject-2".into(), ..login() },
@@ -44,15 +44,15 @@ fn a_login_that_no_user_has_names_no_user_and_nothing_is_written() {
     for other in others {
         let fixture = Fixture::new();
         fixture.table.rows.borrow_mut().logins.push((other.clone(), user_id(7)));
-        let vouched = VerifiedLogin { login: login(), verified_email: Some("ada@example.org".into()) };
+        let verified = VerifiedLogin { login: login(), verified_email: Some("ada@example.org".into()) };
         let caller = sign_in(&fixture, Some("ada@example.org")).unwrap();
-        assert_eq!(caller, Some(Caller::NewLogin(vouched)), "{other:?}");
+        assert_eq!(caller, Some(Caller::NewLogin(verified)), "{other:?}");
         assert_eq!(fixture.table.faults.calls(), ["user_of_login"], "{other:?}");
     }
 }
 
 #[test]
-fn a_login_that_cannot_be_looked_up_is_an_error_and_not_a_new_one() {
+fn a_failed_lookup_of_a_login_is_an_error_and_not_a_new_login() {
     for error in [unavailable(), crate::Error::Contended] {
         let (fixture, code) = (Fixture::new(), error.code());
         fixture.table.faults.fail("user_of_login", error);

@@ -1,10 +1,11 @@
-//! Claims of runs that cannot get their secrets: the run is ended, and the user is told why.
+//! Claims of runs that cannot get their secrets. The run is ended, and the error contains the
+//! reason.
 
 use super::*;
 use crate::run::{Outcome, ReportedBy, RunResult};
 
 #[test]
-fn a_secret_is_handed_over_until_it_expires() {
+fn a_claimed_secret_is_delivered_until_it_expires() {
     for (case, expires, code) in [
         ("later", minutes(1), None),
         ("at this instant", NOW, Some("refused")),
@@ -18,7 +19,7 @@ fn a_secret_is_handed_over_until_it_expires() {
 
 #[test]
 fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
-    const BARRED: &str = "the user who launched it no longer has permission to launch it";
+    const NO_PERMISSION: &str = "the user who launched it no longer has permission to launch it";
     let cases: [(&str, Arrange, &str); 11] = [
         (
             "deleted",
@@ -62,15 +63,15 @@ fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
             |f| change_run(f, |run| run.lifecycle.secrets[0].name = name("LD_PRELOAD")),
             "the name of the secret LD_PRELOAD is reserved for shells and runtimes",
         ),
-        ("left the workspace", |f| f.table.rows.borrow_mut().roles.clear(), BARRED),
-        ("lost the right", |f| f.table.put_member(workspace(), actor().user, Role::Connect), BARRED),
+        ("left the workspace", |f| f.table.rows.borrow_mut().roles.clear(), NO_PERMISSION),
+        ("lost the right", |f| f.table.put_member(workspace(), actor().user, Role::Connect), NO_PERMISSION),
         (
             "platform no longer allowed",
             |f| {
                 let mut rows = f.table.rows.borrow_mut();
                 rows.workspaces.get_mut(&workspace_id()).unwrap().platforms = vec![Platform::AwsBatch];
             },
-            BARRED,
+            NO_PERMISSION,
         ),
     ];
     for (case, arrange, reason) in cases {

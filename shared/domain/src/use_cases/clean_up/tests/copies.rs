@@ -1,4 +1,4 @@
-//! The removal of copies: which are deleted, which are left alone, and what is retried.
+//! Deletion of copies: which are deleted, which are kept, and what is retried.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn ending_with_two_copies() -> (Run, [String; 2]) {
 fn only_a_copy_with_the_tags_of_this_deployment_and_this_run_is_deleted() {
     let run = ending().id;
     let ours = Some(run.as_str());
-    // Deployment tag, run tag, whether it is deleted.
+    // Deployment tag, run tag, whether the copy is deleted.
     let cases = [
         (Some("test"), ours, true),
         (Some("test"), Some("ab12JIHGFEDCBA"), false),
@@ -38,8 +38,8 @@ fn only_a_copy_with_the_tags_of_this_deployment_and_this_run_is_deleted() {
         let fixture = Fixture::new();
         fixture.table.put_run(ending());
         fixture.target.put(NAME, deployment, tag, None);
-        let (looked, log) = logged(|| inspect(&fixture, &run).unwrap());
-        assert_eq!(looked, CleanupOutcome::Ended, "{case}");
+        let (inspected, log) = logged(|| inspect(&fixture, &run).unwrap());
+        assert_eq!(inspected, CleanupOutcome::Ended, "{case}");
         assert_eq!(fixture.target.faults.count("delete_copy"), usize::from(deleted), "{case}");
         assert_eq!(log.is_empty(), deleted, "{case}");
         assert!(log.iter().all(|line| line.starts_with("ERROR") && line.contains(run.as_str())), "{case}");
@@ -52,15 +52,15 @@ fn only_a_copy_with_the_tags_of_this_deployment_and_this_run_is_deleted() {
 fn a_copy_is_deleted_until_describe_finds_nothing() {
     let present = ["describe_copy", "delete_copy"];
     let cases = [
-        ("it was gone before", 0, false, vec!["describe_copy"]),
-        ("it is gone after its delete", 0, true, [&present[..], &["describe_copy"]].concat()),
+        ("it was deleted before", 0, false, vec!["describe_copy"]),
+        ("it is deleted at once", 0, true, [&present[..], &["describe_copy"]].concat()),
         ("it outlives one delete", 1, true, [&present[..], &present, &["describe_copy"]].concat()),
         ("it outlives two", 2, true, [&present[..], &present, &present, &["describe_copy"]].concat()),
     ];
-    for (case, slow_deletes, stands, calls) in cases {
+    for (case, slow_deletes, exists, calls) in cases {
         let fixture = with_run(&ending());
         fixture.target.slow_deletes.set(slow_deletes);
-        if !stands {
+        if !exists {
             fixture.target.copies.borrow_mut().clear();
         }
         assert_eq!(inspect(&fixture, &ending().id).unwrap(), CleanupOutcome::Ended, "{case}");
@@ -71,7 +71,7 @@ fn a_copy_is_deleted_until_describe_finds_nothing() {
 }
 
 #[test]
-fn a_run_does_not_end_while_a_copy_is_still_there() {
+fn a_run_does_not_end_while_a_copy_still_exists() {
     let fixture = with_run(&ending());
     fixture.target.slow_deletes.set(100);
     let error = error_of(inspect(&fixture, &ending().id));
@@ -79,11 +79,11 @@ fn a_run_does_not_end_while_a_copy_is_still_there() {
     assert!(error.causes().contains("still exists after it was deleted"), "{}", error.causes());
     assert_eq!(fixture.backoff.attempts(), [1, 2, 3], "as long as there is time");
     assert_eq!(fixture.target.faults.count("delete_copy"), 4);
-    assert_eq!(fixture.table.stored_run(&ending().id), ending(), "it is looked at again");
+    assert_eq!(fixture.table.stored_run(&ending().id), ending(), "it is inspected again");
 }
 
 #[test]
-fn a_failure_at_one_copy_does_not_stop_the_others_and_the_next_look_removes_it() {
+fn a_failure_at_one_copy_does_not_stop_the_others_and_the_next_inspection_deletes_it() {
     for operation in ["describe_copy", "delete_copy"] {
         let (run, names) = ending_with_two_copies();
         let fixture = with_run(&run);
@@ -100,7 +100,7 @@ fn a_failure_at_one_copy_does_not_stop_the_others_and_the_next_look_removes_it()
 }
 
 #[test]
-fn a_refused_delete_of_a_copy_that_is_gone_by_then_is_no_failure() {
+fn a_refused_delete_of_a_deleted_copy_is_not_a_failure() {
     let (run, _) = ending_with_two_copies();
     let fixture = with_run(&run);
     fixture.target.faults.lose_answer("delete_copy", unavailable());

@@ -8,7 +8,7 @@ fn due_run() -> Run {
 }
 
 /// Before the next write, another writer replaces the same revision.
-fn meanwhile(fixture: &Fixture, id: &RunId, change: impl FnOnce(&mut Lifecycle) + 'static) {
+fn write_concurrently(fixture: &Fixture, id: &RunId, change: impl FnOnce(&mut Lifecycle) + 'static) {
     let id = id.clone();
     fixture.table.before("save_lifecycle", move |rows| {
         let lifecycle = &mut rows.runs.get_mut(&id).unwrap().lifecycle;
@@ -18,10 +18,10 @@ fn meanwhile(fixture: &Fixture, id: &RunId, change: impl FnOnce(&mut Lifecycle) 
 }
 
 #[test]
-fn a_run_that_reports_between_read_and_write_lives() {
+fn a_run_that_reports_between_read_and_write_continues() {
     let run = due_run();
     let fixture = with_run(&run);
-    meanwhile(&fixture, &run.id, |lifecycle| {
+    write_concurrently(&fixture, &run.id, |lifecycle| {
         lifecycle.due = Some(minutes(30));
         lifecycle.lease_until = minutes(30);
     });
@@ -34,11 +34,11 @@ fn a_run_that_reports_between_read_and_write_lives() {
 }
 
 #[test]
-fn a_head_job_is_asked_about_again_when_another_writer_was_first() {
+fn a_head_job_is_checked_again_after_a_concurrent_write() {
     let run = with_head_job(due_run());
     let fixture = with_run(&run);
     fixture.jobs.set("job-1", JobStatus::NotFinal, None);
-    meanwhile(&fixture, &run.id, |_| {});
+    write_concurrently(&fixture, &run.id, |_| {});
     assert_eq!(inspect(&fixture, &run.id).unwrap(), CleanupOutcome::Unchanged);
     assert_eq!(fixture.jobs.faults.count("observe_job"), 2, "the earlier answer is stale");
     let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
@@ -46,28 +46,28 @@ fn a_head_job_is_asked_about_again_when_another_writer_was_first() {
 }
 
 #[test]
-fn a_run_that_another_look_ended_ends_once() {
+fn a_run_that_another_inspection_ended_ends_once() {
     let run = run(Platform::AwsBatch, State::Ending);
     let fixture = with_run(&run);
-    meanwhile(&fixture, &run.id, |lifecycle| {
+    write_concurrently(&fixture, &run.id, |lifecycle| {
         lifecycle.state = State::Ended;
         lifecycle.due = None;
     });
     assert_eq!(
         inspect(&fixture, &run.id).unwrap(),
         CleanupOutcome::Unchanged,
-        "the other look says that it ended"
+        "the other inspection says that it ended"
     );
-    assert!(fixture.table.audit().is_empty(), "the other look audits it");
+    assert!(fixture.table.audit().is_empty(), "the other inspection audits it");
 }
 
 #[test]
-fn a_run_that_another_look_set_to_ending_is_cleaned_up_from_there() {
+fn a_run_that_another_inspection_set_to_ending_is_cleaned_up() {
     let run = due_run();
     let fixture = with_run(&run);
-    meanwhile(&fixture, &run.id, |lifecycle| lifecycle.state = State::Ending);
+    write_concurrently(&fixture, &run.id, |lifecycle| lifecycle.state = State::Ending);
     assert_eq!(inspect(&fixture, &run.id).unwrap(), CleanupOutcome::Ended);
-    assert_eq!(actions(&fixture), [AuditAction::RunEnded], "the other look audited that it is ending");
+    assert_eq!(actions(&fixture), [AuditAction::RunEnded], "the other inspection audited that it is ending");
     assert!(fixture.target.names().is_empty());
 }
 
@@ -96,7 +96,7 @@ fn a_run_that_is_missing_after_a_conflict_is_not_found() {
 }
 
 #[test]
-fn a_write_whose_answer_is_lost_is_an_error_and_the_next_look_goes_on_from_it() {
+fn a_write_whose_answer_is_lost_is_an_error_and_the_next_inspection_continues_from_it() {
     let run = due_run();
     let fixture = with_run(&run);
     fixture.table.faults.lose_answer("save_lifecycle", unavailable());

@@ -18,7 +18,7 @@ fn declare(fixture: &Fixture, json: &Value) -> Result<Applied> {
 }
 
 /// Two users with a token each, an organization with two workspaces.
-fn story() -> Value {
+fn declaration() -> Value {
     let user = |name: &str| {
         let email = format!("{name}@example.org");
         json!({"userName": name, "email": email, "tokens": [{"name": "cli"}]})
@@ -34,7 +34,7 @@ fn story() -> Value {
     })
 }
 
-/// Sam, whom a table may know, with so many tokens.
+/// Sam, with this number of tokens.
 fn tokens(count: usize) -> Value {
     let tokens: Vec<_> = (0..count).map(|n| json!({"name": format!("t{n}")})).collect();
     json!({"users": [{"userName": "sam", "email": "sam@example.org", "tokens": tokens}]})
@@ -51,7 +51,7 @@ fn access_keys(applied: &Applied) -> usize {
     tokens.filter(|token| token.access_key.is_some()).count()
 }
 
-/// Every access key that is shown opens the token that is stored under its id.
+/// Asserts that every access key that is shown opens the stored token with its id.
 fn assert_keys_open(fixture: &Fixture, applied: &Applied) {
     for token in applied.users.iter().flat_map(|user| &user.tokens) {
         if let Some(key) = &token.access_key {
@@ -63,7 +63,7 @@ fn assert_keys_open(fixture: &Fixture, applied: &Applied) {
 #[test]
 fn a_declaration_is_applied_in_one_transaction_and_returns_each_new_access_key() {
     let fixture = Fixture::new();
-    let applied = declare(&fixture, &story()).unwrap();
+    let applied = declare(&fixture, &declaration()).unwrap();
     // 2 users, 2 tokens, 1 organization, 2 workspaces, 3 participants.
     assert_eq!((applied.changes, access_keys(&applied)), (10, 2));
     assert_keys_open(&fixture, &applied);
@@ -86,8 +86,8 @@ fn a_declaration_is_applied_in_one_transaction_and_returns_each_new_access_key()
 #[test]
 fn applying_the_same_declaration_again_writes_nothing_and_returns_no_access_key() {
     let fixture = Fixture::new();
-    let first = declare(&fixture, &story()).unwrap();
-    let again = declare(&fixture, &story()).unwrap();
+    let first = declare(&fixture, &declaration()).unwrap();
+    let again = declare(&fixture, &declaration()).unwrap();
     assert_eq!((again.changes, access_keys(&again)), (0, 0));
     assert_eq!(fixture.table.faults.count("change_identity"), 1);
     let ids = |applied: &Applied| -> Vec<i64> {
@@ -169,7 +169,7 @@ fn a_user_named_twice_in_different_case_is_read_once() {
 }
 
 #[test]
-fn participants_and_tokens_that_are_stored_are_what_a_declaration_is_compared_with() {
+fn a_declaration_is_compared_with_the_stored_participants_and_tokens() {
     let fixture = with_sam();
     fixture.table.put_member(workspace(), user_id(4), Role::Owner);
     let token = stored_token(5, 4, "Laptop", &TokenKey::make_random(&Sequence::default()));

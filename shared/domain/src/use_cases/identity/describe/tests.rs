@@ -18,7 +18,8 @@ fn placed(id: i64, org: i64, org_name: &str, name: &str) -> Workspace {
     }
 }
 
-/// The caller takes part in four workspaces of three organizations, two of which have the same name.
+/// The caller is a participant of four workspaces in three organizations, two of which have the
+/// same name.
 fn fixture() -> Fixture {
     let fixture = Fixture::new();
     let caller = actor().user;
@@ -43,8 +44,8 @@ fn ids(memberships: &[(Workspace, Role)]) -> Vec<(i64, Role)> {
 fn a_caller_is_described_unless_deleted() {
     let fixture = fixture();
     assert_eq!(run_now(user(&*fixture.table, &actor())).unwrap(), make_user(7, "sam"));
-    let gone = Actor { user: user_id(8), token: None };
-    assert_eq!(error_of(run_now(user(&*fixture.table, &gone))).code(), "not-found");
+    let deleted = Actor { user: user_id(8), token: None };
+    assert_eq!(error_of(run_now(user(&*fixture.table, &deleted))).code(), "not-found");
 }
 
 #[test]

@@ -24,7 +24,7 @@ const ROLE_RULE: &str = "role must be one of owner, admin, maintain, launch, con
 const NO_TEXT: &str = "it is required, as a JSON string.";
 const NO_OBJECT: &str = "it must be a JSON object.";
 
-/// Documents with one problem each.
+/// Asserts the single problem of each document.
 fn assert_problems(cases: &[(Value, String)]) {
     for (json, problem) in cases {
         assert_eq!(problems_of(json), std::slice::from_ref(problem), "{json}");
@@ -290,7 +290,7 @@ fn a_list_has_at_most_five_hundred_entries() {
     assert_eq!(problems_of(&users(501)), ["users: it can have at most 500 entries: split the document."]);
 }
 
-/// Cases of a rule: texts that it takes, and texts that it refuses.
+/// Asserts that a rule accepts and refuses these texts.
 fn assert_rule(rule: fn(&str) -> std::result::Result<(), String>, taken: &[&str], refused: &[&str]) {
     for text in taken {
         assert_eq!(rule(text), Ok(()), "{text:?}");

@@ -9,17 +9,17 @@ use crate::testing::{
     Fixture, NOW, error_of, organization, run_now, unavailable, user, user_id, workspace, workspace_id,
 };
 
-/// A member of each role, by the role; user 8 is not a participant, user 9 is a second owner.
+/// The participant with this role. User 8 is not a participant, and user 9 is a second owner.
 fn member(role: Role) -> UserId {
     user_id(role as i64 + 1)
 }
 
-const STRANGER: i64 = 8;
+const OUTSIDER: i64 = 8;
 const OTHER_OWNER: i64 = 9;
 
 fn fixture() -> Fixture {
     let fixture = Fixture::new();
-    let names = ["zoe", "adam", "max", "liam", "carl", "vera", "nobody", "Sam", "olivia"];
+    let names = ["zoe", "adam", "max", "liam", "carl", "vera", "noah", "Sam", "olivia"];
     for (index, name) in names.into_iter().enumerate() {
         let user = user(i64::try_from(index).unwrap() + 1, name);
         fixture.table.rows.borrow_mut().users.insert(user.id, user);
@@ -47,10 +47,10 @@ fn add_in(
     fixture: &Fixture,
     caller: UserId,
     place: WorkspacePath,
-    whom: &UserRef,
+    user_ref: &UserRef,
     role: Role,
 ) -> Result<User> {
-    run_now(add(&*fixture.table, &by(caller), place, whom, role, &fixture.context()))
+    run_now(add(&*fixture.table, &by(caller), place, user_ref, role, &fixture.context()))
 }
 
 fn change_in(
@@ -76,8 +76,8 @@ fn allow_in(
     run_now(allow_platforms(&*fixture.table, &by(caller), place, platforms, &fixture.context()))
 }
 
-fn add_stranger(fixture: &Fixture, caller: UserId, role: Role) -> Result<User> {
-    add_in(fixture, caller, place(), &UserRef::Id(user_id(STRANGER)), role)
+fn add_outsider(fixture: &Fixture, caller: UserId, role: Role) -> Result<User> {
+    add_in(fixture, caller, place(), &UserRef::Id(user_id(OUTSIDER)), role)
 }
 
 fn change(fixture: &Fixture, caller: UserId, user: UserId, role: Role) -> Result<()> {
@@ -92,16 +92,16 @@ fn allow(fixture: &Fixture, caller: UserId, platforms: &[Platform]) -> Result<Wo
     allow_in(fixture, caller, place(), platforms)
 }
 
-/// Every operation that changes something, in a form that an owner may do.
+/// Every operation that makes a change, in a form that owners may use.
 type Operation = fn(&Fixture, UserId) -> Result<()>;
 const OPERATIONS: [(&str, Operation); 4] = [
-    ("add", |it, caller| add_stranger(it, caller, Role::View).map(drop)),
+    ("add", |it, caller| add_outsider(it, caller, Role::View).map(drop)),
     ("change", |it, caller| change(it, caller, member(Role::View), Role::Launch)),
     ("remove", |it, caller| remove_user(it, caller, member(Role::View))),
     ("allow", |it, caller| allow(it, caller, &[Platform::Lsf]).map(drop)),
 ];
 
-/// The roles that may give, change or take away these roles.
+/// The roles that may add, change or remove participants with these roles.
 fn may_touch(touched: &[Role]) -> &'static [Role] {
     if touched.contains(&Role::Owner) { &[Role::Owner] } else { &[Role::Owner, Role::Admin] }
 }
@@ -112,7 +112,7 @@ fn assert_forbidden(error: &Error, roles: &[Role], case: &str) {
     assert_eq!((error.code(), error.to_string()), ("forbidden", text), "{case}");
 }
 
-/// One change took effect, under a membership that the store checks again, and was recorded.
+/// Asserts that one change took effect, with the required membership and an audit record.
 fn assert_changed(fixture: &Fixture, caller: UserId, roles: &[Role], change: &Change, case: &str) {
     let required = RequiredMembership { workspace: workspace_id(), user: caller, roles: roles.to_vec() };
     assert_eq!(transactions(fixture), [(vec![change.clone()], Some(required))], "{case}");
@@ -160,18 +160,18 @@ fn every_member_sees_the_participants_by_name() {
 type AnyOperation<'a> = &'a dyn Fn(&Fixture) -> Result<()>;
 
 #[test]
-fn every_operation_on_a_foreign_workspace_is_not_found() {
+fn every_operation_on_a_workspace_of_others_is_not_found() {
     let elsewhere = WorkspacePath { org: org_id(99), ..place() };
     let absent = WorkspacePath { workspace: WorkspaceId::new(99).unwrap(), ..place() };
     for (case, caller, place) in [
-        ("no member", user_id(STRANGER), place()),
+        ("no member", user_id(OUTSIDER), place()),
         ("a member, by another organization", member(Role::Owner), elsewhere),
         ("no such workspace", member(Role::Owner), absent),
     ] {
-        let (view, whom) = (member(Role::View), UserRef::Id(user_id(STRANGER)));
+        let (view, user_ref) = (member(Role::View), UserRef::Id(user_id(OUTSIDER)));
         let operations: [AnyOperation<'_>; 6] = [
             &|it| listed(it, caller, place).map(drop),
-            &|it| add_in(it, caller, place, &whom, Role::View).map(drop),
+            &|it| add_in(it, caller, place, &user_ref, Role::View).map(drop),
             &|it| change_in(it, caller, place, view, Role::Launch),
             &|it| remove_in(it, caller, place, view),
             &|it| remove_in(it, caller, place, caller),
@@ -191,10 +191,10 @@ fn owners_and_admins_add_people_and_only_owners_add_owners() {
         for role in Role::ALL {
             let (fixture, case) = (fixture(), format!("{caller:?} adds {role:?}"));
             let roles = may_touch(&[role]);
-            match add_stranger(&fixture, member(caller), role) {
+            match add_outsider(&fixture, member(caller), role) {
                 Ok(user) => {
                     assert!(roles.contains(&caller), "{case}");
-                    assert_eq!(user.id, user_id(STRANGER));
+                    assert_eq!(user.id, user_id(OUTSIDER));
                     let change = set_role(place(), user.id, None, Some(role));
                     assert_changed(&fixture, member(caller), roles, &change, &case);
                     assert_eq!(
@@ -217,7 +217,7 @@ fn a_user_to_add_is_found_by_id_name_or_address_in_any_case() {
     let longest = |at: &str| format!("{at}{}", "x".repeat(LONGEST_EMAIL - at.len()));
     let text = |text: &str| UserRef::NameOrEmail(text.into());
     let cases = [
-        (UserRef::Id(user_id(STRANGER)), Some("user"), true),
+        (UserRef::Id(user_id(OUTSIDER)), Some("user"), true),
         (UserRef::Id(user_id(99)), Some("user"), false),
         (text("sAM"), Some("user_by_name"), true),
         (text("SAM@example.ORG"), Some("user_by_email"), true),
@@ -229,11 +229,11 @@ fn a_user_to_add_is_found_by_id_name_or_address_in_any_case() {
         (text(&format!("{}x", longest(""))), None, false),
         (text(&format!("{}x", longest("@"))), None, false),
     ];
-    for (whom, read, found) in cases {
-        let (fixture, case) = (fixture(), format!("{whom:?}"));
-        let outcome = add_in(&fixture, member(Role::Admin), place(), &whom, Role::View);
+    for (user_ref, read, found) in cases {
+        let (fixture, case) = (fixture(), format!("{user_ref:?}"));
+        let outcome = add_in(&fixture, member(Role::Admin), place(), &user_ref, Role::View);
         if found {
-            assert_eq!(outcome.unwrap().id, user_id(STRANGER), "{case}");
+            assert_eq!(outcome.unwrap().id, user_id(OUTSIDER), "{case}");
         } else {
             let refused = error_of(outcome);
             let text = "The user does not exist in this deployment.";
@@ -249,8 +249,8 @@ fn a_user_to_add_is_found_by_id_name_or_address_in_any_case() {
 fn a_participant_is_not_added_again() {
     for role in [Role::View, Role::Launch] {
         let fixture = fixture();
-        let whom = UserRef::Id(member(Role::View));
-        let refused = error_of(add_in(&fixture, member(Role::Admin), place(), &whom, role));
+        let user_ref = UserRef::Id(member(Role::View));
+        let refused = error_of(add_in(&fixture, member(Role::Admin), place(), &user_ref, role));
         let text = "The user is already a participant of this workspace. Change the role instead.";
         assert_eq!((refused.code(), refused.to_string().as_str()), ("conflict", text));
         assert_unchanged(&fixture, &["role_and_workspace", "user", "role"], "already a participant");

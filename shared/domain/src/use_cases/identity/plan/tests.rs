@@ -10,7 +10,7 @@ use crate::testing::{
     Fixture, NOW, Sequence, minutes, organization, stored_token, user, user_id, workspace, workspace_id,
 };
 
-/// `acme/research` with Olivia as its owner, Adam and Vera; Sam, who has a token, is not a participant.
+/// `acme/research` with owner Olivia, Adam and Vera. Sam has a token and is not a participant.
 fn known() -> Known {
     let (olivia, adam, vera, sam) = (user(1, "Olivia"), user(2, "Adam"), user(3, "Vera"), user(4, "Sam"));
     let token = stored_token(5, 4, "Laptop", &TokenKey::make_random(&Sequence::default()));
@@ -75,7 +75,7 @@ fn steps(plan: &Plan) -> Vec<Vec<String>> {
     plan.batches.iter().map(|batch| batch.changes.iter().map(in_words).collect()).collect()
 }
 
-/// Documents, each with its changes, which fit in one transaction.
+/// Asserts the changes of each document, which fit in one transaction.
 fn assert_steps(cases: &[(&str, Value, &[&str])]) {
     for (case, json, expected) in cases {
         let transactions = if expected.is_empty() { vec![] } else { vec![expected.to_vec()] };
@@ -83,7 +83,7 @@ fn assert_steps(cases: &[(&str, Value, &[&str])]) {
     }
 }
 
-/// Participants of a document: users with their roles.
+/// Participants of a document.
 fn people(list: &[(&str, &str)]) -> Value {
     list.iter().map(|(user, role)| json!({"user": user, "role": role})).collect()
 }
@@ -165,12 +165,11 @@ fn workspaces_that_differ_are_changed_and_the_rest_is_left() {
     ]);
 }
 
-/// What adds comes before what takes away, and tokens come last.
 #[test]
 fn additions_come_first_then_owners_step_down_and_tokens_come_last() {
     assert_steps(&[
         (
-            "a workspace is handed over: the new owner comes first, the old one goes afterwards",
+            "the new owner comes first, and the old one goes afterwards",
             in_research(
                 &json!({
                     "participants": people(&[("olivia", "admin"), ("vera", "launch"), ("adam", "owner")]),
@@ -184,7 +183,7 @@ fn additions_come_first_then_owners_step_down_and_tokens_come_last() {
             ],
         ),
         (
-            "a workspace is handed over by pruning",
+            "the owner changes by pruning",
             in_research(&json!({"participants": people(&[("sam", "owner")])}), true),
             &[
                 "Sam in research: nothing to owner",
@@ -230,7 +229,7 @@ fn additions_come_first_then_owners_step_down_and_tokens_come_last() {
 }
 
 #[test]
-fn a_new_user_workspace_and_token_hold_what_was_declared() {
+fn a_new_user_workspace_and_token_match_the_declaration() {
     let json = json!({
         "users": [{"userName": "Nina", "email": "Nina@example.org", "tokens": [
             {"name": "CI", "expires": minutes(5).to_string()}, {"name": "laptop"},

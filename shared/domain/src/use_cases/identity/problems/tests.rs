@@ -13,7 +13,7 @@ fn text_of(count: usize) -> String {
 }
 
 #[test]
-fn up_to_a_hundred_problems_are_listed_one_a_line_and_the_number_counts_them_all() {
+fn up_to_a_hundred_problems_are_listed_one_per_line_and_the_number_counts_them_all() {
     assert_eq!(text_of(0), "");
     assert_eq!(text_of(1), "Nothing was changed. The document has 1 problem(s):\nproblem 1");
     assert_eq!(text_of(2), "Nothing was changed. The document has 2 problem(s):\nproblem 1\nproblem 2");

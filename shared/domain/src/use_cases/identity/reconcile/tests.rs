@@ -79,7 +79,8 @@ fn revoked(id: i64) -> Trail {
     Trail { revoked: [token_id(id)].into(), ..Trail::default() }
 }
 
-/// A kind of change: a table on which the trail changes something, and the call that writes it.
+/// A kind of change: a table on which the trail makes a change, the trail, and the call that writes
+/// it.
 type Case = (&'static str, fn() -> Fixture, Trail, &'static str);
 
 fn changes() -> [Case; 5] {
@@ -92,7 +93,7 @@ fn changes() -> [Case; 5] {
     ]
 }
 
-/// The single record is an operator's, of this instant.
+/// Asserts the single record: of an operator, at the current time.
 fn assert_recorded(
     fixture: &Fixture,
     action: AuditAction,
@@ -151,7 +152,7 @@ fn a_deleted_secret_is_deleted_again_and_recorded() {
 #[test]
 fn a_deleted_secret_that_is_absent_is_not_counted() {
     let fixture = with_secrets();
-    // Number 2 is there, but in another scope.
+    // Number 2 exists, but in another scope.
     for id in [2, 99] {
         assert_eq!(reconcile_with(&fixture, &deleted(id)).unwrap(), ReconcileSummary::default(), "{id}");
     }
@@ -170,7 +171,7 @@ fn a_value_older_than_its_newest_version_is_marked_as_lost() {
     assert_recorded(&fixture, AuditAction::SecretUpdated, of_workspace(), vec![subject], None, "reconciled");
     let rows = fixture.table.rows.borrow();
     assert_eq!(rows.secrets[&key(of_workspace(), 1)], lost);
-    assert!(!rows.sealed.contains_key(&key(of_workspace(), 1)), "the older value is gone");
+    assert!(!rows.sealed.contains_key(&key(of_workspace(), 1)), "the older value is deleted");
 }
 
 #[test]
@@ -254,7 +255,7 @@ fn a_user_who_is_not_a_participant_gets_no_role() {
 }
 
 #[test]
-fn the_last_owner_stays_and_is_reported() {
+fn the_last_owner_is_kept_and_reported() {
     for last in [None, Some(Role::Admin)] {
         let fixture = with_member(Role::Owner);
         fixture.table.faults.fail("change_identity", Error::Conflict("No owner would be left.".into()));
@@ -266,7 +267,7 @@ fn the_last_owner_stays_and_is_reported() {
 }
 
 #[test]
-fn a_workspace_keeps_only_platforms_that_it_allows_and_was_last_to_allow() {
+fn a_workspace_keeps_only_platforms_that_it_and_the_trail_allow() {
     use Platform::{AwsBatch, Lsf, Moab, Slurm};
 
     type Platforms = &'static [Platform];

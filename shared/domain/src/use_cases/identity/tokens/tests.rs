@@ -100,7 +100,7 @@ fn a_token_that_breaks_a_rule_is_refused_before_anything_is_read() {
 }
 
 #[test]
-fn a_name_is_used_once_by_a_user_in_any_case() {
+fn token_names_of_a_user_are_unique_in_any_case() {
     let fixture = fixture();
     let refused = error_of(make(&fixture, "LAPTOP", None));
     let text = "You already have a token with this name. Revoke it or choose another name.";
@@ -152,7 +152,7 @@ fn contended_writes_are_retried_while_time_is_left() {
 }
 
 #[test]
-fn a_revoked_token_is_gone_and_recorded() {
+fn a_revoked_token_is_deleted_and_recorded() {
     let fixture = fixture();
     drop_token(&fixture, 1).unwrap();
     assert_eq!(transactions(&fixture), [(vec![Change::RevokeToken(token(1, 7, "laptop"))], None)]);
@@ -161,7 +161,7 @@ fn a_revoked_token_is_gone_and_recorded() {
 }
 
 #[test]
-fn a_token_of_another_user_cannot_be_told_from_one_that_does_not_exist() {
+fn a_token_of_another_user_is_not_found_like_an_unknown_one() {
     for id in [2, 99] {
         let fixture = fixture();
         assert_eq!(error_of(drop_token(&fixture, id)).code(), "not-found", "{id}");
@@ -194,7 +194,7 @@ fn a_failure_of_any_call_is_returned_and_nothing_is_changed() {
 }
 
 #[test]
-fn a_caller_with_a_token_may_revoke_that_very_token() {
+fn a_caller_may_revoke_the_token_of_the_request() {
     let fixture = fixture();
     let caller = Actor { user: user_id(7), token: Some(token_id(1)) };
     run_now(revoke(&*fixture.table, &caller, token_id(1), &fixture.context())).unwrap();

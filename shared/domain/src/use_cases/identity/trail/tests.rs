@@ -17,14 +17,14 @@ fn read(lines: &[Value]) -> Trail {
 }
 
 #[test]
-fn the_last_word_on_a_role_counts_in_whatever_order_the_lines_come() {
+fn the_latest_role_counts_in_any_order_of_lines() {
     let set = line("participant.set", 1, &json!({"person": "7", "detail": "owner"}));
-    let gone = line("participant.removed", 2, &json!({"person": "7"}));
-    let back = line("participant.set", 3, &json!({"person": "7", "detail": "view"}));
+    let removed = line("participant.removed", 2, &json!({"person": "7"}));
+    let rejoined = line("participant.set", 3, &json!({"person": "7", "detail": "view"}));
     let last = |lines: &[Value]| read(lines).roles.into_values().next().map(|(_, role)| role);
-    assert_eq!(last(&[set.clone(), gone.clone()]), Some(None));
-    assert_eq!(last(&[gone.clone(), set.clone()]), Some(None));
-    assert_eq!(last(&[back.clone(), gone.clone(), set.clone()]), Some(Some(Role::View)));
+    assert_eq!(last(&[set.clone(), removed.clone()]), Some(None));
+    assert_eq!(last(&[removed.clone(), set.clone()]), Some(None));
+    assert_eq!(last(&[rejoined.clone(), removed.clone(), set.clone()]), Some(Some(Role::View)));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn every_action_that_is_logged_is_understood() {
 }
 
 #[test]
-fn what_is_no_line_of_the_trail_is_refused_by_its_place_and_not_quoted() {
+fn a_line_that_is_not_an_audit_line_is_refused_by_its_place_and_not_quoted() {
     let good = line("secret.deleted", 1, &json!({"subjects": "9@4"}));
     for bad in [
         json!(7),

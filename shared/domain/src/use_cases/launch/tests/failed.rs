@@ -1,4 +1,5 @@
-//! Launches that fail after the intent: nothing is opened without a record, and the run is ended.
+//! Launches that fail after the intent is written. Nothing is opened without a record, and the run
+//! is ended.
 
 use super::*;
 use crate::run::HeadJob;
@@ -6,7 +7,7 @@ use crate::run::HeadJob;
 type Arrange = fn(&Fixture);
 type ChangeRun = fn(&mut Run);
 
-/// Other versions of the token, written by another caller before the launch reads the sealed values.
+/// Another caller updates the token before the launch reads the sealed values.
 fn rotate(fixture: &Fixture, text: &str) {
     let rotated = Secret { version: 4, ..token() };
     let sealed = fixture.seal(&rotated, text);
@@ -115,14 +116,14 @@ fn every_copy_is_waited_for_even_where_one_fails() {
 }
 
 #[test]
-fn a_lost_notice_of_delivery_does_not_fail_the_launch() {
+fn a_lost_delivery_event_does_not_fail_the_launch() {
     let fixture = fixture();
     fixture.bus.faults.fail("announce", unavailable());
     let run = launch(&fixture, &request(Platform::AwsBatch), None).unwrap().run;
     assert_eq!(fixture.table.stored_run(&run.id).lifecycle.state, State::Pending);
 }
 
-/// Each row: what happened to the run between the lost answer and the attempt to end it.
+/// Each case: what happened to the run after the lost answer and before the attempt to end it.
 #[test]
 fn a_failed_launch_does_not_end_a_run_that_another_caller_uses() {
     let cases: [(&str, ChangeRun); 3] = [
@@ -149,7 +150,7 @@ fn a_failed_launch_does_not_end_a_run_that_another_caller_uses() {
 #[test]
 fn a_launch_that_cannot_end_its_run_reports_the_first_failure_and_leaves_the_run_to_the_sweep() {
     let cases: [(&str, Arrange, State); 4] = [
-        ("the run is gone", |f| f.table.before("run", |rows| rows.runs.clear()), State::Provisioning),
+        ("the run is deleted", |f| f.table.before("run", |rows| rows.runs.clear()), State::Provisioning),
         ("the run cannot be read", |f| f.table.faults.fail("run", unavailable()), State::Provisioning),
         (
             "the end cannot be written",
@@ -172,7 +173,7 @@ fn a_launch_that_cannot_end_its_run_reports_the_first_failure_and_leaves_the_run
 }
 
 #[test]
-fn a_secret_that_is_deleted_meanwhile_refuses_the_launch() {
+fn a_secret_that_is_deleted_during_the_launch_refuses_it() {
     let fixture = fixture();
     fixture.table.before("sealed_values", |rows| {
         rows.sealed.remove(&(of_user(), token().id));
@@ -185,7 +186,7 @@ fn a_secret_that_is_deleted_meanwhile_refuses_the_launch() {
 }
 
 #[test]
-fn a_value_that_is_rotated_meanwhile_is_pinned_and_recorded_before_it_is_opened() {
+fn a_value_that_is_updated_during_the_launch_is_pinned_and_recorded_before_it_is_opened() {
     let fixture = fixture();
     rotate(&fixture, "rotated text");
     let run = launch(&fixture, &request(Platform::AwsBatch), None).unwrap().run;
@@ -209,7 +210,7 @@ fn a_value_that_is_rotated_meanwhile_is_pinned_and_recorded_before_it_is_opened(
 }
 
 #[test]
-fn a_launch_whose_names_are_taken_or_whose_run_was_swept_starts_over_as_another_run() {
+fn a_launch_that_collides_or_is_swept_is_retried_as_a_new_run() {
     let cases: [(&str, Arrange); 4] = [
         ("run id taken", |f| f.table.faults.lose_answer("begin_run", Error::Contended)),
         ("copy's name taken", |f| f.target.faults.fail("create_copy", Error::Conflict("taken".into()))),
@@ -220,13 +221,13 @@ fn a_launch_whose_names_are_taken_or_whose_run_was_swept_starts_over_as_another_
             });
         }),
         ("a value outgrew the planned copy", |f| {
-            // Two of the largest values, planned as if they were small, do not fit into one copy.
+            // Two values of the maximum size, planned as small ones, do not fit into one copy.
             let large = "x".repeat(SecretValue::MAX_BYTES);
             for id in [3, 4] {
                 let planned = secret(of_workspace(), id, &format!("LARGE_{id}"));
                 f.put_secret(&planned, &large);
             }
-            // It shrinks again while the first attempt fails, so that the second fits.
+            // One value shrinks again while the first attempt fails, so the second attempt fits.
             let smaller = f.seal(&secret(of_workspace(), 3, "LARGE_3"), "small");
             f.table.before("run", move |rows| {
                 rows.sealed.insert((smaller.owner, smaller.secret), smaller);
@@ -241,7 +242,7 @@ fn a_launch_whose_names_are_taken_or_whose_run_was_swept_starts_over_as_another_
         assert!(is_run_token(&tokens.unwrap().run, &run), "{case}");
         assert_eq!(fixture.backoff.attempts(), [1], "{case}");
         let rows = fixture.table.rows.borrow();
-        assert_eq!(rows.runs.len(), 2, "{case}: the second attempt has an id of its own");
+        assert_eq!(rows.runs.len(), 2, "{case}: the second attempt has a new id");
         assert_eq!(rows.runs[&run.id].lifecycle.state, State::Pending, "{case}");
         if key.is_some() {
             let first = rows.runs.values().find(|other| other.id != run.id).unwrap();
@@ -250,14 +251,14 @@ fn a_launch_whose_names_are_taken_or_whose_run_was_swept_starts_over_as_another_
             assert_eq!(
                 known.result,
                 IdempotentResult::Run(run.id),
-                "{case}: the key stands for the first attempt"
+                "{case}: the record is of the first attempt"
             );
         }
     }
 }
 
 #[test]
-fn a_launch_stops_starting_over_when_its_time_runs_out() {
+fn a_launch_is_not_retried_when_no_time_is_left() {
     let cases: [(&str, Arrange); 2] = [
         ("run ids taken", |f| (0..4).for_each(|_| f.table.faults.fail("begin_run", Error::Contended))),
         ("copies' names taken", |f| {

@@ -1,4 +1,4 @@
-//! Launches with an idempotency key that is known.
+//! Launches with a known idempotency key.
 
 use super::*;
 use crate::idempotency::IdempotencyRecord;
@@ -10,7 +10,7 @@ const KEY: &str = "a-key-of-this-request";
 type Arrange = fn(&Fixture, &RunId);
 type ChangeRun = fn(&mut Run);
 
-/// A first launch that succeeded, and what was called until then.
+/// A first launch that succeeded.
 fn launched(platform: Platform) -> (Fixture, Launched) {
     let fixture = fixture();
     let first = launch(&fixture, &request(platform), Some(KEY)).unwrap();
@@ -31,7 +31,7 @@ fn head_job() -> HeadJob {
 }
 
 #[test]
-fn a_repeated_launch_that_had_failed_is_launched_anew_under_the_same_key() {
+fn a_failed_launch_is_retried_under_the_same_key() {
     for (case, state) in [("copies are being removed", State::Ending), ("ended", State::Ended)] {
         let (fixture, first) = launched(Platform::AwsBatch);
         change_run(&fixture, &first.run.id, |run| end(run, state, RunResult::LaunchFailed));
@@ -47,7 +47,7 @@ fn a_repeated_launch_that_had_failed_is_launched_anew_under_the_same_key() {
 }
 
 #[test]
-fn a_repeated_launch_that_had_failed_is_decided_anew() {
+fn a_failed_launch_is_decided_again() {
     let (fixture, first) = launched(Platform::AwsBatch);
     change_run(&fixture, &first.run.id, |run| end(run, State::Ended, RunResult::LaunchFailed));
     fixture.put_secret(&Secret { expires: Some(NOW), ..token() }, "token text");
@@ -57,10 +57,10 @@ fn a_repeated_launch_that_had_failed_is_decided_anew() {
 }
 
 #[test]
-fn a_repeated_launch_whose_run_waits_for_its_first_heartbeat_renews_the_tokens() {
+fn a_replay_for_a_pending_run_renews_the_tokens() {
     for platform in [Platform::AwsBatch, Platform::Slurm] {
         let (fixture, first) = launched(platform);
-        // What was decided then stands: an expiry since does not matter.
+        // The first decision stands: a secret that expires later does not matter.
         fixture
             .table
             .put_secret(Secret { expires: Some(NOW), ..token() }, fixture.seal(&token(), "token text"));
@@ -90,7 +90,7 @@ fn a_repeated_launch_whose_run_waits_for_its_first_heartbeat_renews_the_tokens()
 }
 
 #[test]
-fn a_repeated_launch_whose_run_is_under_way_answers_without_tokens() {
+fn a_replay_for_a_run_in_use_returns_no_tokens() {
     let cases: [(&str, ChangeRun); 6] = [
         ("running", |run| run.lifecycle.state = State::Running),
         ("claimed", |run| run.lifecycle.claimed = Some(NOW)),
@@ -112,7 +112,7 @@ fn a_repeated_launch_whose_run_is_under_way_answers_without_tokens() {
 }
 
 #[test]
-fn a_run_that_comes_alive_while_its_tokens_are_renewed_keeps_them() {
+fn a_run_that_starts_during_a_replay_keeps_its_tokens() {
     let (fixture, first) = launched(Platform::AwsBatch);
     let id = first.run.id.clone();
     fixture.table.before("save_lifecycle", move |rows| {
@@ -127,15 +127,15 @@ fn a_run_that_comes_alive_while_its_tokens_are_renewed_keeps_them() {
 }
 
 #[test]
-fn a_repeated_launch_is_refused_and_changes_nothing() {
-    fn known(fixture: &Fixture, made: &IdempotentResult) {
+fn a_refused_replay_changes_nothing() {
+    fn set_result(fixture: &Fixture, result: &IdempotentResult) {
         fixture
             .table
             .rows
             .borrow_mut()
             .idempotency
             .values_mut()
-            .for_each(|known| known.result = made.clone());
+            .for_each(|known| known.result = result.clone());
     }
     let cases: [(&str, Arrange, &str); 10] = [
         (
@@ -144,16 +144,16 @@ fn a_repeated_launch_is_refused_and_changes_nothing() {
             "in-progress",
         ),
         (
-            "the key stands for a secret",
-            |f, _| known(f, &IdempotentResult::Secret(token().id)),
+            "the record is of a secret",
+            |f, _| set_result(f, &IdempotentResult::Secret(token().id)),
             "idempotency-mismatch",
         ),
         (
-            "the key stands for an import",
-            |f, _| known(f, &IdempotentResult::Secrets(vec![token().id])),
+            "the record is of an import",
+            |f, _| set_result(f, &IdempotentResult::Secrets(vec![token().id])),
             "idempotency-mismatch",
         ),
-        ("the run is gone", |f, _| f.table.rows.borrow_mut().runs.clear(), "not-found"),
+        ("the run is deleted", |f, _| f.table.rows.borrow_mut().runs.clear(), "not-found"),
         ("the run cannot be read", |f, _| f.table.faults.fail("run", unavailable()), "unavailable"),
         (
             "the key cannot be looked up",
@@ -190,8 +190,8 @@ fn a_repeated_launch_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_remembered_key_never_hands_out_another_callers_run() {
-    // What a row says that only a fault, or somebody who can write it, would say.
+fn a_replay_never_returns_another_callers_run() {
+    // A row like this is the result of a bug, or of direct write access to the table.
     let cases: [(&str, ChangeRun); 3] = [
         ("another user's", |run| run.user = user_id(99)),
         ("another workspace's", |run| run.workspace = Some(WorkspaceId::new(4_242).unwrap())),
@@ -212,7 +212,7 @@ fn a_remembered_key_never_hands_out_another_callers_run() {
 }
 
 #[test]
-fn a_key_is_remembered_for_a_day() {
+fn an_idempotency_record_expires_after_a_day() {
     for (case, now, same) in [("before", minutes(DAY - 1), true), ("at the instant", minutes(DAY), false)] {
         let (fixture, first) = launched(Platform::AwsBatch);
         let run = launch_at(&fixture, &request(Platform::AwsBatch), Some(KEY), now).unwrap().run;
@@ -229,15 +229,15 @@ fn another_key_or_none_is_another_launch() {
     }
 }
 
-/// What the table remembers after a launch of this request elsewhere.
-fn remembered_of(request: &LaunchRequest) -> (String, IdempotencyRecord) {
+/// The idempotency record of a launch of this request.
+fn record_of(request: &LaunchRequest) -> (String, IdempotencyRecord) {
     let fixture = fixture();
     launch(&fixture, request, Some(KEY)).unwrap();
     fixture.table.rows.take().idempotency.pop_first().unwrap()
 }
 
 #[test]
-fn of_two_launches_in_the_same_moment_the_second_opens_nothing() {
+fn of_two_concurrent_launches_the_second_opens_nothing() {
     let other = LaunchRequest { layout: Some(Layout::PerName), ..request(Platform::AwsBatch) };
     let cases = [
         ("same request", request(Platform::AwsBatch), "in-progress"),
@@ -245,7 +245,7 @@ fn of_two_launches_in_the_same_moment_the_second_opens_nothing() {
     ];
     for (case, first, code) in cases {
         let fixture = fixture();
-        let (hash, known) = remembered_of(&first);
+        let (hash, known) = record_of(&first);
         fixture.table.before("begin_run", move |rows| {
             rows.idempotency.insert(hash, known);
         });
@@ -253,7 +253,7 @@ fn of_two_launches_in_the_same_moment_the_second_opens_nothing() {
         assert_eq!(error.code(), code, "{case}");
         assert_nothing_opened(&fixture, case);
         assert!(fixture.table.rows.borrow().runs.is_empty(), "{case}");
-        assert_eq!(fixture.table.faults.count("run"), 0, "{case}: there is no run of its own to end");
+        assert_eq!(fixture.table.faults.count("run"), 0, "{case}: there is no run to end");
     }
 }
 

@@ -10,7 +10,7 @@ fn live() -> Run {
     run(Platform::AwsBatch, State::Pending)
 }
 
-/// A refused request writes nothing and announces nothing.
+/// Asserts that a refused request writes and publishes nothing.
 fn assert_untouched(fixture: &Fixture, run: &Run, case: &str) {
     assert_eq!(fixture.table.stored_run(&run.id), *run, "{case}");
     assert_eq!(fixture.table.faults.calls(), ["run"], "{case}");
@@ -163,7 +163,7 @@ fn after_a_conflict_the_present_state_of_the_run_decides() {
     ];
     for (case, other, state, expected) in cases {
         let fixture = with_run(&live());
-        meanwhile(&fixture, "record_head_job", &live(), move |lifecycle| {
+        write_concurrently(&fixture, "record_head_job", &live(), move |lifecycle| {
             lifecycle.head_job = other;
             lifecycle.state = state;
         });

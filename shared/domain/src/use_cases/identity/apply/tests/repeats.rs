@@ -1,10 +1,10 @@
-//! Failures, lost answers and other operators: the same document does the rest.
+//! Failures, lost answers and concurrent operators: the same document makes the remaining changes.
 
 use super::*;
 
 #[test]
 fn after_a_failure_of_any_call_the_same_document_can_be_applied() {
-    // The user is new in the first case, and everything is known but a token and a role in the second.
+    // Nina, her role and one token are new. Everything else exists.
     let known = || {
         let fixture = with_sam();
         fixture.table.put_member(workspace(), user_id(4), Role::Owner);
@@ -40,9 +40,9 @@ fn a_lost_access_key_is_replaced_by_revoking_and_declaring_its_token_again() {
     let mut revoked = tokens(1);
     revoked["users"][0]["tokens"][0]["revoked"] = json!(true);
     assert_eq!(declare(&fixture, &revoked).unwrap().changes, 1);
-    let anew = declare(&fixture, &tokens(1)).unwrap();
-    assert_eq!(access_keys(&anew), 1);
-    assert_keys_open(&fixture, &anew);
+    let redeclared = declare(&fixture, &tokens(1)).unwrap();
+    assert_eq!(access_keys(&redeclared), 1);
+    assert_keys_open(&fixture, &redeclared);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn after_contention_only_what_another_operator_left_is_applied() {
 fn contended_is_returned_when_no_time_is_left_for_a_retry() {
     let fixture = Fixture::new();
     (0..4).for_each(|_| fixture.table.faults.fail("change_identity", Error::Contended));
-    assert_eq!(error_of(declare(&fixture, &story())).code(), "contended");
+    assert_eq!(error_of(declare(&fixture, &declaration())).code(), "contended");
     assert_eq!(fixture.backoff.attempts(), [1, 2, 3]);
     assert!(fixture.table.audit().is_empty());
 }
@@ -108,11 +108,11 @@ fn after_a_failure_between_transactions_the_same_document_applies_the_rest() {
 }
 
 #[test]
-fn problems_found_after_a_transaction_took_effect_do_not_deny_it() {
+fn a_late_problem_reports_the_changes_that_took_effect() {
     let fixture = Fixture::new();
     fixture.table.faults.pass("change_identity");
     fixture.table.faults.fail("change_identity", Error::Contended);
-    // By the second attempt the user has another e-mail address.
+    // Before the second attempt the user gets another e-mail address.
     fixture.table.before("user_by_name", |_| {});
     fixture.table.before("user_by_name", |rows| {
         rows.users.values_mut().for_each(|user| user.email = "other@example.org".into());

@@ -1,9 +1,9 @@
-//! Other writers, failures and lost answers.
+//! Concurrent writers, failures and lost answers.
 
 use super::*;
 
-/// Another caller gives the user this role, or none, just before the write, which is contended for that
-/// reason.
+/// Another caller gives the user this role, or removes the user, just before the write, so the
+/// write is contended.
 fn contend(fixture: &Fixture, user: UserId, role: Option<Role>) {
     fixture.table.before("change_identity", move |rows| {
         match role {
@@ -20,7 +20,7 @@ fn a_contended_change_is_decided_again_on_the_current_roles() {
     let (becomes_owner, becomes_launch, leaves) = (Some(Role::Owner), Some(Role::Launch), None);
     let operation = |name: &str| OPERATIONS.iter().find(|(known, _)| *known == name).unwrap().1;
     let cases = [
-        ("the new person was added by another", "add", user_id(STRANGER), becomes_launch, Some("conflict")),
+        ("the new person was added by another", "add", user_id(OUTSIDER), becomes_launch, Some("conflict")),
         ("the caller lost the workspace", "add", admin, leaves, Some("not-found")),
         ("the caller lost the role", "add", admin, becomes_launch, Some("forbidden")),
         ("the participant became an owner", "change", view, becomes_owner, Some("forbidden")),
@@ -49,9 +49,9 @@ fn a_contended_change_is_decided_again_on_the_current_roles() {
 #[test]
 fn a_contended_change_of_platforms_is_decided_again_on_the_current_ones() {
     let cases = [("to the same", vec![Platform::Lsf], 0), ("to others", vec![Platform::Moab], 1)];
-    for (case, meanwhile, writes) in cases {
+    for (case, concurrent, writes) in cases {
         let fixture = fixture();
-        let present = meanwhile.clone();
+        let present = concurrent.clone();
         fixture.table.before("change_identity", move |rows| {
             rows.workspaces.get_mut(&workspace_id()).unwrap().platforms = present;
         });
@@ -59,7 +59,7 @@ fn a_contended_change_of_platforms_is_decided_again_on_the_current_ones() {
         let allowed = allow(&fixture, member(Role::Admin), &[Platform::Lsf]).unwrap();
         assert_eq!(allowed.platforms, [Platform::Lsf], "{case}");
         let changes: Vec<_> = transactions(&fixture).into_iter().flat_map(|(changes, _)| changes).collect();
-        let from = Workspace { platforms: meanwhile, ..workspace() };
+        let from = Workspace { platforms: concurrent, ..workspace() };
         let expected = vec![Change::SetPlatforms(from, vec![Platform::Lsf]); writes];
         assert_eq!(changes, expected, "{case}");
     }

@@ -1,9 +1,9 @@
-//! Who changes whose role, who removes whom, and leaving.
+//! Changing roles, removing participants, and leaving.
 
 use super::*;
 
 #[test]
-fn owners_and_admins_change_roles_and_only_owners_make_and_unmake_owners() {
+fn owners_and_admins_change_roles_and_only_owners_add_or_demote_owners() {
     for caller in Role::ALL {
         for present in Role::ALL {
             for to in Role::ALL {
@@ -45,7 +45,7 @@ fn only_owners_and_admins_learn_that_a_user_is_not_a_participant() {
     for caller in Role::ALL {
         let allowed = [Role::Owner, Role::Admin].contains(&caller);
         let code = if allowed { "not-found" } else { "forbidden" };
-        for user in [STRANGER, 99].map(user_id) {
+        for user in [OUTSIDER, 99].map(user_id) {
             let fixture = fixture();
             assert_eq!(
                 error_of(change(&fixture, member(caller), user, Role::View)).code(),

@@ -1,4 +1,4 @@
-//! What a document may not ask of the table as it is.
+//! Documents that contradict the table.
 
 use super::*;
 

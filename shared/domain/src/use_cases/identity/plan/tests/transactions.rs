@@ -1,9 +1,9 @@
-//! How many changes take effect together, and which of them are never apart.
+//! Which changes take effect together, and which are never split.
 
 use super::*;
 use crate::audit::AuditAction;
 
-/// So many new users, of 5 rows each, and Sam with so many new tokens, of 4 rows each.
+/// A number of new users, of 5 rows each, and Sam with a number of new tokens, of 4 rows each.
 fn large(users: usize, tokens: usize) -> Value {
     let user = |n: usize| json!({"userName": format!("u{n}"), "email": format!("u{n}@example.org")});
     let mut list: Vec<_> = (0..users).map(user).collect();
@@ -27,7 +27,7 @@ fn a_transaction_holds_as_many_changes_as_fit_in_its_rows() {
         ("103 rows", large(19, 2), vec![20, 1]),
         ("198 rows and more", large(19, 30), vec![20, 24, 5]),
         ("99 rows with an organization, its workspace and its owner", unit, vec![21]),
-        ("these three are never apart", torn, vec![19, 3]),
+        ("these three are never split", torn, vec![19, 3]),
     ];
     for (case, json, sizes) in cases {
         let plan = planned(&json);

@@ -1,4 +1,4 @@
-//! Other writers, failures and lost answers: the same trail does the rest.
+//! Concurrent writers, failures and lost answers: the same trail makes the remaining changes.
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn a_change_that_another_writer_made_first_is_not_repeated() {
 }
 
 #[test]
-fn a_secret_that_was_written_meanwhile_is_read_again() {
+fn a_secret_that_was_updated_concurrently_is_read_again() {
     let newer = |version| {
         let mut secret = secret(of_workspace(), 1, "LICENCE");
         secret.version = version;
