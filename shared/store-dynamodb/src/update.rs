@@ -14,7 +14,7 @@ use crate::transaction::PRESENT;
 
 impl Store {
     /// Moves the row's `lastUsed` forward, to the second. Does nothing if the row is deleted or was used later.
-    pub(crate) async fn note_last_used(&self, key: Key, at: Timestamp) -> Result<()> {
+    pub(crate) async fn record_last_used(&self, key: Key, at: Timestamp) -> Result<()> {
         let mut changes = Changes::default();
         changes.set("lastUsed", second(at));
         let at = changes.attributes().value(second(at));
