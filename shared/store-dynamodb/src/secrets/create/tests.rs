@@ -125,7 +125,7 @@ async fn a_scope_holds_at_most_a_thousand_secrets() {
     assert!(full(&error));
     assert_eq!(
         error.to_string(),
-        "There may be at most 1000 secrets per workspace or user: delete what is no longer used."
+        "You can have at most 1000 secrets per workspace or user. Delete the ones that you no longer use."
     );
     assert_eq!((test.count(scope.owner()).await, test.audits().await), (Some(1_000), 1));
 }
