@@ -40,11 +40,10 @@ impl Remote {
         let head = format!(
             "POST / HTTP/1.0\r\nHost: {}\r\nX-Amz-Target: DynamoDB_20120810.{operation}\r\n\
              Content-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential=tests/20260101/{}/dynamodb/aws4_request, \
+             Authorization: AWS4-HMAC-SHA256 Credential=tests/20260101/eu-west-1/dynamodb/aws4_request, \
              SignedHeaders=host, Signature=0\r\n\r\n",
             self.address,
             body.len(),
-            "eu-west-1",
         );
         let mut stream = TcpStream::connect(&self.address)?;
         stream.write_all(head.as_bytes())?;
