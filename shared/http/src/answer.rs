@@ -1,10 +1,10 @@
-//! Answers, in API Gateway's form.
+//! Answers in the format of API Gateway.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-/// An answer: a status, a few headers, and text.
+/// An answer to a request: a status, headers and a body.
 pub struct Answer {
     status: u16,
     headers: Vec<(&'static str, String)>,
@@ -12,47 +12,47 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// JSON made from a wire type.
+    /// Creates a JSON answer from a wire type.
     #[must_use]
     pub fn json(status: u16, body: &impl Serialize) -> Self {
-        // A wire type is text, numbers and lists: it cannot fail to serialize.
+        // A wire type consists of text, numbers and lists: it cannot fail to serialize.
         let text = serde_json::to_string(body).unwrap_or_default();
         Self::raw_json(status, Zeroizing::new(text))
     }
 
-    /// JSON that is written already.
+    /// Creates an answer from JSON text.
     #[must_use]
     pub fn raw_json(status: u16, body: Zeroizing<String>) -> Self {
         Self { status, headers: vec![("content-type", "application/json".to_owned())], body: Some(body) }
     }
 
-    /// Plain text.
+    /// Creates a plain-text answer.
     #[must_use]
     pub fn text(status: u16, body: Zeroizing<String>) -> Self {
         let content_type = "text/plain; charset=utf-8".to_owned();
         Self { status, headers: vec![("content-type", content_type)], body: Some(body) }
     }
 
-    /// 204: no body, and so no type of one.
+    /// Creates a 204 answer, which has no body and no content type.
     #[must_use]
     pub fn no_content() -> Self {
         Self { status: 204, headers: Vec::new(), body: None }
     }
 
-    /// With a further header, its name in lower case.
+    /// Adds a header. Its name must be in lower case.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// The status.
+    /// Returns the status.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The answer as API Gateway takes it (payload format 2.0). Nothing of an answer may be cached on the way.
+    /// Converts the answer for API Gateway (payload format 2.0). Answers must not be cached.
     #[must_use]
     pub fn into_event(self) -> Box<RawValue> {
         #[derive(Serialize)]

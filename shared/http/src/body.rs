@@ -1,5 +1,5 @@
-//! JSON bodies, read into the wire types. An error names the field or the position, in sentences of this module alone:
-//! serde's own texts quote the input (ADR 14).
+//! Reads JSON bodies into wire types. An error names the field or the position, in sentences of
+//! this module: serde's messages quote the input (ADR 14).
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -13,14 +13,16 @@ use zeroize::Zeroizing;
 
 use crate::problem::Problem;
 
-/// Reads a JSON object; 400 names the field that is wrong, or the position where the body is not JSON.
+/// Reads a JSON object. A 400 error names the invalid field, or the position where the body is not
+/// JSON.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     present(text)?;
     let mut json = serde_json::Deserializer::from_str(text);
     let Object(body) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let fields = field_names::<T>();
         let field = field(error.path(), fields);
-        // Reading stops at a field that is wrong; what is not JSON at all is named first.
+        // Reading stops at an invalid field. An error in the JSON syntax after it is reported
+        // first.
         match (error.inner().classify(), serde_json::from_str::<IgnoredAny>(text)) {
             (Category::Data, Ok(_)) => explain(error.inner(), field, fields),
             (Category::Data, Err(error)) => malformed(&error, None),
@@ -31,7 +33,7 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     Ok(body)
 }
 
-/// A JSON object. A derived `Deserialize` alone also takes the fields as a list.
+/// A JSON object. A derived `Deserialize` would also accept a list of the fields.
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -52,7 +54,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// Reads a field for which null and absent mean different things: null is `Some(None)`.
+/// Reads a field for which null and absent differ: null becomes `Some(None)`.
 #[expect(clippy::option_option, reason = "absent, null and a value mean different things")]
 pub(crate) fn nullable<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
@@ -62,10 +64,11 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
-/// A field of a wire type, and the place in its list.
+/// A field of a wire type, and the index in its list.
 type Field = (&'static str, Option<usize>);
 
-/// The field where reading stopped. Only the names of fields that the type has: another name is the client's own text.
+/// Returns the field where reading stopped. Returns only fields of the type: any other name is text
+/// of the client.
 fn field(path: &Path, fields: &[&'static str]) -> Option<Field> {
     let mut segments = path.iter();
     let Segment::Map { key } = segments.next()? else {
@@ -79,9 +82,9 @@ fn field(path: &Path, fields: &[&'static str]) -> Option<Field> {
     Some((name, index))
 }
 
-/// What is wrong with a body that is JSON.
+/// Describes the error in a body that is valid JSON.
 fn explain(error: &serde_json::Error, field: Option<Field>, fields: &[&'static str]) -> Problem {
-    // Compared with texts that hold no input, never shown.
+    // This text can quote the input: it is only compared, never shown.
     let text = Zeroizing::new(error.to_string());
     let begins = |prefix: &str| {
         let name = text.strip_prefix(prefix)?.split('`').next()?;
@@ -95,7 +98,7 @@ fn explain(error: &serde_json::Error, field: Option<Field>, fields: &[&'static s
     })
 }
 
-/// What a field has to be, by the end of serde's text, which is what the field's type expects.
+/// Returns the expected type of a field, from the end of serde's message.
 fn expected(text: &str) -> &'static str {
     let tail = text.rsplit_once(", expected ").map_or("", |(_, tail)| tail);
     match tail.split(" at line ").next() {
@@ -104,7 +107,7 @@ fn expected(text: &str) -> &'static str {
         Some("a boolean") => "true or false",
         Some("a sequence") => "a list",
         Some("an object") => "a JSON object",
-        _ => "of another type",
+        _ => "of a different type",
     }
 }
 
@@ -115,7 +118,7 @@ fn in_words((name, index): Field) -> String {
     }
 }
 
-/// Refuses a body that is empty or blank.
+/// Rejects a body that is empty or blank.
 pub(crate) fn present(text: &str) -> Result<(), Problem> {
     match text.trim_ascii().is_empty() {
         true => Err(Problem::bad_request("The body is missing: it must be a JSON object.")),
@@ -123,7 +126,7 @@ pub(crate) fn present(text: &str) -> Result<(), Problem> {
     }
 }
 
-/// Where a body stops being JSON.
+/// Reports the position at which a body is not JSON.
 pub(crate) fn malformed(error: &serde_json::Error, field: Option<Field>) -> Problem {
     let place = field.map(|field| format!(", in {}", in_words(field))).unwrap_or_default();
     let (line, column) = (error.line(), error.column());
@@ -132,14 +135,14 @@ pub(crate) fn malformed(error: &serde_json::Error, field: Option<Field>) -> Prob
     ))
 }
 
-/// The names of a type's fields, as its derived `Deserialize` announces them.
+/// Returns the names of a type's fields, from its derived `Deserialize`.
 fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
     struct Names<'a>(&'a Cell<&'static [&'static str]>);
     impl<'de> Deserializer<'de> for Names<'_> {
         type Error = NoInput;
 
         fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, NoInput> {
-            Err(NoInput::custom("there is no input"))
+            Err(NoInput::custom("no input"))
         }
 
         fn deserialize_struct<V: Visitor<'de>>(

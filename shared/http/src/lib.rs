@@ -1,8 +1,8 @@
-//! The HTTP side, and the only place that knows status codes: one table of operations, requests as API Gateway hands
-//! them over, answers, wire types.
+//! The HTTP side, and the only crate that knows status codes: the table of operations, requests and
+//! answers in the format of API Gateway, and wire types.
 //!
-//! A function's handler is three hops long: [`serve`] takes the event apart, the handler names the use case, the use
-//! case calls its ports.
+//! A request takes three hops: [`serve`] parses the event, the function's handler calls the use
+//! case, and the use case calls its ports.
 
 pub mod answer;
 pub mod body;
@@ -22,7 +22,7 @@ pub use operation::Operation;
 pub use problem::Problem;
 pub use request::Request;
 
-/// What answers the requests of a function.
+/// A function's handler.
 #[allow(async_fn_in_trait)] // one thread per function
 pub trait Handle {
     /// Answers one request.
@@ -31,17 +31,18 @@ pub trait Handle {
 
 /// An answered request.
 pub struct Served {
-    /// What API Gateway gets.
+    /// The answer in the format of API Gateway.
     pub answer: Box<RawValue>,
-    /// The code of the error behind it, where the fault is ours: for a metric.
+    /// The error code, for a metric, if the service is at fault.
     pub fault: Option<&'static str>,
 }
 
-/// Takes an API Gateway event apart, has it handled, and answers it. Never fails: whatever goes wrong is an answer.
-/// Logs one line per request: the operation, the status, the code of an error with its causes; nothing of the request.
+/// Parses an API Gateway event, calls the handler, and returns its answer. Never fails: every error
+/// becomes an answer. Logs one line per request with the operation, the status, and the code and
+/// causes of an error, but no content of the request.
 ///
-/// While a restored table is not reconciled, everything is answered 503, but for Nextflow's heartbeats, which the
-/// handler answers: an error there would stall or abort the pipelines that are running.
+/// While a restored table is not reconciled, every request returns 503, except for Nextflow's
+/// heartbeats, which the handler answers: an error would stall or abort running pipelines.
 pub async fn serve<'a>(
     settings: &Settings,
     payload: &'a RawValue,

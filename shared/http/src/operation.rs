@@ -1,5 +1,5 @@
-//! The one table of operations: routes, functions, credentials and permissions. Routing, the OpenAPI document, the
-//! authorization matrix and the check of the deployed routes read it.
+//! The table of operations: routes, functions, credentials and permissions. Routing, the OpenAPI
+//! document, the authorization matrix and the check of the deployed routes use it.
 
 use domain::role::Permission;
 
@@ -20,33 +20,34 @@ pub enum Function {
     Identity,
 }
 
-/// What a caller has to present.
+/// The credential that an operation requires.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Credential {
-    /// Nothing.
+    /// No credential.
     None,
-    /// A personal access token or a JSON Web Token, checked by the authorizer.
+    /// A personal access token or a JSON Web Token. The authorizer checks it.
     User,
-    /// The run token, checked by the function.
+    /// The run token. The function checks it.
     Run,
-    /// The claim token, checked by the function.
+    /// The claim token. The function checks it.
     Claim,
 }
 
-/// Where an operation's permission is asked.
+/// The permission that an operation requires.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Needs {
-    /// Nothing beyond the credential: what is the caller's own.
+    /// None: the operation applies to the caller's data or to the run of the token.
     Own,
-    /// The permission in the workspace that the query names; without one it is the caller's own.
+    /// The permission in the workspace of the query. Without a workspace, the operation applies to
+    /// the caller's data.
     InWorkspace(Permission),
-    /// The permission in the workspace that the path names.
+    /// The permission in the workspace of the path.
     OfPath(Permission),
 }
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident = $id:literal, $method:literal $path:literal, $function:ident, $credential:ident, $needs:expr;)*) => {
-        /// Everything that the API can do.
+        /// An operation of the API.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum Operation {
             $($(#[$doc])* $name,)*
@@ -56,43 +57,43 @@ macro_rules! operations {
             /// Every operation, in the order of the OpenAPI document.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// The operation's id: in logs and in the OpenAPI document.
+            /// Returns the operation ID, for logs and for the OpenAPI document.
             #[must_use]
             pub fn id(self) -> &'static str {
                 match self { $(Self::$name => $id),* }
             }
 
-            /// The HTTP method.
+            /// Returns the HTTP method.
             #[must_use]
             pub fn method(self) -> &'static str {
                 match self { $(Self::$name => $method),* }
             }
 
-            /// The path, with parameters in braces.
+            /// Returns the path with parameters in braces.
             #[must_use]
             pub fn path(self) -> &'static str {
                 match self { $(Self::$name => $path),* }
             }
 
-            /// The route as API Gateway names it: `GET /pipeline-secrets/{secretId}`.
+            /// Returns the route key of API Gateway: `GET /pipeline-secrets/{secretId}`.
             #[must_use]
             pub fn route_key(self) -> &'static str {
                 match self { $(Self::$name => concat!($method, " ", $path)),* }
             }
 
-            /// The function that serves it.
+            /// Returns the function that serves the operation.
             #[must_use]
             pub fn function(self) -> Function {
                 match self { $(Self::$name => Function::$function),* }
             }
 
-            /// What a caller has to present.
+            /// Returns the credential that the operation requires.
             #[must_use]
             pub fn credential(self) -> Credential {
                 match self { $(Self::$name => Credential::$credential),* }
             }
 
-            /// What a caller has to be allowed.
+            /// Returns the permission that the operation requires.
             #[must_use]
             pub fn needs(self) -> Needs {
                 match self { $(Self::$name => $needs),* }
@@ -109,99 +110,101 @@ operations! {
     ListPipelineSecrets = "ListPipelineSecrets", "GET" "/pipeline-secrets", ReadSecrets, User, InWorkspace(P::ReadSecrets);
     /// Create a secret.
     CreatePipelineSecret = "CreatePipelineSecret", "POST" "/pipeline-secrets", WriteSecrets, User, InWorkspace(P::WriteSecrets);
-    /// Whether a name could be taken.
+    /// Check a secret name.
     ValidatePipelineSecretName = "ValidatePipelineSecretName", "GET" "/pipeline-secrets/validate", ReadSecrets, User, InWorkspace(P::ReadSecrets);
-    /// Create many secrets, or none.
+    /// Import secrets.
     ImportPipelineSecrets = "ImportPipelineSecrets", "POST" "/pipeline-secrets/import", WriteSecrets, User, InWorkspace(P::WriteSecrets);
     /// Describe a secret.
     DescribePipelineSecret = "DescribePipelineSecret", "GET" "/pipeline-secrets/{secretId}", ReadSecrets, User, InWorkspace(P::ReadSecrets);
-    /// Give a secret a new value.
+    /// Update a secret.
     UpdatePipelineSecret = "UpdatePipelineSecret", "PUT" "/pipeline-secrets/{secretId}", WriteSecrets, User, InWorkspace(P::WriteSecrets);
     /// Delete a secret.
     DeletePipelineSecret = "DeletePipelineSecret", "DELETE" "/pipeline-secrets/{secretId}", WriteSecrets, User, InWorkspace(P::DeleteSecrets);
-    /// The versions of a secret.
+    /// List a secret's versions.
     ListPipelineSecretHistory = "ListPipelineSecretHistory", "GET" "/pipeline-secrets/{secretId}/history", ReadSecrets, User, InWorkspace(P::ReadSecrets);
 
     /// Launch a run with its secrets.
     LaunchRun = "LaunchRun", "POST" "/launches", LaunchRun, User, InWorkspace(P::Launch);
-    /// What a launch would do.
+    /// Preview a launch.
     PreviewLaunch = "PreviewLaunch", "POST" "/launches/preview", LaunchRun, User, InWorkspace(P::Launch);
     /// List runs.
     ListRuns = "ListRuns", "GET" "/runs", ReadSecrets, User, InWorkspace(P::ReadRuns);
-    /// The receipt of a run.
+    /// Describe a run.
     DescribeRun = "DescribeRun", "GET" "/runs/{workflowId}", ReadSecrets, User, InWorkspace(P::ReadRuns);
     /// Read the audit trail.
     ListAuditEvents = "ListAuditEvents", "GET" "/audit-events", ReadSecrets, User, InWorkspace(P::ReadAudit);
 
-    /// Use the claim token.
+    /// Claim a run's secrets.
     ClaimRun = "ClaimRun", "POST" "/runs/{workflowId}/claim", ClaimRun, Claim, Own;
     /// Record the head job.
     RecordHeadJob = "RecordHeadJob", "PUT" "/runs/{workflowId}/head-job", ReportRun, Run, Own;
-    /// Renew the lease.
+    /// Send a heartbeat.
     RenewLease = "RenewLease", "POST" "/runs/{workflowId}/heartbeat", ReportRun, Run, Own;
     /// Report the end.
     EndRun = "EndRun", "POST" "/runs/{workflowId}/end", ReportRun, Run, Own;
-    /// Nextflow's first message.
+    /// Announce the run (Nextflow).
     TraceCreate = "TraceCreate", "POST" "/trace/create", ReportRun, Run, Own;
-    /// Nextflow begins.
+    /// Report the start (Nextflow).
     TraceBegin = "TraceBegin", "PUT" "/trace/{workflowId}/begin", ReportRun, Run, Own;
-    /// Nextflow goes on.
+    /// Report progress (Nextflow).
     TraceProgress = "TraceProgress", "PUT" "/trace/{workflowId}/progress", ReportRun, Run, Own;
-    /// Nextflow is alive.
+    /// Send a heartbeat (Nextflow).
     TraceHeartbeat = "TraceHeartbeat", "PUT" "/trace/{workflowId}/heartbeat", ReportRun, Run, Own;
-    /// Nextflow is done.
+    /// Report the end (Nextflow).
     TraceComplete = "TraceComplete", "PUT" "/trace/{workflowId}/complete", ReportRun, Run, Own;
 
-    /// What this service is.
+    /// Describe the service.
     DescribeService = "DescribeService", "GET" "/service-info", Identity, None, Own;
-    /// Who the caller is.
+    /// Describe the caller.
     DescribeUser = "DescribeUser", "GET" "/user-info", Identity, User, Own;
-    /// The caller's organizations and workspaces.
+    /// List the caller's organizations and workspaces.
     ListUserWorkspaces = "ListUserWorkspaces", "GET" "/user/{userId}/workspaces", Identity, User, Own;
-    /// The caller's tokens.
+    /// List the caller's tokens.
     ListTokens = "ListTokens", "GET" "/tokens", Identity, User, Own;
-    /// Make a token.
+    /// Create a token.
     CreateToken = "CreateToken", "POST" "/tokens", Identity, User, Own;
     /// Revoke a token.
     DeleteToken = "DeleteToken", "DELETE" "/tokens/{tokenId}", Identity, User, Own;
-    /// The caller's organizations.
+    /// List the caller's organizations.
     ListOrganizations = "ListOrganizations", "GET" "/orgs", Identity, User, Own;
-    /// An organization's workspaces, as far as the caller belongs to them.
+    /// List an organization's workspaces.
     ListWorkspaces = "ListWorkspaces", "GET" "/orgs/{orgId}/workspaces", Identity, User, Own;
-    /// A workspace.
+    /// Describe a workspace.
     DescribeWorkspace = "DescribeWorkspace", "GET" "/orgs/{orgId}/workspaces/{workspaceId}", Identity, User, OfPath(P::ReadWorkspace);
-    /// The platforms on which a workspace allows launches.
+    /// Set the platforms of a workspace.
     UpdateWorkspacePlatforms = "UpdateWorkspacePlatforms", "PUT" "/orgs/{orgId}/workspaces/{workspaceId}/platforms", Identity, User, OfPath(P::AdministerWorkspace);
-    /// Who belongs to a workspace.
+    /// List participants.
     ListParticipants = "ListParticipants", "GET" "/orgs/{orgId}/workspaces/{workspaceId}/participants", Identity, User, OfPath(P::ReadWorkspace);
-    /// Add someone to a workspace.
+    /// Add a participant.
     AddParticipant = "AddParticipant", "PUT" "/orgs/{orgId}/workspaces/{workspaceId}/participants/add", Identity, User, OfPath(P::AdministerWorkspace);
-    /// Give someone another role.
+    /// Change a participant's role.
     UpdateParticipantRole = "UpdateParticipantRole", "PUT" "/orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}/role", Identity, User, OfPath(P::AdministerWorkspace);
-    /// Remove someone from a workspace.
+    /// Remove a participant.
     DeleteParticipant = "DeleteParticipant", "DELETE" "/orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}", Identity, User, OfPath(P::ReadWorkspace);
 }
 
 impl Operation {
-    /// The operation of a route, as API Gateway names it.
+    /// Returns the operation of an API Gateway route key.
     #[must_use]
     pub fn of_route(route_key: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|operation| operation.route_key() == route_key)
     }
 
-    /// Whether it is answered, without effect, while a restored table is not reconciled: an error aborts the user's
-    /// pipeline (`tests/real-clients/tests/nextflow/messages.rs`).
+    /// Returns whether the operation is answered, without effect, while a restored table is not
+    /// reconciled: an error would abort the user's pipeline
+    /// (`tests/real-clients/tests/nextflow/messages.rs`).
     #[must_use]
     pub fn survives_a_restore(self) -> bool {
         matches!(self, Self::TraceProgress | Self::TraceHeartbeat)
     }
 
-    /// Bytes of the largest body.
+    /// Returns the maximum body size in bytes.
     #[must_use]
     pub fn max_body(self) -> usize {
         match self {
             Self::ImportPipelineSecrets => 1024 * 1024,
-            // Nextflow's messages hold task lists and scripts; Lambda takes 6 MB, escaping included.
+            // Nextflow's messages contain task lists and scripts. Lambda's limit is 6 MB, including
+            // escapes.
             Self::TraceCreate
             | Self::TraceBegin
             | Self::TraceProgress

@@ -1,11 +1,11 @@
-//! Errors as clients see them: a status and one line, `{"message": "…"}`.
+//! Errors as clients see them: a status and a message, `{"message": "…"}`.
 
 use domain::{Error, log};
 use serde::Serialize;
 
 use crate::answer::Answer;
 
-/// What went wrong, in one line for people.
+/// A human-readable error message on one line.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Error"))]
 pub struct ErrorBody<'a> {
@@ -23,49 +23,51 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A request that this side refuses before any use case.
+    /// Creates a problem that no use case reported.
     #[must_use]
     pub fn new(status: u16, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), retry_after: None, cause: None }
     }
 
-    /// 400.
+    /// Creates a 400 problem.
     #[must_use]
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, message)
     }
 
-    /// 503 while a restored table is not reconciled. A minute is what a repeat costs nobody.
+    /// Creates the 503 problem for the time until a restored table is reconciled. Clients retry
+    /// after a minute.
     pub(crate) fn restored() -> Self {
-        let message = "The service was restored from a backup and serves nobody until its operators have reconciled it.";
+        let message =
+            "The service was restored from a backup and is not available until its operators reconcile it.";
         Self { retry_after: Some(60), ..Self::new(503, message) }
     }
 
-    /// The status.
+    /// Returns the status.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The line that the client sees.
+    /// Returns the message that the client sees.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The code of a fault that is ours.
+    /// Returns the error code if the service is at fault.
     #[must_use]
     pub fn fault(&self) -> Option<&'static str> {
         self.cause.as_ref().filter(|cause| cause.is_ours()).map(Error::code)
     }
 
-    /// Writes the one log line of a failed request.
+    /// Writes the log line of a failed request.
     pub(crate) fn log(&self, operation: &'static str) {
         let line = self.cause.as_ref().map_or_else(|| log::refusal("request"), log::error);
         line.operation(operation).status(self.status).by_fault();
     }
 
-    /// The answer.
+    /// Converts the problem into an answer.
     #[must_use]
     pub fn into_answer(self) -> Answer {
         let answer = Answer::json(self.status, &ErrorBody { message: &self.message });
@@ -76,7 +78,7 @@ impl Problem {
     }
 }
 
-/// The one place that turns what went wrong into a status.
+/// The only place that maps errors to status codes.
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let (status, retry_after) = match &error {
@@ -102,8 +104,8 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    /// The status, `Retry-After` and body that a client receives.
-    fn seen(problem: Problem) -> (Value, Value, Value) {
+    /// Returns the status, `Retry-After` and the body that a client receives.
+    fn received(problem: Problem) -> (Value, Value, Value) {
         let event: Value = serde_json::from_str(problem.into_answer().into_event().get()).unwrap();
         assert_eq!(event["headers"]["content-type"], "application/json");
         let body = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
@@ -143,7 +145,7 @@ mod tests {
             assert_eq!((problem.status(), problem.message()), (status, text.as_str()), "{code}");
             assert_eq!(problem.fault(), fault, "{code}");
             let retry_after = retry_after.map_or(Value::Null, Value::from);
-            let (answered, retry, body) = seen(problem);
+            let (answered, retry, body) = received(problem);
             assert_eq!((answered, retry), (json!(status), retry_after), "{code}");
             assert_eq!(body, json!({ "message": text }), "{code}");
             assert!(!text.contains("hidden"), "{code}: shows the cause: {text}");
@@ -158,7 +160,7 @@ mod tests {
         ] {
             assert_eq!(problem.fault(), None, "{message}");
             assert_eq!(
-                seen(problem),
+                received(problem),
                 (json!(status), retry_after, json!({ "message": message })),
                 "{message}"
             );

@@ -1,5 +1,5 @@
-//! Requests as API Gateway hands them over (payload format 2.0), borrowed from the event: nothing of a body is copied
-//! before a handler asks for it.
+//! Requests from API Gateway (payload format 2.0). They borrow from the event: a body is copied
+//! only when a handler reads it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,13 +21,14 @@ use crate::problem::Problem;
 
 /// A request for one operation of the table.
 pub struct Request<'a> {
-    /// Which.
+    /// The operation.
     pub operation: Operation,
     event: Event<'a>,
 }
 
 impl<'a> Request<'a> {
-    /// Takes an event apart. 404 for a route that is not in the table; 400 for an event that API Gateway never sends.
+    /// Parses an event. Returns 404 for a route that is not in the table, and 400 for an event that
+    /// API Gateway never sends.
     pub(crate) fn parse(event: &'a str) -> Result<Self, Problem> {
         let event: Event<'a> =
             serde_json::from_str(event).map_err(|_| Problem::bad_request("The request cannot be read."))?;
@@ -36,7 +37,8 @@ impl<'a> Request<'a> {
         Ok(Self { operation, event })
     }
 
-    /// The caller that the authorizer names. Without one the request never came through the authorizer: refused.
+    /// Returns the caller that the authorizer identified. Refuses a request without one: it did not
+    /// pass the authorizer.
     pub fn caller(&self) -> Result<Caller, Problem> {
         let refused = || Problem::new(403, "Forbidden");
         let authorizer = self.event.request_context.authorizer.as_ref().ok_or_else(refused)?;
@@ -60,7 +62,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The user who calls. A login that no user has is refused: `identity` alone registers it.
+    /// Returns the user who calls. Refuses a login that is not registered: only `identity`
+    /// registers logins.
     pub fn actor(&self) -> Result<Actor, Problem> {
         match self.caller()? {
             Caller::User(actor) => Ok(actor),
@@ -71,39 +74,38 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// A header, by its name in lower case.
+    /// Returns a header by its name in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.event.headers.get(name).map(|value| &**value)
     }
 
-    /// A query parameter. One without a value is there, and empty: a `workspaceId` whose value was lost on the way must
-    /// not mean the caller's own secrets.
+    /// Returns a query parameter. A parameter without a value is present and empty: a `workspaceId`
+    /// that lost its value must not select the caller's user secrets.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
         let query = self.event.query_string_parameters.as_ref()?;
         query.get(name).map(|value| &**value)
     }
 
-    /// The workspace that the query names. A name that was meant as `workspaceId` is refused: it must not mean the
-    /// caller's own secrets.
+    /// Returns the workspace of the query. Refuses a misspelled `workspaceId`: it must not select
+    /// the caller's user secrets.
     pub fn workspace(&self) -> Result<Option<WorkspaceId>, Problem> {
         let Some(text) = self.query("workspaceId") else {
             let mut names = self.event.query_string_parameters.iter().flatten().map(|(name, _)| name);
             return match names.any(|name| means_workspace(name)) {
                 true => Err(Problem::bad_request(
-                    "Name the workspace by the query parameter workspaceId, written exactly so.",
+                    "Unknown query parameter: the name of the workspace parameter must be workspaceId.",
                 )),
                 false => Ok(None),
             };
         };
-        let number: i64 = text
-            .parse()
-            .map_err(|_| Problem::bad_request("workspaceId must be a whole number, given once."))?;
+        let number: i64 =
+            text.parse().map_err(|_| Problem::bad_request("workspaceId must be one whole number."))?;
         WorkspaceId::new(number).map(Some).ok_or_else(|| domain::Error::NotFound.into())
     }
 
-    /// A path parameter, as it is.
+    /// Returns a path parameter, or empty text without one.
     #[must_use]
     pub fn path(&self, name: &str) -> &str {
         self.event
@@ -113,7 +115,8 @@ impl<'a> Request<'a> {
             .map_or("", |value| &**value)
     }
 
-    /// The secret that the path names. Text that is no number is a bad request, a number that no secret has is absent.
+    /// Returns the secret of the path. Text that is not a number is a bad request; a number that
+    /// cannot be an ID is not found.
     pub fn secret_id(&self) -> Result<SecretId, Problem> {
         let number: i64 = self
             .path("secretId")
@@ -122,18 +125,20 @@ impl<'a> Request<'a> {
         SecretId::new(number).ok_or_else(|| domain::Error::NotFound.into())
     }
 
-    /// The run that the path names.
+    /// Returns the run of the path.
     pub fn run_id(&self) -> Result<RunId, Problem> {
         Ok(RunId::new(self.path("workflowId"))?)
     }
 
-    /// What the `Authorization` header presents, for the operations that have no authorizer: 401 without the header.
+    /// Returns the credential in the `Authorization` header, for operations without an authorizer.
+    /// Returns 401 without the header.
     pub fn presented(&self) -> Result<Presented, Problem> {
         let header = self.header("authorization").ok_or_else(|| Problem::new(401, "Unauthorized"))?;
         Presented::from_authorization(header).ok_or_else(|| Problem::new(403, "Forbidden"))
     }
 
-    /// The version that `If-Match` names: `"3"` or `3`; `*` is any. 412 for what is no version of ours.
+    /// Returns the version in `If-Match`, `"3"` or `3`; `*` matches every version. Returns 412 for
+    /// other text.
     pub fn if_version(&self) -> Result<Option<u64>, Problem> {
         match self.header("if-match").map(str::trim) {
             None | Some("*") => Ok(None),
@@ -144,27 +149,28 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The `Idempotency-Key`.
+    /// Returns the `Idempotency-Key` header.
     #[must_use]
     pub fn idempotency_key(&self) -> Option<&str> {
         self.header("idempotency-key")
     }
 
-    /// Whether the client asks for lines of plain text rather than JSON.
+    /// Returns whether the client accepts plain text and not JSON.
     #[must_use]
     pub fn wants_text(&self) -> bool {
         self.header("accept").is_some_and(|accept| accept.contains("text/plain") && !accept.contains("json"))
     }
 
-    /// The media type of the body, in lower case and without parameters.
+    /// Returns the media type of the body, in lower case and without parameters.
     #[must_use]
     pub fn content_type(&self) -> String {
         let header = self.header("content-type").unwrap_or_default();
         header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// The JSON body as its wire type. 415 for another media type, 413 past the limit, 400 for what cannot be read, and for a
-    /// `workspaceId` that differs from the query's.
+    /// Reads the JSON body into its wire type. Returns 415 for another media type, 413 for a body
+    /// that is too large, and 400 for a body that is not valid or whose `workspaceId` differs from
+    /// the query's.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -176,14 +182,14 @@ impl<'a> Request<'a> {
         let named: Named = body::parse(&text)?;
         if named.workspace_id.is_some() && named.workspace_id != self.workspace()?.map(WorkspaceId::number) {
             return Err(Problem::bad_request(
-                "workspaceId in the body differs from the query's: name the workspace in the query alone.",
+                "workspaceId in the body differs from the query parameter workspaceId: omit it in the body.",
             ));
         }
         Ok(read)
     }
 
-    /// The text of a JSON body, unread: for one whose keys are the client's own, `workspaceId` too. 415 for another media
-    /// type, 413 past the limit.
+    /// Returns the text of a JSON body, for bodies with arbitrary keys, which can include
+    /// `workspaceId`. Returns 415 for another media type, and 413 for a body that is too large.
     pub fn json_text(&self) -> Result<Zeroizing<String>, Problem> {
         let content_type = self.content_type();
         if content_type != "application/json" && !content_type.ends_with("+json") {
@@ -195,7 +201,7 @@ impl<'a> Request<'a> {
         self.body()
     }
 
-    /// The body as text: the one copy that is made of it, zeroed after use.
+    /// Returns the body as text. This is the only copy of the body, and it is zeroed after use.
     pub fn body(&self) -> Result<Zeroizing<String>, Problem> {
         let too_large = || {
             let limit = self.operation.max_body() / 1024;
@@ -205,7 +211,7 @@ impl<'a> Request<'a> {
         let Some(raw) = self.event.body else {
             return Ok(Zeroizing::default());
         };
-        // Escaping never shrinks text, and base64 grows it by a third at most.
+        // Escapes never make text shorter, and base64 makes it longer by at most a third.
         if raw.get().len() > 8 * self.operation.max_body() {
             return Err(too_large());
         }
@@ -216,8 +222,9 @@ impl<'a> Request<'a> {
             let bytes = STANDARD.decode(text.as_bytes()).map_err(|_| malformed())?;
             Zeroizing::new(String::from_utf8(bytes).map_err(|_| malformed())?)
         } else {
-            // What is no UTF-8 comes as U+FFFD: a value would be stored that nobody ever sees to be another one. In JSON that
-            // character can still be written as an escape. Nextflow's messages are read whatever they hold.
+            // API Gateway replaces bytes that are not UTF-8 by U+FFFD, so that a different value
+            // would be stored without notice. JSON can still contain this character as an escape.
+            // Nextflow's messages are accepted in any case.
             if text.contains(char::REPLACEMENT_CHARACTER) && self.operation.function() != Function::ReportRun
             {
                 return Err(malformed());
@@ -230,7 +237,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The month that the query names as `yyyy-mm`, or the one of `now`.
+    /// Returns the month of the query in the form `yyyy-mm`, or the month of `now`.
     pub fn month(&self, now: Timestamp) -> Result<String, Problem> {
         let Some(month) = self.query("month") else {
             return Ok(now.strftime("%Y-%m").to_string());
@@ -242,11 +249,11 @@ impl<'a> Request<'a> {
             && ("01"..="12").contains(&&month[5..]);
         match shaped {
             true => Ok(month.to_owned()),
-            false => Err(Problem::bad_request("month must be of the form 2026-01.")),
+            false => Err(Problem::bad_request("month must have the form YYYY-MM, such as 2026-01.")),
         }
     }
 
-    /// A query parameter that is a number from 1 to `most`.
+    /// Returns a query parameter that must be a number from 1 to `most`.
     pub fn limit(&self, name: &str, default: u32, most: u32) -> Result<u32, Problem> {
         match self.query(name) {
             None => Ok(default),
@@ -259,7 +266,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The parts of the event that are read. It has no `Debug`: it holds tokens and values.
+/// The parts of the event that are read. It has no `Debug`, because it contains tokens and values.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event<'a> {
@@ -279,7 +286,7 @@ struct Event<'a> {
     is_base64_encoded: bool,
 }
 
-/// `workspaceid`, `workspace_id`, `workspace`, and their like.
+/// Matches `workspaceid`, `workspace_id`, `workspace`, and similar names.
 fn means_workspace(name: &str) -> bool {
     let letters = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
     matches!(&*letters.collect::<String>(), "workspaceid" | "workspace")

@@ -1,4 +1,4 @@
-//! [`serve`], with what it logs.
+//! Tests of [`serve`] and of its log lines.
 
 use std::io::Write;
 use std::pin::pin;
@@ -25,7 +25,7 @@ impl Write for Lines {
     }
 }
 
-/// Serves an event; gives the answer, the code of the fault, and the log lines without their times.
+/// Serves an event. Returns the answer, the fault code, and the log lines without times.
 fn served(
     settings: &Settings,
     event: &str,

@@ -1,13 +1,13 @@
-//! Answers against the description.
+//! The check of answers against the document.
 
 use std::sync::LazyLock;
 
 use http_api::Operation;
 use serde_json::{Value, json};
 
-/// Whether an answer of an operation is one that the description has: its status, and every field of its body.
+/// Checks the status and every field of an operation's answer against the document.
 ///
-/// Stricter than the description, which lets a client meet new fields: here a field that it does not name is an error.
+/// Stricter than the document, which allows additional fields: here an unknown field is an error.
 pub fn conforms(operation: Operation, status: u16, body: &Value) -> Result<(), String> {
     static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
         let mut document = crate::document();
@@ -18,17 +18,16 @@ pub fn conforms(operation: Operation, status: u16, body: &Value) -> Result<(), S
     let answers = &document["paths"][operation.path()][operation.method().to_lowercase()]["responses"];
     let answer = resolve(document, &answers[status.to_string()]);
     if answer.is_null() {
-        return Err(format!("{} is not described to answer {status}", operation.id()));
+        return Err(format!("{} does not describe status {status}", operation.id()));
     }
     match answer["content"].get("application/json") {
         Some(content) => check(document, &content["schema"], body),
         None if body.is_null() => Ok(()),
-        None => Err(format!("{} is described to answer {status} without a body", operation.id())),
+        None => Err(format!("{} describes status {status} without a body", operation.id())),
     }
     .map_err(|error| format!("{} {status}: {error}", operation.id()))
 }
 
-/// Follows a reference into the document.
 fn resolve<'a>(document: &'a Value, part: &'a Value) -> &'a Value {
     match part["$ref"].as_str() {
         Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null),
@@ -36,7 +35,7 @@ fn resolve<'a>(document: &'a Value, part: &'a Value) -> &'a Value {
     }
 }
 
-/// Allows no field that a schema does not name.
+/// Forbids additional fields in every schema.
 fn close(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -59,7 +58,7 @@ fn check(document: &Value, schema: &Value, body: &Value) -> Result<(), String> {
     let validator = jsonschema::draft202012::options()
         .should_validate_formats(true)
         .build(&schema)
-        .map_err(|error| format!("no schema: {error}"))?;
+        .map_err(|error| format!("invalid schema: {error}"))?;
     let errors: Vec<_> =
         validator.iter_errors(body).map(|error| format!("{}: {error}", error.instance_path())).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }
@@ -69,7 +68,7 @@ fn check(document: &Value, schema: &Value, body: &Value) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    /// A list with one token, in which a field has another value.
+    /// Returns a list with one token in which one field has the given value.
     fn tokens(field: &str, value: Value) -> Value {
         let mut token =
             json!({"id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": null});
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_described_is_an_error_that_names_its_place() {
+    fn a_deviation_from_the_schema_is_an_error_that_names_its_path() {
         for (field, value, place) in [
             ("id", json!(5), None),
             ("lastUsed", json!("2026-10-25T12:42:21.042Z"), None),

@@ -1,8 +1,9 @@
-//! The API's description, OpenAPI 3.1, generated from the table of operations and the wire types. `docs/openapi.json` is
-//! what this crate writes, and a test says so; no function links it.
+//! The OpenAPI 3.1 document of the API, generated from the table of operations and the wire types.
+//! This crate writes `docs/openapi.json`, and a test compares the two. No function links this
+//! crate.
 //!
-//! A new operation does not compile before it is described here. The end-to-end tests check its answers against the
-//! description ([`conforms`]).
+//! A new operation does not compile until it is described here. The end-to-end tests check every
+//! answer against the document ([`conforms`]).
 
 mod conform;
 mod operations;
@@ -20,7 +21,7 @@ pub use crate::conform::conforms;
 use crate::operations::{Described, describe};
 use crate::schemas::Schemas;
 
-/// The description as a tree.
+/// Returns the document as JSON.
 #[must_use]
 pub fn document() -> Value {
     let mut schemas = Schemas::new();
@@ -35,13 +36,13 @@ pub fn document() -> Value {
         "info": {
             "title": "Pipeline secrets",
             "version": env!("CARGO_PKG_VERSION"),
-            "summary": "Secrets that only a run may read, for Nextflow pipelines.",
+            "summary": "Stores secrets for Nextflow pipelines and delivers them to runs.",
             "description": introduction(),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{
             "url": "https://{host}",
-            "description": "The output ApiEndpoint of the deployed stack, or what `cargo local up` prints.",
+            "description": "The stack output ApiEndpoint, or the URL that `cargo local up` prints.",
             "variables": {"host": {"default": "localhost"}},
         }],
         "tags": operations::tags(),
@@ -54,7 +55,7 @@ pub fn document() -> Value {
     })
 }
 
-/// The description as it stands in `docs/openapi.json`.
+/// Returns the text of `docs/openapi.json`.
 #[must_use]
 pub fn text() -> String {
     format!("{:#}\n", document())
@@ -67,20 +68,20 @@ fn introduction() -> String {
     };
     format!(
         "\
-Stores the secrets of Nextflow pipelines and gives them to runs on AWS Batch and on HPC schedulers. No answer ever holds \
-a value: only a run gets it, in AWS Secrets Manager or by one claim.
+Stores secrets for Nextflow pipelines and delivers them to runs on AWS Batch and on HPC schedulers. Secret values \
+are write-only: a run on AWS Batch reads them from AWS Secrets Manager, and a run on an HPC scheduler claims them once.
 
-Paths, fields and codes are those of Seqera Platform wherever it has them, so that the `tw` command line, the Terraform \
-provider `seqera`, seqerakit and Nextflow work unmodified. `workspaceId` is a query parameter everywhere: absent, the \
-caller's own secrets are meant; present, that workspace's; misspelt, 400. A workspace that does not exist, one that the caller takes no \
-part in, and an id of another workspace are one and the same 404.
+Where Seqera Platform has the same operation, this API uses the same paths, fields, and status codes, so that the `tw` \
+command line, the Terraform provider `seqera`, seqerakit, and Nextflow work unmodified. The query parameter \
+`workspaceId` selects a workspace. Without it, a request applies to the caller's user secrets and to runs outside a \
+workspace. A misspelled name of this parameter returns 400. A workspace that does not exist, a workspace in which the \
+caller is not a participant, and an ID that belongs to another workspace return the same 404.
 
-Errors are `{{\"message\": \"…\"}}` with `Content-Type: application/json`, whatever the status. Any \
-request may be refused with 429; nothing was changed then. Fields that are not described are ignored in requests, \
-and answers may get new ones.
+The body of every error is `{{\"message\": \"…\"}}` with `Content-Type: application/json`. Any request can return \
+429; nothing was changed in that case. Unknown fields of requests are ignored, and responses can gain fields.
 
-Limits: 1,000 secrets in a workspace and as many of a user's own, 64 in a launch, 32 in an import; a value of 32,768 \
-bytes, and of 60,000 when written as a JSON string; a body of {}, an import of {}, a message from Nextflow of {}.",
+Limits: 1,000 secrets per workspace and per user, 64 per launch, 32 per import; 32,768 bytes per value, and 60,000 \
+bytes when written as a JSON string; {} per body, {} per import, {} per message from Nextflow.",
         size(Operation::CreatePipelineSecret),
         size(Operation::ImportPipelineSecrets),
         size(Operation::TraceProgress),
@@ -115,12 +116,12 @@ fn explain(operation: Operation, described: &Described) -> String {
     let roles = |permission: Permission| {
         let roles = permission.roles(&Settings::new(""));
         let needed = match roles.len() == Role::ALL.len() {
-            true => "any role".to_owned(),
-            false => format!("the role {}", Role::in_words(&roles)),
+            true => "be a participant".to_owned(),
+            false => format!("have the role {}", Role::in_words(&roles)),
         };
         match permission {
             Permission::WriteSecrets | Permission::DeleteSecrets => {
-                format!("{needed} (a deployment may add maintain)")
+                format!("{needed} (or maintain, if the deployment allows it)")
             }
             _ => needed,
         }
@@ -128,12 +129,14 @@ fn explain(operation: Operation, described: &Described) -> String {
     let needs = match operation.needs() {
         Needs::Own => String::new(),
         Needs::InWorkspace(permission) => {
-            format!("\n\nIn a workspace this takes {}.", roles(permission))
+            format!("\n\nWith `workspaceId`, the caller must {} in that workspace.", roles(permission))
         }
-        Needs::OfPath(permission) => format!("\n\nThis takes {} in the workspace.", roles(permission)),
+        Needs::OfPath(permission) => {
+            format!("\n\nThe caller must {} in the workspace.", roles(permission))
+        }
     };
     let body = match &described.body {
-        Some(_) => format!("\n\nThe body may have at most {} KiB.", operation.max_body() / 1024),
+        Some(_) => format!("\n\nMaximum body size: {} KiB.", operation.max_body() / 1024),
         None => String::new(),
     };
     format!("{}{needs}{body}", described.description)
@@ -181,19 +184,21 @@ fn security_schemes() -> Value {
     json!({
         "token": {
             "type": "http", "scheme": "bearer",
-            "description": "A personal access token (`POST /tokens`): base64 of `{\"tid\": <n>}.<40 hexadecimal characters>`. \
-                Or a JSON Web Token of the OpenID Connect issuer that the deployment names. Without the header it is 401; \
-                a token that is unknown, revoked or expired is 403. A revoked one is refused within 60 seconds. A login that \
-                no user has is registered by `GET /user-info`; other operations on secrets and runs answer 403 until then.",
+            "description": "A personal access token (`POST /tokens`), which is base64 of `{\"tid\": <n>}.<40 \
+                hexadecimal characters>`, or a JSON Web Token from the OpenID Connect issuer that the deployment \
+                trusts. A request without the header returns 401. An unknown, revoked, or expired token returns 403; \
+                a revocation takes effect within 60 seconds. `GET /user-info` registers a new login; until then, \
+                operations on secrets and runs return 403.",
         },
         "tokenAsBasic": {
             "type": "http", "scheme": "basic",
-            "description": "The same token as the password of the user `@token`: Nextflow's form for tokens of a foreign shape.",
+            "description": "The same token as the password of the user `@token`. Nextflow sends a token in this form if it \
+                does not recognize the token's format.",
         },
         "runToken": {
             "type": "http", "scheme": "bearer",
-            "description": "The run token that a launch answered: base64 of `{\"tid\":\"<workflowId>\"}.<40 hexadecimal \
-                characters>`. It reports this one run, and is good for nothing else.",
+            "description": "The run token from the response to a launch: base64 of `{\"tid\":\"<workflowId>\"}.<40 \
+                hexadecimal characters>`. It authorizes reports about this one run and nothing else.",
         },
         "runTokenAsBasic": {
             "type": "http", "scheme": "basic",
@@ -201,7 +206,7 @@ fn security_schemes() -> Value {
         },
         "claimToken": {
             "type": "http", "scheme": "bearer",
-            "description": "The claim token that a launch for HPC answered. It works once.",
+            "description": "The claim token from the response to an HPC launch. It can be used once.",
         },
     })
 }

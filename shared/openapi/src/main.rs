@@ -1,4 +1,4 @@
-//! `cargo run -p openapi`: writes `docs/openapi.json` anew.
+//! `cargo run -p openapi`: writes `docs/openapi.json`.
 
 use std::path::Path;
 

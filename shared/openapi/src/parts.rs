@@ -1,4 +1,4 @@
-//! What descriptions are put together from: parameters, and what belongs to an answer beside its body.
+//! Parts of the descriptions: parameters, and the headers and links of responses.
 #![expect(clippy::needless_pass_by_value, reason = "parts are made where they are put in")]
 
 use domain::idempotency::Idempotency;
@@ -8,57 +8,54 @@ use serde_json::{Value, json};
 
 use crate::schemas::Schemas;
 
-/// A run's id where Nextflow reports; it writes `null` after a first message that was lost.
+/// The run ID in Nextflow's messages: `null` if the response to the first message was lost.
 fn reported_run_id() -> Value {
     json!({"type": "string", "pattern": format!("^([0-9A-Za-z]{{{}}}|null)$", RunId::LENGTH)})
 }
 
-/// A 204.
 pub(crate) fn no_content(description: &str) -> (u16, Value) {
     (204, json!({"description": description}))
 }
 
-/// An answer with the entity tag of a version.
+/// Adds the `ETag` header to a response.
 pub(crate) fn with_etag((status, mut answer): (u16, Value)) -> (u16, Value) {
     answer["headers"] = json!({"ETag": {
-        "description": "The version, for `If-Match`. It tells nothing of the value.",
+        "description": "The version, for use in `If-Match`. It reveals nothing about the value.",
         "schema": {"type": "string", "pattern": "^\"[0-9]+\"$"},
     }});
     (status, answer)
 }
 
-/// An answer whose id leads to other operations.
 pub(crate) fn with_links((status, mut answer): (u16, Value), links: Value) -> (u16, Value) {
     answer["links"] = links;
     (status, answer)
 }
 
-/// A parameter of the query.
 pub(crate) fn query(name: &str, description: &str, schema: Value) -> Value {
     json!({"name": name, "in": "query", "description": description, "schema": schema})
 }
 
-/// The workspace.
 pub(crate) fn workspace_id(schemas: &mut Schemas) -> Value {
-    query("workspaceId", "The workspace. Absent: the caller's own.", schemas.parameter::<WorkspaceId>())
+    let description =
+        "The workspace. Omit it for the caller's user secrets and for runs outside a workspace.";
+    query("workspaceId", description, schemas.parameter::<WorkspaceId>())
 }
 
-/// `If-Match`.
 pub(crate) fn if_match() -> Value {
     json!({
         "name": "If-Match", "in": "header",
-        "description": "The version over which the change is meant, as an `ETag` gave it, with or without its quotes; `*` is any. Absent: the present one, whichever it is.",
+        "description": "The version that the change applies to, from an `ETag` header, with or without quotes. The request \
+            returns 412 if another version is current. `*` and an absent header match every version.",
         "schema": {"type": "string", "pattern": "^(\\*|[0-9]+|\"[0-9]+\")$"},
         "example": "\"3\"",
     })
 }
 
-/// `Idempotency-Key`.
 pub(crate) fn idempotency_key() -> Value {
     json!({
         "name": "Idempotency-Key", "in": "header",
-        "description": "Makes it safe to repeat the request after a lost answer: for 24 hours the same key of the same user with \
-            the same request is answered again, and nothing is done twice.",
+        "description": "Makes the request safe to repeat. For 24 hours, the same request from the same user with the same key \
+            returns the first result again, and nothing is done twice.",
         "schema": {
             "type": "string",
             "pattern": "^[!-~]+$",
@@ -69,20 +66,21 @@ pub(crate) fn idempotency_key() -> Value {
     })
 }
 
-/// The parameters that stand in a path.
 pub(crate) fn path_parameters(operation: Operation, schemas: &mut Schemas) -> Vec<Value> {
     let names = operation.path().split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names
         .map(|name| {
             let (schema, description) = match name {
-                "workflowId" if operation.path().starts_with("/trace/") => (reported_run_id(), "The run, or `null`."),
-                "workflowId" => (schemas.parameter::<RunId>(), "The run."),
-                "secretId" => (schemas.parameter::<SecretId>(), "The secret."),
-                "userId" => (schemas.parameter::<UserId>(), "The caller's own id."),
-                "tokenId" => (schemas.parameter::<TokenId>(), "The token."),
-                "orgId" => (schemas.parameter::<OrgId>(), "The organization."),
-                "workspaceId" => (schemas.parameter::<WorkspaceId>(), "The workspace."),
-                _ => (schemas.parameter::<UserId>(), "The participant: the id of the user."),
+                "workflowId" if operation.path().starts_with("/trace/") => {
+                    (reported_run_id(), "The run ID, or `null` for the run of the token.")
+                }
+                "workflowId" => (schemas.parameter::<RunId>(), "The run ID."),
+                "secretId" => (schemas.parameter::<SecretId>(), "The secret ID."),
+                "userId" => (schemas.parameter::<UserId>(), "The ID of the caller."),
+                "tokenId" => (schemas.parameter::<TokenId>(), "The token ID."),
+                "orgId" => (schemas.parameter::<OrgId>(), "The organization ID."),
+                "workspaceId" => (schemas.parameter::<WorkspaceId>(), "The workspace ID."),
+                _ => (schemas.parameter::<UserId>(), "The participant ID, which is the ID of the user."),
             };
             json!({"name": name, "in": "path", "required": true, "description": description, "schema": schema})
         })

@@ -1,11 +1,11 @@
-//! Errors: one shape, and what each status says.
+//! The error responses: one for each status.
 
 use http_api::problem::ErrorBody;
 use serde_json::{Map, Value, json};
 
 use crate::schemas::Schemas;
 
-/// Status, name, when it comes, an example, and whether `Retry-After` says when to ask again.
+/// Status, name, description, example message, and whether the response has `Retry-After`.
 const PROBLEMS: [(u16, &str, &str, &str, bool); 13] = [
     (
         400,
@@ -14,7 +14,7 @@ const PROBLEMS: [(u16, &str, &str, &str, bool); 13] = [
         "Invalid secret name: it must start with a letter or an underscore.",
         false,
     ),
-    (401, "Unauthorized", "There is no `Authorization` header.", "Unauthorized", false),
+    (401, "Unauthorized", "The `Authorization` header is missing.", "Unauthorized", false),
     (
         403,
         "Forbidden",
@@ -61,15 +61,15 @@ const PROBLEMS: [(u16, &str, &str, &str, bool); 13] = [
     (
         415,
         "UnsupportedMediaType",
-        "The body is of another type.",
+        "The media type of the body is not supported.",
         "The body must be JSON: send it with Content-Type: application/json.",
         false,
     ),
     (
         422,
         "Unprocessable",
-        "It is well formed and cannot be done; the message names the reasons, up to twenty, at once. Or the \
-        `Idempotency-Key` was used with another request.",
+        "The request is well formed but cannot be carried out; the message lists up to twenty reasons. Or the \
+        `Idempotency-Key` was used with a different request.",
         "The launch is refused: there is no workspace secret NCBI_API_KEY.",
         false,
     ),
@@ -96,21 +96,21 @@ const PROBLEMS: [(u16, &str, &str, &str, bool); 13] = [
     ),
 ];
 
-/// The reference to the answer of this status.
+/// Returns a reference to the response for a status.
 pub(crate) fn reference(status: u16) -> Value {
     let found = PROBLEMS.iter().find(|problem| problem.0 == status);
     let name = found.map_or("InternalError", |problem| problem.1);
     json!({"$ref": format!("#/components/responses/{name}")})
 }
 
-/// Every error's answer, by name.
+/// Returns all error responses by name.
 pub(crate) fn all(schemas: &mut Schemas) -> Value {
     let mut answers = Map::new();
     for (_, name, description, example, retry) in PROBLEMS {
         let (_, mut answer) = schemas.answer::<ErrorBody<'_>>(description, &json!({"message": example}));
         if retry {
             answer["headers"] = json!({"Retry-After": {
-                "description": "Seconds after which to repeat the request, where that may help.",
+                "description": "Seconds to wait before the request is repeated. Present if a retry can succeed.",
                 "schema": {"type": "integer", "minimum": 1},
             }});
         }

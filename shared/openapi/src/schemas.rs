@@ -1,12 +1,12 @@
-//! The schemas of bodies and answers, generated from the wire types of `shared/http`.
+//! The schemas of request and response bodies, generated from the wire types of `shared/http`.
 
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-/// Collects the schemas that the description refers to. A type that is read differs from one that is written in what has
-/// to be there, so each has a generator of its own.
+/// Collects the schemas that the document refers to. Requests and responses have separate
+/// generators, because they differ in which fields are required.
 pub(crate) struct Schemas {
     bodies: SchemaGenerator,
     answers: SchemaGenerator,
@@ -26,20 +26,20 @@ impl Schemas {
         }
     }
 
-    /// A JSON body.
+    /// Returns a required JSON request body.
     pub(crate) fn body<T: JsonSchema>(&mut self, example: &Value) -> Value {
         let schema = schema_of::<T>(&mut self.bodies);
         json!({"required": true, "content": {"application/json": {"schema": schema, "example": example}}})
     }
 
-    /// An answer with JSON, 200 unless it is an error.
+    /// Returns the status 200 and a JSON response.
     pub(crate) fn answer<T: JsonSchema>(&mut self, description: &str, example: &Value) -> (u16, Value) {
         let schema = schema_of::<T>(&mut self.answers);
         let content = json!({"application/json": {"schema": schema, "example": example}});
         (200, json!({"description": description, "content": content}))
     }
 
-    /// A 200 with JSON, or with lines that a shell reads.
+    /// Returns a 200 response with JSON, or with lines that a shell reads.
     pub(crate) fn answer_or_lines<T: JsonSchema>(
         &mut self,
         description: &str,
@@ -48,18 +48,17 @@ impl Schemas {
     ) -> (u16, Value) {
         let (status, mut answer) = self.answer::<T>(description, example);
         answer["content"]["text/plain"] = json!({
-            "schema": {"type": "string", "description": "With `Accept: text/plain`: a line `name=value` each, nothing quoted."},
+            "schema": {"type": "string", "description": "With `Accept: text/plain`: lines of the form `name=value`, without quotes."},
             "example": lines,
         });
         (status, answer)
     }
 
-    /// The schema of a parameter.
     pub(crate) fn parameter<T: JsonSchema>(&mut self) -> Value {
         schema_of::<T>(&mut self.bodies)
     }
 
-    /// Every schema that is referred to, by name.
+    /// Returns every schema that is referred to, by name.
     pub(crate) fn components(mut self) -> Map<String, Value> {
         let mut all = self.answers.take_definitions(true);
         for (name, schema) in self.bodies.take_definitions(true) {
@@ -76,8 +75,9 @@ fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
     schema.to_value()
 }
 
-/// A comment's lines are one paragraph. OpenAPI has no format for unsigned numbers: theirs have a minimum. And an update
-/// for which null and absent mean different things has no default.
+/// Joins the lines of a doc comment into paragraphs. Replaces the formats of unsigned numbers,
+/// which OpenAPI does not have. Removes null defaults: in an update, null and absent mean different
+/// things.
 fn tidy(schema: &mut Schema) {
     if schema.get("default").is_some_and(Value::is_null) {
         schema.remove("default");

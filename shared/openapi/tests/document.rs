@@ -1,4 +1,4 @@
-//! The description is what is checked in, whole, and true to itself.
+//! The document is up to date, complete and consistent.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,14 +7,14 @@ use http_api::Operation;
 use serde_json::{Value, json};
 
 #[test]
-fn the_checked_in_description_is_the_generated_one() {
+fn the_checked_in_document_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
     let checked_in = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(checked_in == openapi::text(), "docs/openapi.json is not up to date: cargo run -p openapi");
+    assert!(checked_in == openapi::text(), "docs/openapi.json is out of date: run cargo run -p openapi");
 }
 
 #[test]
-fn every_operation_stands_in_it_under_its_own_id() {
+fn the_document_contains_every_operation_once() {
     let document = openapi::document();
     let mut ids = BTreeSet::new();
     for methods in document["paths"].as_object().unwrap().values() {
@@ -26,7 +26,7 @@ fn every_operation_stands_in_it_under_its_own_id() {
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_everything_is_referred_to() {
+fn every_reference_resolves_and_every_component_is_used() {
     let document = openapi::document();
     let mut references = BTreeSet::new();
     visit(&document, &mut |value| {
@@ -74,7 +74,7 @@ fn every_example_of_a_body_conforms_to_its_schema() {
 }
 
 #[test]
-fn every_operation_says_what_can_go_wrong() {
+fn every_operation_lists_its_errors() {
     for operation in Operation::ALL {
         let document = openapi::document();
         let entry = &document["paths"][operation.path()][operation.method().to_lowercase()];

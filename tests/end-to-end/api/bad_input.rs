@@ -277,7 +277,7 @@ async fn ids_that_are_no_numbers_are_bad_and_numbers_that_are_no_ids_are_absent(
         cases.push((Ask::get(world.inside(&format!("/runs/{run}"))), 404, absent));
     }
     let twice = format!("/pipeline-secrets?workspaceId={0}&workspaceId={0}", world.workspace);
-    cases.push((Ask::get(twice), 400, "given once"));
+    cases.push((Ask::get(twice), 400, "must be one whole number"));
     // One whose value was lost on the way does not mean the caller's own secrets.
     let lost = Ask::post("/pipeline-secrets?workspaceId=", &json!({"name": "AB", "value": MARK}));
     cases.push((lost, 400, "workspaceId must be a whole number"));
@@ -286,7 +286,7 @@ async fn ids_that_are_no_numbers_are_bad_and_numbers_that_are_no_ids_are_absent(
         cases.push((
             Ask::post(path, &json!({"name": "AB", "value": MARK})),
             400,
-            "workspaceId, written exactly so",
+            "the workspace parameter must be workspaceId",
         ));
     }
     refused(&world, cases).await;
@@ -298,8 +298,8 @@ async fn queries_are_checked() {
         ("/runs?max=101", "max must be a number from 1 to 100"),
         ("/runs?max=", "max must be a number from 1 to 100"),
         ("/runs?state=", "state must be one of"),
-        ("/audit-events?month=", "month must be of the form"),
-        ("/audit-events?month=2026-01%23", "month must be of the form"),
+        ("/audit-events?month=", "month must have the form"),
+        ("/audit-events?month=2026-01%23", "month must have the form"),
     ];
     let mut cases: Vec<_> =
         cases.into_iter().map(|(path, words)| (Ask::get(world.inside(path)), 400, words)).collect();

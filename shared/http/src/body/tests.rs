@@ -14,7 +14,7 @@ struct Body {
 
 #[derive(serde::Deserialize)]
 struct Required {
-    #[expect(dead_code, reason = "read, and not looked at")]
+    #[expect(dead_code, reason = "only deserialized")]
     name: String,
 }
 

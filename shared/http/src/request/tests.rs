@@ -5,13 +5,13 @@ use crate::testing::event::event;
 use crate::testing::sample::{at, user_id};
 use serde_json::{Value, json};
 
-/// An outcome as tests compare it.
+/// Reduces an error to its status.
 fn outcome<T>(result: Result<T, Problem>) -> Result<T, u16> {
     result.map_err(|problem| problem.status())
 }
 
-/// A request for an operation, whose event has the members of `changes`. The event is leaked, because
-/// a request borrows it.
+/// Returns a request for an operation whose event has the members of `changes`. Leaks the event,
+/// because the request borrows from it.
 fn request(operation: Operation, changes: &Value) -> Request<'static> {
     Request::parse(event(operation, changes).leak()).unwrap()
 }
@@ -100,7 +100,7 @@ fn a_caller_is_a_user_or_a_new_login_and_never_both_or_half() {
 }
 
 #[test]
-fn a_new_login_is_told_how_it_is_registered() {
+fn a_new_login_is_refused_with_instructions_to_register() {
     let event =
         json!({ "requestContext": { "authorizer": { "lambda": { "issuer": "i", "subject": "s" } } } });
     let refused = request(Operation::ListRuns, &event).actor().unwrap_err();
@@ -225,7 +225,7 @@ fn if_match_is_a_version_or_any_and_otherwise_412() {
 }
 
 #[test]
-fn headers_are_read_as_they_are() {
+fn a_header_is_returned_unchanged() {
     for value in [None, Some(""), Some("0b6bd7a5-6f0e-4f2a-9a38-3b0a8f6f2a10")] {
         let request = with_header("idempotency-key", value);
         assert_eq!(request.idempotency_key(), value);

@@ -1,4 +1,4 @@
-//! Events as API Gateway sends them (payload format 2.0).
+//! Events in the format of API Gateway (payload format 2.0).
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 
-/// An event of an operation, with the members of `changes` set.
+/// Returns an event of an operation, with the members of `changes`.
 pub(crate) fn event(operation: Operation, changes: &Value) -> String {
     let mut event = json!({
         "version": "2.0",
@@ -25,8 +25,7 @@ pub(crate) fn event(operation: Operation, changes: &Value) -> String {
     event.to_string()
 }
 
-/// Sends a JSON body to a reader. API Gateway passes a JSON body on as text, with U+FFFD in place of
-/// bytes that are not UTF-8.
+/// Passes a JSON body to a reader. Like API Gateway, replaces bytes that are not UTF-8 by U+FFFD.
 pub(crate) fn read_body<B: DeserializeOwned, T>(
     operation: Operation,
     body: &[u8],

@@ -2,9 +2,9 @@
 
 use crate::problem::Problem;
 
-/// Text in the bodies below. No message may quote it.
+/// Text in the bodies below. Messages must not quote it.
 const INPUT: &str = "do-not-quote";
-/// A number in the bodies below. No message may quote it.
+/// A number in the bodies below. Messages must not quote it.
 const NUMBER: &str = "12345678";
 
 /// The JSON type of a field.
@@ -22,9 +22,9 @@ pub(crate) enum Presence {
     Optional,
 }
 
-/// Checks what holds for every reader of a JSON object: wrong types, missing fields, null, repeated
-/// fields, unknown fields, and bodies that are not an object. `example` is an accepted body, as names
-/// and raw JSON.
+/// Checks the behavior that all readers of a JSON object share: wrong types, missing fields, null,
+/// repeated fields, unknown fields, and bodies that are not an object. `example` is an accepted
+/// body, as names and raw JSON.
 pub(crate) fn check(
     example: &[(&str, &str)],
     fields: &[(&str, Type, Presence)],

@@ -1,4 +1,4 @@
-//! What the tests of this crate share.
+//! Shared code of the tests of this crate.
 
 pub(crate) mod event;
 pub(crate) mod form;

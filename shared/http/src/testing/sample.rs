@@ -1,4 +1,4 @@
-//! Values of the domain.
+//! Sample values of domain types.
 
 use domain::Timestamp;
 use domain::copies::{Layout, RunCopy};
@@ -87,8 +87,8 @@ pub(crate) fn copy(name: &str, arn: Option<&str>, holds: &[&str]) -> RunCopy {
     }
 }
 
-/// A pending run of user 17 in workspace 42 with one workspace secret, delivered in one copy on AWS
-/// Batch.
+/// A pending run of user 17 in workspace 42 with one workspace secret. On AWS Batch, it has one
+/// copy.
 pub(crate) fn run(platform: Platform, layout: Layout) -> Run {
     let hash: TokenHash = serde_json::from_str("\"hash\"").unwrap();
     let on_batch = platform == Platform::AwsBatch;

@@ -1,10 +1,10 @@
-//! What operators get who invoke `identity` directly.
+//! The answer to a direct invocation of `identity`.
 
 use domain::ids::{TokenId, UserId};
 use domain::use_cases::identity::apply::{Applied, AppliedOrganization};
 use serde::Serialize;
 
-/// What a direct `apply` answers. No `Debug`: it shows new tokens.
+/// The answer to a direct `apply`. It has no `Debug`, because it contains new tokens.
 #[derive(Serialize)]
 pub struct AppliedAnswer<'a> {
     users: Vec<AppliedUser<'a>>,

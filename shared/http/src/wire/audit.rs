@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::{Date, Owner, Version};
 
-/// The answer to `GET /audit-events`.
+/// The response to `GET /audit-events`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditTrail<'a> {
-    /// `2026-01`
+    /// The month, such as `2026-01`.
     month: &'a str,
     events: Vec<AuditEvent<'a>>,
 }
@@ -21,14 +21,14 @@ pub struct AuditTrail<'a> {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct AuditEvent<'a> {
-    /// To the millisecond.
+    /// When the event happened, to the millisecond.
     date: Date,
     id: &'a str,
     action: AuditAction,
-    /// Who did it; null: the service, or an operator.
+    /// The user who performed the action. Null if the service or an operator performed it.
     actor: Option<UserId>,
     run: Option<&'a RunId>,
-    /// The user concerned.
+    /// The user that the action affects.
     person: Option<UserId>,
     detail: Option<&'a str>,
     subjects: Vec<AuditSubject<'a>>,
@@ -42,12 +42,12 @@ struct AuditSubject<'a> {
     name: &'a SecretName,
     owner: Owner,
     version: Version,
-    /// The workspace's secret whose place it takes.
+    /// The ID of the workspace secret that this user secret overrides.
     overrides: Option<SecretId>,
 }
 
 impl<'a> AuditTrail<'a> {
-    /// A month's records, newest first.
+    /// Creates the answer from a month's records, newest first.
     #[must_use]
     pub fn new(month: &'a str, records: &'a [AuditRecord]) -> Self {
         Self { month, events: records.iter().map(AuditEvent::from).collect() }
@@ -57,7 +57,7 @@ impl<'a> AuditTrail<'a> {
 impl<'a> From<&'a AuditRecord> for AuditEvent<'a> {
     fn from(record: &'a AuditRecord) -> Self {
         Self {
-            // To the millisecond: records of one second keep their order.
+            // To the millisecond, so that records of the same second keep their order.
             date: Date(record.at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()),
             id: &record.id,
             action: record.action,

@@ -1,5 +1,6 @@
-//! Users, tokens, organizations, workspaces and participants, in Seqera Platform's shapes. Fields that this service
-//! knows nothing of are there and null, for its clients read them.
+//! Users, tokens, organizations, workspaces and participants, in Seqera Platform's format. Fields
+//! that this service does not support are present and null, because Seqera Platform's clients read
+//! them.
 
 mod participants;
 mod users;

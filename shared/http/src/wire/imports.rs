@@ -1,4 +1,5 @@
-//! Imports: a JSON map, or the lines of a `.env` file. Nothing is evaluated, and no error shows a value.
+//! Imports: a JSON map, or the lines of a `.env` file. Nothing is evaluated, and no error shows a
+//! value.
 
 use std::cell::Cell;
 use std::fmt;
@@ -17,7 +18,7 @@ use super::secrets::Plaintext;
 use crate::body::{malformed, present};
 use crate::problem::Problem;
 
-/// The answer to `POST /pipeline-secrets/import`.
+/// The response to `POST /pipeline-secrets/import`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretsImported"))]
@@ -35,7 +36,7 @@ struct ImportedSecret {
 }
 
 impl Imported {
-    /// Names and ids, in the import's order.
+    /// Creates the answer with names and IDs, in the order of the import.
     #[must_use]
     pub fn new(drafts: &[Draft], ids: &[SecretId]) -> Self {
         let secrets: Vec<_> = drafts
@@ -47,7 +48,7 @@ impl Imported {
     }
 }
 
-/// Reads a JSON map of names to values. A name that is there twice stays so, for the use case refuses it.
+/// Reads a JSON map of names to values. Keeps duplicate names: the use case refuses them.
 pub fn from_json(text: &str, settings: &Settings) -> Result<Vec<Draft>, Problem> {
     present(text)?;
     let entry = Cell::new(0);
@@ -60,7 +61,7 @@ pub fn from_json(text: &str, settings: &Settings) -> Result<Vec<Draft>, Problem>
     drafts.collect()
 }
 
-/// The error of an entry; between entries, of the map.
+/// Converts an error of an entry or, if `entry` is 0, of the map.
 fn unreadable(error: &serde_json::Error, entry: usize) -> Problem {
     match error.classify() {
         _ if entry > MAX_IN_IMPORT => too_many(),
@@ -73,7 +74,8 @@ fn unreadable(error: &serde_json::Error, entry: usize) -> Problem {
     }
 }
 
-/// The entries of a JSON map, in order. While one is read its number is in the cell, so that an error can name it; else 0.
+/// The entries of a JSON map, in order. The cell contains the number of the entry that is being
+/// read, so that an error can name it, and 0 between entries.
 struct Entries<'a>(&'a Cell<usize>);
 
 impl<'de> DeserializeSeed<'de> for Entries<'_> {
@@ -105,7 +107,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
     }
 }
 
-/// The body of `POST /pipeline-secrets/import`, as the API's description has it: [`from_json`] reads it.
+/// The schema of the body of `POST /pipeline-secrets/import`, which [`from_json`] reads.
 #[cfg(feature = "schema")]
 pub struct SecretMap;
 
@@ -126,14 +128,15 @@ impl schemars::JsonSchema for SecretMap {
             "maxProperties": MAX_IN_IMPORT,
             "propertyNames": generator.subschema_for::<SecretName>(),
             "additionalProperties": generator.subschema_for::<Plaintext>(),
-            "description": "Names to values.",
+            "description": "A map of secret names to values.",
         })
     }
 }
 
-/// Reads the lines of a `.env` file: `NAME=value`, optionally behind `export`; `#` begins a comment line; a value may
-/// stand in single quotes (taken as it is) or double quotes (where `\n`, `\"`, `\\` and `\$` are read), both on one
-/// line; otherwise it is the rest of the line without the blanks around it. Nothing is evaluated.
+/// Reads the lines of a `.env` file: `NAME=value`, optionally preceded by `export`. A line that
+/// begins with `#` is a comment. A value in single quotes is taken literally; in double quotes, the
+/// escapes `\n`, `\"`, `\\` and `\$` are replaced. A quoted value must end on the same line. A
+/// value without quotes is the rest of the line without surrounding blanks. Nothing is evaluated.
 pub fn from_dotenv(text: &str, settings: &Settings) -> Result<Vec<Draft>, Problem> {
     let mut drafts = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -143,14 +146,14 @@ pub fn from_dotenv(text: &str, settings: &Settings) -> Result<Vec<Draft>, Proble
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        // 10,000 lines are refused at the 33rd, not read to the end.
+        // Stops at the 33rd secret: the rest of a long file is not read.
         if drafts.len() == MAX_IN_IMPORT {
             return Err(too_many());
         }
         let line = line.strip_prefix("export ").map_or(line, str::trim_start);
         let (name, value) = line
             .split_once('=')
-            .ok_or_else(|| Problem::bad_request(format!("{place}: it takes the form NAME=value.")))?;
+            .ok_or_else(|| Problem::bad_request(format!("{place}: it must have the form NAME=value.")))?;
         let value = unquote(value.trim()).ok_or_else(|| {
             Problem::bad_request(format!("{place}: the quotes around the value do not match."))
         })?;
@@ -160,7 +163,9 @@ pub fn from_dotenv(text: &str, settings: &Settings) -> Result<Vec<Draft>, Proble
 }
 
 fn too_many() -> Problem {
-    Problem::bad_request(format!("An import takes at most {MAX_IN_IMPORT} secrets: split it."))
+    Problem::bad_request(format!(
+        "The import has too many secrets: the limit is {MAX_IN_IMPORT}. Split the import."
+    ))
 }
 
 fn draft(

@@ -1,4 +1,4 @@
-//! Launches: requests and answers. An answer refers to values, it never holds one.
+//! Launches: requests and answers. An answer refers to values and never contains one.
 
 use std::collections::BTreeSet;
 
@@ -28,16 +28,16 @@ use crate::problem::Problem;
 pub struct LaunchBody {
     #[cfg_attr(feature = "schema", schemars(with = "Platform"))]
     platform: String,
-    /// Absent: the deployment's default. No matter for HPC.
+    /// The layout of the copies. Default: that of the deployment. Ignored for HPC schedulers.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Layout>"))]
     layout: Option<String>,
-    /// The workspace's secrets that it takes. Absent: all. `[]`: none.
+    /// The workspace secrets to use. If absent, all of them; if `[]`, none.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<SecretName>>"))]
     workspace_secrets: Option<Vec<String>>,
-    /// The caller's own secrets that it takes. Absent: all. `[]`: none.
+    /// The user secrets of the caller to use. If absent, all of them; if `[]`, none.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<SecretName>>"))]
     user_secrets: Option<Vec<String>>,
-    /// Names among these that may be missing.
+    /// Names from these lists that may be missing.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<SecretName>>"))]
     optional: Option<Vec<String>>,
 }
@@ -62,19 +62,20 @@ pub fn request(body: LaunchBody, workspace: Option<WorkspaceId>) -> Result<Launc
     })
 }
 
-/// What a launch's answer says of the deployment.
+/// The properties of the deployment that the answer to a launch contains.
 pub struct Deployment<'a> {
     /// The public base URL of the API.
     pub endpoint: &'a str,
-    /// How run ids begin.
+    /// The prefix of all run IDs.
     pub prefix: &'a RunPrefix,
-    /// The key of the copies, where it is not the account's own of AWS Secrets Manager.
+    /// The KMS key of the copies, unless it is the AWS managed key of AWS Secrets Manager.
     pub copy_key: Option<&'a str>,
-    /// The deployment's choices.
+    /// The deployment's settings.
     pub settings: &'a Settings,
 }
 
-/// A launched run: references to its secrets, never values. A repeated launch of a run that is under way has no tokens.
+/// A launched run with references to its secrets, never values. A repeated launch of a run that is
+/// in progress returns no tokens.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Launched"))]
@@ -83,14 +84,14 @@ pub struct LaunchAnswer<'a> {
     state: State,
     platform: Platform,
     layout: Option<Layout>,
-    /// When the run ends by itself unless it is heard of before.
+    /// When the run ends automatically if nothing extends its lease.
     expires: Date,
     secrets: Vec<DeliveredSecret<'a>>,
-    /// For the head job's reports; shown once.
+    /// Authorizes the head job's reports. Returned only once.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     run_token: Option<&'a str>,
-    /// HPC: for the one claim; shown once.
+    /// HPC only: authorizes the claim. Returned only once.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     claim_token: Option<&'a str>,
@@ -108,7 +109,7 @@ pub struct LaunchAnswer<'a> {
     iam: Option<Statements>,
 }
 
-/// The head job's environment, with which Nextflow reports the run.
+/// Environment variables of the head job with which Nextflow reports the run.
 #[derive(Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(clippy::struct_field_names, reason = "Nextflow's names")]
@@ -131,19 +132,19 @@ struct DeliveredSecret<'a> {
     owner: Owner,
     secret_id: SecretId,
     version: Version,
-    /// Whether it takes the place of the workspace's.
+    /// Whether this user secret overrides a workspace secret.
     overrides: bool,
-    /// The copy in AWS Secrets Manager.
+    /// The ARN of the copy in AWS Secrets Manager.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     arn: Option<&'a str>,
-    /// What a job definition refers to: `secrets[].valueFrom`.
+    /// The value of `secrets[].valueFrom` in a job definition.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     value_from: Option<String>,
 }
 
-/// `containerProperties.secrets` of a job definition.
+/// The value of `containerProperties.secrets` in a job definition.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LaunchedBatch"))]
 struct Batch<'a> {
@@ -158,7 +159,8 @@ struct BatchSecret<'a> {
     value_from: String,
 }
 
-/// Layout `per-name`: for open-source Nextflow, a configuration for `-c` and a script that the head job sources.
+/// For open-source Nextflow with the layout `per-name`: a configuration file for `-c`, and a script
+/// that the head job sources.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LaunchedNextflow"))]
 struct ForNextflow {
@@ -166,20 +168,21 @@ struct ForNextflow {
     prelude: String,
 }
 
-/// What the role needs that reads the copies.
+/// IAM policy statements for a role that reads the copies.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LaunchedIam"))]
 struct Statements {
-    /// For a role of the workspace's jobs: it reads the copies of every run of this workspace.
+    /// For a role that the jobs of a workspace share: allows reading the copies of all runs of the
+    /// workspace.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<serde_json::Map<String, Value>>"))]
     statements: Value,
-    /// For a role that is made for this run: it reads this run's copies alone.
+    /// For a role that is created for this run: allows reading only the copies of this run.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<serde_json::Map<String, Value>>"))]
     run_statements: Value,
 }
 
-/// The answer to a launch: JSON, or the lines that a shell reads.
+/// Returns the answer to a launch: JSON, or lines that a shell reads.
 #[must_use]
 pub fn launched(launched: &Launched, deployment: &Deployment<'_>, as_text: bool) -> Answer {
     let run = &launched.run;
@@ -248,7 +251,7 @@ fn delivered(run: &Run) -> Vec<DeliveredSecret<'_>> {
     secrets.collect()
 }
 
-/// Where the run's copies stand; `None` where it has none.
+/// Returns the location of the run's copies, or `None` if the run has no copies.
 fn home(run: &Run) -> Option<CopyLocation> {
     CopyLocation::of_arn(run.lifecycle.copies.iter().find_map(|copy| copy.arn.as_deref())?)
 }
@@ -271,17 +274,17 @@ fn statements(run: &Run, deployment: &Deployment<'_>) -> Option<Statements> {
     })
 }
 
-/// The answer to `POST /launches/preview`.
+/// The response to `POST /launches/preview`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Preview"))]
 pub struct PreviewAnswer<'a> {
     platform: Platform,
     layout: Option<Layout>,
-    /// Copies in AWS Secrets Manager that it would make.
+    /// The number of copies in AWS Secrets Manager that the launch would create.
     copies: usize,
     secrets: Vec<PreviewSecret<'a>>,
-    /// What the launcher should know before.
+    /// Warnings for the user who launches the run.
     warnings: &'a [String],
 }
 
@@ -293,14 +296,14 @@ struct PreviewSecret<'a> {
     owner: Owner,
     secret_id: SecretId,
     version: Version,
-    /// The workspace's secret whose place it takes.
+    /// The ID of the workspace secret that this user secret overrides.
     overrides: Option<SecretId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Date"))]
     expires: Option<Date>,
 }
 
-/// The answer to a preview.
+/// Returns the answer to a preview.
 #[must_use]
 pub fn previewed(request: &LaunchRequest, preview: &Preview) -> Answer {
     let answer = PreviewAnswer {

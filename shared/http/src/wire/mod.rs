@@ -1,6 +1,7 @@
-//! What travels: one file per resource. Bodies are types with `Deserialize`, read by [`crate::body`]; answers are types
-//! with `Serialize`. With the feature `schema` both carry a `JsonSchema`, from which `shared/openapi` makes the API's
-//! description: there the comments on types and fields are texts for users of the API.
+//! Bodies of requests and answers: one file per resource. Request bodies implement `Deserialize`,
+//! and [`crate::body`] reads them; answers implement `Serialize`. With the feature `schema`, both
+//! implement `JsonSchema`, from which `shared/openapi` generates the OpenAPI document. The doc
+//! comments of these types and fields are the descriptions that users of the API read.
 
 pub mod apply;
 pub mod audit;
@@ -17,22 +18,22 @@ use serde::Serialize;
 
 use crate::problem::Problem;
 
-/// A date as the API writes it: `YYYY-MM-DDTHH:MM:SSZ`.
+/// Formats a date as the API writes it: `YYYY-MM-DDTHH:MM:SSZ`.
 #[must_use]
 pub fn date(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// An instant of a body's field.
+/// Reads the date and time in a field of a body.
 pub(crate) fn instant(field: &str, text: &str) -> Result<Timestamp, Problem> {
     text.parse().map_err(|_| {
         Problem::bad_request(format!(
-            "`{field}` must be a date and time like 2027-01-31T00:00:00Z, before 9999-12-30."
+            "`{field}` must be a date and time before 9999-12-30, such as 2027-01-31T00:00:00Z."
         ))
     })
 }
 
-/// A date and time of an answer.
+/// A date and time in an answer.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub(crate) struct Date(String);
@@ -64,13 +65,14 @@ impl schemars::JsonSchema for Date {
     }
 }
 
-/// 1 when it is created, one more with each new value.
+/// The version of the secret: 1 at first, incremented with each new value.
 #[derive(Serialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline, extend("minimum" = 1)))]
 pub(crate) struct Version(u64);
 
-/// Whose secret it is: a user's own takes the place of the workspace's.
+/// Whether this is a user secret or a workspace secret. A user secret overrides the workspace
+/// secret of the same name.
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]

@@ -1,4 +1,4 @@
-//! What runs report under their run token: the head job, the end, and Nextflow's own messages.
+//! Reports of runs, sent with the run token: the head job, the end, and Nextflow's messages.
 
 use domain::ids::RunId;
 use domain::run::{HeadJob, Outcome, ReportedBy, RunResult};
@@ -14,18 +14,19 @@ use crate::problem::Problem;
 pub struct HeadJobReport {
     #[cfg_attr(feature = "schema", schemars(length(max = JOB_ID), regex(pattern = "^[0-9A-Za-z:#-]+$")))]
     job_id: String,
-    /// Name or ARN.
+    /// The name or ARN of the job queue.
     #[cfg_attr(feature = "schema", schemars(length(max = JOB_QUEUE), regex(pattern = "^[0-9A-Za-z_:/-]+$")))]
     job_queue: String,
     #[cfg_attr(feature = "schema", schemars(length(max = REGION), regex(pattern = "^[0-9A-Za-z-]+$")))]
     region: String,
 }
 
-/// AWS Batch's job ids have 36 characters; those of an array's child or of a node have a few more.
+/// Maximum length of a job ID. AWS Batch's job IDs have 36 characters; those of array children and
+/// nodes have a few more.
 const JOB_ID: usize = 128;
-/// Characters of the longest queue: an ARN.
+/// Maximum length of a job queue: an ARN.
 const JOB_QUEUE: usize = 512;
-/// Characters of the longest region.
+/// Maximum length of a region.
 const REGION: usize = 32;
 
 /// Checks the body of `PUT /runs/{workflowId}/head-job`.
@@ -39,7 +40,7 @@ pub fn head_job(body: HeadJobReport) -> Result<HeadJob, Problem> {
         && plain(&body.region, b"-", REGION);
     match good {
         true => Ok(HeadJob { job_id: body.job_id, queue: body.job_queue, region: body.region }),
-        false => Err(Problem::bad_request("jobId, jobQueue and region must be those of an AWS Batch job.")),
+        false => Err(Problem::bad_request("jobId, jobQueue and region must identify an AWS Batch job.")),
     }
 }
 
@@ -53,7 +54,7 @@ pub struct EndReport {
     exit_status: Option<i64>,
 }
 
-/// How the run ended, as `POST /runs/{workflowId}/end` reports it.
+/// Converts the body of `POST /runs/{workflowId}/end`.
 #[must_use]
 pub fn ended(body: &EndReport) -> Outcome {
     outcome(body.success, body.exit_status)
@@ -64,7 +65,8 @@ fn outcome(succeeded: bool, exit_status: Option<i64>) -> Outcome {
     Outcome { result, exit_status, reported_by: ReportedBy::Report }
 }
 
-/// How the run ended, as far as Nextflow's last message can be read: a corrupt one ends the run all the same, as failed.
+/// Reads how the run ended from Nextflow's last message. A message that cannot be read also ends
+/// the run, as failed.
 #[must_use]
 pub fn completed(message: &str) -> Outcome {
     #[derive(Deserialize)]
@@ -88,7 +90,7 @@ pub fn completed(message: &str) -> Outcome {
     }
 }
 
-/// The answer to Nextflow's messages.
+/// The response to Nextflow's messages.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -106,7 +108,7 @@ enum Status {
 }
 
 impl<'a> TraceAnswer<'a> {
-    /// Of a run, whose receipt is at `watch_url`.
+    /// Creates the answer for a run whose receipt is at `watch_url`.
     #[must_use]
     pub fn new(run: &'a RunId, watch_url: String) -> Self {
         Self { workflow_id: run, watch_url, status: Status::Ok }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{Date, Owner, Version};
 
-/// A run's receipt: what it was given, when, and how it ended.
+/// The receipt of a run: the secrets that it received, its dates, and its outcome.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Run"))]
@@ -20,21 +20,21 @@ pub struct Receipt<'a> {
     workflow_id: &'a RunId,
     state: State,
     workspace_id: Option<WorkspaceId>,
-    /// Who launched it.
+    /// The user who launched the run.
     user_id: UserId,
     platform: Platform,
     layout: Option<Layout>,
     date_launched: Date,
     date_delivered: Option<Date>,
     date_ending: Option<Date>,
-    /// When nothing of its copies was left.
+    /// When the last copy was deleted.
     date_removed: Option<Date>,
-    /// When it ends by itself unless it is heard of before.
+    /// When the run ends automatically if nothing extends its lease.
     lease_until: Option<Date>,
     head_job: Option<HeadJob<'a>>,
     outcome: Option<Outcome>,
     secrets: Vec<ReceiptSecret<'a>>,
-    /// Names of its copies in AWS Secrets Manager.
+    /// The names of the run's copies in AWS Secrets Manager.
     copies: Vec<&'a str>,
 }
 
@@ -64,7 +64,7 @@ struct ReceiptSecret<'a> {
     owner: Owner,
     secret_id: SecretId,
     version: Version,
-    /// Whether it takes the place of the workspace's.
+    /// Whether this user secret overrides a workspace secret.
     overrides: bool,
 }
 
@@ -111,18 +111,18 @@ impl<'a> From<&'a Run> for Receipt<'a> {
     }
 }
 
-/// The answer to `GET /runs`.
+/// The response to `GET /runs`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RunList<'a> {
     runs: Vec<Receipt<'a>>,
-    /// Passed as `after`, it gives the next page.
+    /// The value of `after` for the next page.
     next: Option<&'a RunId>,
 }
 
 impl<'a> RunList<'a> {
-    /// A page; a full one may have a next.
+    /// Creates the answer for a page. A full page has a `next`, even if the next page is empty.
     #[must_use]
     pub fn new(runs: &'a [Run], limit: u32) -> Self {
         let full = runs.len() >= limit as usize;
@@ -133,7 +133,7 @@ impl<'a> RunList<'a> {
     }
 }
 
-/// The state of a run, as its reports are answered.
+/// The state of a run after a report.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -148,23 +148,24 @@ impl<'a> From<&'a Run> for RunState<'a> {
     }
 }
 
-/// The file that `NXF_SECRETS_FILE` names. The domain writes it, because no value has a `Serialize`.
+/// The schema of Nextflow's secrets store. The domain writes the store, because values do not
+/// implement `Serialize`.
 #[cfg(feature = "schema")]
 #[derive(schemars::JsonSchema)]
-#[schemars(description = "The file that `NXF_SECRETS_FILE` names.")]
-#[expect(dead_code, reason = "described, and never made")]
+#[schemars(description = "The content of the file that `NXF_SECRETS_FILE` points to.")]
+#[expect(dead_code, reason = "used only for its schema")]
 pub struct NextflowStore(Vec<StoredSecret>);
 
 #[cfg(feature = "schema")]
 #[derive(schemars::JsonSchema)]
 #[schemars(rename = "NextflowStoreSecret")]
-#[expect(dead_code, reason = "described, and never made")]
+#[expect(dead_code, reason = "used only for its schema")]
 struct StoredSecret {
     name: SecretName,
     value: String,
 }
 
-/// The lines that a shell reads: `name=value` each, nothing quoted.
+/// Returns lines of the form `name=value` that a shell reads, without quotes.
 #[must_use]
 pub fn lines(pairs: &[(&str, Option<&str>)]) -> Zeroizing<String> {
     let length = pairs.iter().map(|(name, value)| name.len() + value.map_or(0, str::len) + 2).sum();

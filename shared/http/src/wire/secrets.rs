@@ -1,5 +1,5 @@
-//! Pipeline secrets, in Seqera Platform's shapes (`docs/openapi.json`). A description or expiry shows only where one was
-//! set, so that a client that knows neither never meets them.
+//! Pipeline secrets, in Seqera Platform's format (`docs/openapi.json`). `description` and `expires`
+//! are present only if they were set, because Seqera Platform's clients do not know them.
 
 use domain::ids::{SecretId, UserId};
 use domain::name::SecretName;
@@ -16,7 +16,7 @@ use crate::body::nullable;
 use crate::problem::Problem;
 
 /// The body of `POST /pipeline-secrets`.
-// No `Debug`: it holds a value.
+// No `Debug`: it contains a value.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct NewSecret {
@@ -25,29 +25,29 @@ pub struct NewSecret {
     value: Plaintext,
     #[cfg_attr(feature = "schema", schemars(with = "Option<Description>"))]
     description: Option<String>,
-    /// After this no launch takes it; it has to lie ahead.
+    /// After this time, launches no longer use the secret. Must be in the future.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Date>"))]
     expires: Option<String>,
 }
 
 /// The body of `PUT /pipeline-secrets/{secretId}`.
-// No `Debug`: it holds a value.
+// No `Debug`: it contains a value.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[expect(clippy::option_option, reason = "absent, null and a value mean different things")]
 pub struct SecretUpdate {
     value: Plaintext,
-    /// Absent: as it is. Null: none.
+    /// The new description. If absent, it does not change; if null, it is removed.
     #[serde(default, deserialize_with = "nullable")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Description>"))]
     description: Option<Option<String>>,
-    /// Absent: as it is. Null: none.
+    /// The new expiry. If absent, it does not change; if null, it is removed.
     #[serde(default, deserialize_with = "nullable")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Date>"))]
     expires: Option<Option<String>>,
 }
 
-/// The text of a value in a body, zeroed after use.
+/// The text of a value in a body. Zeroed after use.
 pub(crate) struct Plaintext(Zeroizing<String>);
 
 impl Plaintext {
@@ -79,8 +79,8 @@ impl schemars::JsonSchema for Plaintext {
             "maxLength": SecretValue::MAX_BYTES,
             "pattern": "^[^\\u0000]+$",
             "description": format!(
-                "At most {} bytes of UTF-8, and {} written as a JSON string; NUL is refused. It reaches the run byte for \
-                 byte.",
+                "At most {} bytes of UTF-8, and at most {} bytes when written as a JSON string. Must not contain NUL. \
+                 The run receives it byte for byte.",
                 SecretValue::MAX_BYTES,
                 SecretValue::MAX_JSON_BYTES
             ),
@@ -88,7 +88,7 @@ impl schemars::JsonSchema for Plaintext {
     }
 }
 
-/// Checks the body of a creation.
+/// Checks the body of `POST /pipeline-secrets`.
 pub fn draft(body: NewSecret, settings: &Settings) -> Result<Draft, Problem> {
     Ok(Draft {
         name: SecretName::new(&body.name, settings)?,
@@ -98,7 +98,7 @@ pub fn draft(body: NewSecret, settings: &Settings) -> Result<Draft, Problem> {
     })
 }
 
-/// Checks the body of an update: `null` takes a description or expiry away.
+/// Checks the body of `PUT /pipeline-secrets/{secretId}`: `null` removes a description or expiry.
 pub fn change(body: SecretUpdate) -> Result<Change, Problem> {
     let description = body.description.map(|note| note.as_deref().map(Description::new).transpose());
     let expires = body.expires.map(|at| at.as_deref().map(|text| instant("expires", text)).transpose());
@@ -109,22 +109,22 @@ pub fn change(body: SecretUpdate) -> Result<Change, Problem> {
     })
 }
 
-/// A secret, without its value. Description and expiry are there where they were set.
+/// A secret without its value. `description` and `expires` are present only if they were set.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PipelineSecret<'a> {
     id: SecretId,
     name: &'a SecretName,
-    /// When a run was last given it.
+    /// When a run last received the secret.
     last_used: Option<Date>,
     date_created: Date,
-    /// When its present value was written.
+    /// When the current value was written.
     last_updated: Date,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Description"))]
     description: Option<&'a str>,
-    /// After this no launch takes it.
+    /// After this time, launches no longer use the secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Date"))]
     expires: Option<Date>,
@@ -144,7 +144,7 @@ impl<'a> From<&'a Secret> for PipelineSecret<'a> {
     }
 }
 
-/// The answer to `GET /pipeline-secrets`.
+/// The response to `GET /pipeline-secrets`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretList"))]
@@ -154,7 +154,7 @@ pub struct SecretList<'a> {
 }
 
 impl<'a> SecretList<'a> {
-    /// All of them: there is no paging.
+    /// Creates the answer with all secrets: there is no paging.
     #[must_use]
     pub fn new(secrets: &'a [Secret]) -> Self {
         Self {
@@ -164,7 +164,7 @@ impl<'a> SecretList<'a> {
     }
 }
 
-/// The answer to `GET /pipeline-secrets/{secretId}`.
+/// The response to `GET /pipeline-secrets/{secretId}`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretAnswer"))]
@@ -178,16 +178,16 @@ impl<'a> From<&'a Secret> for SecretAnswer<'a> {
     }
 }
 
-/// The answer to `POST /pipeline-secrets`.
+/// The response to `POST /pipeline-secrets`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretCreated"))]
 pub struct SecretCreated {
-    /// The new secret's id.
+    /// The ID of the new secret.
     pub secret_id: SecretId,
 }
 
-/// The answer to `GET /pipeline-secrets/{secretId}/history`.
+/// The response to `GET /pipeline-secrets/{secretId}/history`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretHistory"))]
@@ -201,15 +201,15 @@ pub struct History {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretVersion"))]
 struct VersionEntry {
     version: Version,
-    /// The user.
+    /// The user who wrote this version.
     written_by: UserId,
     date_written: Date,
-    /// Null of the present version.
+    /// When the next version was written. Null for the current version.
     date_replaced: Option<Date>,
 }
 
 impl History {
-    /// The current version first.
+    /// Creates the answer with the current version first.
     #[must_use]
     pub fn new(secret: &Secret, replaced: &[OldVersion]) -> Self {
         let current = VersionEntry {
@@ -229,7 +229,7 @@ impl History {
     }
 }
 
-/// The entity tag of a version: it tells versions apart and nothing of the value.
+/// Returns the entity tag of a version. It reveals nothing about the value.
 #[must_use]
 pub fn etag(secret: &Secret) -> String {
     format!("\"{}\"", secret.version)

@@ -21,8 +21,8 @@ pub(super) fn service(schemas: &mut Schemas) -> Described {
     let info = service_info(env!("CARGO_PKG_VERSION"));
     Described::new(
         "Describe the service",
-        "Its version, for anybody.",
-        schemas.answer::<ServiceInfo<'_>>("The service.", &json!(info)),
+        "Returns the version of the service. Requires no token.",
+        schemas.answer::<ServiceInfo<'_>>("Information about the service.", &json!(info)),
     )
 }
 
@@ -35,7 +35,7 @@ pub(super) fn user(schemas: &mut Schemas) -> Described {
     );
     Described::new(
         "Describe the caller",
-        "Who the token belongs to.",
+        "Returns the user to whom the token belongs.",
         schemas.answer::<UserInfo<'_>>("The caller.", &user),
     )
     .errors(&[404])
@@ -51,21 +51,26 @@ pub(super) fn user_workspaces(schemas: &mut Schemas) -> Described {
     );
     Described::new(
         "List the caller's organizations and workspaces",
-        "A row per organization with a null workspace, then one per workspace. Somebody else's id is 404.",
+        "Returns a row with a null workspace for each organization, then a row for each workspace. The ID of another user \
+         returns 404.",
         schemas.answer::<OrgsAndWorkspaces<'_>>("The rows.", &rows),
     )
 }
 
 pub(super) fn tokens(schemas: &mut Schemas) -> Described {
     let tokens = schemas.answer::<TokenList<'_>>("The tokens.", &json!({"tokens": [example(TOKEN)]}));
-    Described::new("List the caller's tokens", "Without their keys.", tokens)
+    Described::new(
+        "List the caller's tokens",
+        "Lists the caller's personal access tokens without their keys.",
+        tokens,
+    )
 }
 
 pub(super) fn create_token(schemas: &mut Schemas) -> Described {
     let created = json!({"accessKey": "eyJ0aWQiOiA1fS4uLg==", "token": example(TOKEN)});
     Described::new(
-        "Make a token",
-        "A personal access token of the caller, at most 100. It is shown in this answer and never again.",
+        "Create a token",
+        "Creates a personal access token for the caller. Limit: 100 tokens per user. Only this response contains the token.",
         schemas.answer::<TokenCreated<'_>>("The token.", &created),
     )
     .body(schemas.body::<NewToken>(&json!({"name": "ci"})))
@@ -73,7 +78,11 @@ pub(super) fn create_token(schemas: &mut Schemas) -> Described {
 }
 
 pub(super) fn delete_token() -> Described {
-    Described::new("Revoke a token", "One of the caller's own.", no_content("It is refused from here on."))
+    Described::new(
+        "Revoke a token",
+        "Revokes one of the caller's personal access tokens.",
+        no_content("The token was revoked."),
+    )
 }
 
 pub(super) fn organizations(schemas: &mut Schemas) -> Described {
@@ -83,7 +92,7 @@ pub(super) fn organizations(schemas: &mut Schemas) -> Described {
     );
     Described::new(
         "List the caller's organizations",
-        "Those in which the caller takes part in a workspace.",
+        "Lists the organizations in which the caller is a participant of a workspace.",
         schemas.answer::<OrganizationList<'_>>("The organizations.", &list),
     )
 }
@@ -91,7 +100,11 @@ pub(super) fn organizations(schemas: &mut Schemas) -> Described {
 pub(super) fn workspaces(schemas: &mut Schemas) -> Described {
     let found =
         schemas.answer::<WorkspaceList<'_>>("The workspaces.", &json!({"workspaces": [example(WORKSPACE)]}));
-    Described::new("List an organization's workspaces", "Those in which the caller takes part.", found)
+    Described::new(
+        "List an organization's workspaces",
+        "Lists the workspaces in which the caller is a participant.",
+        found,
+    )
 }
 
 pub(super) fn workspace(schemas: &mut Schemas) -> Described {
@@ -100,14 +113,19 @@ pub(super) fn workspace(schemas: &mut Schemas) -> Described {
     workspace["lastUpdated"] = "2026-10-25T12:42:21Z".into();
     workspace["platforms"] = json!(["aws-batch"]);
     let found = schemas.answer::<WorkspaceAnswer<'_>>("The workspace.", &json!({"workspace": workspace}));
-    Described::new("Describe a workspace", "Its names, and where launches may go.", found)
+    Described::new(
+        "Describe a workspace",
+        "Returns the workspace and the platforms on which it allows launches.",
+        found,
+    )
 }
 
 pub(super) fn platforms(schemas: &mut Schemas) -> Described {
     Described::new(
-        "Say where launches may go",
-        "The platforms that a launch in the workspace may name. An HPC platform hands values to whoever launches.",
-        no_content("They are set."),
+        "Set the platforms of a workspace",
+        "Sets the platforms on which the workspace allows launches. On an HPC platform, a user who launches a run can read \
+         the values of its secrets.",
+        no_content("The platforms were set."),
     )
     .body(schemas.body::<NewPlatforms>(&json!({"platforms": ["aws-batch", "slurm"]})))
 }
@@ -117,20 +135,24 @@ pub(super) fn participants(schemas: &mut Schemas) -> Described {
     let number = || json!({"type": "integer", "minimum": 0});
     Described::new(
         "List participants",
-        "Who takes part in the workspace, and in which role.",
-        schemas.answer::<ParticipantList<'_>>("The participants, by name.", &page),
+        "Lists the participants of the workspace and their roles.",
+        schemas.answer::<ParticipantList<'_>>("The participants, sorted by name.", &page),
     )
     .parameters([
-        query("max", "Participants, at most.", number()),
-        query("offset", "Participants to leave out at the beginning.", number()),
-        query("search", "Only those whose name or e-mail address holds this.", json!({"type": "string"})),
+        query("max", "The maximum number of participants.", number()),
+        query("offset", "The number of participants to skip.", number()),
+        query(
+            "search",
+            "Returns only participants whose name or email address contains this text.",
+            json!({"type": "string"}),
+        ),
     ])
 }
 
 pub(super) fn add_participant(schemas: &mut Schemas) -> Described {
     Described::new(
         "Add a participant",
-        "Lets a user of the deployment take part. There are no teams.",
+        "Adds a user of the deployment to the workspace. Teams are not supported.",
         schemas.answer::<ParticipantAnswer<'_>>(
             "The participant.",
             &json!({"participant": example(PARTICIPANT)}),
@@ -142,9 +164,9 @@ pub(super) fn add_participant(schemas: &mut Schemas) -> Described {
 
 pub(super) fn participant_role(schemas: &mut Schemas) -> Described {
     Described::new(
-        "Give a participant another role",
-        "Only owners make or unmake an owner, and the last one stays.",
-        no_content("It is set."),
+        "Change a participant's role",
+        "Only an owner can grant the role owner or take it away. A workspace keeps at least one owner.",
+        no_content("The role was changed."),
     )
     .body(schemas.body::<NewRole>(&json!({"role": "maintain"})))
     .errors(&[409])
@@ -153,9 +175,10 @@ pub(super) fn participant_role(schemas: &mut Schemas) -> Described {
 pub(super) fn delete_participant() -> Described {
     Described::new(
         "Remove a participant",
-        "Everyone may leave; removing somebody else takes the role owner or admin, and removing an owner the role owner. The last \
-         owner stays. It acts on the next request, and on a write that is under way.",
-        no_content("The user takes no part any more."),
+        "Participants can remove themselves. To remove another participant, the caller must have the role owner or admin; \
+         to remove an owner, the role owner. The last owner cannot be removed. The removal applies to the next request and \
+         to writes that are in progress.",
+        no_content("The participant was removed."),
     )
     .errors(&[409])
 }

@@ -1,4 +1,4 @@
-//! What each operation takes and answers. One file per kind.
+//! Descriptions of the operations: one file per kind.
 
 mod identity;
 mod runs;
@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 
 use crate::schemas::Schemas;
 
-/// An operation, as far as the table of operations does not say it.
+/// The parts of an operation's description that the table of operations does not contain.
 pub(crate) struct Described {
     pub(crate) summary: &'static str,
     pub(crate) description: String,
-    /// Beyond those of the path and the workspace.
+    /// Parameters other than those of the path and `workspaceId`.
     pub(crate) parameters: Vec<Value>,
     pub(crate) body: Option<Value>,
-    /// Its status, and the answer.
+    /// The status and the response object.
     pub(crate) success: (u16, Value),
-    /// Beyond those that its credential, its path and its body imply.
+    /// Error statuses that the credential, the path and the body do not imply.
     pub(crate) errors: Vec<u16>,
-    /// Those that they imply and that cannot come.
+    /// Error statuses that they imply but that this operation never returns.
     pub(crate) never: Vec<u16>,
 }
 
@@ -52,7 +52,6 @@ impl Described {
     }
 }
 
-/// What an operation takes and answers.
 pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Described {
     match operation {
         Operation::ListPipelineSecrets => secrets::list(schemas),
@@ -73,19 +72,22 @@ pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Described
         Operation::RenewLease => runs::renew_lease(schemas),
         Operation::EndRun => runs::end(schemas),
         Operation::TraceCreate => runs::trace_create(schemas),
-        Operation::TraceBegin => runs::trace(schemas, "Nextflow begins", "A heartbeat.", TRACE_BEGIN),
-        Operation::TraceProgress => {
-            runs::trace(schemas, "Nextflow goes on", "A heartbeat, at most once a second.", TRACE_PROGRESS)
+        Operation::TraceBegin => {
+            runs::trace(schemas, "Report the start (Nextflow)", "Extends the run's lease.", TRACE_BEGIN)
         }
-        Operation::TraceHeartbeat => {
-            runs::trace(schemas, "Nextflow is alive", "A heartbeat, once a minute.", r#"{"progress": {}}"#)
-        }
-        Operation::TraceComplete => runs::trace(
+        Operation::TraceProgress => runs::trace(
             schemas,
-            "Nextflow is done",
-            "Notes how the run ended. With a recorded head job it is over when AWS Batch says so; otherwise now.",
-            TRACE_COMPLETE,
+            "Report progress (Nextflow)",
+            "Extends the run's lease. Nextflow sends this message at most once a second.",
+            TRACE_PROGRESS,
         ),
+        Operation::TraceHeartbeat => runs::trace(
+            schemas,
+            "Send a heartbeat (Nextflow)",
+            "Extends the run's lease. Nextflow sends this message once a minute.",
+            r#"{"progress": {}}"#,
+        ),
+        Operation::TraceComplete => runs::trace(schemas, "Report the end (Nextflow)", END, TRACE_COMPLETE),
         Operation::DescribeService => identity::service(schemas),
         Operation::DescribeUser => identity::user(schemas),
         Operation::ListUserWorkspaces => identity::user_workspaces(schemas),
@@ -103,11 +105,15 @@ pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Described
     }
 }
 
+/// Shared by the two operations that report the end of a run.
+const END: &str = "Records how the run ended. If a head job is recorded, the run ends when AWS Batch reports the job's \
+    final state; otherwise it ends now.";
+
 const TRACE_BEGIN: &str = r#"{"workflow": {"id": "0a1bABCDEFGHIJ"}}"#;
 const TRACE_PROGRESS: &str = r#"{"tasks": [], "progress": {}}"#;
 const TRACE_COMPLETE: &str = r#"{"workflow": {"success": true, "exitStatus": 0, "errorMessage": null}}"#;
 
-/// The heading under which an operation stands.
+/// Returns the tag of an operation.
 pub(crate) fn tag(operation: Operation) -> &'static str {
     match operation.function() {
         Function::ReadSecrets if operation.path().starts_with("/runs") => RUNS,
@@ -121,26 +127,32 @@ pub(crate) fn tag(operation: Operation) -> &'static str {
 
 const SECRETS: &str = "Pipeline secrets";
 const RUNS: &str = "Runs";
-const REPORTS: &str = "What runs report";
+const REPORTS: &str = "Run reports";
 const USERS: &str = "Users and tokens";
 const WORKSPACES: &str = "Workspaces and participants";
 
-/// The headings.
+/// Returns the tags with their descriptions.
 pub(crate) fn tags() -> Value {
     let tag = |name: &str, description: &str| json!({"name": name, "description": description});
     json!([
-        tag(SECRETS, "Their names, dates and versions for every member; their values for nobody but runs."),
-        tag(RUNS, "Launches, and the receipts of what runs were given."),
-        tag(REPORTS, "Under the run token or the claim token of a launch, which can do nothing else."),
-        tag(USERS, "The caller, and the caller's own tokens."),
+        tag(
+            SECRETS,
+            "Every participant can read the names, dates, and versions of secrets. Only runs can read values."
+        ),
+        tag(RUNS, "Launches, and receipts that list the secrets of each run."),
+        tag(
+            REPORTS,
+            "Operations that require a run's run token or claim token. These tokens authorize nothing else."
+        ),
+        tag(USERS, "The caller and the caller's access tokens."),
         tag(
             WORKSPACES,
-            "Who takes part in which role. Operators declare users and workspaces by invoking `identity`."
+            "Participants and their roles. Operators declare users and workspaces by invoking the function `identity`."
         ),
     ])
 }
 
-/// JSON that stands in this source.
+/// Parses an example of this module.
 fn example(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Runs: launches, receipts, and what runs report of themselves.
+//! Launches, receipts, and the reports of runs.
 
 use domain::ids::RunId;
 use domain::resolve::MAX_IN_LAUNCH;
@@ -8,7 +8,7 @@ use http_api::wire::reports::{EndReport, HeadJobReport, TraceAnswer};
 use http_api::wire::runs::{NextflowStore, Receipt, RunList, RunState};
 use serde_json::{Value, json};
 
-use super::{Described, example};
+use super::{Described, END, example};
 use crate::parts::{idempotency_key, query};
 use crate::schemas::Schemas;
 
@@ -53,11 +53,12 @@ pub(super) fn launch(schemas: &mut Schemas) -> Described {
     Described::new(
         "Launch a run with its secrets",
         format!(
-            "Chooses the run's secrets, at most {MAX_IN_LAUNCH}: a user's own takes the place of the workspace's of the same name. \
-             For AWS Batch it copies them to AWS Secrets Manager and answers references; for HPC it answers a claim token. \
-             Nothing is created where anything is missing or cannot be delivered. The copies are removed when the run has ended."
+            "Resolves the run's secrets, at most {MAX_IN_LAUNCH}. A user secret overrides the workspace secret of the \
+             same name. For AWS Batch, copies the secrets to AWS Secrets Manager and returns references to the copies, \
+             which are deleted after the run ends. For an HPC scheduler, returns a claim token. If a secret is missing \
+             or cannot be delivered, nothing is created."
         ),
-        schemas.answer_or_lines::<LaunchAnswer<'_>>("The run, with its tokens.", &launched, &lines),
+        schemas.answer_or_lines::<LaunchAnswer<'_>>("The run and its tokens.", &launched, &lines),
     )
     .parameters([idempotency_key()])
     .body(launch_body(schemas))
@@ -73,8 +74,9 @@ pub(super) fn preview(schemas: &mut Schemas) -> Described {
     });
     Described::new(
         "Preview a launch",
-        "What a launch with this body would take, and why it would be refused; nothing is done.",
-        schemas.answer::<PreviewAnswer<'_>>("What it would take.", &preview),
+        "Returns the secrets that a launch with this body would resolve, or the reasons for which it would be refused. \
+         Creates nothing.",
+        schemas.answer::<PreviewAnswer<'_>>("The secrets that a launch would resolve.", &preview),
     )
     .body(launch_body(schemas))
     .errors(&[422])
@@ -97,14 +99,14 @@ pub(super) fn list(schemas: &mut Schemas) -> Described {
     let most = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50});
     Described::new(
         "List runs",
-        "Runs of the workspace, newest first; without a workspace, those that the caller launched without one. A run that was \
-         launched a moment ago may be missing.",
-        schemas.answer::<RunList<'_>>("A page of them.", &runs),
+        "Lists the runs of the workspace or, without a workspace, the runs that the caller launched outside a workspace, \
+         newest first. A run that was launched a moment ago may be missing.",
+        schemas.answer::<RunList<'_>>("A page of runs.", &runs),
     )
     .parameters([
-        query("max", "Runs, at most.", most),
-        query("after", "The page after this run: `next` of the page before.", schemas.parameter::<RunId>()),
-        query("state", "Only those in this state.", schemas.parameter::<State>()),
+        query("max", "The maximum number of runs.", most),
+        query("after", "Returns the page that follows this run: `next` of the previous page.", schemas.parameter::<RunId>()),
+        query("state", "Returns only runs in this state.", schemas.parameter::<State>()),
     ])
 }
 
@@ -112,8 +114,8 @@ pub(super) fn describe(schemas: &mut Schemas) -> Described {
     let lines = format!("workflowId={RUN}\nstate=ended\n");
     Described::new(
         "Describe a run",
-        "Its receipt: what it was given, when, and how it ended. For its launcher, and for members of its workspace whether the \
-         query names it or not.",
+        "Returns the run's receipt: the secrets that it received, its dates, and its outcome. The user who launched the \
+         run and the participants of its workspace can read it, with or without `workspaceId`.",
         schemas.answer_or_lines::<Receipt<'_>>("The receipt.", &receipt(), &lines),
     )
 }
@@ -122,10 +124,11 @@ pub(super) fn claim(schemas: &mut Schemas) -> Described {
     let store = json!([{"name": "NCBI_API_KEY", "value": "0f1e2d3c"}]);
     Described::new(
         "Claim a run's secrets",
-        "HPC: hands the head job Nextflow's secrets store, of the versions current now, once. Never repeat it: who lost the \
-         answer launches anew. Refused, and the run ended, where the launcher may launch it no more. It is the one answer \
-         that holds values.",
-        schemas.answer::<NextflowStore>("The store.", &store),
+        "For HPC schedulers: returns the Nextflow secrets store to the head job, once, with the versions that are current \
+         now. Do not retry this operation; if the response is lost, launch a new run. If the user who launched the run no \
+         longer has permission to launch it, the claim is refused and the run ends. This is the only response that contains \
+         secret values.",
+        schemas.answer::<NextflowStore>("The Nextflow secrets store.", &store),
     )
     .errors(&[410, 422])
     .never(&[400])
@@ -141,9 +144,9 @@ pub(super) fn head_job(schemas: &mut Schemas) -> Described {
         json!({"jobId": "876da822-4198-45f2-a252-6cea32512ea8", "jobQueue": "heads", "region": "us-east-1"});
     Described::new(
         "Record the head job",
-        "AWS Batch: from here on its final state ends the run, and nothing else does. It must exist and not be final; another job \
-         for the same run is refused.",
-        state(schemas, "It is recorded.", "pending"),
+        "For AWS Batch: from now on, only the final state of this job ends the run. The job must exist and must not have \
+         finished. A second head job for the same run is refused.",
+        state(schemas, "The head job was recorded.", "pending"),
     )
     .body(schemas.body::<HeadJobReport>(&job))
     .errors(&[409, 410, 422])
@@ -151,8 +154,8 @@ pub(super) fn head_job(schemas: &mut Schemas) -> Described {
 
 pub(super) fn renew_lease(schemas: &mut Schemas) -> Described {
     Described::new(
-        "Renew the lease",
-        "A heartbeat. A run that gives none is ended when its lease is over.",
+        "Send a heartbeat",
+        "Extends the run's lease. The service ends a run whose lease expires.",
         state(schemas, "The run's state.", "running"),
     )
     .never(&[400])
@@ -161,17 +164,17 @@ pub(super) fn renew_lease(schemas: &mut Schemas) -> Described {
 pub(super) fn end(schemas: &mut Schemas) -> Described {
     Described::new(
         "Report the end",
-        "Notes how the run ended. With a recorded head job it is over when AWS Batch says so; otherwise now. After the end it \
-         changes nothing.",
+        format!("{END} A run that has ended does not change."),
         state(schemas, "The run's state.", "ending"),
     )
     .body(schemas.body::<EndReport>(&json!({"success": true, "exitStatus": 0})))
 }
 
-/// An object, but nothing is refused: a few fields are read where they are there, and nothing is kept.
+/// A body without required fields: the service reads a few fields if they are present.
 fn message(example: &Value) -> Value {
     let schema = json!({
-        "description": "Nextflow's message. What is not named here is neither kept nor logged, and nothing is refused for its shape.",
+        "description": "A message in Nextflow's format. Of its content, only the outcome in the last message is stored; nothing \
+            is logged. No message is refused because of its format.",
     });
     json!({"required": false, "content": {"application/json": {"schema": schema, "example": example}}})
 }
@@ -179,15 +182,15 @@ fn message(example: &Value) -> Value {
 fn watched(schemas: &mut Schemas) -> (u16, Value) {
     let example =
         json!({"workflowId": RUN, "watchUrl": format!("https://api.example.org/runs/{RUN}"), "status": "OK"});
-    schemas.answer::<TraceAnswer<'_>>("Noted.", &example)
+    schemas.answer::<TraceAnswer<'_>>("The message was received.", &example)
 }
 
 pub(super) fn trace_create(schemas: &mut Schemas) -> Described {
     let fields = json!({"sessionId": "1ff65bc4-9402-47ce-a67c-8b5e70d01f85", "runName": "mad_curie", "workflowId": RUN});
     Described::new(
-        "Nextflow's first message",
-        "Answers the token's own run, whatever the body says. A run that was not launched here is refused with 403, which \
-         Nextflow survives.",
+        "Announce the run (Nextflow)",
+        "Returns the run of the token, whatever the body contains. For a run that this service did not launch, returns 403, \
+         and Nextflow continues without reports.",
         watched(schemas),
     )
     .body(message(&fields))
@@ -202,12 +205,12 @@ pub(super) fn trace(
 ) -> Described {
     Described::new(
         summary,
-        format!("{description} `null` in place of the run's id means the token's run."),
+        format!("{description} A `workflowId` of `null` stands for the run of the token."),
         watched(schemas),
     )
     .body(message(&example(fields)))
     .never(TRACE_NEVER)
 }
 
-/// Bodies of these messages are read as far as they can be, and no more is asked of them: an error would stall a pipeline.
+/// A body that cannot be read is not an error: an error response would stall the pipeline.
 const TRACE_NEVER: &[u16] = &[400, 415];

@@ -15,7 +15,7 @@ use crate::schemas::Schemas;
 const SECRET: &str = r#"{"id": 5002114781502, "name": "NCBI_API_KEY", "lastUsed": null, "dateCreated": "2026-10-25T12:42:21Z",
     "lastUpdated": "2026-10-25T12:42:21Z"}"#;
 
-/// The path of one secret takes the id that was answered, in the same workspace.
+/// Links from a created secret to the operations on it, in the same workspace.
 fn links() -> Value {
     let to = |operation: &str| {
         json!({"operationId": operation, "parameters": {
@@ -33,17 +33,17 @@ fn links() -> Value {
 
 pub(super) fn list(schemas: &mut Schemas) -> Described {
     let list = json!({"pipelineSecrets": [example(SECRET)], "totalSize": 1});
-    let all = schemas.answer::<SecretList<'_>>("All of them, by name; there is no paging.", &list);
-    Described::new("List secrets", "Every secret of the workspace, or the caller's own.", all)
+    let all = schemas.answer::<SecretList<'_>>("All secrets, sorted by name. There is no paging.", &list);
+    Described::new("List secrets", "Lists the secrets of the workspace, or the caller's user secrets.", all)
 }
 
 pub(super) fn create(schemas: &mut Schemas) -> Described {
-    let created =
-        schemas.answer::<SecretCreated>("It is stored.", &json!({"secretId": 5_002_114_781_502_i64}));
+    let created = schemas
+        .answer::<SecretCreated>("The secret was created.", &json!({"secretId": 5_002_114_781_502_i64}));
     Described::new(
         "Create a secret",
         format!(
-            "Stores a secret under a name that is free. At most {MAX_IN_SCOPE} in a workspace, and as many of a user's own."
+            "Creates a secret. Its name must not be taken. Limit: {MAX_IN_SCOPE} secrets per workspace and per user."
         ),
         with_links(created, links()),
     )
@@ -56,9 +56,13 @@ pub(super) fn validate(schemas: &mut Schemas) -> Described {
     let mut name = query("name", "The name.", schemas.parameter::<SecretName>());
     name["required"] = true.into();
     name["example"] = "NCBI_API_KEY".into();
-    Described::new("Check a name", "Whether a secret of this name could be created.", no_content("It could."))
-        .parameters([name])
-        .errors(&[409])
+    Described::new(
+        "Check a secret name",
+        "Checks whether a secret with this name can be created.",
+        no_content("The name is valid and not taken."),
+    )
+    .parameters([name])
+    .errors(&[409])
 }
 
 pub(super) fn import(schemas: &mut Schemas) -> Described {
@@ -70,19 +74,20 @@ pub(super) fn import(schemas: &mut Schemas) -> Described {
         "schema": {
             "type": "string",
             "minLength": 1,
-            "description": "Lines `NAME=value`, optionally behind `export`; `#` begins a comment line. A value may stand in \
-                single quotes, taken as it is, or in double quotes, where `\\n`, `\\\"`, `\\\\` and `\\$` are read; otherwise it \
-                is the rest of the line without the blanks around it. Nothing is evaluated.",
+            "description": "Lines of the form `NAME=value`, optionally preceded by `export`. A line that begins with `#` is \
+                a comment. A value in single quotes is taken literally; in double quotes, the escapes `\\n`, `\\\"`, \
+                `\\\\`, and `\\$` are replaced. A value without quotes is the rest of the line without surrounding \
+                blanks. Nothing is evaluated.",
         },
         "example": "# keys\nexport NCBI_API_KEY=0f1e2d3c\nSENTIEON_LICENSE=\"one\\ntwo\"\n",
     });
     Described::new(
-        "Create many secrets, or none",
+        "Import secrets",
         format!(
-            "Stores up to {MAX_IN_IMPORT} secrets, from a JSON map or the lines of a `.env` file: all of them, or none. An error \
-             names the entry or line, never what stands in it."
+            "Creates up to {MAX_IN_IMPORT} secrets from a JSON map or from the lines of a `.env` file: all of them, or \
+             none. An error names the entry or line and never quotes it."
         ),
-        schemas.answer::<Imported>("All of them are stored.", &imported),
+        schemas.answer::<Imported>("All secrets were created.", &imported),
     )
     .parameters([idempotency_key()])
     .body(body)
@@ -92,14 +97,15 @@ pub(super) fn import(schemas: &mut Schemas) -> Described {
 pub(super) fn describe(schemas: &mut Schemas) -> Described {
     let found =
         schemas.answer::<SecretAnswer<'_>>("The secret.", &json!({"pipelineSecret": example(SECRET)}));
-    Described::new("Describe a secret", "Its name and dates.", with_etag(found))
+    Described::new("Describe a secret", "Returns the secret without its value.", with_etag(found))
 }
 
 pub(super) fn update(schemas: &mut Schemas) -> Described {
     Described::new(
-        "Give a secret a new value",
-        "Writes a new version; there is no rename. Without `If-Match` the last writer wins, each with a version of its own.",
-        with_etag(no_content("It is written.")),
+        "Update a secret",
+        "Writes a new value as a new version. A secret cannot be renamed. Without `If-Match`, each of several concurrent \
+         updates writes a version, and the last one becomes current.",
+        with_etag(no_content("The new version was written.")),
     )
     .parameters([if_match()])
     .body(schemas.body::<SecretUpdate>(&json!({"value": "3c2d1e0f"})))
@@ -109,8 +115,8 @@ pub(super) fn update(schemas: &mut Schemas) -> Described {
 pub(super) fn delete() -> Described {
     Described::new(
         "Delete a secret",
-        "Deletes it with its value. Runs that were given it keep their copy until they end.",
-        no_content("It is gone."),
+        "Deletes the secret and its value. Runs that received the secret keep their copy until they end.",
+        no_content("The secret was deleted."),
     )
     .parameters([if_match()])
     .errors(&[412])
@@ -122,7 +128,11 @@ pub(super) fn history(schemas: &mut Schemas) -> Described {
         {"version": 1, "writtenBy": 17, "dateWritten": "2026-10-25T12:42:21Z", "dateReplaced": "2026-10-26T07:05:17Z"},
     ], "totalSize": 2});
     let found = schemas.answer::<History>("The versions, newest first.", &example);
-    Described::new("List a secret's versions", "Who wrote which version when; no values.", found)
+    Described::new(
+        "List a secret's versions",
+        "Lists when each version was written, and by which user. Contains no values.",
+        found,
+    )
 }
 
 pub(super) fn audit_events(schemas: &mut Schemas) -> Described {
@@ -136,11 +146,12 @@ pub(super) fn audit_events(schemas: &mut Schemas) -> Described {
     let most = json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100});
     Described::new(
         "Read the audit trail",
-        "A month of what was done in the workspace, newest first; without a workspace, of what concerns the caller.",
-        schemas.answer::<AuditTrail<'_>>("The records.", &example),
+        "Lists the audit events of one month, newest first: those of the workspace or, without a workspace, those of the \
+         caller.",
+        schemas.answer::<AuditTrail<'_>>("The audit events.", &example),
     )
     .parameters([
-        query("month", "The month, as `2026-01`; absent, the present one.", month),
-        query("max", "Records, at most.", most),
+        query("month", "The month, such as `2026-01`. Default: the current month.", month),
+        query("max", "The maximum number of events.", most),
     ])
 }

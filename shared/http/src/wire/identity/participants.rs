@@ -11,7 +11,7 @@ use serde_json::json;
 use super::workspaces::OrgRole;
 use crate::problem::Problem;
 
-/// A participant. A person is the same participant and the same member everywhere: both ids are the user's.
+/// A participant of a workspace. `participantId` and `memberId` are both the ID of the user.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Participant"))]
@@ -58,7 +58,7 @@ impl<'a> ParticipantRow<'a> {
     }
 }
 
-/// The answer to `GET /orgs/{orgId}/workspaces/{workspaceId}/participants`.
+/// The response to `GET /orgs/{orgId}/workspaces/{workspaceId}/participants`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -68,8 +68,9 @@ pub struct ParticipantList<'a> {
 }
 
 impl<'a> ParticipantList<'a> {
-    /// The participants whose name or e-mail address holds `search`, from `offset` on, at most `max`. Who is called just
-    /// that comes first, for tower-cli takes the first of the answer for the one it asked for.
+    /// Creates the answer with at most `max` participants whose name or email address contains
+    /// `search`, from `offset` on. Exact matches come first, because tower-cli uses the first
+    /// participant of the answer.
     #[must_use]
     pub fn new(participants: &'a [(User, Role)], search: &str, offset: usize, max: usize) -> Self {
         let search = search.to_lowercase();
@@ -84,7 +85,7 @@ impl<'a> ParticipantList<'a> {
     }
 }
 
-/// The answer to `PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/add`.
+/// The response to `PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/add`.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ParticipantAnswer<'a> {
@@ -92,14 +93,15 @@ pub struct ParticipantAnswer<'a> {
 }
 
 impl<'a> ParticipantAnswer<'a> {
-    /// Of a user in a role.
+    /// Creates the answer for a user with a role.
     #[must_use]
     pub fn new(user: &'a User, role: Role) -> Self {
         Self { participant: ParticipantRow::new(user, role) }
     }
 }
 
-/// The body of `PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/add`. `role` is ours, not Seqera Platform's.
+/// The body of `PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/add`. Seqera Platform does
+/// not have `role`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline, extend("oneOf" = json!([
@@ -113,49 +115,51 @@ impl<'a> ParticipantAnswer<'a> {
     },
 ]))))]
 pub struct NewParticipant {
-    /// The user, by id.
+    /// The ID of the user.
     #[cfg_attr(feature = "schema", schemars(with = "Option<UserId>"))]
     member_id: Option<i64>,
-    /// Or by name or e-mail address, in any case.
+    /// The name or email address of the user (case-insensitive), instead of the ID.
     user_name_or_email: Option<String>,
-    /// In any case. Absent: launch. Only owners make an owner.
+    /// The role (case-insensitive). Default: launch. Only an owner can grant the role owner.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Role>"))]
     role: Option<String>,
 }
 
-/// Checks the body of `PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/add`. Without a role the participant may launch, as on Seqera Platform.
+/// Checks the body of `PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/add`. The default
+/// role is launch, as on Seqera Platform.
 pub fn new_participant(body: NewParticipant) -> Result<(UserRef, Role), Problem> {
-    let whom = match (body.member_id, body.user_name_or_email) {
+    let user = match (body.member_id, body.user_name_or_email) {
         (Some(id), None) => UserId::new(id)
             .map(UserRef::Id)
-            .ok_or_else(|| Problem::bad_request("memberId must be the id of a user."))?,
+            .ok_or_else(|| Problem::bad_request("memberId must be the ID of a user."))?,
         (None, Some(text)) => UserRef::NameOrEmail(text),
         _ => {
             return Err(Problem::bad_request(
-                "Name one user, by `memberId` or by `userNameOrEmail`; there are no teams.",
+                "The body must name one user, by `memberId` or by `userNameOrEmail`. Teams are not supported.",
             ));
         }
     };
     let role = body.role.as_deref().map(parse_role).transpose()?;
-    Ok((whom, role.unwrap_or(Role::Launch)))
+    Ok((user, role.unwrap_or(Role::Launch)))
 }
 
 /// The body of `PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}/role`.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct NewRole {
-    /// In any case. Only owners make an owner.
+    /// The role (case-insensitive). Only an owner can grant the role owner.
     #[cfg_attr(feature = "schema", schemars(with = "Role"))]
     role: String,
 }
 
-/// Checks the body of `PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}/role`.
+/// Checks the body of `PUT
+/// /orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}/role`.
 pub fn new_role(body: NewRole) -> Result<Role, Problem> {
     let NewRole { role } = body;
     parse_role(&role)
 }
 
-/// In any case: tower-cli's help writes roles in capitals.
+/// Reads a role in upper or lower case: tower-cli's help shows roles in upper case.
 fn parse_role(text: &str) -> Result<Role, Problem> {
     Ok(text.to_ascii_lowercase().parse()?)
 }

@@ -29,7 +29,8 @@ fn read_platforms(body: &[u8]) -> Result<Vec<Platform>, Problem> {
     read_body(Operation::UpdateWorkspacePlatforms, body, platforms)
 }
 
-/// Checks that a body is refused with 400, the message naming `names` and nothing that the body says.
+/// Checks that a body is refused with 400, and that the message contains `names` but quotes
+/// nothing.
 fn refuse<T>(read: impl Fn(&[u8]) -> Result<T, Problem>, body: &str, names: &str) {
     let Err(problem) = read(body.as_bytes()) else {
         panic!("{body}: accepted");
@@ -42,11 +43,11 @@ fn refuse<T>(read: impl Fn(&[u8]) -> Result<T, Problem>, body: &str, names: &str
 #[test]
 fn malformed_bodies_are_refused_by_the_field() {
     let optional_role = ("role", Type::Text, Presence::Optional);
-    for (who, its_type, example) in
+    for (user, its_type, example) in
         [("memberId", Type::Number, "17"), ("userNameOrEmail", Type::Text, "\"liam\"")]
     {
-        let fields = [(who, its_type, Presence::Required), optional_role];
-        form::check(&[(who, example), ("role", "\"view\"")], &fields, |body| {
+        let fields = [(user, its_type, Presence::Required), optional_role];
+        form::check(&[(user, example), ("role", "\"view\"")], &fields, |body| {
             read_participant(body).map(drop)
         });
     }
@@ -234,7 +235,7 @@ fn a_workspace_lists_its_allowed_platforms() {
 }
 
 #[test]
-fn a_participant_has_the_user_s_id_in_both_places() {
+fn participant_id_and_member_id_are_the_user_id() {
     let row = json!({
         "participantId": 17, "memberId": 17, "userName": "liam", "firstName": null, "lastName": null,
         "email": "liam@example.org", "orgRole": "member", "teamId": null, "teamName": null,
@@ -273,14 +274,11 @@ fn participants_are_searched_and_paged_with_exact_matches_first() {
             .collect();
         assert_eq!(found, names, "{case}");
     }
-    let behind = ["joanna", "anna"].map(|name| (user(17, name), Role::View));
-    let list = answer(ParticipantList::new(&behind, "anna", 0, 1));
-    assert_eq!(
-        list["participants"][0]["userName"], "anna",
-        "the exact name, though the other stands before it"
-    );
-    let list = answer(ParticipantList::new(&behind, "anna@example.org", 0, 1));
-    assert_eq!(list["participants"][0]["userName"], "anna", "the exact address, likewise");
+    let joanna_first = ["joanna", "anna"].map(|name| (user(17, name), Role::View));
+    let list = answer(ParticipantList::new(&joanna_first, "anna", 0, 1));
+    assert_eq!(list["participants"][0]["userName"], "anna", "an exact name comes first");
+    let list = answer(ParticipantList::new(&joanna_first, "anna@example.org", 0, 1));
+    assert_eq!(list["participants"][0]["userName"], "anna", "an exact address comes first");
 }
 
 #[test]

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::super::{Date, instant};
 use crate::problem::Problem;
 
-/// The version of Seqera Platform's API whose shapes are served, as clients compare it: that of tower-cli 0.38.
+/// The version of Seqera Platform's API that the answers follow, for clients that compare it: the
+/// version of tower-cli 0.38.
 pub const API_VERSION: &str = "1.198.0";
 
-/// The answer to `GET /service-info`.
+/// The response to `GET /service-info`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -24,13 +25,13 @@ pub struct ServiceInfo<'a> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct ServiceFacts<'a> {
     version: &'a str,
-    /// The version of Seqera Platform's API whose shapes these are.
+    /// The version of Seqera Platform's API that this API follows.
     api_version: &'static str,
     commit_id: (),
     auth_types: &'static [&'static str],
     login_path: (),
     navbar: Navbar,
-    /// Seconds.
+    /// Seconds between two heartbeats.
     heartbeat_interval: u32,
     user_workspace_enabled: bool,
     allow_instance_credentials: bool,
@@ -47,7 +48,7 @@ struct Navbar {
     menus: &'static [&'static str],
 }
 
-/// `version` is the service's own.
+/// Creates the answer. `version` is the version of this service.
 #[must_use]
 pub fn service_info(version: &str) -> ServiceInfo<'_> {
     ServiceInfo {
@@ -70,7 +71,7 @@ pub fn service_info(version: &str) -> ServiceInfo<'_> {
     }
 }
 
-/// The answer to `GET /user-info`.
+/// The response to `GET /user-info`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -102,7 +103,7 @@ struct UserFacts<'a> {
     last_updated: Date,
 }
 
-/// Of a user.
+/// Creates the answer for a user.
 #[must_use]
 pub fn user_info(user: &User) -> UserInfo<'_> {
     UserInfo {
@@ -132,26 +133,27 @@ pub fn user_info(user: &User) -> UserInfo<'_> {
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct NewToken {
-    /// Unique among the caller's; case does not count.
+    /// Must be unique among the caller's tokens (case-insensitive).
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 50), regex(pattern = TOKEN_NAME)))]
     name: String,
-    /// After this it is refused; it has to lie ahead.
+    /// After this time, the token is refused. Must be in the future.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Date>"))]
     expires: Option<String>,
 }
 
-/// A character that can be seen, and no control characters.
+/// At least one visible character and no control characters.
 #[cfg(feature = "schema")]
 const TOKEN_NAME: &str =
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
-/// Checks the body of `POST /tokens`: the name and the expiry. The use case checks what a name may be.
+/// Checks the body of `POST /tokens` and returns the name and the expiry. The use case validates
+/// the name.
 pub fn new_token(body: NewToken) -> Result<(String, Option<Timestamp>), Problem> {
     let expires = body.expires.as_deref().map(|text| instant("expires", text)).transpose()?;
     Ok((body.name, expires))
 }
 
-/// A personal access token, without its key.
+/// A personal access token without its key.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -177,7 +179,7 @@ impl<'a> From<&'a StoredToken> for AccessToken<'a> {
     }
 }
 
-/// The answer to `GET /tokens`.
+/// The response to `GET /tokens`.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenList<'a> {
@@ -185,26 +187,26 @@ pub struct TokenList<'a> {
 }
 
 impl<'a> TokenList<'a> {
-    /// All of them.
+    /// Creates the answer with all tokens.
     #[must_use]
     pub fn new(tokens: &'a [StoredToken]) -> Self {
         Self { tokens: tokens.iter().map(AccessToken::from).collect() }
     }
 }
 
-/// The answer to `POST /tokens`: the one time that a token is shown.
-// No `Debug`.
+/// The response to `POST /tokens`. Only this response contains the token.
+// No `Debug`: it contains a token.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenCreated<'a> {
-    /// The token itself, shown this once.
+    /// The token. Returned only once.
     access_key: &'a str,
     token: AccessToken<'a>,
 }
 
 impl<'a> TokenCreated<'a> {
-    /// A new token and the text of it.
+    /// Creates the answer with a new token and its text.
     #[must_use]
     pub fn new(token: &'a StoredToken, access_key: &'a str) -> Self {
         Self { access_key, token: token.into() }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::super::Date;
 use crate::problem::Problem;
 
-/// An organization, or one of its workspaces.
+/// An organization or a workspace.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -25,7 +25,7 @@ struct OrgOrWorkspace<'a> {
     roles: [AnyRole; 1],
 }
 
-/// A role in a workspace, or the one that everybody has in an organization.
+/// A role in a workspace, or the role that all users have in an organization.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum AnyRole {
@@ -49,7 +49,7 @@ impl schemars::JsonSchema for AnyRole {
     }
 }
 
-/// Organizations group workspaces and have no roles of their own here.
+/// In this service, organizations only group workspaces and have a single role.
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline, description = ""))]
@@ -57,7 +57,7 @@ pub(super) enum OrgRole {
     Member,
 }
 
-/// Workspaces are seen by their participants alone.
+/// Only participants can see a workspace.
 #[derive(Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline, description = ""))]
@@ -65,7 +65,8 @@ enum Visibility {
     Private,
 }
 
-/// The answer to `GET /user/{userId}/workspaces`: a row per organization with a null workspace, then one per workspace.
+/// The response to `GET /user/{userId}/workspaces`: a row with a null
+/// workspace for each organization, then a row for each workspace.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -74,7 +75,7 @@ pub struct OrgsAndWorkspaces<'a> {
 }
 
 impl<'a> OrgsAndWorkspaces<'a> {
-    /// Of memberships that stand together by organization.
+    /// Creates the answer from memberships that are grouped by organization.
     #[must_use]
     pub fn new(memberships: &'a [(Workspace, Role)]) -> Self {
         let organization = |workspace: &'a Workspace| OrgOrWorkspace {
@@ -100,7 +101,7 @@ impl<'a> OrgsAndWorkspaces<'a> {
     }
 }
 
-/// The answer to `GET /orgs`.
+/// The response to `GET /orgs`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -125,7 +126,7 @@ struct Organization<'a> {
     member_role: OrgRole,
 }
 
-/// The organizations of a caller's memberships.
+/// Creates the answer with the organizations of the caller's memberships.
 #[must_use]
 pub fn organization_list(caller: UserId, memberships: &[(Workspace, Role)]) -> OrganizationList<'_> {
     let organizations: Vec<_> = organizations(memberships)
@@ -145,7 +146,7 @@ pub fn organization_list(caller: UserId, memberships: &[(Workspace, Role)]) -> O
     OrganizationList { total_size: organizations.len(), organizations }
 }
 
-/// One workspace of each organization.
+/// Returns one workspace of each organization.
 fn organizations(memberships: &[(Workspace, Role)]) -> impl Iterator<Item = &Workspace> {
     let mut last = None;
     memberships
@@ -154,7 +155,7 @@ fn organizations(memberships: &[(Workspace, Role)]) -> impl Iterator<Item = &Wor
         .filter(move |workspace| last.replace(workspace.org) != Some(workspace.org))
 }
 
-/// The answer to `GET /orgs/{orgId}/workspaces`.
+/// The response to `GET /orgs/{orgId}/workspaces`.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkspaceList<'a> {
@@ -172,7 +173,7 @@ struct WorkspaceFacts<'a> {
     visibility: Visibility,
 }
 
-/// The workspaces of memberships.
+/// Creates the answer with the workspaces of memberships.
 #[must_use]
 pub fn workspace_list(memberships: &[(Workspace, Role)]) -> WorkspaceList<'_> {
     let workspaces = memberships.iter().map(|(workspace, _)| WorkspaceFacts {
@@ -185,7 +186,7 @@ pub fn workspace_list(memberships: &[(Workspace, Role)]) -> WorkspaceList<'_> {
     WorkspaceList { workspaces: workspaces.collect() }
 }
 
-/// The answer to `GET /orgs/{orgId}/workspaces/{workspaceId}`.
+/// The response to `GET /orgs/{orgId}/workspaces/{workspaceId}`.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkspaceAnswer<'a> {
@@ -203,11 +204,11 @@ struct DescribedWorkspace<'a> {
     visibility: Visibility,
     date_created: Date,
     last_updated: Date,
-    /// Where launches may go.
+    /// The platforms on which the workspace allows launches.
     platforms: &'a [Platform],
 }
 
-/// Of a workspace. `platforms` is ours, not Seqera Platform's.
+/// Creates the answer for a workspace. Seqera Platform does not have `platforms`.
 #[must_use]
 pub fn workspace_answer(workspace: &Workspace) -> WorkspaceAnswer<'_> {
     WorkspaceAnswer {

@@ -51,7 +51,7 @@ fn the_33rd_entry_is_refused() {
     assert!(read(&lines(10_000)).is_err());
 }
 #[test]
-fn values_are_unquoted_as_the_description_says() {
+fn quotes_and_escapes_are_removed_from_values() {
     for (value, expected) in [
         ("plain", Some("plain")),
         ("  blanks around  ", Some("blanks around")),

@@ -23,7 +23,7 @@ fn a_malformed_head_job_is_refused_by_the_field() {
 }
 
 #[test]
-fn a_head_job_is_named_as_aws_batch_names_jobs() {
+fn a_head_job_needs_valid_aws_batch_identifiers() {
     let job = |field: &str, value: &str| {
         let mut body = json!({ "jobId": "876da822-4198", "jobQueue": "heads", "region": "us-east-1" });
         body[field] = value.into();

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 const OTHER_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-0a1bABCDEFGHIJ.2-GhIjKl";
 
-/// The event of an answer, with its JSON body taken apart.
+/// Returns the JSON body of an answer.
 fn shown(answer: Answer) -> Value {
     assert_eq!(answer.status(), 200);
     let event: Value = serde_json::from_str(answer.into_event().get()).unwrap();
@@ -44,7 +44,7 @@ fn statements(scope: &str) -> Value {
     }])
 }
 
-/// The same, for this run's copies alone.
+/// The statements that allow reading only the copies of this run.
 fn run_statements(scope: &str) -> Value {
     let mut statements = statements(scope);
     statements[0]["Resource"] =
@@ -124,7 +124,7 @@ fn each_secret_refers_to_the_copy_that_holds_it() {
         { "name": "NCBI_API_KEY", "valueFrom": from(ARN, "NCBI_API_KEY") },
         { "name": "AA", "valueFrom": from(OTHER_ARN, "AA") },
     ]});
-    assert_eq!(answer["batch"], batch, "a copy that does not exist yet is left out");
+    assert_eq!(answer["batch"], batch, "a copy that does not exist yet is omitted");
 }
 
 #[test]
