@@ -31,6 +31,6 @@ pub trait Backoff {
     /// there is no time for another attempt.
     async fn wait(&self, retry: u32) -> bool;
 
-    /// Whether time is left for more work. Work that remains is left for the next event.
+    /// Whether there is time for more work. The next event handles the rest.
     fn has_time(&self) -> bool;
 }

@@ -170,7 +170,7 @@ impl Backoff {
         Self { left: Cell::new(repeats), batches: Cell::new(u32::MAX), attempts: RefCell::default() }
     }
 
-    /// Time for no more than so many batches after the first.
+    /// Leaves time for this number of batches after the first.
     pub(crate) fn limit_batches(&self, batches: u32) {
         self.batches.set(batches);
     }

@@ -19,7 +19,7 @@ type Planned = Vec<(String, Vec<String>)>;
 
 fn planned(layout: Layout, list: &[(&str, usize)]) -> Planned {
     let copies = plan(&id(), layout, &sizes(list));
-    assert_eq!(count(layout, &sizes(list)), copies.len(), "what a preview counts is what a launch makes");
+    assert_eq!(count(layout, &sizes(list)), copies.len(), "a preview counts the copies that a launch makes");
     assert!(copies.iter().all(|copy| copy.arn.is_none()), "no copy has an ARN before it is made");
     copies.into_iter().map(|copy| (copy.name, copy.holds.iter().map(ToString::to_string).collect())).collect()
 }
@@ -55,7 +55,7 @@ fn a_bundle_is_as_few_copies_as_their_size_allows() {
             expected(&[(one, &["AA"]), (two, &["BB"])]),
         ),
         (
-            "the largest first, whatever fits beside it",
+            "the largest first, then whatever fits",
             &[("A1", 30_000), ("A2", 40_000), ("A3", 50_000), ("A4", 10_000)],
             expected(&[(one, &["A3", "A4"]), (two, &["A2"]), (three, &["A1"])]),
         ),

@@ -44,7 +44,7 @@ fn a_frozen_vector_of_format_1_still_opens() {
         .collect();
     let value = open(&bytes, &context(), &key(1)).unwrap();
     assert_eq!(value.expose(), "line 1\nline 2 \"quoted\" €\n");
-    assert_eq!(sealed("line 1\nline 2 \"quoted\" €\n"), bytes, "sealing is format 1 still");
+    assert_eq!(sealed("line 1\nline 2 \"quoted\" €\n"), bytes, "sealing still writes format 1");
 }
 
 #[test]

@@ -1,7 +1,8 @@
-# Pipeline Secrets, run @RUN@: source this in the head job's script, in bash, before `nextflow run`.
-# It records the AWS Batch job, so that the run ends with it, and writes Nextflow's own store, so that `secrets.NAME`
-# works in config and script. It needs the AWS CLI and curl, the job role's right to read this run's copies, and the
-# launch's environment (TOWER_ACCESS_TOKEN). The store is removed when the script ends.
+# Pipeline Secrets, run @RUN@: source this in the head job's bash script, before `nextflow run`. It
+# records the AWS Batch job, so that the run ends with it, and writes Nextflow's secrets store, so
+# that `secrets.NAME` works in config and script. Prerequisites: the AWS CLI, curl, a job role that
+# can read this run's copies, and the environment of the launch (TOWER_ACCESS_TOKEN). The store is
+# deleted when the script ends.
 pipeline_secrets_fail() {
   echo "pipeline-secrets: $1" >&2
   exit 1
@@ -10,7 +11,7 @@ pipeline_secrets_fail() {
 pipeline_secrets_record() {
   local status
   [ -n "${AWS_BATCH_JOB_ID:-}" ] || return 0
-  # The token goes through standard input: arguments can be seen by others.
+  # The token is passed on standard input, because other users can see arguments.
   status=$(printf 'header = "Authorization: Bearer %s"\n' "$TOWER_ACCESS_TOKEN" |
     curl --silent --show-error --config - --request PUT --retry 5 --max-time 20 --output /dev/null --write-out '%{http_code}' \
       --header 'Content-Type: application/json' \
@@ -30,7 +31,7 @@ pipeline_secrets_store() {
     set -o noclobber
     {
       for name in @NAMES@; do
-        # As JSON the CLI writes the value just as the store takes it.
+        # As JSON, the CLI's output has the format of the store.
         value=$(aws secretsmanager get-secret-value --region @REGION@ --secret-id "tower-@RUN@/$name" --query SecretString --output json) ||
           pipeline_secrets_fail "could not read the secret $name: check that the head job's role can read this run's copies"
         printf '%s{"name":"%s","value":%s}' "$separator" "$name" "$value"

@@ -93,11 +93,12 @@ pub trait FindDueRuns: SaveRuns {
     /// that is eventually consistent.
     async fn due_runs(&self, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
 
-    /// Leaves the run out of [`due_runs`](Self::due_runs) until then, unless it has been renewed since `now`. The run
-    /// itself is neither read nor changed: when it is due stays on record, and an event may still end it.
+    /// Excludes the run from [`due_runs`](Self::due_runs) until `until`, unless it was renewed
+    /// after `now`. The run itself is neither read nor changed: its due time stays, and an event
+    /// can still end it.
     async fn put_off(&self, id: &RunId, now: Timestamp, until: Timestamp) -> Result<()>;
 
-    /// The run whose recorded head job this is.
+    /// Returns the run that recorded this head job.
     async fn run_of_head_job(&self, region: &str, job_id: &str) -> Result<Option<RunId>>;
 
     /// Records when a run received the secret. Not audited. Ignores a deleted secret.

@@ -93,7 +93,7 @@ fn a_user_secret_overrides_the_workspace_secret_of_the_same_name() {
             vec![("AA", 1, None), ("aa", 101, None)],
         ),
         (
-            "by name, whatever the order they come in",
+            "by name, in any order of the input",
             &all,
             &all,
             vec!["ZZ", "MM"],
@@ -255,8 +255,12 @@ fn a_selected_name_must_exist_unless_it_is_optional() {
             Err("there is no workspace secret NO; there is no user secret NO"),
         ),
         ("optional", request(&only(&["AA", "NO"]), &only(&["NO"]), &["NO"]), Ok(vec!["AA"])),
-        ("optional and there", request(&only(&["AA"]), &only(&["UU"]), &["AA", "UU"]), Ok(vec!["AA", "UU"])),
-        ("optional, and not asked for", request(&only(&[]), &all, &["AA"]), Ok(vec!["UU"])),
+        (
+            "optional and present",
+            request(&only(&["AA"]), &only(&["UU"]), &["AA", "UU"]),
+            Ok(vec!["AA", "UU"]),
+        ),
+        ("optional, and not selected", request(&only(&[]), &all, &["AA"]), Ok(vec!["UU"])),
     ];
     for (case, request, expected) in cases {
         let (workspace, user) = (secrets(of_workspace(), &["AA"]), secrets(of_user(), &["UU"]));

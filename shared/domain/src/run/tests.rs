@@ -273,7 +273,7 @@ fn an_event_changes_only_what_it_is_about() {
             lifecycle.lease_until = minutes(30);
         }),
         (
-            "head job recorded: due at once, because a job that ended before sends no event",
+            "head job recorded: due at once, because a job that ended earlier sends no event",
             running.clone(),
             Event::HeadJobRecorded(job()),
             |lifecycle| {
@@ -293,7 +293,7 @@ fn an_event_changes_only_what_it_is_about() {
             });
         }),
         (
-            "reported, with a head job: asked about first",
+            "reported, with a head job: checked first",
             with_head_job(State::Running),
             reported(),
             |lifecycle| {
@@ -358,7 +358,7 @@ fn the_outcome_and_its_source_follow_from_the_event() {
             outcome(RunResult::LaunchFailed, None, ReportedBy::Launch),
         ),
         (
-            "never heard of again",
+            "no further heartbeat",
             due(batch(State::Running)),
             Event::Inspected,
             outcome(RunResult::Lost, None, ReportedBy::Sweep),
@@ -376,7 +376,7 @@ fn the_outcome_and_its_source_follow_from_the_event() {
             outcome(RunResult::Failed, Some(3), ReportedBy::HeadJob),
         ),
         (
-            "a restored run whose claim may be used up",
+            "a restored run whose claim token may have been used",
             slurm(State::Pending),
             Event::Restored,
             outcome(RunResult::LaunchFailed, None, ReportedBy::Sweep),

@@ -36,7 +36,7 @@ pub(crate) struct Rows {
     pub(crate) sealed: BTreeMap<(SecretOwner, SecretId), SealedValue>,
     pub(crate) history: Vec<(SecretId, OldVersion)>,
     pub(crate) runs: BTreeMap<RunId, Run>,
-    /// When the index nominates runs that were put off.
+    /// When the index lists runs that were put off.
     pub(crate) put_off: BTreeMap<RunId, Timestamp>,
     pub(crate) head_jobs: BTreeMap<(String, String), RunId>,
     pub(crate) idempotency: BTreeMap<String, IdempotencyRecord>,
@@ -129,8 +129,8 @@ impl Rows {
         Ok(())
     }
 
-    /// When the index nominates a run.
-    fn nominated(&self, run: &Run) -> Option<Timestamp> {
+    /// When the index lists a run.
+    fn listed_at(&self, run: &Run) -> Option<Timestamp> {
         run.lifecycle.due.map(|due| self.put_off.get(&run.id).copied().unwrap_or(due))
     }
 
@@ -400,7 +400,7 @@ impl FindDueRuns for Table {
     async fn due_runs(&self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
         self.read("due_runs", |rows| {
             let mut due: Vec<_> =
-                rows.runs.values().filter_map(|run| Some((rows.nominated(run)?, &run.id))).collect();
+                rows.runs.values().filter_map(|run| Some((rows.listed_at(run)?, &run.id))).collect();
             due.retain(|(due, _)| *due <= now);
             due.sort();
             due.into_iter().take(limit as usize).map(|(_, id)| id.clone()).collect()
@@ -409,7 +409,7 @@ impl FindDueRuns for Table {
 
     async fn put_off(&self, id: &RunId, now: Timestamp, until: Timestamp) -> Result<()> {
         self.write("put_off", |rows| {
-            if rows.runs.get(id).is_some_and(|run| rows.nominated(run).is_some_and(|due| due <= now)) {
+            if rows.runs.get(id).is_some_and(|run| rows.listed_at(run).is_some_and(|due| due <= now)) {
                 rows.put_off.insert(id.clone(), until);
             }
             Ok(())

@@ -41,7 +41,7 @@ mod tests {
         }
 
         async fn role_and_workspace(&self, _: WorkspaceId, _: UserId) -> Result<Option<(Role, Workspace)>> {
-            unreachable!("authorize asks for the role alone")
+            unreachable!("authorize reads only the role")
         }
     }
 
@@ -55,7 +55,7 @@ mod tests {
         }
 
         async fn role_and_workspace(&self, _: WorkspaceId, _: UserId) -> Result<Option<(Role, Workspace)>> {
-            unreachable!("authorize asks for the role alone")
+            unreachable!("authorize reads only the role")
         }
     }
 

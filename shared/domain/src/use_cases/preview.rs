@@ -40,7 +40,7 @@ pub struct Preview {
     pub warnings: Vec<String>,
 }
 
-/// Resolves a launch like [`launch`](super::launch::launch) does.
+/// Resolves a launch like [`Launcher::launch`](super::launch::Launcher::launch) does.
 pub async fn preview(
     store: &dyn SecretReader,
     actor: &Actor,

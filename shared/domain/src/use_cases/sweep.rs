@@ -19,7 +19,7 @@ pub struct SweepSummary {
     pub due: u32,
     /// Runs that ended with this sweep.
     pub ended: u32,
-    /// Runs that could not be inspected, and were put off.
+    /// Runs that could not be inspected. They are put off.
     pub failed: u32,
     /// Copies of ended runs that still existed when they were described.
     pub orphans: u32,
@@ -32,18 +32,18 @@ pub struct SweepSummary {
     pub longest_due_seconds: i64,
 }
 
-/// Runs inspected before the sweep asks for the next ones.
+/// The number of runs in a batch. The sweep reads the next batch after it.
 const BATCH: u32 = 100;
-/// Runs and copies inspected at the same time.
+/// Runs and copies inspected concurrently.
 const CONCURRENCY: usize = 8;
-/// A run that could not be inspected is put off by as long as it has been due already, so that the delay doubles; within
-/// these bounds. A row that cannot be read is put off by the longest.
+/// A run that could not be inspected is put off by the time that it has been due, so the delay
+/// doubles, within these bounds. If its row could not be read, it is put off by the longest delay.
 const SHORTEST_DELAY: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST_DELAY: SignedDuration = SignedDuration::from_mins(30);
 
 impl Cleaner {
-    /// Inspects every run that is due, then every copy that carries our tag. Runs that fail are put off, and do not keep
-    /// the sweep from those that come after them.
+    /// Inspects every run that is due, then every copy with our tag. Runs that fail are put off, so
+    /// they do not block later ones.
     pub async fn sweep(&self, context: &Context<'_>) -> Result<SweepSummary> {
         let mut swept = SweepSummary::default();
         self.sweep_runs(&mut swept, context).await?;
@@ -51,11 +51,11 @@ impl Cleaner {
         Ok(swept)
     }
 
-    /// Inspects runs that are due, the longest due first, until none is left or the time is up.
+    /// Inspects runs that are due, longest due first, until none is left or the time is up.
     async fn sweep_runs(&self, swept: &mut SweepSummary, context: &Context<'_>) -> Result<()> {
         let mut inspected = BTreeSet::new();
         loop {
-            // The index lags: it may nominate runs that were inspected a moment ago.
+            // The index is eventually consistent: it may still list runs that were just inspected.
             let limit = BATCH.saturating_add(u32::try_from(inspected.len()).unwrap_or(u32::MAX));
             let mut due = self.store.due_runs(context.now, limit).await?;
             due.retain(|id| !inspected.contains(id));
@@ -76,7 +76,7 @@ impl Cleaner {
                     Ok(CleanupOutcome::Unchanged) => {}
                     Err(error) => {
                         swept.failed += 1;
-                        log::error(&error).run(&id).error("a run could not be cleaned up");
+                        log::error(&error).run(&id).error("could not clean up a run");
                     }
                 }
                 inspected.insert(id);
@@ -87,8 +87,8 @@ impl Cleaner {
         }
     }
 
-    /// Inspects a run; returns for how many seconds it had been due before, by its own row, since the index may nominate
-    /// one that has been renewed.
+    /// Inspects a run, and puts it off if that fails. Also returns for how many seconds it had been
+    /// due, from its row: the index may still list a run whose lease was renewed.
     async fn inspect_or_put_off(&self, id: &RunId, context: &Context<'_>) -> (i64, Result<CleanupOutcome>) {
         let (overdue, outcome) = match self.store.run(id).await {
             Ok(Some(run)) => {
@@ -102,15 +102,15 @@ impl Cleaner {
         if outcome.is_err() {
             let delay = overdue.unwrap_or(LONGEST_DELAY).clamp(SHORTEST_DELAY, LONGEST_DELAY);
             if let Err(error) = self.store.put_off(id, context.now, context.now + delay).await {
-                log::error(&error).run(id).error("a run that could not be cleaned up could not be put off");
+                log::error(&error).run(id).error("could not put off a run that could not be cleaned up");
             }
         }
         (overdue.map_or(0, |overdue| overdue.as_secs()), outcome)
     }
 
-    /// Copies whose run is over are orphans. A copy of an unknown run may belong to a table that was restored: it is
-    /// left alone until its own latest end. The list may be five minutes old, so that each orphan is described before it
-    /// counts.
+    /// Deletes orphans: copies whose run has ended. A copy of an unknown run is kept until its
+    /// latest end, because it may belong to a restored table. The list of copies can be five
+    /// minutes old, so each orphan is described before it is counted.
     async fn sweep_orphans(&self, swept: &mut SweepSummary, context: &Context<'_>) -> Result<()> {
         let mut by_run: BTreeMap<Option<String>, Vec<FoundCopy>> = BTreeMap::new();
         for copy in self.copies.list_copies(&context.settings.deployment).await? {

@@ -116,7 +116,7 @@ fn a_recorded_head_job_decides_whether_a_run_is_over() {
     // The status in AWS Batch, the minutes left of the lease, and the outcome or the next due time.
     let cases = [
         ("it may still run", JobStatus::NotFinal, 20, Err(minutes(30))),
-        ("it may still run, and the lease is over", JobStatus::NotFinal, -1, Err(minutes(30))),
+        ("it may still run, and the lease has expired", JobStatus::NotFinal, -1, Err(minutes(30))),
         ("it failed", last(false, 3), 20, Ok(failed)),
         ("it succeeded", last(true, 0), 20, Ok(succeeded)),
         ("it is unknown", JobStatus::Unknown, 20, Err(minutes(20))),

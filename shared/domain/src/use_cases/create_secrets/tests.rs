@@ -244,7 +244,7 @@ fn a_contended_write_is_repeated_with_new_ids_and_data_keys() {
     fixture.table.faults.lose_answer("create_secrets", Error::Contended);
     let ids = create_here(&fixture, &[draft("AA")]).unwrap();
     let rows = fixture.table.rows.borrow();
-    assert_eq!(rows.secrets.len(), 2, "the id that was taken was tried again");
+    assert_eq!(rows.secrets.len(), 2, "the id already used was tried again");
     assert!(rows.secrets.contains_key(&(of_workspace(), ids[0])));
     assert_eq!(fixture.keys.faults.count("generate_data_key"), 2);
     assert_eq!(fixture.backoff.attempts(), [1]);

@@ -22,8 +22,7 @@ use crate::owner::SecretOwner;
 use crate::platform::Platform;
 use crate::ports::ChangeIdentity;
 
-/// Makes one change, with its audit record. The actor is `None` for an operator, whom only IAM
-/// knows.
+/// Makes one change, with its audit record. The actor is `None` for an operator.
 pub(crate) async fn change_one(
     store: &dyn ChangeIdentity,
     change: Change,

@@ -71,7 +71,7 @@ fn a_preview_warns_of_user_secrets_in_a_workspace() {
     let cases = [
         ("user secret, workspace", Some(workspace_id()), true, 1),
         ("user secret, no workspace", None, true, 0),
-        ("workspace secrets alone", Some(workspace_id()), false, 0),
+        ("workspace secrets only", Some(workspace_id()), false, 0),
     ];
     for (case, workspace, with_user_secret, warnings) in cases {
         let fixture = fixture();

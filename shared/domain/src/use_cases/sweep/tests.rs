@@ -61,8 +61,8 @@ fn a_sweep_with_nothing_to_do_reports_nothing() {
 
 #[test]
 fn a_run_that_fails_is_put_off_and_does_not_stop_the_others() {
-    // The operation that fails once, and how long the longest due run counts as due: it is unknown for
-    // a row that cannot be read.
+    // The operation that fails once, and for how long the longest due run was due. That is unknown
+    // for a row that cannot be read.
     for (operation, longest) in [("run", 4), ("save_lifecycle", 9)] {
         let fixture = Fixture::new();
         let runs =
@@ -126,7 +126,7 @@ fn a_run_is_inspected_by_its_row_and_not_by_the_index() {
 }
 
 #[test]
-fn a_sweep_inspects_batch_after_batch_until_no_run_is_due_or_its_time_is_up() {
+fn a_sweep_inspects_batches_until_no_run_is_due_or_its_time_is_up() {
     for (batches, ended) in [(u32::MAX, [250, 0, 0]), (1, [200, 50, 0]), (0, [100, 100, 50])] {
         let fixture = Fixture::new();
         for number in 0..250 {
@@ -158,9 +158,10 @@ fn six_hundred_runs_that_fail_do_not_delay_one_that_is_due_later() {
     assert_eq!(fixture.table.stored_run(&last.id).lifecycle.state, State::Ended);
 }
 
-/// Of a run that has been due for so many minutes: in how many minutes it is inspected again after a failure.
+/// Each case: for how many minutes the run has been due, and in how many minutes it is inspected
+/// again after a failure.
 #[test]
-fn a_run_that_fails_is_put_off_by_as_long_as_it_has_been_due_between_a_minute_and_half_an_hour() {
+fn a_failed_run_is_put_off_by_the_time_it_has_been_due_within_1_to_30_minutes() {
     for (due, delay) in [(0, 1), (1, 1), (2, 2), (7, 7), (30, 30), (31, 30), (10_000, 30)] {
         let fixture = Fixture::new();
         let run = due_run(1, State::Running, -due);
@@ -184,7 +185,7 @@ fn a_run_that_cannot_be_read_is_put_off_by_half_an_hour() {
 }
 
 #[test]
-fn a_run_that_was_renewed_meanwhile_or_cannot_be_put_off_keeps_its_place() {
+fn a_run_that_was_renewed_concurrently_or_cannot_be_put_off_stays_due() {
     let fixture = Fixture::new();
     let run = due_run(1, State::Running, -5);
     put(&fixture, &run);

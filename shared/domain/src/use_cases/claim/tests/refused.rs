@@ -54,12 +54,12 @@ fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
             "the new value of the secret TOKEN cannot pass through Nextflow's secrets store: store it as base64",
         ),
         (
-            "renamed since, in its row, to what a shell obeys",
+            "renamed in its row to a reserved name",
             |f| change_token(f, |secret| secret.name = name("BASH_ENV")),
             "the name of the secret TOKEN is reserved for shells and runtimes",
         ),
         (
-            "pinned by a name that a loader obeys",
+            "pinned by a reserved name",
             |f| change_run(f, |run| run.lifecycle.secrets[0].name = name("LD_PRELOAD")),
             "the name of the secret LD_PRELOAD is reserved for shells and runtimes",
         ),

@@ -114,7 +114,7 @@ fn a_run_is_written_as_ending_before_its_first_copy_is_touched() {
     let fixture = with_run(&run);
     fixture.table.faults.fail("save_lifecycle", unavailable());
     assert_eq!(error_of(inspect(&fixture, &run.id)).code(), "unavailable");
-    assert!(fixture.target.faults.calls().is_empty(), "the run may still live");
+    assert!(fixture.target.faults.calls().is_empty(), "the run may still be alive");
     assert_eq!(fixture.backoff.attempts(), [0; 0], "the adapter has retried it already");
 
     fixture.target.faults.fail("describe_copy", unavailable());

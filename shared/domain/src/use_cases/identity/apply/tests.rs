@@ -126,7 +126,7 @@ fn only_what_the_decision_needs_is_read() {
         ("a known user without declared tokens", tokens(0), vec!["user_by_name"]),
         ("a known user with declared tokens", tokens(1), vec!["user_by_name", "tokens", "change_identity"]),
         (
-            "a new user, whose e-mail address has to be free",
+            "a new user, whose e-mail address must be unused",
             json!({"users": [{"userName": "new", "email": "new@example.org", "tokens": [{"name": "t"}]}]}),
             vec!["user_by_name", "user_by_email", "change_identity"],
         ),

@@ -193,7 +193,7 @@ fn additions_come_first_then_owners_step_down_and_tokens_come_last() {
             ],
         ),
         (
-            "a new workspace of a known organization: its owner comes with it, whatever the order",
+            "a new workspace of a known organization: its owner comes with it, in any order",
             json!({"organizations": [{"name": "ACME", "workspaces": [{
                 "name": "Lab",
                 "participants": people(&[("vera", "view"), ("sam", "owner"), ("adam", "owner")]),
@@ -260,7 +260,7 @@ fn a_new_user_workspace_and_token_match_the_declaration() {
         })
     };
     assert_eq!(changes[2], made(0, "One of two", Platform::Lsf));
-    assert_eq!(changes[4], made(1, "two", Platform::AwsBatch), "the short name, and AWS Batch alone");
+    assert_eq!(changes[4], made(1, "two", Platform::AwsBatch), "the short name, and only AWS Batch");
     for (index, expires) in [(0, Some(minutes(5))), (1, None)] {
         let shown = &nina.tokens[index];
         assert!(shown.access_key.is_none(), "a key is shown after its token is stored, not before");

@@ -174,11 +174,7 @@ fn a_retry_after_a_lost_answer_finds_the_first_change() {
     let fixture = fixture();
     fixture.table.faults.lose_answer("change_identity", unavailable());
     assert_eq!(error_of(make(&fixture, "ci", None)).code(), "unavailable");
-    assert_eq!(
-        error_of(make(&fixture, "ci", None)).code(),
-        "conflict",
-        "the token is there, its key is lost"
-    );
+    assert_eq!(error_of(make(&fixture, "ci", None)).code(), "conflict", "the token exists, its key is lost");
     fixture.table.faults.lose_answer("change_identity", unavailable());
     assert_eq!(error_of(drop_token(&fixture, 1)).code(), "unavailable");
     assert_eq!(error_of(drop_token(&fixture, 1)).code(), "not-found");

@@ -41,7 +41,7 @@ fn a_job_that_aws_batch_does_not_confirm_is_refused() {
         ("it failed", head_job(), over(false), None, ended),
         ("it is unknown", head_job(), JobStatus::Unknown, None, unknown),
         ("it is unknown, with a queue", head_job(), JobStatus::Unknown, Some(QUEUE), unknown),
-        ("no queue is known of it", head_job(), JobStatus::NotFinal, None, unknown),
+        ("its queue is unknown", head_job(), JobStatus::NotFinal, None, unknown),
         ("another queue by name", named("other"), JobStatus::NotFinal, Some(QUEUE), elsewhere),
         ("part of the name", named("mai"), JobStatus::NotFinal, Some(QUEUE), elsewhere),
         ("another case", named("MAIN"), JobStatus::NotFinal, Some(QUEUE), elsewhere),
@@ -112,7 +112,7 @@ fn only_a_live_run_on_aws_batch_may_record_a_head_job() {
     let run = run(AwsBatch, State::Provisioning);
     let fixture = with_run(&run);
     let error = error_of(record(&fixture, &run, head_job()));
-    assert_eq!(error.code(), "in-progress", "the launch is still under way");
+    assert_eq!(error.code(), "in-progress", "the launch is still in progress");
     assert_untouched(&fixture, &run, "provisioning");
 }
 

@@ -36,7 +36,7 @@ fn a_lost_access_key_is_replaced_by_revoking_and_declaring_its_token_again() {
     fixture.table.faults.lose_answer("change_identity", unavailable());
     assert_eq!(error_of(declare(&fixture, &tokens(1))).code(), "unavailable");
     let again = declare(&fixture, &tokens(1)).unwrap();
-    assert_eq!((again.changes, access_keys(&again)), (0, 0), "it is there, and its key is not shown");
+    assert_eq!((again.changes, access_keys(&again)), (0, 0), "it exists, and its key is not shown");
     let mut revoked = tokens(1);
     revoked["users"][0]["tokens"][0]["revoked"] = json!(true);
     assert_eq!(declare(&fixture, &revoked).unwrap().changes, 1);
@@ -56,7 +56,7 @@ fn after_contention_only_what_another_operator_left_is_applied() {
     fixture.table.faults.fail("change_identity", Error::Contended);
     let applied = declare(&fixture, &tokens(2)).unwrap();
     assert_eq!((applied.changes, access_keys(&applied)), (1, 1), "the other operator has the other key");
-    assert_eq!(applied.users[0].id, user_id(4), "the user who is there by now");
+    assert_eq!(applied.users[0].id, user_id(4), "the user who exists by then");
     assert!(applied.users[0].tokens[0].access_key.is_none());
     assert_keys_open(&fixture, &applied);
     assert_eq!(fixture.backoff.attempts(), [1]);

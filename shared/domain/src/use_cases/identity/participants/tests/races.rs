@@ -43,7 +43,7 @@ fn a_contended_change_is_decided_again_on_the_current_roles() {
     contend(&fixture, view, Some(Role::Connect));
     change(&fixture, admin, view, Role::Launch).unwrap();
     let change = set_role(place(), view, Some(Role::Connect), Some(Role::Launch));
-    assert_changed(&fixture, admin, may_touch(&[]), &change, "from the role that it is by then");
+    assert_changed(&fixture, admin, may_touch(&[]), &change, "from the current role");
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn a_secret_that_was_updated_concurrently_is_read_again() {
     let cases = [
         ("deleted in its newest version", deleted(1), "delete_secret_unscoped", 4, 1, 0),
         ("still too old", written(1, 5), "mark_value_lost", 4, 0, 1),
-        ("new enough by now", written(1, 5), "mark_value_lost", 5, 0, 0),
+        ("new enough", written(1, 5), "mark_value_lost", 5, 0, 0),
     ];
     for (case, trail, write, version, deleted, outdated) in cases {
         let fixture = with_secrets();
