@@ -19,6 +19,7 @@ const FILES: [&str; 16] = [
     "README.md",
     "SECURITY.md",
     "docs/alarms.md",
+    "docs/demo.svg",
     "docs/envelope.md",
     "docs/guide-*",
     "docs/openapi.json",
@@ -28,12 +29,8 @@ const FILES: [&str; 16] = [
     "infra/check-audit",
     "infra/deploy",
     "infra/hpc/*",
-    "infra/kubernetes/*",
     "infra/reconcile",
 ];
-
-/// Patterns of [`FILES`] that may match no file.
-const OPTIONAL: [&str; 1] = ["infra/kubernetes/*"];
 
 /// A release.
 #[derive(Clone, Debug)]
@@ -92,7 +89,7 @@ fn contents(root: &Path, zips: &BTreeMap<Arch, BTreeMap<String, PathBuf>>) -> Re
     let mut files = Files::new();
     for pattern in FILES {
         let found = matches(root, pattern)?;
-        if found.is_empty() && !OPTIONAL.contains(&pattern) {
+        if found.is_empty() {
             let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
             return Err(Error::file(&root.join(pattern))(missing));
         }
