@@ -4,6 +4,7 @@ mod benchmarks;
 mod dependencies;
 mod documents;
 mod modules;
+mod prose;
 mod routes;
 
 use std::path::{Path, PathBuf};
