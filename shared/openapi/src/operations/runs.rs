@@ -205,7 +205,7 @@ pub(super) fn trace(
 ) -> Described {
     Described::new(
         summary,
-        format!("{description} A `workflowId` of `null` stands for the run of the token."),
+        format!("{description} A `workflowId` of `null` means the run of the token."),
         watched(schemas),
     )
     .body(message(&example(fields)))
