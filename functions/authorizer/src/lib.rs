@@ -1,10 +1,12 @@
-//! answers). It says who; what a caller may do is read by each request itself.
+//! API Gateway's Lambda authorizer for personal access tokens and JSON Web Tokens (payload format
+//! 2.0, simple responses). It identifies the caller; each request checks the caller's permissions
+//! itself.
 //!
-//! API Gateway keeps an answer for up to 60 seconds under the value of the `Authorization` header, for every route. A
-//! credential that is refused is answered `{"isAuthorized": false}`, which API Gateway turns into 403. What could not be
-//! decided, because the table or the issuer did not answer, is an **error of the function**: API Gateway answers 500 and
-//! keeps nothing, so that the client's next attempt is decided anew. It is never an answer of "yes", nor a "no" that
-//! would be kept.
+//! API Gateway caches an answer for up to 60 seconds under the value of the `Authorization` header,
+//! for every route. The answer to a refused credential is `{"isAuthorized": false}`, which API
+//! Gateway turns into 403. If the table or the issuer does not answer, the function **fails**: API
+//! Gateway returns 500 and caches nothing, so that the client's next attempt is checked again. A
+//! failure never authorizes a caller and never caches a refusal.
 
 pub mod oidc;
 
@@ -22,12 +24,12 @@ use serde_json::value::{RawValue, to_raw_value};
 pub struct Handler {
     /// The table.
     pub store: Rc<dyn AuthenticationStore>,
-    /// The issuer of JSON Web Tokens, or none.
+    /// The verifier of JSON Web Tokens.
     pub jwts: Rc<dyn VerifyJwt>,
 }
 
 impl Handler {
-    /// Answers one request. An error says that it could not be decided.
+    /// Answers one request. An error means that the credential could not be checked.
     pub async fn handle(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
         let caller = match authorization(event) {
             Some(header) => authenticate(&*self.store, &*self.jwts, &header, context).await?,
@@ -37,23 +39,24 @@ impl Handler {
     }
 }
 
-/// The one value of the identity source, which is the `Authorization` header, and under which the answer is kept.
+/// Returns the value of the `Authorization` header if it is the only value of the identity source:
+/// API Gateway caches the answer under this value.
 fn authorization(event: &RawValue) -> Option<String> {
-    // No `Debug`: it holds a token.
+    // No `Debug`: it contains a token.
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Event {
         identity_source: Vec<String>,
     }
     let Ok(event) = serde_json::from_str::<Event>(event.get()) else {
-        tracing::warn!("refused an event that has no identity source");
+        tracing::warn!("refused an event without an identity source");
         return None;
     };
     let mut sources = event.identity_source.into_iter();
     sources.next().filter(|_| sources.next().is_none())
 }
 
-/// The context of an answer, as `http_api::Request::caller` reads it.
+/// The context of an answer, which `http_api::Request::caller` reads.
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct CallerContext {
@@ -77,10 +80,10 @@ fn answer(caller: Option<Caller>) -> Result<Box<RawValue>> {
             token_id: token.map(|token| token.to_string()),
             ..CallerContext::default()
         }),
-        Some(Caller::NewLogin(vouched)) => Some(CallerContext {
-            issuer: Some(vouched.login.issuer),
-            subject: Some(vouched.login.subject),
-            email: vouched.verified_email,
+        Some(Caller::NewLogin(verified)) => Some(CallerContext {
+            issuer: Some(verified.login.issuer),
+            subject: Some(verified.login.subject),
+            email: verified.verified_email,
             ..CallerContext::default()
         }),
     };

@@ -1,4 +1,4 @@
-//! JSON Web Tokens of an issuer on loopback.
+//! JSON Web Tokens of a test issuer on loopback.
 
 use crate::harness::{Harness, text};
 use authorizer::oidc::Jwts;
@@ -22,7 +22,7 @@ fn bearer(token: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_good_token_of_every_algorithm_on_the_list_is_taken() {
+async fn a_valid_token_of_every_listed_algorithm_is_accepted() {
     for algorithm in ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"] {
         let key = Key::make("k", algorithm);
         let other = Key::make("other", "ES256");
@@ -36,7 +36,7 @@ async fn a_good_token_of_every_algorithm_on_the_list_is_taken() {
 }
 
 #[tokio::test]
-async fn a_login_that_no_user_has_is_named_and_nothing_is_written() {
+async fn a_new_login_is_returned_and_nothing_is_written() {
     let (issuer, key, harness) = issuer().await;
     let mut claims = issuer.claims("ada");
     claims["email"] = json!("ada@example.org");
@@ -51,7 +51,7 @@ async fn a_login_that_no_user_has_is_named_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn a_login_seen_for_the_first_time_is_a_new_user_and_the_same_one_ever_after() {
+async fn a_new_login_becomes_a_user_and_keeps_that_user() {
     let (issuer, key, harness) = issuer().await;
     let first = harness.user(&bearer(&key.token(&issuer.claims("ada")))).await.unwrap();
     assert_eq!(harness.users().await, 1);
@@ -61,20 +61,20 @@ async fn a_login_seen_for_the_first_time_is_a_new_user_and_the_same_one_ever_aft
     let other = harness.user(&bearer(&key.token(&issuer.claims("bob")))).await.unwrap();
     assert_ne!(other, first);
     let rows = harness.table.rows().await;
-    assert!(!rows.iter().any(|row| text(row, "sk").starts_with("IN#")), "no rights");
+    assert!(!rows.iter().any(|row| text(row, "sk").starts_with("IN#")), "no roles");
     let names: Vec<_> =
         rows.iter().map(|row| text(row, "userName")).filter(|name| !name.is_empty()).collect();
     assert!(
         names.contains(&format!("oidc-{first}")),
-        "a name that cannot be chosen at the issuer: {names:?}"
+        "a name that users cannot choose at the issuer: {names:?}"
     );
     assert_eq!(rows.iter().filter(|row| text(row, "action") == "user.created").count(), 2);
 }
 
 #[tokio::test]
-async fn first_sight_by_many_requests_at_once_makes_one_user() {
+async fn concurrent_first_requests_of_a_login_create_one_user() {
     let (issuer, key, harness) = issuer().await;
-    // Requests of one process follow each other; of many, each has the keys already.
+    // Fetch the keys before the concurrent requests.
     harness.user(&bearer(&key.token(&issuer.claims("bob")))).await.unwrap();
     let token = bearer(&key.token(&issuer.claims("ada")));
     let users = join_all((0..8).map(|_| harness.user(&token))).await;
@@ -82,9 +82,10 @@ async fn first_sight_by_many_requests_at_once_makes_one_user() {
     assert_eq!(harness.users().await, 2);
 }
 
-/// Whoever can give himself a name or an address at the issuer gets nobody else's rights by it.
+/// Users who can choose their name or address at the issuer do not gain the permissions of another
+/// user.
 #[tokio::test]
-async fn an_email_address_or_a_name_never_makes_a_login_somebody_who_exists() {
+async fn a_login_never_becomes_an_existing_user_by_email_address_or_name() {
     let (issuer, key, harness) = issuer().await;
     let applied = harness
         .apply(&json!({
@@ -111,14 +112,14 @@ async fn an_email_address_or_a_name_never_makes_a_login_somebody_who_exists() {
 }
 
 #[tokio::test]
-async fn an_address_counts_only_where_the_issuer_verified_it() {
+async fn only_verified_email_addresses_are_used() {
     let (issuer, key, harness) = issuer().await;
     for (subject, email, verified, kept) in [
         ("s1", json!("s1@example.org"), json!(true), true),
         ("s2", json!("s2@example.org"), json!("true"), true),
         ("s3", json!("s3@example.org"), json!(false), false),
         ("s4", json!("s4@example.org"), Value::Null, false),
-        ("s5", json!("no address"), json!(true), false),
+        ("s5", json!("not an address"), json!(true), false),
         ("s6", json!("a\n@example.org"), json!(true), false),
         ("s7", Value::Null, json!(true), false),
     ] {
@@ -132,7 +133,7 @@ async fn an_address_counts_only_where_the_issuer_verified_it() {
 }
 
 #[tokio::test]
-async fn claims_that_do_not_hold_are_refused() {
+async fn invalid_claims_are_refused() {
     let (issuer, key, harness) = issuer().await;
     let now = Timestamp::now().as_second();
     for (claim, value) in [
@@ -166,17 +167,20 @@ async fn claims_that_do_not_hold_are_refused() {
         assert!(harness.user(&bearer(&key.token(&claims))).await.is_none(), "{claim} {value}");
     }
     assert_eq!(harness.users().await, 0);
-    let mut lately = issuer.claims("ada");
-    lately["exp"] = json!(now - 30);
-    lately["nbf"] = json!(now + 30);
-    assert!(harness.user(&bearer(&key.token(&lately))).await.is_some(), "clocks may differ by a minute");
-    let mut ever = issuer.claims("ada");
-    ever["exp"] = json!(Timestamp::MAX.as_second());
-    assert!(harness.user(&bearer(&key.token(&ever))).await.is_some(), "the last second of all time is one");
+    let mut tolerated = issuer.claims("ada");
+    tolerated["exp"] = json!(now - 30);
+    tolerated["nbf"] = json!(now + 30);
+    assert!(
+        harness.user(&bearer(&key.token(&tolerated))).await.is_some(),
+        "clocks can differ by up to a minute"
+    );
+    let mut latest = issuer.claims("ada");
+    latest["exp"] = json!(Timestamp::MAX.as_second());
+    assert!(harness.user(&bearer(&key.token(&latest))).await.is_some(), "the largest possible time");
 }
 
 #[tokio::test]
-async fn a_signature_that_is_not_the_issuers_is_refused() {
+async fn a_signature_by_another_key_is_refused() {
     let (issuer, key, harness) = issuer().await;
     let claims = issuer.claims("ada");
     let forger = Key::make("sig-1", "ES256");
@@ -191,9 +195,9 @@ async fn a_signature_that_is_not_the_issuers_is_refused() {
     let other_claims = encode(issuer.claims("bob").to_string().as_bytes());
     for (what, token) in [
         ("another key under the same id", forger.token(&claims)),
-        ("a key that it brings along", forger.sign(&with("jwk", forger.jwk()), &claims)),
+        ("a key in the token", forger.sign(&with("jwk", forger.jwk()), &claims)),
         (
-            "a key that it points to",
+            "a key that the token points to",
             forger.sign(&with("jku", json!("https://evil.example.org/jwks")), &claims),
         ),
         ("an unknown key", key.sign(&with("kid", json!("sig-2")), &claims)),
@@ -202,7 +206,7 @@ async fn a_signature_that_is_not_the_issuers_is_refused() {
         ("no signature", format!("{message}.")),
         ("half a signature", format!("{message}.{}", &signature[..20])),
         (
-            "other claims under the signature",
+            "other claims with the signature",
             format!("{}.{other_claims}.{signature}", encode(header.to_string().as_bytes())),
         ),
     ] {
@@ -213,7 +217,7 @@ async fn a_signature_that_is_not_the_issuers_is_refused() {
 }
 
 #[tokio::test]
-async fn algorithms_that_are_not_on_the_list_are_refused() {
+async fn unlisted_algorithms_are_refused() {
     let rsa = Key::make("rsa", "RS256");
     let ec = Key::make("ec", "ES256");
     let issuer = Issuer::start(&[&rsa, &ec]).await;
@@ -226,7 +230,7 @@ async fn algorithms_that_are_not_on_the_list_are_refused() {
     for none in ["none", "None", "NONE", "nOnE", ""] {
         refused.push(format!("{}.", message(&json!({ "alg": none, "kid": "rsa" }))));
     }
-    // HMAC with what the issuer publishes: the modulus, its text, the whole key as JSON.
+    // HMAC with published data as the key: the modulus, or the whole key as JSON.
     let public = rsa.jwk();
     for secret in [public["n"].as_str().unwrap().as_bytes().to_vec(), public.to_string().into_bytes()] {
         for algorithm in ["HS256", "HS384", "HS512"] {
@@ -235,7 +239,7 @@ async fn algorithms_that_are_not_on_the_list_are_refused() {
             refused.push(format!("{message}.{}", encode(tag.as_ref())));
         }
     }
-    // Another algorithm than the one that the issuer publishes the key for.
+    // An algorithm other than the key's.
     refused.push(rsa.sign(&json!({ "alg": "PS256", "kid": "rsa" }), &claims));
     refused.push(rsa.sign(&json!({ "alg": "RS512", "kid": "rsa" }), &claims));
     refused.push(rsa.sign(&json!({ "alg": "ES256", "kid": "rsa" }), &claims));
@@ -249,7 +253,7 @@ async fn algorithms_that_are_not_on_the_list_are_refused() {
 }
 
 #[tokio::test]
-async fn garbled_and_oversized_tokens_are_refused_without_a_question_to_the_issuer() {
+async fn malformed_and_oversized_tokens_are_refused_without_a_request_to_the_issuer() {
     let (issuer, key, harness) = issuer().await;
     let mut claims = issuer.claims("ada");
     claims["groups"] = json!("x".repeat(8_192));
@@ -280,7 +284,7 @@ async fn garbled_and_oversized_tokens_are_refused_without_a_question_to_the_issu
 }
 
 #[tokio::test]
-async fn without_a_key_id_the_only_key_of_the_algorithm_is_taken() {
+async fn without_a_key_id_the_only_key_of_the_algorithm_is_used() {
     let (one, other, rsa) =
         (Key::make("one", "ES256"), Key::make("other", "ES256"), Key::make("rsa", "RS256"));
     let issuer = Issuer::start(&[&one, &rsa]).await;
@@ -290,13 +294,10 @@ async fn without_a_key_id_the_only_key_of_the_algorithm_is_taken() {
     assert!(harness.user(&bearer(&one.sign(&header, &claims))).await.is_some());
     issuer.publish(&[&one, &other]);
     let harness = Harness::start(&issuer.url).await;
-    assert!(
-        harness.user(&bearer(&one.sign(&header, &claims))).await.is_none(),
-        "which of the two is not said"
-    );
+    assert!(harness.user(&bearer(&one.sign(&header, &claims))).await.is_none(), "two keys match");
 }
 
-/// Asks a verifier of its own at chosen times.
+/// A verifier with a controlled clock.
 struct Clock {
     jwts: Jwts,
     start: Timestamp,
@@ -311,12 +312,12 @@ impl Clock {
         let now = self.start + SignedDuration::from_secs(seconds);
         let mut claims = issuer.claims("ada");
         (claims["exp"], claims["nbf"]) = (json!(now.as_second() + 60), json!(now.as_second()));
-        self.jwts.verify_jwt(&key.token(&claims), now).await.map(|vouched| vouched.is_some())
+        self.jwts.verify_jwt(&key.token(&claims), now).await.map(|verified| verified.is_some())
     }
 }
 
 #[tokio::test]
-async fn keys_are_fetched_once_an_hour_and_at_once_for_a_new_one() {
+async fn keys_are_fetched_once_an_hour_and_immediately_for_an_unknown_key() {
     let (old, new) = (Key::make("old", "ES256"), Key::make("new", "ES256"));
     let issuer = Issuer::start(&[&old]).await;
     let clock = Clock::of(&issuer);
@@ -327,13 +328,13 @@ async fn keys_are_fetched_once_an_hour_and_at_once_for_a_new_one() {
     issuer.publish(&[&new]);
     assert!(clock.at(3_599, &new, &issuer).await.unwrap(), "rotated");
     assert_eq!(issuer.requests(), 4);
-    assert!(!clock.at(3_600, &old, &issuer).await.unwrap(), "a key that was taken back");
+    assert!(!clock.at(3_600, &old, &issuer).await.unwrap(), "a withdrawn key");
     assert!(clock.at(2 * 3_600, &new, &issuer).await.unwrap());
     assert_eq!(issuer.requests(), 6);
 }
 
 #[tokio::test]
-async fn unknown_keys_make_no_more_than_two_questions_a_minute() {
+async fn unknown_keys_cause_at_most_two_fetches_per_minute() {
     let (known, unknown) = (Key::make("known", "ES256"), Key::make("unknown", "ES256"));
     let issuer = Issuer::start(&[&known]).await;
     let clock = Clock::of(&issuer);
@@ -347,7 +348,7 @@ async fn unknown_keys_make_no_more_than_two_questions_a_minute() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_does_not_answer_well_is_an_error_and_neither_yes_nor_no() {
+async fn an_invalid_answer_of_the_issuer_is_an_error_and_not_a_refusal() {
     let key = Key::make("k", "ES256");
     let issuer = Issuer::start(&[&key]).await;
     let huge = format!("{{\"issuer\":\"{}\",\"x\":\"{}\"}}", issuer.url, "x".repeat(300 * 1024));
@@ -360,8 +361,8 @@ async fn an_issuer_that_does_not_answer_well_is_an_error_and_neither_yes_nor_no(
                 issuer.url
             ),
         ),
-        ("no HTTP", "hello\r\n\r\n".to_owned()),
-        ("no JSON", http("<html>")),
+        ("not HTTP", "hello\r\n\r\n".to_owned()),
+        ("not JSON", http("<html>")),
         ("a list", http("[]")),
         ("an endless document", http(&huge)),
     ] {
@@ -378,12 +379,12 @@ async fn an_issuer_that_does_not_answer_well_is_an_error_and_neither_yes_nor_no(
     });
     assert!(
         Clock::of(&issuer).at(0, &key, &issuer).await.is_err(),
-        "keys from an address that is not to be asked"
+        "an address from which keys must not be fetched"
     );
 }
 
 #[tokio::test]
-async fn an_issuer_that_never_answers_costs_three_seconds_once() {
+async fn an_issuer_that_never_answers_delays_one_request_by_three_seconds() {
     let key = Key::make("k", "ES256");
     let issuer = Issuer::start(&[&key]).await;
     issuer.answer_instead(Some(String::new()));
@@ -398,7 +399,7 @@ async fn an_issuer_that_never_answers_costs_three_seconds_once() {
 }
 
 #[tokio::test]
-async fn while_the_issuer_is_away_its_keys_are_believed_for_a_day() {
+async fn while_the_issuer_is_unavailable_its_keys_are_used_for_a_day() {
     let key = Key::make("k", "ES256");
     let issuer = Issuer::start(&[&key]).await;
     let clock = Clock::of(&issuer);

@@ -1,4 +1,4 @@
-//! Personal access tokens, and everything else that somebody may send.
+//! Personal access tokens and invalid credentials.
 
 use crate::harness::{Harness, deadline, event, text};
 use base64::Engine as _;
@@ -30,7 +30,7 @@ async fn ada() -> (Harness, Actor, String) {
 }
 
 #[tokio::test]
-async fn a_token_is_taken_as_bearer_and_as_basic_and_says_who_by_which() {
+async fn a_token_is_accepted_as_bearer_and_as_basic_and_identifies_user_and_token() {
     let (harness, ada, key) = ada().await;
     let basic = STANDARD.encode(format!("@token:{key}"));
     for header in [format!("Bearer {key}"), format!("bearer {key}"), format!("Basic {basic}")] {
@@ -43,7 +43,7 @@ async fn a_token_is_taken_as_bearer_and_as_basic_and_says_who_by_which() {
 }
 
 #[tokio::test]
-async fn what_names_no_caller_is_refused_without_a_reason() {
+async fn invalid_credentials_are_refused_without_a_reason() {
     let (harness, ada, key) = ada().await;
     let other = TokenKey::make_random(&SystemRandomness::default());
     let id = ada.token.unwrap();
@@ -71,7 +71,7 @@ async fn what_names_no_caller_is_refused_without_a_reason() {
 }
 
 #[tokio::test]
-async fn only_the_value_under_which_the_answer_is_kept_counts() {
+async fn only_the_value_that_is_the_cache_key_is_used() {
     let (harness, _, key) = ada().await;
     let good = format!("Bearer {key}");
     for source in [json!(null), json!([]), json!(good), json!([good, good]), json!([1]), json!([""])] {
@@ -112,11 +112,11 @@ async fn a_revoked_token_is_refused() {
 }
 
 #[tokio::test]
-async fn the_last_use_is_noted_once_an_hour_and_its_failure_is_nobodys() {
+async fn the_last_use_is_recorded_once_an_hour_and_a_failure_to_record_it_is_ignored() {
     let (harness, _, key) = ada().await;
     let header = format!("Bearer {key}");
     harness.table.faults.forget();
-    // The note and the SDK's repeats of it.
+    // The update and the SDK's retries.
     for nth in 1..=3 {
         harness.table.faults.fail_operation("UpdateItem", nth, Fault::Internal);
     }
@@ -126,7 +126,7 @@ async fn the_last_use_is_noted_once_an_hour_and_its_failure_is_nobodys() {
     assert_eq!(harness.table.faults.operations(), ["GetItem", "UpdateItem"]);
     harness.table.faults.forget();
     assert!(harness.user(&header).await.is_some());
-    assert_eq!(harness.table.faults.operations(), ["GetItem"], "one read, as long as the hour lasts");
+    assert_eq!(harness.table.faults.operations(), ["GetItem"], "no update within the hour");
     let later = Timestamp::now() + jiff::SignedDuration::from_mins(61);
     let handler = &harness.handler;
     let deadline = deadline();
@@ -138,7 +138,7 @@ async fn the_last_use_is_noted_once_an_hour_and_its_failure_is_nobodys() {
 }
 
 #[tokio::test]
-async fn a_table_that_does_not_answer_is_an_error_and_neither_yes_nor_no() {
+async fn an_unavailable_table_is_an_error_and_not_an_answer() {
     let (harness, _, key) = ada().await;
     for fault in [Fault::Unreachable, Fault::Internal, Fault::Throttle] {
         harness.table.faults.forget();

@@ -1,5 +1,5 @@
-//! Claims: the head job of an HPC run trades its claim token for its Nextflow store, once. This function may open
-//! values and hand them over; it creates and deletes nothing.
+//! Claims: the head job of an HPC run exchanges its claim token for its Nextflow secrets store,
+//! once. This function can open values and return them; it cannot create or delete anything.
 
 use domain::Context;
 use domain::token::Presented;
@@ -10,7 +10,7 @@ use http_api::{Answer, Handle, Operation, Problem, Request};
 pub struct Handler {
     /// Answers claims.
     pub claimer: Claimer,
-    /// Called when a token was used before: perhaps by a thief.
+    /// Called if a claim token is used again, which can mean that it was stolen.
     pub second_use: Box<dyn Fn()>,
 }
 
@@ -20,16 +20,18 @@ impl Handle for Handler {
             return Err(Problem::new(404, "Not Found"));
         }
         let run = request.run_id()?;
-        // Any other token than the run's claim token is as good as a wrong one.
+        // A token of any other kind is treated like a wrong claim token.
         let Presented::Opaque(key) = request.presented()? else {
             return Err(domain::Error::NotFound.into());
         };
         match self.claimer.claim(&run, &key, context).await? {
             Claim::Store(store) => Ok(Answer::raw_json(200, store)),
-            Claim::Ended => Err(gone("The run is over: launch anew.")),
+            Claim::Ended => Err(gone("The run has ended. Launch it again.")),
             Claim::SecondUse => {
                 (self.second_use)();
-                Err(gone("The claim token was used before: launch anew. If that was not you, end the run."))
+                Err(gone(
+                    "The claim token has already been used. Launch the run again. If you did not use the token, end this run.",
+                ))
             }
         }
     }

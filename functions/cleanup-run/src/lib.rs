@@ -1,5 +1,5 @@
-//! Events about runs, and the sweep. This function may delete copies and ask AWS Batch about jobs; it has no right on
-//! the envelope key, and can read no copy.
+//! Events about runs, and the sweep. This function can delete copies and read the status of jobs in
+//! AWS Batch; it cannot use the envelope key or read copies.
 
 use domain::ids::RunId;
 use domain::ports::RunNotice;
@@ -12,30 +12,32 @@ use serde::Deserialize;
 pub struct Handler {
     /// Cleans up runs.
     pub cleaner: Cleaner,
-    /// The account whose events count.
+    /// The account whose events are handled.
     pub account: String,
-    /// The region whose events count.
+    /// The region whose events are handled.
     pub region: String,
 }
 
 impl Handler {
-    /// Handles one event; gives what a sweep saw, for its metrics. An event that cannot be read is an error, so that it
-    /// ends in the dead-letter queue; one that is not ours is nothing.
+    /// Handles one event. Returns the summary of a sweep, for metrics. An event that cannot be read
+    /// is an error, so that it goes to the dead-letter queue; an event of another account or region
+    /// is ignored.
     pub async fn handle(&self, event: &str, context: &Context<'_>) -> Result<Option<SweepSummary>> {
         let cleaner = &self.cleaner;
         let event: Event =
-            serde_json::from_str(event).map_err(|_| Error::Invalid("the event cannot be read".into()))?;
+            serde_json::from_str(event).map_err(|_| Error::Invalid("The event cannot be read.".into()))?;
         match event.source.as_str() {
-            // The first sweep after the table is reconciled looks at every run that is due: no event is needed for that.
+            // The first sweep after the reconciliation checks every run that is due, so other
+            // events can be ignored.
             "pipeline-secrets.sweep" if context.settings.restored => {
-                let held = cleaner.extend_leases(context).await?;
-                return Ok(Some(SweepSummary { failed: held.failed, ..SweepSummary::default() }));
+                let extended = cleaner.extend_leases(context).await?;
+                return Ok(Some(SweepSummary { failed: extended.failed, ..SweepSummary::default() }));
             }
             _ if context.settings.restored => return Ok(None),
             "pipeline-secrets.sweep" => return cleaner.sweep(context).await.map(Some),
             "pipeline-secrets" => {
-                let id = RunId::new(&event.detail.workflow_id.ok_or_else(poison)?).map_err(|_| poison())?;
-                let notice = event.detail_type.ok_or_else(poison)?.parse().map_err(|_| poison())?;
+                let id = RunId::new(&event.detail.workflow_id.ok_or_else(unknown)?).map_err(|_| unknown())?;
+                let notice = event.detail_type.ok_or_else(unknown)?.parse().map_err(|_| unknown())?;
                 match notice {
                     RunNotice::Delivered => cleaner.note_delivery(&id, context.now).await?,
                     RunNotice::Look => {
@@ -44,27 +46,27 @@ impl Handler {
                 }
             }
             "aws.batch" => {
-                let foreign = event.account.as_deref() != Some(self.account.as_str())
+                let elsewhere = event.account.as_deref() != Some(self.account.as_str())
                     || event.region.as_deref() != Some(self.region.as_str());
-                if foreign {
-                    tracing::warn!("an event of another account or region was ignored");
+                if elsewhere {
+                    tracing::warn!("ignored an event of another account or region");
                     return Ok(None);
                 }
-                let job = event.detail.job_id.ok_or_else(poison)?;
+                let job = event.detail.job_id.ok_or_else(unknown)?;
                 cleaner.head_job_changed(&self.region, &job, context).await?;
             }
-            _ => return Err(poison()),
+            _ => return Err(unknown()),
         }
         Ok(None)
     }
 }
 
-fn poison() -> Error {
-    Error::Invalid("the event is none that this function knows".into())
+fn unknown() -> Error {
+    Error::Invalid("Unknown event.".into())
 }
 
-/// The parts of an event that are read. AWS Batch's hold a job's whole environment: nothing else is kept, and no
-/// `Debug` shows it.
+/// The parts of an event that are read. It has no `Debug`. Events of AWS Batch contain a job's
+/// whole environment, of which nothing is kept.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Event {

@@ -1,7 +1,8 @@
-//! What operators send straight to the function.
+//! Direct invocations by operators.
 //!
-//! What is wrong with the request is an answer, `{"error":{"code","message"}}`, that names every problem: an error of
-//! the invocation has room for a code only. What is wrong with the service is an error of the invocation.
+//! An invalid request returns the answer `{"error":{"code","message"}}`, which names every problem:
+//! an error of the invocation has room only for a code. A failure of the service is an error of the
+//! invocation.
 
 use domain::use_cases::identity::apply::apply;
 use domain::use_cases::identity::document::Document;
@@ -16,27 +17,32 @@ use serde_json::{Value, json};
 use crate::Handler;
 
 impl Handler {
-    /// Does what the event asks for, and answers what came of it.
+    /// Handles a direct invocation.
     pub(crate) async fn directly(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
-        match self.ask(event, context).await {
+        match self.execute(event, context).await {
             Err(error) if !error.is_ours() && !error.retryable() => {
                 domain::log::error(&error).operation("Direct").by_fault();
                 let message = error.to_string();
                 raw(&json!({ "error": { "code": error.code(), "message": message } }))
             }
-            settled => settled,
+            outcome => outcome,
         }
     }
 
-    /// Does what the event's one field asks for.
-    async fn ask(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
-        let unknown =
-            || Error::Invalid("The event must be a JSON object with one field, apply or reconcile.".into());
+    /// Carries out the one field of the event.
+    async fn execute(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
+        let unknown = || {
+            Error::Invalid(
+                "The event must be a JSON object with exactly one field: apply or reconcile.".into(),
+            )
+        };
         let event: Value = serde_json::from_str(event.get()).map_err(|_| unknown())?;
         let fields = event.as_object().filter(|fields| fields.len() == 1).ok_or_else(unknown)?;
         if let Some(order) = fields.get("reconcile") {
             let lines = order.get("events").and_then(Value::as_array).ok_or_else(|| {
-                Error::Invalid("reconcile takes events: a list of lines of the logged audit trail.".into())
+                Error::Invalid(
+                    "reconcile must contain events: a list of lines of the logged audit trail.".into(),
+                )
             })?;
             let reconciled = reconcile(&*self.store, &Trail::parse(lines)?, context).await?;
             tracing::info!(operation = "Reconcile", lines = lines.len(), "reconciled a restored table");

@@ -1,4 +1,4 @@
-//! The operations of this function, each handed to its use case.
+//! The operations of this function. Each calls its use case.
 
 use domain::Context;
 use domain::identity::{Actor, Caller};
@@ -24,7 +24,7 @@ impl Handler {
         let store = &*self.store;
         let actor = match request.caller()? {
             Caller::User(actor) => actor,
-            Caller::NewLogin(vouched) => register_login(store, &vouched, context).await?,
+            Caller::NewLogin(verified) => register_login(store, &verified, context).await?,
         };
         match request.operation {
             Operation::DescribeUser
@@ -100,7 +100,7 @@ async fn in_workspace(
 ) -> Result<Answer, Problem> {
     let org = id(request, "orgId", OrgId::new)?;
     let workspace = id(request, "workspaceId", WorkspaceId::new)?;
-    let place = WorkspacePath { org, workspace };
+    let path = WorkspacePath { org, workspace };
     match request.operation {
         Operation::DescribeWorkspace => {
             let (workspace, _) = describe::workspace(store, actor, org, workspace).await?;
@@ -108,35 +108,36 @@ async fn in_workspace(
         }
         Operation::UpdateWorkspacePlatforms => {
             let platforms = wire::platforms(request.json()?)?;
-            participants::allow_platforms(store, actor, place, &platforms, context).await?;
+            participants::allow_platforms(store, actor, path, &platforms, context).await?;
             Ok(Answer::no_content())
         }
         Operation::ListParticipants => {
             let (max, offset) = (number(request, "max", MAX_PAGE)?, number(request, "offset", 0)?);
             let search = request.query("search").unwrap_or_default();
-            let participants = participants::list(store, actor, place).await?;
+            let participants = participants::list(store, actor, path).await?;
             Ok(Answer::json(200, &ParticipantList::new(&participants, search, offset, max)))
         }
         Operation::AddParticipant => {
-            let (whom, role) = wire::new_participant(request.json()?)?;
-            let user = participants::add(store, actor, place, &whom, role, context).await?;
+            let (user, role) = wire::new_participant(request.json()?)?;
+            let user = participants::add(store, actor, path, &user, role, context).await?;
             Ok(Answer::json(200, &ParticipantAnswer::new(&user, role)))
         }
         Operation::UpdateParticipantRole => {
             let participant = id(request, "participantId", UserId::new)?;
             let role = wire::new_role(request.json()?)?;
-            participants::change_role(store, actor, place, participant, role, context).await?;
+            participants::change_role(store, actor, path, participant, role, context).await?;
             Ok(Answer::no_content())
         }
         _ => {
             let participant = id(request, "participantId", UserId::new)?;
-            participants::remove(store, actor, place, participant, context).await?;
+            participants::remove(store, actor, path, participant, context).await?;
             Ok(Answer::no_content())
         }
     }
 }
 
-/// An id of the path. Text that is no number is a bad request, a number that nothing has is absent.
+/// Returns an ID of the path. Text that is not a number is a bad request; a number that cannot be
+/// an ID is not found.
 fn id<Id>(request: &Request<'_>, name: &str, new: impl Fn(i64) -> Option<Id>) -> Result<Id, Problem> {
     let number: i64 = request
         .path(name)
@@ -145,12 +146,12 @@ fn id<Id>(request: &Request<'_>, name: &str, new: impl Fn(i64) -> Option<Id>) ->
     new(number).ok_or_else(|| domain::Error::NotFound.into())
 }
 
-/// A query parameter that is a whole number, 0 included.
+/// Returns a query parameter that must be a whole number, 0 or more.
 fn number(request: &Request<'_>, name: &str, default: usize) -> Result<usize, Problem> {
     let text = request.query(name).map(str::parse).transpose();
     text.map(|number| number.unwrap_or(default))
         .map_err(|_| Problem::bad_request(format!("{name} must be a whole number, 0 or more.")))
 }
 
-/// Participants of an answer where the client names no number: all of them, in practice.
+/// The default of `max`: in practice, all participants.
 const MAX_PAGE: usize = 10_000;

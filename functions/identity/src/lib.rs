@@ -1,8 +1,9 @@
-//! Users, workspaces, participants and tokens: over HTTP for people, and by direct invocation for operators, whom IAM
-//! admits.
+//! Users, workspaces, participants and tokens: over HTTP for users, and by direct invocation for
+//! operators, whom IAM authorizes.
 //!
-//! What comes through API Gateway always holds `requestContext`, which no client can take away, and is served by the
-//! table of operations, which knows no `apply`. Only what lacks it is an operator's.
+//! An event from API Gateway always contains `requestContext`, which clients cannot remove, and
+//! goes to the table of operations, which does not contain `apply`. Only an event without it comes
+//! from an operator.
 
 mod direct;
 mod http;
@@ -22,7 +23,8 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// Answers one event. An error is that of a direct invocation; over HTTP every failure is an answer.
+    /// Answers one event. Only direct invocations return errors; over HTTP, every failure is an
+    /// answer.
     pub async fn handle(&self, event: &RawValue, context: &Context<'_>) -> domain::Result<Served> {
         if is_from_api_gateway(event) {
             let handle = async |request| self.over_http(request, context).await;
@@ -33,7 +35,7 @@ impl Handler {
     }
 }
 
-/// Whether the event has the mark of API Gateway, whatever stands in it and however often.
+/// Returns whether the event contains `requestContext`, with any content and any number of times.
 fn is_from_api_gateway(event: &RawValue) -> bool {
     let fields: Result<BTreeMap<String, &RawValue>, _> = serde_json::from_str(event.get());
     fields.is_ok_and(|fields| fields.contains_key("requestContext"))

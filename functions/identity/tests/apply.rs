@@ -1,6 +1,6 @@
-//! Declaring users, workspaces and roles: idempotent, whole, and safe to repeat.
+//! Declarations of users, workspaces and roles: idempotent, complete and safe to repeat.
 
-use crate::harness::{Harness, Ids, story};
+use crate::harness::{Harness, Ids, declaration};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join;
@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use support::Fault;
 
 #[tokio::test]
-async fn a_declaration_becomes_so_and_answers_ids_and_new_tokens() {
+async fn a_declaration_is_applied_and_returns_ids_and_new_tokens() {
     let harness = Harness::start().await;
-    let applied = harness.apply(&story()).await;
+    let applied = harness.apply(&declaration()).await;
     // 7 users, 7 tokens, 1 organization, 1 workspace, 6 participants.
     assert_eq!(applied["changes"], 22);
     let ids = Ids::of(&applied);
@@ -20,7 +20,7 @@ async fn a_declaration_becomes_so_and_answers_ids_and_new_tokens() {
         let text = String::from_utf8(STANDARD.decode(key).unwrap()).unwrap();
         assert!(
             text.starts_with(&format!("{{\"tid\": {}}}.", token["id"])),
-            "the form that Nextflow sends as Bearer"
+            "the format that Nextflow sends as a bearer token"
         );
     }
     let roles = harness.roles(ids.workspace).await;
@@ -37,10 +37,10 @@ async fn a_declaration_becomes_so_and_answers_ids_and_new_tokens() {
 }
 
 #[tokio::test]
-async fn the_second_time_nothing_changes_and_no_key_is_shown() {
-    let (harness, ids) = Harness::with_story().await;
+async fn a_repeated_declaration_changes_nothing_and_shows_no_key() {
+    let (harness, ids) = Harness::with_declaration().await;
     let before = harness.rows().await;
-    let applied = harness.apply(&story()).await;
+    let applied = harness.apply(&declaration()).await;
     assert_eq!(applied["changes"], 0);
     assert!(!applied.to_string().contains("accessKey"));
     assert_eq!(Ids::of(&applied).users, ids.users);
@@ -49,9 +49,9 @@ async fn the_second_time_nothing_changes_and_no_key_is_shown() {
 }
 
 #[tokio::test]
-async fn no_token_stands_in_the_table_in_any_form_but_its_hash() {
+async fn the_table_contains_only_hashes_of_tokens() {
     let harness = Harness::start().await;
-    let applied = harness.apply(&story()).await;
+    let applied = harness.apply(&declaration()).await;
     let table = serde_json::to_string(&harness.rows().await.into_values().collect::<Vec<_>>()).unwrap();
     for user in applied["users"].as_array().unwrap() {
         let key = user["tokens"][0]["accessKey"].as_str().unwrap();
@@ -62,18 +62,18 @@ async fn no_token_stands_in_the_table_in_any_form_but_its_hash() {
 }
 
 #[tokio::test]
-async fn roles_and_platforms_that_differ_are_changed_and_the_rest_is_left() {
-    let (harness, ids) = Harness::with_story().await;
+async fn only_roles_and_platforms_that_differ_are_changed() {
+    let (harness, ids) = Harness::with_declaration().await;
     let document = json!({
         "organizations": [{ "name": "lab", "workspaces": [{
             "name": "GENOMICS", "platforms": ["slurm", "aws-batch", "slurm"],
-            "participants": [{ "user": "View", "role": "launch" }, { "user": "stranger", "role": "connect" }],
+            "participants": [{ "user": "View", "role": "launch" }, { "user": "outsider", "role": "connect" }],
         }] }],
     });
     assert_eq!(harness.apply(&document).await["changes"], 3);
     let roles = harness.roles(ids.workspace).await;
     assert_eq!(
-        (roles["view"].as_str(), roles["stranger"].as_str(), roles["owner"].as_str()),
+        (roles["view"].as_str(), roles["outsider"].as_str(), roles["owner"].as_str()),
         ("launch", "connect", "owner")
     );
     let rows = harness.rows().await;
@@ -83,53 +83,54 @@ async fn roles_and_platforms_that_differ_are_changed_and_the_rest_is_left() {
     harness.check().await;
 }
 
-/// After a crash at any call, before or after it took effect, the same document does the rest, and nothing twice.
+/// After a crash at any call, before or after the call took effect, the same document completes the
+/// changes and repeats none.
 #[tokio::test]
-async fn after_a_crash_at_any_call_a_repeat_makes_it_whole() {
+async fn after_a_crash_at_any_call_a_repeat_completes_the_changes() {
     let probe = Harness::start().await;
-    probe.apply(&story()).await;
+    probe.apply(&declaration()).await;
     let calls = probe.table.faults.calls().len();
-    let (whole, audited) = (probe.rows().await.len(), probe.audited().await);
+    let (row_count, audited) = (probe.rows().await.len(), probe.audited().await);
     for nth in 1..=calls {
         for first in [Fault::Unreachable, Fault::LostReply] {
             let harness = Harness::start().await;
             harness.table.faults.fail_nth(nth, first);
             harness.table.faults.fail_nth(nth + 1, Fault::Unreachable);
             harness.table.faults.fail_nth(nth + 2, Fault::Unreachable);
-            let outcome = harness.send(&json!({ "apply": story() })).await;
+            let outcome = harness.send(&json!({ "apply": declaration() })).await;
             harness.table.faults.forget();
             if let Ok(answer) = &outcome {
                 assert!(answer.get("error").is_none(), "{answer}");
             }
             harness.check().await;
-            harness.apply(&story()).await;
+            harness.apply(&declaration()).await;
             harness.check().await;
-            assert_eq!(harness.rows().await.len(), whole, "call {nth}");
+            assert_eq!(harness.rows().await.len(), row_count, "call {nth}");
             assert_eq!(harness.audited().await, audited, "call {nth}");
-            assert_eq!(harness.apply(&story()).await["changes"], 0);
+            assert_eq!(harness.apply(&declaration()).await["changes"], 0);
         }
     }
 }
 
-/// Twenty-four users with a token each, in two workspaces: more than one transaction holds.
+/// Twenty-four users with a token each, in two workspaces: too many for one transaction.
 fn large() -> Value {
     let name = |number: usize| format!("user{number}");
     let users: Vec<_> = (0..24)
         .map(|n| json!({ "userName": name(n), "email": format!("{}@example.org", name(n)), "tokens": [{ "name": "t" }] }))
         .collect();
-    let everybody: Vec<_> = (0..24)
+    let participants: Vec<_> = (0..24)
         .map(|n| json!({ "user": name(n), "role": if n == 0 { "owner" } else { "launch" } }))
         .collect();
     json!({
         "organizations": [{ "name": "Lab", "workspaces": [
-            { "name": "one", "participants": everybody }, { "name": "two", "participants": everybody },
+            { "name": "one", "participants": participants }, { "name": "two", "participants": participants },
         ] }],
         "users": users,
     })
 }
 
 #[tokio::test]
-async fn a_large_declaration_takes_several_transactions_and_survives_a_crash_between_them() {
+async fn a_crash_between_the_transactions_of_a_large_declaration_is_repaired_by_a_repeat() {
     let probe = Harness::start().await;
     let applied = probe.apply(&large()).await;
     let keys =
@@ -138,7 +139,7 @@ async fn a_large_declaration_takes_several_transactions_and_survives_a_crash_bet
     let transactions =
         probe.table.faults.operations().iter().filter(|it| *it == "TransactWriteItems").count();
     assert!(transactions >= 4, "{transactions}");
-    let (whole, audited) = (probe.rows().await.len(), probe.audited().await.len());
+    let (row_count, audited) = (probe.rows().await.len(), probe.audited().await.len());
     for nth in 1..=transactions {
         for first in [Fault::Unreachable, Fault::LostReply] {
             let harness = Harness::start().await;
@@ -150,7 +151,7 @@ async fn a_large_declaration_takes_several_transactions_and_survives_a_crash_bet
             harness.check().await;
             assert_eq!(
                 (harness.rows().await.len(), harness.audited().await.len()),
-                (whole, audited),
+                (row_count, audited),
                 "transaction {nth}"
             );
         }
@@ -158,9 +159,9 @@ async fn a_large_declaration_takes_several_transactions_and_survives_a_crash_bet
 }
 
 #[tokio::test]
-async fn a_transaction_that_meets_another_is_done_again() {
+async fn a_transaction_with_a_conflict_is_retried() {
     let probe = Harness::start().await;
-    probe.apply(&story()).await;
+    probe.apply(&declaration()).await;
     let calls = probe.table.faults.calls();
     let first = calls.iter().find(|call| call.operation == "TransactWriteItems").unwrap();
     let actions = first.body["TransactItems"].as_array().unwrap().len();
@@ -169,25 +170,25 @@ async fn a_transaction_that_meets_another_is_done_again() {
     for _ in 0..2 {
         harness.table.faults.fail_operation("TransactWriteItems", 1, Fault::Cancelled(reasons));
     }
-    let applied = harness.apply(&story()).await;
+    let applied = harness.apply(&declaration()).await;
     assert_eq!(applied["changes"], 22);
     harness.check().await;
 }
 
 #[tokio::test]
-async fn two_operators_at_once_make_one_of_everything() {
+async fn two_concurrent_declarations_create_everything_once() {
     let harness = Harness::start().await;
-    let (one, other) = (story(), story());
+    let (one, other) = (declaration(), declaration());
     let (one, other) = Box::pin(join(harness.apply(&one), harness.apply(&other))).await;
     assert_eq!(Ids::of(&one).users, Ids::of(&other).users);
     let keys = |applied: &Value| applied.to_string().matches("accessKey").count();
-    assert_eq!(keys(&one) + keys(&other), 7, "each new token is shown to one of them");
+    assert_eq!(keys(&one) + keys(&other), 7, "only one of them receives each new token");
     harness.check().await;
     assert_eq!(harness.audited().await.len(), 21);
 }
 
 #[tokio::test]
-async fn what_is_no_declaration_is_refused() {
+async fn an_event_that_is_not_a_declaration_is_refused() {
     let harness = Harness::start().await;
     for event in [
         json!({}),

@@ -1,11 +1,11 @@
-//! The operations over HTTP: their shapes, whose tokens they show, and that none of them is an operator's.
+//! The operations over HTTP: formats, tokens, and no access to operators' actions.
 
-use crate::harness::{Harness, Ids, TestRequest, event, names, story};
+use crate::harness::{Harness, Ids, TestRequest, declaration, event, names};
 use http_api::Operation;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn the_service_says_what_it_is_without_a_caller() {
+async fn the_service_is_described_without_a_caller() {
     let harness = Harness::start().await;
     let mut event = event(Operation::DescribeService, TestRequest::default());
     event["requestContext"] = json!({});
@@ -18,8 +18,8 @@ async fn the_service_says_what_it_is_without_a_caller() {
 }
 
 #[tokio::test]
-async fn without_the_authorizers_word_nobody_is_served() {
-    let (harness, _) = Harness::with_story().await;
+async fn requests_without_an_authorized_caller_are_refused() {
+    let (harness, _) = Harness::with_declaration().await;
     for operation in
         Operation::ALL.iter().filter(|it| it.function() == http_api::operation::Function::Identity)
     {
@@ -40,28 +40,28 @@ async fn without_the_authorizers_word_nobody_is_served() {
 }
 
 #[tokio::test]
-async fn what_comes_through_api_gateway_never_applies() {
+async fn an_event_from_api_gateway_is_never_applied() {
     let harness = Harness::start().await;
     for context in
         [json!(null), json!({}), json!("x"), json!({ "authorizer": { "lambda": { "userId": "1" } } })]
     {
-        let event = json!({ "requestContext": context, "apply": story() });
+        let event = json!({ "requestContext": context, "apply": declaration() });
         let answer = harness.send(&event).await.unwrap();
         assert_eq!(answer["statusCode"].as_u64().unwrap() / 100, 4, "{answer}");
         let mut event = crate::harness::event(Operation::ListTokens, TestRequest::by(1));
-        event["apply"] = story();
+        event["apply"] = declaration();
         event["requestContext"] = context;
         harness.send(&event).await.unwrap();
     }
-    let twice = format!(r#"{{"requestContext":{{}},"apply":{},"requestContext":{{}}}}"#, story());
+    let twice = format!(r#"{{"requestContext":{{}},"apply":{},"requestContext":{{}}}}"#, declaration());
     let twice = serde_json::value::RawValue::from_string(twice).unwrap();
     harness.send_raw(&twice).await.unwrap();
     assert!(harness.rows().await.is_empty());
 }
 
 #[tokio::test]
-async fn the_caller_sees_the_own_user_and_workspaces_in_seqeras_shapes() {
-    let (harness, ids) = Harness::with_story().await;
+async fn users_see_themselves_and_their_workspaces_in_seqera_platform_format() {
+    let (harness, ids) = Harness::with_declaration().await;
     let me = ids.user("launch");
     let info = harness.ask(Operation::DescribeUser, TestRequest::by(me)).await.body;
     assert_eq!(info["user"]["id"], me);
@@ -87,24 +87,24 @@ async fn the_caller_sees_the_own_user_and_workspaces_in_seqeras_shapes() {
         names(&in_org["workspaces"][0]),
         ["description", "fullName", "id", "name", "visibility"].into()
     );
-    let workspace = harness.ask(Operation::DescribeWorkspace, ids.asked("launch")).await.body;
+    let workspace = harness.ask(Operation::DescribeWorkspace, ids.request("launch")).await.body;
     assert_eq!(workspace["workspace"]["id"], ids.workspace);
     assert_eq!(workspace["workspace"]["platforms"], json!(["aws-batch"]));
 
-    let stranger = ids.user("stranger");
+    let outsider = ids.user("outsider");
     let none =
-        harness.ask(Operation::ListUserWorkspaces, TestRequest::by(stranger).path("userId", stranger)).await;
+        harness.ask(Operation::ListUserWorkspaces, TestRequest::by(outsider).path("userId", outsider)).await;
     assert_eq!(none.body, json!({ "orgsAndWorkspaces": [] }));
     let others =
-        harness.ask(Operation::ListUserWorkspaces, TestRequest::by(stranger).path("userId", me)).await;
-    let nobodys =
-        harness.ask(Operation::ListUserWorkspaces, TestRequest::by(stranger).path("userId", 1)).await;
-    assert_eq!((others.status, &others), (404, &nobodys));
+        harness.ask(Operation::ListUserWorkspaces, TestRequest::by(outsider).path("userId", me)).await;
+    let unknown =
+        harness.ask(Operation::ListUserWorkspaces, TestRequest::by(outsider).path("userId", 1)).await;
+    assert_eq!((others.status, &others), (404, &unknown));
 }
 
 #[tokio::test]
-async fn own_tokens_are_made_shown_once_listed_and_revoked() {
-    let (harness, ids) = Harness::with_story().await;
+async fn tokens_are_created_shown_once_listed_and_revoked() {
+    let (harness, ids) = Harness::with_declaration().await;
     let me = ids.user("view");
     let body = json!({ "name": "laptop", "expires": "2099-01-01T00:00:00Z" });
     let made = harness.ask(Operation::CreateToken, TestRequest::by(me).body(body)).await;
@@ -121,9 +121,9 @@ async fn own_tokens_are_made_shown_once_listed_and_revoked() {
     let id = token["id"].as_i64().unwrap();
     let others =
         harness.ask(Operation::DeleteToken, TestRequest::by(ids.user("owner")).path("tokenId", id)).await;
-    let nobodys =
+    let unknown =
         harness.ask(Operation::DeleteToken, TestRequest::by(ids.user("owner")).path("tokenId", 1)).await;
-    assert_eq!((others.status, &others), (404, &nobodys), "another's token does not exist");
+    assert_eq!((others.status, &others), (404, &unknown), "another user's token is not found");
     assert_eq!(
         harness.ask(Operation::DeleteToken, TestRequest::by(me).path("tokenId", id)).await.status,
         204
@@ -138,8 +138,8 @@ async fn own_tokens_are_made_shown_once_listed_and_revoked() {
 }
 
 #[tokio::test]
-async fn a_token_takes_a_name_of_its_own_and_a_date_ahead() {
-    let (harness, ids) = Harness::with_story().await;
+async fn a_token_needs_a_unique_name_and_a_future_expiry() {
+    let (harness, ids) = Harness::with_declaration().await;
     let before = harness.rows().await;
     for (body, status) in [
         (json!({ "name": "CLI" }), 409),
@@ -162,8 +162,8 @@ async fn a_token_takes_a_name_of_its_own_and_a_date_ahead() {
 
 #[tokio::test]
 async fn participants_are_listed_searched_and_paged() {
-    let (harness, ids) = Harness::with_story().await;
-    let list = harness.ask(Operation::ListParticipants, ids.asked("view")).await.body;
+    let (harness, ids) = Harness::with_declaration().await;
+    let list = harness.ask(Operation::ListParticipants, ids.request("view")).await.body;
     assert_eq!(list["totalSize"], 6);
     let owner = list["participants"].as_array().unwrap().iter().find(|it| it["userName"] == "owner").unwrap();
     let id = ids.user("owner");
@@ -178,17 +178,17 @@ async fn participants_are_listed_searched_and_paged() {
         list.iter().map(|it| it["userName"].as_str().unwrap().to_owned()).collect()
     };
     let searched =
-        harness.ask(Operation::ListParticipants, ids.asked("view").query("search", "VIEW@example")).await;
+        harness.ask(Operation::ListParticipants, ids.request("view").query("search", "VIEW@example")).await;
     assert_eq!(found(&searched.body), ["view"]);
-    let page = ids.asked("view").query("max", "2").query("offset", "1");
+    let page = ids.request("view").query("max", "2").query("offset", "1");
     let page = harness.ask(Operation::ListParticipants, page).await.body;
     assert_eq!((found(&page), &page["totalSize"]), (vec!["connect".into(), "launch".into()], &json!(6)));
-    let wrong = harness.ask(Operation::ListParticipants, ids.asked("view").query("max", "-1")).await;
+    let wrong = harness.ask(Operation::ListParticipants, ids.request("view").query("max", "-1")).await;
     assert_eq!(wrong.status, 400);
 }
 
 #[tokio::test]
-async fn who_is_called_just_as_searched_comes_first() {
+async fn an_exact_match_of_the_search_comes_first() {
     let harness = Harness::start().await;
     let people = ["aal", "al", "alan"];
     let users: Vec<_> =
@@ -199,34 +199,34 @@ async fn who_is_called_just_as_searched_comes_first() {
         .apply(&json!({ "users": users, "organizations": [{ "name": "o", "workspaces": workspaces }] }))
         .await;
     let ids = Ids::of(&applied);
-    let answer = harness.ask(Operation::ListParticipants, ids.asked("al").query("search", "al")).await.body;
+    let answer = harness.ask(Operation::ListParticipants, ids.request("al").query("search", "al")).await.body;
     assert_eq!((&answer["participants"][0]["userName"], &answer["totalSize"]), (&json!("al"), &json!(3)));
 }
 
 #[tokio::test]
-async fn people_are_added_given_roles_and_removed() {
-    let (harness, ids) = Harness::with_story().await;
-    let stranger = ids.user("stranger");
-    let add = |body: Value| harness.ask(Operation::AddParticipant, ids.asked("admin").body(body));
-    let added = add(json!({ "userNameOrEmail": "Stranger@example.org" })).await;
+async fn participants_are_added_change_roles_and_are_removed() {
+    let (harness, ids) = Harness::with_declaration().await;
+    let outsider = ids.user("outsider");
+    let add = |body: Value| harness.ask(Operation::AddParticipant, ids.request("admin").body(body));
+    let added = add(json!({ "userNameOrEmail": "Outsider@example.org" })).await;
     assert_eq!(added.status, 200);
     assert_eq!(
         (&added.body["participant"]["wspRole"], &added.body["participant"]["memberId"]),
-        (&json!("launch"), &json!(stranger))
+        (&json!("launch"), &json!(outsider))
     );
-    assert_eq!(add(json!({ "memberId": stranger })).await.status, 409);
-    let role = ids.asked("admin").path("participantId", stranger).body(json!({ "role": "MAINTAIN" }));
+    assert_eq!(add(json!({ "memberId": outsider })).await.status, 409);
+    let role = ids.request("admin").path("participantId", outsider).body(json!({ "role": "MAINTAIN" }));
     assert_eq!(harness.ask(Operation::UpdateParticipantRole, role.clone()).await.status, 204);
     assert_eq!(harness.ask(Operation::UpdateParticipantRole, role).await.status, 204);
-    assert_eq!(harness.roles(ids.workspace).await["stranger"], "maintain");
-    let remove = ids.asked("admin").path("participantId", stranger);
+    assert_eq!(harness.roles(ids.workspace).await["outsider"], "maintain");
+    let remove = ids.request("admin").path("participantId", outsider);
     assert_eq!(harness.ask(Operation::DeleteParticipant, remove.clone()).await.status, 204);
     assert_eq!(harness.ask(Operation::DeleteParticipant, remove).await.status, 404);
     assert_eq!(
-        add(json!({ "memberId": stranger, "role": "view" })).await.body["participant"]["wspRole"],
+        add(json!({ "memberId": outsider, "role": "view" })).await.body["participant"]["wspRole"],
         "view"
     );
-    let leave = ids.asked("stranger").path("participantId", stranger);
+    let leave = ids.request("outsider").path("participantId", outsider);
     assert_eq!(harness.ask(Operation::DeleteParticipant, leave).await.status, 204);
     harness.check().await;
     let audited = harness.audited().await;
@@ -235,8 +235,8 @@ async fn people_are_added_given_roles_and_removed() {
 }
 
 #[tokio::test]
-async fn nobody_is_added_by_halves() {
-    let (harness, ids) = Harness::with_story().await;
+async fn an_invalid_participant_changes_nothing() {
+    let (harness, ids) = Harness::with_declaration().await;
     let before = harness.rows().await;
     for body in [
         json!({}),
@@ -249,21 +249,22 @@ async fn nobody_is_added_by_halves() {
         json!({ "memberId": -7 }),
         json!({ "memberId": "7" }),
         json!({ "teamId": 7 }),
-        json!({ "memberId": ids.user("stranger"), "userNameOrEmail": "stranger" }),
-        json!({ "memberId": ids.user("stranger"), "role": "boss" }),
+        json!({ "memberId": ids.user("outsider"), "userNameOrEmail": "outsider" }),
+        json!({ "memberId": ids.user("outsider"), "role": "boss" }),
     ] {
-        let answer = harness.ask(Operation::AddParticipant, ids.asked("owner").body(body.clone())).await;
+        let answer = harness.ask(Operation::AddParticipant, ids.request("owner").body(body.clone())).await;
         assert_eq!(answer.status, 400, "{body}");
     }
     assert_eq!(harness.rows().await, before);
 }
 
 #[tokio::test]
-async fn platforms_are_allowed_by_name() {
-    let (harness, ids) = Harness::with_story().await;
-    let allow = |body: Value| harness.ask(Operation::UpdateWorkspacePlatforms, ids.asked("admin").body(body));
+async fn platforms_are_set_by_name() {
+    let (harness, ids) = Harness::with_declaration().await;
+    let allow =
+        |body: Value| harness.ask(Operation::UpdateWorkspacePlatforms, ids.request("admin").body(body));
     assert_eq!(allow(json!({ "platforms": ["slurm", "aws-batch"] })).await.status, 204);
-    let workspace = harness.ask(Operation::DescribeWorkspace, ids.asked("view")).await.body;
+    let workspace = harness.ask(Operation::DescribeWorkspace, ids.request("view")).await.body;
     assert_eq!(workspace["workspace"]["platforms"], json!(["aws-batch", "slurm"]));
     for body in [
         json!({}),

@@ -1,5 +1,5 @@
-//! The function over the real store.
-#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+//! Tests of the function with the real store.
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod harness;
 

@@ -1,4 +1,4 @@
-//! A table that was restored from a backup, and the logged audit trail that says what was taken away since.
+//! Reconciliation of a table that was restored from a backup, from the logged audit trail.
 
 use crate::harness::{Harness, Ids};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn line(action: &str, at: u8, scope: &str, more: &Value) -> Value {
 }
 
 async fn restored() -> (Harness, Ids) {
-    let (mut harness, ids) = Harness::with_story().await;
+    let (mut harness, ids) = Harness::with_declaration().await;
     harness.settings.restored = true;
     (harness, ids)
 }
@@ -29,26 +29,27 @@ async fn reconcile(harness: &Harness, events: &[Value]) -> Value {
     harness.send(&json!({"reconcile": {"events": events}})).await.unwrap()
 }
 
-/// The trail of everything that is repeated: somebody left, was lowered, was raised, lost a token and a platform.
+/// An audit trail with each kind of event: a participant left, roles were lowered and raised, a
+/// token was revoked, and platforms were removed.
 async fn trail(harness: &Harness, ids: &Ids) -> Vec<Value> {
     let rows = harness.rows().await;
-    let of_stranger = |row: &Value| row["user"] == ids.user("stranger") && row["hash"] != Value::Null;
-    let (key, _) = rows.iter().find(|((pk, _), row)| pk.starts_with("TOKEN#") && of_stranger(row)).unwrap();
+    let of_outsider = |row: &Value| row["user"] == ids.user("outsider") && row["hash"] != Value::Null;
+    let (key, _) = rows.iter().find(|((pk, _), row)| pk.starts_with("TOKEN#") && of_outsider(row)).unwrap();
     let token = key.0.trim_start_matches("TOKEN#");
-    let stranger = format!("USER#{}", ids.user("stranger"));
+    let outsider = format!("USER#{}", ids.user("outsider"));
     vec![
         role(ids, 1, "launch", None),
         role(ids, 2, "admin", Some("view")),
         role(ids, 3, "view", Some("admin")),
-        line("token.revoked", 4, &stranger, &json!({"detail": format!("token {token}")})),
+        line("token.revoked", 4, &outsider, &json!({"detail": format!("token {token}")})),
         line("workspace.platforms-changed", 5, &format!("WS#{}", ids.workspace), &json!({"detail": "none"})),
-        line("secret.created", 6, &stranger, &json!({"subjects": "42@1"})),
-        line("run.launched", 7, &stranger, &json!({"run.id": "ab12ABCDEFGHIJ"})),
+        line("secret.created", 6, &outsider, &json!({"subjects": "42@1"})),
+        line("run.launched", 7, &outsider, &json!({"run.id": "ab12ABCDEFGHIJ"})),
     ]
 }
 
 #[tokio::test]
-async fn what_was_taken_away_goes_again_and_nothing_is_given_and_a_repeat_changes_nothing() {
+async fn removals_are_repeated_nothing_is_granted_and_a_repeat_changes_nothing() {
     let (harness, ids) = restored().await;
     let events = trail(&harness, &ids).await;
     let done = reconcile(&harness, &events).await;
@@ -62,19 +63,19 @@ async fn what_was_taken_away_goes_again_and_nothing_is_given_and_a_repeat_change
     );
     harness.check().await;
     let audited = harness.audited().await;
-    let again = reconcile(&harness, &events).await;
-    assert_eq!((again["rolesRemoved"].as_u64(), again["tokensRevoked"].as_u64()), (Some(0), Some(0)));
+    let repeated = reconcile(&harness, &events).await;
+    assert_eq!((repeated["rolesRemoved"].as_u64(), repeated["tokensRevoked"].as_u64()), (Some(0), Some(0)));
     assert_eq!(harness.audited().await, audited);
 }
 
 #[tokio::test]
-async fn the_last_owner_stays_until_another_one_is_declared() {
+async fn the_last_owner_is_kept_until_another_owner_is_declared() {
     let (harness, ids) = restored().await;
     let events = [role(&ids, 1, "owner", None)];
     let done = reconcile(&harness, &events).await;
     let kept = json!([{"workspaceId": ids.workspace, "userId": ids.user("owner")}]);
     assert_eq!((&done["ownersKept"], &done["rolesRemoved"]), (&kept, &json!(0)));
-    let mut declared = crate::harness::story();
+    let mut declared = crate::harness::declaration();
     declared["organizations"][0]["workspaces"][0]["participants"] =
         json!([{"user": "admin", "role": "owner"}]);
     harness.apply(&declared).await;
@@ -95,7 +96,7 @@ async fn a_line_that_cannot_be_read_changes_nothing() {
 }
 
 #[tokio::test]
-async fn after_a_crash_at_any_write_the_same_trail_does_the_rest() {
+async fn after_a_crash_at_any_write_the_same_trail_completes_the_reconciliation() {
     for nth in 1..=4 {
         let (harness, ids) = restored().await;
         let events = trail(&harness, &ids).await;

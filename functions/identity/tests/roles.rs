@@ -1,4 +1,4 @@
-//! Who may do what: every role times every operation of the function, and the rules about owners.
+//! Permissions: every role with every operation of the function, and the rules about owners.
 
 use crate::harness::{Harness, Ids, TestRequest};
 use domain::Error;
@@ -11,11 +11,11 @@ use http_api::Operation;
 use http_api::operation::{Function, Needs};
 use serde_json::json;
 
-/// A request for the operation that succeeds for whoever may: on somebody who is neither owner nor the caller. An
-/// operation that is new to the table has to be added here.
-fn asked(operation: Operation, ids: &Ids, caller: &str) -> TestRequest {
-    let in_workspace = ids.asked(caller);
-    let somebody = ids.user(if caller == "view" { "connect" } else { "view" });
+/// Returns a request that succeeds for every caller with permission. Its target is neither an owner
+/// nor the caller. Add new operations of the table here.
+fn request(operation: Operation, ids: &Ids, caller: &str) -> TestRequest {
+    let in_workspace = ids.request(caller);
+    let target = ids.user(if caller == "view" { "connect" } else { "view" });
     match operation {
         Operation::DescribeService
         | Operation::DescribeUser
@@ -30,29 +30,31 @@ fn asked(operation: Operation, ids: &Ids, caller: &str) -> TestRequest {
         Operation::UpdateWorkspacePlatforms => in_workspace.body(json!({ "platforms": ["lsf"] })),
         Operation::AddParticipant => in_workspace.body(json!({ "memberId": ids.user("guest") })),
         Operation::UpdateParticipantRole => {
-            in_workspace.path("participantId", somebody).body(json!({ "role": "launch" }))
+            in_workspace.path("participantId", target).body(json!({ "role": "launch" }))
         }
-        Operation::DeleteParticipant => in_workspace.path("participantId", somebody),
-        other => panic!("{} is no operation of this function, or has no case here", other.id()),
+        Operation::DeleteParticipant => in_workspace.path("participantId", target),
+        other => panic!("{} is not an operation of this function, or has no case here", other.id()),
     }
 }
 
-/// The roles that the operation takes; `None` where it takes none, because it shows only what is the caller's own.
+/// Returns the roles with permission for the operation, or `None` if it shows only the caller's
+/// data.
 fn roles(operation: Operation) -> Option<Vec<Role>> {
     let settings = Settings::new("test");
     match (operation, operation.needs()) {
-        // The table says that every member may call it, to leave; removing somebody else is for those who administer.
+        // Every participant can call it to leave. Only administrators can remove other
+        // participants.
         (Operation::DeleteParticipant, _) => Some(Permission::AdministerWorkspace.roles(&settings)),
-        // Of an organization only the members of its workspaces know.
+        // Only participants of an organization's workspaces can see it.
         (Operation::ListWorkspaces, _) => Some(Role::ALL.to_vec()),
         (_, Needs::OfPath(permission)) => Some(permission.roles(&settings)),
         (_, Needs::Own) => None,
-        (_, Needs::InWorkspace(_)) => panic!("{} is not of this function", operation.id()),
+        (_, Needs::InWorkspace(_)) => panic!("{} is not an operation of this function", operation.id()),
     }
 }
 
 async fn harness() -> (Harness, Ids) {
-    let (harness, mut ids) = Harness::with_story().await;
+    let (harness, mut ids) = Harness::with_declaration().await;
     let guest =
         harness.apply(&json!({ "users": [{ "userName": "guest", "email": "guest@example.org" }] })).await;
     ids.users.insert("guest".into(), guest["users"][0]["id"].as_i64().unwrap());
@@ -60,19 +62,19 @@ async fn harness() -> (Harness, Ids) {
 }
 
 #[tokio::test]
-async fn every_role_may_do_what_the_table_says_and_no_more() {
+async fn every_role_has_exactly_the_permissions_of_the_table() {
     let mut cases = 0;
     for operation in Operation::ALL.iter().filter(|it| it.function() == Function::Identity) {
         for caller in Role::ALL.map(Some).into_iter().chain([None]) {
             let (harness, ids) = harness().await;
-            let name = caller.map_or("stranger", Role::as_str);
-            let mut asked = asked(*operation, &ids, name);
+            let name = caller.map_or("outsider", Role::as_str);
+            let mut request = request(*operation, &ids, name);
             if *operation == Operation::DeleteToken {
-                let list = harness.ask(Operation::ListTokens, TestRequest::by(asked.user)).await;
-                asked = asked.path("tokenId", list.body["tokens"][0]["id"].as_i64().unwrap());
+                let list = harness.ask(Operation::ListTokens, TestRequest::by(request.user)).await;
+                request = request.path("tokenId", list.body["tokens"][0]["id"].as_i64().unwrap());
             }
             let before = harness.rows().await;
-            let answer = harness.ask(*operation, asked).await;
+            let answer = harness.ask(*operation, request).await;
             let what = format!("{} as {name}: {answer:?}", operation.id());
             let expected = match (roles(*operation), caller) {
                 (None, _) => 2,
@@ -92,50 +94,50 @@ async fn every_role_may_do_what_the_table_says_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_foreign_workspace_and_one_that_does_not_exist_are_one_404_with_the_same_calls() {
+async fn another_workspace_and_an_unknown_workspace_return_the_same_404_after_the_same_calls() {
     let (harness, ids) = harness().await;
     for operation in Operation::ALL.iter().filter(|it| it.function() == Function::Identity) {
         let Needs::OfPath(_) = operation.needs() else {
             continue;
         };
-        let foreign = asked(*operation, &ids, "stranger");
+        let without_access = request(*operation, &ids, "outsider");
         let mut answers = Vec::new();
         for (org, workspace, caller) in [
-            (ids.org, ids.workspace, "stranger"),
-            (ids.org, 1, "stranger"),
-            (1, ids.workspace, "stranger"),
-            (1, ids.workspace, "owner"), // a member by another organization's path
+            (ids.org, ids.workspace, "outsider"),
+            (ids.org, 1, "outsider"),
+            (1, ids.workspace, "outsider"),
+            (1, ids.workspace, "owner"), // a participant, with another organization in the path
         ] {
-            let mut asked = foreign.clone();
-            asked.user = ids.user(caller);
-            asked.path.retain(|(name, _)| !matches!(*name, "orgId" | "workspaceId"));
+            let mut request = without_access.clone();
+            request.user = ids.user(caller);
+            request.path.retain(|(name, _)| !matches!(*name, "orgId" | "workspaceId"));
             harness.table.faults.forget();
             let answer =
-                harness.ask(*operation, asked.path("orgId", org).path("workspaceId", workspace)).await;
+                harness.ask(*operation, request.path("orgId", org).path("workspaceId", workspace)).await;
             assert_eq!(answer.status, 404, "{}", operation.id());
             answers.push((answer, harness.table.faults.operations()));
         }
         assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
     }
-    let of_nobody =
-        harness.ask(Operation::ListWorkspaces, TestRequest::by(ids.user("stranger")).path("orgId", 1)).await;
-    let foreign = harness
-        .ask(Operation::ListWorkspaces, TestRequest::by(ids.user("stranger")).path("orgId", ids.org))
+    let unknown =
+        harness.ask(Operation::ListWorkspaces, TestRequest::by(ids.user("outsider")).path("orgId", 1)).await;
+    let without_access = harness
+        .ask(Operation::ListWorkspaces, TestRequest::by(ids.user("outsider")).path("orgId", ids.org))
         .await;
-    assert_eq!(of_nobody, foreign);
+    assert_eq!(unknown, without_access);
 }
 
 #[tokio::test]
-async fn the_last_owner_neither_leaves_nor_steps_down() {
+async fn the_last_owner_can_neither_leave_nor_change_role() {
     let (harness, ids) = harness().await;
     let owner = ids.user("owner");
     let before = harness.rows().await;
-    let own = || ids.asked("owner").path("participantId", owner);
-    for (operation, asked) in [
+    let own = || ids.request("owner").path("participantId", owner);
+    for (operation, request) in [
         (Operation::DeleteParticipant, own()),
         (Operation::UpdateParticipantRole, own().body(json!({ "role": "admin" }))),
     ] {
-        let answer = harness.ask(operation, asked).await;
+        let answer = harness.ask(operation, request).await;
         assert_eq!(answer.status, 409, "{}", operation.id());
         assert!(answer.body["message"].as_str().unwrap().contains("one owner or more"));
     }
@@ -143,37 +145,40 @@ async fn the_last_owner_neither_leaves_nor_steps_down() {
 }
 
 #[tokio::test]
-async fn every_member_but_the_last_owner_may_leave() {
+async fn every_participant_except_the_last_owner_can_leave() {
     let (harness, ids) = harness().await;
     for role in Role::ALL.iter().filter(|role| **role != Role::Owner) {
-        let leave = ids.asked(role.as_str()).path("participantId", ids.user(role.as_str()));
+        let leave = ids.request(role.as_str()).path("participantId", ids.user(role.as_str()));
         assert_eq!(harness.ask(Operation::DeleteParticipant, leave.clone()).await.status, 204, "{role:?}");
         assert_eq!(
             harness.ask(Operation::DeleteParticipant, leave).await.status,
             404,
-            "who left is a stranger"
+            "a user who left is no longer a participant"
         );
     }
     harness.check().await;
 }
 
-/// Two owners, each taking the other's place away at once, or both their own: one stays in every order.
+/// Two owners concurrently remove or demote each other, or both leave: one owner remains in every
+/// order.
 #[tokio::test]
-async fn races_of_owners_leave_one() {
+async fn concurrent_changes_by_two_owners_leave_one_owner() {
     for round in 0..12 {
         let (harness, ids) = harness().await;
         let promote =
-            ids.asked("owner").path("participantId", ids.user("admin")).body(json!({ "role": "owner" }));
+            ids.request("owner").path("participantId", ids.user("admin")).body(json!({ "role": "owner" }));
         harness.ask(Operation::UpdateParticipantRole, promote).await;
         let act = async |caller: &str, on: &str| {
-            let asked = ids.asked(caller).path("participantId", ids.user(on));
+            let request = ids.request(caller).path("participantId", ids.user(on));
             match round % 3 {
-                0 => harness.ask(Operation::DeleteParticipant, asked).await,
+                0 => harness.ask(Operation::DeleteParticipant, request).await,
                 1 => {
-                    harness.ask(Operation::UpdateParticipantRole, asked.body(json!({ "role": "view" }))).await
+                    harness
+                        .ask(Operation::UpdateParticipantRole, request.body(json!({ "role": "view" })))
+                        .await
                 }
                 _ => {
-                    let own = ids.asked(caller).path("participantId", ids.user(caller));
+                    let own = ids.request(caller).path("participantId", ids.user(caller));
                     harness.ask(Operation::DeleteParticipant, own).await
                 }
             }
@@ -188,10 +193,11 @@ async fn races_of_owners_leave_one() {
 }
 
 #[tokio::test]
-async fn many_at_once_add_one_person_once() {
+async fn concurrent_requests_add_a_participant_once() {
     let (harness, ids) = harness().await;
     let add = || {
-        harness.ask(Operation::AddParticipant, ids.asked("admin").body(json!({ "userNameOrEmail": "guest" })))
+        harness
+            .ask(Operation::AddParticipant, ids.request("admin").body(json!({ "userNameOrEmail": "guest" })))
     };
     let answers = join_all((0..10).map(|_| add())).await;
     assert_eq!(answers.iter().filter(|it| it.status == 200).count(), 1);
@@ -199,10 +205,10 @@ async fn many_at_once_add_one_person_once() {
     harness.check().await;
 }
 
-/// The caller's role is taken away between the check and the write: the write does not happen, and nor does its audit
-/// record.
+/// The caller loses the required role between the check and the write: neither the change nor its
+/// audit record is written.
 #[tokio::test]
-async fn a_standing_that_is_gone_meanwhile_stops_the_write() {
+async fn a_write_fails_if_the_caller_has_lost_the_required_role() {
     let (harness, ids) = harness().await;
     let (workspace, guest) =
         (WorkspaceId::new(ids.workspace).unwrap(), UserId::new(ids.user("guest")).unwrap());
@@ -213,23 +219,24 @@ async fn a_standing_that_is_gone_meanwhile_stops_the_write() {
         roles: roles.to_vec(),
     };
     let before = harness.rows().await;
-    for gone in [
+    for missing in [
         required("view", &[Role::Owner, Role::Admin]),
-        required("stranger", &[Role::Owner, Role::Admin]),
+        required("outsider", &[Role::Owner, Role::Admin]),
         required("admin", &[Role::Owner]),
     ] {
         let outcome =
-            harness.handler.store.change_identity(std::slice::from_ref(&join), &[], Some(&gone)).await;
+            harness.handler.store.change_identity(std::slice::from_ref(&join), &[], Some(&missing)).await;
         assert!(matches!(outcome, Err(Error::NotFound)), "{outcome:?}");
     }
     assert_eq!(harness.rows().await, before);
-    let holds = required("admin", &[Role::Owner, Role::Admin]);
-    harness.handler.store.change_identity(&[join], &[], Some(&holds)).await.unwrap();
+    let present = required("admin", &[Role::Owner, Role::Admin]);
+    harness.handler.store.change_identity(&[join], &[], Some(&present)).await.unwrap();
 }
 
-/// A change that was decided on what is no longer so does not take effect, and says that it has to be decided anew.
+/// A change that is based on an outdated role has no effect and returns an error that asks for a
+/// retry.
 #[tokio::test]
-async fn a_change_of_what_has_changed_meanwhile_is_contended() {
+async fn a_change_of_an_outdated_role_is_contended() {
     let (harness, ids) = harness().await;
     let (workspace, user) =
         (WorkspaceId::new(ids.workspace).unwrap(), UserId::new(ids.user("view")).unwrap());

@@ -1,4 +1,5 @@
-//! Launches and their previews. This function may open values and create copies; it can neither read nor delete one.
+//! Launches and previews. This function can open values and create copies; it cannot read or delete
+//! copies.
 
 use domain::Context;
 use domain::use_cases::launch::Launcher;
@@ -12,21 +13,21 @@ pub struct Handler {
     pub launcher: Launcher,
     /// The public base URL of the API.
     pub endpoint: String,
-    /// The key of the copies, where it is not the account's own of AWS Secrets Manager.
+    /// The KMS key of the copies, unless it is the AWS managed key of AWS Secrets Manager.
     pub copy_key: Option<String>,
 }
 
 impl Handle for Handler {
     async fn handle(&self, request: Request<'_>, context: &Context<'_>) -> Result<Answer, Problem> {
         let (actor, workspace) = (request.actor()?, request.workspace()?);
-        let asked = launches::request(request.json()?, workspace)?;
+        let launch = launches::request(request.json()?, workspace)?;
         match request.operation {
             Operation::PreviewLaunch => {
-                let preview = preview(&*self.launcher.store, &actor, &asked, context).await?;
-                Ok(launches::previewed(&asked, &preview))
+                let preview = preview(&*self.launcher.store, &actor, &launch, context).await?;
+                Ok(launches::previewed(&launch, &preview))
             }
             Operation::LaunchRun => {
-                let run = self.launcher.launch(&actor, &asked, request.idempotency_key(), context).await?;
+                let run = self.launcher.launch(&actor, &launch, request.idempotency_key(), context).await?;
                 let deployment = Deployment {
                     endpoint: &self.endpoint,
                     prefix: &self.launcher.prefix,

@@ -1,5 +1,5 @@
-//! Metadata of secrets, receipts of runs, the audit trail: everything that a member may read. This function has no
-//! right on the envelope key and links no KMS client.
+//! Metadata of secrets, receipts of runs, and the audit trail: everything that participants can
+//! read. This function cannot use the envelope key and does not link a KMS client.
 
 use std::rc::Rc;
 

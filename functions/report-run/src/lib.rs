@@ -1,5 +1,5 @@
-//! What a run says of itself under its run token. This function can neither open, read, create nor delete anything: it
-//! notes, and tells cleanup-run to look.
+//! Reports of runs, sent with the run token. This function cannot open, read, create or delete
+//! secrets or copies: it records reports and notifies cleanup-run.
 
 mod trace;
 
@@ -13,7 +13,7 @@ use http_api::{Answer, Handle, Operation, Problem, Request};
 
 /// Answers the requests of this function.
 pub struct Handler {
-    /// Takes reports.
+    /// Records reports.
     pub reporter: Reporter,
 }
 
@@ -52,10 +52,10 @@ impl Handle for Handler {
     }
 }
 
-/// The run token; whatever else is presented may report nothing.
+/// Returns the run token. Any other credential is refused.
 fn run_token(request: &Request<'_>) -> Result<(RunId, TokenKey), Problem> {
     match request.presented()? {
         Presented::Run(run, key) => Ok((run, key)),
-        _ => Err(Problem::new(403, "Forbidden: this takes the run token of a launch.")),
+        _ => Err(Problem::new(403, "Forbidden: this operation requires a run token.")),
     }
 }

@@ -1,8 +1,9 @@
-//! Nextflow's own messages (`-with-tower`). Bodies hold command lines, parameters and scripts, and with
-//! them values: of a body just the fields needed are read, and nothing of it is kept or logged.
+//! Nextflow's messages (`-with-tower`). Bodies contain command lines, parameters and scripts, which
+//! can contain values: only the fields that are needed are read, and nothing else is kept or
+//! logged.
 //!
-//! An error here stalls or aborts a user's pipeline, so a well-formed run token is answered 200 wherever
-//! that is harmless.
+//! An error stalls or aborts a user's pipeline. Therefore, a request with a well-formed run token
+//! returns 200 wherever that is harmless.
 
 use domain::Context;
 use domain::ids::RunId;
@@ -11,7 +12,6 @@ use domain::use_cases::report::Reporter;
 use http_api::wire::reports::{TraceAnswer, completed};
 use http_api::{Answer, Operation, Problem, Request};
 
-/// Whether the operation is one of Nextflow's messages.
 pub(crate) fn is_trace(operation: Operation) -> bool {
     matches!(
         operation,
@@ -23,8 +23,8 @@ pub(crate) fn is_trace(operation: Operation) -> bool {
     )
 }
 
-/// Answers a message for the token's own run, whatever the path or the body says: after a `create` that failed Nextflow
-/// calls `/trace/null/…`.
+/// Answers a message for the run of the token, whatever the body contains. Nextflow calls
+/// `/trace/null/…` after a `create` that failed.
 pub(crate) async fn handle(
     reporter: &Reporter,
     request: &Request<'_>,
@@ -37,7 +37,7 @@ pub(crate) async fn handle(
         return Err(domain::Error::NotFound.into());
     }
     match request.operation {
-        // Refused here means that Nextflow runs on unreported, which it survives.
+        // After a refusal, Nextflow continues without reports.
         Operation::TraceCreate => {
             reporter.heartbeat(run, key, context).await.map_err(unknown_run)?;
         }
@@ -45,17 +45,18 @@ pub(crate) async fn handle(
             reporter.heartbeat(run, key, context).await?;
         }
         Operation::TraceComplete => {
-            // What cannot be read ends the run all the same, as failed.
+            // A body that cannot be read also ends the run, as failed.
             let outcome = completed(&request.body().unwrap_or_default());
             reporter.end(run, key, outcome, context).await?;
         }
-        // What a restored table says of the run is not known to be so, and its lease is held by cleanup-run.
+        // A restored table can be out of date about the run, and cleanup-run extends its lease.
         _ if context.settings.restored => {}
-        // The lease outlasts a table that cannot be read for a while; the pipeline would not outlast our error.
+        // The lease outlasts a table that is unavailable for a while. An error would end the
+        // pipeline.
         _ => match reporter.heartbeat(run, key, context).await {
             Err(error @ domain::Error::NotFound) => return Err(error.into()),
             Err(error) => {
-                domain::log::error(&error).run(run).warn("a heartbeat was not noted");
+                domain::log::error(&error).run(run).warn("a heartbeat was not recorded");
             }
             Ok(_) => {}
         },
@@ -63,7 +64,7 @@ pub(crate) async fn handle(
     Ok(Answer::json(200, &TraceAnswer::new(run, watch_url(request, run))))
 }
 
-/// Where the run's receipt is: under the name by which the client reached us.
+/// Returns the URL of the run's receipt, under the host name that the client used.
 fn watch_url(request: &Request<'_>, run: &RunId) -> String {
     let scheme = request.header("x-forwarded-proto").unwrap_or("https");
     let host = request.header("host").unwrap_or_default();
@@ -72,7 +73,7 @@ fn watch_url(request: &Request<'_>, run: &RunId) -> String {
 
 fn unknown_run(error: domain::Error) -> Problem {
     match error {
-        domain::Error::NotFound => Problem::new(403, "Forbidden: this run was not launched here."),
+        domain::Error::NotFound => Problem::new(403, "Forbidden: this service did not launch the run."),
         other => other.into(),
     }
 }

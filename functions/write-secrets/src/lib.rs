@@ -1,4 +1,5 @@
-//! Creating, changing and deleting secrets. This function may make data keys and seal; it can open nothing.
+//! Creates, changes and deletes secrets. This function can generate data keys and seal values; it
+//! cannot open them.
 
 use domain::Context;
 use domain::use_cases::create_secrets::SecretService;
@@ -8,20 +9,20 @@ use http_api::{Answer, Handle, Operation, Problem, Request};
 
 /// Answers the requests of this function.
 pub struct Handler {
-    /// Stores, changes and deletes secrets.
-    pub keeper: SecretService,
+    /// Creates, changes and deletes secrets.
+    pub service: SecretService,
 }
 
 impl Handle for Handler {
     async fn handle(&self, request: Request<'_>, context: &Context<'_>) -> Result<Answer, Problem> {
         let (actor, workspace) = (request.actor()?, request.workspace()?);
-        let (keeper, settings) = (&self.keeper, context.settings);
+        let (service, settings) = (&self.service, context.settings);
         match request.operation {
             Operation::CreatePipelineSecret => {
                 let drafts = [draft(request.json()?, settings)?];
                 let key = request.idempotency_key();
-                let ids = keeper.create(&actor, workspace, &drafts, key, context).await?;
-                let secret_id = *ids.first().ok_or(domain::Error::bug("a creation made no secret"))?;
+                let ids = service.create(&actor, workspace, &drafts, key, context).await?;
+                let secret_id = *ids.first().ok_or(domain::Error::bug("a creation returned no secret ID"))?;
                 Ok(Answer::json(200, &SecretCreated { secret_id }))
             }
             Operation::ImportPipelineSecrets => {
@@ -30,18 +31,18 @@ impl Handle for Handler {
                     _ => imports::from_json(&request.json_text()?, settings)?,
                 };
                 let key = request.idempotency_key();
-                let ids = keeper.create(&actor, workspace, &drafts, key, context).await?;
+                let ids = service.create(&actor, workspace, &drafts, key, context).await?;
                 Ok(Answer::json(200, &Imported::new(&drafts, &ids)))
             }
             Operation::UpdatePipelineSecret => {
                 let (id, version) = (request.secret_id()?, request.if_version()?);
                 let change = change(request.json()?)?;
-                let secret = keeper.update(&actor, workspace, id, &change, version, context).await?;
+                let secret = service.update(&actor, workspace, id, &change, version, context).await?;
                 Ok(Answer::no_content().with_header("etag", etag(&secret)))
             }
             Operation::DeletePipelineSecret => {
                 let (id, version) = (request.secret_id()?, request.if_version()?);
-                keeper.delete(&actor, workspace, id, version, context).await?;
+                service.delete(&actor, workspace, id, version, context).await?;
                 Ok(Answer::no_content())
             }
             _ => Err(Problem::new(404, "Not Found")),

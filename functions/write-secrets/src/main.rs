@@ -17,6 +17,6 @@ fn main() -> ExitCode {
         let keys = KmsSealer::new(aws_sdk_kms::Client::new(clients.data()), key.arn);
         store.warm().await;
         runtime::warm_up(keys.warm()).await;
-        Handler { keeper: SecretService { store: Rc::new(store), keys: Rc::new(keys) } }
+        Handler { service: SecretService { store: Rc::new(store), keys: Rc::new(keys) } }
     })
 }

@@ -1,4 +1,4 @@
-//! Fetching what the issuer publishes: its discovery document, and the keys that this points to.
+//! Fetches the issuer's discovery document and the keys to which it points.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use serde_json::Value;
 
 use super::unavailable;
 
-/// Where an issuer's documents are.
+/// The location of an issuer's documents.
 pub(super) struct Source {
     issuer: String,
     discovery: Url,
 }
 
-/// Both fetches together. The authorizer has five seconds for everything.
+/// The limit for both fetches together. The authorizer has a timeout of five seconds.
 const TIME: Duration = Duration::from_secs(3);
 const CONNECT: Duration = Duration::from_millis(1_500);
-/// Bytes of a document: a hundred keys with their certificates.
+/// Maximum size of a document: a hundred keys with their certificates.
 const MAX_BYTES: usize = 256 * 1024;
-/// Keys of an issuer that are looked at.
+/// Maximum number of an issuer's keys that are read.
 const MAX_KEYS: usize = 100;
 
 #[derive(Deserialize)]
@@ -37,19 +37,20 @@ struct Published {
 }
 
 impl Source {
-    /// The documents of this issuer; `None` where it is not to be reached over HTTPS, or over HTTP on loopback.
+    /// Creates the source of an issuer. Returns `None` unless the issuer's URL uses HTTPS, or HTTP
+    /// on loopback.
     pub(super) fn of(issuer: &str) -> Option<Self> {
-        // OpenID Connect Discovery §4: a slash at the issuer's end is taken away first.
+        // OpenID Connect Discovery §4: a trailing slash of the issuer is removed first.
         let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let discovery = trusted(&discovery)?;
         Some(Self { issuer: issuer.to_owned(), discovery })
     }
 
-    /// The keys that the issuer publishes now. Those of a kind that is not known here are left out.
+    /// Fetches the keys that the issuer publishes. Omits keys of unknown kinds.
     pub(super) async fn keys(&self) -> Result<Vec<Jwk>> {
         match tokio::time::timeout(TIME, self.fetch_keys()).await {
             Ok(keys) => keys,
-            Err(_) => Err(unavailable("it did not answer in time")),
+            Err(_) => Err(unavailable("the issuer did not answer in time")),
         }
     }
 
@@ -57,16 +58,16 @@ impl Source {
         let client = Client::builder()
             .connect_timeout(CONNECT)
             .timeout(TIME)
-            // A redirect would lead past the rule for addresses.
+            // A redirect would bypass the check of the address.
             .redirect(redirect::Policy::none())
             .build()
-            .map_err(|_| unavailable("no HTTP client"))?;
+            .map_err(|_| unavailable("the HTTP client could not be created"))?;
         let discovery: Discovery = parse(&fetch(&client, self.discovery.clone()).await?)?;
         if discovery.issuer != self.issuer {
-            return Err(unavailable("its discovery document is another issuer's"));
+            return Err(unavailable("the discovery document has another issuer"));
         }
         let keys = trusted(&discovery.jwks_uri)
-            .ok_or_else(|| unavailable("its keys are not published over https"))?;
+            .ok_or_else(|| unavailable("the URL of the issuer's keys is not https"))?;
         let published: Published = parse(&fetch(&client, keys).await?)?;
         Ok(published
             .keys
@@ -77,16 +78,16 @@ impl Source {
     }
 }
 
-/// An address that may be fetched.
+/// Returns the URL of an address if it is safe to fetch.
 fn trusted(address: &str) -> Option<Url> {
     let url = Url::parse(address).ok()?;
     let is_plain = url.username().is_empty() && url.password().is_none();
-    let may = match url.scheme() {
+    let is_allowed = match url.scheme() {
         "https" => true,
         "http" => url.host_str().is_some_and(is_loopback),
         _ => false,
     };
-    (is_plain && may).then_some(url)
+    (is_plain && is_allowed).then_some(url)
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -95,15 +96,15 @@ fn is_loopback(host: &str) -> bool {
 }
 
 async fn fetch(client: &Client, url: Url) -> Result<Vec<u8>> {
-    let broken = |_| unavailable("it did not answer");
+    let broken = |_| unavailable("the issuer did not answer");
     let mut answer = client.get(url).send().await.map_err(broken)?;
     if answer.status() != reqwest::StatusCode::OK {
-        return Err(unavailable("it answered with another status than 200"));
+        return Err(unavailable("the issuer did not answer with status 200"));
     }
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(broken)? {
         if body.len() + chunk.len() > MAX_BYTES {
-            return Err(unavailable("its document is too large"));
+            return Err(unavailable("the issuer's document is too large"));
         }
         body.extend_from_slice(&chunk);
     }
@@ -111,7 +112,7 @@ async fn fetch(client: &Client, url: Url) -> Result<Vec<u8>> {
 }
 
 fn parse<'a, T: Deserialize<'a>>(document: &'a [u8]) -> Result<T> {
-    serde_json::from_slice(document).map_err(|_| unavailable("its document cannot be read"))
+    serde_json::from_slice(document).map_err(|_| unavailable("the issuer's document cannot be parsed"))
 }
 
 #[cfg(test)]
@@ -119,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_http_is_for_loopback_alone() {
+    fn plain_http_is_accepted_only_on_loopback() {
         for address in [
             "https://login.example.org",
             "https://login.example.org/realms/a/",
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_discovery_document_stands_below_the_issuer() {
+    fn the_discovery_document_is_under_the_issuer_url() {
         for issuer in ["https://login.example.org/realms/a", "https://login.example.org/realms/a/"] {
             let source = Source::of(issuer).unwrap();
             assert_eq!(

@@ -1,8 +1,8 @@
-//! The issuer's keys, as last seen.
+//! The cached keys of the issuer.
 //!
-//! They are believed for an hour; a key that is not among them is looked for at once, for issuers rotate keys, but never
-//! more often than twice a minute: anybody can send a token that names a key which does not exist. Where the issuer does
-//! not answer, the keys that it had are believed for a day.
+//! Keys are cached for an hour. If a token names a key that is not cached, the keys are fetched
+//! again, because issuers rotate keys, but at most twice a minute, because anyone can send a token
+//! with an unknown key ID. If the issuer does not answer, the cached keys are used for up to a day.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,21 +15,21 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use super::fetch::Source;
 use super::unavailable;
 
-/// How long keys are believed without asking again.
+/// How long keys are used before they are fetched again.
 const FRESH: SignedDuration = SignedDuration::from_hours(1);
-/// How long keys are believed while the issuer does not answer.
-const BELIEVED: SignedDuration = SignedDuration::from_hours(24);
-/// The time from one attempt to fetch to the next, at least.
+/// How long keys are used while the issuer does not answer.
+const STALE: SignedDuration = SignedDuration::from_hours(24);
+/// Minimum time between two attempts to fetch.
 const INTERVAL: SignedDuration = SignedDuration::from_secs(30);
 
 /// The keys of one issuer.
 pub(super) struct Keys {
     source: Source,
-    seen: RefCell<Seen>,
+    cache: RefCell<Cache>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct Cache {
     keys: Option<Rc<Vec<Jwk>>>,
     fetched: Timestamp,
     tried: Option<Timestamp>,
@@ -37,48 +37,50 @@ struct Seen {
 
 impl Keys {
     pub(super) fn new(source: Source) -> Self {
-        Self { source, seen: RefCell::default() }
+        Self { source, cache: RefCell::default() }
     }
 
-    /// The key of this id for this algorithm; where the token names none, the one that there is. `None` where the issuer
-    /// has no such key; an error where that is not known.
+    /// Returns the key with this ID for this algorithm or, without an ID, the only key for it.
+    /// Returns `None` if the issuer has no such key, and an error if the issuer does not answer.
     pub(super) async fn find(
         &self,
         id: Option<&str>,
         algorithm: Algorithm,
         now: Timestamp,
     ) -> Result<Option<DecodingKey>> {
-        let fresh = self.held(FRESH, now);
+        let fresh = self.cached(FRESH, now);
         if let Some(key) = fresh.and_then(|keys| choose(&keys, id, algorithm)) {
             return Ok(Some(key));
         }
         Ok(choose(&self.refreshed(now).await?, id, algorithm))
     }
 
-    /// The keys that are held, where they are no older than this.
-    fn held(&self, age: SignedDuration, now: Timestamp) -> Option<Rc<Vec<Jwk>>> {
-        let seen = self.seen.borrow();
-        seen.keys.clone().filter(|_| now < seen.fetched + age)
+    /// Returns the cached keys if they are at most this old.
+    fn cached(&self, age: SignedDuration, now: Timestamp) -> Option<Rc<Vec<Jwk>>> {
+        let cache = self.cache.borrow();
+        cache.keys.clone().filter(|_| now < cache.fetched + age)
     }
 
-    /// The keys as they are now, or as they were where it is too early to ask again or nobody answers.
+    /// Fetches the keys. Returns the cached keys if it is too early to fetch or the issuer does not
+    /// answer.
     async fn refreshed(&self, now: Timestamp) -> Result<Rc<Vec<Jwk>>> {
-        let held = self.held(BELIEVED, now);
-        if self.seen.borrow().tried.is_some_and(|tried| now < tried + INTERVAL) {
-            return held.ok_or_else(|| unavailable("it did not answer a moment ago"));
+        let cached = self.cached(STALE, now);
+        if self.cache.borrow().tried.is_some_and(|tried| now < tried + INTERVAL) {
+            return cached.ok_or_else(|| unavailable("the issuer did not answer a moment ago"));
         }
-        self.seen.borrow_mut().tried = Some(now);
-        match (self.source.keys().await, held) {
+        self.cache.borrow_mut().tried = Some(now);
+        match (self.source.keys().await, cached) {
             (Ok(keys), _) => {
                 let keys = Rc::new(keys);
-                let mut seen = self.seen.borrow_mut();
-                seen.keys = Some(Rc::clone(&keys));
-                seen.fetched = now;
+                let mut cache = self.cache.borrow_mut();
+                cache.keys = Some(Rc::clone(&keys));
+                cache.fetched = now;
                 Ok(keys)
             }
-            (Err(error), Some(held)) => {
-                domain::log::error(&error).warn("the issuer's keys could not be fetched again");
-                Ok(held)
+            (Err(error), Some(cached)) => {
+                domain::log::error(&error)
+                    .warn("the issuer's keys could not be fetched; the cached keys are used");
+                Ok(cached)
             }
             (Err(error), None) => Err(error),
         }
@@ -94,8 +96,8 @@ fn choose(keys: &[Jwk], id: Option<&str>, algorithm: Algorithm) -> Option<Decodi
     DecodingKey::from_jwk(key).ok()
 }
 
-/// Whether the issuer publishes the key for signatures by this algorithm: by its kind, its curve, and what it says of its
-/// own use. A key that says nothing of its use may sign.
+/// Returns whether a key is published for signatures with this algorithm, by its kind, its curve
+/// and its declared use. A key without a declared use can verify signatures.
 fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
     let common = &key.common;
     let kind = match (&key.algorithm, algorithm) {
@@ -111,6 +113,7 @@ fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
     let signs = common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature);
     let verifies =
         common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
-    let meant = common.key_algorithm.is_none_or(|meant| meant.to_string() == format!("{algorithm:?}"));
-    kind && signs && verifies && meant
+    let is_for_algorithm =
+        common.key_algorithm.is_none_or(|declared| declared.to_string() == format!("{algorithm:?}"));
+    kind && signs && verifies && is_for_algorithm
 }

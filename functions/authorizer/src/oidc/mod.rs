@@ -1,8 +1,8 @@
-//! JSON Web Tokens of the one OpenID Connect issuer that the deployment trusts.
+//! JSON Web Tokens of the OpenID Connect issuer that the deployment trusts.
 //!
-//! Signatures are checked by the `jsonwebtoken` crate, with an algorithm of our list, with a key that the issuer
-//! publishes for just that algorithm; keys that a token brings or points to (`jwk`, `jku`, `x5c`, `x5u`) are never looked
-//! at. What the token claims is checked here, against the time of the request.
+//! The `jsonwebtoken` crate checks signatures with an algorithm from [`ALGORITHMS`] and a key that
+//! the issuer publishes for this algorithm. Keys that a token contains or points to (`jwk`, `jku`,
+//! `x5c`, `x5u`) are ignored. The claims are checked here, against the time of the request.
 
 pub mod claims;
 mod fetch;
@@ -19,8 +19,8 @@ use claims::Claims;
 use fetch::Source;
 use keys::Keys;
 
-/// Algorithms that are taken: signatures with a public key, of today's strength. No HMAC, whose key would be one that
-/// the issuer publishes, and no `none`.
+/// The accepted algorithms: public-key signatures of current strength. HMAC is not accepted,
+/// because its key would be one that the issuer publishes, and neither is `none`.
 pub const ALGORITHMS: [Algorithm; 7] = [
     Algorithm::RS256,
     Algorithm::RS384,
@@ -31,17 +31,17 @@ pub const ALGORITHMS: [Algorithm; 7] = [
     Algorithm::EdDSA,
 ];
 
-/// The issuer, or none: then every JSON Web Token is refused.
+/// The trusted issuer. Without one, every JSON Web Token is refused.
 pub struct Jwts(Option<Issuer>);
 
-/// An issuer, the audience that its tokens must name, and its keys as last seen.
+/// An issuer, the audience that its tokens must have, and its cached keys.
 struct Issuer {
     name: String,
     audience: String,
     keys: Keys,
 }
 
-/// `OIDC_ISSUER` and `OIDC_AUDIENCE`. The issuer is reached over HTTPS; over plain HTTP on loopback alone.
+/// Reads `OIDC_ISSUER` and `OIDC_AUDIENCE`. The issuer's URL must use HTTPS, or HTTP on loopback.
 impl Section for Jwts {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
         let Some(oidc) = Oidc::read(variables)?.0 else {
@@ -55,10 +55,10 @@ impl Section for Jwts {
 }
 
 impl Jwts {
-    /// Takes this issuer's tokens for this audience. Nothing is fetched before the first token. An error names the rule
-    /// that the issuer breaks.
+    /// Accepts this issuer's tokens for this audience. Fetches nothing before the first token. An
+    /// error names the rule that the issuer violates.
     pub fn of(issuer: &str, audience: &str) -> std::result::Result<Self, &'static str> {
-        let source = Source::of(issuer).ok_or("reached over https, or over http on loopback")?;
+        let source = Source::of(issuer).ok_or("an https URL, or an http URL on loopback")?;
         let (name, audience) = (issuer.to_owned(), audience.to_owned());
         Ok(Self(Some(Issuer { name, audience, keys: Keys::new(source) })))
     }
@@ -68,7 +68,7 @@ impl Jwts {
 impl VerifyJwt for Jwts {
     async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<VerifiedLogin>> {
         let Some(issuer) = &self.0 else {
-            return Ok(refused("the deployment takes no JSON Web Tokens"));
+            return Ok(refused("the deployment has no OpenID Connect issuer"));
         };
         issuer.verify(token, now).await
     }
@@ -76,30 +76,31 @@ impl VerifyJwt for Jwts {
 
 impl Issuer {
     async fn verify(&self, token: &str, now: Timestamp) -> Result<Option<VerifiedLogin>> {
-        // `alg: none` fails here: the crate knows no such algorithm.
+        // `alg: none` fails here: the crate does not support it.
         let Ok(header) = jsonwebtoken::decode_header(token) else {
             return Ok(refused("the token's header cannot be read"));
         };
         if !ALGORITHMS.contains(&header.alg) {
-            return Ok(refused("the token's algorithm is not on the list"));
+            return Ok(refused("the token's algorithm is not accepted"));
         }
         if header.crit.is_some() {
-            return Ok(refused("the token asks for an extension")); // RFC 7515 §4.1.11
+            return Ok(refused("the token requires an extension")); // RFC 7515 §4.1.11
         }
         let Some(key) = self.keys.find(header.kid.as_deref(), header.alg, now).await? else {
-            return Ok(refused("the issuer has no such key"));
+            return Ok(refused("the issuer has no key with the token's key ID and algorithm"));
         };
         let Ok(token) = jsonwebtoken::decode::<Claims>(token, &key, &signature_alone(header.alg)) else {
-            return Ok(refused("the signature does not hold, or the claims cannot be read"));
+            return Ok(refused("the signature is not valid, or the claims cannot be read"));
         };
         match token.claims.check(&self.name, &self.audience, now) {
-            Ok(vouched) => Ok(Some(vouched)),
+            Ok(verified) => Ok(Some(verified)),
             Err(why) => Ok(refused(why)),
         }
     }
 }
 
-/// The crate checks claims against its own clock and passes over some that are missing; [`Claims::check`] does not.
+/// Disables the crate's checks of claims, which use its own clock and accept some missing claims.
+/// [`Claims::check`] checks them.
 fn signature_alone(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.required_spec_claims.clear();
@@ -113,7 +114,8 @@ fn refused(why: &'static str) -> Option<VerifiedLogin> {
     None
 }
 
-/// The issuer could not be asked. Its answers are not in the log: they could be anything.
+/// Reports that the issuer is not available. Its answers are not logged, because they can contain
+/// anything.
 fn unavailable(why: &'static str) -> Error {
     Error::unavailable("OpenID Connect issuer", why)
 }

@@ -1,4 +1,4 @@
-//! The authorizer over the real store on a table in memory.
+//! The authorizer with the real store on an in-memory table.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -27,11 +27,11 @@ pub(crate) struct Harness {
 }
 
 impl Harness {
-    /// With an issuer, or with none: then `issuer` is empty.
+    /// Starts with this issuer, or without one if `issuer` is empty.
     pub(crate) async fn start(issuer: &str) -> Self {
         let table = Table::start().await;
         let store = Store::new(table.client.clone(), table.name.clone());
-        // An address where nothing listens: what asks for no keys does not ask.
+        // Nothing listens at this address: tests without an issuer fetch no keys.
         let issuer = if issuer.is_empty() { "http://127.0.0.1:9" } else { issuer };
         let jwts = Jwts::of(issuer, AUDIENCE).unwrap();
         let handler = Handler { store: Rc::new(store.clone()), jwts: Rc::new(jwts) };
@@ -44,12 +44,12 @@ impl Harness {
         apply(&self.store, &document, &self.context(Timestamp::now(), &deadline())).await.unwrap()
     }
 
-    /// What the use cases are given.
+    /// Returns the context of use cases.
     pub(crate) fn context<'a>(&'a self, now: Timestamp, deadline: &'a Deadline) -> Context<'a> {
         Context { now, randomness: &self.randomness, backoff: deadline, settings: &self.settings }
     }
 
-    /// The answer to this `Authorization` header.
+    /// Returns the answer to this `Authorization` header.
     pub(crate) async fn answer(&self, header: &str) -> Result<Value> {
         self.send(&event(header)).await
     }
@@ -62,8 +62,8 @@ impl Harness {
         Ok(serde_json::from_str(answer.get()).unwrap())
     }
 
-    /// The user id of an answer that says "yes", once `identity` registered the login where it is a new one; `None` for
-    /// an answer that says "no".
+    /// Returns the user ID that the header authorizes, or `None` if it is refused. Registers a new
+    /// login, as `identity` does.
     pub(crate) async fn user(&self, header: &str) -> Option<String> {
         let answer = self.answer(header).await.unwrap();
         if answer == json!({ "isAuthorized": false }) {
@@ -75,10 +75,10 @@ impl Harness {
             return Some(user);
         }
         let login = Login { issuer: text("issuer").unwrap(), subject: text("subject").unwrap() };
-        let vouched = VerifiedLogin { login, verified_email: text("email") };
+        let verified = VerifiedLogin { login, verified_email: text("email") };
         let deadline = deadline();
         let context = &self.context(Timestamp::now(), &deadline);
-        let actor = register_login(&self.store, &vouched, context).await.unwrap();
+        let actor = register_login(&self.store, &verified, context).await.unwrap();
         Some(actor.user.to_string())
     }
 

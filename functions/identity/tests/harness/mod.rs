@@ -1,4 +1,4 @@
-//! The function over the real store on a table in memory, and what its table must be like after whatever happened.
+//! The function with the real store on an in-memory table, and the invariants of the table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -22,7 +22,7 @@ pub(crate) struct Harness {
     pub(crate) settings: Settings,
 }
 
-/// An answer over HTTP.
+/// A response over HTTP.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct HttpResponse {
     pub(crate) status: u64,
@@ -46,10 +46,10 @@ impl Harness {
         Self { table, handler, randomness: SystemRandomness::default(), settings: Settings::new("test") }
     }
 
-    /// With the story's organization, workspace and people.
-    pub(crate) async fn with_story() -> (Self, Ids) {
+    /// Starts with the users and the workspace of [`declaration`].
+    pub(crate) async fn with_declaration() -> (Self, Ids) {
         let harness = Self::start().await;
-        let applied = harness.apply(&story()).await;
+        let applied = harness.apply(&declaration()).await;
         let ids = Ids::of(&applied);
         (harness, ids)
     }
@@ -68,15 +68,15 @@ impl Harness {
         self.handler.handle(event, &context).await.map(|served| parse(&served.answer))
     }
 
-    /// Applies a document that must be done.
+    /// Applies a valid document.
     pub(crate) async fn apply(&self, document: &Value) -> Value {
         let answer = self.send(&json!({ "apply": document })).await.unwrap();
         assert!(answer.get("error").is_none(), "{answer}");
         answer
     }
 
-    pub(crate) async fn ask(&self, operation: Operation, asked: TestRequest) -> HttpResponse {
-        let answer = self.send(&event(operation, asked)).await.unwrap();
+    pub(crate) async fn ask(&self, operation: Operation, request: TestRequest) -> HttpResponse {
+        let answer = self.send(&event(operation, request)).await.unwrap();
         let text = answer["body"].as_str().unwrap_or("null");
         HttpResponse {
             status: answer["statusCode"].as_u64().unwrap(),
@@ -84,14 +84,14 @@ impl Harness {
         }
     }
 
-    /// Fails the `nth` call of this operation, and the SDK's repeats of it.
+    /// Fails the `nth` call of this operation and the SDK's retries.
     pub(crate) fn crash_at(&self, operation: &str, nth: usize, first: Fault) {
         self.table.faults.fail_operation(operation, nth, first);
         self.table.faults.fail_operation(operation, nth + 1, Fault::Unreachable);
         self.table.faults.fail_operation(operation, nth + 2, Fault::Unreachable);
     }
 
-    /// The rows, each as JSON, by `pk sk`.
+    /// Returns the rows as JSON, by `pk` and `sk`.
     pub(crate) async fn rows(&self) -> BTreeMap<(String, String), Value> {
         let rows = self.table.rows().await;
         let text = |row: &BTreeMap<_, _>, name: &str| -> String {
@@ -107,7 +107,7 @@ impl Harness {
             .collect()
     }
 
-    /// Checks what always holds: mirrors, guards, counts, an audit record for each thing that is there.
+    /// Checks the invariants of the table: mirrored rows, guard rows and owner counts.
     pub(crate) async fn check(&self) {
         let rows = self.rows().await;
         let has = |pk: &str, sk: &str| rows.contains_key(&(pk.to_owned(), sk.to_owned()));
@@ -116,8 +116,9 @@ impl Harness {
             let scope = pk.split_once('#').unwrap();
             match (scope.0, sk.split_once('#').unwrap_or((sk, ""))) {
                 ("MEMBERS", ("MEMBER", user)) => {
-                    let mirror =
-                        rows.get(&(format!("USER#{user}"), format!("IN#{}", scope.1))).expect("a mirror");
+                    let mirror = rows
+                        .get(&(format!("USER#{user}"), format!("IN#{}", scope.1)))
+                        .expect("a mirrored row");
                     assert_eq!(mirror["role"], row["role"]);
                     *owners.entry(scope.1).or_default() += i64::from(row["role"] == "owner");
                 }
@@ -149,7 +150,7 @@ impl Harness {
         }
     }
 
-    /// The actions of the audit trail, sorted.
+    /// Returns the actions of the audit trail, sorted.
     pub(crate) async fn audited(&self) -> Vec<String> {
         let rows = self.rows().await;
         let audit = rows.iter().filter(|((pk, _), _)| pk.starts_with("AUDIT#"));
@@ -158,7 +159,7 @@ impl Harness {
         actions
     }
 
-    /// Roles by user name, as the table holds them.
+    /// Returns the roles in the table by user name.
     pub(crate) async fn roles(&self, workspace: i64) -> BTreeMap<String, String> {
         let rows = self.rows().await;
         let members = rows.iter().filter(|((pk, _), _)| *pk == format!("MEMBERS#{workspace}"));
@@ -172,7 +173,7 @@ impl Harness {
     }
 }
 
-/// The ids of the story.
+/// The IDs of the declared users and of the workspace.
 #[derive(Clone, Debug)]
 pub(crate) struct Ids {
     pub(crate) org: i64,
@@ -198,8 +199,8 @@ impl Ids {
         self.users[name]
     }
 
-    /// Asks something of the workspace, as this user.
-    pub(crate) fn asked(&self, user: &str) -> TestRequest {
+    /// Creates a request about the workspace by this user.
+    pub(crate) fn request(&self, user: &str) -> TestRequest {
         TestRequest {
             user: self.user(user),
             path: vec![("orgId", self.org), ("workspaceId", self.workspace)],
@@ -229,12 +230,13 @@ impl TestRequest {
     }
 }
 
-/// An organization, a workspace with every role and a stranger, each with a token.
-pub(crate) fn story() -> Value {
+/// An organization with a workspace, a participant with each role, and a user who is not a
+/// participant. Each user has a token.
+pub(crate) fn declaration() -> Value {
     let people = ["owner", "admin", "maintain", "launch", "connect", "view"];
     let user = |name: &str| json!({ "userName": name, "email": format!("{name}@example.org"), "tokens": [{ "name": "cli" }] });
     let mut users: Vec<_> = people.iter().map(|name| user(name)).collect();
-    users.push(user("stranger"));
+    users.push(user("outsider"));
     let participants: Vec<_> = people.iter().map(|name| json!({ "user": name, "role": name })).collect();
     json!({
         "organizations": [{ "name": "Lab", "workspaces": [{
@@ -247,17 +249,17 @@ pub(crate) fn story() -> Value {
     })
 }
 
-pub(crate) fn event(operation: Operation, asked: TestRequest) -> Value {
-    let path: BTreeMap<_, _> = asked.path.iter().map(|(name, id)| (*name, id.to_string())).collect();
-    let query: BTreeMap<_, _> = asked.query.into_iter().collect();
+pub(crate) fn event(operation: Operation, request: TestRequest) -> Value {
+    let path: BTreeMap<_, _> = request.path.iter().map(|(name, id)| (*name, id.to_string())).collect();
+    let query: BTreeMap<_, _> = request.query.into_iter().collect();
     json!({
         "version": "2.0",
         "routeKey": operation.route_key(),
         "headers": { "content-type": "application/json" },
         "pathParameters": path,
         "queryStringParameters": query,
-        "requestContext": { "authorizer": { "lambda": { "userId": asked.user.to_string() } } },
-        "body": asked.body.map(|body| body.to_string()),
+        "requestContext": { "authorizer": { "lambda": { "userId": request.user.to_string() } } },
+        "body": request.body.map(|body| body.to_string()),
         "isBase64Encoded": false,
     })
 }
