@@ -40,7 +40,10 @@ fn a_lost_answer_is_never_asked_for_again() {
         ] {
             let (harness, outcome) = fail(harness, false, answer);
             assert_eq!(outcome.status, 75, "{outcome:?}");
-            assert!(outcome.stderr.to_lowercase().contains("start again, to launch anew"), "{outcome:?}");
+            assert!(
+                outcome.stderr.to_lowercase().contains("run this script again to launch a new run"),
+                "{outcome:?}"
+            );
             assert_eq!(harness.service.end(), json!({"success": false, "exitStatus": outcome.status}));
         }
     });
@@ -51,7 +54,7 @@ fn a_second_claim_is_told_apart_from_a_lost_one_and_leaves_the_other_run_alone()
     under_every_shell(|harness| {
         let (harness, outcome) = fail(harness, true, Answer::error(410, "claimed already"));
         assert_eq!(outcome.status, 77, "{outcome:?}");
-        assert!(outcome.stderr.contains("handed out already"), "{outcome:?}");
+        assert!(outcome.stderr.contains("they were already claimed"), "{outcome:?}");
         assert_eq!(harness.service.requests().len(), 1, "a run that was not ours to claim goes on");
     });
 }

@@ -159,9 +159,7 @@ fn a_launch_is_tried_again_under_one_key() {
 #[test]
 fn a_launch_is_not_tried_for_ever() {
     under_every_shell(|harness| {
-        for (status, said) in
-            [(409, "no launch at"), (500, "it answered 500: down"), (429, "it answered 429: down")]
-        {
+        for (status, said) in [(409, "failed: down"), (500, "status 500: down"), (429, "status 429: down")] {
             let harness = Harness::like(harness);
             harness.service.always("POST /launches", status, r#"{"message":"down"}"#);
             let outcome = harness.run("touch ran");
@@ -183,7 +181,7 @@ fn a_service_that_is_not_there_is_named() {
         );
         assert_eq!(outcome.status, 69, "{outcome:?}");
         assert!(
-            outcome.stderr.contains(&format!("no launch at http://{closed}: it cannot be connected to")),
+            outcome.stderr.contains(&format!("launch at http://{closed} failed: cannot connect")),
             "{outcome:?}"
         );
     });
@@ -195,7 +193,7 @@ fn an_answer_without_tokens_is_no_launch() {
         harness.service.always("POST /launches", 200, &format!("workflowId={WORKFLOW}\nstate=running\n"));
         let outcome = harness.run("touch ran");
         assert_eq!(outcome.status, 75, "{outcome:?}");
-        assert!(outcome.stderr.contains("start again"), "{outcome:?}");
+        assert!(outcome.stderr.contains("run this script again"), "{outcome:?}");
         assert!(!harness.path("ran").exists() && harness.stores().is_empty());
         assert_eq!(harness.service.requests().len(), 1);
     });

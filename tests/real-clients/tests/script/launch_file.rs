@@ -51,7 +51,7 @@ fn a_restarted_job_does_not_claim_a_launch_made_elsewhere() {
                 .env("PIPELINE_SECRETS_RUN_TOKEN", RUN_TOKEN);
             let outcome = harness.finish(&mut command);
             assert_eq!(outcome.status, 75, "{outcome:?}");
-            assert!(outcome.stderr.contains("restarted, and its launch was made elsewhere"), "{outcome:?}");
+            assert!(outcome.stderr.contains("restarted, but its run was launched elsewhere"), "{outcome:?}");
             assert!(
                 harness.service.requests().is_empty()
                     && harness.stores().is_empty()

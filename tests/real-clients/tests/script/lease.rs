@@ -71,7 +71,11 @@ fn a_partition_longer_than_the_lease_does_not_end_the_command() {
             fs::write(harness.path("may-end"), "").expect("a file");
             let outcome = run.finish();
             assert_eq!((outcome.status, outcome.stdout.as_str()), (0, real_clients::STORE), "{outcome:?}");
-            assert_eq!(outcome.stderr.matches("; the command runs on").count(), 1, "said once: {outcome:?}");
+            assert_eq!(
+                outcome.stderr.matches("; the command continues").count(),
+                1,
+                "said once: {outcome:?}"
+            );
             assert!(harness.stores().is_empty());
             assert_eq!(harness.service.end()["success"], true);
         }
