@@ -1,4 +1,4 @@
-"""The audit trail as the functions logged it: what infra/reconcile and infra/check-audit have in common."""
+"""Reads the logged audit trail, for infra/reconcile and infra/check-audit."""
 
 import json
 import re
@@ -7,8 +7,8 @@ import sys
 from datetime import datetime, timezone
 
 RUN_ENDS = {"run.ending", "run.ended"}
-# Which actions each function records. A role may write to its own log whatever it likes: a line of an action that is not its
-# function's proves nothing.
+# The actions that each function records. A role can write any text to its own log: a line with an
+# action of another function proves nothing.
 ACTIONS = {
     "Authorizer": set(),
     "Identity": {
@@ -33,7 +33,8 @@ def moment(text):
     return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
 
 
-# What a function logs: each field is text of this form. Whoever has its credentials may write anything into its log.
+# The format of each field that functions log. A holder of a function's credentials can write any
+# text to its log.
 FIELDS = {
     "audit.id": r"[0-9]+",
     "audit.at": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z",
@@ -46,7 +47,7 @@ OPTIONAL = {"actor": r"[0-9]+", "run.id": r"[0-9A-Za-z]{14}", "person": r"[0-9]+
 
 
 def read(outputs, since):
-    """The lines since then, oldest first: the line, its fields, or None where its function logs no such line, the function."""
+    """Returns (line, fields, function) for each line, oldest first; fields is None if unexpected."""
     groups = {name.removesuffix("LogGroup"): group for name, group in outputs.items() if name.endswith("LogGroup")}
     lines = []
     for function, group in groups.items():
@@ -57,11 +58,11 @@ def read(outputs, since):
 
 
 def _is_record(fields):
-    def holds(name, pattern):
+    def matches(name, pattern):
         return isinstance(fields.get(name), str) and re.fullmatch(pattern, fields[name], re.DOTALL) is not None
 
-    return all(holds(*field) for field in FIELDS.items()) and all(
-        fields.get(name) is None or holds(name, pattern) for name, pattern in OPTIONAL.items()
+    return all(matches(*field) for field in FIELDS.items()) and all(
+        fields.get(name) is None or matches(name, pattern) for name, pattern in OPTIONAL.items()
     )
 
 
@@ -70,7 +71,7 @@ def _lines(group, since):
         "logs", "filter-log-events", "--log-group-name", group, "--start-time", str(int(since.timestamp() * 1000)),
         "--filter-pattern", '{ $.message = "audit" }', "--query", "events[].message",
     )
-    # The pattern finds messages; the line in one of them decides.
+    # The filter pattern matches whole messages; each line of a message is checked here.
     lines = [(line, _fields(line)) for message in found or [] for line in message.splitlines()]
     return [(line, fields) for line, fields in lines if fields.get("message") == "audit"]
 
@@ -87,7 +88,7 @@ def aws(*words):
     try:
         done = subprocess.run(["aws", *words, "--output", "json"], stdout=subprocess.PIPE, check=False)
     except FileNotFoundError:
-        sys.exit("error: the AWS CLI is needed: https://docs.aws.amazon.com/cli/")
+        sys.exit("error: the AWS CLI was not found; install it: https://docs.aws.amazon.com/cli/")
     if done.returncode != 0:
-        sys.exit(f"error: aws {' '.join(words[:2])} failed; what it said stands above")
+        sys.exit(f"error: aws {' '.join(words[:2])} failed; see its message above")
     return json.loads(done.stdout)

@@ -462,7 +462,7 @@ async fn audit_records(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     };
     // What the controls above have put beside their changes.
     let (same, said) = check().await?;
-    tally.foiled("a record of nothing", !same && said.contains("no record that a function writes"), &said);
+    tally.foiled("a record of nothing", !same && said.contains("a record that no function writes"), &said);
     let client = aws_sdk_dynamodb::Client::new(&fixture.harness.operator);
     let (pk, sk) = FORGED;
     client.delete_item().table_name(fixture.table()?).set_key(Some(key(pk, sk))).send().await?;
@@ -481,7 +481,7 @@ async fn audit_records(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     };
     let number = |text: &str| AttributeValue::N(text.to_owned());
     let changed = "was changed after it was logged";
-    let foreign = "no record that a function writes";
+    let foreign = "a record that no function writes";
     // An attribute, its new value, and what the check says of it.
     let overwrites = [
         ("actor", number("1"), changed),
