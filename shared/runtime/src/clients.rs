@@ -1,5 +1,5 @@
-//! What AWS clients are built from, with time limits: the SDK's defaults wait for an answer without end and begin to
-//! repeat after a second.
+//! Configuration of the AWS clients, with timeouts: the SDK's defaults wait for an answer without a
+//! limit and start to retry only after a second.
 
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::config;
 
-/// The configuration of the function's AWS clients: region, credentials and endpoints from the environment
-/// (`AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` included), and time limits by kind of service.
+/// The configuration of the function's AWS clients: region, credentials and endpoints from the
+/// environment (including `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`), and timeouts by
+/// kind of service.
 #[derive(Clone, Debug)]
 pub struct Clients {
     data: SdkConfig,
@@ -23,9 +24,11 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Takes it from the environment, where Lambda puts it:
-    /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>. The SDK's
-    /// own loader would look into files and ask metadata services as well, and link what that takes.
+    /// Loads the configuration from the environment variables that Lambda sets:
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>.
+    ///
+    /// The SDK's loader would also read files and call metadata services, and link the code for
+    /// that.
     #[must_use]
     pub fn load() -> Self {
         let variable = config::process;
@@ -34,7 +37,7 @@ impl Clients {
             key.set_session_token(variable("AWS_SESSION_TOKEN"));
             SharedCredentialsProvider::new(key.provider_name("environment").build())
         });
-        // Dated, so that an update of the SDK changes nothing silently.
+        // A fixed version, so that an update of the SDK does not change behavior silently.
         let mut loaded = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(variable("AWS_REGION").map(Region::new))
@@ -44,27 +47,29 @@ impl Clients {
         Self::of(&loaded.build())
     }
 
-    /// Sets the time limits on a configuration that is there.
+    /// Sets the timeouts on an existing configuration.
     #[must_use]
     pub fn of(loaded: &SdkConfig) -> Self {
         Self { data: DATA.set_on(loaded), control: CONTROL.set_on(loaded) }
     }
 
-    /// For DynamoDB and KMS, which answer within milliseconds: an attempt that takes a second is stuck.
+    /// Returns the configuration for DynamoDB and KMS, which answer within milliseconds: an attempt
+    /// that takes a second is stuck.
     #[must_use]
     pub fn data(&self) -> &SdkConfig {
         &self.data
     }
 
-    /// For Secrets Manager, EventBridge and Batch, which take tens to hundreds of milliseconds, and of which Secrets
-    /// Manager throttles bursts (50 changes a second in an account): more attempts, further apart.
+    /// Returns the configuration for Secrets Manager, EventBridge and Batch, which take tens to
+    /// hundreds of milliseconds. It has more attempts with longer pauses, because Secrets Manager
+    /// throttles bursts (50 changes per second and account).
     #[must_use]
     pub fn control(&self) -> &SdkConfig {
         &self.control
     }
 }
 
-/// What is set for one service alone, `AWS_ENDPOINT_URL_SECRETS_MANAGER`:
+/// Settings for a single service, such as `AWS_ENDPOINT_URL_SECRETS_MANAGER`:
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/ss-endpoints-table.html>.
 #[derive(Debug)]
 struct Environment;
@@ -76,12 +81,12 @@ impl LoadServiceConfig for Environment {
     }
 }
 
-/// A launch has six rounds one after the other, five of data and one of control: at worst 5 × 3 + 6 = 21 of the 29
-/// seconds that API Gateway waits.
+/// A launch makes six rounds of calls in sequence, five of data and one of control: in the worst
+/// case, they take 5 × 3 + 6 = 21 of the 29 seconds that API Gateway waits.
 const DATA: Limits = Limits { attempt: 1_000, operation: 3_000, attempts: 4, first_backoff: 25 };
 const CONTROL: Limits = Limits { attempt: 2_000, operation: 6_000, attempts: 6, first_backoff: 50 };
 
-/// Time limits of one kind of service, in milliseconds.
+/// Timeouts of one kind of service, in milliseconds.
 struct Limits {
     attempt: u64,
     operation: u64,
@@ -89,8 +94,8 @@ struct Limits {
     first_backoff: u64,
 }
 
-/// Within a region a connection takes a few milliseconds. One that was frozen with the function is found broken at its
-/// next use, and the repeat opens a new one.
+/// Within a region, a connection takes a few milliseconds. If a connection broke while the function
+/// was frozen, its next use fails and the retry opens a new one.
 const CONNECT: Duration = Duration::from_millis(500);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 
@@ -114,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_client_has_time_limits_and_bounded_retries() {
+    fn every_client_has_timeouts_and_bounded_retries() {
         let clients = Clients::of(&SdkConfig::builder().build());
         for (config, attempts) in [(clients.data(), 4), (clients.control(), 6)] {
             let timeouts = config.timeout_config().unwrap();

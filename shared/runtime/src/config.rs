@@ -1,7 +1,9 @@
-//! Configuration from the environment: read once at start, every fault reported at once.
+//! Configuration from environment variables. It is read once at start, and all faults are reported
+//! together.
 //!
-//! A function asks for the sections that it needs, `load::<(Table, Settings, EnvelopeKey)>(process)`; no variable holds
-//! a secret. Faults name variable and rule, never what the variable holds.
+//! A function loads the sections that it needs: `load::<(Table, Settings, EnvelopeKey)>(process)`.
+//! No variable contains a secret. Faults name the variable and the rule, never the variable's
+//! content.
 
 use std::fmt;
 
@@ -9,36 +11,36 @@ mod sections;
 
 pub use sections::{Bus, EnvelopeKey, Home, Launch, Oidc, OidcIssuer, Table};
 
-/// A part of the configuration that is read as a whole.
+/// A part of the configuration.
 pub trait Section: Sized {
-    /// Reads the section; `None` where a variable is at fault, which is then noted in `variables`. Reads all its
-    /// variables in either case.
+    /// Reads the section. Returns `None` if a variable is invalid, and adds the fault to
+    /// `variables`. Reads all variables of the section in either case.
     fn read(variables: &mut Variables<'_>) -> Option<Self>;
 }
 
-/// The environment while it is read.
+/// The environment variables, and the faults found so far.
 pub struct Variables<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     faults: Vec<Fault>,
 }
 
-/// One variable that is not as it must be.
+/// A missing or invalid variable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fault {
     /// The variable's name.
     pub variable: &'static str,
-    /// What it must hold.
+    /// The rule for its content.
     pub rule: &'static str,
     /// Whether it is missing or empty.
     pub missing: bool,
 }
 
-/// Everything that is wrong with the environment.
+/// All faults of the environment variables.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Misconfigured(Vec<Fault>);
 
 impl Misconfigured {
-    /// The faults, in the order in which the variables were read; each variable once.
+    /// Returns the faults in the order in which the variables were read, one per variable.
     #[must_use]
     pub fn faults(&self) -> &[Fault] {
         &self.0
@@ -58,7 +60,7 @@ impl fmt::Display for Misconfigured {
 
 impl std::error::Error for Misconfigured {}
 
-/// Reads sections from an environment; [`process`] is that of this process.
+/// Loads sections from an environment, such as [`process`].
 pub fn load<S: Section>(lookup: impl Fn(&str) -> Option<String>) -> Result<S, Misconfigured> {
     let mut variables = Variables { lookup: &lookup, faults: Vec::new() };
     let section = S::read(&mut variables);
@@ -68,14 +70,14 @@ pub fn load<S: Section>(lookup: impl Fn(&str) -> Option<String>) -> Result<S, Mi
     }
 }
 
-/// The environment of this process. What is not UTF-8 counts as missing.
+/// Returns a variable of this process. A value that is not UTF-8 counts as missing.
 #[must_use]
 pub fn process(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
 impl Variables<'_> {
-    /// A variable that must be there, as `parse` understands it.
+    /// Reads a required variable.
     pub fn required<T>(
         &mut self,
         variable: &'static str,
@@ -88,8 +90,8 @@ impl Variables<'_> {
         }
     }
 
-    /// A variable that may be missing or empty, which is the same: `Some(None)`.
-    #[allow(clippy::option_option, reason = "at fault, absent, there")]
+    /// Reads an optional variable. Returns `Some(None)` if it is missing or empty.
+    #[allow(clippy::option_option, reason = "invalid, absent, present")]
     pub fn optional<T>(
         &mut self,
         variable: &'static str,
@@ -105,7 +107,7 @@ impl Variables<'_> {
         }
     }
 
-    /// Notes a fault, once for each variable.
+    /// Adds a fault, at most one per variable.
     pub fn fault<T>(&mut self, fault: Fault) -> Option<T> {
         if self.faults.iter().all(|known| known.variable != fault.variable) {
             self.faults.push(fault);
@@ -118,7 +120,7 @@ macro_rules! section_of_sections {
     ($($part:ident)+) => {
         impl<$($part: Section),+> Section for ($($part,)+) {
             fn read(variables: &mut Variables<'_>) -> Option<Self> {
-                // All are read before one that failed ends it.
+                // Read all sections before returning, so that all faults are reported.
                 #[allow(non_snake_case)]
                 let ($($part,)+) = ($($part::read(variables),)+);
                 Some(($($part?,)+))

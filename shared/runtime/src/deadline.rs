@@ -1,4 +1,4 @@
-//! The end of an invocation, and waiting before it.
+//! The deadline of an invocation, and the backoff before it.
 
 use async_trait::async_trait;
 use std::time::{Duration, SystemTime};
@@ -7,12 +7,12 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use domain::ports::Backoff;
 use tokio::time::Instant;
 
-/// When Lambda ends the invocation. As [`Backoff`] it waits between repeats with full jitter: somewhere between nothing
-/// and 25 ms, 50 ms, 100 ms … 1 s.
+/// The time at which Lambda ends the invocation. As [`Backoff`], it waits between retries with full
+/// jitter: a random time from 0 to 25 ms, 50 ms, 100 ms … 1 s.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
 
-/// No repeat is begun with less than this left: time for one call of each kind and an answer.
+/// The minimum remaining time for a retry: enough for one call of each kind and an answer.
 const MARGIN: Duration = Duration::from_millis(1_500);
 /// No further batch of work is started with less than this left: what is left is enough for one batch of slow calls.
 const LAST_BATCH: Duration = Duration::from_secs(90);
@@ -20,19 +20,19 @@ const FIRST: Duration = Duration::from_millis(25);
 const LONGEST: Duration = Duration::from_secs(1);
 
 impl Deadline {
-    /// The deadline that lies this far ahead.
+    /// Creates a deadline after this time.
     #[must_use]
     pub fn after(time: Duration) -> Self {
         Self(Instant::now() + time)
     }
 
-    /// The deadline at this time of the clock; one that has passed is now.
+    /// Creates a deadline at this time, or now if the time has passed.
     #[must_use]
     pub fn at(time: SystemTime) -> Self {
         Self::after(time.duration_since(SystemTime::now()).unwrap_or_default())
     }
 
-    /// The time left.
+    /// Returns the remaining time.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
@@ -43,7 +43,7 @@ impl Deadline {
 impl Backoff for Deadline {
     async fn wait(&self, retry: u32) -> bool {
         let doublings = retry.saturating_sub(1).min(16);
-        let pause = jitter((FIRST * 2_u32.pow(doublings)).min(LONGEST));
+        let pause = jitter((FIRST_BACKOFF * 2_u32.pow(doublings)).min(LONGEST_BACKOFF));
         if self.remaining() < pause + MARGIN {
             return false;
         }
@@ -56,7 +56,8 @@ impl Backoff for Deadline {
     }
 }
 
-/// Somewhere between nothing and `longest`; `longest` itself where the generator fails, for nothing secret hangs on it.
+/// Returns a random time from 0 to `longest`, or `longest` if the generator fails: no secret
+/// depends on it.
 fn jitter(longest: Duration) -> Duration {
     let mut bytes = [0; 4];
     match SystemRandom::new().fill(&mut bytes) {
@@ -70,17 +71,17 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_doubles_up_to_a_second_and_is_never_longer() {
+    async fn a_pause_doubles_up_to_one_second() {
         for (attempt, longest) in [(1, 25), (2, 50), (3, 100), (6, 800), (7, 1_000), (u32::MAX, 1_000)] {
             let before = Instant::now();
             assert!(Deadline::after(Duration::from_secs(29)).wait(attempt).await);
-            // Tokio's clock counts whole milliseconds, upwards.
+            // Tokio's clock rounds up to whole milliseconds.
             assert!(before.elapsed() <= Duration::from_millis(longest + 1), "{attempt}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn pauses_are_spread() {
+    async fn pauses_are_random() {
         let deadline = Deadline::after(Duration::from_mins(10));
         let mut pauses = Vec::new();
         for _ in 0..40 {
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_time_for_another_repeat_it_says_so_at_once() {
+    async fn without_time_for_a_retry_it_returns_at_once() {
         let before = Instant::now();
         assert!(!Deadline::after(Duration::from_millis(1_499)).wait(1).await);
         assert!(!Deadline::at(SystemTime::UNIX_EPOCH).wait(1).await);
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn repeats_end_before_the_margin() {
+    async fn retries_end_before_the_margin() {
         let deadline = Deadline::after(Duration::from_secs(15));
         let mut attempt = 1;
         while deadline.wait(attempt).await {

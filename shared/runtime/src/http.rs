@@ -8,18 +8,18 @@ use http_api::{Handle, serve};
 use crate::config::{self, Section};
 use crate::{Clients, Invocation, Metrics, SystemRandomness, run};
 
-/// What a function has when it starts.
+/// The resources of a function when it starts.
 pub struct Service<'a> {
     /// AWS clients.
     pub clients: &'a Clients,
-    /// The deployment's choices.
+    /// The deployment's settings.
     pub settings: &'a Settings,
     /// The deployment's metrics.
     pub metrics: &'a Metrics,
 }
 
-/// Runs a function of the HTTP API: reads its configuration, has `start` build its handler once, and answers each
-/// request with it. Faults of ours are counted.
+/// Runs a function of the HTTP API: loads its configuration, calls `start` once to create the
+/// handler, and answers each request with it. Counts faults of the service.
 pub fn serve_http<Configuration, Handler>(
     start: impl AsyncFnOnce(&Service<'_>, Configuration) -> Handler,
 ) -> ExitCode

@@ -1,4 +1,4 @@
-//! What a handler is given, and what it may answer.
+//! Invocations and their outcomes.
 
 use domain::Timestamp;
 use domain::ports::Randomness;
@@ -20,20 +20,20 @@ impl Invocation {
         Self { payload, deadline: Deadline::at(context.deadline()), request_id: context.request_id }
     }
 
-    /// The event: well-formed JSON, of which nothing else is known. A handler parses it itself, and shows no parser's
-    /// error: they quote their input.
+    /// Returns the event, which is well-formed JSON. A handler parses it and must not show the
+    /// parser's errors, because they quote the input.
     #[must_use]
     pub fn payload(&self) -> &RawValue {
         &self.payload
     }
 
-    /// Lambda's id of the request.
+    /// Returns Lambda's request ID.
     #[must_use]
     pub fn request_id(&self) -> &str {
         &self.request_id
     }
 
-    /// What a use case is given for this invocation.
+    /// Returns the context of use cases for this invocation.
     #[must_use]
     pub fn context<'a>(
         &'a self,
@@ -43,30 +43,31 @@ impl Invocation {
         domain::Context { now: Timestamp::now(), randomness, backoff: &self.deadline, settings }
     }
 
-    /// When Lambda ends it; as `Backoff` it waits before a retry.
+    /// Returns the time at which Lambda ends the invocation.
     #[must_use]
     pub fn deadline(&self) -> &Deadline {
         &self.deadline
     }
 }
 
-/// What a handler answers: JSON, or that the invocation failed, after which Lambda repeats what it repeats.
+/// The outcome of a handler: JSON, or a failure, after which Lambda retries asynchronous
+/// invocations.
 pub type Outcome = Result<Box<RawValue>, Failed>;
 
-/// That an invocation failed, by a code. It has no room for anything else: the runtime prints and sends what is here.
+/// The failure of an invocation. It contains only a code, because the runtime prints and sends it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Failed {
     code: &'static str,
 }
 
 impl Failed {
-    /// Failed, by this code.
+    /// Creates a failure with this code.
     #[must_use]
     pub const fn new(code: &'static str) -> Self {
         Self { code }
     }
 
-    /// The code.
+    /// Returns the code.
     #[must_use]
     pub fn code(self) -> &'static str {
         self.code
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_has_a_code_and_no_more() {
+    fn a_failure_contains_only_a_code() {
         let failed = Failed::from(&domain::Error::Invalid("canary".into()));
         let diagnostic = Diagnostic::from(failed);
         assert_eq!(diagnostic.error_type, "invalid");

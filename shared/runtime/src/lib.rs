@@ -1,6 +1,6 @@
-//! What every function does around its handler: configuration, log, AWS clients, the clock of an invocation, metrics.
+//! The environment of every function's handler: configuration, log, AWS clients, deadline, metrics.
 //!
-//! [`serve_http`] is the `main` of a function of the HTTP API; the others call [`run`].
+//! Functions of the HTTP API call [`serve_http`] in `main`; the others call [`run`].
 
 mod clients;
 pub mod config;

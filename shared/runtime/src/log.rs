@@ -1,4 +1,5 @@
-//! The log: one JSON object a line on standard output, never above INFO, and panics by their place alone.
+//! The log: JSON lines on standard output, at level INFO or higher. A panic is logged only by its
+//! location.
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
@@ -7,15 +8,15 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Sets up log and panic hook of the process. `level` is the template's `LogLevel`; INFO where it is missing, unknown, or
-/// asks for more.
+/// Sets up the log and the panic hook of the process. `level` is the template's `LogLevel`. The
+/// level is INFO if it is missing, unknown or more verbose.
 pub(crate) fn init(level: Option<&str>) {
-    // A second call, as in tests, changes nothing.
+    // A second call, as in tests, has no effect.
     let _ = subscriber(level, std::io::stdout).try_init();
     std::panic::set_hook(Box::new(|panic| {
-        // The payload is left out: it can quote what the code was working on.
-        let place = panic.location().map(ToString::to_string);
-        tracing::error!(location = place.as_deref().unwrap_or("unknown"), "panicked");
+        // The payload is omitted, because it can quote data.
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(location = location.as_deref().unwrap_or("unknown"), "panicked");
     }));
 }
 
@@ -28,15 +29,15 @@ where
         Some("ERROR" | "FATAL") => LevelFilter::ERROR,
         _ => LevelFilter::INFO,
     };
-    let foreign = level.min(LevelFilter::WARN);
+    let dependencies = level.min(LevelFilter::WARN);
     let targets = Targets::new()
         .with_default(level)
-        // A table that is restored from a backup needs the audit trail whatever the level.
+        // The reconciliation of a restored table needs the audit trail at every level.
         .with_target("audit", LevelFilter::INFO)
-        .with_targets(["aws_", "h2", "hyper", "rustls", "tower"].map(|target| (target, foreign)))
-        // It prints what a handler returned or panicked with; `run` has logged that already, in its own words.
+        .with_targets(["aws_", "h2", "hyper", "rustls", "tower"].map(|target| (target, dependencies)))
+        // It prints a handler's error or a panic's payload. `run` has already logged the failure.
         .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
-    // The request id stands in the runtime's span, the outermost.
+    // The request ID is in the outermost span, which the runtime creates.
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn no_level_leaves_the_audit_trail_out() {
+    fn the_audit_trail_is_logged_at_every_level() {
         let lines = logged(Some("ERROR"), || {
             tracing::info!(target: "audit", "audit");
             tracing::info!("something else");
@@ -90,12 +91,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_below_info_is_in_the_program() {
+    fn levels_below_info_are_compiled_out() {
         assert_eq!(tracing::level_filters::STATIC_MAX_LEVEL, LevelFilter::INFO);
     }
 
     #[test]
-    fn a_line_reads_alone_and_names_the_request() {
+    fn each_line_contains_the_request_id() {
         let lines = logged(None, || {
             let _request = tracing::info_span!("invoke", requestId = "r-1").entered();
             let _inner = tracing::info_span!("launch").entered();
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_level_is_the_template_s_and_never_more_than_info() {
+    fn the_level_is_configurable_but_never_more_verbose_than_info() {
         for (level, lines) in
             [(None, 3), (Some("TRACE"), 3), (Some("nonsense"), 3), (Some("WARN"), 2), (Some("FATAL"), 1)]
         {
@@ -127,10 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn what_the_runtime_prints_of_handlers_is_dropped_and_foreign_chatter_too() {
+    fn handler_errors_of_the_runtime_and_info_of_dependencies_are_not_logged() {
         let lines = logged(None, || {
             tracing::error!(target: "lambda_runtime::layers::panic", "canary");
-            tracing::info!(target: "aws_config::profile::credentials", "chatter");
+            tracing::info!(target: "aws_config::profile::credentials", "a note");
             tracing::warn!(target: "aws_config::profile::credentials", "a warning");
         });
         assert_eq!(lines.len(), 1);

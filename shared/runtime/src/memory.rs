@@ -1,5 +1,6 @@
-//! Memory is zeroed as it is given back, whoever asked for it: the buffers in which TLS, HTTP, the SDK and a parser hold a
-//! value are none of ours, and nothing else would wipe them. `Zeroizing` stays with what is ours, where types say so.
+//! Zeroes all memory when it is freed. TLS, HTTP, the SDK and parsers keep values in their own
+//! buffers, which nothing else would zero. Our types that contain values also use `Zeroizing`, to
+//! make this explicit.
 
 use std::alloc::System;
 

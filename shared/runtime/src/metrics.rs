@@ -1,6 +1,6 @@
 //! Metrics as log lines in CloudWatch's embedded metric format
-//! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>):
-//! no call and no right is needed, CloudWatch Logs takes them from the function's log.
+//! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
+//! CloudWatch Logs extracts them from the function's log, without API calls or permissions.
 
 use std::io::Write as _;
 
@@ -9,27 +9,27 @@ use serde_json::{Map, Value, json};
 
 /// The CloudWatch namespace of all metrics.
 pub const NAMESPACE: &str = "PipelineSecrets";
-/// Their one dimension: the deployment.
+/// The only dimension of all metrics: the deployment.
 pub const DIMENSION: &str = "Deployment";
 
-/// Everything that is counted. Alarms name these.
+/// The metrics, which alarms refer to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Metric {
-    /// A claim token was presented again: theft, or a client that repeated what it must not.
+    /// A claim token was used again: it was stolen, or a client retried a claim.
     SecondClaims,
-    /// A sealed value did not open: rows were moved, changed, or the wrong key is in use.
+    /// A sealed value could not be opened: rows were moved or changed, or the wrong key is in use.
     EnvelopeRefused,
-    /// A run, or an orphan, could not be cleaned up; the sweep tries again.
+    /// A run or an orphan could not be cleaned up. The sweep retries.
     CleanupFailures,
-    /// How long the run that is due longest has been due, in seconds; each sweep tells.
+    /// How long the most overdue run has been due, in seconds. Each sweep reports it.
     OldestOverdueSeconds,
-    /// Copies of ended runs that were still there.
+    /// Copies of ended runs that still existed.
     OrphansFound,
-    /// Copies of runs that the table does not know.
+    /// Copies of runs that are not in the table.
     UnknownCopies,
-    /// The authorizer could not decide, as opposed to refused.
+    /// The authorizer failed, as opposed to refused a credential.
     AuthorizerFailures,
-    /// Requests and events that failed by our fault, or that of a service.
+    /// Requests and events that failed because of this service or a service that it depends on.
     ServiceErrors,
 }
 
@@ -46,7 +46,7 @@ impl Metric {
         Self::ServiceErrors,
     ];
 
-    /// Its name in CloudWatch.
+    /// Returns its name in CloudWatch.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl Metric {
         }
     }
 
-    /// Its unit in CloudWatch.
+    /// Returns its unit in CloudWatch.
     #[must_use]
     pub fn unit(self) -> &'static str {
         match self {
@@ -78,28 +78,28 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics of this deployment.
+    /// Creates the metrics of this deployment.
     #[must_use]
     pub fn new(deployment: impl Into<String>) -> Self {
         Self { deployment: deployment.into() }
     }
 
-    /// Counts one.
+    /// Counts one occurrence.
     pub fn count(&self, metric: Metric) {
         self.put(&[(metric, 1)]);
     }
 
-    /// Counts a failure that is ours, by its error's code.
+    /// Counts a fault of the service, by its error code.
     pub fn fault(&self, code: &str) {
         let refused = i64::from(code == "envelope-refused");
         self.put(&[(Metric::ServiceErrors, 1), (Metric::EnvelopeRefused, refused)]);
     }
 
-    /// Puts values, all in one line. One that cannot be written is lost.
+    /// Writes values, all in one line. If the line cannot be written, it is lost.
     pub fn put(&self, values: &[(Metric, i64)]) {
         let mut line = self.line(values, Timestamp::now()).to_string();
         line.push('\n');
-        // One write, so that no other line comes between.
+        // A single write, so that lines are not interleaved.
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
     }
 
@@ -124,8 +124,8 @@ impl Metrics {
         for (metric, value) in values {
             line.insert(metric.name().into(), (*value).into());
         }
-        // Lambda drops JSON lines below the function's log level, and takes a line without level and time for INFO.
-        // An alarm must not depend on that setting.
+        // Lambda drops JSON lines below the function's log level, and treats a line without level
+        // and time as INFO. Alarms must not depend on that setting.
         // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
         line.insert("level".into(), "ERROR".into());
         line.insert("timestamp".into(), now.to_string().into());
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn every_metric_has_a_name_of_its_own() {
+    fn metric_names_are_unique() {
         let names: std::collections::BTreeSet<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
         assert_eq!(names.len(), Metric::ALL.len());
     }

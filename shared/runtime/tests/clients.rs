@@ -1,4 +1,4 @@
-//! Time limits, repeats and endpoints of the clients, by a real client of KMS.
+//! Timeouts, retries and endpoints of the clients, tested with a KMS client.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::io::{Read as _, Write as _};
@@ -11,7 +11,7 @@ use runtime::Clients;
 use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_never_answered_ends_within_its_operation_s_limit() {
+async fn a_call_without_an_answer_ends_within_the_operation_timeout() {
     let aws = FakeAws::answering([Answer::Never]);
     let clients = Clients::of(&aws.sdk_config());
     for (config, limit) in [(clients.data(), 3), (clients.control(), 6)] {
@@ -19,12 +19,12 @@ async fn a_call_that_is_never_answered_ends_within_its_operation_s_limit() {
         aws_sdk_kms::Client::new(config).describe_key().key_id("k").send().await.unwrap_err();
         let took = before.elapsed();
         assert!(took <= Duration::from_millis(limit * 1_000 + 10), "{took:?}");
-        assert!(aws.seen().len() > 1, "it was repeated");
+        assert!(aws.seen().len() > 1, "retried");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttles_are_repeated_a_bounded_number_of_times_within_the_limit() {
+async fn throttled_calls_are_retried_a_limited_number_of_times() {
     for (attempts, pick) in [(4, Clients::data as fn(&Clients) -> &_), (6, Clients::control)] {
         let aws = FakeAws::answering([Answer::error(400, "ThrottlingException", "")]);
         let clients = Clients::of(&aws.sdk_config());
@@ -33,7 +33,7 @@ async fn throttles_are_repeated_a_bounded_number_of_times_within_the_limit() {
     }
 }
 
-/// Started by the test below, with an endpoint in its environment.
+/// The test below starts this program with an endpoint in its environment.
 #[tokio::test]
 #[ignore = "started by the other test"]
 async fn caller() {
@@ -56,7 +56,7 @@ fn endpoints_come_from_the_environment_for_all_services_or_one() {
             ])
             .spawn()
             .unwrap();
-        // A caller that ends without a call must not leave `accept` waiting.
+        // If the caller exits without a call, this connection ends `accept`.
         let address = listener.local_addr().unwrap();
         let ended = std::thread::spawn(move || {
             let status = caller.wait().unwrap();

@@ -1,4 +1,4 @@
-//! The rules of the environment, through the sections that functions ask for.
+//! The rules for environment variables, tested through the sections that functions load.
 
 use domain::copies::Layout;
 use domain::ids::RunPrefix;
@@ -30,7 +30,7 @@ fn faulty<S: Section>(changes: &[(&str, &str)]) -> Vec<&'static str> {
 }
 
 #[test]
-fn what_is_not_set_has_the_safe_default() {
+fn a_missing_variable_has_a_safe_default() {
     let (table, settings, key, bus, (prefix, launch), oidc) = with::<Everything>(&[]).unwrap();
     assert_eq!((table.name.as_str(), bus.name.as_str()), ("prod-Table-1ABC", "prod-runs"));
     assert_eq!((key.arn.as_str(), prefix.as_str()), (GOOD[2].1, "3f2a"));
@@ -40,7 +40,7 @@ fn what_is_not_set_has_the_safe_default() {
 }
 
 #[test]
-fn what_is_set_is_taken() {
+fn variables_override_the_defaults() {
     let settings: Settings = with(&[
         ("MAINTAIN_MAY_WRITE", "true"),
         ("ALLOW_AWS_NAMES", "true"),
@@ -60,7 +60,7 @@ fn what_is_set_is_taken() {
 }
 
 #[test]
-fn every_fault_is_told_at_once_by_variable_and_rule_and_never_by_content() {
+fn all_faults_are_reported_with_variable_and_rule_but_without_content() {
     let misconfigured = with::<Everything>(&[
         ("TABLE_NAME", ""),
         ("DEPLOYMENT", "!canary"),
@@ -83,13 +83,13 @@ fn every_fault_is_told_at_once_by_variable_and_rule_and_never_by_content() {
     ];
     assert_eq!(named, expected);
     let text = misconfigured.to_string();
-    assert!(text.starts_with("TABLE_NAME is missing and must be a table's name"), "{text}");
-    assert!(text.contains("; DEPLOYMENT must be a stack's name"), "{text}");
+    assert!(text.starts_with("TABLE_NAME is missing and must be a table name"), "{text}");
+    assert!(text.contains("; DEPLOYMENT must be a stack name"), "{text}");
     assert!(!text.contains("canary") && !format!("{misconfigured:?}").contains("canary"));
 }
 
 #[test]
-fn each_rule_refuses_what_breaks_it() {
+fn invalid_values_are_refused() {
     let names = ["ab", "a b c", "arn:aws:x"];
     assert!(names.iter().all(|name| faulty::<Table>(&[("TABLE_NAME", name)]) == ["TABLE_NAME"]));
     let stacks = ["1prod", "-prod", "pr_od", "pröd", "prod "];
@@ -112,6 +112,6 @@ fn each_rule_refuses_what_breaks_it() {
 }
 
 #[test]
-fn a_variable_that_two_sections_read_is_told_once() {
+fn a_fault_of_a_variable_in_two_sections_is_reported_once() {
     assert_eq!(faulty::<(Limits, Settings)>(&[("LEASE_SECONDS", "x")]), ["LEASE_SECONDS"]);
 }

@@ -1,8 +1,8 @@
-//! A function's process that fails with a value in its hands: by a panic, an error, an event that cannot be read. What it
-//! prints and what it tells Lambda holds nothing of it.
+//! A function that fails while it processes a value: by a panic, an error, or an event that cannot
+//! be read. Neither its output nor its report to Lambda contains the value.
 //!
-//! This program is the function as well, where it finds a Runtime API
-//! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>) in its environment.
+//! This program is also the function, if its environment contains a Runtime API
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode, Stdio};
 use libtest_mimic::{Arguments, Trial};
 use runtime::{Clients, Failed, Invocation};
 
-/// What may be nowhere: every event holds it.
+/// The value that every event contains and no output may contain.
 const VALUE: &str = "kAnArIeNvOgEl";
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
@@ -22,20 +22,20 @@ fn main() -> ExitCode {
     }
 }
 
-/// Fails as it is told.
+/// Fails in the way that the event names.
 fn function() -> ExitCode {
     runtime::run(async |_: &Clients| {
         Ok(async |invocation: Invocation| {
             let event = invocation.payload().get();
             match event {
                 _ if event.contains("\"panics\"") => panic!("{event}"),
-                // The standard library quotes what it was to cut, and what was not expected.
+                // The standard library quotes the text to cut, and the unexpected value.
                 _ if event.contains("\"cuts\"") => panic!("{}", &event[..=event.len()]),
                 _ if event.contains("\"expects\"") => {
                     let number: Result<u64, &str> = event.parse().map_err(|_| event);
                     panic!("{}", number.expect("a number"))
                 }
-                _ => Err(Failed::new("as-told")),
+                _ => Err(Failed::new("as-requested")),
             }
         })
     })
@@ -44,14 +44,14 @@ fn function() -> ExitCode {
 fn tests() -> ExitCode {
     let tests: [(_, fn()); 3] = [
         (
-            "a_panic_shows_its_place_and_nothing_of_the_event",
-            a_panic_shows_its_place_and_nothing_of_the_event,
+            "a_panic_shows_its_location_and_nothing_of_the_event",
+            a_panic_shows_its_location_and_nothing_of_the_event,
         ),
         (
             "an_error_shows_its_code_and_nothing_of_the_event",
             an_error_shows_its_code_and_nothing_of_the_event,
         ),
-        ("an_event_that_is_no_json_is_not_shown", an_event_that_is_no_json_is_not_shown),
+        ("an_event_that_is_not_json_is_not_shown", an_event_that_is_not_json_is_not_shown),
     ];
     let trial = |(name, test): (&str, fn())| {
         Trial::test(name, move || {
@@ -62,32 +62,32 @@ fn tests() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), tests.map(trial).into()).exit_code()
 }
 
-fn a_panic_shows_its_place_and_nothing_of_the_event() {
+fn a_panic_shows_its_location_and_nothing_of_the_event() {
     for how in ["panics", "cuts", "expects"] {
-        let (printed, told) = run(&format!("{{\"{how}\":\"{VALUE}\"}}"));
-        assert!(told.contains("the invocation failed (panicked)"), "{how}: {told}");
+        let (printed, reported) = run(&format!("{{\"{how}\":\"{VALUE}\"}}"));
+        assert!(reported.contains("the invocation failed (panicked)"), "{how}: {reported}");
         assert!(printed.contains(&format!("\"location\":\"{}", file!())), "{how}: {printed}");
-        assert!(!printed.contains(VALUE) && !told.contains(VALUE), "{how}: {printed} {told}");
+        assert!(!printed.contains(VALUE) && !reported.contains(VALUE), "{how}: {printed} {reported}");
     }
 }
 
 fn an_error_shows_its_code_and_nothing_of_the_event() {
-    let (printed, told) = run(&format!("{{\"fails\":\"{VALUE}\"}}"));
-    assert!(told.contains("the invocation failed (as-told)"), "{told}");
-    assert!(printed.contains("\"error.code\":\"as-told\""), "{printed}");
-    assert!(!printed.contains(VALUE) && !told.contains(VALUE), "{printed} {told}");
+    let (printed, reported) = run(&format!("{{\"fails\":\"{VALUE}\"}}"));
+    assert!(reported.contains("the invocation failed (as-requested)"), "{reported}");
+    assert!(printed.contains("\"error.code\":\"as-requested\""), "{printed}");
+    assert!(!printed.contains(VALUE) && !reported.contains(VALUE), "{printed} {reported}");
 }
 
-fn an_event_that_is_no_json_is_not_shown() {
+fn an_event_that_is_not_json_is_not_shown() {
     for event in [format!("{{\"fails\":\"{VALUE}"), VALUE.to_owned(), format!("[\"{VALUE}\",\u{1}]")] {
-        let (printed, told) = run(&event);
-        assert!(!told.is_empty(), "{event} was answered by nothing");
-        assert!(!printed.contains(VALUE) && !told.contains(VALUE), "{event}: {printed} {told}");
+        let (printed, reported) = run(&event);
+        assert!(!reported.is_empty(), "{event}: no report");
+        assert!(!printed.contains(VALUE) && !reported.contains(VALUE), "{event}: {printed} {reported}");
     }
 }
 
-/// Runs the function for one event, at the most verbose that any setting makes it; gives what it printed, and the body of
-/// what it told Lambda.
+/// Runs the function for one event, with the most verbose settings. Returns its output and the body
+/// of its report to Lambda.
 fn run(event: &str) -> (String, String) {
     let lambda = TcpListener::bind("127.0.0.1:0").expect("a port");
     let mut function = Command::new(std::env::current_exe().expect("this program"));
@@ -102,20 +102,21 @@ fn run(event: &str) -> (String, String) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("a process");
-    let told = serve(&lambda, event);
+    let reported = serve(&lambda, event);
     let _ = function.kill();
     let output = function.wait_with_output().expect("its output");
     let printed = [output.stdout, output.stderr].concat();
-    (String::from_utf8(printed).expect("text"), told)
+    (String::from_utf8(printed).expect("text"), reported)
 }
 
-/// Gives the event to whoever asks first, and waits for what is said of it. Connections are kept, as Lambda does.
+/// Sends the event to the first connection that requests it, and returns the report. Keeps
+/// connections open, as Lambda does.
 fn serve(lambda: &TcpListener, event: &str) -> String {
     let mut events = Some(event);
     loop {
         let (stream, _) = lambda.accept().expect("a connection");
-        if let Some(told) = serve_connection(stream, &mut events) {
-            return told;
+        if let Some(reported) = serve_connection(stream, &mut events) {
+            return reported;
         }
     }
 }

@@ -1,5 +1,6 @@
-//! The entry under the real `lambda_runtime`, against a Runtime API of its own: what is printed and sent when a handler
-//! answers, fails or panics with a value at hand, and when an event is no JSON.
+//! The entry point under `lambda_runtime`, against a fake Runtime API: what is printed and sent
+//! when a handler answers, fails or panics while it processes a value, and when an event is not
+//! JSON.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -11,7 +12,7 @@ use serde_json::value::RawValue;
 
 const CANARY: &str = "canary-71c2";
 
-/// The function itself: this test program, started again by the tests below.
+/// The function. The tests below start this test program again.
 #[test]
 #[ignore = "started by the other tests"]
 fn function() {
@@ -32,7 +33,7 @@ fn function() {
     std::process::exit(i32::from(code != std::process::ExitCode::SUCCESS));
 }
 
-/// What the function posted: path and body.
+/// The path and body of a report.
 type Posted = (String, String);
 
 fn start(api: &str, table: Option<&str>) -> Child {
@@ -55,12 +56,13 @@ fn start(api: &str, table: Option<&str>) -> Child {
     function.spawn().unwrap()
 }
 
-/// Gives the function these events, then hangs up. Returns what it posted, and all that it printed.
+/// Sends these events to the function and closes the connection. Returns its reports and its
+/// output.
 fn play(events: &[&str]) -> (Vec<Posted>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let function = start(&address.to_string(), Some("prod-Table"));
-    // A function that ends without a call must not leave `accept` waiting.
+    // If the function exits without a call, this connection ends `accept`.
     let ended = std::thread::spawn(move || {
         let output = function.wait_with_output().unwrap();
         let _ = TcpStream::connect(address);
@@ -112,7 +114,7 @@ fn reply(mut stream: &TcpStream, body: &str) {
 }
 
 #[test]
-fn an_answer_arrives_as_it_was_given_and_nothing_of_it_is_printed() {
+fn an_answer_is_sent_unchanged_and_not_printed() {
     let event = format!(r#"{{ "a" : "{CANARY}" }}"#);
     let (posted, printed) = play(&[&event]);
     assert!(posted[0].0.contains("/invocation/r-1/response"));
@@ -121,7 +123,7 @@ fn an_answer_arrives_as_it_was_given_and_nothing_of_it_is_printed() {
 }
 
 #[test]
-fn a_failure_a_panic_and_an_event_that_is_no_json_tell_a_code_and_a_place_only() {
+fn failures_panics_and_events_that_are_not_json_show_only_a_code_and_a_location() {
     let fail = format!(r#"{{"fail":"{CANARY}"}}"#);
     let panic = format!(r#"{{"panic":"{CANARY}"}}"#);
     let broken = format!(r#"{{"a":"{CANARY}","b":{CANARY}}}"#);
@@ -130,7 +132,7 @@ fn a_failure_a_panic_and_an_event_that_is_no_json_tell_a_code_and_a_place_only()
     assert!(posted.iter().all(|(line, _)| line.contains("/invocation/r-1/error")), "{posted:?}");
     assert!(posted[0].1.contains("the invocation failed (invalid)"), "{posted:?}");
     assert!(posted[1].1.contains("the invocation failed (panicked)"), "{posted:?}");
-    assert!(posted[3].1.contains("invalid"), "it goes on after a panic");
+    assert!(posted[3].1.contains("invalid"), "it continues after a panic");
     assert!(!format!("{posted:?}").contains(CANARY), "{posted:?}");
     assert!(!printed.contains(CANARY), "{printed}");
     assert!(printed.contains(r#""message":"panicked""#) && printed.contains("live.rs"), "{printed}");
@@ -138,9 +140,9 @@ fn a_failure_a_panic_and_an_event_that_is_no_json_tell_a_code_and_a_place_only()
 }
 
 #[test]
-fn a_wrong_environment_ends_the_process_and_names_the_variable() {
+fn a_missing_variable_ends_the_process_and_is_named() {
     let output = start("127.0.0.1:1", None).wait_with_output().unwrap();
     assert!(!output.status.success());
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(printed.contains("TABLE_NAME is missing and must be a table's name"), "{printed}");
+    assert!(printed.contains("TABLE_NAME is missing and must be a table name"), "{printed}");
 }

@@ -1,4 +1,4 @@
-//! The sections, each with its variables. `infra/template.yaml` sets them.
+//! The sections and their variables, which `infra/template.yaml` sets.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use domain::settings::{Limits, Settings};
 
 use super::{Fault, Section, Variables};
 
-/// Where the rows are.
+/// The DynamoDB table.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Table {
     /// `TABLE_NAME`.
@@ -17,7 +17,7 @@ pub struct Table {
 
 impl Section for Table {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
-        let rule = "a table's name, 3 to 255 of 0-9, A-Z, a-z, _ . -";
+        let rule = "a table name: 3 to 255 of 0-9, A-Z, a-z, _ . -";
         let name = variables.required("TABLE_NAME", rule, |text| {
             let fits = (3..=255).contains(&text.len()) && text.bytes().all(is_name_byte);
             fits.then(|| text.to_owned())
@@ -26,10 +26,11 @@ impl Section for Table {
     }
 }
 
-/// The key that seals and opens.
+/// The KMS key that seals and opens values.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EnvelopeKey {
-    /// `ENVELOPE_KEY_ARN`: a key's own ARN. An alias could be pointed at another key.
+    /// `ENVELOPE_KEY_ARN`: the ARN of the key. An alias is not accepted, because it can be moved to
+    /// another key.
     pub arn: String,
 }
 
@@ -46,7 +47,7 @@ impl Section for EnvelopeKey {
     }
 }
 
-/// The deployment's own event bus.
+/// The deployment's event bus.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Bus {
     /// `EVENT_BUS_NAME`.
@@ -55,7 +56,7 @@ pub struct Bus {
 
 impl Section for Bus {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
-        let rule = "an event bus's name, 1 to 256 of 0-9, A-Z, a-z, _ . - /";
+        let rule = "an event bus name: 1 to 256 of 0-9, A-Z, a-z, _ . - /";
         let name = variables.required("EVENT_BUS_NAME", rule, |text| {
             let fits = text.len() <= 256 && text.bytes().all(|byte| is_name_byte(byte) || byte == b'/');
             fits.then(|| text.to_owned())
@@ -64,17 +65,17 @@ impl Section for Bus {
     }
 }
 
-/// `RUN_PREFIX`: what every run's id begins with.
+/// `RUN_PREFIX`: the prefix of all run IDs.
 impl Section for RunPrefix {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
         variables.required("RUN_PREFIX", "four of 0-9, A-Z, a-z", |text| Self::new(text).ok())
     }
 }
 
-/// Where the function runs: events and jobs of elsewhere are not ours.
+/// The account and region of the function. Events and jobs of others are ignored.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Home {
-    /// `ACCOUNT_ID`: the account, 12 digits.
+    /// `ACCOUNT_ID`: the account ID, 12 digits.
     pub account: String,
     /// `AWS_REGION`, which Lambda sets.
     pub region: String,
@@ -82,7 +83,7 @@ pub struct Home {
 
 impl Section for Home {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
-        let account = variables.required("ACCOUNT_ID", "an AWS account, 12 digits", |text| {
+        let account = variables.required("ACCOUNT_ID", "an AWS account ID: 12 digits", |text| {
             (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.to_owned())
         });
         let region = variables.required("AWS_REGION", "an AWS region", |text| {
@@ -92,10 +93,10 @@ impl Section for Home {
     }
 }
 
-/// What only a launch needs.
+/// The configuration of launches.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Launch {
-    /// `API_ENDPOINT`: the API's public base URL, without a slash at its end.
+    /// `API_ENDPOINT`: the public base URL of the API, without a trailing slash.
     pub api_endpoint: String,
     /// `COPY_KEY_ID`: the KMS key of the copies; `None` for `aws/secretsmanager`.
     pub copy_key: Option<String>,
@@ -103,11 +104,11 @@ pub struct Launch {
 
 impl Section for Launch {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
-        let rule = "an http or https URL without query, fragment and slash at its end";
+        let rule = "an http or https URL without query, fragment and trailing slash";
         let api_endpoint = variables.required("API_ENDPOINT", rule, |text| {
             (is_url(text) && !text.ends_with('/')).then(|| text.to_owned())
         });
-        let rule = "a KMS key's id, ARN or alias, at most 2048 characters without blanks";
+        let rule = "the ID, ARN or alias of a KMS key: at most 2048 characters without blanks";
         let copy_key = variables.optional("COPY_KEY_ID", rule, |text| {
             let fits = text.len() <= 2048 && text.bytes().all(|byte| byte.is_ascii_graphic());
             fits.then(|| text.to_owned())
@@ -116,14 +117,14 @@ impl Section for Launch {
     }
 }
 
-/// The OpenID Connect issuer whose JSON web tokens are taken, where there is one.
+/// The OpenID Connect issuer whose JSON Web Tokens are accepted, if any.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Oidc(pub Option<OidcIssuer>);
 
-/// An issuer, and the audience that its tokens must name.
+/// An issuer and the audience that its tokens must have.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OidcIssuer {
-    /// `OIDC_ISSUER`, exactly as tokens name it.
+    /// `OIDC_ISSUER`, exactly as in the `iss` claim of its tokens.
     pub issuer: String,
     /// `OIDC_AUDIENCE`.
     pub audience: String,
@@ -142,7 +143,7 @@ impl Section for Oidc {
         match (issuer?, audience?) {
             (None, None) => Some(Self(None)),
             (Some(issuer), Some(audience)) => Some(Self(Some(OidcIssuer { issuer, audience }))),
-            // One without the other would take any audience, or none: never what was meant.
+            // One without the other would accept every audience or no token: certainly a mistake.
             (None, Some(_)) => variables.fault(Fault {
                 variable: "OIDC_ISSUER",
                 rule: "set with OIDC_AUDIENCE",
@@ -157,12 +158,14 @@ impl Section for Oidc {
     }
 }
 
-/// `DEPLOYMENT`, and the deployment's choices, each with a safe default: `MAINTAIN_MAY_WRITE` (false),
-/// `ALLOW_AWS_NAMES` (false), `DEFAULT_LAYOUT` (bundle), `RESTORED` (false), and those of [`Limits`].
+/// `DEPLOYMENT`, and optional settings with safe defaults: `MAINTAIN_MAY_WRITE` (false),
+/// `ALLOW_AWS_NAMES` (false), `DEFAULT_LAYOUT` (bundle), `RESTORED` (false), and those of
+/// [`Limits`].
 impl Section for Settings {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
-        // CloudFormation's rule for stack names. It also keeps the name out of the syntax of tag filters.
-        let rule = "a stack's name, a letter and at most 127 of 0-9, A-Z, a-z, -";
+        // CloudFormation's rule for stack names. It also excludes characters of the syntax of tag
+        // filters.
+        let rule = "a stack name: a letter and at most 127 of 0-9, A-Z, a-z, -";
         let deployment = variables.required("DEPLOYMENT", rule, |text| {
             let fits = text.len() <= 128
                 && text.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -186,7 +189,8 @@ impl Section for Settings {
     }
 }
 
-/// `PROVISIONING_SECONDS` (120), `PENDING_SECONDS` (86400), `LEASE_SECONDS` (1800), `LONGEST_RUN_SECONDS` (2592000).
+/// `PROVISIONING_SECONDS` (120), `PENDING_SECONDS` (86400), `LEASE_SECONDS` (1800),
+/// `LONGEST_RUN_SECONDS` (2592000).
 impl Section for Limits {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
         let Self { provisioning, pending, lease, longest_run } = Self::default();
@@ -228,5 +232,5 @@ fn is_url(text: &str) -> bool {
     host.is_some_and(|host| !host.is_empty() && !host.starts_with('/') && host.bytes().all(fits))
 }
 
-/// Far beyond any run, and far within what a date can hold.
+/// Far longer than any run, and far below the range of dates.
 const TEN_YEARS: u64 = 10 * 365 * 24 * 3600;
