@@ -1,4 +1,5 @@
-//! The stand-ins over HTTPS on loopback: what every contender talks to, with the certificate that its process trusts.
+//! The fake AWS that every contender calls over HTTPS on loopback, with a certificate that its
+//! process trusts.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -24,10 +25,10 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::error::{Error, Result};
 
-/// The deployment that all of them play.
+/// The deployment of every contender.
 pub(crate) const DEPLOYMENT: &str = "compare";
 
-/// An account, reachable at [`endpoint`](Self::endpoint). Clones are one.
+/// An AWS account, reachable at [`endpoint`](Self::endpoint). Clones share it.
 #[derive(Clone)]
 pub(crate) struct Aws {
     account: Rc<RefCell<Account>>,
@@ -35,22 +36,22 @@ pub(crate) struct Aws {
     roots: PathBuf,
 }
 
-/// What stands behind the socket.
+/// The state behind the socket.
 #[derive(Default)]
 pub(crate) struct Account {
     /// The services themselves.
     pub(crate) services: Services,
     /// The operations that were called, in order.
     pub(crate) calls: Vec<String>,
-    /// How long after its request each answer goes out, at least.
+    /// The minimum delay of each answer.
     pub(crate) delay: Duration,
-    /// How long after it was, the timer's own lateness included.
+    /// The actual delays, including the timer's lateness.
     pub(crate) delays: Vec<Duration>,
-    /// Operations that may be called only so often.
+    /// The rate limits, by operation.
     pub(crate) limits: BTreeMap<&'static str, Limit>,
 }
 
-/// A state of the account that a measurement begins from.
+/// A state of the account from which a measurement starts.
 #[derive(Clone, Default)]
 pub(crate) struct Snapshot {
     rows: Vec<Value>,
@@ -58,18 +59,19 @@ pub(crate) struct Snapshot {
 }
 
 impl Aws {
-    /// Listens on a free port, under a certificate of an authority that only this run's contenders trust.
+    /// Listens on a free port, with a certificate from an authority that only this run's contenders
+    /// trust.
     pub(crate) async fn start(folder: &Path) -> Result<Self> {
         let (config, authority) = certificate().map_err(Error::machine("a certificate for loopback"))?;
         let roots = folder.join("roots.pem");
-        // As many roots as a machine has, so that loading them costs what it costs there.
+        // As many roots as on a real machine, so that loading them costs as much.
         let mut all = std::fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
         all.push_str(&authority);
         std::fs::write(&roots, all).map_err(Error::file(&roots))?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
-            .map_err(Error::machine("a port on loopback for the stand-ins"))?;
-        let port = listener.local_addr().map_err(Error::machine("the port of the stand-ins"))?.port();
+            .map_err(Error::machine("a port on loopback for the fake AWS"))?;
+        let port = listener.local_addr().map_err(Error::machine("the port of the fake AWS"))?.port();
         let aws = Self { account: Rc::default(), port, roots };
         tokio::task::spawn_local(aws.clone().accept(listener, TlsAcceptor::from(Arc::new(config))));
         Ok(aws)
@@ -85,12 +87,12 @@ impl Aws {
         &self.roots
     }
 
-    /// Does something with the account.
+    /// Reads or changes the account.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Account) -> T) -> T {
         act(&mut self.account.borrow_mut())
     }
 
-    /// The account as it stands.
+    /// Takes a snapshot of the account.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.with(|account| Snapshot {
             rows: account.services.database.rows(),
@@ -98,7 +100,7 @@ impl Aws {
         })
     }
 
-    /// The account as it stood, nothing called, nothing late, nothing limited.
+    /// Restores the account, without recorded calls, delays or limits.
     pub(crate) fn restore(&self, snapshot: &Snapshot) {
         let mut services = Services::default();
         DEPLOYMENT.clone_into(&mut services.target.deployment);
@@ -109,7 +111,7 @@ impl Aws {
         self.with(|account| *account = Account { services, ..Account::default() });
     }
 
-    /// Puts a snapshot's rows and secrets back, and leaves other rows as they are.
+    /// Restores a snapshot's rows and secrets, and leaves other rows unchanged.
     pub(crate) fn put_back(&self, snapshot: &Snapshot) {
         self.with(|account| {
             for row in &snapshot.rows {
@@ -119,13 +121,13 @@ impl Aws {
         });
     }
 
-    /// The operations called since the last look.
+    /// The operations called since the last time.
     pub(crate) fn take_calls(&self) -> Vec<String> {
         self.with(|account| std::mem::take(&mut account.calls))
     }
 
     async fn accept(self, listener: TcpListener, tls: TlsAcceptor) {
-        // Contenders come and go: a connection that fails is one that its contender will report.
+        // A connection that fails is reported by its contender.
         while let Ok((stream, _)) = listener.accept().await {
             tokio::task::spawn_local(self.clone().serve(stream, tls.clone()));
         }
@@ -139,7 +141,7 @@ impl Aws {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let came = Instant::now();
+        let received = Instant::now();
         let operation = operation(&request);
         let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
         let body: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
@@ -149,9 +151,9 @@ impl Aws {
         });
         let (status, answer) = self.with(|account| account.answer(&operation, &body));
         if !delay.is_zero() {
-            // What the stand-in itself takes is part of the delay, as a service's own time is.
-            tokio::time::sleep_until((came + delay).into()).await;
-            self.with(|account| account.delays.push(came.elapsed()));
+            // The delay includes the processing time, as it does for a real service.
+            tokio::time::sleep_until((received + delay).into()).await;
+            self.with(|account| account.delays.push(received.elapsed()));
         }
         let mut response = Response::new(Full::new(Bytes::from(answer.to_string())));
         *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
@@ -170,7 +172,7 @@ impl Account {
     }
 }
 
-/// As the JSON protocols name it; for the others method and path.
+/// The operation's name in JSON protocols; method and path in the others.
 fn operation(request: &Request<Incoming>) -> String {
     let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
     match target {
@@ -184,8 +186,8 @@ fn certificate() -> std::result::Result<(ServerConfig, String), Box<dyn std::err
     let authority_key = rcgen::KeyPair::generate()?;
     let mut authority = rcgen::CertificateParams::new(Vec::new())?;
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    // OpenSSL takes a certificate whose issuer has its own name for one that signed itself.
-    authority.distinguished_name.push(rcgen::DnType::CommonName, "the stand-ins' authority");
+    // OpenSSL treats a certificate whose issuer and subject have the same name as self-signed.
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "the fake AWS's authority");
     authority.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
     let authority_certificate = authority.self_signed(&authority_key)?;
     let issuer = rcgen::Issuer::new(authority, authority_key);

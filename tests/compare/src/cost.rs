@@ -1,8 +1,8 @@
-//! What a month costs, from AWS's price pages for us-east-1 as of November 2026, before any free tier.
+//! Monthly costs from AWS's price pages for us-east-1 as of November 2026, before any free tier.
 
 use serde::Serialize;
 
-/// Dollars for one unit, with the page that says so.
+/// The price of one unit in dollars, and its source.
 struct Price {
     dollars: f64,
     page: &'static str,
@@ -25,12 +25,12 @@ const ALARM_METRIC: Price = Price { dollars: 0.10, page: LOG_BYTE.page };
 const METRIC: Price = Price { dollars: 0.30, page: LOG_BYTE.page };
 const EVENT: Price = Price { dollars: 1.0 / 1e6, page: "https://aws.amazon.com/eventbridge/pricing/" };
 
-/// A launch: 20 secrets, six hours, a heartbeat each half hour. Calls of a launch are counted by tests; the other units
-/// are upper bounds.
+/// A launch: 20 secrets, six hours, a heartbeat every half hour. Tests count the calls of a launch;
+/// the other units are upper bounds.
 const SECRETS: f64 = 20.0;
 const HOURS: f64 = 6.0;
 /// Created, read by two tasks, deleted.
-const CALLS_OF_A_COPY: f64 = 4.0;
+const CALLS_PER_COPY: f64 = 4.0;
 const WRITE_UNITS: f64 = 40.0;
 const READ_UNITS: f64 = 100.0;
 const REQUESTS: f64 = 20.0;
@@ -40,31 +40,32 @@ const SECONDS: f64 = 0.050;
 const GIGABYTES: f64 = 0.128;
 const LOG_BYTES: f64 = 40_000.0;
 const EVENTS: f64 = 2.0;
-/// A month of sweeps, one in five minutes.
+/// A month of sweeps, one every five minutes.
 const SWEEPS: f64 = 8_640.0;
 const SWEEP_SECONDS: f64 = 0.5;
 const KEYS: f64 = 2.0;
-/// 13 alarms look at 26 metrics, eight of them ours.
+/// 13 alarms on 26 metrics, eight of them custom metrics.
 const ALARM_METRICS: f64 = 26.0;
 const METRICS: f64 = 8.0;
 
-/// The launches a month that the table has.
+/// The columns of the table: launches per month.
 pub(crate) const LAUNCHES: [u32; 3] = [1_000, 10_000, 100_000];
 
-/// One line of the table: dollars a month.
+/// One line of the table, in dollars per month.
 #[derive(Debug, Serialize)]
 pub(crate) struct Line {
-    /// What for.
+    /// The service and its units.
     pub(crate) what: &'static str,
     /// With 1,000, 10,000 and 100,000 launches.
     pub(crate) dollars: [f64; 3],
-    /// The pages that the prices are from.
+    /// The sources of the prices.
     pub(crate) pages: Vec<&'static str>,
 }
 
-/// The table; the last two lines are the sums, with one bundle per run and with one copy per name.
+/// The table. The last two lines are the totals, with one bundle per run and with one copy per
+/// name.
 pub(crate) fn table() -> Vec<Line> {
-    let copy = HOURS * SECRET_HOUR.dollars + CALLS_OF_A_COPY * SECRET_CALL.dollars;
+    let copy = HOURS * SECRET_HOUR.dollars + CALLS_PER_COPY * SECRET_CALL.dollars;
     let line = |what, each: f64, fixed: f64, pages: &[&'static str]| Line {
         what,
         dollars: LAUNCHES.map(|launches| f64::from(launches) * each + fixed),
@@ -86,12 +87,7 @@ pub(crate) fn table() -> Vec<Line> {
             &[INVOCATION.page],
         ),
         line("logs, EventBridge", logs, 0.0, &[LOG_BYTE.page, EVENT.page]),
-        line(
-            "two keys, 13 alarms on 26 metrics, 8 metrics of ours",
-            0.0,
-            fixed,
-            &[KMS_KEY.page, METRIC.page],
-        ),
+        line("two keys, 13 alarms on 26 metrics, 8 custom metrics", 0.0, fixed, &[KMS_KEY.page, METRIC.page]),
     ];
     let sum = |more: f64| {
         let months = [0, 1, 2].map(|at| lines.iter().map(|line| line.dollars[at]).sum::<f64>());
@@ -99,12 +95,12 @@ pub(crate) fn table() -> Vec<Line> {
         [months[0] + more[0], months[1] + more[1], months[2] + more[2]]
     };
     let (bundle, per_name) = (sum(0.0), sum((SECRETS - 1.0) * copy));
-    lines.push(Line { what: "in all, bundle", dollars: bundle, pages: Vec::new() });
-    lines.push(Line { what: "in all, one copy per name", dollars: per_name, pages: Vec::new() });
+    lines.push(Line { what: "total, one bundle per run", dollars: bundle, pages: Vec::new() });
+    lines.push(Line { what: "total, one copy per name", dollars: per_name, pages: Vec::new() });
     lines
 }
 
-/// Dollars as the table shows them.
+/// Formats an amount in dollars.
 pub(crate) fn dollars(amount: f64) -> String {
     let cents = format!("{amount:.2}");
     let (whole, cents) = cents.split_once('.').unwrap_or_default();
@@ -123,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_operations_guide_says_what_this_computes() {
+    fn the_operations_guide_shows_the_computed_costs() {
         let guide = include_str!("../../../docs/operations.md");
         for line in table() {
             let [few, more, many] = line.dollars.map(dollars);
@@ -131,10 +127,12 @@ mod tests {
                 row.starts_with(&format!("| {} |", line.what))
                     || row.starts_with(&format!("| **{}** |", line.what))
             });
-            let row = found.unwrap_or_else(|| panic!("no row on {}", line.what)).replace("**", "");
+            let row = found
+                .unwrap_or_else(|| panic!("docs/operations.md has no row for {}", line.what))
+                .replace("**", "");
             assert!(
                 row.contains(&format!("| {few} | {more} | {many} |")),
-                "{row}\nbut it is {few}, {more}, {many}"
+                "{row}\nexpected {few}, {more}, {many}"
             );
             for page in line.pages {
                 assert!(row.contains(page) || guide.contains(page), "{row} lacks {page}");
@@ -143,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_are_grouped_and_cents_are_two() {
+    fn thousands_are_grouped_and_cents_have_two_digits() {
         assert_eq!(
             [0.0, 7.0, 999.999, 1234.5, 1_234_567.0].map(dollars),
             ["$0.00", "$7.00", "$1,000.00", "$1,234.50", "$1,234,567.00"]

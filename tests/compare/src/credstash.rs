@@ -1,5 +1,5 @@
-//! credstash (<https://github.com/fugue/credstash>), the best known secret store over DynamoDB and KMS, beside ours: one
-//! secret stored, a hundred listed.
+//! Compares with credstash (<https://github.com/fugue/credstash>), the best known secret store over
+//! DynamoDB and KMS: storing one secret, listing a hundred.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -20,17 +20,17 @@ use crate::stats::Summary;
 /// Processor time, in milliseconds.
 #[derive(Debug, Serialize)]
 pub(crate) struct Credstash {
-    /// Storing one by its command, as its users do: the whole process.
+    /// Storing one secret with its command line, as its users do: the whole process.
     pub(crate) command: Summary,
-    /// Storing one with its library, in a process that stays.
+    /// Storing one with its library, in a long-lived process.
     pub(crate) put: Summary,
-    /// Reading one: ours has no such call.
+    /// Reading one. Our API has no such operation.
     pub(crate) get: Summary,
     /// Listing a hundred.
     pub(crate) list: Summary,
     /// Storing one with ours, from the start of the process.
     pub(crate) our_command: Summary,
-    /// Storing one with ours, in a process that stays.
+    /// Storing one with ours, in a long-lived process.
     pub(crate) our_put: Summary,
     /// Listing a hundred with ours.
     pub(crate) our_list: Summary,
@@ -39,15 +39,15 @@ pub(crate) struct Credstash {
 const SECRETS: usize = 100;
 const VALUE: &str = "a value of some length, as licence keys have it: 0123456789abcdef";
 
-/// Measures it; `None` where it could not be had.
+/// Measures credstash and our functions; `None` if credstash is not installed.
 pub(crate) async fn measure(fixture: &Fixture, peers: &Peers, effort: Effort) -> Result<Option<Credstash>> {
     let Some(python) = &peers.python else {
         return Ok(None);
     };
-    fixture.aws.restore(&fixture.people);
+    fixture.aws.restore(&fixture.empty_workspace);
     let (status, _) = fixture.aws.with(|aws| aws.services.database.answer("CreateTable", &table()));
     if status != 200 {
-        return Err(wrong("credstash", "its table cannot be made"));
+        return Err(wrong("credstash", "could not create its table"));
     }
     let mut environment = fixture.environment();
     environment.push(("PYTHONPATH".to_owned(), peers.sources.join("python").into()));
@@ -68,19 +68,19 @@ pub(crate) async fn measure(fixture: &Fixture, peers: &Peers, effort: Effort) ->
         our_put.push(spent.cpu);
         let (answer, spent) = theirs.invoke(&json!({ "do": "get", "name": name })).await?;
         if answer["value"] != VALUE {
-            return Err(wrong("credstash", "it reads another value than it stored"));
+            return Err(wrong("credstash", "the value it read differs from the value it stored"));
         }
         get.push(spent.cpu);
     }
     for _ in 0..effort.growth * 4 {
         let (answer, spent) = theirs.invoke(&json!({ "do": "list" })).await?;
         if answer["names"].as_array().map(Vec::len) != Some(SECRETS) {
-            return Err(wrong("credstash", "a list of a hundred has another length"));
+            return Err(wrong("credstash", "a list of a hundred secrets has the wrong length"));
         }
         list.push(spent.cpu);
         let (answer, spent) = reader.invoke(&fixture.list()).await?;
         if expect("read-secrets", &answer, 200)?["totalSize"] != SECRETS {
-            return Err(wrong("read-secrets", "a list of a hundred has another length"));
+            return Err(wrong("read-secrets", "a list of a hundred secrets has the wrong length"));
         }
         our_list.push(spent.cpu);
     }
@@ -90,7 +90,8 @@ pub(crate) async fn measure(fixture: &Fixture, peers: &Peers, effort: Effort) ->
     Ok(Some(Credstash { command, put, get, list, our_command, our_put, our_list }))
 }
 
-/// A secret stored by a process of its own: by credstash's command, and by ours from its start.
+/// Stores each secret in a separate process: with credstash's command, and with our function from
+/// its start.
 async fn commands(
     fixture: &Fixture,
     python: &Path,
@@ -102,13 +103,13 @@ async fn commands(
         let mut command = tokio::process::Command::new(python);
         command.args(["-m", "credstash", "put", "-k", KEY, &name, VALUE]).current_dir(&fixture.folder);
         command.env_clear().envs(fixture.environment()).stdin(Stdio::null());
-        let before = spent_by_children()?;
+        let before = children_cpu_time()?;
         let output = command.kill_on_drop(true).output().await.map_err(Error::machine("credstash put"))?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();
-            return Err(wrong("credstash put", said));
+            let error = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();
+            return Err(wrong("credstash put", error));
         }
-        theirs.push(spent_by_children()?.saturating_sub(before));
+        theirs.push(children_cpu_time()?.saturating_sub(before));
         let mut writer = fixture.start(&fixture.ours("write-secrets")).await?;
         let (answer, spent) = writer.invoke(&fixture.create(&name, VALUE)).await?;
         expect("write-secrets", &answer, 200)?;
@@ -117,14 +118,14 @@ async fn commands(
     Ok((theirs, ours))
 }
 
-/// Processor time of children that ended and were waited for.
-fn spent_by_children() -> Result<Duration> {
+/// Processor time of the child processes that have exited.
+fn children_cpu_time() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(Error::machine("processor time of a child"))?;
     let microseconds = [usage.user_time(), usage.system_time()].map(|time| time.num_microseconds());
     Ok(microseconds.into_iter().map(|time| Duration::from_micros(time.unsigned_abs())).sum())
 }
 
-/// As `credstash setup` makes it.
+/// The table that `credstash setup` creates.
 fn table() -> Value {
     json!({
         "TableName": "credential-store",

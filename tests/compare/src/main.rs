@@ -1,4 +1,5 @@
-//! `cargo compare`: the functions beside their peers, their limit and their own growth (`docs/performance.md`).
+//! `cargo compare`: measures the functions against their peers, their limit and growing data
+//! (`docs/performance.md`).
 
 mod aws;
 mod cost;
@@ -32,37 +33,38 @@ use crate::programs::Profile;
 use crate::report::{Parts, Report};
 use crate::scenario::Scenario;
 
-/// Measures every function beside its peers, its limit and its own growth, side by side, and prints tables.
+/// Measures every function against its peers, its limit and growing data, and prints tables.
 #[derive(Parser)]
 #[command(name = "cargo compare", bin_name = "cargo compare")]
 struct Options {
-    /// A small run, in some minutes and in the profile of the tests: its figures say whether something broke, not how fast
-    /// it is.
+    /// Run a small comparison in a few minutes, with the tests' profile. Its figures show whether
+    /// something broke, not how fast it is.
     #[arg(long)]
     quick: bool,
-    /// Ours and the limit alone: no Node, Python and credstash, and nothing between calls.
+    /// Measure only our functions and the limit, without Node, Python, credstash and the benchmarks
+    /// of work between AWS calls.
     #[arg(long)]
     ours: bool,
-    /// The figures as one JSON object on one line.
+    /// Print the figures as one JSON object on one line.
     #[arg(long)]
     json: bool,
-    /// Where the plots go: a folder, made if need be.
+    /// The folder for the plots; created if it does not exist.
     #[arg(long, default_value = "target/compare")]
     plots: PathBuf,
 }
 
-/// How often everything is measured.
+/// The number of measurements.
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
     /// Cold starts of each contender.
     cold: usize,
     /// Warm calls of each contender.
     warm: usize,
-    /// Calls of each size, where something grows.
+    /// Calls for each size of growing data.
     growth: usize,
-    /// How long launches race for the quota.
+    /// How long launches compete for the quota.
     quota: Duration,
-    /// Seconds that a benchmark warms up and is measured.
+    /// Seconds of warm-up and of measurement of each benchmark.
     micro: [f64; 2],
 }
 
@@ -90,7 +92,7 @@ async fn main() -> ExitCode {
     match compared.and_then(|report| print(&options, &report).map(|()| report)) {
         Ok(report) if report.missing.is_empty() => ExitCode::SUCCESS,
         Ok(report) => {
-            report.missing.iter().for_each(|missing| note(&format!("error: missing: {missing}")));
+            report.missing.iter().for_each(|missing| note(&format!("error: not measured: {missing}")));
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -100,7 +102,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Until somebody stops this: every process that was started ends with the future that started it.
+/// Waits for a signal. Every process ends with the future that started it.
 async fn stop() -> Error {
     let mut terminate = match signal(SignalKind::terminate()) {
         Ok(terminate) => terminate,
@@ -116,41 +118,41 @@ async fn stop() -> Error {
 async fn compare(options: &Options) -> Result<Report> {
     let root = checkout()?;
     let effort = options.effort();
-    let begun = Instant::now();
-    let step = |what: &str| note(&format!("{:>4} s  {what}", begun.elapsed().as_secs()));
+    let started = Instant::now();
+    let step = |what: &str| note(&format!("{:>4} s  {what}", started.elapsed().as_secs()));
     let peers = if options.ours {
         Peers::none()
     } else {
-        step("the peers: Node, Python, credstash");
-        install::ready(&root)
+        step("installing the peers: Node, Python, credstash");
+        install::install(&root)
     };
-    step("the functions and their limits, for this machine");
+    step("building the functions and their limits for this machine");
     let profile = if options.quick { Profile::Dev } else { Profile::Release };
     let programs = programs::build(&root, profile, !options.ours).await?;
-    step("the functions' zips, for arm64");
+    step("building the functions' zips for arm64");
     let zips = programs::zips(&root).await.unwrap_or_else(|error| {
-        // No contender: without Rust's target for arm64 everything else can be measured.
-        note(&format!("no sizes of zips: {error}"));
+        // Without Rust's target for arm64, everything else can still be measured.
+        note(&format!("warning: no zip sizes: {error}"));
         Vec::new()
     });
     let folder = tempfile::tempdir().map_err(Error::machine("a temporary folder"))?;
     let micro = match &programs.micro {
         Some(program) => {
-            step("between calls");
+            step("measuring the work between AWS calls");
             Some(micro::measure(program, folder.path(), effort).await?)
         }
         None => None,
     };
     let aws = Aws::start(folder.path()).await?;
     let fixture = Fixture::set(aws, folder.path(), &programs.folder).await?;
-    step("cold starts and warm calls");
+    step("measuring cold starts and warm calls");
     let scenarios = Scenario::all(&fixture, effort.warm).await?;
     let starts = starts::measure(&fixture, &scenarios, &peers, effort).await?;
     if peers.python.is_some() {
-        step("credstash");
+        step("measuring credstash");
     }
     let credstash = credstash::measure(&fixture, &peers, effort).await?;
-    step("growth");
+    step("measuring growth");
     let growth = growth::measure(&fixture, effort).await?;
     step("done");
     Ok(Report::of(Parts { missing: peers.missing, starts, growth, micro, credstash, zips }))
@@ -165,12 +167,12 @@ fn print(options: &Options, report: &Report) -> Result<()> {
     writeln!(std::io::stdout(), "{printed}").map_err(Error::machine("standard output"))
 }
 
-/// Standard output is for the figures alone.
+/// Prints to standard error: standard output is for the figures only.
 fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Two folders above this crate.
+/// The checkout, two folders above this crate.
 fn checkout() -> Result<PathBuf> {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     crate_folder.join("../..").canonicalize().map_err(Error::file(crate_folder))

@@ -1,4 +1,5 @@
-//! What the functions do between calls: criterion measures it, in the release profile; here its estimates are read.
+//! Runs the criterion benchmarks of the work between AWS calls, in the release profile, and reads
+//! their estimates.
 
 use std::path::Path;
 
@@ -10,29 +11,28 @@ use crate::Effort;
 use crate::error::{Error, Result};
 use crate::programs::run;
 
-/// Processor time by median, in microseconds.
+/// Median processor times, in microseconds.
 #[derive(Debug, Serialize)]
 pub(crate) struct Micro {
     /// The envelope and the bare cipher, by size of the value.
     pub(crate) sizes: Vec<Sealing>,
-    /// Choosing from 64 secrets of a workspace and 64 of the user's own.
+    /// Resolving a selection from 64 workspace secrets and 64 user secrets.
     pub(crate) resolve_us: f64,
     /// A `progress` message of 4 MB, from the event to the answer.
     pub(crate) progress_us: f64,
-    /// Bytes of that message.
+    /// The size of that message in bytes.
     pub(crate) progress_bytes: u64,
-    /// Bytes allocated on its way.
+    /// Bytes allocated while it is handled.
     pub(crate) progress_allocated: u64,
 }
 
-/// A value of one size, in microseconds.
+/// The times for a value of one size, in microseconds.
 #[derive(Debug, Serialize)]
 pub(crate) struct Sealing {
-    /// The size.
     pub(crate) size: &'static str,
-    /// Sealing, with the envelope and with the cipher alone.
+    /// Sealing with the envelope, and with the cipher alone.
     pub(crate) seal_us: [f64; 2],
-    /// Opening, with the envelope and with the cipher alone.
+    /// Opening with the envelope, and with the cipher alone.
     pub(crate) open_us: [f64; 2],
 }
 

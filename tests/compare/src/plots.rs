@@ -6,18 +6,19 @@ use plotters::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::report::Report;
-use crate::starts::Who;
+use crate::starts::Implementation;
 
 const SIZE: (u32, u32) = (760, 300);
 const FONT: (&str, u32) = ("sans-serif", 14);
 
-/// Draws them all into the folder.
+/// Draws all plots into the folder.
 pub(crate) fn draw(report: &Report, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
     let create = report.starts.iter().filter(|one| one.function == "write-secrets");
-    let bars = [Who::Limit, Who::Ours, Who::Node, Who::Python].into_iter().filter_map(|who| {
-        let found = create.clone().find(|one| one.who == who)?;
-        Some((who.name().to_owned(), found.cold_cpu.median))
+    let order = [Implementation::Limit, Implementation::Ours, Implementation::Node, Implementation::Python];
+    let bars = order.into_iter().filter_map(|implementation| {
+        let found = create.clone().find(|one| one.implementation == implementation)?;
+        Some((implementation.name().to_owned(), found.cold_cpu.median))
     });
     bars_to(
         &folder.join("cold-start.svg"),
@@ -26,17 +27,17 @@ pub(crate) fn draw(report: &Report, folder: &Path) -> Result<()> {
     )?;
     let bars =
         report.growth.launches.iter().map(|one| (format!("{} secrets", one.secrets), one.delays.median));
-    bars_to(&folder.join("launch.svg"), "A launch, in delays of one call of AWS", &bars.collect::<Vec<_>>())?;
-    #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
+    bars_to(&folder.join("launch.svg"), "A launch, in delays of one AWS call", &bars.collect::<Vec<_>>())?;
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
     let bars = report.growth.sweeps.iter().map(|one| (format!("{} ended", one.ended), one.calls as f64));
     bars_to(
         &folder.join("sweep.svg"),
-        "A sweep of 100 due runs: calls of AWS, by history",
+        "A sweep of 100 due runs: AWS calls, by number of ended runs",
         &bars.collect::<Vec<_>>(),
     )
 }
 
-/// One bar a line, each with its figure.
+/// Draws horizontal bars, each with its figure.
 fn bars_to(path: &PathBuf, title: &str, bars: &[(String, f64)]) -> Result<()> {
     let failed = |error: &dyn std::fmt::Display| Error::Machine {
         what: path.display().to_string(),
@@ -55,7 +56,7 @@ fn bars_to(path: &PathBuf, title: &str, bars: &[(String, f64)]) -> Result<()> {
         .map_err(|error| failed(&error))?;
     let name = |position: &SegmentValue<i32>| match position {
         SegmentValue::CenterOf(index) => {
-            // The first one at the top.
+            // The first bar is at the top.
             let index = usize::try_from(count - 1 - index).unwrap_or_default();
             bars.get(index).map(|bar| bar.0.clone()).unwrap_or_default()
         }

@@ -1,4 +1,4 @@
-//! The contenders of ours: built for this machine, and as zips for Lambda.
+//! Builds our functions and their limits for this machine, and the zips for Lambda.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,11 +9,11 @@ use tokio::process::Command;
 use crate::error::{Error, Result};
 use crate::starts::megabytes;
 
-/// What was built.
+/// The built programs.
 pub(crate) struct Programs {
-    /// The folder of the functions, and of their limits.
+    /// The folder of the functions and their limits.
     pub(crate) folder: PathBuf,
-    /// The benchmarks of what happens between calls, where they were asked for.
+    /// The benchmarks of the work between AWS calls, if requested.
     pub(crate) micro: Option<PathBuf>,
 }
 
@@ -24,14 +24,14 @@ fn functions(root: &Path) -> Result<Vec<String>> {
 /// How the contenders are built.
 #[derive(Clone, Copy)]
 pub(crate) enum Profile {
-    /// As they are deployed.
+    /// The profile that is deployed.
     Release,
-    /// As the tests have built them: the whole workspace, because what is selected decides the features of the SDK, and other
-    /// features would compile it once more.
+    /// The profile of the tests. Builds the whole workspace: a smaller selection would change the
+    /// features of the SDK and compile it again.
     Dev,
 }
 
-/// Builds the functions and their limits, and the benchmarks where `micro` asks for them, into one folder.
+/// Builds the functions and their limits into one folder, and the benchmarks if `micro` is set.
 pub(crate) async fn build(root: &Path, profile: Profile, micro: bool) -> Result<Programs> {
     let ours = functions(root)?;
     let ours = match profile {
@@ -44,7 +44,7 @@ pub(crate) async fn build(root: &Path, profile: Profile, micro: bool) -> Result<
     let folder = built.iter().find(|(name, _)| name == "launch-run").and_then(|(_, path)| path.parent());
     let folder = folder.ok_or_else(|| Error::Machine {
         what: "building the functions".to_owned(),
-        reason: "cargo names no program".to_owned(),
+        reason: "cargo reported no executable".to_owned(),
     })?;
     let benchmarks = match micro {
         true => {
@@ -58,7 +58,7 @@ pub(crate) async fn build(root: &Path, profile: Profile, micro: bool) -> Result<
     Ok(Programs { folder: folder.to_owned(), micro })
 }
 
-/// Builds what is selected of a workspace; gives the name and path of each program.
+/// Builds the selected packages of a workspace, and returns the name and path of each program.
 async fn cargo(
     root: &Path,
     profile: Profile,
@@ -66,7 +66,8 @@ async fn cargo(
     selected: impl IntoIterator<Item = &str>,
     what: &str,
 ) -> Result<Vec<(String, PathBuf)>> {
-    // Of one version and with one profile: the same compiled SDK serves both workspaces in one target folder.
+    // With the same versions and profile, both workspaces share the compiled SDK in one target
+    // folder.
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| root.join("target").into());
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--locked", "--message-format", "json-render-diagnostics", "--profile"]);
@@ -84,7 +85,7 @@ async fn cargo(
     Ok(programs.collect())
 }
 
-/// The sizes of the zips for Lambda's arm64, by function, in megabytes.
+/// Builds the zips for Lambda on arm64, and returns their sizes by function, in megabytes.
 pub(crate) async fn zips(root: &Path) -> Result<Vec<(String, f64)>> {
     let folder = root.join("target/functions");
     let mut cargo = Command::new("cargo");
@@ -98,7 +99,8 @@ pub(crate) async fn zips(root: &Path) -> Result<Vec<(String, f64)>> {
     sizes.collect()
 }
 
-/// Runs a program whose complaints people see, and gives what it printed. It ends with the future.
+/// Runs a program with its errors on the terminal, and returns its standard output. Dropping the
+/// future stops it.
 pub(crate) async fn run(command: &mut Command, what: &str) -> Result<String> {
     let failed = |reason: String| Error::Machine { what: what.to_owned(), reason };
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);

@@ -1,4 +1,4 @@
-//! The figures: as tables for people, as one JSON object for machines.
+//! Prints the figures as tables or as one JSON object.
 
 use std::fmt::Write as _;
 
@@ -10,90 +10,84 @@ use crate::cost::{self, Line, dollars};
 use crate::credstash::Credstash;
 use crate::growth::Growth;
 use crate::micro::Micro;
-use crate::starts::{Figures, Who};
+use crate::starts::{Figures, Implementation};
 use crate::stats::Summary;
 
-/// Everything that was measured; `null` where a contender could not be had.
+/// All figures; `null` if a contender is missing.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    /// A cold start with its first call over that of the least function: the worst of all functions, processor time.
+    /// Processor time of a cold start with its first call, divided by that of the minimal function:
+    /// the worst of all functions.
     pub(crate) cold_over_limit: f64,
-    /// Node's over ours: the worse of list and create.
+    /// The same for Node divided by ours: the worse of list and create.
     pub(crate) cold_node_ratio: Option<f64>,
-    /// Python's over ours: the worse of list and create.
+    /// The same for Python divided by ours: the worse of list and create.
     pub(crate) cold_python_ratio: Option<f64>,
-    /// A warm create, Node's over ours, processor time.
+    /// Processor time of a warm create, Node divided by ours.
     pub(crate) warm_node_ratio: Option<f64>,
-    /// A warm create, Python's over ours, processor time.
+    /// Processor time of a warm create, Python divided by ours.
     pub(crate) warm_python_ratio: Option<f64>,
-    /// Sealing 4 KiB, less the bare cipher, in microseconds of processor time.
+    /// Sealing 4 KiB minus the bare cipher, in microseconds of processor time.
     pub(crate) seal_over_cipher_us_4k: Option<f64>,
-    /// Opening 4 KiB, less the bare cipher, in microseconds of processor time.
+    /// Opening 4 KiB minus the bare cipher, in microseconds of processor time.
     pub(crate) open_over_cipher_us_4k: Option<f64>,
-    /// A launch with 64 secrets, over the time that each call of AWS is late.
+    /// Time of a launch with 64 secrets, divided by the delay of one AWS call.
     pub(crate) launch_delays_64: f64,
-    /// Its calls of AWS.
+    /// AWS calls of that launch.
     pub(crate) launch_calls_64: usize,
-    /// Calls of AWS in a sweep with 100 runs due and 1,000 ended.
+    /// AWS calls of a sweep with 100 due and 1,000 ended runs.
     pub(crate) sweep_calls_1k: usize,
-    /// The same with 100,000 ended.
+    /// The same with 100,000 ended runs.
     pub(crate) sweep_calls_100k: usize,
-    /// Storing a secret by a process of its own, credstash's over ours, processor time.
+    /// Processor time to store a secret in a new process, credstash divided by ours.
     pub(crate) credstash_put_ratio: Option<f64>,
-    /// The same in processes that stay, credstash's library over ours.
+    /// The same in a long-lived process, credstash's library divided by ours.
     pub(crate) credstash_warm_put_ratio: Option<f64>,
-    /// Listing a hundred, credstash's over ours, processor time.
+    /// Processor time to list a hundred secrets, credstash divided by ours.
     pub(crate) credstash_list_ratio: Option<f64>,
     /// The largest zip for arm64, in megabytes.
     pub(crate) zip_mb_max: Option<f64>,
-    /// The most memory that a function held, in megabytes; the large launch is apart, in `growth`.
+    /// Peak memory of a function, in megabytes. `growth` has that of the large launch.
     pub(crate) rss_mb_max: f64,
-    /// Launches a second at the quota, with bundles over with a copy per name.
+    /// Launches per second at the quota, bundles divided by one copy per name.
     pub(crate) quota_ratio: f64,
-    /// What could not be had, and why.
+    /// The contenders that could not be installed, and why.
     pub(crate) missing: Vec<String>,
     /// Cold starts and warm calls.
     pub(crate) starts: Vec<Figures>,
-    /// Launches, lists, sweeps.
     pub(crate) growth: Growth,
-    /// Between calls.
+    /// Work between AWS calls.
     pub(crate) micro: Option<Micro>,
-    /// credstash.
     pub(crate) credstash: Option<Credstash>,
-    /// The zips.
+    /// The functions' zips and their sizes in megabytes.
     pub(crate) zips: Vec<(String, f64)>,
-    /// Dollars a month.
+    /// Dollars per month.
     pub(crate) cost: Vec<Line>,
 }
 
-/// The parts that a report is made of.
+/// The input of a report.
 pub(crate) struct Parts {
-    /// What could not be had.
     pub(crate) missing: Vec<String>,
-    /// Cold starts and warm calls.
     pub(crate) starts: Vec<Figures>,
-    /// Launches, lists, sweeps.
     pub(crate) growth: Growth,
-    /// Between calls.
     pub(crate) micro: Option<Micro>,
-    /// credstash.
     pub(crate) credstash: Option<Credstash>,
-    /// The zips.
     pub(crate) zips: Vec<(String, f64)>,
 }
 
 impl Report {
-    /// Puts the parts together.
+    /// Computes the ratios.
     pub(crate) fn of(parts: Parts) -> Self {
         let Parts { missing, starts, growth, micro, credstash, zips } = parts;
         let cold = ratios(&starts, |figures| figures.cold_cpu);
         let warm = ratios(&starts, |figures| figures.warm_cpu);
-        let create = |who| {
+        let create = |implementation| {
             warm.iter()
-                .find(|(function, of, _)| *function == "write-secrets" && *of == who)
+                .find(|(function, of, _)| *function == "write-secrets" && *of == implementation)
                 .map(|found| found.2)
         };
-        let of = |who| cold.iter().filter(move |(_, of, _)| *of == who).map(|found| found.2);
+        let of =
+            |implementation| cold.iter().filter(move |(_, of, _)| *of == implementation).map(|found| found.2);
         let sealing = micro.as_ref().and_then(|micro| micro.sizes.iter().find(|one| one.size == "4 KiB"));
         let over = |pick: fn(&crate::micro::Sealing) -> [f64; 2]| {
             sealing.map(pick).map(|[ours, cipher]| ours - cipher)
@@ -101,15 +95,18 @@ impl Report {
         let launch = growth.launches.last();
         let sweep =
             |ended| growth.sweeps.iter().find(|sweep| sweep.ended == ended).map_or(0, |sweep| sweep.calls);
-        let ours = starts.iter().filter(|figures| figures.who == Who::Ours).map(|figures| figures.peak_mb);
+        let ours = starts
+            .iter()
+            .filter(|figures| figures.implementation == Implementation::Ours)
+            .map(|figures| figures.peak_mb);
         let [bundle, per_name] = growth.launches_per_second;
         Self {
-            // The limit's over ours, turned over.
-            cold_over_limit: of(Who::Limit).map(f64::recip).fold(0.0, f64::max),
-            cold_node_ratio: of(Who::Node).reduce(f64::min),
-            cold_python_ratio: of(Who::Python).reduce(f64::min),
-            warm_node_ratio: create(Who::Node),
-            warm_python_ratio: create(Who::Python),
+            // `ratios` divides the limit by ours.
+            cold_over_limit: of(Implementation::Limit).map(f64::recip).fold(0.0, f64::max),
+            cold_node_ratio: of(Implementation::Node).reduce(f64::min),
+            cold_python_ratio: of(Implementation::Python).reduce(f64::min),
+            warm_node_ratio: create(Implementation::Node),
+            warm_python_ratio: create(Implementation::Python),
             seal_over_cipher_us_4k: over(|sealing| sealing.seal_us),
             open_over_cipher_us_4k: over(|sealing| sealing.open_us),
             launch_delays_64: launch.map_or(f64::NAN, |launch| launch.delays.median),
@@ -137,11 +134,11 @@ impl Report {
         let parts = [
             ("Cold starts and warm calls: ms of processor time, median (middle half)", self.starts_table()),
             ("Growth", self.growth_table()),
-            ("Between calls: µs of processor time", self.micro_table()),
+            ("Between AWS calls: µs of processor time", self.micro_table()),
             ("credstash: ms of processor time, median (middle half)", self.credstash_table()),
             ("Zips for arm64", self.zips_table()),
-            ("Dollars a month", self.cost_table()),
-            ("What it must reach", self.goals_table()),
+            ("Dollars per month", self.cost_table()),
+            ("Goals", self.goals_table()),
         ];
         let mut text = String::new();
         for (title, table) in parts {
@@ -153,8 +150,8 @@ impl Report {
     fn starts_table(&self) -> Table {
         let mut table = table(&[
             "function",
-            "asked",
-            "who",
+            "request",
+            "contender",
             "init",
             "first call",
             "cold",
@@ -166,7 +163,8 @@ impl Report {
         for one in &self.starts {
             let times =
                 [one.init_cpu, one.first_cpu, one.cold_cpu, one.cold_wall, one.warm_cpu, one.warm_wall];
-            let mut row = vec![one.function.to_owned(), one.asked.to_owned(), one.who.name().to_owned()];
+            let mut row =
+                vec![one.function.to_owned(), one.request.to_owned(), one.implementation.name().to_owned()];
             row.extend(times.map(|time| time.to_string()));
             row.push(format!("{:.1}", one.peak_mb));
             table.add_row(row);
@@ -176,10 +174,10 @@ impl Report {
 
     fn growth_table(&self) -> Table {
         let growth = &self.growth;
-        let mut table = table(&["what", "calls of AWS", "time"]);
+        let mut table = table(&["what", "AWS calls", "time"]);
         for one in &growth.launches {
             table.add_row([
-                format!("launch with {} secrets, each call late", one.secrets),
+                format!("launch with {} secrets, each call delayed", one.secrets),
                 one.calls.to_string(),
                 format!("{} delays", one.delays),
             ]);
@@ -200,19 +198,19 @@ impl Report {
         }
         let [bundle, per_name] = growth.launches_per_second;
         table.add_row([
-            "launches with 20 secrets at 50 CreateSecret a second, bundle".to_owned(),
+            "launches with 20 secrets at 50 CreateSecret per second, bundle".to_owned(),
             String::new(),
-            format!("{bundle:.1} a second"),
+            format!("{bundle:.1} per second"),
         ]);
         table.add_row([
-            "the same, a copy per name".to_owned(),
+            "the same, one copy per name".to_owned(),
             String::new(),
-            format!("{per_name:.1} a second"),
+            format!("{per_name:.1} per second"),
         ]);
         table.add_row([
             "launch with 64 values of 32 KiB".to_owned(),
             String::new(),
-            format!("{:.1} MB at most", growth.large_launch_mb),
+            format!("{:.1} MB peak", growth.large_launch_mb),
         ]);
         table
     }
@@ -230,7 +228,7 @@ impl Report {
             }
         }
         table.add_row([
-            "choose from 64 + 64 secrets".to_owned(),
+            "resolve from 64 + 64 secrets".to_owned(),
             format!("{:.1}", micro.resolve_us),
             String::new(),
         ]);
@@ -248,10 +246,10 @@ impl Report {
             let row = |what: &str, theirs: Summary, ours: Option<Summary>| {
                 [what.to_owned(), theirs.to_string(), ours.map(|ours| ours.to_string()).unwrap_or_default()]
             };
-            table.add_row(row("store one, a process each", them.command, Some(them.our_command)));
-            table.add_row(row("store one, in a process that stays", them.put, Some(them.our_put)));
+            table.add_row(row("store one, new process", them.command, Some(them.our_command)));
+            table.add_row(row("store one, long-lived process", them.put, Some(them.our_put)));
             table.add_row(row("list a hundred", them.list, Some(them.our_list)));
-            table.add_row(row("read one, which ours lets nobody", them.get, None));
+            table.add_row(row("read one (ours has no such operation)", them.get, None));
         }
         table
     }
@@ -277,22 +275,22 @@ impl Report {
         let mut table = table(&["measure", "goal", "figure"]);
         let some = |figure: Option<f64>| figure.map_or("missing".to_owned(), |figure| format!("{figure:.1}"));
         for (measure, goal, figure) in [
-            ("cold sum over the limit's, worst function", "≤ 1.15", format!("{:.2}", self.cold_over_limit)),
+            ("cold sum, ours ÷ limit, worst function", "≤ 1.15", format!("{:.2}", self.cold_over_limit)),
             ("cold sum, Node ÷ ours", "≥ 20", some(self.cold_node_ratio)),
             ("cold sum, Python ÷ ours", "≥ 35", some(self.cold_python_ratio)),
             ("warm create, Node ÷ ours", "≥ 8", some(self.warm_node_ratio)),
             ("warm create, Python ÷ ours", "≥ 5", some(self.warm_python_ratio)),
-            ("seal 4 KiB less the cipher, µs", "≤ 5", some(self.seal_over_cipher_us_4k)),
-            ("open 4 KiB less the cipher, µs", "≤ 5", some(self.open_over_cipher_us_4k)),
-            ("launch with 64, in delays", "≤ 7", format!("{:.2}", self.launch_delays_64)),
-            ("its calls of AWS", "≤ 74", self.launch_calls_64.to_string()),
+            ("seal 4 KiB minus the cipher, µs", "≤ 5", some(self.seal_over_cipher_us_4k)),
+            ("open 4 KiB minus the cipher, µs", "≤ 5", some(self.open_over_cipher_us_4k)),
+            ("launch with 64 secrets, in delays", "≤ 7", format!("{:.2}", self.launch_delays_64)),
+            ("its AWS calls", "≤ 74", self.launch_calls_64.to_string()),
             (
                 "sweep calls at 1,000 and at 100,000 ended",
                 "equal",
                 format!("{} and {}", self.sweep_calls_1k, self.sweep_calls_100k),
             ),
-            ("credstash ÷ ours, store one, a process each", "≥ 5", some(self.credstash_put_ratio)),
-            ("the same in processes that stay", "", some(self.credstash_warm_put_ratio)),
+            ("credstash ÷ ours, store one, new process", "≥ 5", some(self.credstash_put_ratio)),
+            ("the same, long-lived process", "", some(self.credstash_warm_put_ratio)),
             ("credstash ÷ ours, list a hundred", "≥ 5", some(self.credstash_list_ratio)),
             (
                 "largest zip, arm64, MB",
@@ -305,7 +303,11 @@ impl Report {
                 "≤ 32",
                 format!("{:.1}", self.growth.large_launch_mb),
             ),
-            ("launches a second at the quota, bundle ÷ per name", "≥ 15", format!("{:.0}", self.quota_ratio)),
+            (
+                "launches per second at the quota, bundle ÷ per name",
+                "≥ 15",
+                format!("{:.0}", self.quota_ratio),
+            ),
         ] {
             table.add_row([measure.to_owned(), goal.to_owned(), figure]);
         }
@@ -313,13 +315,22 @@ impl Report {
     }
 }
 
-/// Everybody's median over ours, function by function.
-fn ratios(starts: &[Figures], pick: impl Fn(&Figures) -> Summary) -> Vec<(&'static str, Who, f64)> {
-    let ours =
-        |function| starts.iter().find(|one| one.who == Who::Ours && one.function == function).map(&pick);
-    let others = starts.iter().filter(|one| one.who != Who::Ours);
+/// The medians of the other implementations divided by ours, by function.
+fn ratios(
+    starts: &[Figures],
+    pick: impl Fn(&Figures) -> Summary,
+) -> Vec<(&'static str, Implementation, f64)> {
+    let ours = |function| {
+        starts
+            .iter()
+            .find(|one| one.implementation == Implementation::Ours && one.function == function)
+            .map(&pick)
+    };
+    let others = starts.iter().filter(|one| one.implementation != Implementation::Ours);
     others
-        .filter_map(|one| Some((one.function, one.who, pick(one).median / ours(one.function)?.median)))
+        .filter_map(|one| {
+            Some((one.function, one.implementation, pick(one).median / ours(one.function)?.median))
+        })
         .collect()
 }
 

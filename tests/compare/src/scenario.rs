@@ -1,4 +1,4 @@
-//! What a function is asked in a measurement, from which state on, and what a right answer is.
+//! The measured requests, each with the state it starts from and the expected answer.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,48 +13,46 @@ use crate::fixture::{Fixture, KEY, expect, wrong};
 
 /// One request to one function.
 pub(crate) struct Scenario {
-    /// The function.
     pub(crate) function: &'static str,
-    /// What it is asked, for tables.
-    pub(crate) asked: &'static str,
-    /// The account before it.
+    /// The request's name in tables.
+    pub(crate) request: &'static str,
+    /// The account before the request.
     pub(crate) from: Snapshot,
-    /// The event of the first call, and those of later ones: different ones where the same would be refused.
+    /// The events of the first and later calls. They differ if a repeated one would be rejected.
     events: Vec<Value>,
-    right: Right,
+    expected: Expected,
 }
 
-/// What a right answer is.
+/// The expected answer.
 #[derive(Clone, Copy)]
-enum Right {
-    /// The authorizer lets the caller in.
+enum Expected {
+    /// The authorizer allows the caller.
     Authorized,
-    /// The user's name.
+    /// The answer has the user's name.
     Named,
-    /// The one secret is listed.
+    /// The list has the one secret.
     Listed,
-    /// The secret is stored, and its row opens to the value.
+    /// The secret is stored, and its envelope opens to the value.
     Created,
-    /// A run that is pending.
+    /// The run is pending.
     Launched,
-    /// The value.
+    /// The answer has the value.
     Claimed,
-    /// The run is alive.
+    /// The run is running.
     Alive,
-    /// A sweep that found nothing to do: nothing.
+    /// The sweep returns no body.
     Nothing,
 }
 
-/// The secret that is stored.
 const NAME: &str = "NCBI_API_KEY";
 const VALUE: &str = "a value of some length, as licence keys have it: 0123456789abcdef";
 
 impl Scenario {
-    /// One for each of our functions.
+    /// Creates one scenario for each of our functions.
     ///
-    /// `warm` is how many warm calls there will be.
+    /// `warm` is the number of warm calls.
     pub(crate) async fn all(fixture: &Fixture, warm: usize) -> Result<Vec<Self>> {
-        let people = fixture.people.clone();
+        let empty = fixture.empty_workspace.clone();
         let one = fixture.secrets(1, 64).await?;
         let batch = fixture.run(&one, "aws-batch").await?;
         let with_batch = fixture.aws.snapshot();
@@ -67,44 +65,50 @@ impl Scenario {
         let names =
             std::iter::once(NAME.to_owned()).chain((0..warm).map(|number| format!("{NAME}_{number}")));
         let creates: Vec<_> = names.map(|name| fixture.create(&name, VALUE)).collect();
-        let scenario = |function, asked, from: &Snapshot, events, right| Self {
+        let scenario = |function, request, from: &Snapshot, events, expected| Self {
             function,
-            asked,
+            request,
             from: from.clone(),
             events,
-            right,
+            expected,
         };
         let sweep = json!({ "source": "pipeline-secrets.sweep" });
         Ok(vec![
             scenario(
                 "authorizer",
                 "a personal access token",
-                &people,
+                &empty,
                 vec![fixture.authorize()],
-                Right::Authorized,
+                Expected::Authorized,
             ),
-            scenario("identity", "GET /user-info", &people, vec![fixture.who()], Right::Named),
-            scenario("read-secrets", "a list of one", &one, vec![fixture.list()], Right::Listed),
-            scenario("write-secrets", "a create", &people, creates, Right::Created),
+            scenario("identity", "GET /user-info", &empty, vec![fixture.user_info()], Expected::Named),
+            scenario("read-secrets", "a list of one", &one, vec![fixture.list()], Expected::Listed),
+            scenario("write-secrets", "a create", &empty, creates, Expected::Created),
             scenario(
                 "launch-run",
                 "a launch with one",
                 &one,
                 vec![fixture.launch("aws-batch", "bundle")],
-                Right::Launched,
+                Expected::Launched,
             ),
-            scenario("claim-run", "a claim of one", &with_slurm, claims, Right::Claimed),
-            scenario("report-run", "a heartbeat", &with_batch, vec![fixture.heartbeat(&batch)], Right::Alive),
-            scenario("cleanup-run", "a sweep of nothing", &with_batch, vec![sweep], Right::Nothing),
+            scenario("claim-run", "a claim of one", &with_slurm, claims, Expected::Claimed),
+            scenario(
+                "report-run",
+                "a heartbeat",
+                &with_batch,
+                vec![fixture.heartbeat(&batch)],
+                Expected::Alive,
+            ),
+            scenario("cleanup-run", "a sweep of nothing", &with_batch, vec![sweep], Expected::Nothing),
         ])
     }
 
-    /// The event of the call with this number; the first has 0.
+    /// The event of the call with this number, counted from 0.
     pub(crate) fn event(&self, call: usize) -> &Value {
         &self.events[call % self.events.len()]
     }
 
-    /// Checks an answer of this contender and, after the first call, what it left in the account.
+    /// Checks a contender's answer and, after the first call, the state of the account.
     pub(crate) fn check(
         &self,
         fixture: &Fixture,
@@ -113,39 +117,42 @@ impl Scenario {
         answer: &Value,
     ) -> Result<()> {
         let bad = |what: &str| Err(wrong(contender, what));
-        match self.right {
-            Right::Authorized if answer["isAuthorized"] == true => return Ok(()),
-            Right::Authorized => return bad("it does not let the caller in"),
-            Right::Nothing if answer.is_null() => return Ok(()),
-            Right::Nothing => return bad("a sweep answers nothing"),
+        match self.expected {
+            Expected::Authorized if answer["isAuthorized"] == true => return Ok(()),
+            Expected::Authorized => return bad("it rejects the caller"),
+            Expected::Nothing if answer.is_null() => return Ok(()),
+            Expected::Nothing => return bad("a sweep must not return a body"),
             _ => {}
         }
         let body = expect(contender, answer, 200)?;
-        match self.right {
-            Right::Named if body["user"]["userName"] == "olivia" => Ok(()),
-            Right::Listed if body["totalSize"] == 1 && body["pipelineSecrets"][0]["name"] == "SECRET_0" => {
+        match self.expected {
+            Expected::Named if body["user"]["userName"] == "olivia" => Ok(()),
+            Expected::Listed
+                if body["totalSize"] == 1 && body["pipelineSecrets"][0]["name"] == "SECRET_0" =>
+            {
                 Ok(())
             }
-            Right::Created if call > 0 && body["secretId"].is_i64() => Ok(()),
-            Right::Created => opens(fixture, contender, &body),
-            Right::Launched if call > 0 && body["state"] == "pending" => Ok(()),
-            Right::Launched if body["state"] == "pending" => {
+            Expected::Created if call > 0 && body["secretId"].is_i64() => Ok(()),
+            Expected::Created => opens(fixture, contender, &body),
+            Expected::Launched if call > 0 && body["state"] == "pending" => Ok(()),
+            Expected::Launched if body["state"] == "pending" => {
                 match fixture.aws.with(|aws| aws.services.target.secrets.len()) {
                     1 => Ok(()),
-                    copies => bad(&format!("a launch left {copies} copies, not one")),
+                    copies => bad(&format!("a launch left {copies} copies, expected one")),
                 }
             }
-            Right::Claimed if body[0]["value"] == "x".repeat(64) => Ok(()),
-            Right::Alive if body["state"] == "running" => Ok(()),
-            _ => bad("its body is another one"),
+            Expected::Claimed if body[0]["value"] == "x".repeat(64) => Ok(()),
+            Expected::Alive if body["state"] == "running" => Ok(()),
+            _ => bad("its body differs from the expected one"),
         }
     }
 }
 
-/// The stored envelope opens under our own code to the value that was sent.
+/// Checks that our code opens the stored envelope to the value that was sent.
 fn opens(fixture: &Fixture, contender: &str, body: &Value) -> Result<()> {
     let bad = |what: &str| wrong(contender, what);
-    let id = body["secretId"].as_i64().and_then(SecretId::new).ok_or_else(|| bad("it gives no secretId"))?;
+    let id =
+        body["secretId"].as_i64().and_then(SecretId::new).ok_or_else(|| bad("its answer has no secretId"))?;
     let scope = format!("WS#{}", fixture.workspace);
     let rows = fixture.aws.with(|aws| aws.services.database.rows());
     let secrets = format!("SECRETS#{scope}");
@@ -154,29 +161,29 @@ fn opens(fixture: &Fixture, contender: &str, body: &Value) -> Result<()> {
     };
     let named = row("SECRET").and_then(|row| row["name"]["S"].as_str());
     if named != Some(NAME) {
-        return Err(bad("the secret's row is not there"));
+        return Err(bad("the secret's row is missing"));
     }
     let envelope = row("VALUE").and_then(|row| STANDARD.decode(row["envelope"]["B"].as_str()?).ok());
-    let envelope = envelope.ok_or_else(|| bad("the value's row is not there"))?;
-    let envelope = Envelope::parse(&envelope).map_err(|_| bad("what it sealed is no envelope"))?;
+    let envelope = envelope.ok_or_else(|| bad("the value's row is missing"))?;
+    let envelope = Envelope::parse(&envelope).map_err(|_| bad("the stored value is not an envelope"))?;
     let context = EncryptionContext {
         deployment: DEPLOYMENT.to_owned(),
-        owner: scope.parse().map_err(|_| bad("the scope is none"))?,
+        owner: scope.parse().map_err(|_| bad("the scope is invalid"))?,
         secret: id,
-        name: SecretName::parse(NAME).map_err(|_| bad("the name is none"))?,
+        name: SecretName::parse(NAME).map_err(|_| bad("the name is invalid"))?,
         version: 1,
     };
-    let asked = json!({
+    let request = json!({
         "KeyId": KEY, "CiphertextBlob": STANDARD.encode(envelope.encrypted_key()), "EncryptionContext": context.pairs(),
     });
-    let (_, key) = fixture.aws.with(|aws| aws.services.answer("Decrypt", &asked));
+    let (_, key) = fixture.aws.with(|aws| aws.services.answer("Decrypt", &request));
     let key = key["Plaintext"].as_str().and_then(|text| STANDARD.decode(text).ok());
     let key = key
         .and_then(|key| PlainDataKey::new(&key))
-        .ok_or_else(|| bad("its data key is bound to something else"))?;
-    let value = envelope.open(&context, &key).map_err(|_| bad("what it sealed does not open"))?;
+        .ok_or_else(|| bad("its data key is bound to another encryption context"))?;
+    let value = envelope.open(&context, &key).map_err(|_| bad("the envelope does not open"))?;
     match value.expose() == VALUE {
         true => Ok(()),
-        false => Err(bad("what it sealed opens to another value")),
+        false => Err(bad("the envelope opens to another value")),
     }
 }

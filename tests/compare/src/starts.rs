@@ -1,4 +1,5 @@
-//! Cold starts and warm calls: every contender in turn, again and again, so that what disturbs one disturbs all.
+//! Measures cold starts and warm calls. The contenders take turns, so that a disturbance affects
+//! all of them.
 
 use std::collections::BTreeMap;
 
@@ -13,22 +14,21 @@ use crate::install::Peers;
 use crate::scenario::Scenario;
 use crate::stats::Summary;
 
-/// Who is asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Who {
+pub(crate) enum Implementation {
     /// One of our functions.
     Ours,
-    /// The least Rust function with the same calls.
+    /// The minimal Rust function with the same AWS calls.
     Limit,
-    /// The same in Node.
+    /// The same operation in Node.
     Node,
-    /// The same in Python.
+    /// The same operation in Python.
     Python,
 }
 
-impl Who {
-    /// For tables.
+impl Implementation {
+    /// The name in tables.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ours => "ours",
@@ -39,35 +39,34 @@ impl Who {
     }
 }
 
-/// What one contender took in one scenario, in milliseconds and megabytes.
+/// The figures of one contender in one scenario, in milliseconds and megabytes.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Figures {
-    /// The function.
     pub(crate) function: &'static str,
-    /// What it was asked.
-    pub(crate) asked: &'static str,
-    /// Who.
-    pub(crate) who: Who,
-    /// From the start of the process until it asks for an event.
+    #[serde(rename = "asked")]
+    pub(crate) request: &'static str,
+    #[serde(rename = "who")]
+    pub(crate) implementation: Implementation,
+    /// From the start of the process until it requests an event.
     pub(crate) init_cpu: Summary,
     /// The first call.
     pub(crate) first_cpu: Summary,
-    /// Both.
+    /// Start and first call.
     pub(crate) cold_cpu: Summary,
-    /// Both, on the wall.
+    /// Start and first call, wall-clock time.
     pub(crate) cold_wall: Summary,
     /// A later call.
     pub(crate) warm_cpu: Summary,
-    /// A later call, on the wall.
+    /// A later call, wall-clock time.
     pub(crate) warm_wall: Summary,
-    /// The most memory that it held.
+    /// Peak memory.
     pub(crate) peak_mb: f64,
 }
 
-/// A contender while it is measured.
+/// A contender with its measurements.
 struct Contender<'a> {
     scenario: &'a Scenario,
-    who: Who,
+    implementation: Implementation,
     program: Program,
     init: Vec<Spent>,
     first: Vec<Spent>,
@@ -76,10 +75,10 @@ struct Contender<'a> {
     process: Option<Function>,
 }
 
-/// Calls of one contender before the next one's turn.
+/// Consecutive calls of one contender before the next one takes its turn.
 const BLOCK: usize = 25;
 
-/// Measures them all.
+/// Measures all contenders.
 pub(crate) async fn measure(
     fixture: &Fixture,
     scenarios: &[Scenario],
@@ -88,7 +87,7 @@ pub(crate) async fn measure(
 ) -> Result<Vec<Figures>> {
     let mut contenders: Vec<_> =
         scenarios.iter().flat_map(|scenario| contenders(fixture, scenario, peers)).collect();
-    // The calls of each function at its start and for its request: the others' have to be the same.
+    // The AWS calls of each of our functions. The other contenders must make the same ones.
     let mut calls = BTreeMap::new();
     for _ in 0..effort.cold {
         for contender in &mut contenders {
@@ -97,16 +96,18 @@ pub(crate) async fn measure(
     }
     for _ in 0..effort.warm.div_ceil(BLOCK) {
         for contender in &mut contenders {
-            contender.go_on(fixture).await?;
+            contender.warm_calls(fixture).await?;
         }
     }
     Ok(contenders.into_iter().map(Contender::figures).collect())
 }
 
-/// Everybody who can do this.
+/// The contenders for a scenario.
 fn contenders<'a>(fixture: &Fixture, scenario: &'a Scenario, peers: &Peers) -> Vec<Contender<'a>> {
-    let mut programs =
-        vec![(Who::Ours, fixture.ours(scenario.function)), (Who::Limit, limit(fixture, scenario))];
+    let mut programs = vec![
+        (Implementation::Ours, fixture.ours(scenario.function)),
+        (Implementation::Limit, limit(fixture, scenario)),
+    ];
     let peer = match scenario.function {
         "read-secrets" => Some("list"),
         "write-secrets" => Some("create"),
@@ -115,7 +116,7 @@ fn contenders<'a>(fixture: &Fixture, scenario: &'a Scenario, peers: &Peers) -> V
     if let (Some(script), Some((node, bundle))) = (peer, &peers.node) {
         let command = vec![node.into(), bundle.join(format!("{script}.mjs")).into()];
         programs.push((
-            Who::Node,
+            Implementation::Node,
             Program { name: format!("Node's {script}"), command, environment: fixture.environment() },
         ));
     }
@@ -124,11 +125,14 @@ fn contenders<'a>(fixture: &Fixture, scenario: &'a Scenario, peers: &Peers) -> V
             vec![python.into(), "-m".into(), "awslambdaric".into(), format!("{script}.handler").into()];
         let mut environment = fixture.environment();
         environment.push(("PYTHONPATH".to_owned(), peers.sources.join("python").into()));
-        programs.push((Who::Python, Program { name: format!("Python's {script}"), command, environment }));
+        programs.push((
+            Implementation::Python,
+            Program { name: format!("Python's {script}"), command, environment },
+        ));
     }
-    let contenders = programs.into_iter().map(|(who, program)| Contender {
+    let contenders = programs.into_iter().map(|(implementation, program)| Contender {
         scenario,
-        who,
+        implementation,
         program,
         init: Vec::new(),
         first: Vec::new(),
@@ -139,13 +143,13 @@ fn contenders<'a>(fixture: &Fixture, scenario: &'a Scenario, peers: &Peers) -> V
     contenders.collect()
 }
 
-/// It has the same rows to read, and a ciphertext to decrypt.
+/// The minimal function, with the same rows to read and a ciphertext to decrypt.
 fn limit(fixture: &Fixture, scenario: &Scenario) -> Program {
     let scope = format!("WS#{}", fixture.workspace);
     let context =
         json!({ "deployment": "compare", "name": "SECRET_0", "scope": scope, "secret": "7", "version": "1" });
-    let asked = json!({ "KeyId": KEY, "EncryptionContext": context });
-    let (_, key) = fixture.aws.with(|aws| aws.services.answer("GenerateDataKey", &asked));
+    let request = json!({ "KeyId": KEY, "EncryptionContext": context });
+    let (_, key) = fixture.aws.with(|aws| aws.services.answer("GenerateDataKey", &request));
     let mut program = fixture.limit(scenario.function);
     let ciphertext = key["CiphertextBlob"].as_str().unwrap_or_default().to_owned();
     for (name, value) in [("SCOPE", scope), ("CONTEXT", context.to_string()), ("CIPHERTEXT", ciphertext)] {
@@ -155,7 +159,7 @@ fn limit(fixture: &Fixture, scenario: &Scenario) -> Program {
 }
 
 impl Contender<'_> {
-    /// One cold start, with its first call; the last process stays for the warm calls.
+    /// Runs a cold start with its first call. The last process stays for the warm calls.
     async fn start(
         &mut self,
         fixture: &Fixture,
@@ -167,7 +171,7 @@ impl Contender<'_> {
         let at_start = fixture.aws.take_calls();
         let (answer, spent) = process.invoke(self.scenario.event(0)).await?;
         let mut made = fixture.aws.take_calls();
-        if matches!(self.who, Who::Ours | Who::Limit) {
+        if matches!(self.implementation, Implementation::Ours | Implementation::Limit) {
             made.extend(at_start);
         }
         made.sort();
@@ -180,12 +184,13 @@ impl Contender<'_> {
         Ok(())
     }
 
-    /// Some warm calls.
-    async fn go_on(&mut self, fixture: &Fixture) -> Result<()> {
+    /// Runs a block of warm calls.
+    async fn warm_calls(&mut self, fixture: &Fixture) -> Result<()> {
         let Some(mut process) = self.process.take() else {
             return Ok(());
         };
-        // Not before each call: what the stand-ins do then would push the process out of the processor's caches.
+        // Restore once per block: restoring before each call would evict the process from the
+        // processor's caches.
         fixture.aws.restore(&self.scenario.from);
         for _ in 0..BLOCK {
             let call = self.warm.len() + 1;
@@ -199,23 +204,24 @@ impl Contender<'_> {
     }
 
     fn check(&self, fixture: &Fixture, call: usize, answer: &serde_json::Value) -> Result<()> {
-        match self.who {
-            Who::Limit if answer["statusCode"] == 200 => Ok(()),
-            Who::Limit => Err(wrong(&self.program.name, "it failed")),
+        match self.implementation {
+            Implementation::Limit if answer["statusCode"] == 200 => Ok(()),
+            Implementation::Limit => Err(wrong(&self.program.name, "its status is not 200")),
             _ => self.scenario.check(fixture, &self.program.name, call, answer),
         }
     }
 
-    /// The limit makes exactly ours; the peers, which open no connection beforehand, those of the request.
+    /// Checks the AWS calls: the limit makes exactly ours; the peers, which open no connections in
+    /// advance, a subset.
     fn same_calls(&self, made: &[String], calls: &mut BTreeMap<&'static str, Vec<String>>) -> Result<()> {
         let ours = calls.entry(self.scenario.function).or_insert_with(|| made.to_owned());
-        let same = match self.who {
-            Who::Ours | Who::Limit => made == ours.as_slice(),
-            Who::Node | Who::Python => made.iter().all(|call| ours.contains(call)),
+        let same = match self.implementation {
+            Implementation::Ours | Implementation::Limit => made == ours.as_slice(),
+            Implementation::Node | Implementation::Python => made.iter().all(|call| ours.contains(call)),
         };
         match same {
             true => Ok(()),
-            false => Err(wrong(&self.program.name, format!("it calls {made:?} where ours calls {ours:?}"))),
+            false => Err(wrong(&self.program.name, format!("it calls {made:?}; ours calls {ours:?}"))),
         }
     }
 
@@ -224,8 +230,8 @@ impl Contender<'_> {
         let cpu = |spent: &[Spent]| Summary::of_times(spent.iter().map(|spent| spent.cpu));
         Figures {
             function: self.scenario.function,
-            asked: self.scenario.asked,
-            who: self.who,
+            request: self.scenario.request,
+            implementation: self.implementation,
             init_cpu: cpu(&self.init),
             first_cpu: cpu(&self.first),
             cold_cpu: Summary::of_times(both.clone().map(|(init, first)| init.cpu + first.cpu)),
@@ -237,8 +243,8 @@ impl Contender<'_> {
     }
 }
 
-/// Bytes in megabytes.
-#[expect(clippy::cast_precision_loss, reason = "for people")]
+/// Converts bytes to megabytes.
+#[expect(clippy::cast_precision_loss, reason = "for display")]
 pub(crate) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }

@@ -1,20 +1,20 @@
-//! Medians, and how far apart the middle half lies.
+//! Medians and quartiles.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// What many measurements say.
+/// A summary of many measurements.
 #[derive(Clone, Copy, Default, Debug, Serialize)]
 pub(crate) struct Summary {
-    /// Half of them are below.
+    /// The median.
     pub(crate) median: f64,
-    /// Three quarters are above, and three quarters below: the spread.
+    /// The first and third quartile.
     pub(crate) quartiles: [f64; 2],
 }
 
 impl Summary {
-    /// Of these; zero of none.
+    /// Summarizes samples; all zero without samples.
     pub(crate) fn of(mut samples: Vec<f64>) -> Self {
         samples.sort_by(f64::total_cmp);
         let at = |part: usize| samples.get((samples.len() * part / 4).min(samples.len().saturating_sub(1)));
@@ -22,7 +22,7 @@ impl Summary {
         Self { median: at(2), quartiles: [at(1), at(3)] }
     }
 
-    /// Of these times, in milliseconds.
+    /// Summarizes times in milliseconds.
     pub(crate) fn of_times(times: impl IntoIterator<Item = Duration>) -> Self {
         Self::of(times.into_iter().map(milliseconds).collect())
     }
@@ -35,7 +35,7 @@ impl std::fmt::Display for Summary {
     }
 }
 
-/// A time in milliseconds.
+/// Converts a time to milliseconds.
 pub(crate) fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }

@@ -1,4 +1,4 @@
-// The Lambda runtime's loop, as small as it can be: the one that AWS ships does more.
+// A minimal Lambda runtime loop. The one that AWS ships does more.
 import http from 'node:http';
 
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(':');

@@ -35,8 +35,8 @@ def handler(event, _context):
     workspace = event["queryStringParameters"]["workspaceId"]
     scope = f"WS#{workspace}"
     partition = f"SECRETS#{scope}"
-    asked = json.loads(event["body"])
-    name, value = asked["name"], asked["value"]
+    body = json.loads(event["body"])
+    name, value = body["name"], body["value"]
     if not NAME.match(name) or not isinstance(value, str) or not value or "\0" in value:
         return answer(400, {"message": "Invalid secret"})
     if role(workspace, user) not in ("owner", "admin"):

@@ -1,4 +1,4 @@
-"""credstash as its best users have it: the library in a process that stays, session and clients made once."""
+"""credstash at its fastest: the library in a long-lived process, with one session and one set of clients."""
 
 import os
 

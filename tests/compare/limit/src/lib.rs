@@ -1,6 +1,7 @@
-//! The least that a function can be: the Lambda runtime, the AWS SDK, and the calls that one of ours makes, with requests
-//! and answers of the same size. Nothing is parsed, checked, decided, sealed, logged or measured.
-#![allow(clippy::missing_panics_doc, reason = "a contender that cannot go on ends")]
+//! The minimal functions: the Lambda runtime, the AWS SDK, and the AWS calls of one of our
+//! functions, with requests and answers of the same size. They do not parse, check, decide, seal,
+//! log or measure anything.
+#![allow(clippy::missing_panics_doc, reason = "a contender exits on any failure")]
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// Runs a function: `start` once, then the handler that it gave for each invocation.
+/// Runs a function: calls `start` once, then the handler that it returned for each invocation.
 pub fn run<Start, Handler>(start: Start) -> ExitCode
 where
     Start: AsyncFnOnce(SdkConfig) -> Handler,
@@ -32,7 +33,7 @@ where
     ExitCode::SUCCESS
 }
 
-/// A variable of the environment.
+/// Returns an environment variable, or an empty string.
 #[must_use]
 pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
@@ -46,7 +47,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// The table, its connection open.
+    /// Creates a client and opens its connection.
     pub async fn open(config: &SdkConfig) -> Self {
         let client = aws_sdk_dynamodb::Client::new(config);
         let table = Self { client, name: variable("TABLE_NAME"), scope: variable("SCOPE") };
@@ -119,7 +120,7 @@ fn key(pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
     HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
 }
 
-/// About as large as ours are: eight attributes, and in one of them half a kilobyte.
+/// An item about as large as ours: eight attributes, one of them half a kilobyte.
 fn item(row: usize) -> HashMap<String, AttributeValue> {
     let mut item = key("LIMIT", &format!("ROW#{row}"));
     for name in ["createdAt", "updatedAt", "createdBy", "updatedBy", "name", "version"] {
@@ -139,7 +140,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The key, its connection open.
+    /// Creates a client and opens its connection.
     pub async fn open(config: &SdkConfig) -> Self {
         let client = aws_sdk_kms::Client::new(config);
         let ciphertext = Blob::new(STANDARD.decode(variable("CIPHERTEXT")).unwrap_or_default());
@@ -162,7 +163,7 @@ impl Keys {
     }
 }
 
-/// The pairs that the ciphertext is bound to.
+/// The encryption context that the ciphertext is bound to.
 fn context() -> HashMap<String, String> {
     let context: HashMap<String, String> =
         serde_json::from_str(&variable("CONTEXT")).expect("an encryption context");
@@ -173,7 +174,7 @@ fn context() -> HashMap<String, String> {
 pub struct Target(aws_sdk_secretsmanager::Client);
 
 impl Target {
-    /// The client; its connection opens with the first call, as ours does.
+    /// Creates a client. As in our functions, the first call opens its connection.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self(aws_sdk_secretsmanager::Client::new(config))
@@ -205,7 +206,7 @@ impl Target {
 pub struct Bus(aws_sdk_eventbridge::Client);
 
 impl Bus {
-    /// The client; its connection opens with the first call, as ours does.
+    /// Creates a client. As in our functions, the first call opens its connection.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self(aws_sdk_eventbridge::Client::new(config))

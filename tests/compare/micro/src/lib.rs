@@ -1,1 +1,1 @@
-//! The benchmarks are in `benches`; there is nothing else.
+//! Empty: the benchmarks are in `benches`.

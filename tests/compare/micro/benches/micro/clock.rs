@@ -1,4 +1,4 @@
-//! Processor time of this thread, for criterion: other processes do not count.
+//! Processor time of this thread, for criterion. Other processes do not affect it.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use criterion::Throughput;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use nix::time::{ClockId, clock_gettime};
 
-/// Measures processor time in nanoseconds, and prints it as criterion prints wall time.
+/// Measures processor time in nanoseconds and prints it as criterion prints wall time.
 pub(crate) struct CpuTime;
 
 impl Measurement for CpuTime {
@@ -17,8 +17,8 @@ impl Measurement for CpuTime {
         clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("a thread's clock").into()
     }
 
-    fn end(&self, begun: Duration) -> Duration {
-        self.start().saturating_sub(begun)
+    fn end(&self, start: Duration) -> Duration {
+        self.start().saturating_sub(start)
     }
 
     fn add(&self, one: &Duration, other: &Duration) -> Duration {
@@ -38,7 +38,7 @@ impl Measurement for CpuTime {
     }
 }
 
-/// Bytes of a value, so that criterion prints a rate.
+/// The throughput of a value of `count` bytes, so that criterion prints a rate.
 pub(crate) fn bytes(count: usize) -> Throughput {
     Throughput::Bytes(count as u64)
 }

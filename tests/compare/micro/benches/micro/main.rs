@@ -1,8 +1,9 @@
-//! Sealing and opening beside the bare cipher, choosing a run's secrets, and a `progress` message of 4 MB.
+//! Benchmarks: sealing and opening compared with the bare cipher, resolving a run's secrets, and a
+//! `progress` message of 4 MB.
 //!
-//! With `CRITERION_HOME` set, `cargo compare` reads the estimates from there, and what a message allocates from
-//! `allocated`.
-#![allow(clippy::unwrap_used, reason = "a benchmark ends where it cannot go on")]
+//! `cargo compare` sets `CRITERION_HOME` and reads the estimates from that folder, and the bytes
+//! that a message allocates from `allocated.json` in it.
+#![allow(clippy::unwrap_used, reason = "a benchmark exits on any failure")]
 
 mod clock;
 
@@ -27,10 +28,11 @@ use http_api::Answer;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
-/// What values are measured: a token, a licence, the largest.
+/// The measured sizes: a token, a licence, the largest value.
 const SIZES: [(&str, usize); 3] = [("64 B", 64), ("4 KiB", 4 * 1024), ("32 KiB", 32 * 1024)];
 
-/// As in the functions, whose `runtime` is not linked here: a program has one allocator, and this one's counts.
+/// The same randomness as in the functions. Their `runtime` crate is not linked: a program has one
+/// allocator, and the one here counts bytes.
 struct AwsLc(SystemRandom);
 
 impl Randomness for AwsLc {
@@ -53,7 +55,8 @@ fn data_key() -> DataKey {
     DataKey { plain: PlainDataKey::new(&[7; 32]).unwrap(), encrypted: vec![5; 184] }
 }
 
-/// The envelope: keys derived, the context bound, the value padded and copied, everything zeroed.
+/// The whole envelope: derives keys, binds the context, pads and copies the value, zeroes
+/// everything.
 fn envelope(criterion: &mut Criterion<CpuTime>) {
     let (context, randomness) = (context(), AwsLc(SystemRandom::new()));
     for (operation, opens) in [("seal", false), ("open", true)] {
@@ -73,7 +76,7 @@ fn envelope(criterion: &mut Criterion<CpuTime>) {
     }
 }
 
-/// The cipher alone: a key that is set up, a buffer that is there, no copy.
+/// The cipher alone: an existing key and buffer, and no copy.
 fn cipher(criterion: &mut Criterion<CpuTime>) {
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap());
     let nonce = || Nonce::assume_unique_for_key([9; NONCE_LEN]);
@@ -93,7 +96,7 @@ fn cipher(criterion: &mut Criterion<CpuTime>) {
         group.throughput(bytes(size));
         let mut sealed = vec![b'x'; size];
         key.seal_in_place_append_tag(nonce(), Aad::empty(), &mut sealed).unwrap();
-        // It opens in place: each time from a fresh copy, whose making does not count.
+        // Opening is in place, so each iteration starts from a fresh copy, which is not measured.
         group.bench_function(label, |bencher| {
             bencher.iter_batched_ref(
                 || sealed.clone(),
@@ -124,21 +127,21 @@ fn secrets(owner: &str) -> Vec<Secret> {
     (0..64).map(secret).collect()
 }
 
-/// 64 secrets of a workspace, each with one of the user's own in its place.
+/// 64 workspace secrets, each overridden by a user secret.
 fn precedence(criterion: &mut Criterion<CpuTime>) {
     let (workspace, user) = (secrets("WS#42"), secrets("USER#7"));
     let now: Timestamp = "2026-11-23T10:20:30Z".parse().unwrap();
     let settings = Settings::new("production");
     criterion.bench_function("resolve", |bencher| {
         bencher.iter(|| {
-            let asked = SecretSelection::default();
-            resolve(&asked, black_box(&workspace), black_box(&user), Platform::AwsBatch, now, &settings)
+            let selection = SecretSelection::default();
+            resolve(&selection, black_box(&workspace), black_box(&user), Platform::AwsBatch, now, &settings)
                 .unwrap()
         });
     });
 }
 
-/// Nextflow's `progress` message with a thousand tasks of 4 kB, as API Gateway hands it over.
+/// Nextflow's `progress` message with a thousand tasks of 4 kB, as API Gateway delivers it.
 fn message() -> Box<RawValue> {
     let task = json!({
         "taskId": 1, "status": "COMPLETED", "hash": "ab/cdef01", "name": "ALIGN (1)", "exit": 0,
