@@ -1,8 +1,8 @@
-//! Bad names, values, bodies, ids and types get their status, change nothing and are never echoed, through the gateway
-//! and its encodings. The tests beside the types, in `shared/domain` and `shared/http`, say in full which input is
-//! refused; here are a few of each kind.
+//! Invalid names, values, bodies, ids and content types get the right status, change nothing and
+//! are never echoed, including through the gateway's encodings. Only a few of each kind are tested
+//! here. The unit tests in `shared/domain` and `shared/http` are complete.
 
-use end_to_end::{Ask, MARK, World};
+use end_to_end::{ApiRequest, MARK, World};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -11,18 +11,18 @@ use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
-        a_bad_name_is_refused_wherever_it_comes,
-        a_name_that_means_something_is_refused_in_any_case,
-        a_value_that_is_no_json_string_is_never_coerced,
-        values_past_a_limit_are_refused_and_those_at_it_arrive_exactly,
-        awkward_values_arrive_exactly_in_either_layout,
-        a_body_that_cannot_be_read_is_refused_with_its_position_at_most,
-        a_body_of_another_type_is_refused,
-        a_body_that_is_too_large_is_refused,
-        ids_that_are_no_numbers_are_bad_and_numbers_that_are_no_ids_are_absent,
-        queries_are_checked,
-        an_idempotency_key_is_checked,
-        a_page_of_another_origin_gets_no_credentials,
+        an_invalid_name_is_rejected_on_every_path,
+        a_reserved_name_is_rejected_in_any_case,
+        a_value_that_is_not_a_string_is_never_coerced,
+        values_over_a_limit_are_rejected_and_values_at_it_arrive_unchanged,
+        awkward_values_arrive_unchanged_in_both_layouts,
+        a_malformed_body_is_rejected_with_its_position,
+        a_body_of_another_content_type_is_rejected,
+        an_oversized_body_is_rejected,
+        a_non_numeric_id_gives_400_and_an_unknown_id_404,
+        invalid_query_parameters_are_rejected,
+        an_invalid_idempotency_key_is_rejected,
+        other_origins_get_no_cors_headers,
     ]
 }
 
@@ -30,81 +30,84 @@ async fn world() -> World {
     World::make(harness().await).await
 }
 
-/// Sends each request as the owner, and checks the status, that the message holds the words, and that nothing changed.
-async fn refused(world: &World, cases: Vec<(Ask, u16, &str)>) {
+/// Sends each request as the owner. Checks the status, that the message contains the words, and
+/// that nothing changed.
+async fn rejected(world: &World, cases: Vec<(ApiRequest, u16, &str)>) {
     let before = world.rows().await;
-    for (ask, status, words) in cases {
-        let what = format!("{ask:?}").chars().take(300).collect::<String>();
-        let answer = world.caller("owner").ask(ask).await;
-        assert_eq!(answer.status, status, "{what}: {answer:?}");
+    for (request, status, words) in cases {
+        let description = format!("{request:?}").chars().take(300).collect::<String>();
+        let answer = world.caller("owner").send(request).await;
+        assert_eq!(answer.status, status, "{description}: {answer:?}");
         let message = answer.problem(status);
-        assert!(message.contains(words), "{what}: {message}");
+        assert!(message.contains(words), "{description}: {message}");
     }
     assert_eq!(world.rows().await, before);
 }
 
-fn create(world: &World, body: impl Into<Vec<u8>>) -> Ask {
-    Ask::new("POST", world.inside("/pipeline-secrets")).body("application/json", body)
+fn create(world: &World, body: impl Into<Vec<u8>>) -> ApiRequest {
+    ApiRequest::new("POST", world.inside("/pipeline-secrets")).body("application/json", body)
 }
 
-async fn a_bad_name_is_refused_wherever_it_comes() {
+async fn an_invalid_name_is_rejected_on_every_path() {
     let world = world().await;
     let mut cases = Vec::new();
     // JSON, query strings and the gateway encode these differently.
     for name in ["A-B", "\u{ff21}1", "A\u{200b}B", "a/b", "a=b", "AB\n", "A\u{0}B"] {
         let body = json!({"name": name, "value": MARK}).to_string();
         cases.push((create(&world, body), 400, "Invalid secret name: it "));
-        let import = Ask::post(world.inside("/pipeline-secrets/import"), &json!({"GOOD": MARK, name: MARK}));
+        let import =
+            ApiRequest::post(world.inside("/pipeline-secrets/import"), &json!({"GOOD": MARK, name: MARK}));
         cases.push((import, 400, "Invalid secret name: it "));
         let query = url_encoded(name);
-        let validate = Ask::get(world.inside(&format!("/pipeline-secrets/validate?name={query}")));
+        let validate = ApiRequest::get(world.inside(&format!("/pipeline-secrets/validate?name={query}")));
         cases.push((validate, 400, "Invalid secret name: it "));
         let launch = json!({"platform": "aws-batch", "workspaceSecrets": [name]});
-        cases.push((Ask::post(world.inside("/launches"), &launch), 400, "Invalid secret name: it "));
+        cases.push((ApiRequest::post(world.inside("/launches"), &launch), 400, "Invalid secret name: it "));
     }
-    refused(&world, cases).await;
+    rejected(&world, cases).await;
 }
 
-async fn a_name_that_means_something_is_refused_in_any_case() {
+async fn a_reserved_name_is_rejected_in_any_case() {
     let world = world().await;
     let case = |name: &str| {
         let words = "is reserved for shells and runtimes";
         (create(&world, json!({"name": name, "value": MARK}).to_string()), 400, words)
     };
-    // The last one depends on a setting of the deployment.
+    // The last name depends on a setting of the deployment.
     let names = ["PATH", "ld_preload", "AWS_ACCESS_KEY_ID"];
-    refused(&world, names.map(case).into()).await;
+    rejected(&world, names.map(case).into()).await;
 }
 
-async fn a_value_that_is_no_json_string_is_never_coerced() {
+async fn a_value_that_is_not_a_string_is_never_coerced() {
     let world = world().await;
     let id = world.secret("KEPT", "kept").await;
     let one = world.inside(&format!("/pipeline-secrets/{id}"));
     let mut cases = Vec::new();
     for value in [json!(1), json!({MARK: MARK}), Value::Null] {
         cases.push((create(&world, json!({"name": "AB", "value": value}).to_string()), 400, "`value`"));
-        cases.push((Ask::put(&one, &json!({"value": value})), 400, "`value`"));
-        let import = Ask::post(world.inside("/pipeline-secrets/import"), &json!({"AB": value}));
+        cases.push((ApiRequest::put(&one, &json!({"value": value})), 400, "`value`"));
+        let import = ApiRequest::post(world.inside("/pipeline-secrets/import"), &json!({"AB": value}));
         cases.push((import, 400, "Entry 1: the value must be"));
     }
-    refused(&world, cases).await;
+    rejected(&world, cases).await;
 }
 
-async fn values_past_a_limit_are_refused_and_those_at_it_arrive_exactly() {
+async fn values_over_a_limit_are_rejected_and_values_at_it_arrive_unchanged() {
     let world = world().await;
     let largest = format!("{MARK}{}{}", "é".repeat(10_000), "x".repeat(12_768 - MARK.len()));
     assert_eq!(largest.len(), 32_768);
-    // As a JSON string a control character takes six bytes, and the quotes two.
+    // In a JSON string, a control character takes six bytes and the quotes take two.
     let plain = 60_000 - 2 - MARK.len();
     let widest = format!("{MARK}{}{}", "\u{1}".repeat(plain / 6), "x".repeat(plain % 6));
     let value = |value: &str| json!({"name": "AB", "value": value}).to_string();
-    // Of the types that it takes for text, API Gateway hands on text, whatever the bytes were.
+    // API Gateway converts bodies with a text content type to text, whatever their bytes are.
     let bytes = [br#"{"name":"AB","value":""#.as_slice(), &[0xff, 0xfe], br#""}"#].concat();
-    let not_unicode =
-        |media: &'static str| Ask::new("POST", world.inside("/pipeline-secrets")).body(media, bytes.clone());
-    let env = Ask::new("POST", world.inside("/pipeline-secrets/import"))
+    let not_unicode = |media: &'static str| {
+        ApiRequest::new("POST", world.inside("/pipeline-secrets")).body(media, bytes.clone())
+    };
+    let env = ApiRequest::new("POST", world.inside("/pipeline-secrets/import"))
         .body("text/plain", b"AB=\xe9t\xe9\n".to_vec());
-    refused(
+    rejected(
         &world,
         vec![
             (create(&world, value(&format!("{largest}x"))), 413, "at most 32768 bytes"),
@@ -117,11 +120,11 @@ async fn values_past_a_limit_are_refused_and_those_at_it_arrive_exactly() {
         ],
     )
     .await;
-    arrive(&world, "per-name", &[largest.clone(), widest.clone()]).await;
-    arrive(&world, "bundle", &[largest, widest]).await;
+    values_arrive(&world, "per-name", &[largest.clone(), widest.clone()]).await;
+    values_arrive(&world, "bundle", &[largest, widest]).await;
 }
 
-async fn awkward_values_arrive_exactly_in_either_layout() {
+async fn awkward_values_arrive_unchanged_in_both_layouts() {
     let world = world().await;
     let values: Vec<String> = [
         "x",
@@ -143,12 +146,12 @@ async fn awkward_values_arrive_exactly_in_either_layout() {
     ]
     .map(|value| if value.len() > 3 { format!("{value}{MARK}") } else { value.to_owned() })
     .into();
-    arrive(&world, "per-name", &values).await;
-    arrive(&world, "bundle", &values).await;
+    values_arrive(&world, "per-name", &values).await;
+    values_arrive(&world, "bundle", &values).await;
 }
 
-/// Stores the values, launches, and compares the copies that the account's operator finds.
-async fn arrive(world: &World, layout: &str, values: &[String]) {
+/// Stores the values, launches a run, and compares the copies in the account.
+async fn values_arrive(world: &World, layout: &str, values: &[String]) {
     let owner = world.caller("owner");
     let names: Vec<_> =
         (0..values.len()).map(|at| format!("SECRET_{at}_{}", layout.replace('-', "_"))).collect();
@@ -175,7 +178,7 @@ async fn arrive(world: &World, layout: &str, values: &[String]) {
     }
 }
 
-async fn a_body_that_cannot_be_read_is_refused_with_its_position_at_most() {
+async fn a_malformed_body_is_rejected_with_its_position() {
     let world = world().await;
     let id = world.secret("KEPT", "kept").await;
     let paths = [
@@ -192,8 +195,8 @@ async fn a_body_that_cannot_be_read_is_refused_with_its_position_at_most() {
     let mut cases: Vec<_> = paths
         .iter()
         .map(|(method, path)| {
-            let ask = Ask::new(method, path).body("application/json", broken.clone());
-            (ask, 400, "at line 1, column")
+            let request = ApiRequest::new(method, path).body("application/json", broken.clone());
+            (request, 400, "at line 1, column")
         })
         .collect();
     let secret = format!(r#"{{"name":"AB","value":"{MARK}"}}"#);
@@ -204,43 +207,45 @@ async fn a_body_that_cannot_be_read_is_refused_with_its_position_at_most() {
         ("[".repeat(100_000).into(), "Malformed body"),
     ];
     cases.extend(bodies.map(|(body, words)| (create(&world, body), 400, words)));
-    refused(&world, cases).await;
+    rejected(&world, cases).await;
 }
 
-async fn a_body_of_another_type_is_refused() {
+async fn a_body_of_another_content_type_is_rejected() {
     let world = world().await;
     let id = world.secret("KEPT", "kept").await;
     let body = json!({"name": "AB", "value": MARK}).to_string();
     let mut cases = Vec::new();
-    // Text, and what the gateway hands on in base64.
+    // Text, and a type that the gateway encodes in base64.
     for other in ["text/plain", "multipart/form-data; boundary=x"] {
         for (method, path) in [
             ("POST", world.inside("/pipeline-secrets")),
             ("PUT", world.inside(&format!("/pipeline-secrets/{id}"))),
             ("POST", world.inside("/launches")),
         ] {
-            let ask = Ask::new(method, &path).body(other, body.clone());
-            cases.push((ask, 415, "application/json"));
+            let request = ApiRequest::new(method, &path).body(other, body.clone());
+            cases.push((request, 415, "application/json"));
         }
     }
-    let csv = Ask::new("POST", world.inside("/pipeline-secrets/import")).body("text/csv", body);
+    let csv = ApiRequest::new("POST", world.inside("/pipeline-secrets/import")).body("text/csv", body);
     cases.push((csv, 415, "application/json"));
-    refused(&world, cases).await;
+    rejected(&world, cases).await;
     let json = "Application/JSON; charset=UTF-8";
-    let ask = Ask::new("POST", world.inside("/pipeline-secrets")).body(json, r#"{"name":"AB","value":"v"}"#);
-    created(&world.caller("owner").ask(ask).await);
+    let request =
+        ApiRequest::new("POST", world.inside("/pipeline-secrets")).body(json, r#"{"name":"AB","value":"v"}"#);
+    created(&world.caller("owner").send(request).await);
 }
 
-async fn a_body_that_is_too_large_is_refused() {
+async fn an_oversized_body_is_rejected() {
     let world = world().await;
     let padded = |bytes: usize| {
         let head = format!(r#"{{"name":"AB","value":"v","padding":"{MARK}"#);
         format!("{head}{}\"}}", "x".repeat(bytes - head.len() - 2))
     };
-    let import =
-        |body: String| Ask::new("POST", world.inside("/pipeline-secrets/import")).body("text/plain", body);
+    let import = |body: String| {
+        ApiRequest::new("POST", world.inside("/pipeline-secrets/import")).body("text/plain", body)
+    };
     let comment = |bytes: usize| format!("AC=v\n#{}", "x".repeat(bytes - 6));
-    refused(
+    rejected(
         &world,
         vec![
             (create(&world, padded(256 * 1024 + 1)), 413, "at most 256 KiB"),
@@ -249,50 +254,54 @@ async fn a_body_that_is_too_large_is_refused() {
         ],
     )
     .await;
-    created(&world.caller("owner").ask(create(&world, padded(256 * 1024))).await);
-    let _ = world.caller("owner").ask(import(comment(1024 * 1024))).await.json();
+    created(&world.caller("owner").send(create(&world, padded(256 * 1024))).await);
+    let _ = world.caller("owner").send(import(comment(1024 * 1024))).await.json();
 }
 
-async fn ids_that_are_no_numbers_are_bad_and_numbers_that_are_no_ids_are_absent() {
+async fn a_non_numeric_id_gives_400_and_an_unknown_id_404() {
     let world = world().await;
     let absent = "Not found: the resource does not exist, or you do not have access to it.";
     let mut cases = Vec::new();
     for (id, status) in [("x", 400), ("%20", 400), ("0", 404)] {
         let words = if status == 400 { "must be a whole number" } else { absent };
         let secret = world.inside(&format!("/pipeline-secrets/{id}"));
-        cases.push((Ask::get(&secret), status, words));
-        cases.push((Ask::delete(&secret), status, words));
-        cases.push((Ask::put(&secret, &json!({"value": MARK})), status, words));
-        cases.push((Ask::get(world.inside(&format!("/pipeline-secrets/{id}/history"))), status, words));
-        cases.push((Ask::get(format!("/pipeline-secrets?workspaceId={id}")), status, words));
-        cases.push((Ask::post(format!("/launches?workspaceId={id}"), &json!({})), status, words));
-        cases.push((Ask::get(format!("/user/{id}/workspaces")), status, words));
-        cases.push((Ask::delete(format!("/tokens/{id}")), status, words));
-        cases.push((Ask::get(format!("/orgs/{id}/workspaces")), status, words));
-        cases.push((Ask::get(format!("/orgs/{id}/workspaces/{}", world.workspace)), status, words));
-        cases.push((Ask::get(format!("/orgs/{}/workspaces/{id}", world.org)), status, words));
-        cases.push((Ask::delete(world.below(&format!("/participants/{id}"))), status, words));
+        cases.push((ApiRequest::get(&secret), status, words));
+        cases.push((ApiRequest::delete(&secret), status, words));
+        cases.push((ApiRequest::put(&secret, &json!({"value": MARK})), status, words));
+        cases.push((
+            ApiRequest::get(world.inside(&format!("/pipeline-secrets/{id}/history"))),
+            status,
+            words,
+        ));
+        cases.push((ApiRequest::get(format!("/pipeline-secrets?workspaceId={id}")), status, words));
+        cases.push((ApiRequest::post(format!("/launches?workspaceId={id}"), &json!({})), status, words));
+        cases.push((ApiRequest::get(format!("/user/{id}/workspaces")), status, words));
+        cases.push((ApiRequest::delete(format!("/tokens/{id}")), status, words));
+        cases.push((ApiRequest::get(format!("/orgs/{id}/workspaces")), status, words));
+        cases.push((ApiRequest::get(format!("/orgs/{id}/workspaces/{}", world.workspace)), status, words));
+        cases.push((ApiRequest::get(format!("/orgs/{}/workspaces/{id}", world.org)), status, words));
+        cases.push((ApiRequest::delete(world.below(&format!("/participants/{id}"))), status, words));
     }
     for run in ["ABCDEFGHIJKLMN", "ABCDEFGHIJKLM-"] {
-        cases.push((Ask::get(world.inside(&format!("/runs/{run}"))), 404, absent));
+        cases.push((ApiRequest::get(world.inside(&format!("/runs/{run}"))), 404, absent));
     }
     let twice = format!("/pipeline-secrets?workspaceId={0}&workspaceId={0}", world.workspace);
-    cases.push((Ask::get(twice), 400, "must be one whole number"));
-    // One whose value was lost on the way does not mean the caller's own secrets.
-    let lost = Ask::post("/pipeline-secrets?workspaceId=", &json!({"name": "AB", "value": MARK}));
+    cases.push((ApiRequest::get(twice), 400, "must be one whole number"));
+    // An empty workspaceId does not select the user's secrets.
+    let lost = ApiRequest::post("/pipeline-secrets?workspaceId=", &json!({"name": "AB", "value": MARK}));
     cases.push((lost, 400, "workspaceId must be a whole number"));
     for name in ["workspaceid", "workspaceId%5B%5D"] {
         let path = format!("/pipeline-secrets?{name}={}", world.workspace);
         cases.push((
-            Ask::post(path, &json!({"name": "AB", "value": MARK})),
+            ApiRequest::post(path, &json!({"name": "AB", "value": MARK})),
             400,
             "the workspace parameter must be workspaceId",
         ));
     }
-    refused(&world, cases).await;
+    rejected(&world, cases).await;
 }
 
-async fn queries_are_checked() {
+async fn invalid_query_parameters_are_rejected() {
     let world = world().await;
     let cases = [
         ("/runs?max=101", "max must be a number from 1 to 100"),
@@ -302,41 +311,41 @@ async fn queries_are_checked() {
         ("/audit-events?month=2026-01%23", "month must have the form"),
     ];
     let mut cases: Vec<_> =
-        cases.into_iter().map(|(path, words)| (Ask::get(world.inside(path)), 400, words)).collect();
-    cases.push((Ask::get(world.below("/participants?offset=-1")), 400, "must be a whole number"));
-    let launch = |body: Value| Ask::post(world.inside("/launches/preview"), &body);
+        cases.into_iter().map(|(path, words)| (ApiRequest::get(world.inside(path)), 400, words)).collect();
+    cases.push((ApiRequest::get(world.below("/participants?offset=-1")), 400, "must be a whole number"));
+    let launch = |body: Value| ApiRequest::post(world.inside("/launches/preview"), &body);
     cases.push((launch(json!({"platform": "k8s"})), 400, "platform must be one of"));
     cases.push((launch(json!({"platform": "lsf"})), 422, "lsf"));
     let many: Vec<_> = (0..10_000).map(|number| format!("NONE_{number}")).collect();
     let many = json!({"platform": "aws-batch", "workspaceSecrets": many});
     cases.push((launch(many), 422, "; and 9980 more."));
-    refused(&world, cases).await;
+    rejected(&world, cases).await;
 }
 
-async fn an_idempotency_key_is_checked() {
+async fn an_invalid_idempotency_key_is_rejected() {
     let world = world().await;
     let mut cases = Vec::new();
     for key in ["fifteen-letters", "sixteen letters and blanks"] {
-        let ask = create(&world, json!({"name": "AB", "value": MARK}).to_string());
-        cases.push((ask.header("idempotency-key", key), 400, "Idempotency-Key must have 16 to 256"));
-        let launch = Ask::post(world.inside("/launches"), &json!({"platform": "aws-batch"}));
+        let request = create(&world, json!({"name": "AB", "value": MARK}).to_string());
+        cases.push((request.header("idempotency-key", key), 400, "Idempotency-Key must have 16 to 256"));
+        let launch = ApiRequest::post(world.inside("/launches"), &json!({"platform": "aws-batch"}));
         cases.push((launch.header("idempotency-key", key), 400, "Idempotency-Key must have 16 to 256"));
     }
-    refused(&world, cases).await;
+    rejected(&world, cases).await;
 }
 
-async fn a_page_of_another_origin_gets_no_credentials() {
+async fn other_origins_get_no_cors_headers() {
     let world = world().await;
     for origin in ["https://evil.example", "null"] {
-        let asks = [
-            Ask::get("/pipeline-secrets").header("origin", origin),
-            Ask::get("/pipeline-secrets").header("origin", origin).header("cookie", "session=x"),
-            Ask::new("OPTIONS", "/pipeline-secrets")
+        let requests = [
+            ApiRequest::get("/pipeline-secrets").header("origin", origin),
+            ApiRequest::get("/pipeline-secrets").header("origin", origin).header("cookie", "session=x"),
+            ApiRequest::new("OPTIONS", "/pipeline-secrets")
                 .header("origin", origin)
                 .header("access-control-request-method", "POST"),
         ];
-        for ask in asks {
-            let answer = world.caller("owner").ask(ask).await;
+        for request in requests {
+            let answer = world.caller("owner").send(request).await;
             let header = answer.headers.keys().find(|name| name.starts_with("access-control-"));
             assert!(header.is_none(), "{answer:?}");
         }

@@ -1,7 +1,7 @@
-//! A value is sent to every operation there is, in good bodies and bad ones, and comes back from none. Where it got to
-//! besides is looked for when all tests are done (`afterwards`).
+//! Sends a value to every operation, in valid and invalid bodies, and checks that no answer
+//! contains it. After all tests, `leaks` searches every other place.
 
-use end_to_end::{Ask, Caller, MARK, World};
+use end_to_end::{ApiRequest, Caller, MARK, World};
 use http_api::Operation;
 use http_api::operation::{Credential, Needs};
 use libtest_mimic::Trial;
@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    trials![no_operation_answers_with_what_it_was_sent]
+    trials![no_operation_returns_the_value_it_was_sent]
 }
 
-/// Every field that some operation reads.
+/// Every field that any operation reads.
 const FIELDS: [&str; 20] = [
     "name",
     "value",
@@ -37,10 +37,10 @@ const FIELDS: [&str; 20] = [
     "workspaceId",
 ];
 
-/// Bodies with a value in each place, none of which is stored but by the operations that store values.
+/// Bodies with a value in each place. Only the operations that store values may store it.
 fn bodies() -> Vec<(&'static str, String)> {
     let json = "application/json";
-    // Neither a name nor an id nor a token's name is like this.
+    // Not valid as a name, an id or a token's name.
     let odd = format!("{MARK}!\n");
     let all = |value: &Value| -> Value {
         FIELDS.iter().map(|field| ((*field).to_owned(), value.clone())).collect::<Map<_, _>>().into()
@@ -70,21 +70,21 @@ fn bodies() -> Vec<(&'static str, String)> {
     bodies
 }
 
-async fn no_operation_answers_with_what_it_was_sent() {
+async fn no_operation_returns_the_value_it_was_sent() {
     let world = World::make(harness().await).await;
     let secret = world.secret("STORED", &format!("{MARK} 0")).await;
     let launch = json!({"platform": "slurm"});
     let run = world.caller("launch").post(world.inside("/launches"), &launch).await.json();
     let token = |name: &str| run[name].as_str().expect("a token").to_owned();
     for name in ["runToken", "claimToken"] {
-        world.harness.handed_out(&token(name));
+        world.harness.record_token(&token(name));
     }
     for operation in Operation::ALL {
         let caller = match operation.credential() {
-            Credential::None => Caller::presenting(&world.harness, None),
+            Credential::None => Caller::with_authorization(&world.harness, None),
             Credential::User => world.caller("owner"),
             Credential::Run => Caller::bearer(&world.harness, &token("runToken")),
-            // Claimed with another token: what the right one gets is the one answer that holds values.
+            // An invalid token: only the answer to the valid one contains values.
             Credential::Claim => Caller::bearer(&world.harness, &"w".repeat(43)),
         };
         let path = operation
@@ -102,10 +102,10 @@ async fn no_operation_answers_with_what_it_was_sent() {
             Needs::OfPath(_) | Needs::Own => path,
         };
         for (content_type, body) in bodies() {
-            let ask = Ask::new(operation.method(), &path).body(content_type, body);
-            let ask = ask.header("idempotency-key", format!("{MARK} too")).header("if-match", MARK);
-            // `ask` itself looks for the value in the whole answer.
-            let answer = caller.ask(ask).await;
+            let request = ApiRequest::new(operation.method(), &path).body(content_type, body);
+            let request = request.header("idempotency-key", format!("{MARK} too")).header("if-match", MARK);
+            // `send` checks that the answer does not contain the value.
+            let answer = caller.send(request).await;
             assert!(answer.status < 500, "{answer:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! The guide for clients does what it says: its commands, as they stand there, with the real curl.
+//! Runs the commands of the clients guide unchanged, with the real curl.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -11,17 +11,20 @@ use tokio::process::Command;
 use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    trials![its_commands_do_what_it_says]
+    trials![the_guides_commands_work]
 }
 
 const NEEDED: [&str; 3] = ["curl", "jq", "openssl"];
 
-async fn its_commands_do_what_it_says() {
+async fn the_guides_commands_work() {
     for program in NEEDED {
         let found =
             Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if found.await.is_err() {
-            assert!(std::env::var_os("CI").is_none(), "nothing may be skipped here: there is no {program}");
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "{program} is not installed, and no test may be skipped in CI"
+            );
             return;
         }
     }
@@ -44,8 +47,8 @@ async fn its_commands_do_what_it_says() {
     let printed: Vec<Value> = serde_json::Deserializer::from_str(&printed)
         .into_iter()
         .collect::<Result<_, _>>()
-        .unwrap_or_else(|_| panic!("{printed} is no row of answers"));
-    let [list, added, viewed, free, first, again, taken, stale, refused, history, imported] =
+        .unwrap_or_else(|_| panic!("not a sequence of JSON answers: {printed}"));
+    let [list, added, viewed, free, first, replayed, taken, stale, rejected, history, imported] =
         printed.as_slice()
     else {
         panic!("{printed:?}");
@@ -55,8 +58,8 @@ async fn its_commands_do_what_it_says() {
         (&viewed["pipelineSecret"]["id"], &viewed["pipelineSecret"]["name"]),
         (&added["secretId"], &json!("NCBI_API_KEY"))
     );
-    assert_eq!((free, taken, refused), (&json!(204), &json!(204), &json!(412)));
-    assert!(first["secretId"].is_i64() && first == again, "{first} {again}");
+    assert_eq!((free, taken, rejected), (&json!(204), &json!(204), &json!(412)));
+    assert!(first["secretId"].is_i64() && first == replayed, "{first} {replayed}");
     assert!(stale["message"].as_str().is_some_and(|it| it.contains("changed since")), "{stale}");
     assert_eq!((&history["totalSize"], &imported["totalSize"]), (&json!(2), &json!(2)));
 
@@ -65,7 +68,7 @@ async fn its_commands_do_what_it_says() {
     assert_eq!(tokens["tokens"].as_array().map(Vec::len), Some(1), "{tokens}");
 }
 
-/// The guide's blocks with curl, but for those of a login, which an issuer of tokens would have to be there for.
+/// The guide's blocks with curl, except those that log in: they need an identity provider.
 fn commands() -> String {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide-clients.md");
     let guide = std::fs::read_to_string(guide).expect("the guide");

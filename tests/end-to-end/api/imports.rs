@@ -1,6 +1,6 @@
-//! Imports: all or nothing, and no line or value of them in an error.
+//! Imports are atomic, and no error contains a line or a value.
 
-use end_to_end::{Answer, Ask, MARK, World};
+use end_to_end::{Answer, ApiRequest, MARK, World};
 use libtest_mimic::Trial;
 use serde_json::{Map, Value, json};
 
@@ -9,11 +9,11 @@ use crate::trial::{harness, trials};
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
         a_json_map_is_imported_whole,
-        a_name_like_a_field_of_other_requests_is_a_name,
-        a_thousand_are_one_list_and_one_more_is_refused,
-        the_lines_of_a_file_arrive_as_they_are_and_nothing_is_evaluated,
-        thirty_two_are_imported_and_of_thirty_three_none,
-        one_bad_entry_refuses_all_and_is_named_by_its_place,
+        names_like_request_fields_are_imported_as_names,
+        a_thousand_secrets_fit_in_one_list_and_one_more_is_rejected,
+        dotenv_lines_are_imported_without_evaluation,
+        thirty_two_entries_are_imported_and_thirty_three_are_rejected,
+        one_invalid_entry_rejects_the_import_and_is_named_by_position,
     ]
 }
 
@@ -22,8 +22,8 @@ async fn world() -> World {
 }
 
 async fn import(world: &World, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
-    let ask = Ask::new("POST", world.inside("/pipeline-secrets/import")).body(content_type, body);
-    world.caller("owner").ask(ask).await
+    let request = ApiRequest::new("POST", world.inside("/pipeline-secrets/import")).body(content_type, body);
+    world.caller("owner").send(request).await
 }
 
 fn map(entries: usize) -> Value {
@@ -48,39 +48,39 @@ async fn a_json_map_is_imported_whole() {
     }
 }
 
-async fn a_name_like_a_field_of_other_requests_is_a_name() {
+async fn names_like_request_fields_are_imported_as_names() {
     let world = world().await;
     let body = json!({"name": MARK, "value": MARK, "workspaceId": MARK});
     assert_eq!(import(&world, "application/json", body.to_string()).await.json()["totalSize"], 3);
     assert_eq!(world.names().await, ["name", "value", "workspaceId"]);
 }
 
-async fn a_thousand_are_one_list_and_one_more_is_refused() {
-    const MOST: usize = 1_000;
+async fn a_thousand_secrets_fit_in_one_list_and_one_more_is_rejected() {
+    const LIMIT: usize = 1_000;
     let world = world().await;
-    // What a value weighs is not in the list.
+    // The size of the values does not affect the list.
     let value = format!("{MARK}{}", "x".repeat(8_000));
-    let names: Vec<_> = (0..MOST).map(|at| format!("N{at:03}")).collect();
+    let names: Vec<_> = (0..LIMIT).map(|at| format!("N{at:03}")).collect();
     for names in names.chunks(32) {
         let entries: Map<_, _> = names.iter().map(|name| (name.clone(), json!(value))).collect();
         let imported = import(&world, "application/json", Value::from(entries).to_string()).await.json();
         assert_eq!(imported["totalSize"], names.len());
     }
     let list = world.caller("view").get(world.inside("/pipeline-secrets")).await;
-    assert!(list.body.len() < 250 * MOST, "{} bytes", list.body.len());
-    assert_eq!(list.json()["totalSize"], MOST);
+    assert!(list.body.len() < 250 * LIMIT, "{} bytes", list.body.len());
+    assert_eq!(list.json()["totalSize"], LIMIT);
     assert_eq!(world.names().await, names);
 
     let body = json!({"name": "ONE_MORE", "value": "v"});
     let owner = world.caller("owner");
-    let refused = owner.post(world.inside("/pipeline-secrets"), &body).await.problem(400);
-    assert!(refused.contains("at most 1000 secrets"), "{refused}");
+    let rejected = owner.post(world.inside("/pipeline-secrets"), &body).await.problem(400);
+    assert!(rejected.contains("at most 1000 secrets"), "{rejected}");
     let id = &list.json()["pipelineSecrets"][0]["id"];
     owner.delete(world.inside(&format!("/pipeline-secrets/{id}"))).await.no_content();
     let _ = owner.post(world.inside("/pipeline-secrets"), &body).await.json();
 }
 
-async fn the_lines_of_a_file_arrive_as_they_are_and_nothing_is_evaluated() {
+async fn dotenv_lines_are_imported_without_evaluation() {
     let world = world().await;
     let file = "\u{feff}# keys\r\n\r\nexport AA=one two \r\nBB='$HOME \"x\"'\nCC=\"a\\nb\\\"c\\$d\"\nDD=$(touch /tmp/x)`id`#x\nEE==a=b\n";
     let answer = import(&world, "text/plain; charset=utf-8", file).await.json();
@@ -99,7 +99,7 @@ async fn the_lines_of_a_file_arrive_as_they_are_and_nothing_is_evaluated() {
     }
 }
 
-async fn thirty_two_are_imported_and_of_thirty_three_none() {
+async fn thirty_two_entries_are_imported_and_thirty_three_are_rejected() {
     let world = world().await;
     let rows = world.rows().await;
     let lines = |entries: usize| {
@@ -123,7 +123,7 @@ async fn thirty_two_are_imported_and_of_thirty_three_none() {
     assert_eq!(world.names().await.len(), 64);
 }
 
-async fn one_bad_entry_refuses_all_and_is_named_by_its_place() {
+async fn one_invalid_entry_rejects_the_import_and_is_named_by_position() {
     let world = world().await;
     world.secret("TAKEN", "v").await;
     let rows = world.rows().await;

@@ -1,37 +1,37 @@
-//! What all the tests together left behind: no value, no token, no failure of the service itself.
+//! Runs after all other tests: they left no value, no token and no internal error behind.
 
 use std::collections::BTreeMap;
 
-use end_to_end::{forms, memory};
+use end_to_end::{encodings, memory};
 use libtest_mimic::Trial;
 
 use crate::trial::{harness, trials};
 
-/// Every stored value holds the mark, so that one search finds any of them.
+/// Every stored value contains the mark, so one search finds all of them.
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
-        no_value_and_no_token_is_where_none_may_be,
-        no_function_remembers_a_value_or_a_token,
-        no_function_failed,
+        no_value_or_token_leaks,
+        no_function_keeps_a_value_or_token_in_memory,
+        no_function_logged_an_error,
     ]
 }
 
-#[expect(clippy::print_stdout, reason = "what was searched")]
-async fn no_value_and_no_token_is_where_none_may_be() {
+#[expect(clippy::print_stdout, reason = "prints the extent of the search")]
+async fn no_value_or_token_leaks() {
     let harness = harness().await;
-    let (forms, tokens) = (forms(), harness.tokens());
+    let (encodings, tokens) = (encodings(), harness.tokens());
     let mut searched = BTreeMap::new();
     for sink in harness.sinks().await {
         for line in sink.text.lines() {
             let place = format!("{} {}", sink.kind, sink.name);
-            assert!(!forms.iter().any(|form| line.contains(form)), "{place} holds a value: {line}");
-            assert!(!tokens.iter().any(|token| line.contains(token)), "{place} holds a token: {line}");
+            assert!(!encodings.iter().any(|form| line.contains(form)), "{place} contains a value: {line}");
+            assert!(!tokens.iter().any(|token| line.contains(token)), "{place} contains a token: {line}");
         }
         let (places, bytes) = searched.entry(sink.kind).or_insert((0, 0));
         *places += 1;
         *bytes += sink.text.len();
     }
-    // Nothing was found because there was something to look through.
+    // Every kind of place had content to search.
     let kinds = [
         "log",
         "row",
@@ -43,15 +43,18 @@ async fn no_value_and_no_token_is_where_none_may_be() {
         "process",
     ];
     for kind in kinds {
-        assert!(searched.get(kind).is_some_and(|(_, bytes)| *bytes > 0), "no {kind}: {searched:?}");
+        assert!(
+            searched.get(kind).is_some_and(|(_, bytes)| *bytes > 0),
+            "nothing to search in {kind}: {searched:?}"
+        );
     }
-    println!("searched, as kind: (places, bytes): {searched:?}");
+    println!("searched {{kind: (places, bytes)}}: {searched:?}");
 }
 
-/// Each served hundreds of requests, with values and tokens in most of them.
-#[expect(clippy::print_stdout, reason = "what was searched")]
-async fn no_function_remembers_a_value_or_a_token() {
-    let mut texts = forms();
+/// Each process has served hundreds of requests, most of them with values or tokens.
+#[expect(clippy::print_stdout, reason = "prints the extent of the search")]
+async fn no_function_keeps_a_value_or_token_in_memory() {
+    let mut texts = encodings();
     texts.extend(harness().await.tokens());
     let processes = memory::functions();
     let bytes: usize = processes.iter().map(|process| process.memory.len()).sum();
@@ -60,17 +63,17 @@ async fn no_function_remembers_a_value_or_a_token() {
         processes.len(),
         texts.len()
     );
-    let remembered: Vec<_> = processes
+    let kept: Vec<_> = processes
         .iter()
         .map(|process| (&process.name, memory::search(&process.memory, &texts)))
         .filter(|(_, found)| !found.is_empty())
         .collect();
     assert!(processes.len() >= 8, "{} processes", processes.len());
-    assert!(remembered.is_empty(), "{remembered:#?}");
+    assert!(kept.is_empty(), "{kept:#?}");
 }
 
-async fn no_function_failed() {
-    // A claim token that comes twice is an alarm, and tests bring one twice.
+async fn no_function_logged_an_error() {
+    // A claim token that is used twice triggers an alarm, and some tests use one twice.
     let failed = |line: &&str| {
         let is_alarm = line.contains("\"SecondClaims\":1");
         line.contains("panicked") || (line.contains("\"level\":\"ERROR\"") && !is_alarm)

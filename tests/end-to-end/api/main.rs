@@ -1,4 +1,4 @@
-//! The deployed service as its callers see it. Every test makes users and workspaces of its own on one shared stack.
+//! Tests of the deployed API. Every test creates separate users and workspaces on one shared stack.
 
 mod bad_input;
 mod canary;

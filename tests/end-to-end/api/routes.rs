@@ -1,5 +1,5 @@
-//! What is deployed is what the table of operations says: each route, and the authorizer on exactly those that take a
-//! user's credential.
+//! The deployed API matches the table of operations: each route, and the authorizer on exactly the
+//! routes that take a user's credentials.
 
 use std::collections::BTreeMap;
 
@@ -13,49 +13,49 @@ use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
-        the_deployed_routes_are_the_operations_each_behind_what_it_takes,
-        the_authorizer_decides_by_the_header_alone_and_is_believed_for_a_minute_at_most,
-        what_has_no_route_is_not_found,
+        the_deployed_routes_match_the_operations_and_their_credentials,
+        the_authorizer_reads_only_the_header_and_caches_for_at_most_a_minute,
+        an_unknown_route_gives_404,
     ]
 }
 
 async fn deployed(harness: &Harness, what: &str) -> Vec<Value> {
     let api = harness.stack.output("ApiId").expect("an API");
     let answer = harness.aws_rest("apigateway", &format!("/v2/apis/{api}/{what}")).await;
-    assert!(answer["nextToken"].is_null(), "there is more than a page of {what}");
+    assert!(answer["nextToken"].is_null(), "{what} have more than one page");
     answer["items"].as_array().expect("items").clone()
 }
 
-async fn the_deployed_routes_are_the_operations_each_behind_what_it_takes() {
+async fn the_deployed_routes_match_the_operations_and_their_credentials() {
     let harness = harness().await;
     let authorizers = deployed(&harness, "authorizers").await;
     let routes: BTreeMap<_, _> = deployed(&harness, "routes")
         .await
         .into_iter()
         .map(|route| {
-            let behind = match route["authorizationType"].as_str() {
+            let authorizer_of_route = match route["authorizationType"].as_str() {
                 Some("CUSTOM") => route["authorizerId"].as_str().expect("an authorizer").to_owned(),
                 other => other.unwrap_or_default().to_owned(),
             };
-            (route["routeKey"].as_str().expect("a route").to_owned(), behind)
+            (route["routeKey"].as_str().expect("a route").to_owned(), authorizer_of_route)
         })
         .collect();
     let authorizer = authorizers[0]["authorizerId"].as_str().expect("an id");
     let expected: BTreeMap<_, _> = Operation::ALL
         .iter()
         .map(|operation| {
-            let behind = match operation.credential() {
+            let authorizer_of_route = match operation.credential() {
                 Credential::User => authorizer,
                 Credential::None | Credential::Run | Credential::Claim => "NONE",
             };
-            (operation.route_key().to_owned(), behind.to_owned())
+            (operation.route_key().to_owned(), authorizer_of_route.to_owned())
         })
         .collect();
     assert_eq!(authorizers.len(), 1);
     assert_eq!(routes, expected);
 }
 
-async fn the_authorizer_decides_by_the_header_alone_and_is_believed_for_a_minute_at_most() {
+async fn the_authorizer_reads_only_the_header_and_caches_for_at_most_a_minute() {
     let harness = harness().await;
     let authorizer = &deployed(&harness, "authorizers").await[0];
     assert_eq!(authorizer["authorizerType"], "REQUEST");
@@ -68,7 +68,7 @@ async fn the_authorizer_decides_by_the_header_alone_and_is_believed_for_a_minute
     assert!(parameter.contains("Default: 60") && parameter.contains("MaxValue: 60"), "{parameter}");
 }
 
-async fn what_has_no_route_is_not_found() {
+async fn an_unknown_route_gives_404() {
     let world = end_to_end::World::make(harness().await).await;
     for (method, path) in [
         ("GET", "/"),
@@ -79,8 +79,8 @@ async fn what_has_no_route_is_not_found() {
         ("GET", "/trace/create"),
         ("GET", "/_local/status"),
     ] {
-        for caller in [world.caller("owner"), end_to_end::Caller::presenting(&world.harness, None)] {
-            let answer = caller.ask(end_to_end::Ask::new(method, path)).await;
+        for caller in [world.caller("owner"), end_to_end::Caller::with_authorization(&world.harness, None)] {
+            let answer = caller.send(end_to_end::ApiRequest::new(method, path)).await;
             assert_eq!(answer.problem(404), "Not Found", "{method} {path}");
         }
     }

@@ -1,6 +1,6 @@
-//! Pipeline secrets over HTTP: codes, fields, nulls, dates, messages.
+//! Pipeline secrets over HTTP: status codes, fields, nulls, dates, messages.
 
-use end_to_end::{Answer, Ask, MARK, World};
+use end_to_end::{Answer, ApiRequest, MARK, World};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -8,15 +8,15 @@ use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
-        a_workspace_secret_lives_as_the_contract_says,
-        a_users_own_secret_lives_the_same_way_and_apart,
-        an_empty_list_is_a_list,
-        a_description_and_an_expiry_show_only_where_they_were_set,
+        a_workspace_secret_has_the_documented_lifecycle,
+        a_user_secret_has_the_same_lifecycle_and_is_separate,
+        an_empty_list_is_an_empty_array,
+        description_and_expiry_appear_only_if_set,
         a_name_can_be_validated,
-        a_taken_name_is_refused_in_any_case_with_the_words_that_clients_match,
-        every_version_stands_in_the_history,
-        the_body_may_name_the_querys_workspace_and_no_other,
-        fields_that_nobody_knows_are_tolerated,
+        a_taken_name_is_rejected_in_any_case_with_the_message_that_clients_match,
+        the_history_lists_every_version,
+        the_workspace_in_the_body_must_match_the_query,
+        unknown_fields_are_ignored,
     ]
 }
 
@@ -25,7 +25,12 @@ async fn world() -> World {
 }
 
 fn keys(value: &Value) -> Vec<&str> {
-    value.as_object().unwrap_or_else(|| panic!("{value} is no object")).keys().map(String::as_str).collect()
+    value
+        .as_object()
+        .unwrap_or_else(|| panic!("{value} is not an object"))
+        .keys()
+        .map(String::as_str)
+        .collect()
 }
 
 /// `2026-01-31T23:59:59Z`
@@ -36,7 +41,7 @@ pub(crate) fn is_date(value: &Value) -> bool {
     })
 }
 
-/// The id that a creation answered.
+/// Returns the id in the answer to a creation.
 #[track_caller]
 pub(crate) fn created(answer: &Answer) -> i64 {
     let body = answer.json();
@@ -46,12 +51,12 @@ pub(crate) fn created(answer: &Answer) -> i64 {
     id
 }
 
-async fn a_workspace_secret_lives_as_the_contract_says() {
+async fn a_workspace_secret_has_the_documented_lifecycle() {
     let world = world().await;
     full_lifecycle(&world, |path| world.inside(path)).await;
 }
 
-async fn a_users_own_secret_lives_the_same_way_and_apart() {
+async fn a_user_secret_has_the_same_lifecycle_and_is_separate() {
     let world = world().await;
     world.secret("LICENCE", "the workspace's").await;
     full_lifecycle(&world, str::to_owned).await;
@@ -86,24 +91,24 @@ async fn full_lifecycle(world: &World, path: impl Fn(&str) -> String) {
     assert!(secret["lastUpdated"].as_str() >= listed["lastUpdated"].as_str(), "{secret}");
 
     owner.delete(&one).await.no_content();
-    let gone = owner.delete(&one).await.problem(404);
-    assert_eq!(gone, "Not found: the resource does not exist, or you do not have access to it.");
+    let message = owner.delete(&one).await.problem(404);
+    assert_eq!(message, "Not found: the resource does not exist, or you do not have access to it.");
     let _ = owner.get(&one).await.problem(404);
     let _ = owner.put(&one, &json!({"value": "v"})).await.problem(404);
     let _ = owner.get(path(&format!("/pipeline-secrets/{id}/history"))).await.problem(404);
     assert_eq!(owner.get(path("/pipeline-secrets")).await.json()["totalSize"], 0);
-    // The name is free again, for another secret.
+    // The name can be used again, for another secret.
     assert_ne!(created(&owner.post(path("/pipeline-secrets"), &body).await), id);
 }
 
-async fn an_empty_list_is_a_list() {
+async fn an_empty_list_is_an_empty_array() {
     let world = world().await;
     let empty = json!({"pipelineSecrets": [], "totalSize": 0});
     assert_eq!(world.caller("view").get(world.inside("/pipeline-secrets")).await.json(), empty);
     assert_eq!(world.caller("view").get("/pipeline-secrets").await.json(), empty);
 }
 
-async fn a_description_and_an_expiry_show_only_where_they_were_set() {
+async fn description_and_expiry_appear_only_if_set() {
     let world = world().await;
     let owner = world.caller("owner");
     let described = "=cmd|' /C calc'!A0 <b>\u{202e}</b>";
@@ -127,17 +132,17 @@ async fn a_description_and_an_expiry_show_only_where_they_were_set() {
 async fn a_name_can_be_validated() {
     let world = world().await;
     world.secret("TAKEN", "v").await;
-    let ask = |name: &str| world.inside(&format!("/pipeline-secrets/validate?name={name}"));
+    let path = |name: &str| world.inside(&format!("/pipeline-secrets/validate?name={name}"));
     let viewer = world.caller("view");
-    viewer.get(ask("FREE")).await.no_content();
-    assert!(viewer.get(ask("TAKEN")).await.problem(409).contains("already exists"));
-    assert!(viewer.get(ask("taken")).await.problem(409).contains("already exists"));
-    assert!(viewer.get(ask("1X")).await.problem(400).contains("name"));
+    viewer.get(path("FREE")).await.no_content();
+    assert!(viewer.get(path("TAKEN")).await.problem(409).contains("already exists"));
+    assert!(viewer.get(path("taken")).await.problem(409).contains("already exists"));
+    assert!(viewer.get(path("1X")).await.problem(400).contains("name"));
     assert!(viewer.get(world.inside("/pipeline-secrets/validate")).await.problem(400).contains("name"));
     viewer.get("/pipeline-secrets/validate?name=TAKEN").await.no_content();
 }
 
-async fn a_taken_name_is_refused_in_any_case_with_the_words_that_clients_match() {
+async fn a_taken_name_is_rejected_in_any_case_with_the_message_that_clients_match() {
     let world = world().await;
     world.secret("NCBI_API_KEY", "v").await;
     let rows = world.rows().await;
@@ -149,7 +154,7 @@ async fn a_taken_name_is_refused_in_any_case_with_the_words_that_clients_match()
     assert_eq!(world.rows().await, rows);
 }
 
-async fn every_version_stands_in_the_history() {
+async fn the_history_lists_every_version() {
     let world = world().await;
     let id = world.secret("ROTATED", MARK).await;
     let one = world.inside(&format!("/pipeline-secrets/{id}"));
@@ -160,9 +165,9 @@ async fn every_version_stands_in_the_history() {
     let history = world.caller("view").get(path).await.json();
     assert_eq!(history["totalSize"], 3);
     let versions = history["versions"].as_array().expect("versions");
-    let told: Vec<_> = versions.iter().map(|it| (it["version"].clone(), it["writtenBy"].clone())).collect();
+    let listed: Vec<_> = versions.iter().map(|it| (it["version"].clone(), it["writtenBy"].clone())).collect();
     let (owner, admin) = (json!(world.person("owner").id), json!(world.person("admin").id));
-    assert_eq!(told, [(json!(3), owner.clone()), (json!(2), admin), (json!(1), owner)]);
+    assert_eq!(listed, [(json!(3), owner.clone()), (json!(2), admin), (json!(1), owner)]);
     assert!(versions[0]["dateReplaced"].is_null());
     for version in versions {
         assert_eq!(keys(version), ["dateReplaced", "dateWritten", "version", "writtenBy"]);
@@ -171,13 +176,13 @@ async fn every_version_stands_in_the_history() {
     assert!(versions[1..].iter().all(|version| is_date(&version["dateReplaced"])), "{history}");
 }
 
-async fn the_body_may_name_the_querys_workspace_and_no_other() {
+async fn the_workspace_in_the_body_must_match_the_query() {
     let world = world().await;
     let owner = world.caller("owner");
     let body = |workspace: i64| json!({"name": "SCOPED", "value": MARK, "workspaceId": workspace});
     let rows = world.rows().await;
     for (path, workspace) in [
-        (world.inside("/pipeline-secrets"), world.foreign_workspace),
+        (world.inside("/pipeline-secrets"), world.other_workspace),
         ("/pipeline-secrets".to_owned(), world.workspace),
     ] {
         let message = owner.post(path, &body(workspace)).await.problem(400);
@@ -187,14 +192,18 @@ async fn the_body_may_name_the_querys_workspace_and_no_other() {
     created(&owner.post(world.inside("/pipeline-secrets"), &body(world.workspace)).await);
 }
 
-async fn fields_that_nobody_knows_are_tolerated() {
+async fn unknown_fields_are_ignored() {
     let world = world().await;
     let body = format!(r#"{{"name":"AB","extra":{{"value":["{MARK}"]}},"value":"v","id":-1,"\u0000":null}}"#);
-    let ask =
-        Ask::new("POST", world.inside("/pipeline-secrets")).body("application/json; charset=utf-8", body);
-    let id = created(&world.caller("owner").ask(ask).await);
+    let request = ApiRequest::new("POST", world.inside("/pipeline-secrets"))
+        .body("application/json; charset=utf-8", body);
+    let id = created(&world.caller("owner").send(request).await);
     let body = r#"{"value":"w","name":"RENAMED","lastUsed":"2020-01-01T00:00:00Z"}"#;
     let one = world.inside(&format!("/pipeline-secrets/{id}"));
-    world.caller("owner").ask(Ask::new("PUT", &one).body("application/json", body)).await.no_content();
-    assert_eq!(world.names().await, ["AB"], "there is no rename");
+    world
+        .caller("owner")
+        .send(ApiRequest::new("PUT", &one).body("application/json", body))
+        .await
+        .no_content();
+    assert_eq!(world.names().await, ["AB"], "a secret cannot be renamed");
 }

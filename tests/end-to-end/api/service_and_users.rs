@@ -1,8 +1,8 @@
-//! What stands around the secrets: the service, users, their workspaces and tokens.
+//! Operations other than secrets: the service, users, their workspaces and tokens.
 
 use std::time::{Duration, Instant};
 
-use end_to_end::{Answer, Ask, Caller, MARK, World};
+use end_to_end::{Answer, ApiRequest, Caller, MARK, World};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -11,20 +11,20 @@ use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
-        the_service_says_what_it_is_to_anybody,
-        a_user_is_described_in_the_platforms_shape,
+        service_info_needs_no_token,
+        user_info_has_the_platforms_shape,
         organizations_come_first_then_their_workspaces,
         a_token_is_shown_once_and_works_as_bearer_and_as_basic,
-        a_revoked_token_is_refused_as_soon_as_its_answer_is_forgotten,
-        without_a_token_it_is_401_and_with_a_bad_one_403,
-        a_role_that_was_taken_away_acts_on_the_next_request,
-        who_may_launch_no_more_claims_nothing_launched_before,
-        whoever_takes_part_may_leave_but_the_last_owner,
+        a_revoked_token_is_rejected_once_the_cached_decision_expires,
+        a_missing_token_gives_401_and_an_invalid_one_403,
+        a_role_change_takes_effect_on_the_next_request,
+        a_user_who_loses_launch_permission_cannot_redeem_earlier_claim_tokens,
+        every_participant_may_leave_except_the_last_owner,
     ]
 }
 
-async fn the_service_says_what_it_is_to_anybody() {
-    let info = Caller::presenting(&harness().await, None).get("/service-info").await.json();
+async fn service_info_needs_no_token() {
+    let info = Caller::with_authorization(&harness().await, None).get("/service-info").await.json();
     let info = &info["serviceInfo"];
     for field in ["version", "apiVersion"] {
         let version = info[field].as_str().expect("a version");
@@ -32,7 +32,7 @@ async fn the_service_says_what_it_is_to_anybody() {
     }
 }
 
-async fn a_user_is_described_in_the_platforms_shape() {
+async fn user_info_has_the_platforms_shape() {
     let world = World::make(harness().await).await;
     let person = world.person("view");
     let info = world.caller("view").get("/user-info").await.json();
@@ -65,20 +65,21 @@ async fn organizations_come_first_then_their_workspaces() {
 
 async fn a_token_is_shown_once_and_works_as_bearer_and_as_basic() {
     let world = World::make(harness().await).await;
-    let made = world.caller("view").post("/tokens", &json!({"name": "ci"})).await.json();
-    let key = made["accessKey"].as_str().expect("a key");
-    world.harness.handed_out(key);
-    let fields: Vec<_> = made["token"].as_object().expect("a token").keys().collect();
+    let created = world.caller("view").post("/tokens", &json!({"name": "ci"})).await.json();
+    let key = created["accessKey"].as_str().expect("a key");
+    world.harness.record_token(key);
+    let fields: Vec<_> = created["token"].as_object().expect("a token").keys().collect();
     assert_eq!(fields, ["dateCreated", "id", "lastUsed", "name"]);
-    assert!(made["token"]["lastUsed"].is_null() && is_date(&made["token"]["dateCreated"]), "{made}");
+    assert!(created["token"]["lastUsed"].is_null() && is_date(&created["token"]["dateCreated"]), "{created}");
     for caller in [Caller::bearer(&world.harness, key), Caller::basic(&world.harness, key)] {
         let user = caller.get("/user-info").await.json();
         assert_eq!(user["user"]["id"], world.person("view").id);
     }
     let list = world.caller("view").get("/tokens").await;
-    assert!(!list.body.contains(key), "a token is shown again");
+    assert!(!list.body.contains(key), "the list shows the token");
     let listed = list.json()["tokens"].as_array().expect("tokens").clone();
-    let listed = listed.iter().find(|token| token["id"] == made["token"]["id"]).expect("the token").clone();
+    let listed =
+        listed.iter().find(|token| token["id"] == created["token"]["id"]).expect("the token").clone();
     assert!(is_date(&listed["lastUsed"]), "{listed}");
     let taken = world.caller("view").post("/tokens", &json!({"name": "CI"})).await.problem(409);
     assert!(taken.contains("already"), "{taken}");
@@ -89,77 +90,79 @@ async fn a_token_is_shown_once_and_works_as_bearer_and_as_basic() {
     let _ = world.caller("view").post("/tokens", &past).await.problem(400);
 }
 
-async fn a_revoked_token_is_refused_as_soon_as_its_answer_is_forgotten() {
+async fn a_revoked_token_is_rejected_once_the_cached_decision_expires() {
     let world = World::make(harness().await).await;
-    let made = world.caller("view").post("/tokens", &json!({"name": "leaked"})).await.json();
-    let key = made["accessKey"].as_str().expect("a key");
-    world.harness.handed_out(key);
+    let created = world.caller("view").post("/tokens", &json!({"name": "leaked"})).await.json();
+    let key = created["accessKey"].as_str().expect("a key");
+    world.harness.record_token(key);
     let thief = Caller::bearer(&world.harness, key);
     let _ = thief.get("/user-info").await.json();
-    world.caller("view").delete(format!("/tokens/{}", made["token"]["id"])).await.no_content();
+    world.caller("view").delete(format!("/tokens/{}", created["token"]["id"])).await.no_content();
     let answer = until_refused(&thief).await;
     let _ = answer.problem(403);
-    // For good, in either form.
+    // Also for other operations and as Basic credentials.
     let _ = thief.get("/pipeline-secrets").await.problem(403);
     let _ = Caller::basic(&world.harness, key).get("/user-info").await.problem(403);
 }
 
-/// The first answer that is a refusal. The shared stack believes a checked token for 2 seconds.
+/// Waits for the first rejection. The shared stack caches a token's authorization for 2 seconds.
 async fn until_refused(caller: &Caller) -> Answer {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         let answer = caller.get("/user-info").await;
-        if answer.status != 200 || begun.elapsed() > Duration::from_secs(20) {
+        if answer.status != 200 || started.elapsed() > Duration::from_secs(20) {
             return answer;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-async fn without_a_token_it_is_401_and_with_a_bad_one_403() {
+async fn a_missing_token_gives_401_and_an_invalid_one_403() {
     let harness = harness().await;
     let world = World::make(harness.clone()).await;
-    let ask = |authorization: Option<&str>| {
-        let caller = Caller::presenting(&harness, authorization);
+    let request = |authorization: Option<&str>| {
+        let caller = Caller::with_authorization(&harness, authorization);
         async move { caller.get("/pipeline-secrets").await }
     };
-    assert_eq!(ask(None).await.problem(401), "Unauthorized");
+    assert_eq!(request(None).await.problem(401), "Unauthorized");
     let token = &world.person("view").token;
     let cut = &token[..token.len() - 4];
     let (other, own) = (&world.person("owner").token, &world.person("view").token);
     let (digest, bare) = (format!("Digest {own}"), own.clone());
     let (cut, both) = (format!("Bearer {cut}"), format!("Bearer {own} {other}"));
-    // {"alg":"none"}.{"sub":"x"}. and one signed by nobody
+    // {"alg":"none"}.{"sub":"x"}. and one with an invalid signature
     let unsigned = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.";
     let forged = "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.AAAA";
     for bad in ["Bearer", "Bearer x", "Basic x", "Basic eDp5", &digest, &bare, &cut, &both, unsigned, forged]
     {
-        assert_eq!(ask(Some(bad)).await.problem(403), "Forbidden", "{bad}");
+        assert_eq!(request(Some(bad)).await.problem(403), "Forbidden", "{bad}");
     }
 }
 
-async fn a_role_that_was_taken_away_acts_on_the_next_request() {
+async fn a_role_change_takes_effect_on_the_next_request() {
     let world = World::make(harness().await).await;
     let (owner, admin) = (world.caller("owner"), world.caller("admin"));
-    let create =
-        |name: &str| Ask::post(world.inside("/pipeline-secrets"), &json!({"name": name, "value": "v"}));
-    let _ = admin.ask(create("BEFORE")).await.json();
+    let create = |name: &str| {
+        ApiRequest::post(world.inside("/pipeline-secrets"), &json!({"name": name, "value": "v"}))
+    };
+    let _ = admin.send(create("BEFORE")).await.json();
     let participant = world.below(&format!("/participants/{}", world.person("admin").id));
     owner.put(format!("{participant}/role"), &json!({"role": "view"})).await.no_content();
-    let refused = admin.ask(create("LOWERED")).await.problem(403);
+    let refused = admin.send(create("LOWERED")).await.problem(403);
     assert!(refused.contains("owner or admin"), "{refused}");
     let _ = admin.get(world.inside("/pipeline-secrets")).await.json();
     owner.delete(&participant).await.no_content();
     let _ = admin.get(world.inside("/pipeline-secrets")).await.problem(404);
-    let _ = admin.ask(create("REMOVED")).await.problem(404);
+    let _ = admin.send(create("REMOVED")).await.problem(404);
     let _ = admin.post(world.inside("/launches"), &json!({"platform": "aws-batch"})).await.problem(404);
     assert_eq!(world.names().await, ["BEFORE"]);
     let found = admin.get(format!("/user/{}/workspaces", world.person("admin").id)).await.json();
     assert_eq!(found, json!({"orgsAndWorkspaces": []}));
 }
 
-/// A claim may come a day after its launch, and would hand over what was replaced because somebody left.
-async fn who_may_launch_no_more_claims_nothing_launched_before() {
+/// A claim may come a day after its launch. Without this check it would deliver values that were
+/// replaced because a user left.
+async fn a_user_who_loses_launch_permission_cannot_redeem_earlier_claim_tokens() {
     let world = World::make(harness().await).await;
     let owner = world.caller("owner");
     let secret = world.secret("REPLACED", "old").await;
@@ -167,14 +170,14 @@ async fn who_may_launch_no_more_claims_nothing_launched_before() {
         let body = json!({"platform": "slurm"});
         let run = world.caller(person).post(world.inside("/launches"), &body).await.json();
         let token = run["claimToken"].as_str().expect("a token");
-        world.harness.handed_out(token);
-        world.harness.handed_out(run["runToken"].as_str().expect("a token"));
+        world.harness.record_token(token);
+        world.harness.record_token(run["runToken"].as_str().expect("a token"));
         let id = run["workflowId"].as_str().expect("an id").to_owned();
         (Caller::bearer(&world.harness, token), id)
     };
-    let claim = |id: &str| Ask::new("POST", format!("/runs/{id}/claim"));
+    let claim = |id: &str| ApiRequest::new("POST", format!("/runs/{id}/claim"));
     let (removed, lowered) = (launch("launch").await, launch("maintain").await);
-    let (stays, shut_out) = (launch("admin").await, launch("admin").await);
+    let (allowed, platform_disabled) = (launch("admin").await, launch("admin").await);
     owner.delete(world.below(&format!("/participants/{}", world.person("launch").id))).await.no_content();
     let role = world.below(&format!("/participants/{}/role", world.person("maintain").id));
     owner.put(role, &json!({"role": "view"})).await.no_content();
@@ -182,23 +185,23 @@ async fn who_may_launch_no_more_claims_nothing_launched_before() {
         .put(world.inside(&format!("/pipeline-secrets/{secret}")), &json!({"value": MARK}))
         .await
         .no_content();
-    // An answer that shows the value fails the test by itself: these asks are not `showing_values`.
+    // `send` panics if an answer contains the value: these requests do not allow values.
     for (claimer, id) in [&removed, &lowered] {
-        let message = claimer.ask(claim(id)).await.problem(422);
+        let message = claimer.send(claim(id)).await.problem(422);
         assert!(message.contains("launch"), "{message}");
         let run = owner.get(format!("/runs/{id}")).await.json();
         assert_eq!((&run["state"], &run["outcome"]["result"]), (&json!("ended"), &json!("launch-failed")));
-        let _ = claimer.ask(claim(id)).await.problem(410);
+        let _ = claimer.send(claim(id)).await.problem(410);
     }
-    let (claimer, id) = &stays;
-    let store = claimer.ask(claim(id).showing_values()).await.json();
+    let (claimer, id) = &allowed;
+    let store = claimer.send(claim(id).allowing_values()).await.json();
     assert_eq!(store, json!([{"name": "REPLACED", "value": MARK}]));
     owner.put(world.below("/platforms"), &json!({"platforms": ["aws-batch"]})).await.no_content();
-    let (claimer, id) = &shut_out;
-    let _ = claimer.ask(claim(id)).await.problem(422);
+    let (claimer, id) = &platform_disabled;
+    let _ = claimer.send(claim(id)).await.problem(422);
 }
 
-async fn whoever_takes_part_may_leave_but_the_last_owner() {
+async fn every_participant_may_leave_except_the_last_owner() {
     let world = World::make(harness().await).await;
     for role in ["admin", "maintain", "launch", "connect", "view"] {
         let own = world.below(&format!("/participants/{}", world.person(role).id));

@@ -1,7 +1,7 @@
-//! The Terraform provider `seqera`, resource `seqera_pipeline_secret`, exchange by exchange, as version 0.42.0 was seen
-//! to speak under `tofu` 1.10.10.
+//! Replays the HTTP exchanges of the Terraform provider `seqera`, resource
+//! `seqera_pipeline_secret`, as recorded from version 0.42.0 under `tofu` 1.10.10.
 
-use end_to_end::{Answer, Ask, Caller, MARK, World};
+use end_to_end::{Answer, ApiRequest, Caller, MARK, World};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -9,14 +9,10 @@ use crate::secrets::created;
 use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    trials![
-        a_resource_lives_from_creation_to_destruction,
-        what_others_did_is_found_out,
-        errors_are_shown_with_their_body
-    ]
+    trials![a_resource_is_created_updated_and_destroyed, drift_is_detected, errors_include_the_response_body]
 }
 
-/// The provider: always with a workspace.
+/// The provider, which always sends a workspace.
 struct Provider {
     caller: Caller,
     workspace: i64,
@@ -27,8 +23,8 @@ impl Provider {
         Self { caller: world.caller(role), workspace: world.workspace }
     }
 
-    async fn send(&self, ask: Ask) -> Answer {
-        self.caller.ask(ask.header("accept", "application/json")).await
+    async fn send(&self, request: ApiRequest) -> Answer {
+        self.caller.send(request.header("accept", "application/json")).await
     }
 
     fn path(&self, id: Option<i64>) -> String {
@@ -36,9 +32,9 @@ impl Provider {
         format!("/pipeline-secrets{id}?workspaceId={}", self.workspace)
     }
 
-    /// The resource as a refresh reads it; `None` where it is to be planned anew.
+    /// Reads the resource like a refresh; `None` if Terraform will plan a new one.
     async fn read(&self, id: i64) -> Option<Value> {
-        let answer = self.send(Ask::get(self.path(Some(id)))).await;
+        let answer = self.send(ApiRequest::get(self.path(Some(id)))).await;
         if answer.status == 404 {
             let _ = answer.problem(404);
             return None;
@@ -47,54 +43,61 @@ impl Provider {
     }
 
     async fn create(&self, name: &str) -> i64 {
-        let id = created(&self.send(Ask::post(self.path(None), &json!({"name": name, "value": MARK}))).await);
-        assert_eq!(self.read(id).await.expect("read after it was created")["name"], name);
+        let id = created(
+            &self.send(ApiRequest::post(self.path(None), &json!({"name": name, "value": MARK}))).await,
+        );
+        assert_eq!(self.read(id).await.expect("the resource after its creation")["name"], name);
         id
     }
 }
 
-async fn a_resource_lives_from_creation_to_destruction() {
+async fn a_resource_is_created_updated_and_destroyed() {
     let world = World::make(harness().await).await;
     let provider = Provider::of(&world, "admin");
     let id = provider.create("TF_LICENCE").await;
     let planned = provider.read(id).await.expect("no change");
     assert_eq!(provider.read(id).await.expect("no change"), planned);
-    provider.send(Ask::put(provider.path(Some(id)), &json!({"value": "new"}))).await.no_content();
-    let updated = provider.read(id).await.expect("read after the change");
+    provider.send(ApiRequest::put(provider.path(Some(id)), &json!({"value": "new"}))).await.no_content();
+    let updated = provider.read(id).await.expect("the resource after the update");
     assert_eq!((&updated["id"], &updated["name"]), (&planned["id"], &planned["name"]));
-    // `terraform import` begins with an id alone.
+    // `terraform import` starts with only an id.
     assert_eq!(Provider::of(&world, "owner").read(id).await.expect("imported"), updated);
     provider.read(id).await.expect("still there");
-    provider.send(Ask::delete(provider.path(Some(id)))).await.no_content();
+    provider.send(ApiRequest::delete(provider.path(Some(id)))).await.no_content();
     assert_eq!(provider.read(id).await, None);
 }
 
-async fn what_others_did_is_found_out() {
+async fn drift_is_detected() {
     let world = World::make(harness().await).await;
     let provider = Provider::of(&world, "owner");
     let id = provider.create("TF_DRIFT").await;
     world.caller("admin").delete(world.inside(&format!("/pipeline-secrets/{id}"))).await.no_content();
-    assert_eq!(provider.read(id).await, None, "planned anew");
-    let anew = provider.create("TF_DRIFT").await;
-    assert_ne!(anew, id);
-    // Replaced behind its back by one of the same name.
-    world.caller("admin").delete(world.inside(&format!("/pipeline-secrets/{anew}"))).await.no_content();
+    assert_eq!(provider.read(id).await, None, "a new resource is planned");
+    let second = provider.create("TF_DRIFT").await;
+    assert_ne!(second, id);
+    // Replaced outside Terraform by a secret of the same name.
+    world.caller("admin").delete(world.inside(&format!("/pipeline-secrets/{second}"))).await.no_content();
     world.secret("TF_DRIFT", "another").await;
-    assert_eq!(provider.read(anew).await, None);
-    let taken =
-        provider.send(Ask::post(provider.path(None), &json!({"name": "TF_DRIFT", "value": MARK}))).await;
+    assert_eq!(provider.read(second).await, None);
+    let taken = provider
+        .send(ApiRequest::post(provider.path(None), &json!({"name": "TF_DRIFT", "value": MARK})))
+        .await;
     assert!(taken.problem(409).contains("already exists"));
 }
 
-async fn errors_are_shown_with_their_body() {
+async fn errors_include_the_response_body() {
     let world = World::make(harness().await).await;
     let body = json!({"name": "TF_REFUSED", "value": MARK});
     let viewer = Provider::of(&world, "view");
-    assert!(viewer.send(Ask::post(viewer.path(None), &body)).await.problem(403).contains("role"));
-    let nobody = Provider { caller: Caller::presenting(&world.harness, None), workspace: world.workspace };
-    let _ = nobody.send(Ask::post(nobody.path(None), &body)).await.problem(401);
-    // It repeats what is answered 429, 502, 503 or 504, so a creation may come twice, without a key.
+    assert!(viewer.send(ApiRequest::post(viewer.path(None), &body)).await.problem(403).contains("role"));
+    let anonymous =
+        Provider { caller: Caller::with_authorization(&world.harness, None), workspace: world.workspace };
+    let _ = anonymous.send(ApiRequest::post(anonymous.path(None), &body)).await.problem(401);
+    // The provider retries after 429, 502, 503 or 504, so a creation can arrive twice without a
+    // key.
     let owner = Provider::of(&world, "owner");
-    created(&owner.send(Ask::post(owner.path(None), &body)).await);
-    assert!(owner.send(Ask::post(owner.path(None), &body)).await.problem(409).contains("already exists"));
+    created(&owner.send(ApiRequest::post(owner.path(None), &body)).await);
+    assert!(
+        owner.send(ApiRequest::post(owner.path(None), &body)).await.problem(409).contains("already exists")
+    );
 }

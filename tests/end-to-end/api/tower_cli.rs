@@ -1,8 +1,8 @@
-//! `tw secrets …` and seqerakit, exchange by exchange, as tower-cli 0.38.0 and seqerakit 0.5.7 send them: both are read
-//! from their public source. seqerakit does everything through `tw`, which no package registry has: so neither can run
-//! here, and both are replayed.
+//! Replays the HTTP exchanges of `tw secrets …` (tower-cli 0.38.0) and seqerakit 0.5.7, derived
+//! from their public source. `tw` is not in any package registry and seqerakit needs it, so neither
+//! can run in these tests.
 
-use end_to_end::{Answer, Ask, Caller, MARK, World};
+use end_to_end::{Answer, ApiRequest, Caller, MARK, World};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -11,24 +11,24 @@ use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
-        tw_manages_a_users_own_secrets,
-        tw_manages_secrets_of_a_workspace_that_it_is_given_by_number,
-        tw_manages_secrets_of_a_workspace_that_it_is_given_by_name,
-        tw_shows_what_is_wrong,
-        tw_info_finds_the_service_new_enough,
+        tw_manages_user_secrets,
+        tw_manages_secrets_of_a_workspace_given_by_id,
+        tw_manages_secrets_of_a_workspace_given_by_name,
+        tw_prints_error_messages,
+        tw_info_accepts_the_service_version,
         seqerakit_creates_overwrites_and_destroys,
         tw_manages_participants_by_name,
     ]
 }
 
-/// `tw` under somebody's token. Its refusals are what it prints behind `ERROR:`.
+/// `tw` with a user's token. An `Err` is what it prints after `ERROR:`.
 struct Tw {
     caller: Caller,
-    /// What `--workspace` gives.
+    /// The value of `--workspace`.
     workspace: Option<String>,
 }
 
-/// A secret as the command line names it.
+/// A secret in a command-line argument.
 #[derive(Clone, Copy)]
 enum Ref<'a> {
     Id(i64),
@@ -40,19 +40,20 @@ impl Tw {
         Self { caller: world.caller(role), workspace }
     }
 
-    /// The generated client's headers.
-    async fn send(&self, ask: Ask) -> Answer {
-        let ask = ask.header("accept", "application/json").header("user-agent", "tw/0.38.0 (linux-x86_64)");
-        self.caller.ask(ask).await
+    /// Sends a request with the generated client's headers.
+    async fn send(&self, request: ApiRequest) -> Answer {
+        let request =
+            request.header("accept", "application/json").header("user-agent", "tw/0.38.0 (linux-x86_64)");
+        self.caller.send(request).await
     }
 
     async fn user_workspaces(&self) -> Vec<Value> {
-        let user = self.send(Ask::get("/user-info")).await.json()["user"]["id"].clone();
-        let rows = self.send(Ask::get(format!("/user/{user}/workspaces"))).await.json();
+        let user = self.send(ApiRequest::get("/user-info")).await.json()["user"]["id"].clone();
+        let rows = self.send(ApiRequest::get(format!("/user/{user}/workspaces"))).await.json();
         rows["orgsAndWorkspaces"].as_array().expect("rows").clone()
     }
 
-    /// `workspaceId(…)`: none, a number as it is, or `Org/Workspace` looked up by exact names.
+    /// `workspaceId(…)`: none, a number, or `Org/Workspace`, which is looked up by exact names.
     async fn workspace_id(&self) -> Option<i64> {
         let given = self.workspace.as_deref()?;
         let Some((org, name)) = given.split_once('/') else {
@@ -63,7 +64,7 @@ impl Tw {
         Some(row.expect("the workspace")["workspaceId"].as_i64().expect("an id"))
     }
 
-    /// `workspaceRef(…)`: what an answer is headed with.
+    /// `workspaceRef(…)`: the heading of an answer.
     async fn workspace_ref(&self, id: Option<i64>) -> String {
         let Some(id) = id else {
             return "user".to_owned();
@@ -85,7 +86,7 @@ impl Tw {
     }
 
     async fn list(&self) -> Vec<Value> {
-        let list = self.send(Ask::get(self.path("/pipeline-secrets").await)).await.json();
+        let list = self.send(ApiRequest::get(self.path("/pipeline-secrets").await)).await.json();
         list["pipelineSecrets"].as_array().expect("a list").clone()
     }
 
@@ -98,7 +99,7 @@ impl Tw {
             Ref::Name(name) => self.by_name(name).await.ok_or_else(|| format!("Secret '{name}' not found")),
             Ref::Id(id) => {
                 let path = self.path(&format!("/pipeline-secrets/{id}")).await;
-                Ok(shown(&self.send(Ask::get(path)).await)?["pipelineSecret"].clone())
+                Ok(shown(&self.send(ApiRequest::get(path)).await)?["pipelineSecret"].clone())
             }
         }
     }
@@ -107,10 +108,11 @@ impl Tw {
     async fn add(&self, name: &str, value: &str, overwrite: bool) -> Result<i64, String> {
         if overwrite && let Some(secret) = self.by_name(name).await {
             let path = self.path(&format!("/pipeline-secrets/{}", secret["id"])).await;
-            self.send(Ask::delete(path)).await.no_content();
+            self.send(ApiRequest::delete(path)).await.no_content();
         }
-        let ask = Ask::post(self.path("/pipeline-secrets").await, &json!({"name": name, "value": value}));
-        let answer = self.send(ask).await;
+        let request =
+            ApiRequest::post(self.path("/pipeline-secrets").await, &json!({"name": name, "value": value}));
+        let answer = self.send(request).await;
         shown(&answer).map(|_| created(&answer))
     }
 
@@ -118,18 +120,18 @@ impl Tw {
     async fn update(&self, secret: Ref<'_>, value: &str) -> Result<(), String> {
         let found = self.fetch(secret).await?;
         let path = self.path(&format!("/pipeline-secrets/{}", found["id"])).await;
-        shown(&self.send(Ask::put(path, &json!({"value": value}))).await).map(drop)
+        shown(&self.send(ApiRequest::put(path, &json!({"value": value}))).await).map(drop)
     }
 
     /// `tw secrets delete`
     async fn delete(&self, secret: Ref<'_>) -> Result<(), String> {
         let found = self.fetch(secret).await?;
         let path = self.path(&format!("/pipeline-secrets/{}", found["id"])).await;
-        shown(&self.send(Ask::delete(path)).await).map(drop)
+        shown(&self.send(ApiRequest::delete(path)).await).map(drop)
     }
 }
 
-/// What the generated client makes of an answer: a body, none, or the line that `tw` prints.
+/// Converts an answer like the generated client: a body, no body, or the line that `tw` prints.
 fn shown(answer: &Answer) -> Result<Value, String> {
     match answer.status {
         200 => Ok(answer.json()),
@@ -161,34 +163,34 @@ async fn manages(world: &World, workspace: Option<String>, reference: &str) {
         assert!(viewed["lastUsed"].is_null() && is_date(&viewed["dateCreated"]), "{viewed}");
         tw.update(secret, "new").await.expect("updated");
     }
-    let again = tw.add("NCBI_API_KEY", "other", true).await.expect("overwritten");
-    assert_ne!(again, id, "deleted and created");
+    let overwritten = tw.add("NCBI_API_KEY", "other", true).await.expect("overwritten");
+    assert_ne!(overwritten, id, "deleted and created");
     tw.add("FRESH", "v", true).await.expect("nothing to overwrite");
     assert_eq!(tw.list().await.len(), 3);
-    tw.delete(Ref::Id(again)).await.expect("deleted");
+    tw.delete(Ref::Id(overwritten)).await.expect("deleted");
     tw.delete(Ref::Name("LICENCE")).await.expect("deleted");
     let names: Vec<_> = tw.list().await.into_iter().map(|secret| secret["name"].clone()).collect();
     assert_eq!(names, ["FRESH"]);
 }
 
-async fn tw_manages_a_users_own_secrets() {
+async fn tw_manages_user_secrets() {
     let world = World::make(harness().await).await;
     manages(&world, None, "user").await;
 }
 
-async fn tw_manages_secrets_of_a_workspace_that_it_is_given_by_number() {
+async fn tw_manages_secrets_of_a_workspace_given_by_id() {
     let world = World::make(harness().await).await;
     let reference = format!("[{} / genomics]", world.org_name);
     manages(&world, Some(world.workspace.to_string()), &reference).await;
 }
 
-async fn tw_manages_secrets_of_a_workspace_that_it_is_given_by_name() {
+async fn tw_manages_secrets_of_a_workspace_given_by_name() {
     let world = World::make(harness().await).await;
     let reference = format!("[{} / genomics]", world.org_name);
     manages(&world, Some(format!("{}/genomics", world.org_name)), &reference).await;
 }
 
-async fn tw_shows_what_is_wrong() {
+async fn tw_prints_error_messages() {
     let world = World::make(harness().await).await;
     let workspace = Some(world.workspace.to_string());
     let (owner, viewer) =
@@ -198,55 +200,62 @@ async fn tw_shows_what_is_wrong() {
     assert!(error.contains("already exists"), "{error}");
     let error = owner.add("1BAD", MARK, false).await.expect_err("bad");
     assert!(error.contains("must begin with a letter"), "{error}");
-    let error = viewer.add("MINE", MARK, false).await.expect_err("refused");
+    let error = viewer.add("MINE", MARK, false).await.expect_err("rejected");
     assert!(error.contains("role") && error.contains("owner or admin"), "{error}");
     assert_eq!(viewer.list().await.len(), 1, "every member sees the names");
     assert!(owner.delete(Ref::Id(1)).await.expect_err("absent").starts_with("Not found"));
-    // `tw secrets list` turns a 404 into "workspace not found", and any other error into an empty list.
+    // `tw secrets list` turns a 404 into "workspace not found", and any other error into an empty
+    // list.
     let stranger = Tw::of(&world, "stranger", workspace);
     let path = stranger.path("/pipeline-secrets").await;
-    let _ = stranger.send(Ask::get(path)).await.problem(404);
+    let _ = stranger.send(ApiRequest::get(path)).await.problem(404);
 }
 
-async fn tw_info_finds_the_service_new_enough() {
+async fn tw_info_accepts_the_service_version() {
     let world = World::make(harness().await).await;
     let tw = Tw::of(&world, "view", None);
-    let info = tw.send(Ask::get("/service-info")).await.json();
+    let info = tw.send(ApiRequest::get("/service-info")).await.json();
     let numbers = |text: &str| text.split('.').map(|it| it.parse().expect("a number")).collect::<Vec<u32>>();
     let version = info["serviceInfo"]["apiVersion"].as_str().expect("a version");
     assert!(
         numbers(version) >= numbers("1.198.0"),
-        "tower-cli 0.38.0 asks for 1.198.0 or later, not {version}"
+        "tower-cli 0.38.0 requires 1.198.0 or later, not {version}"
     );
-    assert_eq!(tw.send(Ask::get("/user-info")).await.json()["user"]["userName"], world.person("view").name);
+    assert_eq!(
+        tw.send(ApiRequest::get("/user-info")).await.json()["user"]["userName"],
+        world.person("view").name
+    );
 }
 
-/// seqerakit's blocks `secrets:` with `on_exists: overwrite`, without it, and `--delete`: `tw -o json secrets list`, then
-/// `delete --name`, then `add`. It tells a name that is taken from other errors by this pattern of what `tw` prints.
+/// seqerakit's `secrets:` blocks with and without `on_exists: overwrite`, and `--delete`: `tw -o
+/// json secrets list`, then `delete --name`, then `add`. seqerakit recognizes a taken name by the
+/// text "already exists".
 async fn seqerakit_creates_overwrites_and_destroys() {
     let world = World::make(harness().await).await;
     let tw = Tw::of(&world, "admin", Some(format!("{}/genomics", world.org_name)));
-    tw.send(Ask::get("/service-info")).await.json()["serviceInfo"].as_object().expect("tw info");
+    tw.send(ApiRequest::get("/service-info")).await.json()["serviceInfo"].as_object().expect("tw info");
     assert!(tw.by_name("SEQERA_KEY").await.is_none());
     tw.add("SEQERA_KEY", MARK, false).await.expect("created");
 
     assert!(tw.by_name("SEQERA_KEY").await.is_some());
-    tw.delete(Ref::Name("SEQERA_KEY")).await.expect("deleted to be overwritten");
-    tw.add("SEQERA_KEY", "second", false).await.expect("created anew");
+    tw.delete(Ref::Name("SEQERA_KEY")).await.expect("deleted before the overwrite");
+    tw.add("SEQERA_KEY", "second", false).await.expect("created again");
 
-    let error = tw.add("SEQERA_KEY", "third", false).await.expect_err("it is there");
+    let error = tw.add("SEQERA_KEY", "third", false).await.expect_err("taken");
     assert!(error.to_lowercase().contains("already exists"), "{error}");
 
     tw.delete(Ref::Name("SEQERA_KEY")).await.expect("destroyed");
     assert!(tw.by_name("SEQERA_KEY").await.is_none());
 }
 
-/// `tw participants list`, `update` and `delete`, and what seqerakit looks for where somebody takes part already.
+/// `tw participants list`, `update` and `delete`, and the message by which seqerakit recognizes an
+/// existing participant.
 async fn tw_manages_participants_by_name() {
     let world = World::make(harness().await).await;
     let tw = Tw::of(&world, "owner", Some(world.workspace.to_string()));
     let viewer = world.person("view");
-    let list = tw.send(Ask::get(world.below(&format!("/participants?search={}", viewer.name)))).await.json();
+    let list =
+        tw.send(ApiRequest::get(world.below(&format!("/participants?search={}", viewer.name)))).await.json();
     let found = &list["participants"][0];
     assert_eq!((&found["userName"], &found["wspRole"]), (&json!(viewer.name), &json!("view")));
     assert_eq!(
@@ -254,13 +263,15 @@ async fn tw_manages_participants_by_name() {
         (&json!("MEMBER"), &json!(format!("{}@example.org", viewer.name)))
     );
     let one = world.below(&format!("/participants/{}", found["participantId"]));
-    tw.send(Ask::put(format!("{one}/role"), &json!({"role": "LAUNCH"}))).await.no_content();
-    let added =
-        tw.send(Ask::put(world.below("/participants/add"), &json!({"userNameOrEmail": viewer.name}))).await;
+    tw.send(ApiRequest::put(format!("{one}/role"), &json!({"role": "LAUNCH"}))).await.no_content();
+    let added = tw
+        .send(ApiRequest::put(world.below("/participants/add"), &json!({"userNameOrEmail": viewer.name})))
+        .await;
     let message = added.problem(409).to_lowercase();
     assert!(message.contains("already a participant"), "{message}");
-    tw.send(Ask::delete(one)).await.no_content();
-    let added =
-        tw.send(Ask::put(world.below("/participants/add"), &json!({"userNameOrEmail": viewer.name}))).await;
+    tw.send(ApiRequest::delete(one)).await.no_content();
+    let added = tw
+        .send(ApiRequest::put(world.below("/participants/add"), &json!({"userNameOrEmail": viewer.name})))
+        .await;
     assert_eq!(added.json()["participant"]["wspRole"], "launch");
 }

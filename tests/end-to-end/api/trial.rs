@@ -1,4 +1,5 @@
-//! Tests that share one stack: it is deployed when the first one needs it, and stopped when the last one is done.
+//! Runs tests on one shared stack, which is deployed for the first test and stopped after the last
+//! one.
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -9,12 +10,13 @@ use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
-/// Connections belong to a runtime: all tests share it, as they share the stack.
+/// Connections belong to a runtime, so all tests share one, like the stack.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
-static BENCH: Mutex<Option<Arc<Harness>>> = Mutex::const_new(None);
+static SHARED: Mutex<Option<Arc<Harness>>> = Mutex::const_new(None);
 
-/// A checked token is believed for 2 seconds rather than 60: tests of revoked ones wait for the end of it. One address
-/// sends more here than a deployment expects.
+/// The authorizer's decision is cached for 2 seconds instead of 60, because tests of revoked tokens
+/// wait for the cache to expire. The throttle is raised, because all requests come from one
+/// address.
 const PARAMETERS: &[(&str, &str)] = &[
     ("AuthorizerCacheSeconds", "2"),
     ("DeletionProtection", "false"),
@@ -24,14 +26,14 @@ const PARAMETERS: &[(&str, &str)] = &[
 
 /// The shared service.
 pub(crate) async fn harness() -> Arc<Harness> {
-    let mut shared = BENCH.lock().await;
+    let mut shared = SHARED.lock().await;
     if shared.is_none() {
         *shared = Some(Arc::new(Harness::start(PARAMETERS).await.expect("a deployed stack")));
     }
     shared.as_ref().expect("the shared stack").clone()
 }
 
-/// A test.
+/// Wraps an async test.
 pub(crate) fn trial<F>(name: impl Into<String>, test: impl FnOnce() -> F + Send + 'static) -> Trial
 where
     F: Future<Output = ()> + 'static,
@@ -42,7 +44,7 @@ where
     })
 }
 
-/// Tests by the names of their functions.
+/// Lists test functions. Each test is named after its function.
 macro_rules! trials {
     ($($test:ident),* $(,)?) => {{
         let module = module_path!().rsplit("::").next().unwrap_or_default();
@@ -51,7 +53,7 @@ macro_rules! trials {
 }
 pub(crate) use trials;
 
-/// Runs the tests, then those that look at what all of them left behind, and stops the service.
+/// Runs the tests, then those that check what all of them left behind, and stops the service.
 pub(crate) fn run(tests: Vec<Vec<Trial>>, afterwards: Vec<Trial>) -> ExitCode {
     let arguments = Arguments::from_args();
     let first = libtest_mimic::run(&arguments, tests.into_iter().flatten().collect());
@@ -61,8 +63,8 @@ pub(crate) fn run(tests: Vec<Vec<Trial>>, afterwards: Vec<Trial>) -> ExitCode {
 }
 
 async fn stop() {
-    // Nobody holds it any more: a test that failed has let go of it as well.
-    if let Some(harness) = BENCH.lock().await.take().and_then(Arc::into_inner) {
+    // This is the last reference: failed tests have dropped theirs as well.
+    if let Some(harness) = SHARED.lock().await.take().and_then(Arc::into_inner) {
         harness.stop().await.expect("a stopped stack");
     }
 }

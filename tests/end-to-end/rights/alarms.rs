@@ -1,5 +1,5 @@
-//! Each metric of ours is made to appear by what it is for, in the log of the function that writes it; and each alarm on
-//! it is of its name, namespace and dimension, and would go off.
+//! Triggers each custom metric by its cause and finds it in the function's log. Each alarm must
+//! match the metric's name, namespace and dimension, and would fire.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -18,7 +18,7 @@ use runtime::Metric;
 use runtime::metrics::{DIMENSION, NAMESPACE};
 use serde_json::{Value, json};
 
-/// The metrics in a log: the largest value of each.
+/// Returns the metrics in a log with the largest value of each.
 fn metrics(log: &str) -> BTreeMap<String, i64> {
     let mut found = BTreeMap::new();
     for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
@@ -35,23 +35,23 @@ fn metrics(log: &str) -> BTreeMap<String, i64> {
     found
 }
 
-/// What is made to happen, and the log of it.
+/// A stack in which the causes occur, and the metrics found in the logs.
 struct Fixture<'a> {
     harness: &'a Harness,
     world: &'a World,
-    seen: BTreeMap<String, i64>,
+    values: BTreeMap<String, i64>,
 }
 
 impl Fixture<'_> {
-    fn note(&mut self, log: &str) {
+    fn record(&mut self, log: &str) {
         for (name, value) in metrics(log) {
-            let largest = self.seen.entry(name).or_insert(0);
+            let largest = self.values.entry(name).or_insert(0);
             *largest = value.max(*largest);
         }
     }
 
     fn value(&self, metric: Metric) -> i64 {
-        self.seen.get(metric.name()).copied().unwrap_or_default()
+        self.values.get(metric.name()).copied().unwrap_or_default()
     }
 
     fn expect(&self, metric: Metric, least: i64) -> Outcome {
@@ -60,7 +60,7 @@ impl Fixture<'_> {
 
     async fn sweep(&mut self) -> Outcome {
         let swept = self.harness.invoke("cleanup-run", &json!({"source": "pipeline-secrets.sweep"})).await?;
-        self.note(&swept.log);
+        self.record(&swept.log);
         ensure(!swept.failed, || format!("the sweep failed: {}", swept.answer))
     }
 
@@ -73,31 +73,31 @@ impl Fixture<'_> {
         self.harness.done(&claim()).await?;
         let second = self.harness.request(&claim()).await?;
         ensure(second.http_status() == 410, || format!("a second claim: {}", second.http_status()))?;
-        self.note(&second.log);
+        self.record(&second.log);
         self.expect(Metric::SecondClaims, 1)
     }
 
-    /// A byte of an envelope's end is another: the value no longer opens.
+    /// Corrupts the last byte of an envelope, so that the value does not open.
     async fn envelope_refused(&mut self, secret: i64) -> Outcome {
         let (pk, sk) = (format!("SECRETS#WS#{}", self.world.workspace), format!("VALUE#{secret}"));
-        let row = self.harness.row(&pk, &sk).await?.ok_or("no value")?;
+        let row = self.harness.row(&pk, &sk).await?.ok_or("the value's row is missing")?;
         let good = row["envelope"].clone();
-        let mut bytes = good.as_b().map_err(|_| "no bytes")?.as_ref().to_vec();
+        let mut bytes = good.as_b().map_err(|_| "the envelope is not binary")?.as_ref().to_vec();
         if let Some(last) = bytes.last_mut() {
             *last ^= 1;
         }
         let bad = AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(bytes));
         self.harness.set(&pk, &sk, "envelope", bad).await?;
         let call = self.world.call(Operation::LaunchRun).body(&json!({"platform": "aws-batch"}));
-        let refused = self.harness.request(&call).await?;
+        let failed = self.harness.request(&call).await?;
         self.harness.set(&pk, &sk, "envelope", good).await?;
-        ensure(refused.http_status() == 500, || format!("a broken envelope: {}", refused.http_status()))?;
-        self.note(&refused.log);
+        ensure(failed.http_status() == 500, || format!("a corrupt envelope: {}", failed.http_status()))?;
+        self.record(&failed.log);
         self.expect(Metric::EnvelopeRefused, 1)?;
         self.expect(Metric::ServiceErrors, 1)
     }
 
-    /// A run that reported its end, whose copy cannot be deleted, and which has been due for two hours.
+    /// A run that reported its end two hours ago and whose copy cannot be deleted.
     async fn cannot_be_deleted(&mut self) -> Outcome {
         let run = self.world.launch(self.harness, "aws-batch").await?;
         let id = text(&run, "workflowId");
@@ -116,13 +116,13 @@ impl Fixture<'_> {
         self.expect(Metric::OldestOverdueSeconds, 7200)?;
         rights.restore().await?;
         self.sweep().await?;
-        let row = self.harness.row(&pk, "RUN").await?.ok_or("the run is gone")?;
+        let row = self.harness.row(&pk, "RUN").await?.ok_or("the run's row is missing")?;
         ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
         self.no_orphan(copied).await?;
         self.orphan(id).await
     }
 
-    /// A list that still shows the copies of a run that has ended makes no alarm go off.
+    /// A stale list that still shows the copies of an ended run does not trigger an alarm.
     async fn no_orphan(&self, copied: SystemTime) -> Outcome {
         self.harness.stack.list_secrets_as_of(Some(copied)).await?;
         let secrets = aws_sdk_secretsmanager::Client::new(&self.harness.operator);
@@ -130,51 +130,55 @@ impl Fixture<'_> {
         let swept = self.harness.invoke("cleanup-run", &json!({"source": "pipeline-secrets.sweep"})).await?;
         self.harness.stack.list_secrets_as_of(None).await?;
         let described = secrets.list_secrets().send().await?;
-        ensure(listed.secret_list().len() > described.secret_list().len(), || "the list is current".into())?;
-        let seen = metrics(&swept.log);
-        let value = |metric: Metric| seen.get(metric.name()).copied().unwrap_or_default();
+        ensure(listed.secret_list().len() > described.secret_list().len(), || {
+            "the list is not stale".into()
+        })?;
+        let values = metrics(&swept.log);
+        let value = |metric: Metric| values.get(metric.name()).copied().unwrap_or_default();
         let quiet = value(Metric::OrphansFound) == 0 && value(Metric::CleanupFailures) == 0;
-        ensure(quiet && !swept.failed, || format!("a list of minutes ago: {seen:?}"))
+        ensure(quiet && !swept.failed, || format!("metrics of a sweep with a stale list: {values:?}"))
     }
 
-    /// A copy of a run that has ended, and one of a run that nobody knows.
+    /// A copy of an ended run, and a copy of an unknown run.
     async fn orphan(&mut self, ended: &str) -> Outcome {
         let prefix = self.harness.stack.output("RunPrefix")?;
         let unknown = format!("{prefix}0000000000");
         let secrets = aws_sdk_secretsmanager::Client::new(&self.harness.operator);
         for run in [ended, &unknown] {
             let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
-            let made = secrets.create_secret().name(format!("tower-{run}")).secret_string("{}");
-            let made = made.tags(tag(CopyTags::DEPLOYMENT, DEPLOYMENT)).tags(tag(CopyTags::RUN, run));
-            made.tags(tag(CopyTags::NOT_AFTER, "2999-01-01T00:00:00Z")).send().await?;
+            let create = secrets.create_secret().name(format!("tower-{run}")).secret_string("{}");
+            let create = create.tags(tag(CopyTags::DEPLOYMENT, DEPLOYMENT)).tags(tag(CopyTags::RUN, run));
+            create.tags(tag(CopyTags::NOT_AFTER, "2999-01-01T00:00:00Z")).send().await?;
         }
         self.sweep().await?;
         self.expect(Metric::OrphansFound, 1)?;
         self.expect(Metric::UnknownCopies, 1)?;
-        let gone = secrets.describe_secret().secret_id(format!("tower-{ended}")).send().await;
+        let orphan = secrets.describe_secret().secret_id(format!("tower-{ended}")).send().await;
         let kept = secrets.describe_secret().secret_id(format!("tower-{unknown}")).send().await;
-        ensure(gone.is_err() && kept.is_ok(), || "the orphan goes, the unknown one stays".into())
+        ensure(orphan.is_err() && kept.is_ok(), || {
+            "the orphan must be deleted and the unknown copy kept".into()
+        })
     }
 
-    /// Without its right to read tokens the authorizer cannot decide.
+    /// Without the right to read tokens, the authorizer cannot decide.
     async fn authorizer_fails(&mut self) -> Outcome {
         let rights = Rights::of(self.harness, "authorizer").await?;
         rights.without(&Grant { sid: "Read".into(), what: "dynamodb:GetItem".into() }).await?;
         let event = json!({"identitySource": [format!("Bearer {}", self.world.token)]});
         let undecided = self.harness.invoke("authorizer", &event).await?;
         rights.restore().await?;
-        ensure(undecided.failed, || "the authorizer decided without reading".into())?;
-        self.note(&undecided.log);
+        ensure(undecided.failed, || "the authorizer decided without reading the token".into())?;
+        self.record(&undecided.log);
         self.expect(Metric::AuthorizerFailures, 1)
     }
 }
 
 #[tokio::test]
-async fn each_metric_appears_for_what_it_is_for() -> Outcome {
+async fn each_metric_is_emitted_for_its_cause() -> Outcome {
     let harness = Harness::start(&[("SweepSchedule", "rate(7 days)")]).await?;
     let world = World::make(&harness, "alarms").await?;
     let secret = world.store(&harness, "NCBI_API_KEY").await?;
-    let mut fixture = Fixture { harness: &harness, world: &world, seen: BTreeMap::new() };
+    let mut fixture = Fixture { harness: &harness, world: &world, values: BTreeMap::new() };
     fixture.second_claim().await?;
     fixture.envelope_refused(secret).await?;
     fixture.cannot_be_deleted().await?;
@@ -184,26 +188,27 @@ async fn each_metric_appears_for_what_it_is_for() -> Outcome {
     let template = Template::expanded(&harness.tools).await?;
     let quiet: Vec<_> = ours(&template)
         .into_iter()
-        .filter(|alarm| !alarm.goes_off(&fixture.seen))
+        .filter(|alarm| !alarm.would_fire(&fixture.values))
         .map(|it| it.name)
         .collect();
     harness.stop().await?;
-    ensure(silent.is_empty(), || format!("never seen: {}", silent.join(", ")))?;
-    // Five failures within five minutes, and three sweeps one after the other, were not waited for.
+    ensure(silent.is_empty(), || format!("metrics without a value: {}", silent.join(", ")))?;
+    // These two need five failures within five minutes, and three consecutive missed sweeps, which
+    // the test does not wait for.
     ensure(quiet == ["AuthorizerFailuresAlarm", "SweepSilentAlarm"], || {
-        format!("would not go off: {}", quiet.join(", "))
+        format!("would not fire: {}", quiet.join(", "))
     })
 }
 
-/// An alarm on one metric of ours.
+/// An alarm on a custom metric.
 struct Alarm {
     name: String,
     properties: Value,
 }
 
 impl Alarm {
-    fn goes_off(&self, seen: &BTreeMap<String, i64>) -> bool {
-        let value = seen.get(text(&self.properties, "MetricName")).copied().unwrap_or_default();
+    fn would_fire(&self, values: &BTreeMap<String, i64>) -> bool {
+        let value = values.get(text(&self.properties, "MetricName")).copied().unwrap_or_default();
         let threshold = self.properties["Threshold"].as_i64().unwrap_or(i64::MAX);
         self.properties["ComparisonOperator"] == "GreaterThanThreshold" && value > threshold
     }
@@ -217,7 +222,7 @@ fn ours(template: &Template) -> Vec<Alarm> {
 }
 
 #[tokio::test]
-async fn each_alarm_names_a_metric_as_it_is_written_and_notifies_the_topic() -> Outcome {
+async fn each_alarm_uses_an_emitted_metric_and_notifies_the_topic() -> Outcome {
     let template = Template::expanded(&Tools::ready(Progress::Quiet).await?).await?;
     let names: BTreeSet<_> = Metric::ALL.into_iter().map(Metric::name).collect();
     let mut alarmed = BTreeSet::new();
@@ -234,8 +239,8 @@ async fn each_alarm_names_a_metric_as_it_is_written_and_notifies_the_topic() -> 
     for (name, alarm) in template.of_type("AWS::CloudWatch::Alarm") {
         let properties = &alarm["Properties"];
         let topic = json!({"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]});
-        // A sweep that is not heard of is what is wrong. A queue that nobody calls has no metrics and may hold messages. All
-        // else is not there while nothing happens.
+        // Missing sweep metrics are the fault that the alarm reports. An inactive queue has no
+        // metrics but may hold messages. Other metrics are missing while nothing happens.
         let missing = match name {
             "SweepSilentAlarm" => "breaching",
             _ if properties["MetricName"] == "ApproximateNumberOfMessagesVisible" => "ignore",
@@ -252,16 +257,16 @@ async fn each_alarm_names_a_metric_as_it_is_written_and_notifies_the_topic() -> 
     ensure(paragraphs == template.of_type("AWS::CloudWatch::Alarm").count(), || {
         format!("docs/alarms.md has {paragraphs} paragraphs on alarms")
     })?;
-    // Failures by our fault show as 5xx, which has an alarm of its own.
+    // Internal errors are counted as 5xx, which has a separate alarm.
     let expected: BTreeSet<_> =
         names.into_iter().filter(|name| *name != Metric::ServiceErrors.name()).map(str::to_owned).collect();
-    ensure(alarmed == expected, || format!("alarms on {alarmed:?}"))?;
+    ensure(alarmed == expected, || format!("metrics with an alarm: {alarmed:?}, expected: {expected:?}"))?;
     let dashboard = template.properties("Dashboard")["DashboardBody"].to_string();
     wrong.extend(
         Metric::ALL
             .iter()
             .filter(|it| !dashboard.contains(it.name()))
-            .map(|it| format!("{} is on no dashboard", it.name())),
+            .map(|it| format!("{} is not on the dashboard", it.name())),
     );
     ensure(wrong.is_empty(), || wrong.join("\n"))
 }

@@ -1,6 +1,7 @@
-//! Attacks with the credentials of one function, by somebody who is a user besides: with everything that the function's
-//! role may do and everything that a user may ask for, nobody obtains a value, a token, another identity or another
-//! workspace's run. Each attack succeeded before, or was plausible.
+//! Attacks by a user who also has the credentials of one function. With all rights of the
+//! function's role and all operations of a user, the attacker does not obtain a value, a token,
+//! another identity or another workspace's run. Each attack succeeded in an earlier version or was
+//! plausible.
 
 use std::collections::HashMap;
 
@@ -9,13 +10,13 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use domain::token::{TokenHash, TokenKey};
 use end_to_end::rights::exercises::text;
 use end_to_end::rights::harness::{Call, Harness, World};
-use end_to_end::rights::sealed::{CallResult, Sealed, tried};
+use end_to_end::rights::sealed::{CallResult, Sealed, call_result};
 use end_to_end::rights::{Outcome, ensure};
 use http_api::Operation;
 use runtime::SystemRandomness;
 use serde_json::{Value, json};
 
-/// An audit record that a transaction puts beside what it changes.
+/// The key of an audit record that a transaction writes with its change.
 const FORGED: (&str, &str) = ("AUDIT#WS#1#2026-01", "x");
 
 const NAME: &str = "LICENCE_KEY";
@@ -26,7 +27,7 @@ struct Fixture {
     harness: Harness,
     victim: World,
     secret: i64,
-    /// A live run on Slurm whose claim token nobody has used.
+    /// A live run on Slurm with an unused claim token.
     unclaimed: Value,
     attacker: World,
 }
@@ -47,7 +48,7 @@ fn hash(key: &TokenKey) -> AttributeValue {
 }
 
 impl Fixture {
-    async fn set() -> Outcome<Self> {
+    async fn start() -> Outcome<Self> {
         let harness = Harness::start(&[("SweepSchedule", "rate(7 days)")]).await?;
         let victim = World::make(&harness, "victim").await?;
         let attacker = World::make(&harness, "attacker").await?;
@@ -75,10 +76,11 @@ impl Fixture {
 
     async fn put(&self, function: &str, row: Row) -> Outcome<CallResult> {
         let client = aws_sdk_dynamodb::Client::new(&self.role(function).await?);
-        Ok(tried(client.put_item().table_name(self.table()?).set_item(Some(row)).send().await))
+        Ok(call_result(client.put_item().table_name(self.table()?).set_item(Some(row)).send().await))
     }
 
-    /// Sets an attribute, in a request of its own and in a transaction beside an audit record.
+    /// Sets an attribute, once in a separate request and once in a transaction with an audit
+    /// record.
     async fn update(
         &self,
         function: &str,
@@ -90,7 +92,7 @@ impl Fixture {
         let client = aws_sdk_dynamodb::Client::new(&self.role(function).await?);
         let alone = client.update_item().table_name(self.table()?).set_key(Some(key(pk, sk)));
         let alone = alone.update_expression("SET #a = :a").expression_attribute_names("#a", name);
-        let alone = tried(alone.expression_attribute_values(":a", value.clone()).send().await);
+        let alone = call_result(alone.expression_attribute_values(":a", value.clone()).send().await);
         let update = Update::builder().table_name(self.table()?).set_key(Some(key(pk, sk)));
         let update = update.update_expression("SET #a = :a").expression_attribute_names("#a", name);
         let update = update.expression_attribute_values(":a", value).build()?;
@@ -100,29 +102,31 @@ impl Fixture {
             TransactWriteItem::builder().put(put).build(),
         ];
         let together = client.transact_write_items().set_transact_items(Some(items.into()));
-        Ok([alone, tried(together.send().await)])
+        Ok([alone, call_result(together.send().await)])
     }
 
     async fn delete(&self, function: &str, pk: &str, sk: &str) -> Outcome<CallResult> {
         let client = aws_sdk_dynamodb::Client::new(&self.role(function).await?);
-        Ok(tried(client.delete_item().table_name(self.table()?).set_key(Some(key(pk, sk))).send().await))
+        Ok(call_result(
+            client.delete_item().table_name(self.table()?).set_key(Some(key(pk, sk))).send().await,
+        ))
     }
 
-    /// What a claim of this run with this token answers.
+    /// Claims a run with a token, and returns the status and body.
     async fn claim(&self, run: &str, token: &str) -> Outcome<(i64, Value)> {
         let claim = Call::new(Operation::ClaimRun).path("workflowId", &run).bearer(&json!(token));
         let answer = self.harness.request(&claim).await?;
         Ok((answer.http_status(), answer.body()))
     }
 
-    /// The user that the authorizer identifies by this token.
+    /// Returns the authorizer's answer for this token.
     async fn authorized(&self, token: &str) -> Outcome<Value> {
         let event =
             json!({"version": "2.0", "type": "REQUEST", "identitySource": [format!("Bearer {token}")]});
         Ok(self.harness.invoke("authorizer", &event).await?.answer)
     }
 
-    /// A run of the attacker's own: its row, which is as good a forgery as any.
+    /// Launches a run of the attacker. Its row is the base for a forged row.
     async fn own_run(&self, body: &Value) -> Outcome<(String, Value, Row)> {
         let launched = self.harness.done(&self.attacker.call(Operation::LaunchRun).body(body)).await?;
         let id = text(&launched, "workflowId").to_owned();
@@ -130,7 +134,7 @@ impl Fixture {
         Ok((id, launched, row))
     }
 
-    fn victims_pin(&self) -> AttributeValue {
+    fn victims_secret(&self) -> AttributeValue {
         AttributeValue::L(vec![AttributeValue::M(HashMap::from([
             ("name".to_owned(), s(NAME)),
             ("owner".to_owned(), s(format!("WS#{}", self.victim.workspace))),
@@ -140,35 +144,35 @@ impl Fixture {
     }
 }
 
-/// The attacks that succeeded, and how many there were.
+/// The number of attacks and the successful ones.
 #[derive(Default)]
 struct Tally {
-    tried: usize,
+    attacks: usize,
     succeeded: Vec<String>,
 }
 
 impl Tally {
     fn denied(&mut self, what: &str, outcome: &CallResult) {
         let denied = outcome.as_ref().is_err_and(|code| code.contains("AccessDenied"));
-        self.foiled(what, denied, &format!("{outcome:?}"));
+        self.check(what, denied, &format!("{outcome:?}"));
     }
 
-    fn foiled(&mut self, what: &str, foiled: bool, seen: &str) {
-        self.tried += 1;
-        if !foiled {
-            self.succeeded.push(format!("{what}: {seen}"));
+    fn check(&mut self, what: &str, holds: bool, detail: &str) {
+        self.attacks += 1;
+        if !holds {
+            self.succeeded.push(format!("{what}: {detail}"));
         }
     }
 
     fn no_value(&mut self, what: &str, answer: &(i64, Value)) {
         let shown = answer.1.to_string().contains(VALUE);
-        self.foiled(what, answer.0 != 200 && !shown, &format!("{answer:?}"));
+        self.check(what, answer.0 != 200 && !shown, &format!("{answer:?}"));
     }
 }
 
 #[tokio::test]
 async fn the_credentials_of_five_functions_give_no_value_token_identity_or_run() -> Outcome {
-    let fixture = Fixture::set().await?;
+    let fixture = Fixture::start().await?;
     let mut tally = Tally::default();
     forged_runs(&fixture, &mut tally).await?;
     reports(&fixture, &mut tally).await?;
@@ -178,25 +182,25 @@ async fn the_credentials_of_five_functions_give_no_value_token_identity_or_run()
     readers(&fixture, &mut tally).await?;
     audit_records(&fixture, &mut tally).await?;
     fixture.harness.stop().await?;
-    println!("{} attacks, {} successes", tally.tried, tally.succeeded.len());
+    println!("{} attacks, {} successes", tally.attacks, tally.succeeded.len());
     ensure(tally.succeeded.is_empty(), || tally.succeeded.join("\n"))?;
-    ensure(tally.tried >= 60, || format!("only {} attacks", tally.tried))
+    ensure(tally.attacks >= 60, || format!("only {} attacks", tally.attacks))
 }
 
-/// A run that pins the victim's secret, with a claim token of our own.
+/// A forged run that pins the victim's secret, with a claim token of the attacker.
 async fn forged_runs(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     let claim = TokenKey::make_claim(&SystemRandomness::default());
     for function in ["report-run", "cleanup-run", "authorizer", "write-secrets", "read-secrets"] {
         let (id, _, mut row) = fixture.own_run(&json!({"platform": "slurm"})).await?;
-        row.insert("secrets".into(), fixture.victims_pin());
+        row.insert("secrets".into(), fixture.victims_secret());
         row.insert("claimToken".into(), hash(&claim));
         let forged = format!("{}{}", &id[..id.len() - 1], if id.ends_with('A') { 'B' } else { 'A' });
         row.insert("pk".into(), s(format!("RUN#{forged}")));
         tally.denied(&format!("{function} puts a forged run"), &fixture.put(function, row).await?);
         let own = format!("RUN#{id}");
-        for (name, value) in [("secrets", fixture.victims_pin()), ("claimToken", hash(&claim))] {
+        for (name, value) in [("secrets", fixture.victims_secret()), ("claimToken", hash(&claim))] {
             for outcome in fixture.update(function, &own, "RUN", name, value.clone()).await? {
-                tally.denied(&format!("{function} changes {name} of an own run"), &outcome);
+                tally.denied(&format!("{function} changes {name} of the attacker's run"), &outcome);
             }
         }
         for run in [&forged, &id] {
@@ -206,7 +210,7 @@ async fn forged_runs(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     Ok(())
 }
 
-/// What `report-run` may write: the lifecycle of every run.
+/// `report-run` may write the lifecycle of every run.
 async fn reports(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     let (victims_run, token) = (fixture.victims_run(), TokenKey::make_claim(&SystemRandomness::default()));
     let id = text(&fixture.unclaimed, "workflowId");
@@ -227,18 +231,18 @@ async fn reports(fixture: &Fixture, tally: &mut Tally) -> Outcome {
         }
     }
     tally.no_value("a claim of the victim's run", &fixture.claim(id, token.expose()).await?);
-    // A row that has nothing but what this role may write is no run.
-    let made = fixture.update("report-run", "RUN#ab12AAAAAAAAAA", "RUN", "state", s("pending")).await?;
-    tally.foiled("a run is made from its state alone", made[0].is_ok(), "the control failed");
+    // A row with only the attributes that this role may write is not a valid run.
+    let created = fixture.update("report-run", "RUN#ab12AAAAAAAAAA", "RUN", "state", s("pending")).await?;
+    tally.check("a run is created from only its state", created[0].is_ok(), "the control failed");
     tally.no_value("a claim of it", &fixture.claim("ab12AAAAAAAAAA", token.expose()).await?);
-    // A claim token that was used stays used, whatever the state says.
+    // A used claim token stays used in any state.
     fixture.attacker.store(&fixture.harness, "OWN_KEY").await?;
     let (own, launched, _) = fixture.own_run(&json!({"platform": "slurm"})).await?;
     let claim_token = text(&launched, "claimToken");
     let first = fixture.claim(&own, claim_token).await?;
-    tally.foiled("the first claim", first.0 == 200, "the control failed");
+    tally.check("the first claim", first.0 == 200, "the control failed");
     let reset = fixture.update("report-run", &format!("RUN#{own}"), "RUN", "state", s("pending")).await?;
-    tally.foiled("the state is set back", reset[0].is_ok(), "the control failed");
+    tally.check("the state is reset", reset[0].is_ok(), "the control failed");
     tally.no_value("a second claim", &fixture.claim(&own, claim_token).await?);
     tally.denied("report-run deletes a run", &fixture.delete("report-run", &victims_run, "RUN").await?);
     let secrets = format!("SECRETS#WS#{}", fixture.victim.workspace);
@@ -251,7 +255,7 @@ async fn reports(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     Ok(())
 }
 
-/// What `cleanup-run` may write: the lifecycle of every run, and when a secret was used.
+/// `cleanup-run` may write the lifecycle of every run, and the last use of secrets.
 async fn clean_ups(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     let (secrets, secret) =
         (format!("SECRETS#WS#{}", fixture.victim.workspace), format!("SECRET#{}", fixture.secret));
@@ -279,13 +283,13 @@ async fn clean_ups(fixture: &Fixture, tally: &mut Tally) -> Outcome {
             tally.denied(&format!("cleanup-run changes {name} of a workspace"), &outcome);
         }
     }
-    // Not even what it may change can be read by changing it.
+    // It cannot read an attribute by changing it.
     let client = aws_sdk_dynamodb::Client::new(&fixture.role("cleanup-run").await?);
     let read = client.update_item().table_name(fixture.table()?).set_key(Some(key(&secrets, &secret)));
     let read = read.update_expression("SET #a = :a").expression_attribute_names("#a", "lastUsed");
     let read = read.expression_attribute_values(":a", s("2026-01-01T00:00:00Z"));
     let read = read.return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld).send().await;
-    tally.denied("cleanup-run reads a secret's row by a change", &tried(read));
+    tally.denied("cleanup-run reads a secret's row through an update", &call_result(read));
     for name in ["copies", "claimToken", "secrets", "headJob"] {
         for outcome in fixture.update("cleanup-run", &fixture.victims_run(), "RUN", name, s("x")).await? {
             tally.denied(&format!("cleanup-run changes {name} of a run"), &outcome);
@@ -294,7 +298,7 @@ async fn clean_ups(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     Ok(())
 }
 
-/// What the authorizer may write: when a token was used.
+/// The authorizer may write the last use of tokens.
 async fn tokens(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     let forged = TokenKey::make_random(&SystemRandomness::default());
     for (name, value) in [
@@ -307,13 +311,13 @@ async fn tokens(fixture: &Fixture, tally: &mut Tally) -> Outcome {
         }
     }
     let client = aws_sdk_dynamodb::Client::new(&fixture.role("authorizer").await?);
-    let made = client.update_item().table_name(fixture.table()?).set_key(Some(key("TOKEN#7", "TOKEN")));
-    let made = made.update_expression("SET #a = :a").expression_attribute_names("#a", "lastUsed");
-    let made = made.expression_attribute_values(":a", s("2026-01-01T00:00:00Z")).send().await;
-    tally.foiled("the authorizer makes a row of a token", made.is_ok(), "the control failed");
+    let created = client.update_item().table_name(fixture.table()?).set_key(Some(key("TOKEN#7", "TOKEN")));
+    let created = created.update_expression("SET #a = :a").expression_attribute_names("#a", "lastUsed");
+    let created = created.expression_attribute_values(":a", s("2026-01-01T00:00:00Z")).send().await;
+    tally.check("the authorizer creates a token's row", created.is_ok(), "the control failed");
     let token = forged.access_token(domain::ids::TokenId::new(7).ok_or("an id")?);
     let answer = fixture.authorized(&token).await?;
-    tally.foiled("a token from its use alone", answer["isAuthorized"] != true, &answer.to_string());
+    tally.check("a token with only its last use", answer["isAuthorized"] != true, &answer.to_string());
     let owner = AttributeValue::N(fixture.victim.owner.to_string());
     for (pk, sk) in [
         ("LOGIN#https://issuer.example.org", "me"),
@@ -330,9 +334,10 @@ async fn tokens(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     Ok(())
 }
 
-/// What `write-secrets` may write: secrets, and what a repeated creation made.
+/// `write-secrets` may write secrets and idempotency records of creations.
 async fn writers(fixture: &Fixture, tally: &mut Tally) -> Outcome {
-    // The key of a launch of our own, which names the victim's run: its repeat would get new tokens of that run.
+    // A forged idempotency record of the attacker's launch that names the victim's run: a repeated
+    // launch would get new tokens of that run.
     let body = json!({"platform": "slurm"});
     let launch = fixture
         .attacker
@@ -348,17 +353,20 @@ async fn writers(fixture: &Fixture, tally: &mut Tally) -> Outcome {
             forged = Some(row);
         }
     }
-    let mut forged = forged.ok_or("no row of the launch's key")?;
+    let mut forged = forged.ok_or("no idempotency record of the launch")?;
     forged.insert("run".into(), s(text(&fixture.unclaimed, "workflowId")));
-    tally.denied("write-secrets forges a launch's key", &fixture.put("write-secrets", forged.clone()).await?);
+    tally.denied(
+        "write-secrets forges a launch's idempotency record",
+        &fixture.put("write-secrets", forged.clone()).await?,
+    );
     forged.insert("pk".into(), s(format!("IDEM#{}", fixture.attacker.owner)));
     let put = fixture.put("write-secrets", forged).await?;
-    tally.foiled("write-secrets puts a key of a creation", put.is_ok(), "the control failed");
+    tally.check("write-secrets puts an idempotency record of a creation", put.is_ok(), "the control failed");
     let repeated = fixture.harness.done(&launch).await?;
-    let other = repeated["workflowId"] == launched["workflowId"];
-    tally.foiled("a repeated launch is another's run", other, &repeated["workflowId"].to_string());
+    let same = repeated["workflowId"] == launched["workflowId"];
+    tally.check("a repeated launch returns the victim's run", same, &repeated["workflowId"].to_string());
 
-    // The victim's rows, moved into the attacker's workspace.
+    // The victim's rows, copied into the attacker's workspace.
     let theirs = format!("SECRETS#WS#{}", fixture.victim.workspace);
     let ours = format!("SECRETS#WS#{}", fixture.attacker.workspace);
     for sk in [
@@ -368,35 +376,31 @@ async fn writers(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     ] {
         let mut row = fixture.row(&theirs, &sk).await?;
         row.insert("pk".into(), s(&ours));
-        // And what an attribute says besides the key.
+        // Also forge the attribute that repeats the key.
         row.insert("owner".into(), s(format!("WS#{}", fixture.victim.workspace)));
         let put = fixture.put("write-secrets", row).await?;
-        tally.foiled("write-secrets puts a secret", put.is_ok(), "the control failed");
+        tally.check("write-secrets puts a secret", put.is_ok(), "the control failed");
     }
     let stolen = json!({"platform": "slurm", "workspaceSecrets": [NAME], "userSecrets": []});
     let call = fixture.attacker.call(Operation::LaunchRun).body(&stolen);
     let launched = fixture.harness.request(&call).await?.body();
     let answer = fixture.claim(text(&launched, "workflowId"), text(&launched, "claimToken")).await?;
-    tally.no_value("a claim of a secret that was moved", &answer);
+    tally.no_value("a claim of a copied secret", &answer);
     let batch = json!({"platform": "aws-batch", "workspaceSecrets": [NAME], "userSecrets": []});
     let launched = fixture.harness.request(&fixture.attacker.call(Operation::LaunchRun).body(&batch)).await?;
-    tally.foiled(
-        "a launch with a secret that was moved",
-        launched.http_status() >= 400,
-        &launched.answer.to_string(),
-    );
-    // A name that a shell obeys, planted in the victim's workspace.
+    tally.check("a launch with a copied secret", launched.http_status() >= 400, &launched.answer.to_string());
+    // A name that changes a shell's behaviour, planted in the victim's workspace.
     let mut planted = fixture.row(&theirs, &format!("SECRET#{}", fixture.secret)).await?;
     planted.insert("name".into(), s("BASH_ENV"));
     planted.insert("sk".into(), s("SECRET#4242"));
     let put = fixture.put("write-secrets", planted).await?;
-    tally.foiled("write-secrets plants a secret", put.is_ok(), "the control failed");
+    tally.check("write-secrets plants a secret", put.is_ok(), "the control failed");
     for platform in ["aws-batch", "slurm"] {
         let launch = fixture.victim.call(Operation::LaunchRun).body(&json!({"platform": platform}));
-        let refused = fixture.harness.request(&launch).await?;
-        let said = refused.answer.to_string();
-        let named = refused.http_status() == 422 && said.contains("BASH_ENV");
-        tally.foiled(&format!("a launch on {platform} with a planted name"), named, &said);
+        let rejected = fixture.harness.request(&launch).await?;
+        let message = rejected.answer.to_string();
+        let named = rejected.http_status() == 422 && message.contains("BASH_ENV");
+        tally.check(&format!("a launch on {platform} with a planted name"), named, &message);
     }
     fixture.delete("write-secrets", &theirs, "SECRET#4242").await??;
     for sk in ["SECRET", "VALUE"] {
@@ -425,21 +429,21 @@ async fn writers(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     Ok(())
 }
 
-/// What `read-secrets` may read: ciphertext and hashes, and nothing that opens them.
+/// `read-secrets` may read ciphertext and hashes, but nothing that opens them.
 async fn readers(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     let scope = format!("WS#{}", fixture.victim.workspace);
-    let place =
+    let target =
         (fixture.harness.stack.output("EnvelopeKeyArn")?, fixture.table()?, fixture.harness.stack.name());
-    let sealed = Sealed::of(&fixture.harness.operator, place, (&scope, fixture.secret, NAME)).await?;
+    let sealed = Sealed::of(&fixture.harness.operator, target, (&scope, fixture.secret, NAME)).await?;
     for function in ["read-secrets", "write-secrets", "report-run", "cleanup-run", "authorizer"] {
         let role = fixture.role(function).await?;
         tally.denied(&format!("{function} opens a value"), &sealed.open(&role).await);
         let copy = format!("tower-{}", text(&fixture.unclaimed, "workflowId"));
         let read = aws_sdk_secretsmanager::Client::new(&role).get_secret_value().secret_id(copy).send().await;
-        tally.denied(&format!("{function} reads a copy"), &tried(read));
+        tally.denied(&format!("{function} reads a copy"), &call_result(read));
     }
     let run = fixture.row(&fixture.victims_run(), "RUN").await?;
-    let hash = run["claimToken"].as_s().map_err(|_| "no hash")?;
+    let hash = run["claimToken"].as_s().map_err(|_| "the run has no claim token")?;
     tally
         .no_value("a claim by the hash", &fixture.claim(text(&fixture.unclaimed, "workflowId"), hash).await?);
     for (pk, sk) in [
@@ -452,13 +456,14 @@ async fn readers(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     Ok(())
 }
 
-/// What `PutItem` overwrites or forges is found by the log lines, which no other function can change.
+/// The check against the log lines, which no other function can change, finds records that
+/// `PutItem` overwrote or forged.
 async fn audit_records(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     let check = async || {
         let checked = fixture.harness.script("check-audit", &["--since", "2026-01-01T00:00:00Z"]).await?;
-        let said =
+        let output =
             String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
-        Outcome::Ok((checked.status.success(), said))
+        Outcome::Ok((checked.status.success(), output))
     };
     // What the controls above have put beside their changes.
     let (same, said) = check().await?;
@@ -466,8 +471,8 @@ async fn audit_records(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     let client = aws_sdk_dynamodb::Client::new(&fixture.harness.operator);
     let (pk, sk) = FORGED;
     client.delete_item().table_name(fixture.table()?).set_key(Some(key(pk, sk))).send().await?;
-    let (same, said) = check().await?;
-    ensure(same, || format!("before any change: {said}"))?;
+    let (same, output) = check().await?;
+    ensure(same, || format!("before any change: {output}"))?;
     let scan = client.scan().table_name(fixture.table()?).filter_expression("begins_with(pk, :audit)");
     let records =
         scan.expression_attribute_values(":audit", s("AUDIT#")).send().await?.items.unwrap_or_default();
@@ -488,29 +493,29 @@ async fn audit_records(fixture: &Fixture, tally: &mut Tally) -> Outcome {
         ("subjects", subject("name", s("OTHER")), changed),
         ("subjects", subject("owner", s("USER#1")), changed),
         ("subjects", subject("overrides", number("7")), changed),
-        ("subjects", subject("more", s("x")), foreign),
-        ("subjects", AttributeValue::L(vec![s("x")]), foreign),
-        ("person", AttributeValue::Bool(true), foreign),
-        ("id", number("77"), foreign),
-        ("ttl", number("1"), foreign),
-        ("more", s("x"), foreign),
+        ("subjects", subject("more", s("x")), forged_record),
+        ("subjects", AttributeValue::L(vec![s("x")]), forged_record),
+        ("person", AttributeValue::Bool(true), forged_record),
+        ("id", number("77"), forged_record),
+        ("ttl", number("1"), forged_record),
+        ("more", s("x"), forged_record),
     ];
     for (name, value, words) in overwrites {
         for function in ["report-run", "cleanup-run", "write-secrets"] {
             let mut row = original.clone();
             row.insert(name.to_owned(), value.clone());
             let put = fixture.put(function, row).await?;
-            tally.foiled(&format!("{function} overwrites {name}"), put.is_ok(), "the control failed");
+            tally.check(&format!("{function} overwrites {name}"), put.is_ok(), "the control failed");
         }
-        let (same, said) = check().await?;
-        tally.foiled(&format!("an overwritten {name}"), !same && said.contains(words), &said);
+        let (same, output) = check().await?;
+        tally.check(&format!("an overwritten {name}"), !same && output.contains(words), &output);
     }
-    tally.foiled(
-        "the original again",
+    tally.check(
+        "the original is restored",
         fixture.put("report-run", original.clone()).await?.is_ok(),
         "the control failed",
     );
-    // Forged, or moved to where nobody looks.
+    // Forged records, some in partitions that no query reads.
     let forged = [
         ("sk", s("0")),
         ("sk", s("2999-01-01T00:00:00.000Z#99")),
@@ -521,27 +526,27 @@ async fn audit_records(fixture: &Fixture, tally: &mut Tally) -> Outcome {
         let mut row = original.clone();
         row.insert(name.to_owned(), value);
         let (pk, sk) = (row["pk"].clone(), row["sk"].clone());
-        tally.foiled(
+        tally.check(
             "a record is forged",
             fixture.put("cleanup-run", row).await?.is_ok(),
             "the control failed",
         );
-        let (same, said) = check().await?;
-        tally.foiled(&format!("a forged record, {sk:?}"), !same && said.contains(foreign), &said);
-        let place = HashMap::from([("pk".to_owned(), pk), ("sk".to_owned(), sk)]);
-        client.delete_item().table_name(fixture.table()?).set_key(Some(place)).send().await?;
+        let (same, output) = check().await?;
+        tally.check(&format!("a forged record, {sk:?}"), !same && output.contains(forged_record), &output);
+        let key = HashMap::from([("pk".to_owned(), pk), ("sk".to_owned(), sk)]);
+        client.delete_item().table_name(fixture.table()?).set_key(Some(key)).send().await?;
     }
-    let (same, said) = check().await?;
-    tally.foiled("the original table", same, &said);
-    let place =
+    let (same, output) = check().await?;
+    tally.check("the original table", same, &output);
+    let key =
         HashMap::from([("pk".to_owned(), original["pk"].clone()), ("sk".to_owned(), original["sk"].clone())]);
-    client.delete_item().table_name(fixture.table()?).set_key(Some(place)).send().await?;
-    let (same, said) = check().await?;
-    tally.foiled("a removed record", !same && said.contains("is not in the table"), &said);
+    client.delete_item().table_name(fixture.table()?).set_key(Some(key)).send().await?;
+    let (same, output) = check().await?;
+    tally.check("a removed record", !same && output.contains("is not in the table"), &output);
     Ok(())
 }
 
-/// The rows of the attacker's launches' keys.
+/// Reads the idempotency records of the attacker's launches.
 async fn idempotency_rows(fixture: &Fixture) -> Outcome<Vec<Row>> {
     let client = aws_sdk_dynamodb::Client::new(&fixture.harness.operator);
     let query = client.query().table_name(fixture.table()?).key_condition_expression("pk = :pk");

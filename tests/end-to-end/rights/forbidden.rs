@@ -1,5 +1,5 @@
-//! What no role may do, tried under the role itself: every call here has to be refused by IAM, beside controls that have
-//! to go through, so that a refusal is not for another reason.
+//! Calls that a function's role must not allow, made with the role itself. IAM must deny each of
+//! them. Control calls must succeed, so that a denial has no other cause.
 
 mod copies;
 mod keys;
@@ -11,59 +11,57 @@ use end_to_end::rights::sealed::CallResult;
 use end_to_end::rights::{Outcome, ensure, functions};
 use serde_json::Value;
 
-/// What was tried, and what came of it.
+/// The calls and their results.
 #[derive(Default)]
-pub(crate) struct Trial {
+pub(crate) struct Attempts {
     wrong: Vec<String>,
-    refused: usize,
+    denied: usize,
 }
 
-impl Trial {
-    /// IAM has to refuse it.
-    pub(crate) fn refuse(&mut self, what: impl Into<String>, outcome: &CallResult) {
+impl Attempts {
+    /// Records a call that IAM must deny.
+    pub(crate) fn expect_denied(&mut self, what: impl Into<String>, outcome: &CallResult) {
         match outcome {
-            Err(code) if code.contains("AccessDenied") => self.refused += 1,
+            Err(code) if code.contains("AccessDenied") => self.denied += 1,
             Ok(()) => self.wrong.push(format!("allowed: {}", what.into())),
-            Err(code) => self.wrong.push(format!("not refused by IAM but {code}: {}", what.into())),
+            Err(code) => self.wrong.push(format!("not denied by IAM, but {code}: {}", what.into())),
         }
     }
 
-    /// IAM must not be what refuses it.
-    pub(crate) fn permit(&mut self, what: impl Into<String>, outcome: &CallResult) {
+    /// Records a call that must succeed.
+    pub(crate) fn expect_allowed(&mut self, what: impl Into<String>, outcome: &CallResult) {
         if let Err(code) = outcome {
             self.wrong.push(format!("{code}: {}", what.into()));
         }
     }
 }
 
-/// What there is to try the roles on.
+/// The resources that the calls target.
 pub(crate) struct Targets {
-    /// The stack.
     pub(crate) harness: Harness,
-    /// The workspace whose secret is stored.
     pub(crate) world: World,
-    /// The secret.
+    /// The id of a workspace secret.
     pub(crate) secret: i64,
-    /// A live run of the workspace: the answer of its launch.
+    /// The launch answer of a live run of the workspace.
     pub(crate) run: Value,
 }
 
 const NAME: &str = "NCBI_API_KEY";
 
 #[tokio::test]
-async fn iam_refuses_every_function_what_is_not_its_own() -> Outcome {
+async fn iam_denies_every_call_outside_a_functions_rights() -> Outcome {
     let harness = Harness::start(&[("SweepSchedule", "rate(7 days)")]).await?;
     let world = World::make(&harness, "forbidden").await?;
     let secret = world.store(&harness, NAME).await?;
     let run = world.launch(&harness, "aws-batch").await?;
     let targets = Targets { harness, world, secret, run };
-    let mut trial = Trial::default();
-    keys::try_all(&targets, &mut trial).await?;
-    copies::try_all(&targets, &mut trial).await?;
-    rows::try_all(&targets, &mut trial).await?;
-    other_services::try_all(&targets, &mut trial).await?;
+    let mut attempts = Attempts::default();
+    keys::try_all(&targets, &mut attempts).await?;
+    copies::try_all(&targets, &mut attempts).await?;
+    rows::try_all(&targets, &mut attempts).await?;
+    other_services::try_all(&targets, &mut attempts).await?;
     targets.harness.stop().await?;
-    ensure(trial.wrong.is_empty(), || trial.wrong.join("\n"))?;
-    println!("{} calls refused by IAM", trial.refused);
-    ensure(trial.refused > 300, || format!("only {} calls were tried", trial.refused))
+    ensure(attempts.wrong.is_empty(), || attempts.wrong.join("\n"))?;
+    println!("{} calls denied by IAM", attempts.denied);
+    ensure(attempts.denied > 300, || format!("only {} calls were denied", attempts.denied))
 }

@@ -1,5 +1,5 @@
-//! Every action and every kind of row that a function's role is given is needed: without it the function's exercise goes
-//! wrong. What no emulator shows stands in [`UNSEEN`], each with the page that asks for it.
+//! Every action and every kind of row that a function's role allows is needed: without it, the
+//! function's exercise fails. [`UNTESTED`] lists the exceptions that no emulator shows.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use end_to_end::rights::statements::{Grant, Rights};
 use end_to_end::rights::{Outcome, ensure, functions};
 use support::oidc::{AUDIENCE, Issuer, Key};
 
-use crate::demands::UNSEEN;
+use crate::requirements::UNTESTED;
 
 #[tokio::test]
 async fn each_function_needs_each_of_its_rights() -> Outcome {
@@ -25,9 +25,9 @@ async fn each_function_needs_each_of_its_rights() -> Outcome {
         exercises
             .exercise(function)
             .await
-            .map_err(|error| format!("{function}, with all of its rights: {error}"))?;
+            .map_err(|error| format!("{function} with all of its rights: {error}"))?;
         let rights = Rights::of(&harness, function).await?;
-        let expected: BTreeSet<Grant> = unseen(function);
+        let expected: BTreeSet<Grant> = untested(function);
         let mut found = BTreeSet::new();
         for grant in rights.grants() {
             rights.without(&grant).await?;
@@ -39,22 +39,23 @@ async fn each_function_needs_each_of_its_rights() -> Outcome {
         exercises
             .exercise(function)
             .await
-            .map_err(|error| format!("{function}, its rights restored: {error}"))?;
+            .map_err(|error| format!("{function} with restored rights: {error}"))?;
         surprises.extend(
             found.difference(&expected).map(|it| format!("{function} works without {} {}", it.sid, it.what)),
         );
         surprises.extend(
             expected
                 .difference(&found)
-                .map(|it| format!("{function} needs {} {} here, too", it.sid, it.what)),
+                .map(|it| format!("{function} fails without {} {}, which UNTESTED lists", it.sid, it.what)),
         );
     }
     harness.stop().await?;
     ensure(surprises.is_empty(), || surprises.join("\n"))
 }
 
-fn unseen(function: &str) -> BTreeSet<Grant> {
-    let of_function = UNSEEN.iter().filter(|it| it.functions.is_empty() || it.functions.contains(&function));
+fn untested(function: &str) -> BTreeSet<Grant> {
+    let of_function =
+        UNTESTED.iter().filter(|it| it.functions.is_empty() || it.functions.contains(&function));
     let grants = of_function.flat_map(|it| {
         it.actions.iter().map(|what| Grant { sid: it.sid.to_owned(), what: (*what).to_owned() })
     });

@@ -1,5 +1,6 @@
-//! Follows the recipe of `docs/envelope.md` as an operator would: its policy on a role, its program run with the AWS CLI,
-//! on a deployment that names that role as its break-glass principal.
+//! Follows the recipe of `docs/envelope.md` like an operator: attaches its policy to a role and
+//! runs its program with the AWS CLI, on a deployment with that role as its break-glass
+//! principal.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,26 +13,26 @@ use tokio::process::Command;
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Several lines, quotes, a dollar sign, more than one byte a character, and new lines at the end.
+/// Several lines, quotes, a dollar sign, a multi-byte character, and trailing newlines.
 const LICENCE: &str = "line 1\n\"line 2\" $HOME €\n\n";
-/// One byte more than a step of the padding.
+/// One byte more than a block of padding.
 const LONG: usize = 257;
 
 #[tokio::test]
 async fn the_recipe_opens_values_of_workspaces_and_users_byte_for_byte() -> Result<(), Failure> {
     let harness = Harness::start().await?;
     harness.store(&harness.in_workspace(), "SENTIEON_LICENSE", LICENCE).await?;
-    let own = harness.owner_scope().await?;
+    let user_scope = harness.owner_scope().await?;
     let long = "x".repeat(LONG);
     harness.store("", "OWN_KEY", &long).await?;
 
-    let glass = harness.break_glass().await?;
+    let break_glass = harness.break_glass().await?;
     for (scope, name, value) in
-        [(harness.scope(), "SENTIEON_LICENSE", LICENCE), (own, "OWN_KEY", long.as_str())]
+        [(harness.scope(), "SENTIEON_LICENSE", LICENCE), (user_scope, "OWN_KEY", long.as_str())]
     {
-        let opened = harness.open(&glass, &scope, name).await?;
-        assert!(opened.status.success(), "{}", said(&opened));
-        assert!(opened.stdout == value.as_bytes(), "{name} came back as something else");
+        let opened = harness.open(&break_glass, &scope, name).await?;
+        assert!(opened.status.success(), "{}", stderr(&opened));
+        assert!(opened.stdout == value.as_bytes(), "{name} opened to a different value");
     }
     Ok(())
 }
@@ -45,7 +46,7 @@ async fn an_administrator_cannot_follow_the_recipe() -> Result<(), Failure> {
     ]});
     let administrator = harness.role("administrator", &everything).await?;
     let refused = harness.open(&administrator, &harness.scope(), "NCBI_API_KEY").await?;
-    assert!(said(&refused).contains("AccessDenied"), "{}", said(&refused));
+    assert!(stderr(&refused).contains("AccessDenied"), "{}", stderr(&refused));
     assert!(!refused.status.success() && refused.stdout.is_empty());
     Ok(())
 }
@@ -55,20 +56,20 @@ async fn an_envelope_in_another_row_does_not_open() -> Result<(), Failure> {
     let harness = Harness::start().await?;
     let first = harness.store(&harness.in_workspace(), "FIRST_KEY", "first").await?;
     let second = harness.store(&harness.in_workspace(), "SECOND_KEY", "second").await?;
-    let glass = harness.break_glass().await?;
+    let break_glass = harness.break_glass().await?;
 
     harness.copy_value(first, first).await?;
-    let opened = harness.open(&glass, &harness.scope(), "FIRST_KEY").await?;
-    assert!(opened.stdout == b"first", "copying a row changes it: {}", said(&opened));
+    let opened = harness.open(&break_glass, &harness.scope(), "FIRST_KEY").await?;
+    assert!(opened.stdout == b"first", "copying a row changed it: {}", stderr(&opened));
 
     harness.copy_value(first, second).await?;
-    let refused = harness.open(&glass, &harness.scope(), "SECOND_KEY").await?;
-    assert!(said(&refused).contains("InvalidCiphertext"), "{}", said(&refused));
+    let refused = harness.open(&break_glass, &harness.scope(), "SECOND_KEY").await?;
+    assert!(stderr(&refused).contains("InvalidCiphertext"), "{}", stderr(&refused));
     assert!(!refused.status.success() && refused.stdout.is_empty());
     Ok(())
 }
 
-/// A deployment with a break-glass principal, and an owner of a workspace of it.
+/// A deployment with a break-glass principal, and the owner of a workspace.
 struct Harness {
     tools: Tools,
     stack: Stack,
@@ -120,7 +121,7 @@ impl Harness {
         Ok(answer["secretId"].as_u64().ok_or("no id")?)
     }
 
-    /// The principal that the deployment names, with the policy of the recipe and no other.
+    /// Returns a session of the break-glass principal with only the policy of the recipe.
     async fn break_glass(&self) -> Result<Credentials, Failure> {
         let policy = block("json")?
             .replace("REGION", REGION)
@@ -130,19 +131,19 @@ impl Harness {
         self.role(ROLE, &serde_json::from_str(&policy)?).await
     }
 
-    /// A session of a new role with this policy.
+    /// Creates a role with this policy, and returns a session.
     async fn role(&self, name: &str, policy: &Value) -> Result<Credentials, Failure> {
         let trust = json!({"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")},
         }]});
         let (trust, policy) = (trust.to_string(), policy.to_string());
-        let made = ["iam", "create-role", "--role-name", name, "--assume-role-policy-document", &trust];
-        self.aws(&made).await?;
-        let given = ["iam", "put-role-policy", "--role-name", name, "--policy-name", "rights"];
-        self.aws(&[&given[..], &["--policy-document", &policy]].concat()).await?;
+        let create = ["iam", "create-role", "--role-name", name, "--assume-role-policy-document", &trust];
+        self.aws(&create).await?;
+        let attach = ["iam", "put-role-policy", "--role-name", name, "--policy-name", "rights"];
+        self.aws(&[&attach[..], &["--policy-document", &policy]].concat()).await?;
         let arn = format!("arn:aws:iam::{ACCOUNT}:role/{name}");
-        let assumed = ["sts", "assume-role", "--role-arn", &arn, "--role-session-name", "test"];
-        let session = self.aws(&assumed).await?;
+        let assume = ["sts", "assume-role", "--role-arn", &arn, "--role-session-name", "test"];
+        let session = self.aws(&assume).await?;
         let text =
             |field: &str| session["Credentials"][field].as_str().map(str::to_owned).ok_or("no session");
         Ok(Credentials {
@@ -152,9 +153,10 @@ impl Harness {
         })
     }
 
-    /// Puts the value of one secret of the workspace in place of another's, as whoever may write the table could.
+    /// Overwrites the value of one secret of the workspace with another's, as a principal with
+    /// write access to the table could.
     async fn copy_value(&self, from: u64, to: u64) -> Result<(), Failure> {
-        // Not by the AWS CLI: its version 1 takes the bytes of an attribute for text.
+        // Not with the AWS CLI: version 1 treats binary attributes as text.
         let table = aws_sdk_dynamodb::Client::new(&self.stack.sdk_config(&Credentials::operator()).await);
         let name = self.stack.output("TableName")?;
         let sort_key = |id: u64| AttributeValue::S(format!("VALUE#{id}"));
@@ -168,37 +170,38 @@ impl Harness {
         Ok(())
     }
 
-    /// The AWS CLI as the account's operator.
+    /// Runs the AWS CLI as the account's operator.
     async fn aws(&self, words: &[&str]) -> Result<Value, Failure> {
         let mut command = Command::new(self.tools.installation.aws());
         command.args(words).args(["--output", "json"]);
         let output = self.run(command, &Credentials::operator()).await?;
         if !output.status.success() {
-            return Err(format!("{words:?}: {}", said(&output)).into());
+            return Err(format!("{words:?}: {}", stderr(&output)).into());
         }
-        // Calls that change something and have nothing to tell print nothing.
+        // Some calls print nothing.
         Ok(serde_json::from_slice(&output.stdout).unwrap_or_default())
     }
 
-    /// The recipe's program as this principal.
-    async fn open(&self, who: &Credentials, scope: &str, name: &str) -> Result<Output, Failure> {
+    /// Runs the recipe's program as this principal.
+    async fn open(&self, credentials: &Credentials, scope: &str, name: &str) -> Result<Output, Failure> {
         let mut command = Command::new(self.tools.installation.python());
         command.arg(self.folder.path().join("open-value.py")).arg(self.stack.name());
         command.args([self.stack.output("TableName")?, self.stack.output("EnvelopeKeyArn")?, scope, name]);
-        self.run(command, who).await
+        self.run(command, credentials).await
     }
 
-    /// Runs a program with these credentials, the AWS CLI on its path, and nothing else of this machine's AWS set-up.
-    async fn run(&self, mut command: Command, who: &Credentials) -> Result<Output, Failure> {
+    /// Runs a program with these credentials and the AWS CLI on its path, isolated from this
+    /// machine's AWS configuration.
+    async fn run(&self, mut command: Command, credentials: &Credentials) -> Result<Output, Failure> {
         let tools = self.tools.installation.aws();
         let mut path = vec![tools.parent().ok_or("no folder")?.to_owned()];
         path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
         command.env_clear().env("PATH", std::env::join_paths(path)?).env("HOME", self.folder.path());
-        Ok(command.envs(self.stack.environment(who)).kill_on_drop(true).output().await?)
+        Ok(command.envs(self.stack.environment(credentials)).kill_on_drop(true).output().await?)
     }
 }
 
-/// The document's one block of code in this language.
+/// Returns the document's only code block in this language.
 fn block(language: &str) -> Result<String, Failure> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/envelope.md");
     let text = std::fs::read_to_string(path)?;
@@ -206,11 +209,11 @@ fn block(language: &str) -> Result<String, Failure> {
     let mut blocks = text.split(&fence).skip(1).filter_map(|rest| rest.split("\n```").next());
     match (blocks.next(), blocks.next()) {
         (Some(block), None) => Ok(format!("{block}\n")),
-        _ => Err(format!("docs/envelope.md must have one block of {language}").into()),
+        _ => Err(format!("docs/envelope.md must have exactly one {language} block").into()),
     }
 }
 
-fn said(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

@@ -1,5 +1,5 @@
-//! What AWS asks for and no emulator shows, in one table: each demand with the page that makes it, asserted on the template
-//! as CloudFormation expands it.
+//! AWS requirements that an emulator does not enforce, each with its documentation page, asserted
+//! on the template as CloudFormation expands it.
 
 mod functions;
 mod keys;
@@ -9,58 +9,56 @@ use end_to_end::rights::template::Template;
 use end_to_end::rights::{Outcome, ensure, functions};
 use local::{Progress, Tools};
 
-/// One demand.
-pub(crate) struct Demand {
-    /// What is demanded.
+/// A requirement on the template.
+pub(crate) struct Requirement {
     pub(crate) what: &'static str,
-    /// The page that asks for it.
+    /// The documentation page.
     pub(crate) page: &'static str,
-    /// What of the template breaks it: names, none where it holds.
-    pub(crate) broken: fn(&Template) -> Vec<String>,
+    /// Returns the names of the resources that violate it.
+    pub(crate) violations: fn(&Template) -> Vec<String>,
 }
 
 #[tokio::test]
-async fn the_template_meets_every_demand_of_aws() -> Outcome {
+async fn the_template_meets_every_requirement_of_aws() -> Outcome {
     let tools = Tools::ready(Progress::Quiet).await?;
     let template = Template::expanded(&tools).await?;
-    let demands = keys::DEMANDS.iter().chain(operations::DEMANDS).chain(functions::DEMANDS);
-    let mut broken = Vec::new();
-    for demand in demands {
-        println!("{} <{}>", demand.what, demand.page);
-        for name in (demand.broken)(&template) {
-            broken.push(format!("{name}: {} <{}>", demand.what, demand.page));
+    let requirements =
+        keys::REQUIREMENTS.iter().chain(operations::REQUIREMENTS).chain(functions::REQUIREMENTS);
+    let mut violations = Vec::new();
+    for requirement in requirements {
+        println!("{} <{}>", requirement.what, requirement.page);
+        for name in (requirement.violations)(&template) {
+            violations.push(format!("{name}: {} <{}>", requirement.what, requirement.page));
         }
     }
-    ensure(broken.is_empty(), || broken.join("\n"))
+    ensure(violations.is_empty(), || violations.join("\n"))
 }
 
-/// Rights that no exercise on the emulator misses: it does the deed itself, or does not ask; each is a demand above. Or the
-/// right is for a restored table alone, which a test of its own reconciles.
-pub(crate) struct Unseen {
-    /// Whose; every function's where none is named.
+/// Rights without which every exercise on the emulator still succeeds. The emulator acts itself or
+/// does not check the right, and a requirement above asserts it; or the right is only for a
+/// restored table, which `restored` tests.
+pub(crate) struct Untested {
+    /// The functions with the right; every function if empty.
     pub(crate) functions: &'static [&'static str],
-    /// The statement.
     pub(crate) sid: &'static str,
-    /// The actions.
     pub(crate) actions: &'static [&'static str],
 }
 
-/// All of them.
-pub(crate) const UNSEEN: &[Unseen] = &[
-    Unseen { functions: &[], sid: "Logs", actions: &["logs:CreateLogStream", "logs:PutLogEvents"] },
-    Unseen { functions: &["launch-run"], sid: "Copies", actions: &["secretsmanager:TagResource"] },
-    Unseen { functions: &["cleanup-run"], sid: "FailedCleanups", actions: &["sqs:SendMessage"] },
-    Unseen { functions: &["identity"], sid: "Read", actions: &["SECRETS#*", "TOKEN#*"] },
-    Unseen { functions: &["identity"], sid: "Change", actions: &["SECRETS#*"] },
-    Unseen { functions: &["identity"], sid: "Delete", actions: &["SECRETS#*"] },
+pub(crate) const UNTESTED: &[Untested] = &[
+    Untested { functions: &[], sid: "Logs", actions: &["logs:CreateLogStream", "logs:PutLogEvents"] },
+    Untested { functions: &["launch-run"], sid: "Copies", actions: &["secretsmanager:TagResource"] },
+    Untested { functions: &["cleanup-run"], sid: "FailedCleanups", actions: &["sqs:SendMessage"] },
+    Untested { functions: &["identity"], sid: "Read", actions: &["SECRETS#*", "TOKEN#*"] },
+    Untested { functions: &["identity"], sid: "Change", actions: &["SECRETS#*"] },
+    Untested { functions: &["identity"], sid: "Delete", actions: &["SECRETS#*"] },
 ];
 
-/// Every function's name in the template.
+/// Returns every function's name in the template.
 pub(crate) fn logical_names() -> impl Iterator<Item = String> {
     functions().map(end_to_end::rights::logical)
 }
 
-/// The names for which it does not hold.
+/// Returns the names for which `holds` is false.
 pub(crate) fn unless(names: impl IntoIterator<Item = String>, holds: impl Fn(&str) -> bool) -> Vec<String> {
     names.into_iter().filter(|name| !holds(name)).collect()
 }

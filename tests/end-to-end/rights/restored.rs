@@ -1,5 +1,6 @@
-//! A table that was restored from a backup: nobody is served and nothing is removed until it is reconciled with the audit
-//! trail that was logged; then what was taken away is gone again, and live runs still have their copies.
+//! A table restored from a backup: the service rejects requests and deletes nothing until the table
+//! is reconciled with the logged audit trail. After that, deletions since the backup are effective
+//! again, and live runs still have their copies.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use end_to_end::rights::exercises::text;
@@ -10,7 +11,6 @@ use local::platform::{Platform, resolve};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Every row of the table.
 async fn rows(
     harness: &Harness,
     table: &str,
@@ -25,12 +25,13 @@ async fn rows(
     Ok(rows)
 }
 
-/// Has an operator's script reconcile the table with the audit trail that the functions logged.
+/// Runs the operator's script that reconciles the table with the audit trail in the functions'
+/// logs.
 async fn reconcile(harness: &Harness) -> Outcome<Value> {
     let run = harness.script("reconcile", &["--since", "2026-01-01T00:00:00Z"]).await?;
-    let said = String::from_utf8(run.stdout)?;
-    ensure(run.status.success(), || format!("{said}{}", String::from_utf8_lossy(&run.stderr)))?;
-    Ok(serde_json::from_str(said.lines().last().ok_or("the script said nothing")?)?)
+    let output = String::from_utf8(run.stdout)?;
+    ensure(run.status.success(), || format!("{output}{}", String::from_utf8_lossy(&run.stderr)))?;
+    Ok(serde_json::from_str(output.lines().last().ok_or("the script printed nothing")?)?)
 }
 
 #[tokio::test]
@@ -42,7 +43,7 @@ async fn a_restored_table_is_served_only_once_it_is_reconciled() -> Outcome {
     let live = world.launch(&harness, "aws-batch").await?;
     let unclaimed = world.launch(&harness, "slurm").await?;
 
-    // The backup; then what it does not know of.
+    // The backup, and changes after it.
     let table = harness.stack.output("TableName")?.to_owned();
     let backup = rows(&harness, &table).await?;
     harness.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &deleted)).await?;
@@ -55,13 +56,13 @@ async fn a_restored_table_is_served_only_once_it_is_reconciled() -> Outcome {
     harness.done(&Call::new(Operation::DeleteToken).by(world.member).path("tokenId", &token)).await?;
     let later = world.launch(&harness, "aws-batch").await?;
 
-    // The restore: a new table with the backup's rows, in place of the stack's own.
+    // The restore: a new table with the backup's rows replaces the stack's table.
     restore(&harness, &table, &backup).await?;
-    let closed = [("SweepSchedule", "rate(7 days)"), ("RestoredTable", RESTORED), ("Restored", "true")];
-    harness.update(&closed).await?;
-    nobody_is_served(&harness, &world, &live).await?;
+    let restoring = [("SweepSchedule", "rate(7 days)"), ("RestoredTable", RESTORED), ("Restored", "true")];
+    harness.update(&restoring).await?;
+    no_operation_is_served(&harness, &world, &live).await?;
     let sweep = json!({"source": "pipeline-secrets.sweep"});
-    ensure(!harness.invoke("cleanup-run", &sweep).await?.failed, || "holding failed".into())?;
+    ensure(!harness.invoke("cleanup-run", &sweep).await?.failed, || "extending the leases failed".into())?;
 
     let done = reconcile(&harness).await?;
     for (what, times) in
@@ -69,29 +70,34 @@ async fn a_restored_table_is_served_only_once_it_is_reconciled() -> Outcome {
     {
         ensure(done[what] == times, || format!("{what}: {done}"))?;
     }
-    let again = reconcile(&harness).await?;
+    let second = reconcile(&harness).await?;
     ensure(
-        again["secretsDeleted"] == 0 && again["secretsOutdated"] == 0 && again["rolesRemoved"] == 0,
-        || format!("{again}"),
+        second["secretsDeleted"] == 0 && second["secretsOutdated"] == 0 && second["rolesRemoved"] == 0,
+        || format!("{second}"),
     )?;
 
     harness.update(&[("SweepSchedule", "rate(7 days)"), ("RestoredTable", RESTORED)]).await?;
-    let gone = world.call(Operation::DescribePipelineSecret).path("secretId", &deleted);
-    ensure(harness.request(&gone).await?.http_status() == 404, || "the deleted secret is back".into())?;
+    let describe = world.call(Operation::DescribePipelineSecret).path("secretId", &deleted);
+    ensure(harness.request(&describe).await?.http_status() == 404, || {
+        "the deleted secret exists again".into()
+    })?;
     let by_member = Call::new(Operation::ListPipelineSecrets).by(world.member);
     let by_member = by_member.query("workspaceId", &world.workspace.to_string());
-    ensure(harness.request(&by_member).await?.http_status() == 404, || "the removed member is back".into())?;
+    ensure(harness.request(&by_member).await?.http_status() == 404, || {
+        "the removed member has access again".into()
+    })?;
     let launch = || world.call(Operation::LaunchRun).body(&json!({"platform": "aws-batch"}));
-    let refused = harness.request(&launch()).await?;
-    ensure(refused.http_status() == 422, || format!("a launch with a lost value: {}", refused.answer))?;
-    let anew = world.call(Operation::UpdatePipelineSecret).path("secretId", &changed);
-    harness.done(&anew.body(&json!({"value": "written again"}))).await?;
+    let rejected = harness.request(&launch()).await?;
+    ensure(rejected.http_status() == 422, || format!("a launch with a lost value: {}", rejected.answer))?;
+    let update = world.call(Operation::UpdatePipelineSecret).path("secretId", &changed);
+    harness.done(&update.body(&json!({"value": "written again"}))).await?;
     harness.done(&launch()).await?;
     let claim = Call::new(Operation::ClaimRun).path("workflowId", &text(&unclaimed, "workflowId"));
     let claim = harness.request(&claim.bearer(&unclaimed["claimToken"])).await?;
-    ensure(claim.http_status() == 410, || format!("a claim token of the backup: {}", claim.http_status()))?;
+    ensure(claim.http_status() == 410, || format!("a claim token from the backup: {}", claim.http_status()))?;
 
-    // Runs that the backup knows as live, and one that it does not know: a sweep leaves both their copies.
+    // A run that is live in the backup, and one that started after it: a sweep keeps the copies of
+    // both.
     ensure(!harness.invoke("cleanup-run", &sweep).await?.failed, || "the sweep failed".into())?;
     let platform = Platform::new(&harness.stack).await;
     let role = platform.role("jobs", &live["iam"]["statements"]).await?;
@@ -112,27 +118,28 @@ async fn restore(
 ) -> Outcome {
     let dynamodb = aws_sdk_dynamodb::Client::new(&harness.operator);
     let described = dynamodb.describe_table().table_name(table).send().await?.table.ok_or("no table")?;
-    let mut made = dynamodb
+    let mut create = dynamodb
         .create_table()
         .table_name(RESTORED)
         .billing_mode(aws_sdk_dynamodb::types::BillingMode::PayPerRequest);
-    made =
-        made.set_attribute_definitions(described.attribute_definitions).set_key_schema(described.key_schema);
+    create = create
+        .set_attribute_definitions(described.attribute_definitions)
+        .set_key_schema(described.key_schema);
     for index in described.global_secondary_indexes.unwrap_or_default() {
         let same = aws_sdk_dynamodb::types::GlobalSecondaryIndex::builder().set_index_name(index.index_name);
         let same = same.set_key_schema(index.key_schema).set_projection(index.projection).build()?;
-        made = made.global_secondary_indexes(same);
+        create = create.global_secondary_indexes(same);
     }
-    made.send().await?;
+    create.send().await?;
     for row in backup {
         dynamodb.put_item().table_name(RESTORED).set_item(Some(row.clone())).send().await?;
     }
     Ok(())
 }
 
-/// Every operation of every function answers 503, over the API as well; but for Nextflow's heartbeats, where that would
-/// cost users their pipelines: they are answered, and nothing is written.
-async fn nobody_is_served(harness: &Harness, world: &World, live: &Value) -> Outcome {
+/// Every operation returns 503, also over the API. Nextflow's heartbeats are an exception, because
+/// an error would stop users' pipelines: they succeed, but nothing is written.
+async fn no_operation_is_served(harness: &Harness, world: &World, live: &Value) -> Outcome {
     let id = text(live, "workflowId");
     let row = async || harness.row(&format!("RUN#{id}"), "RUN").await;
     let before = row().await?;

@@ -1,5 +1,6 @@
-//! Who may write a row, and who trusts it: derived from the template, and compared with what docs/ARCHITECTURE.md says and
-//! with what each row confers. Nobody who may do less than a row confers may write it.
+//! Derives the writers of each kind of row from the template, and compares them with
+//! docs/ARCHITECTURE.md and with the rights that the rows grant. A function may write a row only if
+//! it has at least the rights that the row grants.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use end_to_end::rights::{Outcome, ensure, functions, logical};
 use local::{Progress, Tools};
 use serde_json::Value;
 
-/// What a function may write of the rows of a partition: everything, or these attributes.
+/// The attributes that a function may write in the rows of a partition.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Write {
     All,
@@ -18,20 +19,21 @@ enum Write {
 
 type Writers = BTreeMap<String, BTreeMap<String, Write>>;
 
-/// Each kind of partition, with the functions that have at least the rights that its rows confer.
-const CONFERS: [(&str, &[&str], &str); 12] = [
-    ("ORG#", &["identity"], "which workspace a name means"),
+/// Each kind of partition, the functions that have at least the rights that its rows grant, and
+/// these rights.
+const GRANTS: [(&str, &[&str], &str); 12] = [
+    ("ORG#", &["identity"], "the workspace of a name"),
     ("WS#", &["identity"], "the platforms of a workspace, and its number of owners"),
-    ("USER#", &["identity"], "who somebody is, and where"),
-    ("LOGIN#", &["identity"], "which user a login, a name or an e-mail address is"),
+    ("USER#", &["identity"], "the identity and the workspaces of a user"),
+    ("LOGIN#", &["identity"], "the user of a login, a name or an e-mail address"),
     ("MEMBERS#", &["identity"], "roles"),
-    ("TOKEN#", &["identity"], "who calls"),
-    ("SECRETS#", &["identity", "write-secrets"], "what a secret is called, its version, its sealed value"),
-    ("IDEM#", &["write-secrets"], "which secrets a repeated request made"),
+    ("TOKEN#", &["identity"], "the identity of a caller"),
+    ("SECRETS#", &["identity", "write-secrets"], "a secret's name, version and sealed value"),
+    ("IDEM#", &["write-secrets"], "the secrets that a replayed request returns"),
     (
         "RUN#",
         &["launch-run", "claim-run"],
-        "which values a claim opens, for which token, and which copies are removed",
+        "the values that a claim opens, the token for it, and the copies that are deleted",
     ),
     ("LAUNCH#", &["launch-run"], "the run whose tokens a repeated launch renews"),
     ("JOB#", &["report-run"], "nothing: a hint, which DescribeJobs confirms"),
@@ -42,7 +44,8 @@ const CONFERS: [(&str, &[&str], &str); 12] = [
     ),
 ];
 
-/// What nobody but those above may write, of rows of which others may write something.
+/// Attributes that only the functions above may write, in rows where others may write some
+/// attributes.
 const PROTECTED: [(&str, &[&str]); 3] = [
     ("TOKEN#", &["id", "user", "name", "hash", "createdAt", "expires"]),
     (
@@ -70,7 +73,7 @@ const PROTECTED: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// Who may write what, by partition.
+/// Derives the writers of each partition.
 fn writers(template: &Template) -> Writers {
     let mut writers = Writers::new();
     for function in functions() {
@@ -118,26 +121,26 @@ fn writers(template: &Template) -> Writers {
     writers
 }
 
-/// What breaks the rule.
+/// Returns the violations of the rule.
 fn violations(template: &Template) -> Vec<String> {
     let mut found = Vec::new();
     for (partition, by) in writers(template) {
-        let Some((_, holders, confers)) = CONFERS.iter().find(|(known, _, _)| *known == partition) else {
-            found.push(format!("{partition}: which rows are that?"));
+        let Some((_, privileged, granted)) = GRANTS.iter().find(|(known, _, _)| *known == partition) else {
+            found.push(format!("{partition} is not in GRANTS"));
             continue;
         };
         let protected =
             PROTECTED.iter().find(|(known, _)| *known == partition).map_or(&[][..], |(_, names)| *names);
         for (function, write) in by {
             let wrong = match &write {
-                _ if holders.contains(&function.as_str()) => false,
+                _ if privileged.contains(&function.as_str()) => false,
                 Write::All => true,
                 Write::Attributes(names) => {
                     protected.is_empty() || names.iter().any(|name| protected.contains(&name.as_str()))
                 }
             };
             if wrong {
-                found.push(format!("{function} may write {partition}, which decides {confers}: {write:?}"));
+                found.push(format!("{function} may write {partition}, which decides {granted}: {write:?}"));
             }
         }
     }
@@ -155,12 +158,12 @@ fn violations(template: &Template) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn nobody_writes_a_row_that_confers_more_than_its_own_rights() -> Outcome {
+async fn no_function_writes_a_row_that_grants_more_than_its_rights() -> Outcome {
     let tools = Tools::ready(Progress::Quiet).await?;
     let template = Template::expanded(&tools).await?;
     let found = violations(&template);
     ensure(found.is_empty(), || found.join("\n"))?;
-    // The architecture's table says the same.
+    // The table in the architecture page must match.
     let page = std::fs::read_to_string(tools.checkout.root().join("docs/ARCHITECTURE.md"))?;
     let (derived, written) = (table(&writers(&template)), documented(&page));
     ensure(derived == written, || {
@@ -170,9 +173,10 @@ async fn nobody_writes_a_row_that_confers_more_than_its_own_rights() -> Outcome 
     })
 }
 
-/// Every attribute of a stored run is one that the two may write, or one that they must not.
+/// Every attribute of a stored run is either writable by report-run and cleanup-run, or protected
+/// from them.
 #[tokio::test]
-async fn every_attribute_of_a_run_is_its_life_or_protected() -> Outcome {
+async fn every_attribute_of_a_run_is_lifecycle_or_protected() -> Outcome {
     let tools = Tools::ready(Progress::Quiet).await?;
     let template = Template::expanded(&tools).await?;
     let rows =
@@ -186,7 +190,7 @@ async fn every_attribute_of_a_run_is_its_life_or_protected() -> Outcome {
     }
     let written = match &writers(&template)["RUN#"]["report-run"] {
         Write::Attributes(names) => names.clone(),
-        Write::All => return Err("report-run may write everything of a run".into()),
+        Write::All => return Err("report-run may write every attribute of a run".into()),
     };
     let protected: BTreeSet<String> = PROTECTED[2].1.iter().map(|name| (*name).to_owned()).collect();
     let keys = BTreeSet::from(["pk".to_owned(), "sk".to_owned()]);
@@ -194,11 +198,11 @@ async fn every_attribute_of_a_run_is_its_life_or_protected() -> Outcome {
     ensure(known == stored, || format!("{:?}", known.symmetric_difference(&stored).collect::<Vec<_>>()))
 }
 
-/// Handing a partition, or an attribute, back to a role is found.
+/// A policy with an additional partition or attribute is detected.
 #[tokio::test]
-async fn a_right_that_is_handed_back_is_found() -> Outcome {
+async fn an_excessive_right_is_detected() -> Outcome {
     let tools = Tools::ready(Progress::Quiet).await?;
-    let back: [(&str, &str, &str, Option<&str>); 9] = [
+    let added: [(&str, &str, &str, Option<&str>); 9] = [
         ("ReportRun", "Put", "RUN#*", None),
         ("CleanupRun", "Audit", "SECRETS#*", None),
         ("WriteSecrets", "Put", "LAUNCH#*", None),
@@ -209,7 +213,7 @@ async fn a_right_that_is_handed_back_is_found() -> Outcome {
         ("Authorizer", "NoteUse", "", Some("hash")),
         ("CleanupRun", "Lifecycle", "", Some("claimToken")),
     ];
-    for (role, sid, partition, attribute) in back {
+    for (role, sid, partition, attribute) in added {
         let mut template = Template::expanded(&tools).await?;
         let policy =
             &mut template.document["Resources"][format!("{role}Rights")]["Properties"]["PolicyDocument"];
@@ -224,15 +228,15 @@ async fn a_right_that_is_handed_back_is_found() -> Outcome {
         };
         list.as_array_mut().ok_or("no list")?.push(attribute.unwrap_or(partition).into());
         ensure(!violations(&template).is_empty(), || {
-            format!("{role} {sid} {partition}{attribute:?} is not found")
+            format!("not detected: {role} {sid} {partition}{attribute:?}")
         })?;
     }
     Ok(())
 }
 
-/// What operators' scripts take for a function's own lines.
+/// The operators' scripts select log lines by these actions.
 #[test]
-fn every_action_of_the_audit_trail_is_some_functions_in_the_scripts() -> Outcome {
+fn the_audit_scripts_know_every_audit_action() -> Outcome {
     let root = local::Checkout::find()?;
     let script = std::fs::read_to_string(root.root().join("infra/audit_log.py"))?;
     for action in domain::audit::AuditAction::ALL {
@@ -260,8 +264,8 @@ fn table(writers: &Writers) -> BTreeSet<String> {
     lines
 }
 
-/// The same from the page: rows `| partition | writers | trust |`, of writers `function` or `function: attribute, attribute`, each
-/// divided by a semicolon.
+/// Parses the same from the page: rows `| partition | writers | trust |`, where writers are
+/// `function` or `function: attribute, attribute`, separated by semicolons.
 fn documented(page: &str) -> BTreeSet<String> {
     let section = page.split("\n## Trust\n").nth(1).unwrap_or_default();
     let section = section.split("\n## ").next().unwrap_or_default();

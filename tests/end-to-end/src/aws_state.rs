@@ -1,4 +1,4 @@
-//! What the account's operator sees behind the API: rows, logs, copies, jobs.
+//! The state of the AWS account behind the API, read as its operator: rows, logs, copies, jobs.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::harness::Harness;
 const QUEUE: &str = "heads";
 
 impl Harness {
-    /// The rows of a partition, as text.
+    /// Returns the rows of a partition as text.
     pub async fn rows(&self, partition: &str) -> Vec<String> {
         let query = aws_sdk_dynamodb::Client::new(&self.operator)
             .query()
@@ -28,7 +28,7 @@ impl Harness {
         rows
     }
 
-    /// Every row of the table, as text.
+    /// Returns every row of the table as text.
     pub async fn every_row(&self) -> Vec<String> {
         let scan = aws_sdk_dynamodb::Client::new(&self.operator).scan();
         let scan = scan.table_name(self.stack.output("TableName").expect("a table"));
@@ -40,18 +40,18 @@ impl Harness {
         rows
     }
 
-    /// What each function logged.
+    /// Returns the log of each function.
     pub async fn logs(&self) -> BTreeMap<String, String> {
         let mut logs = BTreeMap::new();
         let groups = self.stack.deployed.outputs.iter().filter(|(name, _)| name.ends_with("LogGroup"));
         for (name, group) in groups {
             let (mut text, mut next) = (String::new(), Value::Null);
             loop {
-                let mut order = json!({"logGroupName": group});
+                let mut input = json!({"logGroupName": group});
                 if next.is_string() {
-                    order["nextToken"] = next;
+                    input["nextToken"] = next;
                 }
-                let page = self.aws("logs", "Logs_20140328.FilterLogEvents", &order).await;
+                let page = self.aws("logs", "Logs_20140328.FilterLogEvents", &input).await;
                 for event in page["events"].as_array().into_iter().flatten() {
                     text.push_str(event["message"].as_str().unwrap_or_default());
                     text.push('\n');
@@ -66,18 +66,18 @@ impl Harness {
         logs
     }
 
-    /// A call of an AWS service that speaks JSON, for which no SDK is linked. The emulator does not check the operator's
-    /// signature.
-    pub async fn aws(&self, service: &str, target: &str, order: &Value) -> Value {
+    /// Calls an AWS service with a JSON protocol for which no SDK is linked. The emulator does not
+    /// check the operator's signature.
+    pub async fn aws(&self, service: &str, target: &str, input: &Value) -> Value {
         let request = self.http.post(&self.stack.aws_endpoint).header("x-amz-target", target);
-        let request = request.header("content-type", "application/x-amz-json-1.1").body(order.to_string());
+        let request = request.header("content-type", "application/x-amz-json-1.1").body(input.to_string());
         let answer = request.header("authorization", signature(service)).send().await.expect("an answer");
         let (status, text) = (answer.status(), answer.text().await.expect("an answer"));
         assert!(status.is_success(), "{target}: {status} {text}");
         serde_json::from_str(&text).expect("JSON")
     }
 
-    /// A read of an AWS service that speaks REST.
+    /// Sends a GET request to an AWS service with a REST protocol.
     pub async fn aws_rest(&self, service: &str, path: &str) -> Value {
         let request = self.http.get(format!("{}{path}", self.stack.aws_endpoint));
         let answer = request.header("authorization", signature(service)).send().await.expect("an answer");
@@ -86,14 +86,14 @@ impl Harness {
         serde_json::from_str(&text).expect("JSON")
     }
 
-    /// The text of a copy in AWS Secrets Manager; `None` where there is none.
+    /// Returns the text of a copy in AWS Secrets Manager, or `None` if the copy does not exist.
     pub async fn copy(&self, name: &str) -> Option<String> {
         let secrets = aws_sdk_secretsmanager::Client::new(&self.operator);
         let found = secrets.get_secret_value().secret_id(name).send().await.ok()?;
         found.secret_string().map(str::to_owned)
     }
 
-    /// The names of all secrets in AWS Secrets Manager.
+    /// Returns the names of all secrets in AWS Secrets Manager.
     pub async fn secret_names(&self) -> Vec<String> {
         let list = aws_sdk_secretsmanager::Client::new(&self.operator).list_secrets();
         let mut pages = list.into_paginator().send();
@@ -105,7 +105,8 @@ impl Harness {
         names
     }
 
-    /// Submits a head job to AWS Batch and takes it to running; gives what a run records of it.
+    /// Submits a head job to AWS Batch, moves it to RUNNING, and returns the body that records it
+    /// for a run.
     pub async fn head_job(&self) -> Value {
         let batch = aws_sdk_batch::Client::new(&self.operator);
         let definition = batch.register_job_definition().job_definition_name("head");
@@ -125,7 +126,7 @@ fn signature(service: &str) -> String {
     )
 }
 
-/// A row with its attributes in order; bytes as text as far as they are some.
+/// Formats a row with its attributes in order, and bytes as lossy text.
 fn as_text(row: &std::collections::HashMap<String, AttributeValue>) -> String {
     let in_order: BTreeMap<_, _> = row.iter().collect();
     let shown = in_order.iter().map(|(name, value)| match value {

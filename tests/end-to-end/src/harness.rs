@@ -1,4 +1,4 @@
-//! A deployed service for as long as its tests take.
+//! A service that is deployed for the duration of its tests.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aws_config::SdkConfig;
 use local::{Credentials, Emulator, EmulatorOptions, Lifetime, Progress, Stack, Tools};
 
-/// Stands in every value that tests store: wherever it turns up beside a run's copies and claims, a value got out.
+/// Is part of every value that tests store. Outside a run's copies and claims, it is a leaked
+/// value.
 pub const MARK: &str = "kAnArIeNvOgEl";
 
 /// A deployed service.
 pub struct Harness {
-    /// Where it is.
+    /// The local stack.
     pub stack: Stack,
     pub(crate) http: reqwest::Client,
     pub(crate) operator: SdkConfig,
@@ -24,18 +25,18 @@ pub struct Harness {
 }
 
 impl Harness {
-    /// Builds what is missing, and deploys the template on free ports of loopback with these parameters. It is gone with
-    /// this value, or with the process.
+    /// Builds what is missing, and deploys the template with these parameters on free loopback
+    /// ports. The stack stops when this value is dropped or the process exits.
     pub async fn start(parameters: &[(&str, &str)]) -> local::Result<Self> {
         Self::start_behind(parameters, None, |_| ()).await
     }
 
-    /// The same, its functions finding AWS at another address: that of something in front of it, which is told where AWS
-    /// is before anything asks.
+    /// Like [`start`](Self::start), but the functions call AWS at `functions_endpoint`, a proxy.
+    /// `set_upstream` receives the address of AWS before the first call.
     pub async fn start_behind(
         parameters: &[(&str, &str)],
         functions_endpoint: Option<&str>,
-        tell: impl FnOnce(&str),
+        set_upstream: impl FnOnce(&str),
     ) -> local::Result<Self> {
         let tools = Tools::ready(Progress::Quiet).await?;
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -50,7 +51,7 @@ impl Harness {
             parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (checkout, installation) = (&tools.checkout, &tools.installation);
         let emulator = Emulator::start_behind(checkout, installation, &options, functions_endpoint).await?;
-        tell(&emulator.addresses().aws_endpoint);
+        set_upstream(&emulator.addresses().aws_endpoint);
         let stack = Stack::on(&tools, emulator, &options.deployment, &parameters).await?;
         let operator = stack.sdk_config(&Credentials::operator()).await;
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
@@ -68,37 +69,37 @@ impl Harness {
         Ok(harness)
     }
 
-    /// Stops it, and removes what it wrote.
+    /// Stops the stack and removes its files.
     pub async fn stop(self) -> local::Result<()> {
         self.stack.stop().await?;
-        // What is left in a temporary folder is no failure.
+        // Files left in a temporary folder are not a failure.
         let _ = self.folder.close();
         Ok(())
     }
 
-    /// The deployed template, as it is written.
+    /// Returns the source of the deployed template.
     #[must_use]
     pub fn template(&self) -> String {
         std::fs::read_to_string(&self.template).expect("the template")
     }
 
-    /// What the emulator itself printed.
+    /// Returns the emulator's log.
     #[must_use]
     pub fn emulator_log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("stack/emulator.log")).expect("the emulator's log")
     }
 
-    /// A number that no other world of this harness has.
+    /// Returns a number that is unique among the worlds of this harness.
     pub(crate) fn next_world(&self) -> u32 {
         self.worlds.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Remembers a token that was handed out, to look for it where it must not be.
-    pub fn handed_out(&self, token: &str) {
+    /// Records an issued token, so that later checks can search for it.
+    pub fn record_token(&self, token: &str) {
         self.tokens.lock().expect("the tokens").push(token.to_owned());
     }
 
-    /// Every token that was handed out.
+    /// Returns every recorded token.
     #[must_use]
     pub fn tokens(&self) -> Vec<String> {
         self.tokens.lock().expect("the tokens").clone()

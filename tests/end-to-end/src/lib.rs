@@ -1,8 +1,8 @@
-//! A deployed service to test against, and what tests do with it: ask its API as somebody, and look behind it as the
-//! account's operator.
+//! A deployed service for tests, with clients for its API and read access to the AWS account behind
+//! it.
 //!
-//! One [`Harness`] serves many tests at once: each makes a [`World`] of users and workspaces of its own. What goes wrong
-//! here is a test's failure: it panics.
+//! One [`Harness`] serves many concurrent tests. Each test creates a separate [`World`] of users
+//! and workspaces. Every error here panics and fails the test.
 #![expect(clippy::missing_panics_doc, reason = "a panic is how a test fails")]
 
 mod api;
@@ -13,7 +13,7 @@ pub mod rights;
 mod sinks;
 mod world;
 
-pub use api::{Answer, Ask, Caller};
+pub use api::{Answer, ApiRequest, Caller};
 pub use harness::{Harness, MARK};
-pub use sinks::{Sink, forms};
+pub use sinks::{Sink, encodings};
 pub use world::{Person, World};

@@ -1,8 +1,9 @@
-//! `with-stack COMMAND…`: runs a program against a service that is deployed for it and gone afterwards.
+//! `with-stack COMMAND…`: deploys the service, runs a program against it, and stops the service.
 //!
-//! The program finds it in its environment: `PIPELINE_SECRETS_ENDPOINT`, `PIPELINE_SECRETS_WORKSPACE` with an
-//! `PIPELINE_SECRETS_ORG`, and a token of everybody in it: `PIPELINE_SECRETS_TOKEN_OWNER`, `…_ADMIN`, `…_MAINTAIN`,
-//! `…_LAUNCH`, `…_CONNECT`, `…_VIEW`, and `…_STRANGER` of somebody who takes part elsewhere only.
+//! The program's environment has `PIPELINE_SECRETS_ENDPOINT`, `PIPELINE_SECRETS_ORG`,
+//! `PIPELINE_SECRETS_WORKSPACE`, and a token for each role: `PIPELINE_SECRETS_TOKEN_OWNER`,
+//! `…_ADMIN`, `…_MAINTAIN`, `…_LAUNCH`, `…_CONNECT`, `…_VIEW`, and `…_STRANGER` for a user of
+//! another organization.
 
 use std::ffi::OsString;
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! What the functions' processes hold in memory.
+//! Searches the memory of the functions' processes.
 
 use std::collections::BTreeSet;
 use std::fs::{File, read, read_link, read_to_string};
@@ -6,21 +6,21 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::sinks::family;
+use crate::sinks::descendants;
 
 /// A process of a function.
 pub struct Process {
-    /// The function, and the process's id.
+    /// The function and the process id.
     pub name: String,
-    /// What it may write to but for its stack, one after the other: its heap above all.
+    /// Its writable memory except the stack, concatenated: mainly the heap.
     pub memory: Vec<u8>,
 }
 
-/// Reads every process of a function that came of this one. Linux lets a process read those that came of it; where it is
-/// set up to let nobody (`kernel.yama.ptrace_scope` above 1), this fails.
+/// Reads the memory of every function process that descends from this process. Linux allows reading
+/// descendants, unless `kernel.yama.ptrace_scope` is above 1; then this fails.
 #[must_use]
 pub fn functions() -> Vec<Process> {
-    let folders = family().into_iter().map(|pid| Path::new("/proc").join(pid.to_string()));
+    let folders = descendants().into_iter().map(|pid| Path::new("/proc").join(pid.to_string()));
     let functions =
         folders.filter(|folder| read_link(folder.join("exe")).is_ok_and(|exe| exe.ends_with("bootstrap")));
     functions.map(|folder| Process { name: name(&folder), memory: memory(&folder) }).collect()
@@ -34,7 +34,8 @@ fn name(process: &Path) -> String {
     format!("{} {}", function.unwrap_or("?"), process.display())
 }
 
-/// <https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html>: `from-to permissions offset device inode path`.
+/// <https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html>: `from-to permissions offset device
+/// inode path`.
 fn memory(process: &Path) -> Vec<u8> {
     let maps = read_to_string(process.join("maps")).expect("the process's maps");
     let mut memory = File::open(process.join("mem")).expect("the process's memory");
@@ -44,18 +45,19 @@ fn memory(process: &Path) -> Vec<u8> {
         let (range, permissions) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
         let (from, to) = range.split_once('-').expect("a range");
         let [from, to] = [from, to].map(|address| u64::from_str_radix(address, 16).expect("an address"));
-        // Vector registers are spilled to the stack with up to 64 bytes of whatever was last copied.
+        // The stack is excluded: vector registers spilled there hold up to 64 bytes of the last
+        // copy.
         if permissions.starts_with("rw") && !map.ends_with("[stack]") {
             memory.seek(SeekFrom::Start(from)).expect("an address in it");
-            // What the kernel alone may read, and what was given back since, is none of the process's.
+            // Regions that only the kernel may read, or that were unmapped since, are skipped.
             let _ = (&memory).take(to - from).read_to_end(&mut found);
         }
     }
     found
 }
 
-/// Which of these texts stand in these bytes, each with what stands around it. By `grep`: a debug build takes minutes for
-/// hundreds of texts in hundreds of megabytes.
+/// Returns each occurrence of these texts in these bytes, with 80 bytes of context on each side.
+/// Uses `grep`: a debug build takes minutes for hundreds of texts in hundreds of megabytes.
 #[must_use]
 pub fn search(bytes: &[u8], texts: &BTreeSet<String>) -> Vec<String> {
     let mut list = tempfile::NamedTempFile::new().expect("a file");
@@ -78,9 +80,10 @@ pub fn search(bytes: &[u8], texts: &BTreeSet<String>) -> Vec<String> {
         .collect()
 }
 
-/// Whether a place lies in the buffer into which the connection to Lambda receives events. It grows with events of more
-/// than 8 KiB, and from then on keeps what it received until that is overwritten: `lambda_runtime` builds that connection,
-/// and no setting of ours reaches it. Such text begins with one of Lambda's headers.
+/// Whether a position lies in the receive buffer of the connection to the Lambda Runtime API. For
+/// events of more than 8 KiB the buffer grows and then keeps its content until it is overwritten.
+/// `lambda_runtime` owns that connection, and has no setting for it. Such text starts with one of
+/// Lambda's headers.
 fn is_received(bytes: &[u8], at: usize) -> bool {
     let text = bytes[..at].rsplit(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(text).to_ascii_lowercase().contains("lambda-runtime-aws-request-id")

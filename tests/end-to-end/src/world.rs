@@ -1,4 +1,4 @@
-//! Users and workspaces of one test.
+//! The users and workspaces of one test.
 
 use std::sync::Arc;
 
@@ -7,24 +7,24 @@ use serde_json::{Value, json};
 use crate::api::Caller;
 use crate::harness::Harness;
 
-/// The roles of a world's people in its workspace; each is named like the role.
+/// The roles in a world's workspace. Each user is named after the role.
 const ROLES: [&str; 6] = ["owner", "admin", "maintain", "launch", "connect", "view"];
 
-/// Somebody with a token.
+/// A user with a token.
 #[derive(Clone, Debug)]
 pub struct Person {
     /// The user's id.
     pub id: i64,
-    /// The user's name, unlike any other world's.
+    /// The user's name, unique across worlds.
     pub name: String,
     /// A personal access token.
     pub token: String,
 }
 
-/// An organization with a workspace and somebody in each role; and beside it another organization, whose workspace
-/// belongs to a stranger.
+/// An organization with a workspace and a user in each role, and a second organization with a
+/// workspace owned by a stranger.
 pub struct World {
-    /// Where it is.
+    /// The deployed service.
     pub harness: Arc<Harness>,
     /// The organization's name.
     pub org_name: String,
@@ -33,14 +33,14 @@ pub struct World {
     /// The workspace, called `genomics`.
     pub workspace: i64,
     /// The stranger's organization.
-    pub foreign_org: i64,
+    pub other_org: i64,
     /// The stranger's workspace, called `elsewhere`.
-    pub foreign_workspace: i64,
+    pub other_workspace: i64,
     people: Vec<Person>,
 }
 
 impl World {
-    /// Has an operator declare a world.
+    /// Creates a world with `apply`, as an operator does.
     pub async fn make(harness: Arc<Harness>) -> Self {
         let number = harness.next_world();
         let name = |person: &str| format!("{person}-{number}");
@@ -60,89 +60,90 @@ impl World {
                 "name": "genomics", "fullName": "Example genomics", "platforms": ["aws-batch", "slurm"],
                 "participants": participants,
             }]},
-            {"name": name("foreign"), "workspaces": [{
+            {"name": name("other"), "workspaces": [{
                 "name": "elsewhere", "fullName": "Elsewhere", "platforms": ["aws-batch", "slurm"],
                 "participants": [{"user": name("stranger"), "role": "owner"}],
             }]},
         ]});
-        let made = apply(&harness, &document).await;
+        let applied = apply(&harness, &document).await;
         let people =
-            names.iter().zip(made["users"].as_array().expect("users")).map(|(person, made)| Person {
-                id: made["id"].as_i64().expect("an id"),
+            names.iter().zip(applied["users"].as_array().expect("users")).map(|(person, user)| Person {
+                id: user["id"].as_i64().expect("an id"),
                 name: name(person),
-                token: made["tokens"][0]["accessKey"].as_str().expect("a new token").to_owned(),
+                token: user["tokens"][0]["accessKey"].as_str().expect("a new token").to_owned(),
             });
         let people: Vec<_> = people.collect();
         for person in &people {
-            harness.handed_out(&person.token);
+            harness.record_token(&person.token);
         }
-        let (ours, theirs) = (&made["organizations"][0], &made["organizations"][1]);
+        let (ours, other) = (&applied["organizations"][0], &applied["organizations"][1]);
         let id = |value: &Value| value["id"].as_i64().expect("an id");
         Self {
             harness,
             org_name,
             org: id(ours),
             workspace: id(&ours["workspaces"][0]),
-            foreign_org: id(theirs),
-            foreign_workspace: id(&theirs["workspaces"][0]),
+            other_org: id(other),
+            other_workspace: id(&other["workspaces"][0]),
             people,
         }
     }
 
-    /// Who has this role, or the `stranger`.
+    /// Returns the user with this role, or the `stranger`.
     #[must_use]
     pub fn person(&self, role: &str) -> &Person {
         let known = ROLES.iter().position(|known| *known == role).unwrap_or(ROLES.len());
-        assert!(known < ROLES.len() || role == "stranger", "nobody is {role}");
+        assert!(known < ROLES.len() || role == "stranger", "no user has the role {role}");
         &self.people[known]
     }
 
-    /// Calls of who has this role, or of the `stranger`.
+    /// Returns a caller for the user with this role, or for the `stranger`.
     #[must_use]
     pub fn caller(&self, role: &str) -> Caller {
         Caller::bearer(&self.harness, &self.person(role).token)
     }
 
-    /// A further user, who takes part in no workspace.
+    /// Creates a user who is a member of no workspace.
     pub async fn guest(&self) -> Person {
         let name = format!("guest-{}", self.harness.next_world());
         let user =
             json!({"userName": name, "email": format!("{name}@example.org"), "tokens": [{"name": "test"}]});
-        let made = apply(&self.harness, &json!({"users": [user]})).await;
-        let (id, token) = (&made["users"][0]["id"], &made["users"][0]["tokens"][0]["accessKey"]);
+        let applied = apply(&self.harness, &json!({"users": [user]})).await;
+        let (id, token) = (&applied["users"][0]["id"], &applied["users"][0]["tokens"][0]["accessKey"]);
         let token = token.as_str().expect("a new token").to_owned();
-        self.harness.handed_out(&token);
+        self.harness.record_token(&token);
         Person { id: id.as_i64().expect("an id"), name, token }
     }
 
-    /// A path with this world's workspace in its query.
+    /// Adds this world's workspace to a path's query.
     #[must_use]
     pub fn inside(&self, path: &str) -> String {
         let separator = if path.contains('?') { '&' } else { '?' };
         format!("{path}{separator}workspaceId={}", self.workspace)
     }
 
-    /// A path below this world's workspace.
+    /// Returns a path below this world's workspace.
     #[must_use]
     pub fn below(&self, path: &str) -> String {
         format!("/orgs/{}/workspaces/{}{path}", self.org, self.workspace)
     }
 
-    /// Stores a secret in the workspace as its owner, and gives its id.
+    /// Stores a secret in the workspace as its owner, and returns its id.
     pub async fn secret(&self, name: &str, value: &str) -> i64 {
         let body = json!({"name": name, "value": value});
         let made = self.caller("owner").post(self.inside("/pipeline-secrets"), &body).await;
         made.json()["secretId"].as_i64().expect("an id")
     }
 
-    /// The names of the workspace's secrets, in the list's order.
+    /// Returns the names of the workspace's secrets in list order.
     pub async fn names(&self) -> Vec<String> {
         let list = self.caller("owner").get(self.inside("/pipeline-secrets")).await.json();
         let list = list["pipelineSecrets"].as_array().expect("a list").clone();
         list.iter().map(|secret| secret["name"].as_str().expect("a name").to_owned()).collect()
     }
 
-    /// The workspace's rows, and its people's own ones: what no refused request changes. Tokens note when they are used.
+    /// Returns the rows of the workspace and its users, which a rejected request must not change.
+    /// Token rows are excluded: they record each use.
     pub async fn rows(&self) -> Vec<String> {
         let person = |kind: &'static str| self.people.iter().map(move |it| format!("{kind}#{}", it.id));
         let scopes = person("USER").chain(person("SECRETS#USER"));
@@ -156,9 +157,9 @@ impl World {
     }
 }
 
-/// Declares users and workspaces, as an operator does.
+/// Creates users and workspaces, as an operator does.
 async fn apply(harness: &Harness, document: &Value) -> Value {
-    let made = harness.stack.invoke("identity", &json!({"apply": document})).await.expect("identity");
-    assert!(made["error"].is_null(), "{made}");
-    made
+    let applied = harness.stack.invoke("identity", &json!({"apply": document})).await.expect("identity");
+    assert!(applied["error"].is_null(), "{applied}");
+    applied
 }

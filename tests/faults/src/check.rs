@@ -1,4 +1,5 @@
-//! What must be so after a trial, whatever failed: every run over, every copy gone, nothing half-written.
+//! Checks the state after a trial, whatever failed: every run has ended, every copy is deleted,
+//! nothing is half-written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,59 +13,61 @@ use domain::run::State;
 
 use crate::ledger::{self, Row};
 use crate::operations::name_of;
-use crate::world::{DEPLOYMENT, World, others};
+use crate::world::{DEPLOYMENT, World, unrelated_secrets};
 
-/// What is wrong now that all is over. Empty where nothing is.
-pub async fn aftermath(world: &World) -> Vec<String> {
-    let mut wrongs = std::mem::take(&mut world.aws.state().wrongs);
+/// Returns the violations in the final state.
+pub async fn final_violations(world: &World) -> Vec<String> {
+    let mut violations = std::mem::take(&mut world.aws.state().violations);
     let rows = ledger::rows(&world.aws.state().services.database);
-    runs_are_over(&rows, &mut wrongs);
-    copies_are_gone(world, &mut wrongs);
-    scopes_are_whole(&rows, &mut wrongs);
-    values_open(world, &rows, &mut wrongs).await;
-    wrongs
+    check_runs_ended(&rows, &mut violations);
+    check_copies_deleted(world, &mut violations);
+    check_secrets_complete(&rows, &mut violations);
+    check_values_open(world, &rows, &mut violations).await;
+    violations
 }
 
-/// INV2, and one effect each: every run has ended, once.
-fn runs_are_over(rows: &[Row], wrongs: &mut Vec<String>) {
+/// INV2 and INV6: every run has ended exactly once.
+fn check_runs_ended(rows: &[Row], violations: &mut Vec<String>) {
     for (id, run) in ledger::runs(rows) {
         let lifecycle = run.lifecycle();
         if lifecycle.state != State::Ended || lifecycle.due.is_some() || lifecycle.removed.is_none() {
-            wrongs.push(format!("INV2: run {id} is still {}", lifecycle.state.as_str()));
+            violations.push(format!("INV2: run {id} is still {}", lifecycle.state.as_str()));
         }
         let count = |action| ledger::audits(rows, action, Some(id));
         let (launched, ending, ended) = (count("run.launched"), count("run.ending"), count("run.ended"));
         if launched != 1 || ended != 1 || ending > 1 {
-            wrongs.push(format!("INV6: run {id} was launched {launched}×, ending {ending}×, ended {ended}×"));
+            violations.push(format!(
+                "INV6: run {id} was launched {launched} times, ending {ending} times, ended {ended} times"
+            ));
         }
         if count("run.claimed") > 1 || count("run.head-job-recorded") > 1 {
-            wrongs.push(format!("INV6: run {id} was claimed, or got a head job, twice"));
+            violations.push(format!("INV6: run {id} was claimed or got a head job twice"));
         }
-        // Each write of a lifecycle is one revision; a run that goes in circles would have many.
+        // Each write of a lifecycle is one revision. A run that repeats its states would have many.
         if lifecycle.revision > 40 {
-            wrongs.push(format!("run {id} was written {} times", lifecycle.revision));
+            violations.push(format!("run {id} was written {} times", lifecycle.revision));
         }
     }
 }
 
-/// INV2: no copy is left; and nobody else's secret was touched.
-fn copies_are_gone(world: &World, wrongs: &mut Vec<String>) {
+/// INV2 and INV8: no copy is left, and no unrelated secret was changed.
+fn check_copies_deleted(world: &World, violations: &mut Vec<String>) {
     let state = world.aws.state();
-    let others: BTreeMap<_, _> = others().into();
-    for name in state.services.target.secrets.keys().filter(|name| !others.contains_key(*name)) {
-        wrongs.push(format!("INV2: the copy {name} is left"));
+    let unrelated_secrets: BTreeMap<_, _> = unrelated_secrets().into();
+    for name in state.services.target.secrets.keys().filter(|name| !unrelated_secrets.contains_key(*name)) {
+        violations.push(format!("INV2: the copy {name} was not deleted"));
     }
-    for name in others.keys().filter(|name| !state.services.target.secrets.contains_key(*name)) {
-        wrongs.push(format!("somebody else's {name} was deleted"));
+    for name in unrelated_secrets.keys().filter(|name| !state.services.target.secrets.contains_key(*name)) {
+        violations.push(format!("INV8: the unrelated secret {name} was deleted"));
     }
-    for name in others.keys().filter(|name| state.services.target.created.contains(name)) {
-        wrongs.push(format!("somebody else's {name} was written"));
+    for name in unrelated_secrets.keys().filter(|name| state.services.target.created.contains(name)) {
+        violations.push(format!("INV8: the unrelated secret {name} was changed"));
     }
 }
 
-/// Nothing half-written: each secret has its value of the same version, its name guard, its replaced versions, and is
-/// counted.
-fn scopes_are_whole(rows: &[Row], wrongs: &mut Vec<String>) {
+/// Each secret is complete: its value has the same version, its name is reserved, its history has
+/// the replaced versions, and it is counted.
+fn check_secrets_complete(rows: &[Row], violations: &mut Vec<String>) {
     let scopes: BTreeSet<_> =
         rows.iter().map(|row| row.text("pk")).filter(|pk| pk.starts_with("SECRETS#")).collect();
     for scope in scopes {
@@ -73,12 +76,11 @@ fn scopes_are_whole(rows: &[Row], wrongs: &mut Vec<String>) {
         let count = |prefix| ledger::kind(rows, scope, prefix).count() as u64;
         let (secrets, values, names) = (count("SECRET#"), count("VALUE#"), count("NAME#"));
         if [values, names, counted] != [secrets; 3] {
-            wrongs.push(format!(
-                "{scope}: {secrets} secrets, {values} values, {names} names, counted as {counted}"
-            ));
+            violations
+                .push(format!("{scope}: {secrets} secrets, {values} values, {names} names, count {counted}"));
         }
         for secret in ledger::kind(rows, scope, "SECRET#") {
-            wrongs.extend(half_written(rows, scope, secret));
+            violations.extend(half_written(rows, scope, secret));
         }
     }
 }
@@ -88,25 +90,26 @@ fn half_written(rows: &[Row], scope: &str, secret: &Row) -> Option<String> {
     let version = secret.number("version");
     let value = ledger::kind(rows, scope, "VALUE#").find(|row| row.text("sk") == format!("VALUE#{id}"));
     let sealed = value.map(|value| value.number("version"));
-    let guard = format!("NAME#{}", secret.text("name").to_ascii_lowercase());
-    let guarded = ledger::kind(rows, scope, "NAME#")
-        .any(|row| row.text("sk") == guard && row.number("secretId").to_string() == id);
+    let name_key = format!("NAME#{}", secret.text("name").to_ascii_lowercase());
+    let name_reserved = ledger::kind(rows, scope, "NAME#")
+        .any(|row| row.text("sk") == name_key && row.number("secretId").to_string() == id);
     let history = format!("HISTORY#{id}#");
     let replaced = ledger::kind(rows, scope, &history).count() as u64;
     let subject = |row: &&Row| ledger::subjects(row).any(|subject| subject.number("id").to_string() == id);
     let audited = |action| {
         ledger::audit(rows).filter(|row| row.text("action") == action).filter(subject).count() as u64
     };
-    let whole = sealed == Some(version)
-        && guarded
+    let complete = sealed == Some(version)
+        && name_reserved
         && replaced + 1 == version
         && audited("secret.created") == 1
         && audited("secret.updated") + 1 == version;
-    (!whole).then(|| format!("{scope}: secret {id} of version {version} is half-written, or has two effects"))
+    (!complete)
+        .then(|| format!("{scope}: version {version} of secret {id} is half-written or was written twice"))
 }
 
-/// Every sealed value opens under its own context, so that what a launch will find is whole.
-async fn values_open(world: &World, rows: &[Row], wrongs: &mut Vec<String>) {
+/// Every sealed value opens with its encryption context, so that a launch can use it.
+async fn check_values_open(world: &World, rows: &[Row], violations: &mut Vec<String>) {
     let quiet = world.quiet();
     for row in rows.iter().filter(|row| row.text("sk").starts_with("VALUE#")) {
         let secret_key = row.text("sk").replace("VALUE#", "SECRET#");
@@ -132,28 +135,28 @@ async fn values_open(world: &World, rows: &[Row], wrongs: &mut Vec<String>) {
             envelope.open(&context, &key)
         };
         if opened.await.is_err() {
-            wrongs.push(format!("the value of {id} does not open"));
+            violations.push(format!("the value of {id} does not open"));
         }
     }
-    // What was opened here needs no audit record.
-    world.aws.state().wrongs.clear();
+    // These decryptions need no audit record.
+    world.aws.state().violations.clear();
 }
 
-/// INV4: how many texts were searched for the values of the trial, and which hold one. These are every row, its
-/// envelope decoded, and every request to AWS with all that it carries, but for the copies' own text.
+/// INV4: searches every row, its decoded envelope, and every request to AWS for the values of the
+/// trial, except the text of the copies. Returns the number of searched texts and the violations.
 pub fn leaks(world: &World) -> (usize, Vec<String>) {
     let state = world.aws.state();
-    let (mut searched, mut wrongs) = (0, Vec::new());
+    let (mut searched, mut violations) = (0, Vec::new());
     let mut search = |what: String, text: &[u8]| {
         searched += 1;
         let encoded = STANDARD.encode(CANARY);
-        // Without its last group, which also holds what comes after.
+        // Without the last group, which also encodes the following bytes.
         let encoded = &encoded.as_bytes()[..encoded.len() - 4];
         if [CANARY.as_bytes(), encoded]
             .iter()
             .any(|hidden| text.windows(hidden.len()).any(|at| at == *hidden))
         {
-            wrongs.push(format!("INV4: {what} holds a value"));
+            violations.push(format!("INV4: {what} contains a value"));
         }
     };
     for row in ledger::rows(&state.services.database) {
@@ -168,8 +171,8 @@ pub fn leaks(world: &World) -> (usize, Vec<String>) {
         }
         search(format!("a request {}", call.operation), body.to_string().as_bytes());
     }
-    (searched, wrongs)
+    (searched, violations)
 }
 
-/// What stands in the values of trials and nowhere else.
+/// Part of the values of trials, and of nothing else.
 pub const CANARY: &str = "canary-4c1d";

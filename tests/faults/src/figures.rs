@@ -1,29 +1,29 @@
-//! What a proof counted, and what it found wrong.
+//! The figures and violations of a proof.
 
 use std::iter::Sum;
 
-/// The figures of a proof, or of a part of one.
+/// The figures of a proof or of a part of it.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Figures {
-    /// Faults that happened, each in a trial of its own or with one other.
+    /// Faults that occurred, each in a separate trial or together with one other.
     pub fault_points: usize,
     /// States that the model checker visited.
     pub model_states: usize,
-    /// Published vectors of the cryptography that came out as they say.
+    /// Published cryptographic vectors that were verified.
     pub vectors: usize,
-    /// Inputs of outsiders that were tried, from the corpora and mutated.
+    /// External inputs that were executed, from the corpora and their mutations.
     pub fuzz_executions: usize,
     /// Rows and requests to AWS that were searched for the values of their trial.
     pub sinks_searched: usize,
-    /// What was wrong, in words that begin with the invariant; empty where nothing was.
-    pub wrongs: Vec<String>,
+    /// The violations. Each starts with the invariant.
+    pub violations: Vec<String>,
 }
 
 impl Figures {
-    /// How many of the wrongs are of this invariant.
+    /// Returns the number of violations of this invariant.
     #[must_use]
-    pub fn violations(&self, invariant: &str) -> usize {
-        self.wrongs.iter().filter(|wrong| wrong.starts_with(invariant)).count()
+    pub fn violations_of(&self, invariant: &str) -> usize {
+        self.violations.iter().filter(|violation| violation.starts_with(invariant)).count()
     }
 }
 
@@ -35,7 +35,7 @@ impl Sum for Figures {
             sum.vectors += part.vectors;
             sum.fuzz_executions += part.fuzz_executions;
             sum.sinks_searched += part.sinks_searched;
-            sum.wrongs.extend(part.wrongs);
+            sum.violations.extend(part.violations);
             sum
         })
     }

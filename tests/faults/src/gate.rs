@@ -1,37 +1,37 @@
-//! Where faults happen: the gate counts every HTTP request of the AWS SDK, each retry included, and applies the fault
-//! that a trial planned for it.
+//! Injects faults: the gate counts every HTTP request of the AWS SDK, including retries, and
+//! applies the fault that a trial planned for it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// What becomes of a request.
+/// A fault of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Fault {
-    /// It fails and has no effect.
+    /// The request fails and has no effect.
     Before,
-    /// It takes effect, and its answer is lost.
+    /// The request takes effect, and its answer is lost.
     After,
-    /// The process dies before it took effect.
+    /// The process crashes before the request takes effect.
     CrashBefore,
-    /// The process dies after it took effect.
+    /// The process crashes after the request took effect.
     CrashAfter,
-    /// Another writer is in the way, and it has no effect.
+    /// The request conflicts with another writer and has no effect.
     Contended,
-    /// This request and the SDK's repeats of it are throttled, and have no effect.
+    /// The request and the SDK's retries of it are throttled and have no effect.
     Throttled,
-    /// This request takes effect and its answer is lost; the SDK's repeats of it are throttled.
+    /// The request takes effect and its answer is lost. The SDK's retries are throttled.
     AfterThenThrottled,
-    /// This request takes effect and its answer is lost; the SDK's repeats of it find no connection.
+    /// The request takes effect and its answer is lost. The SDK's retries cannot connect.
     AfterForGood,
-    /// This request and the SDK's repeats of it find no connection.
+    /// The request and the SDK's retries of it cannot connect.
     BeforeForGood,
-    /// There is never an answer, and no effect.
+    /// The request is never answered and has no effect.
     Hangs,
-    /// Its answer is lost; it takes effect long after.
+    /// The answer is lost. The request takes effect much later.
     Late,
-    /// As [`Fault::Late`], and the SDK's repeats of it find no connection.
+    /// Like [`Fault::Late`], and the SDK's retries cannot connect.
     LateForGood,
 }
 
@@ -52,14 +52,14 @@ impl Fault {
         Self::LateForGood,
     ];
 
-    /// Whether the process dies of it.
+    /// Whether the process crashes.
     #[must_use]
     pub fn is_crash(self) -> bool {
         matches!(self, Self::CrashBefore | Self::CrashAfter)
     }
 
-    /// What the SDK's repeats of the request meet.
-    fn of_repeats(self) -> Option<Self> {
+    /// The fault of the SDK's retries.
+    fn of_retries(self) -> Option<Self> {
         match self {
             Self::Throttled | Self::AfterThenThrottled => Some(Self::Throttled),
             Self::AfterForGood | Self::BeforeForGood | Self::LateForGood => Some(Self::Before),
@@ -71,13 +71,13 @@ impl Fault {
 /// A fault at the `nth` request, counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Planned {
-    /// Which request.
+    /// The number of the request.
     pub nth: usize,
-    /// What becomes of it.
+    /// The fault to apply.
     pub fault: Fault,
 }
 
-/// The gate. Clones are one gate.
+/// The gate. Clones share its state.
 #[derive(Clone, Default, Debug)]
 pub struct Gate {
     state: Arc<Mutex<State>>,
@@ -88,33 +88,33 @@ pub struct Gate {
 struct State {
     open: bool,
     planned: Vec<Planned>,
-    met: Vec<String>,
-    repeats: HashMap<String, Fault>,
+    calls: Vec<String>,
+    retries: HashMap<String, Fault>,
     crashed: bool,
-    happened: usize,
+    occurred: usize,
 }
 
 impl Gate {
-    /// Counts from here on, and makes this happen.
+    /// Starts counting, with these planned faults.
     pub fn arm(&self, planned: &[Planned]) {
         *self.state() = State { planned: planned.to_vec(), ..State::default() };
     }
 
-    /// Lets everything pass, as the process that came after a crash finds it; gives how many faults happened.
+    /// Stops injecting faults, also after a crash, and returns how many occurred.
     pub fn open(&self) -> usize {
         let mut state = self.state();
-        let happened = state.happened;
+        let occurred = state.occurred;
         *state = State { open: true, ..State::default() };
-        happened
+        occurred
     }
 
-    /// What was called since the gate was armed.
+    /// Returns the calls since the gate was armed.
     #[must_use]
-    pub fn met(&self) -> Vec<String> {
-        self.state().met.clone()
+    pub fn calls(&self) -> Vec<String> {
+        self.state().calls.clone()
     }
 
-    /// Resolves when the process is to die.
+    /// Resolves when the process crashes.
     pub async fn crashed(&self) {
         loop {
             let notified = self.crash.notified();
@@ -125,16 +125,17 @@ impl Gate {
         }
     }
 
-    /// Dies here.
-    pub async fn die<T>(&self) -> T {
+    /// Crashes the process here.
+    pub async fn crash<T>(&self) -> T {
         self.state().crashed = true;
         self.crash.notify_waiters();
         std::future::pending().await
     }
 
-    /// Counts a request and says what becomes of it. `invocation` is the same for all of the SDK's repeats of a request.
+    /// Counts a request and returns its fault. `invocation` is the same for a request and all of
+    /// the SDK's retries of it.
     #[must_use]
-    pub fn meet(&self, what: &str, invocation: Option<&str>) -> Option<Fault> {
+    pub fn next_fault(&self, what: &str, invocation: Option<&str>) -> Option<Fault> {
         let mut state = self.state();
         if state.crashed {
             return Some(Fault::CrashBefore);
@@ -142,16 +143,16 @@ impl Gate {
         if state.open {
             return None;
         }
-        state.met.push(what.to_owned());
-        if let Some(fault) = invocation.and_then(|invocation| state.repeats.get(invocation)) {
+        state.calls.push(what.to_owned());
+        if let Some(fault) = invocation.and_then(|invocation| state.retries.get(invocation)) {
             return Some(*fault);
         }
-        let number = state.met.len();
+        let number = state.calls.len();
         let planned = state.planned.iter().find(|planned| planned.nth == number);
         let fault = planned.map(|planned| planned.fault)?;
-        state.happened += 1;
-        if let (Some(repeats), Some(invocation)) = (fault.of_repeats(), invocation) {
-            state.repeats.insert(invocation.to_owned(), repeats);
+        state.occurred += 1;
+        if let (Some(retries), Some(invocation)) = (fault.of_retries(), invocation) {
+            state.retries.insert(invocation.to_owned(), retries);
         }
         Some(fault)
     }

@@ -1,67 +1,67 @@
-//! The table as a trial reads it: rows as plain JSON, runs with their lifecycles, the audit trail.
+//! Reads the table for a trial: rows as plain JSON, runs with their lifecycles, the audit trail.
 
 use domain::run::Lifecycle;
 use serde_json::{Map, Value};
 
 use support::Database;
 
-/// A row's attributes as plain JSON; bytes as their base64 text.
+/// A row's attributes as plain JSON, with bytes as base64.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Row(pub Value);
 
 impl Row {
-    /// An attribute that is text, or nothing.
+    /// Returns a text attribute, or an empty string.
     #[must_use]
     pub fn text(&self, name: &str) -> &str {
         self.0[name].as_str().unwrap_or_default()
     }
 
-    /// An attribute that is a number, or 0.
+    /// Returns a number attribute, or 0.
     #[must_use]
     pub fn number(&self, name: &str) -> u64 {
         self.0[name].as_u64().unwrap_or_default()
     }
 
-    /// A run's lifecycle.
+    /// Returns a run's lifecycle.
     ///
     /// # Panics
     ///
-    /// Where the row is no run's.
+    /// If the row is not a run.
     #[must_use]
     pub fn lifecycle(&self) -> Lifecycle {
         serde_json::from_value(self.0.clone()).expect("a run's row holds a lifecycle")
     }
 }
 
-/// Every row.
+/// Returns every row.
 #[must_use]
 pub fn rows(database: &Database) -> Vec<Row> {
     database.rows().iter().map(|row| Row(plain_object(row))).collect()
 }
 
-/// The runs: the id of each with its row.
+/// Returns the runs as ids with rows.
 #[must_use]
 pub fn runs(rows: &[Row]) -> Vec<(&str, &Row)> {
     rows.iter().filter_map(|row| Some((row.text("pk").strip_prefix("RUN#")?, row))).collect()
 }
 
-/// The run of this id.
+/// Returns the run with this id.
 #[must_use]
 pub fn run<'a>(rows: &'a [Row], id: &str) -> Option<&'a Row> {
     runs(rows).into_iter().find(|(run, _)| *run == id).map(|(_, row)| row)
 }
 
-/// The audit records.
+/// Returns the audit records.
 pub fn audit(rows: &[Row]) -> impl Iterator<Item = &Row> {
     rows.iter().filter(|row| row.text("pk").starts_with("AUDIT#"))
 }
 
-/// What an audit record is about.
+/// Returns the subjects of an audit record.
 pub fn subjects(record: &Row) -> impl Iterator<Item = Row> {
     record.0["subjects"].as_array().into_iter().flatten().cloned().map(Row)
 }
 
-/// How many audit records of this action there are, of this run where one is named.
+/// Returns the number of audit records with this action, optionally of one run.
 #[must_use]
 pub fn audits(rows: &[Row], action: &str, run: Option<&str>) -> usize {
     audit(rows)
@@ -69,7 +69,7 @@ pub fn audits(rows: &[Row], action: &str, run: Option<&str>) -> usize {
         .count()
 }
 
-/// The rows of one kind in a scope, by how their sort keys begin.
+/// Returns the rows in a scope whose sort keys start with this prefix.
 pub fn kind<'a>(rows: &'a [Row], scope: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a Row> {
     rows.iter().filter(move |row| row.text("pk") == scope && row.text("sk").starts_with(prefix))
 }

@@ -1,10 +1,6 @@
-//! The proof that nothing is lost, left or leaked (`docs/reliability.md`): real use cases over the real adapters and the
-//! real SDK, AWS in process behind them, and a fault at every call.
-#![allow(
-    clippy::missing_panics_doc,
-    clippy::must_use_candidate,
-    reason = "a test's code panics where a test must fail"
-)]
+//! The proof that nothing is lost, left behind or leaked (`docs/reliability.md`): the real use
+//! cases with the real adapters and SDK, AWS in process, and a fault at every call.
+#![allow(clippy::missing_panics_doc, clippy::must_use_candidate, reason = "test code panics to fail a test")]
 
 pub mod check;
 pub mod figures;

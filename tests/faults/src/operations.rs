@@ -1,4 +1,4 @@
-//! The use cases as the functions call them, over a world's adapters and at its time.
+//! Calls the use cases like the functions do, with a world's adapters and clock.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -50,21 +50,21 @@ impl World {
         secrets: SecretSelection,
     ) -> Result<Launched> {
         let launcher = self.launcher();
-        let pace = self.deadline();
+        let deadline = self.deadline();
         let request = LaunchRequest { workspace: Some(workspace()), platform, layout: Some(layout), secrets };
-        launcher.launch(&actor(LAUNCHER), &request, key, &self.context(&pace)).await
+        launcher.launch(&actor(LAUNCHER), &request, key, &self.context(&deadline)).await
     }
 
     /// Uses a claim token.
     pub async fn claim(&self, run: &RunId, token: &str) -> Result<Claim> {
-        let pace = self.deadline();
-        self.claimer().claim(run, &key_of(token), &self.context(&pace)).await
+        let deadline = self.deadline();
+        self.claimer().claim(run, &key_of(token), &self.context(&deadline)).await
     }
 
-    /// Reports under a run token.
+    /// Reports with a run token.
     pub async fn report(&self, run: &RunId, token: &str, report: Report) -> Result<Run> {
-        let pace = self.deadline();
-        let (reporter, context) = (self.reporter(), self.context(&pace));
+        let deadline = self.deadline();
+        let (reporter, context) = (self.reporter(), self.context(&deadline));
         let key = key_of(token);
         match report {
             Report::Alive => reporter.heartbeat(run, &key, &context).await,
@@ -83,11 +83,11 @@ impl World {
         }
     }
 
-    /// Does what cleanup-run does.
-    pub async fn clean(&self, deed: CleanupOperation<'_>) -> Result<SweepSummary> {
-        let pace = self.deadline();
-        let (cleaner, context) = (self.cleaner(), self.context(&pace));
-        let looked = match deed {
+    /// Runs an operation of cleanup-run.
+    pub async fn clean(&self, operation: CleanupOperation<'_>) -> Result<SweepSummary> {
+        let deadline = self.deadline();
+        let (cleaner, context) = (self.cleaner(), self.context(&deadline));
+        let outcome = match operation {
             CleanupOperation::Sweep => return cleaner.sweep(&context).await,
             CleanupOperation::Look(run) => cleaner.inspect(run, &context).await?,
             CleanupOperation::JobChanged(job) => cleaner.head_job_changed(REGION, job, &context).await?,
@@ -96,15 +96,15 @@ impl World {
                 CleanupOutcome::Unchanged
             }
         };
-        Ok(SweepSummary { ended: u32::from(looked == CleanupOutcome::Ended), ..SweepSummary::default() })
+        Ok(SweepSummary { ended: u32::from(outcome == CleanupOutcome::Ended), ..SweepSummary::default() })
     }
 
-    /// Stores these in the workspace, as its owner.
+    /// Stores these secrets in the workspace as its owner.
     pub async fn create(&self, secrets: &[(&str, &str)], key: Option<&str>) -> Result<Vec<SecretId>> {
         self.create_as(OWNER, true, secrets, key).await
     }
 
-    /// Stores these, in the workspace or as the caller's own.
+    /// Stores these secrets in the workspace (`shared`) or as user secrets.
     pub async fn create_as(
         &self,
         user: i64,
@@ -112,7 +112,7 @@ impl World {
         secrets: &[(&str, &str)],
         key: Option<&str>,
     ) -> Result<Vec<SecretId>> {
-        let pace = self.deadline();
+        let deadline = self.deadline();
         let drafts: Vec<_> = secrets
             .iter()
             .map(|(name, text)| Draft {
@@ -123,37 +123,38 @@ impl World {
             })
             .collect();
         let workspace = shared.then(workspace);
-        let context = self.context(&pace);
-        self.keeper().create(&actor(user), workspace, &drafts, key, &context).await
+        let context = self.context(&deadline);
+        self.secret_service().create(&actor(user), workspace, &drafts, key, &context).await
     }
 
-    /// The workspace's secrets, as its owner sees them.
+    /// Lists the workspace's secrets as its owner.
     pub async fn list(&self) -> Result<Vec<Secret>> {
         read_secrets::list(&self.store, &self.settings, &actor(OWNER), Some(workspace())).await
     }
 
-    /// Gives a workspace's secret a new value.
+    /// Updates a workspace secret.
     pub async fn update(&self, id: SecretId, text: &str, if_version: Option<u64>) -> Result<u64> {
-        let pace = self.deadline();
+        let deadline = self.deadline();
         let change = Change { value: value_of(text), description: None, expires: None };
-        let (keeper, context) = (self.keeper(), self.context(&pace));
-        let changed =
-            keeper.update(&actor(OWNER), Some(workspace()), id, &change, if_version, &context).await?;
+        let (secret_service, context) = (self.secret_service(), self.context(&deadline));
+        let changed = secret_service
+            .update(&actor(OWNER), Some(workspace()), id, &change, if_version, &context)
+            .await?;
         Ok(changed.version)
     }
 
-    /// Deletes a workspace's secret.
+    /// Deletes a workspace secret.
     pub async fn delete(&self, id: SecretId, if_version: Option<u64>) -> Result<()> {
-        let pace = self.deadline();
-        let context = self.context(&pace);
-        self.keeper().delete(&actor(OWNER), Some(workspace()), id, if_version, &context).await
+        let deadline = self.deadline();
+        let context = self.context(&deadline);
+        self.secret_service().delete(&actor(OWNER), Some(workspace()), id, if_version, &context).await
     }
 
-    /// Repeats, in a table that was restored, that these secrets of the workspace were deleted.
+    /// Repeats the deletion of these workspace secrets in a restored table.
     pub async fn reconcile(&self, deleted: &[SecretId]) -> Result<()> {
-        let pace = self.deadline();
+        let deadline = self.deadline();
         let settings = Settings { restored: true, ..self.settings.clone() };
-        let context = Context { settings: &settings, ..self.context(&pace) };
+        let context = Context { settings: &settings, ..self.context(&deadline) };
         let line = |id: &SecretId| {
             let line = json!({
                 "message": "audit", "action": "secret.deleted", "scope": scope(WORKSPACE),
@@ -165,12 +166,12 @@ impl World {
         reconcile(&self.store, &Trail::parse(&lines)?, &context).await.map(drop)
     }
 
-    /// What use cases are given at this world's time.
+    /// Returns the context of use cases at this world's time.
     pub fn context<'a>(&'a self, deadline: &'a Deadline) -> Context<'a> {
         Context { now: self.now(), randomness: &self.randomness, backoff: deadline, settings: &self.settings }
     }
 
-    /// What launches.
+    /// Returns the launch use case.
     pub fn launcher(&self) -> Launcher {
         Launcher {
             store: Rc::new(self.store.clone()),
@@ -181,7 +182,7 @@ impl World {
         }
     }
 
-    /// What answers claims.
+    /// Returns the claim use case.
     pub fn claimer(&self) -> Claimer {
         Claimer {
             store: Rc::new(self.store.clone()),
@@ -190,7 +191,7 @@ impl World {
         }
     }
 
-    /// What takes reports.
+    /// Returns the report use case.
     pub fn reporter(&self) -> Reporter {
         Reporter {
             store: Rc::new(self.store.clone()),
@@ -200,7 +201,7 @@ impl World {
         }
     }
 
-    /// What cleans up.
+    /// Returns the clean-up use case.
     pub fn cleaner(&self) -> Cleaner {
         Cleaner {
             store: Rc::new(self.store.clone()),
@@ -209,15 +210,15 @@ impl World {
         }
     }
 
-    /// What stores secrets.
-    pub fn keeper(&self) -> SecretService {
+    /// Returns the use case for secrets.
+    pub fn secret_service(&self) -> SecretService {
         SecretService { store: Rc::new(self.store.clone()), keys: Rc::new(self.sealer.clone()) }
     }
 
-    /// A run as it stands.
+    /// Reads a run.
     pub async fn run(&self, id: &RunId) -> Run {
         let run = self.quiet().store.run(id).await;
-        run.expect("the table answers").expect("the run is there")
+        run.expect("the table answers").expect("the run exists")
     }
 }
 
@@ -226,38 +227,38 @@ impl World {
 pub enum Report {
     /// A heartbeat.
     Alive,
-    /// The run is over.
+    /// The end of the run.
     Over,
-    /// This is the head job.
+    /// The id of the head job.
     Job(&'static str),
 }
 
-/// A deed of cleanup-run.
+/// An operation of cleanup-run.
 #[derive(Clone, Copy, Debug)]
 pub enum CleanupOperation<'a> {
     /// The scheduled sweep.
     Sweep,
-    /// An event says to look at a run.
+    /// An event that requests a check of a run.
     Look(&'a RunId),
     /// An event of AWS Batch about a job.
     JobChanged(&'a str),
-    /// An event says that a run has its secrets.
+    /// An event that a run's secrets were delivered.
     Delivered(&'a RunId),
 }
 
-/// A name.
+/// Parses a secret name.
 #[must_use]
 pub fn name_of(text: &str) -> SecretName {
-    SecretName::parse(text).expect("a good name")
+    SecretName::parse(text).expect("a valid name")
 }
 
-/// A value.
+/// Creates a secret value.
 #[must_use]
 pub fn value_of(text: &str) -> SecretValue {
-    SecretValue::new(text.to_owned().into()).expect("a good value")
+    SecretValue::new(text.to_owned().into()).expect("a valid value")
 }
 
-/// Just these of the workspace's secrets, and none of the user's.
+/// Selects only these workspace secrets and no user secrets.
 #[must_use]
 pub fn only(names: &[&str]) -> SecretSelection {
     let names = names.iter().map(|name| name_of(name)).collect();
@@ -268,11 +269,11 @@ pub fn only(names: &[&str]) -> SecretSelection {
     }
 }
 
-/// The key in a token.
+/// Returns the key in a token.
 #[must_use]
 pub fn key_of(token: &str) -> TokenKey {
     match Presented::from_authorization(&format!("Bearer {token}")) {
         Some(Presented::Run(_, key) | Presented::Access(_, key) | Presented::Opaque(key)) => key,
-        _ => panic!("no token of ours"),
+        _ => panic!("not one of our tokens"),
     }
 }

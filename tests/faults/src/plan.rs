@@ -1,85 +1,87 @@
-//! Which trials there are: a fault at every call of every story, and pairs of them.
+//! Plans the trials: a fault at every call of every story, and pairs of faults.
 
 use crate::gate::{Fault, Planned};
 use crate::runner;
 use crate::story::Story;
 use crate::trial::{self, Trial, Verdict};
 
-/// How much is tried.
+/// The extent of the trials.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Depth {
-    /// The faults that have found bugs, at every call: part of `cargo test`.
+    /// The faults that have found bugs, at every call. Part of `cargo test`.
     Quick,
-    /// Every fault at every call: `cargo prove`.
+    /// Every fault at every call. Part of `cargo prove`.
     Full,
 }
 
-/// The calls of a story and of the sweep after it where nothing fails.
+/// Runs a story without faults, which shows its calls and those of the following sweep.
 #[must_use]
-pub fn rehearse(story: Story) -> Verdict {
-    let trial = Trial { story, first: Vec::new(), repeat: Vec::new(), sweep: Vec::new(), delivers: false };
-    runner::alone(async move |world| Box::pin(trial::run(world, &trial)).await)
+pub fn run_without_faults(story: Story) -> Verdict {
+    let trial =
+        Trial { story, first: Vec::new(), retry: Vec::new(), sweep: Vec::new(), delivers_events: false };
+    runner::with_world(async move |world| Box::pin(trial::run(world, &trial)).await)
 }
 
-/// A fault at every call of the story.
+/// Plans one fault at every call of the story.
 #[must_use]
-pub fn singles(story: Story, calls: &[String], depth: Depth) -> Vec<Trial> {
+pub fn single_faults(story: Story, calls: &[String], depth: Depth) -> Vec<Trial> {
     let points = points(calls, depth).into_iter().enumerate();
     points
         .map(|(index, planned)| Trial {
             story,
             first: vec![planned],
-            repeat: Vec::new(),
+            retry: Vec::new(),
             sweep: Vec::new(),
-            delivers: index % 2 == 0,
+            delivers_events: index % 2 == 0,
         })
         .collect()
 }
 
-/// A fault at every call of the sweep that follows the story.
+/// Plans one fault at every call of the sweep that follows the story.
 #[must_use]
-pub fn in_the_sweep(story: Story, calls: &[String], depth: Depth) -> Vec<Trial> {
+pub fn sweep_faults(story: Story, calls: &[String], depth: Depth) -> Vec<Trial> {
     let points = points(calls, depth).into_iter();
     points
         .map(|planned| Trial {
             story,
             first: Vec::new(),
-            repeat: Vec::new(),
+            retry: Vec::new(),
             sweep: vec![planned],
-            delivers: false,
+            delivers_events: false,
         })
         .collect()
 }
 
-/// One fault: at every call of every story, and of the sweep after each.
+/// Plans one fault at every call of every story and of the following sweep.
 #[must_use]
 pub fn every_fault(depth: Depth) -> Vec<Trial> {
     let mut trials = Vec::new();
     for story in Story::ALL {
-        let rehearsed = rehearse(story);
-        trials.extend(singles(story, &rehearsed.calls, depth));
-        trials.extend(in_the_sweep(story, &rehearsed.sweep_calls, depth));
+        let without_faults = run_without_faults(story);
+        trials.extend(single_faults(story, &without_faults.calls, depth));
+        trials.extend(sweep_faults(story, &without_faults.sweep_calls, depth));
     }
     trials
 }
 
-/// Two faults of those that have found bugs, at every two calls: both in the story; one in the story and one in the
-/// client's first repeat of it; one in the story and one in the sweep after it.
+/// Plans two faults, of those that have found bugs, at every pair of calls: both in the story; one
+/// in the story and one in the client's first retry; one in the story and one in the following
+/// sweep.
 #[must_use]
 pub fn every_pair() -> Vec<Trial> {
     Story::ALL.into_iter().flat_map(pairs).collect()
 }
 
-/// The pairs of a story.
+/// Plans the pairs of faults of a story.
 #[must_use]
 pub fn pairs(story: Story) -> Vec<Trial> {
-    let rehearsed = rehearse(story);
+    let without_faults = run_without_faults(story);
     let (calls, sweep_calls) =
-        (points(&rehearsed.calls, Depth::Quick), points(&rehearsed.sweep_calls, Depth::Quick));
-    let trial = |first, repeat, sweep, delivers| Trial { story, first, repeat, sweep, delivers };
+        (points(&without_faults.calls, Depth::Quick), points(&without_faults.sweep_calls, Depth::Quick));
+    let trial = |first, retry, sweep, delivers_events| Trial { story, first, retry, sweep, delivers_events };
     let mut trials = Vec::new();
     for (index, one) in calls.iter().enumerate() {
-        // A process that died meets nothing more.
+        // A crashed process makes no further calls.
         let later = if one.fault.is_crash() { &[] } else { &calls[index + 1..] };
         trials.extend(later.iter().map(|other| trial(vec![*one, *other], vec![], vec![], true)));
         trials.extend(calls.iter().map(|other| trial(vec![*one], vec![*other], vec![], index % 2 == 0)));
@@ -90,16 +92,16 @@ pub fn pairs(story: Story) -> Vec<Trial> {
 
 fn points(calls: &[String], depth: Depth) -> Vec<Planned> {
     let points = calls.iter().enumerate().flat_map(|(index, operation)| {
-        let tried = Fault::ALL.into_iter().filter(|fault| tells_something(operation, *fault));
-        let tried = tried.filter(move |fault| depth == Depth::Full || is_quick(*fault));
-        tried.map(move |fault| Planned { nth: index + 1, fault })
+        let faults = Fault::ALL.into_iter().filter(|fault| is_meaningful(operation, *fault));
+        let faults = faults.filter(move |fault| depth == Depth::Full || is_quick(*fault));
+        faults.map(move |fault| Planned { nth: index + 1, fault })
     });
     points.collect()
 }
 
-/// A read that took effect and was not heard of is a read that failed; only a transaction meets another writer; only
-/// what makes something can land late.
-fn tells_something(operation: &str, fault: Fault) -> bool {
+/// Whether a fault of an operation differs from the others: a read with a lost answer is a failed
+/// read; only transactions conflict with other writers; only creations can land late.
+fn is_meaningful(operation: &str, fault: Fault) -> bool {
     let writes = matches!(
         operation,
         "TransactWriteItems" | "UpdateItem" | "CreateSecret" | "DeleteSecret" | "PutEvents"

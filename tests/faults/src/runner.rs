@@ -1,4 +1,4 @@
-//! Many trials on every processor: each thread has a world of its own.
+//! Runs trials on every processor. Each thread has a separate world.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use crate::figures::Figures;
 use crate::trial::{self, Trial, Verdict};
 use crate::world::World;
 
-/// Runs all of them, and gives their verdicts in their order.
+/// Runs the trials, and returns their verdicts in the same order.
 #[must_use]
 pub fn run_all(trials: &[Trial]) -> Vec<Verdict> {
     let next = AtomicUsize::new(0);
@@ -32,39 +32,40 @@ pub fn run_all(trials: &[Trial]) -> Vec<Verdict> {
     verdicts.into_inner().expect("no trial panicked")
 }
 
-/// Runs all of them, and gives what they counted and found. Nearly every planned fault must have happened.
+/// Runs the trials, and returns their figures. At least 90% of the planned faults must have
+/// occurred.
 #[must_use]
 pub fn prove(trials: &[Trial]) -> Figures {
     let verdicts = run_all(trials);
     let fault_points = verdicts.iter().map(|verdict| verdict.faults).sum();
-    let wrongs = trials
-        .iter()
-        .zip(&verdicts)
-        .flat_map(|(trial, verdict)| verdict.wrongs.iter().map(move |wrong| format!("{wrong} ({trial:?})")));
-    let mut wrongs: Vec<_> = wrongs.collect();
+    let violations = trials.iter().zip(&verdicts).flat_map(|(trial, verdict)| {
+        verdict.violations.iter().map(move |violation| format!("{violation} ({trial:?})"))
+    });
+    let mut violations: Vec<_> = violations.collect();
     if fault_points < trials.len() * 9 / 10 {
-        wrongs.push(format!("in {} trials {fault_points} faults happened", trials.len()));
+        violations.push(format!("only {fault_points} faults occurred in {} trials", trials.len()));
     }
     let sinks_searched = verdicts.iter().map(|verdict| verdict.searched).sum();
-    Figures { fault_points, sinks_searched, wrongs, ..Figures::default() }
+    Figures { fault_points, sinks_searched, violations, ..Figures::default() }
 }
 
-/// Does something in a world, on this thread, with a clock that jumps over every wait.
-pub fn in_world<T>(deed: impl AsyncFnOnce(&World) -> T) -> T {
+/// Runs a function with a new world on this thread, with a clock that skips every wait.
+pub fn in_world<T>(test: impl AsyncFnOnce(&World) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime").block_on(async { Box::pin(deed(&World::new())).await })
+    runtime.expect("a runtime").block_on(async { Box::pin(test(&World::new())).await })
 }
 
-/// Does something in a world, on a thread that is large enough for the SDK's futures in an unoptimized build.
-pub fn alone<T: Send>(deed: impl AsyncFnOnce(&World) -> T + Send) -> T {
+/// Runs a function with a new world on a thread whose stack is large enough for the SDK's futures
+/// in an unoptimized build.
+pub fn with_world<T: Send>(test: impl AsyncFnOnce(&World) -> T + Send) -> T {
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || in_world(deed));
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || in_world(test));
         match thread.expect("a thread").join() {
-            Ok(done) => done,
+            Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
 }
 
-/// Bytes of a thread's stack.
+/// The stack size of a thread in bytes.
 const STACK: usize = 64 * 1024 * 1024;

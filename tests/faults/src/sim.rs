@@ -1,5 +1,5 @@
-//! AWS in process: the services in memory, behind a gate that decides what becomes of each request. No socket is
-//! involved, so that a request that was dropped has no effect afterwards and every trial runs the same way each time.
+//! AWS in process: the services in memory, behind a gate that injects faults. There is no socket,
+//! so a dropped request has no later effect and every trial is deterministic.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,10 @@ use support::{Answer, Backend, Call, Limit, Lost, Services, refusal};
 
 use crate::gate::{Fault, Gate};
 
-/// Everything behind the SDK's clients. Clones are one.
+/// The services behind the SDK's clients. Clones share their state.
 #[derive(Clone)]
 pub struct Aws {
-    /// What a trial does to requests.
+    /// Injects the faults of a trial.
     pub gate: Gate,
     state: Arc<Mutex<State>>,
 }
@@ -23,19 +23,20 @@ pub struct Aws {
 pub struct State {
     /// The services themselves.
     pub services: Services,
-    /// Requests, counted, for tests of their number.
+    /// All requests.
     pub calls: Vec<Call>,
-    /// How long each request takes: with tokio's clock paused this makes rounds visible.
-    pub takes: Duration,
-    /// Operations that the account may call only so often.
+    /// The latency of each request. With tokio's clock paused, it makes sequential rounds
+    /// measurable.
+    pub latency: Duration,
+    /// The account's rate limits, by operation.
     pub limits: BTreeMap<&'static str, Limit>,
-    /// How often they were called too often.
+    /// The number of throttled calls.
     pub throttled: usize,
-    /// Whether nobody checks each call as it takes effect: that costs a look at every row.
-    pub unwatched: bool,
-    /// What must never happen and did.
-    pub wrongs: Vec<String>,
-    /// The time that the invariants are checked at.
+    /// Whether to skip the check of each call as it takes effect, which reads every row.
+    pub unchecked: bool,
+    /// The violations so far.
+    pub violations: Vec<String>,
+    /// The current time for the invariants.
     pub now: domain::Timestamp,
     late: Vec<(String, Value)>,
 }
@@ -53,13 +54,13 @@ impl Default for Aws {
 }
 
 impl Aws {
-    /// Services behind this gate.
+    /// Creates services behind this gate.
     #[must_use]
     pub fn new(gate: Gate) -> Self {
         Self { gate, state: Arc::default() }
     }
 
-    /// The same services behind a gate of their own that is always open: for what a trial looks at.
+    /// Returns the same services behind a separate gate without faults, for a trial's own reads.
     #[must_use]
     pub fn quiet(&self) -> Self {
         let gate = Gate::default();
@@ -67,12 +68,12 @@ impl Aws {
         Self { gate, state: Arc::clone(&self.state) }
     }
 
-    /// The services' state. Not to be held over an await.
+    /// Locks the services' state. Do not hold the lock across an await.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets every request that was late take effect now.
+    /// Lets every late request take effect now.
     pub fn land(&self) {
         let mut state = self.state();
         for (operation, body) in std::mem::take(&mut state.late) {
@@ -88,10 +89,10 @@ impl Aws {
                 let _ = effect();
                 Err(RESET)
             }
-            Some(Fault::CrashBefore) => self.gate.die().await,
+            Some(Fault::CrashBefore) => self.gate.crash().await,
             Some(Fault::CrashAfter) => {
                 let _ = effect();
-                self.gate.die().await
+                self.gate.crash().await
             }
             Some(Fault::Contended) => Ok(contended(&call.body)),
             Some(Fault::Throttled) => Ok(refusal("ThrottlingException")),
@@ -109,13 +110,13 @@ const RESET: Lost = Lost("connection reset");
 
 impl Backend for Aws {
     async fn answer(&self, call: Call) -> Result<(u16, Vec<u8>), Lost> {
-        let fault = self.gate.meet(&call.operation, call.invocation.as_deref());
-        let takes = {
+        let fault = self.gate.next_fault(&call.operation, call.invocation.as_deref());
+        let latency = {
             let mut state = self.state();
             state.calls.push(call.clone());
-            state.takes
+            state.latency
         };
-        tokio::time::sleep(takes).await;
+        tokio::time::sleep(latency).await;
         let (status, body) = self.apply(fault, &call).await?;
         Ok((status, body.to_string().into_bytes()))
     }
@@ -127,15 +128,15 @@ impl State {
             self.throttled += 1;
             return refusal("ThrottlingException");
         }
-        if !self.unwatched {
-            let wrong = crate::watch::wrong(self, operation, body);
-            self.wrongs.extend(wrong);
+        if !self.unchecked {
+            let violation = crate::watch::violation(self, operation, body);
+            self.violations.extend(violation);
         }
         self.services.answer(operation, body)
     }
 }
 
-/// Another writer of the same rows, where there can be one.
+/// The answer to a request that conflicts with another writer.
 fn contended(body: &Value) -> Answer {
     let Some(items) = body["TransactItems"].as_array() else {
         return refusal("ThrottlingException");

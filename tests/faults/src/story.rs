@@ -1,5 +1,5 @@
-//! What a client or an event does in a trial: prepared without faults, done under one, repeated as a client would, and
-//! what must be so afterwards.
+//! Stories: the operations of clients and events in trials. A trial prepares a story without
+//! faults, runs it with faults, and retries it like a client.
 
 use domain::copies::Layout;
 use domain::ids::{RunId, SecretId};
@@ -13,40 +13,40 @@ use crate::operations::{CleanupOperation, KEY, Report, only};
 use crate::world::{LAUNCHER, World};
 use support::Job;
 
-/// What is done.
+/// An operation of a client or an event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Story {
-    /// A launch for AWS Batch, one copy.
+    /// A launch for AWS Batch with one copy.
     LaunchBundle,
-    /// A launch for AWS Batch, a copy per name.
+    /// A launch for AWS Batch with one copy per name.
     LaunchPerName,
     /// A launch for an HPC scheduler.
     LaunchHpc,
     /// A launch with an idempotency key.
     LaunchKeyed,
-    /// A launch repeated with its idempotency key after the first was done.
-    LaunchAgain,
-    /// A launch repeated with its idempotency key, for an HPC scheduler.
-    LaunchHpcAgain,
+    /// A completed launch that is repeated with its idempotency key.
+    LaunchRepeated,
+    /// The same for an HPC scheduler.
+    LaunchHpcRepeated,
     /// A claim.
     Claim,
-    /// A report of the end, no head job being on record.
+    /// A report of the end of a run without a recorded head job.
     End,
     /// A report of the end of an HPC run.
     EndHpc,
-    /// A report of the end by the first attempt of a head job that runs on.
+    /// A report of the end by the first attempt of a head job that is still running.
     EndOfAttempt,
     /// A heartbeat.
     Heartbeat,
     /// A head job is recorded.
     RecordJob,
-    /// An event about a head job that ended.
+    /// An event about an ended head job.
     JobEnded,
-    /// An event about a head job that runs on.
+    /// An event about a head job that is still running.
     JobChanged,
-    /// An event says to look at a run that is over.
+    /// An event that requests a check of an ended run.
     Look,
-    /// The sweep, with one run that is due, one that lives, and an orphan.
+    /// The sweep with a due run, a live run and an orphan.
     Sweep,
     /// A secret is stored.
     Create,
@@ -54,48 +54,49 @@ pub enum Story {
     CreateKeyed,
     /// Three secrets are imported.
     Import,
-    /// A secret gets a new value.
+    /// A secret is updated.
     Update,
-    /// A secret gets a new value over a version that the client names.
+    /// A secret is updated if it has the version that the client expects.
     UpdateIf,
     /// A secret is deleted.
     Delete,
-    /// A table from a backup is reconciled with the trail of what was deleted since.
+    /// A restored table is reconciled with the deletions in the audit trail.
     Reconcile,
 }
 
-/// What a story was prepared with.
+/// The prepared state of a story.
 #[derive(Clone, Debug, Default)]
 pub struct Prepared {
     /// The run.
     pub run: Option<RunId>,
-    /// Another run, which lives on.
+    /// Another run, which stays live.
     pub other: Option<RunId>,
-    /// Its run token.
+    /// The run token.
     pub token: String,
-    /// Its claim token.
+    /// The claim token.
     pub claim: String,
     /// The secrets of the workspace.
     pub secrets: Vec<SecretId>,
 }
 
-/// What a story answered.
-pub enum Told {
-    /// A launch.
+/// The answer to a story.
+pub enum Answer {
+    /// A launched run.
     Launched(Box<Launched>),
-    /// Nextflow's store.
+    /// Nextflow's secret store.
     Store(String),
-    /// A second claim.
+    /// The claim token was already used.
     Spent,
-    /// Secrets were stored.
+    /// The ids of stored secrets.
     Stored(Vec<SecretId>),
-    /// A version was written.
+    /// The written version.
     Version(u64),
-    /// It was done.
+    /// Success without data.
     Done,
 }
 
-/// The secrets of every trial: a name and a value, the last one the launcher's own.
+/// The names and values of the secrets of every trial. The last one is a user secret of the
+/// launcher.
 pub const SECRETS: [(&str, &str); 3] = [
     ("LICENSE", "bGluZSAxCg=="),
     ("NCBI_API_KEY", "canary-4c1d of the workspace"),
@@ -112,8 +113,8 @@ impl Story {
         Self::LaunchPerName,
         Self::LaunchHpc,
         Self::LaunchKeyed,
-        Self::LaunchAgain,
-        Self::LaunchHpcAgain,
+        Self::LaunchRepeated,
+        Self::LaunchHpcRepeated,
         Self::Claim,
         Self::End,
         Self::EndHpc,
@@ -133,7 +134,7 @@ impl Story {
         Self::Reconcile,
     ];
 
-    /// Whether it launches: its first act is the one that makes the run.
+    /// Whether the story launches a run.
     #[must_use]
     pub fn launches(self) -> bool {
         matches!(
@@ -142,28 +143,28 @@ impl Story {
                 | Self::LaunchPerName
                 | Self::LaunchHpc
                 | Self::LaunchKeyed
-                | Self::LaunchAgain
-                | Self::LaunchHpcAgain
+                | Self::LaunchRepeated
+                | Self::LaunchHpcRepeated
         )
     }
 
-    /// Whether it stores secrets where there are none.
+    /// Whether the story stores the first secrets.
     fn stores(self) -> bool {
         matches!(self, Self::Create | Self::CreateKeyed | Self::Import)
     }
 
-    /// The idempotency key that its launches carry.
+    /// The idempotency key of its launches.
     #[must_use]
     pub fn key(self) -> Option<&'static str> {
-        let keyed = matches!(self, Self::LaunchKeyed | Self::LaunchAgain | Self::LaunchHpcAgain);
+        let keyed = matches!(self, Self::LaunchKeyed | Self::LaunchRepeated | Self::LaunchHpcRepeated);
         keyed.then_some(KEY)
     }
 
-    /// Where its run executes, and how its copies are laid out.
+    /// The platform of its run and the layout of its copies.
     #[must_use]
     pub fn platform(self) -> (Platform, Layout) {
         match self {
-            Self::LaunchHpc | Self::LaunchHpcAgain | Self::Claim | Self::EndHpc => {
+            Self::LaunchHpc | Self::LaunchHpcRepeated | Self::Claim | Self::EndHpc => {
                 (Platform::Slurm, Layout::Bundle)
             }
             Self::LaunchPerName | Self::Look => (Platform::AwsBatch, Layout::PerName),
@@ -171,7 +172,7 @@ impl Story {
         }
     }
 
-    /// Makes what the story begins with. Nothing fails here.
+    /// Creates the initial state, without faults.
     pub async fn prepare(self, world: &World) -> Prepared {
         let (platform, layout) = self.platform();
         let mut prepared = Prepared::default();
@@ -179,16 +180,16 @@ impl Story {
             self.stores() || matches!(self, Self::Update | Self::UpdateIf | Self::Delete | Self::Reconcile);
         if !self.stores() {
             prepared.secrets = world.create(&SECRETS[..2], None).await.expect("stored");
-            let own = world.create_as(LAUNCHER, false, &SECRETS[2..], None).await;
-            own.expect("stored");
+            let user_secret = world.create_as(LAUNCHER, false, &SECRETS[2..], None).await;
+            user_secret.expect("stored");
         }
         let launched_before = match self {
-            Self::LaunchAgain | Self::LaunchHpcAgain => true,
+            Self::LaunchRepeated | Self::LaunchHpcRepeated => true,
             _ => !self.launches() && !writes,
         };
         if launched_before {
             let launched = world.launch(platform, layout, self.key()).await.expect("launched");
-            let tokens = launched.tokens.expect("a first launch shows its tokens");
+            let tokens = launched.tokens.expect("a first launch returns its tokens");
             prepared.token = tokens.run.to_string();
             prepared.claim = tokens.claim.map(|claim| claim.to_string()).unwrap_or_default();
             prepared.run = Some(launched.run.id);
@@ -223,22 +224,22 @@ impl Story {
         }
     }
 
-    /// Does it once.
-    pub async fn act(self, world: &World, prepared: &Prepared) -> Result<Told> {
+    /// Runs the story once.
+    pub async fn act(self, world: &World, prepared: &Prepared) -> Result<Answer> {
         let (platform, layout) = self.platform();
         if self.launches() {
             let launched = world.launch(platform, layout, self.key()).await?;
-            return Ok(Told::Launched(Box::new(launched)));
+            return Ok(Answer::Launched(Box::new(launched)));
         }
-        if let Some(told) = self.write(world, prepared).await {
-            return told;
+        if let Some(answer) = self.write(world, prepared).await {
+            return answer;
         }
         let run = prepared.run.as_ref().ok_or(Error::bug("a story without a run"))?;
         match self {
             Self::Claim => {
                 return match world.claim(run, &prepared.claim).await? {
-                    Claim::Store(store) => Ok(Told::Store(store.to_string())),
-                    Claim::SecondUse => Ok(Told::Spent),
+                    Claim::Store(store) => Ok(Answer::Store(store.to_string())),
+                    Claim::SecondUse => Ok(Answer::Spent),
                     Claim::Ended => Err(Error::Gone("ended".into())),
                 };
             }
@@ -257,42 +258,42 @@ impl Story {
             Self::Look => {
                 world.clean(CleanupOperation::Look(run)).await?;
             }
-            // What failed of a sweep is left to the next one.
+            // The next sweep retries what this one could not clean up.
             _ => match world.clean(CleanupOperation::Sweep).await? {
                 SweepSummary { failed: 0, orphans_failed: 0, .. } => {}
-                _ => return Err(Error::unavailable("a sweep", "something is left")),
+                _ => return Err(Error::unavailable("a sweep", "the sweep is incomplete")),
             },
         }
-        Ok(Told::Done)
+        Ok(Answer::Done)
     }
 
-    async fn write(self, world: &World, prepared: &Prepared) -> Option<Result<Told>> {
+    async fn write(self, world: &World, prepared: &Prepared) -> Option<Result<Answer>> {
         let secret = prepared.secrets.first().copied();
         Some(match self {
-            Self::Create => world.create(&SECRETS[..1], None).await.map(Told::Stored),
-            Self::CreateKeyed => world.create(&SECRETS[..1], Some(KEY)).await.map(Told::Stored),
+            Self::Create => world.create(&SECRETS[..1], None).await.map(Answer::Stored),
+            Self::CreateKeyed => world.create(&SECRETS[..1], Some(KEY)).await.map(Answer::Stored),
             Self::Import => {
                 let three = [SECRETS[0], SECRETS[1], ("THIRD", "3")];
-                world.create(&three, Some(KEY)).await.map(Told::Stored)
+                world.create(&three, Some(KEY)).await.map(Answer::Stored)
             }
-            Self::Update => world.update(secret?, "new", None).await.map(Told::Version),
-            Self::UpdateIf => world.update(secret?, "new", Some(1)).await.map(Told::Version),
-            Self::Delete => world.delete(secret?, None).await.map(|()| Told::Done),
-            Self::Reconcile => world.reconcile(&prepared.secrets).await.map(|()| Told::Done),
+            Self::Update => world.update(secret?, "new", None).await.map(Answer::Version),
+            Self::UpdateIf => world.update(secret?, "new", Some(1)).await.map(Answer::Version),
+            Self::Delete => world.delete(secret?, None).await.map(|()| Answer::Done),
+            Self::Reconcile => world.reconcile(&prepared.secrets).await.map(|()| Answer::Done),
             _ => return None,
         })
     }
 }
 
 impl World {
-    /// What the head job is from here on.
+    /// Sets the status of the head job.
     pub fn set_job(&self, status: &'static str) {
         for job in &mut self.aws.state().services.jobs {
             job.status = status;
         }
     }
 
-    /// A copy of this run that lands after everybody looked: as a request does whose answer was lost long ago.
+    /// Adds a copy of this run that was created late, by a request with a lost answer.
     fn orphan(&self, run: &RunId) {
         let tags = [
             ("pipeline-secrets:deployment", crate::world::DEPLOYMENT),

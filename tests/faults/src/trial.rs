@@ -1,4 +1,5 @@
-//! A trial: a story under a fault, repeated as a client would, swept until nothing is due, and checked.
+//! A trial: runs a story with faults, retries it like a client, sweeps until nothing is due, and
+//! checks the result.
 
 use domain::Error;
 use domain::ids::RunId;
@@ -9,140 +10,140 @@ use crate::check;
 use crate::gate::Planned;
 use crate::ledger::{self, Row};
 use crate::operations::CleanupOperation;
-use crate::story::{Prepared, SECRETS, Story, Told};
+use crate::story::{Answer, Prepared, SECRETS, Story};
 use crate::world::World;
 
-/// What is tried.
+/// A story with its faults.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trial {
     /// The story.
     pub story: Story,
-    /// What happens to it.
+    /// The faults of its first run.
     pub first: Vec<Planned>,
-    /// What happens to the client's first repeat of it.
-    pub repeat: Vec<Planned>,
-    /// What happens to the first sweep after it.
+    /// The faults of the client's first retry.
+    pub retry: Vec<Planned>,
+    /// The faults of the first sweep after it.
     pub sweep: Vec<Planned>,
-    /// Whether the bus delivers what was put on it, twice; else everything is lost.
-    pub delivers: bool,
+    /// Whether the bus delivers every event twice. Otherwise all events are lost.
+    pub delivers_events: bool,
 }
 
-/// What came of a trial.
+/// The result of a trial.
 #[derive(Clone, Default, Debug)]
 pub struct Verdict {
-    /// What was wrong; empty where nothing was.
-    pub wrongs: Vec<String>,
-    /// Faults that happened.
+    /// The violations.
+    pub violations: Vec<String>,
+    /// The number of faults that occurred.
     pub faults: usize,
-    /// Rows and requests that were searched for values.
+    /// The number of rows and requests that were searched for values.
     pub searched: usize,
-    /// The calls of the story, where nothing failed.
+    /// The calls of the story's first run.
     pub calls: Vec<String>,
     /// The calls of the first sweep.
     pub sweep_calls: Vec<String>,
 }
 
-/// Runs a trial in a world that is made anew for it.
+/// Resets the world and runs a trial in it.
 pub async fn run(world: &World, trial: &Trial) -> Verdict {
     world.reset();
-    world.people();
+    world.add_members();
     let story = trial.story;
     let prepared = story.prepare(world).await;
     let mut verdict = Verdict::default();
 
     world.aws.gate.arm(&trial.first);
     let first = attempt(world, story, &prepared).await;
-    verdict.calls = world.aws.gate.met();
+    verdict.calls = world.aws.gate.calls();
     verdict.faults += world.aws.gate.open();
 
-    let told = repeat(world, trial, &prepared, first, &mut verdict).await;
-    if let Err(wrong) = expect(world, story, &prepared, told, verdict.faults > 0).await {
-        verdict.wrongs.push(wrong);
+    let answer = retry(world, trial, &prepared, first, &mut verdict).await;
+    if let Err(violation) = expect(world, story, &prepared, answer, verdict.faults > 0).await {
+        verdict.violations.push(violation);
     }
-    if trial.delivers {
+    if trial.delivers_events {
         deliver(world).await;
     }
-    settle(world, trial, &mut verdict).await;
+    sweep_until_ended(world, trial, &mut verdict).await;
     let (searched, leaks) = check::leaks(world);
     verdict.searched = searched;
-    verdict.wrongs.extend(leaks);
-    verdict.wrongs.extend(check::aftermath(world).await);
+    verdict.violations.extend(leaks);
+    verdict.violations.extend(check::final_violations(world).await);
     verdict
 }
 
-/// How one attempt ended.
+/// The result of one attempt.
 enum End {
-    Answered(Told),
+    Answered(Answer),
     Failed(Error),
-    Died,
+    Crashed,
 }
 
 async fn attempt(world: &World, story: Story, prepared: &Prepared) -> End {
     let limit = std::time::Duration::from_secs(29);
     tokio::select! {
         biased;
-        () = world.aws.gate.crashed() => End::Died,
+        () = world.aws.gate.crashed() => End::Crashed,
         answer = tokio::time::timeout(limit, story.act(world, prepared)) => match answer {
-            Ok(Ok(told)) => End::Answered(told),
+            Ok(Ok(answer)) => End::Answered(answer),
             Ok(Err(error)) => End::Failed(error),
-            Err(_) => End::Died,
+            Err(_) => End::Crashed,
         },
     }
 }
 
-/// Repeats as a client does: at once, then every few seconds, then once the sweep went by.
-async fn repeat(
+/// Retries like a client: at once, then every few seconds, then after a sweep.
+async fn retry(
     world: &World,
     trial: &Trial,
     prepared: &Prepared,
     first: End,
     verdict: &mut Verdict,
-) -> Result<Told, Error> {
+) -> Result<Answer, Error> {
     let mut end = first;
-    for repeat in 0..6 {
+    for number in 0..6 {
         match end {
-            End::Answered(told) => return Ok(told),
-            End::Failed(error) if !again(&error) => return Err(error),
+            End::Answered(answer) => return Ok(answer),
+            End::Failed(error) if !is_retried(&error) => return Err(error),
             _ => {}
         }
         world.pass(SignedDuration::from_secs(3));
-        if repeat == 3 {
+        if number == 3 {
             world.pass(SignedDuration::from_mins(5));
             let _ = world.clean(CleanupOperation::Sweep).await;
         }
-        if repeat == 0 {
-            world.aws.gate.arm(&trial.repeat);
+        if number == 0 {
+            world.aws.gate.arm(&trial.retry);
         }
         end = attempt(world, trial.story, prepared).await;
         verdict.faults += world.aws.gate.open();
     }
     match end {
-        End::Answered(told) => Ok(told),
+        End::Answered(answer) => Ok(answer),
         End::Failed(error) => Err(error),
-        End::Died => Err(Error::bug("an attempt without faults took longer than a function has")),
+        End::Crashed => Err(Error::bug("an attempt without faults exceeded the function's timeout")),
     }
 }
 
-/// What a client repeats: 409 with `Retry-After`, 429, 503.
-fn again(error: &Error) -> bool {
+/// Whether a client retries: 409 with `Retry-After`, 429, 503.
+fn is_retried(error: &Error) -> bool {
     matches!(error, Error::InProgress | Error::Contended | Error::Unavailable { .. })
 }
 
-/// What the client was told in the end, and whether it is so.
+/// Checks the final answer to the client against the state.
 async fn expect(
     world: &World,
     story: Story,
     prepared: &Prepared,
-    told: Result<Told, Error>,
+    answer: Result<Answer, Error>,
     faulty: bool,
 ) -> Result<(), String> {
     let rows = ledger::rows(&world.aws.state().services.database);
-    match told {
-        Ok(Told::Launched(launched)) => {
-            let tokens = launched.tokens.ok_or("a repeated launch showed no tokens")?;
+    match answer {
+        Ok(Answer::Launched(launched)) => {
+            let tokens = launched.tokens.ok_or("a repeated launch returned no tokens")?;
             let run = world.run(&launched.run.id).await;
             if !run.lifecycle.run_token.matches(&crate::operations::key_of(&tokens.run)) {
-                return Err("the run token that was shown is dead".into());
+                return Err("the returned run token does not work".into());
             }
             if let Some(claim) = &tokens.claim
                 && !run
@@ -151,66 +152,65 @@ async fn expect(
                     .as_ref()
                     .is_some_and(|hash| hash.matches(&crate::operations::key_of(claim)))
             {
-                return Err("the claim token that was shown is dead".into());
+                return Err("the returned claim token does not work".into());
             }
             if run.lifecycle.state != State::Pending {
-                return Err(format!("the run that was shown is {}", run.lifecycle.state.as_str()));
+                return Err(format!("the returned run is {}", run.lifecycle.state.as_str()));
             }
             let live =
                 ledger::runs(&rows).into_iter().filter(|(_, run)| run.lifecycle().state.is_live()).count();
             if story.key().is_some() && live != 1 {
-                return Err(format!("INV6: {live} runs live under one idempotency key"));
+                return Err(format!("INV6: one idempotency key has {live} live runs"));
             }
             if !faulty && live != 1 {
-                return Err(format!("{live} runs live after one launch"));
+                return Err(format!("{live} runs are live after one launch"));
             }
             delivered(world, &run.id, &run.lifecycle)
         }
-        Ok(Told::Store(store)) if store.contains("of the user") && store.contains("bGluZSAxCg==") => Ok(()),
-        Ok(Told::Store(_)) => Err("INV7: the store holds other values".into()),
-        // Only whoever lost the answer to its claim may see this.
-        Ok(Told::Spent) if faulty => Ok(()),
-        Ok(Told::Stored(ids)) => stored(&rows, &ids.iter().map(ToString::to_string).collect::<Vec<_>>()),
-        Ok(Told::Version(version)) if story == Story::Update && (version == 2 || faulty) => Ok(()),
-        Ok(Told::Version(2)) => Ok(()),
-        Ok(Told::Done) => done(&rows, story, prepared),
-        Ok(_) => Err("another answer than any that is allowed".into()),
-        // What was done and not heard of shows as its own conflict.
+        Ok(Answer::Store(store)) if store.contains("of the user") && store.contains("bGluZSAxCg==") => Ok(()),
+        Ok(Answer::Store(_)) => Err("INV7: the store contains wrong values".into()),
+        // Possible only if the answer to the first claim was lost.
+        Ok(Answer::Spent) if faulty => Ok(()),
+        Ok(Answer::Stored(ids)) => stored(&rows, &ids.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        Ok(Answer::Version(version)) if story == Story::Update && (version == 2 || faulty) => Ok(()),
+        Ok(Answer::Version(2)) => Ok(()),
+        Ok(Answer::Done) => done(&rows, story, prepared),
+        Ok(_) => Err("an unexpected answer".into()),
+        // After a lost answer, the retry conflicts with the first attempt.
         Err(Error::AlreadyExists { .. }) if faulty && story == Story::Create => Ok(()),
         Err(Error::VersionConflict) if faulty && story == Story::UpdateIf => Ok(()),
         Err(Error::NotFound) if faulty && story == Story::Delete => done(&rows, story, prepared),
-        Err(error) => Err(format!("the client is left with {error:?}")),
+        Err(error) => Err(format!("the client gets {error:?}")),
     }
 }
 
-/// INV7 and the content of the copies of a launch: exactly what was pinned, the user's own value before the
-/// workspace's.
+/// INV7: every copy of a launch exists, and user secrets override workspace secrets.
 fn delivered(world: &World, id: &RunId, lifecycle: &domain::run::Lifecycle) -> Result<(), String> {
     let state = world.aws.state();
     let mut texts = String::new();
     for copy in &lifecycle.copies {
-        let made = state
+        let copy_stored = state
             .services
             .target
             .secrets
             .get(&copy.name)
-            .ok_or(format!("run {id} lacks its copy {}", copy.name))?;
-        texts.push_str(&made.text);
+            .ok_or(format!("run {id} has no copy {}", copy.name))?;
+        texts.push_str(&copy_stored.text);
     }
     if lifecycle.copies.is_empty() {
         return Ok(());
     }
     match texts.contains(SECRETS[2].1) && !texts.contains(SECRETS[1].1) {
         true => Ok(()),
-        false => Err("INV7: the copies hold other values".into()),
+        false => Err("INV7: the copies contain wrong values".into()),
     }
 }
 
 fn stored(rows: &[Row], ids: &[String]) -> Result<(), String> {
-    let there = rows.iter().filter_map(|row| row.text("sk").strip_prefix("SECRET#")).collect::<Vec<_>>();
-    match ids.iter().all(|id| there.contains(&id.as_str())) && there.len() == ids.len() {
+    let existing = rows.iter().filter_map(|row| row.text("sk").strip_prefix("SECRET#")).collect::<Vec<_>>();
+    match ids.iter().all(|id| existing.contains(&id.as_str())) && existing.len() == ids.len() {
         true => Ok(()),
-        false => Err(format!("told that {ids:?} are stored, and there are {there:?}")),
+        false => Err(format!("the answer has {ids:?}; stored are {existing:?}")),
     }
 }
 
@@ -234,7 +234,7 @@ fn done(rows: &[Row], story: Story, prepared: &Prepared) -> Result<(), String> {
     };
     match good {
         true => Ok(()),
-        false => Err(format!("told that {story:?} is done, and the run is {state:?}")),
+        false => Err(format!("{story:?} was answered with success, but the run is {state:?}")),
     }
 }
 
@@ -245,18 +245,18 @@ async fn deliver(world: &World) {
         let Ok(run) = RunId::new(&notice.run) else {
             continue;
         };
-        let deed = if notice.kind == "Run Look" {
+        let operation = if notice.kind == "Run Look" {
             CleanupOperation::Look(&run)
         } else {
             CleanupOperation::Delivered(&run)
         };
-        let _ = world.clean(deed).await;
+        let _ = world.clean(operation).await;
     }
 }
 
-/// Sweeps, and lets time pass, until every run is over: by a day and some hours where there is no head job. A head job
-/// that runs keeps its run; then it ends.
-async fn settle(world: &World, trial: &Trial, verdict: &mut Verdict) {
+/// Sweeps and lets time pass until every run has ended: after about a day without a head job. The
+/// head job keeps running at first and then ends.
+async fn sweep_until_ended(world: &World, trial: &Trial, verdict: &mut Verdict) {
     world.aws.gate.arm(&trial.sweep);
     world.pass(SignedDuration::from_mins(5));
     tokio::select! {
@@ -264,7 +264,7 @@ async fn settle(world: &World, trial: &Trial, verdict: &mut Verdict) {
         () = world.aws.gate.crashed() => {}
         _ = world.clean(CleanupOperation::Sweep) => {}
     }
-    verdict.sweep_calls = world.aws.gate.met();
+    verdict.sweep_calls = world.aws.gate.calls();
     verdict.faults += world.aws.gate.open();
     if ledger::runs(&ledger::rows(&world.aws.state().services.database)).is_empty() {
         return;
@@ -276,7 +276,7 @@ async fn settle(world: &World, trial: &Trial, verdict: &mut Verdict) {
         world.pass(SignedDuration::from_mins(minutes));
         sweep(world, verdict).await;
     }
-    // What was on its way all the time arrives when all is over.
+    // Late requests take effect after everything has ended.
     world.aws.land();
     world.pass(SignedDuration::from_mins(5));
     sweep(world, verdict).await;
@@ -285,7 +285,7 @@ async fn settle(world: &World, trial: &Trial, verdict: &mut Verdict) {
 async fn sweep(world: &World, verdict: &mut Verdict) {
     match world.clean(CleanupOperation::Sweep).await {
         Ok(swept) if swept.failed + swept.orphans_failed == 0 => {}
-        Ok(swept) => verdict.wrongs.push(format!("a sweep without faults failed: {swept:?}")),
-        Err(error) => verdict.wrongs.push(format!("a sweep without faults failed: {error:?}")),
+        Ok(swept) => verdict.violations.push(format!("a sweep without faults failed: {swept:?}")),
+        Err(error) => verdict.violations.push(format!("a sweep without faults failed: {error:?}")),
     }
 }

@@ -1,4 +1,4 @@
-//! The invariants that hold at every moment, checked at the instant at which a call takes effect in AWS.
+//! The invariants that hold at all times, checked at the moment when a call takes effect in AWS.
 
 use domain::run::State;
 use serde_json::Value;
@@ -7,11 +7,11 @@ use crate::ledger::{self, Row};
 use crate::sim;
 use crate::world::DEPLOYMENT;
 
-/// What is wrong about this call taking effect now, if anything is.
+/// Returns the violation if this call takes effect now.
 #[must_use]
-pub fn wrong(aws: &sim::State, operation: &str, body: &Value) -> Option<String> {
+pub fn violation(aws: &sim::State, operation: &str, body: &Value) -> Option<String> {
     match operation {
-        "CreateSecret" => unintended(aws, body),
+        "CreateSecret" => without_intent(aws, body),
         "DeleteSecret" => too_early(aws, body),
         "Decrypt" => unaudited(aws, body),
         _ => None,
@@ -19,7 +19,7 @@ pub fn wrong(aws: &sim::State, operation: &str, body: &Value) -> Option<String> 
 }
 
 /// INV1: no copy without an intent that names it.
-fn unintended(aws: &sim::State, body: &Value) -> Option<String> {
+fn without_intent(aws: &sim::State, body: &Value) -> Option<String> {
     let name = body["Name"].as_str().unwrap_or_default();
     let id = tag(body, "pipeline-secrets:run");
     let rows = ledger::rows(&aws.services.database);
@@ -28,23 +28,23 @@ fn unintended(aws: &sim::State, body: &Value) -> Option<String> {
     let tagged = tag(body, "pipeline-secrets:deployment") == DEPLOYMENT
         && !tag(body, "pipeline-secrets:scope").is_empty()
         && !tag(body, "pipeline-secrets:not-after").is_empty();
-    (!named || !tagged).then(|| format!("INV1: the copy {name} has no intent, or lacks a tag"))
+    (!named || !tagged).then(|| format!("INV1: the copy {name} has no intent or lacks a tag"))
 }
 
-/// INV3: no deletion while the run lives, or while its recorded head job is not known to be final. And nobody else's
-/// secret is touched.
+/// INV3 and INV8: no deletion while the run is live or its recorded head job is not known to be
+/// final, and no deletion of unrelated secrets.
 fn too_early(aws: &sim::State, body: &Value) -> Option<String> {
     let name = body["SecretId"].as_str().unwrap_or_default();
-    let made = aws.services.target.secrets.get(name)?;
-    let id = made.tags.get("pipeline-secrets:run").cloned().unwrap_or_default();
-    if made.tags.get("pipeline-secrets:deployment").map(String::as_str) != Some(DEPLOYMENT) {
-        return Some(format!("{name} is not ours and was to be deleted"));
+    let copy = aws.services.target.secrets.get(name)?;
+    let id = copy.tags.get("pipeline-secrets:run").cloned().unwrap_or_default();
+    if copy.tags.get("pipeline-secrets:deployment").map(String::as_str) != Some(DEPLOYMENT) {
+        return Some(format!("INV8: the unrelated secret {name} was to be deleted"));
     }
     let rows = ledger::rows(&aws.services.database);
     let Some(run) = ledger::run(&rows, &id) else {
-        let latest = made.tags.get("pipeline-secrets:not-after").and_then(|text| text.parse().ok());
-        let over = latest.is_some_and(|latest: domain::Timestamp| latest <= aws.now);
-        return (!over).then(|| format!("INV3: {name} of an unknown run was deleted before its latest end"));
+        let latest = copy.tags.get("pipeline-secrets:not-after").and_then(|text| text.parse().ok());
+        let ended = latest.is_some_and(|latest: domain::Timestamp| latest <= aws.now);
+        return (!ended).then(|| format!("INV3: {name} of an unknown run was deleted before its latest end"));
     };
     let lifecycle = run.lifecycle();
     if !matches!(lifecycle.state, State::Ending | State::Ended) {
@@ -56,10 +56,10 @@ fn too_early(aws: &sim::State, body: &Value) -> Option<String> {
         Some(job) => !matches!(job.status, "SUCCEEDED" | "FAILED"),
         None => aws.now < lifecycle.lease_until,
     };
-    running.then(|| format!("INV3: {name} was deleted while the head job may run"))
+    running.then(|| format!("INV3: {name} was deleted while its head job may be running"))
 }
 
-/// INV5: an audit record with this secret, this version and a run stands before the value is opened.
+/// INV5: an audit record with this secret, version and a run exists before the value is opened.
 fn unaudited(aws: &sim::State, body: &Value) -> Option<String> {
     let context = &body["EncryptionContext"];
     let (id, version) = (context["secret"].as_str()?, context["version"].as_str()?);

@@ -1,5 +1,5 @@
-//! A deployment in memory: the real adapters over the real SDK, the services of [`crate::sim`] behind it, and a
-//! workspace with people and secrets.
+//! A deployment in memory: the real adapters and SDK with the services of [`crate::sim`], and a
+//! workspace with members and secrets.
 
 use std::cell::Cell;
 
@@ -21,41 +21,43 @@ use crate::gate::Gate;
 use crate::sim::{self, Aws};
 use support::{StoredSecret, TABLE, sdk_config};
 
-/// The deployment's name: the prefix of another one's, which lists by tags match too.
+/// The deployment's name. It is a prefix of another deployment's name, which also matches in lists
+/// by tag.
 pub const DEPLOYMENT: &str = "prod";
-/// How the deployment's run ids begin.
+/// The prefix of the deployment's run ids.
 pub const PREFIX: &str = "ab12";
 /// The envelope key.
 const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/envelope";
 
-/// The adapters, each with the client that a function gives it, and the HTTP services behind them.
+/// The adapters, with clients like in the functions, and the services behind them.
 pub struct World {
     /// The services.
     pub aws: Aws,
     /// The table.
     pub store: Store,
-    /// The right to seal.
+    /// Seals values.
     pub sealer: KmsSealer,
-    /// The right to open.
+    /// Opens values.
     pub opener: KmsOpener,
-    /// The right to make copies.
+    /// Creates copies.
     pub maker: CopyMaker,
-    /// The right to remove copies.
+    /// Deletes copies.
     pub remover: CopyRemover,
-    /// The bus.
+    /// Publishes events.
     pub announcer: RunAnnouncer,
-    /// AWS Batch.
+    /// Reads jobs of AWS Batch.
     pub observer: JobObserver,
-    /// The deployment's choices.
+    /// The deployment's settings.
     pub settings: Settings,
-    /// How run ids begin.
+    /// The prefix of run ids.
     pub prefix: RunPrefix,
-    /// Randomness that is the same in every trial.
+    /// Deterministic randomness.
     pub randomness: Sequence,
     now: Cell<Timestamp>,
 }
 
-/// A client whose retries no other trial has used up: the SDK's quota of them is the process's.
+/// Creates a client with unlimited retry tokens. By default the SDK shares its retry quota across
+/// the process, so trials would affect each other.
 macro_rules! client {
     ($sdk:ident, $config:expr) => {
         $sdk::Client::from_conf(
@@ -71,13 +73,13 @@ macro_rules! client {
 }
 
 impl World {
-    /// A deployment without a row.
+    /// Creates a deployment with an empty table.
     #[must_use]
     pub fn new() -> Self {
         Self::over(Aws::new(Gate::default()))
     }
 
-    /// The same deployment, its calls neither counted nor failed.
+    /// Returns the same deployment with calls that are not counted and do not fail.
     #[must_use]
     pub fn quiet(&self) -> Self {
         let quiet = Self::over(self.aws.quiet());
@@ -110,20 +112,20 @@ impl World {
         world
     }
 
-    /// An empty account again, with other people's secrets in it, and a gate that is open.
+    /// Resets the account to unrelated secrets only, and opens the gate.
     pub fn reset(&self) {
         self.aws.gate.open();
         self.randomness.0.set(1);
         let mut state = sim::State::default();
         DEPLOYMENT.clone_into(&mut state.services.target.deployment);
-        for (name, made) in others() {
-            state.services.target.secrets.insert(name, made);
+        for (name, secret) in unrelated_secrets() {
+            state.services.target.secrets.insert(name, secret);
         }
         *self.aws.state() = state;
         self.set_now(start());
     }
 
-    /// The time that use cases are given.
+    /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now.get()
@@ -139,19 +141,19 @@ impl World {
         self.aws.state().now = now;
     }
 
-    /// The time that a function has.
+    /// Returns a function's deadline.
     #[must_use]
     pub fn deadline(&self) -> Deadline {
         Deadline::after(FUNCTION)
     }
 
-    /// Puts a row.
+    /// Writes a row.
     pub fn put(&self, row: &Value) {
         self.aws.state().services.database.put(row);
     }
 
-    /// The workspace with its owner and a user who launches; the owner has an own row, as users have.
-    pub fn people(&self) {
+    /// Creates the workspace with its owner and a launcher, and their user rows.
+    pub fn add_members(&self) {
         self.put(&json!({
             "pk": { "S": scope(WORKSPACE) }, "sk": { "S": "META" }, "id": { "N": WORKSPACE.to_string() },
             "org": { "N": "5" }, "orgName": { "S": "acme" }, "name": { "S": "lab" }, "fullName": { "S": "The lab" },
@@ -175,40 +177,40 @@ impl Default for World {
 
 /// The workspace.
 pub const WORKSPACE: i64 = 42;
-/// Its owner.
+/// The workspace's owner.
 pub const OWNER: i64 = 1;
-/// Someone who launches in it.
+/// A member with the role `launch`.
 pub const LAUNCHER: i64 = 2;
-/// What a function has at most (`infra/template.yaml`, launch-run).
+/// The timeout of launch-run in `infra/template.yaml`.
 const FUNCTION: std::time::Duration = std::time::Duration::from_secs(29);
 
-/// The partition of a workspace.
+/// Returns the partition of a workspace.
 #[must_use]
 pub fn scope(workspace: i64) -> String {
     format!("WS#{workspace}")
 }
 
-/// The workspace's id.
+/// Returns the workspace's id.
 #[must_use]
 pub fn workspace() -> WorkspaceId {
     WorkspaceId::new(WORKSPACE).expect("a positive number")
 }
 
-/// A caller.
+/// Returns a caller.
 #[must_use]
 pub fn actor(user: i64) -> Actor {
     Actor { user: UserId::new(user).expect("a positive number"), token: None }
 }
 
-/// When every trial begins.
+/// The start time of every trial.
 #[must_use]
 pub fn start() -> Timestamp {
     "2026-11-23T10:20:30.123Z".parse().expect("a time")
 }
 
-/// Secrets that are not the deployment's, or of a run that nobody knows: none may be touched.
+/// Secrets outside the deployment or of an unknown run, which must not be changed.
 #[must_use]
-pub fn others() -> [(String, StoredSecret); 4] {
+pub fn unrelated_secrets() -> [(String, StoredSecret); 4] {
     let unknown = [
         ("pipeline-secrets:deployment", DEPLOYMENT),
         ("pipeline-secrets:scope", "workspace/42"),
@@ -228,7 +230,7 @@ pub fn others() -> [(String, StoredSecret); 4] {
     ]
 }
 
-/// `SplitMix64` from a seed: ids differ within a trial and are the same in every run of it.
+/// `SplitMix64` with a fixed seed: ids are unique within a trial and the same in every run of it.
 /// <https://prng.di.unimi.it/splitmix64.c>
 #[derive(Clone, Debug, Default)]
 pub struct Sequence(pub Cell<u64>);

@@ -1,4 +1,5 @@
-//! Events as EventBridge may hand them over: often, reversed, late, about nothing we know, from elsewhere, malformed.
+//! Events as EventBridge may deliver them: repeated, reversed, late, unknown, from other accounts
+//! or regions, malformed.
 
 use cleanup_run::Handler;
 use domain::copies::Layout;
@@ -10,7 +11,7 @@ use domain::{Context, Error, Result, Timestamp};
 use faults::check;
 use faults::ledger;
 use faults::operations::Report;
-use faults::runner::alone;
+use faults::runner::with_world;
 use faults::story::{JOB, SECRETS};
 use faults::world::{LAUNCHER, World};
 use jiff::SignedDuration;
@@ -23,20 +24,20 @@ use support::{Job, QUEUE};
 
 const ACCOUNT: &str = "111122223333";
 
-/// Hands an event over, as Lambda does.
-async fn hand(world: &World, event: &str) -> Result<Option<SweepSummary>> {
+/// Delivers an event to the handler, as Lambda does.
+async fn deliver(world: &World, event: &str) -> Result<Option<SweepSummary>> {
     let handler = Handler { cleaner: world.cleaner(), account: ACCOUNT.into(), region: REGION.into() };
-    // The handler is asked at the present of the clock.
+    // The handler uses the real clock.
     let deadline = world.deadline();
     let context = Context { now: Timestamp::now(), ..world.context(&deadline) };
     handler.handle(event, &context).await
 }
 
-/// A world whose present is this long before the handler's.
+/// Resets the world, with its clock this far behind the handler's.
 async fn set_up(world: &World, ago: SignedDuration) {
     world.reset();
     world.pass(Timestamp::now().duration_since(world.now()) - ago);
-    world.people();
+    world.add_members();
     world.create(&SECRETS[..2], None).await.expect("stored");
     world.create_as(LAUNCHER, false, &SECRETS[2..], None).await.expect("stored");
 }
@@ -50,7 +51,7 @@ async fn batch_run(world: &World, job: &'static str) -> RunId {
     launched.run.id
 }
 
-fn of_batch(job: &str, status: &str) -> Value {
+fn batch_event(job: &str, status: &str) -> Value {
     json!({
         "version": "0", "id": "c8f9", "source": "aws.batch", "detail-type": "Batch Job State Change",
         "account": ACCOUNT, "region": REGION, "time": "2026-11-23T10:20:30Z", "resources": [],
@@ -58,7 +59,7 @@ fn of_batch(job: &str, status: &str) -> Value {
     })
 }
 
-fn of_run(kind: &str, run: &RunId) -> Value {
+fn run_event(kind: &str, run: &RunId) -> Value {
     json!({
         "source": "pipeline-secrets", "detail-type": kind, "account": ACCOUNT, "region": REGION,
         "detail": { "workflowId": run.as_str() },
@@ -67,7 +68,7 @@ fn of_run(kind: &str, run: &RunId) -> Value {
 
 fn copies(world: &World) -> Vec<String> {
     let state = world.aws.state();
-    let ours = |name: &&String| faults::world::others().iter().all(|(other, _)| other != *name);
+    let ours = |name: &&String| faults::world::unrelated_secrets().iter().all(|(other, _)| other != *name);
     state.services.target.secrets.keys().filter(ours).cloned().collect()
 }
 
@@ -76,40 +77,40 @@ fn rows(world: &World) -> Vec<ledger::Row> {
 }
 
 #[test]
-fn an_event_a_hundred_times_and_in_any_order_has_one_effect() {
-    alone(async |world| {
+fn events_repeated_a_hundred_times_out_of_order_have_one_effect() {
+    with_world(async |world| {
         set_up(world, SignedDuration::from_mins(1)).await;
         let run = batch_run(world, JOB).await;
         world.set_job("SUCCEEDED");
-        // The end first, what came before it afterwards, and each of them a hundred times.
+        // The end first, then earlier events, each a hundred times.
         let events = [
-            of_batch(JOB, "SUCCEEDED"),
-            of_batch(JOB, "FAILED"),
-            of_batch(JOB, "RUNNING"),
-            of_batch(JOB, "SUBMITTED"),
-            of_run("Run Look", &run),
-            of_run("Run Delivered", &run),
+            batch_event(JOB, "SUCCEEDED"),
+            batch_event(JOB, "FAILED"),
+            batch_event(JOB, "RUNNING"),
+            batch_event(JOB, "SUBMITTED"),
+            run_event("Run Look", &run),
+            run_event("Run Delivered", &run),
         ];
         for event in events {
             let event = event.to_string();
             for _ in 0..100 {
-                hand(world, &event).await.expect("handled");
+                deliver(world, &event).await.expect("handled");
             }
         }
         assert_eq!(world.aws.state().services.target.deleted.len(), 1);
         assert_eq!(ledger::audits(&rows(world), "run.ended", Some(run.as_str())), 1);
-        assert_eq!(check::aftermath(world).await, Vec::<String>::new());
+        assert_eq!(check::final_violations(world).await, Vec::<String>::new());
     });
 }
 
 #[test]
-fn a_job_that_runs_on_keeps_its_copies_whatever_an_event_says() {
-    alone(async |world| {
+fn a_running_job_keeps_its_copies_whatever_an_event_says() {
+    with_world(async |world| {
         set_up(world, SignedDuration::from_mins(1)).await;
         let run = batch_run(world, JOB).await;
         for status in ["FAILED", "SUCCEEDED", "RUNNABLE"] {
-            hand(world, &of_batch(JOB, status).to_string()).await.expect("handled");
-            hand(world, &of_run("Run Look", &run).to_string()).await.expect("handled");
+            deliver(world, &batch_event(JOB, status).to_string()).await.expect("handled");
+            deliver(world, &run_event("Run Look", &run).to_string()).await.expect("handled");
         }
         assert_eq!(world.run(&run).await.lifecycle.state, State::Running);
         assert_eq!(copies(world).len(), 1);
@@ -117,15 +118,15 @@ fn a_job_that_runs_on_keeps_its_copies_whatever_an_event_says() {
 }
 
 #[test]
-fn an_event_that_comes_a_week_late_touches_no_later_run() {
-    alone(async |world| {
+fn an_event_that_arrives_a_week_late_does_not_change_a_later_run() {
+    with_world(async |world| {
         set_up(world, SignedDuration::from_hours(7 * 24)).await;
         let first = batch_run(world, JOB).await;
         world.set_job("SUCCEEDED");
         world.pass(SignedDuration::from_hours(7 * 24));
         let second = batch_run(world, "9d7a1f2e-0000-4000-8000-000000000002").await;
-        hand(world, &of_batch(JOB, "SUCCEEDED").to_string()).await.expect("handled");
-        hand(world, &of_run("Run Look", &first).to_string()).await.expect("handled");
+        deliver(world, &batch_event(JOB, "SUCCEEDED").to_string()).await.expect("handled");
+        deliver(world, &run_event("Run Look", &first).to_string()).await.expect("handled");
         assert_eq!(world.run(&first).await.lifecycle.state, State::Ended);
         assert_eq!(world.run(&second).await.lifecycle.state, State::Running);
         assert_eq!(copies(world), [format!("tower-{second}")]);
@@ -133,13 +134,13 @@ fn an_event_that_comes_a_week_late_touches_no_later_run() {
 }
 
 #[test]
-fn without_any_event_the_sweep_ends_a_run_within_the_hour() {
-    alone(async |world| {
+fn without_events_the_sweep_ends_a_run_within_an_hour() {
+    with_world(async |world| {
         set_up(world, SignedDuration::from_mins(60)).await;
         let run = batch_run(world, JOB).await;
         world.set_job("FAILED");
         world.pass(SignedDuration::from_mins(60));
-        let swept = hand(world, r#"{"source":"pipeline-secrets.sweep"}"#).await.expect("swept");
+        let swept = deliver(world, r#"{"source":"pipeline-secrets.sweep"}"#).await.expect("swept");
         assert_eq!(swept.expect("a sweep").ended, 1);
         assert_eq!(world.run(&run).await.lifecycle.state, State::Ended);
         assert_eq!(copies(world), Vec::<String>::new());
@@ -147,44 +148,46 @@ fn without_any_event_the_sweep_ends_a_run_within_the_hour() {
 }
 
 #[test]
-fn what_is_not_ours_is_ignored_and_asks_nothing() {
-    alone(async |world| {
+fn unrelated_events_are_ignored_without_any_aws_call() {
+    with_world(async |world| {
         set_up(world, SignedDuration::from_mins(1)).await;
         let run = batch_run(world, JOB).await;
         let before = rows(world);
         world.set_job("SUCCEEDED");
         for (key, value) in [("account", json!("999999999999")), ("region", json!("us-east-1"))] {
             for value in [value, Value::Null, json!("")] {
-                let mut event = of_batch(JOB, "SUCCEEDED");
+                let mut event = batch_event(JOB, "SUCCEEDED");
                 event[key] = value;
                 world.aws.gate.arm(&[]);
-                hand(world, &event.to_string()).await.expect("ignored");
-                assert_eq!(world.aws.gate.met(), Vec::<String>::new(), "{event}");
+                deliver(world, &event.to_string()).await.expect("ignored");
+                assert_eq!(world.aws.gate.calls(), Vec::<String>::new(), "{event}");
                 world.aws.gate.open();
             }
         }
-        // Of another queue is a job that no run has recorded; of an unknown run, a run that is not there.
-        hand(world, &of_batch("9d7a1f2e-0000-4000-8000-00000000dead", "FAILED").to_string())
+        // A job that no run has recorded, and a run that does not exist.
+        deliver(world, &batch_event("9d7a1f2e-0000-4000-8000-00000000dead", "FAILED").to_string())
             .await
             .expect("nothing");
         let unknown = RunId::new("ab12UNKNOWNRUN").expect("an id");
-        hand(world, &of_run("Run Look", &unknown).to_string()).await.expect("nothing");
-        hand(world, &of_run("Run Delivered", &unknown).to_string()).await.expect("nothing");
+        deliver(world, &run_event("Run Look", &unknown).to_string()).await.expect("nothing");
+        deliver(world, &run_event("Run Delivered", &unknown).to_string()).await.expect("nothing");
         assert_eq!(rows(world), before);
         assert_eq!(copies(world), [format!("tower-{run}")]);
     });
 }
 
-/// What Lambda then repeats and puts on the queue of failures; `main` counts a metric for each.
+/// Lambda retries such an event and then sends it to the queue of failed clean-ups. `main` counts a
+/// metric for each attempt.
 #[test]
-fn a_poisoned_event_is_a_failure_that_asks_nothing() {
-    alone(async |world| {
+fn a_malformed_event_fails_without_any_aws_call() {
+    with_world(async |world| {
         set_up(world, SignedDuration::from_mins(1)).await;
         let run = batch_run(world, JOB).await;
-        let (batch, look) = (of_batch(JOB, "FAILED"), of_run("Run Look", &run));
-        let mut poisons: Vec<String> =
+        let (batch, look) = (batch_event(JOB, "FAILED"), run_event("Run Look", &run));
+        let mut malformed: Vec<String> =
             ["", "{", "null", "[]", "7", "\"x\"", "{}", "{\"source\":\"aws.s3\"}"].map(str::to_owned).into();
-        let wrongs = [Value::Null, json!(7), json!([]), json!({}), json!(true), json!("x".repeat(1_000_000))];
+        let wrong_values =
+            [Value::Null, json!(7), json!([]), json!({}), json!(true), json!("x".repeat(1_000_000))];
         for (event, pointer) in [
             (&batch, "/source"),
             (&batch, "/detail"),
@@ -193,28 +196,27 @@ fn a_poisoned_event_is_a_failure_that_asks_nothing() {
             (&look, "/detail/workflowId"),
             (&look, "/source"),
         ] {
-            for wrong in &wrongs {
-                // A job's id of any length may be one that no run has recorded.
+            for wrong in &wrong_values {
+                // Any text is a valid job id: it is one that no run has recorded.
                 if pointer == "/detail/jobId" && wrong.is_string() {
                     continue;
                 }
-                let mut poison = event.clone();
-                *poison.pointer_mut(pointer).expect("a field") = wrong.clone();
-                // A detail without a field lacks the field.
-                poisons.push(poison.to_string());
+                let mut event_json = event.clone();
+                *event_json.pointer_mut(pointer).expect("a field") = wrong.clone();
+                malformed.push(event_json.to_string());
             }
         }
         for id in ["", "../etc", "ab12", "AB12\u{0}", "ab12UNKNOWNRUN#"] {
-            let mut poison = look.clone();
-            poison["detail"]["workflowId"] = json!(id);
-            poisons.push(poison.to_string());
+            let mut event_json = look.clone();
+            event_json["detail"]["workflowId"] = json!(id);
+            malformed.push(event_json.to_string());
         }
-        for poison in poisons {
+        for event in malformed {
             world.aws.gate.arm(&[]);
-            let answer = hand(world, &poison).await;
-            let shown: String = poison.chars().take(200).collect();
+            let answer = deliver(world, &event).await;
+            let shown: String = event.chars().take(200).collect();
             assert!(matches!(answer, Err(Error::Invalid(_))), "{shown}: {:?}", answer.err());
-            assert_eq!(world.aws.gate.met(), Vec::<String>::new(), "{shown}");
+            assert_eq!(world.aws.gate.calls(), Vec::<String>::new(), "{shown}");
             world.aws.gate.open();
         }
         assert_eq!(copies(world), [format!("tower-{run}")]);
@@ -222,8 +224,8 @@ fn a_poisoned_event_is_a_failure_that_asks_nothing() {
 }
 
 #[test]
-fn no_event_of_any_shape_ends_a_run_that_lives() {
-    alone(async |world| {
+fn no_event_of_any_shape_ends_a_live_run() {
+    with_world(async |world| {
         set_up(world, SignedDuration::from_mins(1)).await;
         let run = batch_run(world, JOB).await;
         let before = copies(world);
@@ -265,10 +267,10 @@ fn no_event_of_any_shape_ends_a_run_that_lives() {
             if event["detail"].is_object() {
                 event["detail"]["jobId"] = job;
             }
-            let _ = hand(world, &event.to_string()).await;
+            let _ = deliver(world, &event.to_string()).await;
         }
         assert_eq!(copies(world), before);
         assert_eq!(world.run(&run).await.lifecycle.state, State::Running);
-        assert_eq!(world.aws.state().wrongs, Vec::<String>::new());
+        assert_eq!(world.aws.state().violations, Vec::<String>::new());
     });
 }

@@ -1,4 +1,4 @@
-//! The fast part of the proof, AWS in process.
+//! The fast part of the proof, with AWS in process.
 
 mod enumeration;
 mod events;

@@ -1,4 +1,4 @@
-//! What the proof found once, so that it stays mended.
+//! Regression tests for bugs that the proof found.
 
 use domain::Error;
 use domain::ids::RunId;
@@ -7,14 +7,14 @@ use domain::{copies::Layout, run::State};
 use faults::gate::{Fault, Planned};
 use faults::operations::{CleanupOperation, KEY};
 use faults::plan;
-use faults::runner::alone;
+use faults::runner::with_world;
 use faults::story::{SECRETS, Story};
 use faults::world::{DEPLOYMENT, World};
 use jiff::SignedDuration;
 use serde_json::json;
 use support::StoredSecret;
 
-/// A copy of this run, made when nobody waited for it any more.
+/// Adds a copy of this run that was created after the run ended.
 fn orphan(world: &World, run: &RunId) -> String {
     let tags = [
         ("pipeline-secrets:deployment", DEPLOYMENT),
@@ -28,10 +28,10 @@ fn orphan(world: &World, run: &RunId) -> String {
 }
 
 #[test]
-fn one_row_that_cannot_be_read_keeps_no_other_runs_orphan() {
-    alone(async |world| {
+fn an_unreadable_row_does_not_block_the_cleanup_of_other_runs_orphans() {
+    with_world(async |world| {
         world.reset();
-        world.people();
+        world.add_members();
         world.create(&SECRETS[..2], None).await.expect("stored");
         let launched = world.launch(Platform::AwsBatch, Layout::Bundle, None).await.expect("launched");
         world.pass(SignedDuration::from_hours(25));
@@ -39,35 +39,35 @@ fn one_row_that_cannot_be_read_keeps_no_other_runs_orphan() {
         let ended = launched.run.id;
         assert_eq!(world.run(&ended).await.lifecycle.state, State::Ended);
         // Sorts before every other run.
-        let garbled = RunId::new("ab1200000000AA").expect("an id");
+        let corrupt = RunId::new("ab1200000000AA").expect("an id");
         world.put(
-            &json!({ "pk": { "S": format!("RUN#{garbled}") }, "sk": { "S": "RUN" }, "state": { "N": "7" } }),
+            &json!({ "pk": { "S": format!("RUN#{corrupt}") }, "sk": { "S": "RUN" }, "state": { "N": "7" } }),
         );
-        let (kept, gone) = (orphan(world, &garbled), orphan(world, &ended));
+        let (kept, deleted) = (orphan(world, &corrupt), orphan(world, &ended));
 
         let swept = world.clean(CleanupOperation::Sweep).await.expect("swept");
         assert_eq!((swept.orphans, swept.orphans_failed), (1, 1));
         let state = world.aws.state();
         assert!(state.services.target.secrets.contains_key(&kept));
-        assert!(!state.services.target.secrets.contains_key(&gone));
+        assert!(!state.services.target.secrets.contains_key(&deleted));
     });
 }
 
 #[test]
-fn a_launch_whose_intent_lost_its_answer_is_repeated_at_once() {
-    let calls = plan::rehearse(Story::LaunchKeyed).calls;
+fn a_launch_with_a_lost_answer_to_its_intent_can_be_retried_at_once() {
+    let calls = plan::run_without_faults(Story::LaunchKeyed).calls;
     let intent = calls.iter().position(|call| call == "TransactWriteItems").expect("an intent");
-    alone(async move |world| {
+    with_world(async move |world| {
         world.reset();
-        world.people();
+        world.add_members();
         world.create(&SECRETS[..2], None).await.expect("stored");
         let lost = Planned { nth: intent + 1, fault: Fault::AfterForGood };
         world.aws.gate.arm(&[lost]);
         let first = world.launch(Platform::AwsBatch, Layout::Bundle, Some(KEY)).await;
         assert!(matches!(first, Err(Error::Unavailable { .. })));
         assert_eq!(world.aws.gate.open(), 1);
-        // No time passes and nobody sweeps.
-        let again = world.launch(Platform::AwsBatch, Layout::Bundle, Some(KEY)).await.expect("launched");
-        assert!(again.tokens.is_some());
+        // No time passes and no sweep runs.
+        let retried = world.launch(Platform::AwsBatch, Layout::Bundle, Some(KEY)).await.expect("launched");
+        assert!(retried.tokens.is_some());
     });
 }

@@ -1,25 +1,26 @@
-//! Everything else that a function's credentials might be tried on: events, jobs, other functions, IAM itself.
+//! Other services that a function's credentials could reach: events, jobs, other functions, IAM
+//! itself.
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use end_to_end::rights::aws::Raw;
-use end_to_end::rights::sealed::{CallResult, tried};
+use end_to_end::rights::aws::RawClient;
+use end_to_end::rights::sealed::{CallResult, call_result};
 use serde_json::json;
 
-use super::{Outcome, Targets, Trial, functions};
+use super::{Attempts, Outcome, Targets, functions};
 
-pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
+pub(super) async fn try_all(targets: &Targets, attempts: &mut Attempts) -> Outcome {
     let harness = &targets.harness;
     let bus = harness.stack.output("EventBusName")?;
     for function in functions() {
         let role = harness.role(function).await?;
-        let mut refuse =
-            |what: &str, outcome: CallResult| trial.refuse(format!("{function} {what}"), &outcome);
+        let mut expect_denied =
+            |what: &str, outcome: CallResult| attempts.expect_denied(format!("{function} {what}"), &outcome);
         let announces = ["launch-run", "claim-run", "report-run"].contains(&function);
         let events = aws_sdk_eventbridge::Client::new(&role);
         for (bus, source) in [
             ("default", "pipeline-secrets"),
             ("default", "aws.batch"),
-            (bus, "somebody-else"),
+            (bus, "another-source"),
             (bus, "pipeline-secrets"),
         ] {
             if announces && bus != "default" && source == "pipeline-secrets" {
@@ -30,44 +31,47 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
                 .source(source)
                 .detail_type("x")
                 .detail("{}");
-            refuse(
+            expect_denied(
                 &format!("PutEvents of {source} to {bus}"),
-                tried(events.put_events().entries(entry.build()).send().await),
+                call_result(events.put_events().entries(entry.build()).send().await),
             );
         }
         let batch = aws_sdk_batch::Client::new(&role);
         let submitted = batch.submit_job().job_name("x").job_queue("heads").job_definition("head");
-        refuse("SubmitJob", tried(submitted.send().await));
-        refuse("TerminateJob", tried(batch.terminate_job().job_id("x").reason("x").send().await));
+        expect_denied("SubmitJob", call_result(submitted.send().await));
+        expect_denied(
+            "TerminateJob",
+            call_result(batch.terminate_job().job_id("x").reason("x").send().await),
+        );
         if !["report-run", "cleanup-run"].contains(&function) {
-            refuse("DescribeJobs", tried(batch.describe_jobs().jobs("x").send().await));
+            expect_denied("DescribeJobs", call_result(batch.describe_jobs().jobs("x").send().await));
         }
-        let raw = Raw::new(&harness.stack.aws_endpoint, harness.stack.credentials(function).await?);
+        let raw = RawClient::new(&harness.stack.aws_endpoint, harness.stack.credentials(function).await?);
         let invoked = raw.invoke(harness.stack.function("identity")?, &json!({"apply": {}})).await?;
-        refuse("InvokeFunction of identity", answered(invoked.status, &invoked.answer.to_string()));
+        expect_denied("InvokeFunction of identity", result_of(invoked.status, &invoked.answer.to_string()));
         let own = harness.resource(&format!("{}Role", end_to_end::rights::logical(function)))?;
         for action in ["GetRole", "DeleteRolePolicy", "PutRolePolicy"] {
             let document = json!({"Version": "2012-10-17", "Statement": []}).to_string();
-            let asked = [
+            let request = [
                 ("Action", action),
                 ("RoleName", own),
                 ("PolicyName", "rights"),
                 ("PolicyDocument", &document),
             ];
-            let (status, text) = raw.iam(&asked).await?;
-            refuse(action, answered(status, &text));
+            let (status, text) = raw.iam(&request).await?;
+            expect_denied(action, result_of(status, &text));
         }
         let group = harness.stack.output("ReadSecretsLogGroup")?;
-        let order = json!({"logGroupName": group});
+        let input = json!({"logGroupName": group});
         for action in ["FilterLogEvents", "DeleteLogGroup"] {
-            let (status, text) = raw.json("logs", &format!("Logs_20140328.{action}"), &order).await?;
-            refuse(action, answered(status, &text));
+            let (status, text) = raw.json("logs", &format!("Logs_20140328.{action}"), &input).await?;
+            expect_denied(action, result_of(status, &text));
         }
     }
     Ok(())
 }
 
-fn answered(status: reqwest::StatusCode, text: &str) -> CallResult {
+fn result_of(status: reqwest::StatusCode, text: &str) -> CallResult {
     match (status.is_success(), text.contains("AccessDenied")) {
         (true, _) => Ok(()),
         (false, true) => Err("AccessDenied".to_owned()),

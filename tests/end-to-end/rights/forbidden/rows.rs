@@ -1,10 +1,10 @@
-//! The table: each function, each kind of row, each operation.
+//! The table: every function with every kind of row and every operation.
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
-use end_to_end::rights::sealed::{CallResult, tried};
+use end_to_end::rights::sealed::{CallResult, call_result};
 
-use super::{Outcome, Targets, Trial, functions};
+use super::{Attempts, Outcome, Targets, functions};
 
 const KINDS: [&str; 12] = [
     "ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#", "IDEM#", "RUN#", "LAUNCH#", "JOB#",
@@ -12,8 +12,8 @@ const KINDS: [&str; 12] = [
 ];
 const OPERATIONS: [&str; 5] = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];
 
-/// What each function may do: with rows of these kinds, these operations. All else is refused.
-#[expect(clippy::match_same_arms, reason = "read function by function")]
+/// The operations that each function may use, by kind of row. IAM denies all others.
+#[expect(clippy::match_same_arms, reason = "grouped by function")]
 fn allowed(function: &str, kind: &str, operation: &str) -> bool {
     let kinds: &[&str] = match (function, operation) {
         ("authorizer", "GetItem") => &["TOKEN#", "LOGIN#"],
@@ -42,7 +42,7 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
     kinds.contains(&kind)
 }
 
-pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
+pub(super) async fn try_all(targets: &Targets, attempts: &mut Attempts) -> Outcome {
     let table = targets.harness.stack.output("TableName")?;
     for function in functions() {
         let role = targets.harness.role(function).await?;
@@ -50,54 +50,58 @@ pub(super) async fn try_all(targets: &Targets, trial: &mut Trial) -> Outcome {
             for operation in OPERATIONS {
                 let outcome = attempt(&role, table, kind, operation).await;
                 let what = format!("{function} {operation} {kind}");
-                // A control may find nothing, or a condition that does not hold: just not a refusal by IAM.
+                // A control may fail, for example on its condition, but not with a denial by IAM.
                 let passed = outcome.as_ref().is_err_and(|code| !code.contains("AccessDenied"));
                 match allowed(function, kind, operation) {
                     true if passed => {}
-                    true => trial.permit(what, &outcome),
-                    false => trial.refuse(what, &outcome),
+                    true => attempts.expect_allowed(what, &outcome),
+                    false => attempts.expect_denied(what, &outcome),
                 }
             }
         }
         let dynamodb = aws_sdk_dynamodb::Client::new(&role);
-        trial.refuse(format!("{function} Scan"), &tried(dynamodb.scan().table_name(table).send().await));
+        attempts.expect_denied(
+            format!("{function} Scan"),
+            &call_result(dynamodb.scan().table_name(table).send().await),
+        );
         let index = dynamodb.scan().table_name(table).index_name("by-workspace");
-        trial.refuse(format!("{function} Scan of an index"), &tried(index.send().await));
+        attempts.expect_denied(format!("{function} Scan of an index"), &call_result(index.send().await));
         let deleted = dynamodb.delete_table().table_name(table).send().await;
-        trial.refuse(format!("{function} DeleteTable"), &tried(deleted));
+        attempts.expect_denied(format!("{function} DeleteTable"), &call_result(deleted));
     }
     Ok(())
 }
 
-/// Under a key that no row has, and under a condition that never holds: nothing is changed where IAM lets it through.
+/// Calls an operation with a key of no row and a condition that is never true, so that an allowed
+/// call changes nothing.
 async fn attempt(role: &SdkConfig, table: &str, kind: &str, operation: &str) -> CallResult {
     let dynamodb = aws_sdk_dynamodb::Client::new(role);
     let key = |text: &str| AttributeValue::S(text.to_owned());
     let pk = format!("{kind}0");
     let never = "attribute_exists(pk) AND attribute_not_exists(pk)";
     match operation {
-        "GetItem" => {
-            tried(dynamodb.get_item().table_name(table).key("pk", key(&pk)).key("sk", key("0")).send().await)
-        }
+        "GetItem" => call_result(
+            dynamodb.get_item().table_name(table).key("pk", key(&pk)).key("sk", key("0")).send().await,
+        ),
         "Query" => {
             let query = dynamodb.query().table_name(table).key_condition_expression("pk = :pk");
-            tried(query.expression_attribute_values(":pk", key(&pk)).send().await)
+            call_result(query.expression_attribute_values(":pk", key(&pk)).send().await)
         }
         "PutItem" => {
             let put = dynamodb.put_item().table_name(table).item("pk", key(&pk)).item("sk", key("0"));
-            tried(put.condition_expression(never).send().await)
+            call_result(put.condition_expression(never).send().await)
         }
         "UpdateItem" => {
             let update = dynamodb.update_item().table_name(table).key("pk", key(&pk)).key("sk", key("0"));
-            // What the functions that may change some attributes may change.
+            // An attribute that functions with limited rights may change.
             let attribute = if kind == "RUN#" { "revision" } else { "lastUsed" };
             let update = update.update_expression("SET #a = :v").expression_attribute_names("#a", attribute);
             let update = update.expression_attribute_values(":v", key("v"));
-            tried(update.condition_expression(never).send().await)
+            call_result(update.condition_expression(never).send().await)
         }
         _ => {
             let delete = dynamodb.delete_item().table_name(table).key("pk", key(&pk)).key("sk", key("0"));
-            tried(delete.condition_expression(never).send().await)
+            call_result(delete.condition_expression(never).send().await)
         }
     }
 }

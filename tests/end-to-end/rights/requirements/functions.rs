@@ -1,4 +1,5 @@
-//! Functions: their roles as far as no exercise shows them, their limits, what events do when they fail, their environment.
+//! Requirements on functions: role policies that no exercise covers, limits, failure destinations,
+//! environment.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +13,13 @@ use http_api::Operation;
 use runtime::config::{self, Bus, EnvelopeKey, Home, Launch, Oidc, Section, Table};
 use serde_json::json;
 
-use super::{Demand, logical_names, unless};
+use super::{Requirement, logical_names, unless};
 
-pub(super) const DEMANDS: &[Demand] = &[
-    Demand {
-        what: "each function may write its own log and no other",
+pub(super) const REQUIREMENTS: &[Requirement] = &[
+    Requirement {
+        what: "each function may write only its own log group",
         page: "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html",
-        broken: |template| {
+        violations: |template| {
             unless(logical_names(), |name| {
                 let group = json!({"Fn::GetAtt": [format!("{name}Logs"), "Arn"]});
                 let own = |one: &&serde_json::Value| one["Sid"] == "Logs" && one["Resource"] == group;
@@ -33,10 +34,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             })
         },
     },
-    Demand {
-        what: "creating a secret with tags takes the right to tag, under the same conditions",
+    Requirement {
+        what: "creating a secret with tags requires TagResource under the same conditions",
         page: "https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html",
-        broken: |template| {
+        violations: |template| {
             let rights = template.rights("LaunchRun");
             let copies = rights.iter().find(|one| one["Sid"] == "Copies").cloned().unwrap_or_default();
             let conditions = &copies["Condition"];
@@ -49,10 +50,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             if holds { vec![] } else { vec!["LaunchRun".into()] }
         },
     },
-    Demand {
-        what: "a function with an on-failure queue may send there, and retries twice before",
+    Requirement {
+        what: "a function with an on-failure queue may send to it, after two retries",
         page: "https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html",
-        broken: |template| {
+        violations: |template| {
             let queue = json!({"Fn::GetAtt": ["FailedCleanups", "Arn"]});
             let retries = template.properties("CleanupRunRetries");
             let sends = template
@@ -66,10 +67,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             if holds { vec![] } else { vec!["CleanupRun".into()] }
         },
     },
-    Demand {
+    Requirement {
         what: "no role has a wildcard action, GetSecretValue, or a statement without a name",
         page: "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege",
-        broken: |template| {
+        violations: |template| {
             unless(logical_names(), |name| {
                 template.rights(name).iter().all(|one| {
                     let good =
@@ -82,10 +83,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             })
         },
     },
-    Demand {
-        what: "a role that opens values does so only as its own function",
+    Requirement {
+        what: "a role that opens values can do so only from its own function",
         page: "https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html",
-        broken: |template| {
+        violations: |template| {
             unless(["LaunchRun", "ClaimRun"].map(str::to_owned), |name| {
                 let condition =
                     json!({"ArnNotEquals": {"lambda:SourceFunctionArn": {"Fn::GetAtt": [name, "Arn"]}}});
@@ -98,20 +99,20 @@ pub(super) const DEMANDS: &[Demand] = &[
             })
         },
     },
-    Demand {
-        what: "a role's policy leaves room below IAM's 10,240 characters",
+    Requirement {
+        what: "a role's policy is well below IAM's limit of 10,240 characters",
         page: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
-        broken: |template| {
+        violations: |template| {
             unless(logical_names(), |name| {
                 let document = &template.properties(&format!("{name}Rights"))["PolicyDocument"];
                 deployed_size(document) < 9_000
             })
         },
     },
-    Demand {
-        what: "a statement on the table is of one action, and an action of one statement unless it is limited to attributes",
+    Requirement {
+        what: "each statement on the table has one action, and each action one statement, unless it is limited to attributes",
         page: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html",
-        broken: |template| {
+        violations: |template| {
             unless(logical_names(), |name| {
                 let rights = template.rights(name);
                 let of_table =
@@ -127,10 +128,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             })
         },
     },
-    Demand {
-        what: "a resource * stands only where the service has no resource-level right",
+    Requirement {
+        what: "resource * is used only for actions without resource-level permissions",
         page: "https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html",
-        broken: |template| {
+        violations: |template| {
             let known = ["batch:DescribeJobs", "secretsmanager:ListSecrets"];
             unless(logical_names(), |name| {
                 let open = |one: &&serde_json::Value| one["Resource"] == "*";
@@ -143,10 +144,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             })
         },
     },
-    Demand {
-        what: "every right on the table names the rows, or the index that nominates due runs",
+    Requirement {
+        what: "every right on the table is limited to rows or to the index of due runs",
         page: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html",
-        broken: |template| {
+        violations: |template| {
             unless(logical_names(), |name| {
                 template.rights(name).iter().all(|one| {
                     let table = texts(&one["Action"]).iter().any(|action| action.starts_with("dynamodb:"));
@@ -156,10 +157,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             })
         },
     },
-    Demand {
-        what: "only Lambda takes on a function's role, and no managed policy comes with it",
+    Requirement {
+        what: "only Lambda can assume a function's role, and it has no managed policy",
         page: "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
-        broken: |template| {
+        violations: |template| {
             unless(logical_names(), |name| {
                 let role = template.properties(&format!("{name}Role"));
                 let trust = &role["AssumeRolePolicyDocument"]["Statement"];
@@ -170,10 +171,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             })
         },
     },
-    Demand {
-        what: "who may invoke: API Gateway for this API, EventBridge for our rules, each by its ARN",
+    Requirement {
+        what: "only API Gateway for this API and EventBridge for our rules may invoke, each limited by ARN",
         page: "https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html",
-        broken: |template| {
+        violations: |template| {
             let permissions = template.of_type("AWS::Lambda::Permission").map(|(name, _)| name.to_owned());
             unless(permissions, |name| {
                 let permission = template.properties(name);
@@ -183,44 +184,44 @@ pub(super) const DEMANDS: &[Demand] = &[
             })
         },
     },
-    Demand {
-        what: "the function that events invoke takes a bounded share of the account's concurrency",
+    Requirement {
+        what: "the function that events invoke has a bounded share of the account's concurrency",
         page: "https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html",
-        broken: |template| {
+        violations: |template| {
             let reserved = &template.properties("CleanupRun")["ReservedConcurrentExecutions"];
             let expected = json!({"Fn::If": ["ReservesConcurrency", {"Ref": "CleanupConcurrency"}, {"Ref": "AWS::NoValue"}]});
             if *reserved == expected { vec![] } else { vec!["CleanupRun".into()] }
         },
     },
-    Demand {
-        what: "functions answer before API Gateway gives up after 30 seconds",
+    Requirement {
+        what: "functions time out before API Gateway does after 30 seconds",
         page: "https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html",
-        broken: |template| {
+        violations: |template| {
             unless(logical_names().filter(|name| name != "CleanupRun"), |name| {
                 template.properties(name)["Timeout"].as_u64().is_some_and(|seconds| seconds < 30)
             })
         },
     },
-    Demand {
+    Requirement {
         what: "a function that triggers itself is stopped",
         page: "https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html",
-        broken: |template| {
+        violations: |template| {
             unless(logical_names(), |name| template.properties(name)["RecursiveLoop"] == "Terminate")
         },
     },
-    Demand {
-        what: "the routes are the table of operations, each to its function, with the authorizer where a user has to come",
+    Requirement {
+        what: "the routes match the table of operations: the function, and the authorizer for user credentials",
         page: "https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html",
-        broken: routes,
+        violations: routes,
     },
-    Demand {
-        what: "each function's environment has what its configuration asks for, and nothing else",
+    Requirement {
+        what: "each function's environment has exactly the variables of its configuration",
         page: "https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html",
-        broken: environment,
+        violations: environment,
     },
 ];
 
-/// The characters of a policy as deployed, more or less: what CloudFormation fills in counted as the longest ARN here.
+/// Estimates the size of a deployed policy, with every reference counted as the longest ARN in it.
 fn deployed_size(value: &serde_json::Value) -> usize {
     match value {
         serde_json::Value::Object(object)
@@ -243,7 +244,7 @@ fn routes(template: &Template) -> Vec<String> {
             (route["Properties"]["RouteKey"].as_str().unwrap_or_default().to_owned(), &route["Properties"])
         })
         .collect();
-    let mut broken: Vec<String> = Operation::ALL
+    let mut violations: Vec<String> = Operation::ALL
         .iter()
         .filter(|operation| {
             let function = end_to_end::rights::logical(folder(operation.function()));
@@ -257,11 +258,11 @@ fn routes(template: &Template) -> Vec<String> {
         .map(|operation| operation.route_key().to_owned())
         .collect();
     let known = |route: &String| Operation::of_route(route).is_some();
-    broken.extend(deployed.into_keys().filter(|route| !known(route)));
-    broken
+    violations.extend(deployed.into_keys().filter(|route| !known(route)));
+    violations
 }
 
-/// Beside what all have: a function's own variables.
+/// The variables of all functions. [`OWN`] lists the additional ones of each function.
 const ALL: [&str; 5] = ["TABLE_NAME", "DEPLOYMENT", "ACCOUNT_ID", "RESTORED", "LOG_LEVEL"];
 const TIMES: [&str; 4] = ["PROVISIONING_SECONDS", "PENDING_SECONDS", "LEASE_SECONDS", "LONGEST_RUN_SECONDS"];
 const OWN: [(&str, &[&str], bool); 8] = [
@@ -286,7 +287,7 @@ const OWN: [(&str, &[&str], bool); 8] = [
     ("CleanupRun", &["RUN_PREFIX"], true),
 ];
 
-/// Parameters, each another than its default, so that what arrives is what was chosen.
+/// Parameters, all different from their defaults.
 const CHOSEN: [(&str, &str); 14] = [
     ("RunPrefix", "a1b2"),
     ("OidcIssuer", "https://issuer.example.org"),
@@ -306,14 +307,14 @@ const CHOSEN: [(&str, &str); 14] = [
 
 fn environment(template: &Template) -> Vec<String> {
     let chosen = BTreeMap::from(CHOSEN);
-    let mut broken = Vec::new();
+    let mut violations = Vec::new();
     for (function, own, times) in OWN {
         let mut given = template.environment(function, &chosen);
-        let mut wanted: Vec<_> = ALL.iter().chain(own).copied().collect();
-        wanted.extend(TIMES.iter().filter(|_| times));
-        broken.extend(unless(wanted.iter().map(|it| (*it).to_owned()), |it| given.contains_key(it)));
-        broken.extend(given.keys().filter(|it| !wanted.contains(&it.as_str())).cloned());
-        given.insert("AWS_REGION".into(), "eu-west-1".into()); // Lambda's own
+        let mut expected: Vec<_> = ALL.iter().chain(own).copied().collect();
+        expected.extend(TIMES.iter().filter(|_| times));
+        violations.extend(unless(expected.iter().map(|it| (*it).to_owned()), |it| given.contains_key(it)));
+        violations.extend(given.keys().filter(|it| !expected.contains(&it.as_str())).cloned());
+        given.insert("AWS_REGION".into(), "eu-west-1".into()); // set by Lambda
         let faults = match function {
             "Authorizer" => faults::<(Table, Settings, Oidc)>(&given),
             "Identity" | "ReadSecrets" => faults::<(Table, Settings)>(&given),
@@ -323,20 +324,22 @@ fn environment(template: &Template) -> Vec<String> {
             "ReportRun" => faults::<(Table, Settings, Bus, Home)>(&given),
             _ => faults::<(Table, Settings, Home)>(&given),
         };
-        broken.extend(faults.map(|fault| format!("{function}: {fault}")));
+        violations.extend(faults.map(|fault| format!("{function}: {fault}")));
         if let Ok((table, settings)) = config::load::<(Table, Settings)>(|name| given.get(name).cloned()) {
             let limits = settings.limits;
             let seconds = [limits.provisioning, limits.pending, limits.lease, limits.longest_run]
                 .map(|it| it.as_secs());
-            let right = table.name == "restored-table"
+            let correct = table.name == "restored-table"
                 && settings.restored
                 && (!times || seconds == [60, 61, 62, 63])
                 && (function != "WriteSecrets" || (settings.allow_aws_names && settings.maintain_may_write))
                 && (function != "LaunchRun" || settings.default_layout.as_str() == "per-name");
-            broken.extend((!right).then(|| format!("{function} gets other settings than were chosen")));
+            violations.extend(
+                (!correct).then(|| format!("{function} has settings that differ from the parameters")),
+            );
         }
     }
-    broken
+    violations
 }
 
 fn faults<S: Section>(given: &BTreeMap<String, String>) -> Option<String> {

@@ -1,16 +1,16 @@
-//! Keys: who may use them, through what.
+//! Requirements on keys: their users, and the services through which they use them.
 
 use end_to_end::rights::statements::texts;
 use end_to_end::rights::template::Template;
 use serde_json::Value;
 
-use super::{Demand, logical_names, unless};
+use super::{Requirement, logical_names, unless};
 
-pub(super) const DEMANDS: &[Demand] = &[
-    Demand {
-        what: "two keys, both rotated, both kept when the stack goes, deleted after the longest wait",
+pub(super) const REQUIREMENTS: &[Requirement] = &[
+    Requirement {
+        what: "there are exactly two keys, both rotated, retained when the stack is deleted, and with the longest waiting period before deletion",
         page: "https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html",
-        broken: |template| {
+        violations: |template| {
             let mut names: Vec<_> =
                 template.of_type("AWS::KMS::Key").map(|(name, _)| name.to_owned()).collect();
             names.sort();
@@ -23,23 +23,24 @@ pub(super) const DEMANDS: &[Demand] = &[
             [count, rotated].concat()
         },
     },
-    Demand {
-        what: "no statement of a key's policy has a wildcard among its actions, and the envelope key lets nobody grant",
+    Requirement {
+        what: "no key policy has wildcard actions, and the envelope key's policy does not allow grants",
         page: "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html",
-        broken: |template| {
+        violations: |template| {
             let actions = |key: &str| -> Vec<String> {
                 template.key_policy(key).iter().flat_map(|one| texts(&one["Action"])).collect()
             };
-            let mut broken: Vec<_> = ["EnvelopeKey", "AtRestKey"].into_iter().flat_map(actions).collect();
-            broken.retain(|action| action.contains('*'));
-            broken.extend(actions("EnvelopeKey").into_iter().filter(|action| action == "kms:CreateGrant"));
-            broken
+            let mut violations: Vec<_> = ["EnvelopeKey", "AtRestKey"].into_iter().flat_map(actions).collect();
+            violations.retain(|action| action.contains('*'));
+            violations
+                .extend(actions("EnvelopeKey").into_iter().filter(|action| action == "kms:CreateGrant"));
+            violations
         },
     },
-    Demand {
-        what: "the account's administrators have no use of the envelope key, by no statement of its policy",
+    Requirement {
+        what: "no statement of the envelope key's policy lets the account's administrators use it",
         page: "https://docs.aws.amazon.com/kms/latest/developerguide/control-access-overview.html",
-        broken: |template| {
+        violations: |template| {
             let policy = template.key_policy("EnvelopeKey");
             let root = policy.iter().filter(|one| one["Principal"]["AWS"].to_string().contains(":root"));
             let mut actions: Vec<_> = root.flat_map(|one| texts(&one["Action"])).collect();
@@ -47,25 +48,25 @@ pub(super) const DEMANDS: &[Demand] = &[
             actions
         },
     },
-    Demand {
+    Requirement {
         what: "every use of the envelope key is bound to the deployment by its encryption context",
         page: "https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-encryption-context",
-        broken: |template| {
+        violations: |template| {
             let policy = template.key_policy("EnvelopeKey");
             let uses = policy
                 .iter()
                 .filter(|one| texts(&one["Action"]).iter().any(|it| USES.contains(&it.as_str())));
-            let free = uses.filter(|one| {
+            let unbound = uses.filter(|one| {
                 one["Condition"]["StringEquals"]["kms:EncryptionContext:deployment"]["Ref"]
                     != "AWS::StackName"
             });
-            free.map(sid).collect()
+            unbound.map(sid).collect()
         },
     },
-    Demand {
-        what: "the writer alone seals, launcher and claimer alone open (and a break-glass principal where one is named)",
+    Requirement {
+        what: "only write-secrets seals; only launch-run, claim-run and a configured break-glass principal open",
         page: "https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html",
-        broken: |template| {
+        violations: |template| {
             let users = |action: &str| -> Vec<String> {
                 let policy = template.key_policy("EnvelopeKey");
                 let holding =
@@ -80,15 +81,15 @@ pub(super) const DEMANDS: &[Demand] = &[
             ];
             expected
                 .into_iter()
-                .filter(|(action, who)| users(action) != *who)
+                .filter(|(action, principals)| users(action) != *principals)
                 .map(|(action, _)| action.to_owned())
                 .collect()
         },
     },
-    Demand {
-        what: "whoever touches the table may use its key, through DynamoDB alone",
+    Requirement {
+        what: "every function may use the table's key, only through DynamoDB",
         page: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html",
-        broken: |template| {
+        violations: |template| {
             let statement = of(template, "FunctionsThroughTheTable");
             let through = statement["Condition"]["StringEquals"]["kms:ViaService"].to_string();
             let actions = texts(&statement["Action"]);
@@ -100,18 +101,19 @@ pub(super) const DEMANDS: &[Demand] = &[
                 "kms:ReEncryptFrom",
                 "kms:ReEncryptTo",
             ];
-            let mut broken =
+            let mut violations =
                 unless(needed.map(str::to_owned), |action| actions.iter().any(|it| it == action));
-            broken.extend(unless(["dynamodb.".to_owned()], |service| through.contains(service)));
+            violations.extend(unless(["dynamodb.".to_owned()], |service| through.contains(service)));
             let principals = statement["Principal"]["AWS"].to_string();
-            broken.extend(unless(logical_names(), |name| principals.contains(&format!("\"{name}Role\""))));
-            broken
+            violations
+                .extend(unless(logical_names(), |name| principals.contains(&format!("\"{name}Role\""))));
+            violations
         },
     },
-    Demand {
-        what: "CloudWatch Logs may use the at-rest key, for this deployment's groups alone",
+    Requirement {
+        what: "CloudWatch Logs may use the at-rest key, only for this deployment's log groups",
         page: "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html",
-        broken: |template| {
+        violations: |template| {
             let statement = of(template, "Logs");
             let service =
                 statement["Principal"]["Service"].to_string().contains("logs.${AWS::Region}.amazonaws.com");
@@ -120,10 +122,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             if holds { vec![] } else { vec!["Logs".into()] }
         },
     },
-    Demand {
-        what: "EventBridge may encrypt dead letters with the queues' key, by the guide's statement, which has no condition",
+    Requirement {
+        what: "EventBridge may encrypt dead letters with the queues' key; the documented statement has no condition",
         page: "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html",
-        broken: |template| {
+        violations: |template| {
             let statement = of(template, "EventsToDeadLetters");
             let holds = statement["Principal"]["Service"] == "events.amazonaws.com"
                 && texts(&statement["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -131,10 +133,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             if holds { vec![] } else { vec!["EventsToDeadLetters".into()] }
         },
     },
-    Demand {
-        what: "the function with an on-failure destination may encrypt what it sends there, through SQS alone",
+    Requirement {
+        what: "the function with an on-failure destination may encrypt its messages, only through SQS",
         page: "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html",
-        broken: |template| {
+        violations: |template| {
             let statement = of(template, "CleanerToDeadLetters");
             let holds = statement["Principal"]["AWS"].to_string().contains("CleanupRunRole")
                 && texts(&statement["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -142,10 +144,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             if holds { vec![] } else { vec!["CleanerToDeadLetters".into()] }
         },
     },
-    Demand {
-        what: "with a key of the copies, the launcher may use it through Secrets Manager alone",
+    Requirement {
+        what: "launch-run may use a configured key of the copies, only through Secrets Manager",
         page: "https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html",
-        broken: |template| {
+        violations: |template| {
             let rights = template.rights("LaunchRun");
             let statement =
                 rights.iter().find(|one| one["Sid"] == "KeyOfTheCopies").cloned().unwrap_or_default();
@@ -178,7 +180,8 @@ fn sid(statement: &Value) -> String {
 }
 
 pub(super) fn is_kept(resource: &Value) -> bool {
-    // A first deploy that fails leaves nothing behind; the table's deletion protection would make that fail as well.
+    // A failed first deployment leaves nothing behind. The table is an exception: its deletion
+    // protection would block the rollback.
     let policy = if resource["Type"] == "AWS::DynamoDB::Table" { "Retain" } else { "RetainExceptOnCreate" };
     resource["DeletionPolicy"] == policy && resource["UpdateReplacePolicy"] == "Retain"
 }

@@ -1,41 +1,41 @@
-//! Data, queues, logs, events, API: what keeps them safe and what bounds them.
+//! Requirements on data, queues, logs, events and the API: protection and limits.
 
 use end_to_end::rights::template::Template;
 use serde_json::{Value, json};
 
 use super::keys::is_kept;
-use super::{Demand, logical_names, unless};
+use super::{Requirement, logical_names, unless};
 
-pub(super) const DEMANDS: &[Demand] = &[
-    Demand {
+pub(super) const REQUIREMENTS: &[Requirement] = &[
+    Requirement {
         what: "the table is encrypted under the at-rest key",
         page: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/EncryptionAtRest.html",
-        broken: |template| {
+        violations: |template| {
             let sse = &template.properties("Table")["SSESpecification"];
             let key = json!({"Fn::GetAtt": ["AtRestKey", "Arn"]});
             table(sse["SSEEnabled"] == true && sse["SSEType"] == "KMS" && sse["KMSMasterKeyId"] == key)
         },
     },
-    Demand {
-        what: "the table can be restored to any second of 35 days",
+    Requirement {
+        what: "the table can be restored to any second of the last 35 days",
         page: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html",
-        broken: |template| {
+        violations: |template| {
             let recovery = &template.properties("Table")["PointInTimeRecoverySpecification"];
             table(recovery["PointInTimeRecoveryEnabled"] == true && recovery["RecoveryPeriodInDays"] == 35)
         },
     },
-    Demand {
-        what: "what is over goes by its ttl",
+    Requirement {
+        what: "expired rows are deleted by their ttl",
         page: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html",
-        broken: |template| {
+        violations: |template| {
             let expected = json!({"AttributeName": "ttl", "Enabled": true});
             table(template.properties("Table")["TimeToLiveSpecification"] == expected)
         },
     },
-    Demand {
-        what: "the table refuses its deletion unless told otherwise, and is kept when the stack goes",
+    Requirement {
+        what: "the table has deletion protection by default, and is retained when the stack is deleted",
         page: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithTables.Basics.html#WorkingWithTables.Basics.DeletionProtection",
-        broken: |template| {
+        violations: |template| {
             let protected = &template.properties("Table")["DeletionProtectionEnabled"];
             let default = &template.document["Parameters"]["DeletionProtection"]["Default"];
             let expected = json!({"Fn::If": ["ProtectsTable", true, false]});
@@ -46,20 +46,20 @@ pub(super) const DEMANDS: &[Demand] = &[
             )
         },
     },
-    Demand {
-        what: "Lambda drops no line by its level: the audit trail is INFO, and metrics, which name none, count as INFO",
+    Requirement {
+        what: "Lambda filters no log line by level: the audit trail is INFO, and metrics, which have no level, count as INFO",
         page: "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html",
-        broken: |template| {
+        violations: |template| {
             unless(logical_names(), |name| {
                 let logging = &template.properties(name)["LoggingConfig"];
                 logging["LogFormat"] == "JSON" && logging["ApplicationLogLevel"].is_null()
             })
         },
     },
-    Demand {
-        what: "every log group is encrypted, kept for the chosen time, and there after the stack: a restore needs it",
+    Requirement {
+        what: "every log group is encrypted, has the configured retention, and is retained after the stack for restores",
         page: "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/Working-with-log-groups-and-streams.html",
-        broken: |template| {
+        violations: |template| {
             let groups = template.of_type("AWS::Logs::LogGroup").map(|(name, _)| name.to_owned());
             unless(groups, |name| {
                 let group = template.properties(name);
@@ -69,10 +69,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             })
         },
     },
-    Demand {
-        what: "the queues are encrypted under our key, keep their messages for two weeks, and take them over TLS alone",
+    Requirement {
+        what: "the queues are encrypted under our key and keep their messages for two weeks",
         page: "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html",
-        broken: |template| {
+        violations: |template| {
             let queues = template.of_type("AWS::SQS::Queue").map(|(name, _)| name.to_owned());
             unless(queues, |name| {
                 let queue = template.properties(name);
@@ -81,10 +81,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             })
         },
     },
-    Demand {
-        what: "no queue lets everybody in",
+    Requirement {
+        what: "no queue policy allows every principal",
         page: "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html#ensure-queues-not-publicly-accessible",
-        broken: |template| {
+        violations: |template| {
             let policies = template.of_type("AWS::SQS::QueuePolicy").map(|(name, _)| name.to_owned());
             unless(policies, |name| {
                 let policy = template.properties(name)["PolicyDocument"]["Statement"].as_array().cloned();
@@ -95,10 +95,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             })
         },
     },
-    Demand {
-        what: "every rule that hands over to the function retries within bounds and has a dead-letter queue",
+    Requirement {
+        what: "every rule that targets the function has bounded retries and a dead-letter queue",
         page: "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html",
-        broken: |template| {
+        violations: |template| {
             let rules = ["RunEventRule", "BatchEventRule", "SweepRule"].map(str::to_owned);
             unless(rules, |name| {
                 let target = &template.properties(name)["Targets"][0];
@@ -108,10 +108,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             })
         },
     },
-    Demand {
-        what: "rules match this account's events alone, and of AWS Batch just the ends of jobs",
+    Requirement {
+        what: "rules match only this account's events, and from AWS Batch only the ends of jobs",
         page: "https://docs.aws.amazon.com/batch/latest/userguide/batch_cwe_events.html",
-        broken: |template| {
+        violations: |template| {
             let of_account = unless(["RunEventRule", "BatchEventRule"].map(str::to_owned), |name| {
                 template.properties(name)["EventPattern"]["account"] == json!([{"Ref": "AWS::AccountId"}])
             });
@@ -122,10 +122,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             [of_account, if ends { vec![] } else { vec!["BatchEventRule".into()] }].concat()
         },
     },
-    Demand {
+    Requirement {
         what: "the API is throttled at its stage",
         page: "https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html",
-        broken: |template| {
+        violations: |template| {
             let settings = &template.properties("ApiStage")["DefaultRouteSettings"];
             let holds = settings["ThrottlingRateLimit"]["Ref"] == "ThrottleRate"
                 && settings["ThrottlingBurstLimit"]["Ref"] == "ThrottleBurst"
@@ -133,19 +133,19 @@ pub(super) const DEMANDS: &[Demand] = &[
             if holds { vec![] } else { vec!["ApiStage".into()] }
         },
     },
-    Demand {
-        what: "the API's access log holds no header, query or body",
+    Requirement {
+        what: "the API's access log contains no header, query or body",
         page: "https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html",
-        broken: |template| {
+        violations: |template| {
             let format = template.properties("ApiStage")["AccessLogSettings"]["Format"].to_string();
             let bad = ["header", "query", "body", "path", "$context.identity.user", "authorizer.token"];
             bad.into_iter().filter(|word| format.contains(word)).map(str::to_owned).collect()
         },
     },
-    Demand {
-        what: "a checked token is believed for a minute at most, and not at all while the table is restored",
+    Requirement {
+        what: "authorizer decisions are cached for at most a minute, and not at all while the table is being restored",
         page: "https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html#http-api-lambda-authorizer.caching",
-        broken: |template| {
+        violations: |template| {
             let ttl = &template.properties("TokenAuthorizer")["AuthorizerResultTtlInSeconds"];
             let most = &template.document["Parameters"]["AuthorizerCacheSeconds"]["MaxValue"];
             let holds = *ttl == json!({"Fn::If": ["IsRestored", 0, {"Ref": "AuthorizerCacheSeconds"}]})
@@ -153,10 +153,10 @@ pub(super) const DEMANDS: &[Demand] = &[
             if holds { vec![] } else { vec!["TokenAuthorizer".into()] }
         },
     },
-    Demand {
-        what: "uses of the break-glass principal are kept and alarmed, though Decrypt counts as read-only",
+    Requirement {
+        what: "uses of the break-glass principal are recorded and trigger an alarm, although Decrypt counts as read-only",
         page: "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html",
-        broken: |template| {
+        violations: |template| {
             let rule = template.properties("BreakGlassRule");
             let holds = rule["State"] == "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
                 && rule["Targets"][0]["Arn"] == json!({"Fn::GetAtt": ["BreakGlassUses", "Arn"]})

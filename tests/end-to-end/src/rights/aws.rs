@@ -1,4 +1,4 @@
-//! Calls of AWS services for which no SDK is linked.
+//! Calls to AWS services for which no SDK is linked.
 
 use std::time::SystemTime;
 
@@ -13,24 +13,24 @@ use serde_json::{Value, json};
 
 use crate::rights::Outcome;
 
-/// A client that speaks for somebody.
+/// A client that signs requests with given credentials.
 #[derive(Clone)]
-pub struct Raw {
+pub struct RawClient {
     http: Client,
     endpoint: String,
     credentials: Credentials,
 }
 
-impl Raw {
-    /// Speaks for whoever holds these credentials.
+impl RawClient {
+    /// Creates a client with these credentials.
     #[must_use]
     pub fn new(endpoint: &str, credentials: Credentials) -> Self {
-        // No connection is kept: the emulator closes them as it likes.
+        // Connections are not reused: the emulator closes them at any time.
         let http = Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap_or_default();
         Self { http, endpoint: endpoint.to_owned(), credentials }
     }
 
-    /// A call of IAM: the status, and the XML of the answer.
+    /// Calls IAM, and returns the status and the XML answer.
     pub async fn iam(&self, parameters: &[(&str, &str)]) -> Outcome<(StatusCode, String)> {
         let form: Vec<String> = [("Version", "2010-05-08")]
             .iter()
@@ -42,15 +42,14 @@ impl Raw {
         self.send(request.body(form.join("&")), "iam").await
     }
 
-    /// A call of a service that speaks JSON.
-    pub async fn json(&self, service: &str, target: &str, order: &Value) -> Outcome<(StatusCode, String)> {
+    /// Calls a service with a JSON protocol.
+    pub async fn json(&self, service: &str, target: &str, input: &Value) -> Outcome<(StatusCode, String)> {
         let request = self.http.post(&self.endpoint).header("x-amz-target", target);
         let request = request.header("content-type", "application/x-amz-json-1.1");
-        self.send(request.body(order.to_string()), service).await
+        self.send(request.body(input.to_string()), service).await
     }
 
-    /// Invokes a function by its deployed name: the status, whether the function failed, its answer, and the end of what
-    /// it logged meanwhile.
+    /// Invokes a function by its deployed name.
     pub async fn invoke(&self, function: &str, payload: &Value) -> Outcome<Invoked> {
         let url = format!("{}/2015-03-31/functions/{function}/invocations", self.endpoint);
         let request = self.http.post(url).header("x-amz-log-type", "Tail").body(payload.to_string());
@@ -69,7 +68,7 @@ impl Raw {
         })
     }
 
-    /// A read of a service that speaks REST.
+    /// Sends a GET request to a service with a REST protocol.
     pub async fn get(&self, service: &str, path: &str) -> Outcome<(StatusCode, String)> {
         self.send(self.http.get(format!("{}{path}", self.endpoint)), service).await
     }
@@ -99,26 +98,26 @@ impl Raw {
     }
 }
 
-/// What an invocation gave.
+/// The result of an invocation.
 pub struct Invoked {
-    /// The status of the call.
+    /// The status of the Invoke call.
     pub status: StatusCode,
-    /// Whether the function failed, or the call was refused.
+    /// Whether the function or the call failed.
     pub failed: bool,
-    /// The answer.
+    /// The function's answer.
     pub answer: Value,
-    /// The end of its log.
+    /// The end of the invocation's log.
     pub log: String,
 }
 
 impl Invoked {
-    /// The status that the function answers to API Gateway.
+    /// Returns the HTTP status in the function's answer to API Gateway.
     #[must_use]
     pub fn http_status(&self) -> i64 {
         self.answer["statusCode"].as_i64().unwrap_or_default()
     }
 
-    /// The body that the function answers to API Gateway.
+    /// Returns the body in the function's answer to API Gateway.
     #[must_use]
     pub fn body(&self) -> Value {
         let text = self.answer["body"].as_str().unwrap_or_default();

@@ -1,5 +1,6 @@
-//! What each function is for, in a few invocations that use each of its rights: an exercise that goes wrong without a
-//! right proves that the function needs it. Where a function works on without a right, its log or the table tells.
+//! Exercises each function in a few invocations that use each of its rights. If an exercise fails
+//! without a right, the function needs that right. If a function continues without a right, its log
+//! or the table shows the difference.
 
 use local::JobStatus;
 use local::platform::Platform;
@@ -10,32 +11,32 @@ use crate::rights::{Outcome, ensure};
 use http_api::Operation;
 use support::oidc::{Issuer, Key};
 
-/// Actors and resources of the exercises.
+/// The stack and the users of the exercises.
 pub struct Exercises<'a> {
-    /// The stack, deployed with the issuer.
+    /// The stack, deployed with the issuer of logins.
     pub harness: &'a Harness,
-    /// The issuer of logins, and its key.
+    /// The issuer of logins and its key.
     pub issuer: (&'a Issuer, &'a Key),
-    /// A workspace with its people.
+    /// A workspace with its users.
     pub world: &'a World,
     counter: std::cell::Cell<u32>,
 }
 
 impl<'a> Exercises<'a> {
-    /// A exercises.
+    /// Creates the exercises.
     #[must_use]
     pub fn new(harness: &'a Harness, issuer: (&'a Issuer, &'a Key), world: &'a World) -> Self {
         Self { harness, issuer, world, counter: std::cell::Cell::new(0) }
     }
 
-    /// A number that was not given before.
+    /// Returns a new number.
     fn fresh(&self) -> u32 {
         self.counter.set(self.counter.get() + 1);
         self.counter.get()
     }
 
-    /// Does what this function is for; an error where anything is not as it has to be. An emulator on a busy machine
-    /// outlasts a function's patience now and then, which tells nothing about rights: that is tried again.
+    /// Exercises a function, and returns an error if any result is wrong. On a busy machine, calls
+    /// to the emulator occasionally time out, which says nothing about rights: these are retried.
     pub async fn exercise(&self, function: &str) -> Outcome {
         let mut outcome = self.once(function).await;
         for _ in 0..2 {
@@ -62,17 +63,17 @@ impl<'a> Exercises<'a> {
         }
     }
 
-    /// The context that the authorizer gives a request with this token.
+    /// Returns the authorizer's context for this token.
     async fn authorize(&self, token: &str) -> Outcome<Value> {
         let event =
             json!({"version": "2.0", "type": "REQUEST", "identitySource": [format!("Bearer {token}")]});
         let invoked = self.harness.invoke("authorizer", &event).await?;
         ensure(!invoked.failed, || format!("the authorizer failed: {}", invoked.answer))?;
-        ensure(invoked.answer["isAuthorized"] == true, || "the authorizer refused".into())?;
+        ensure(invoked.answer["isAuthorized"] == true, || "the authorizer rejected the token".into())?;
         Ok(invoked.answer["context"].clone())
     }
 
-    /// A token, its use noted; a login that nobody has.
+    /// A token whose use is recorded, and a login without a user.
     async fn authorizer(&self) -> Outcome {
         let (world, harness) = (self.world, self.harness);
         let id = token_id(&world.token)?;
@@ -82,25 +83,25 @@ impl<'a> Exercises<'a> {
         ensure(context["userId"].as_str() == Some(&world.owner.to_string()), || {
             format!("another user: {context}")
         })?;
-        let row = harness.row(&pk, sk).await?.ok_or("the token is gone")?;
-        ensure(row.contains_key("lastUsed"), || "the use was not noted".into())?;
+        let row = harness.row(&pk, sk).await?.ok_or("the token's row is missing")?;
+        ensure(row.contains_key("lastUsed"), || "the use of the token was not recorded".into())?;
         let (issuer, key) = self.issuer;
         let subject = format!("subject-{}", self.fresh());
         let mut claims = issuer.claims(&subject);
         claims["email"] = json!(format!("{subject}@issuer.example.org"));
         claims["email_verified"] = json!(true);
-        // As long as an emulator under load may take for what follows.
+        // Long enough for a slow emulator.
         claims["exp"] = json!(claims["iat"].as_u64().unwrap_or_default() + 600);
         let context = self.authorize(&key.token(&claims)).await?;
         ensure(context["subject"] == subject && context["userId"].is_null(), || format!("{context}"))
     }
 
-    /// A declaration; then everything that people do themselves.
+    /// `apply`, then every operation of users.
     async fn identity(&self) -> Outcome {
         let (harness, name) = (self.harness, format!("identity-{}", self.fresh()));
         let world = World::make(harness, &name).await?;
-        let known = json!({"name": format!("org-{name}"), "workspaces": [{"name": "genomics"}]});
-        harness.apply(&json!({"organizations": [known]})).await?;
+        let organization = json!({"name": format!("org-{name}"), "workspaces": [{"name": "genomics"}]});
+        harness.apply(&json!({"organizations": [organization]})).await?;
         let by = |operation| Call::new(operation).by(world.owner);
         let inside =
             |operation| by(operation).path("orgId", &world.org).path("workspaceId", &world.workspace);
@@ -109,18 +110,18 @@ impl<'a> Exercises<'a> {
         let first = harness.done(&login).await?["user"]["id"].clone();
         ensure(harness.done(&login).await?["user"]["id"] == first, || "two users for one login".into())?;
         harness.done(&by(Operation::ListUserWorkspaces).path("userId", &world.owner)).await?;
-        let made = harness.done(&by(Operation::CreateToken).body(&json!({"name": "second"}))).await?;
+        let created = harness.done(&by(Operation::CreateToken).body(&json!({"name": "second"}))).await?;
         let listed = harness.done(&by(Operation::ListTokens)).await?;
         ensure(listed["tokens"].as_array().is_some_and(|tokens| tokens.len() == 2), || format!("{listed}"))?;
-        let token = made["token"]["id"].as_i64().ok_or_else(|| format!("no token id: {made}"))?;
+        let token = created["token"]["id"].as_i64().ok_or_else(|| format!("no token id: {created}"))?;
         harness.done(&by(Operation::DeleteToken).path("tokenId", &token)).await?;
         let platforms = json!({"platforms": ["aws-batch"]});
         harness.done(&inside(Operation::UpdateWorkspacePlatforms).body(&platforms)).await?;
         let role = json!({"role": "view"});
-        let whom = inside(Operation::UpdateParticipantRole).path("participantId", &world.member);
-        harness.done(&whom.body(&role)).await?;
-        let whom = inside(Operation::DeleteParticipant).path("participantId", &world.member);
-        harness.done(&whom).await?;
+        let update = inside(Operation::UpdateParticipantRole).path("participantId", &world.member);
+        harness.done(&update.body(&role)).await?;
+        let remove = inside(Operation::DeleteParticipant).path("participantId", &world.member);
+        harness.done(&remove).await?;
         let listed = harness.done(&inside(Operation::ListParticipants)).await?;
         ensure(listed["totalSize"] == 1, || format!("{listed}"))
     }
@@ -153,44 +154,44 @@ impl<'a> Exercises<'a> {
         let body = json!({"name": format!("WRITE_{number}"), "value": "one"});
         let create =
             || world.call(Operation::CreatePipelineSecret).header("idempotency-key", &key).body(&body);
-        let made = harness.done(&create()).await?;
-        ensure(harness.done(&create()).await? == made, || "a repeat made another secret".into())?;
-        let id = made["secretId"].as_i64().ok_or("no id")?;
+        let created = harness.done(&create()).await?;
+        ensure(harness.done(&create()).await? == created, || "a retry created a second secret".into())?;
+        let id = created["secretId"].as_i64().ok_or("no id")?;
         let new = json!({"value": "two"});
         harness.done(&world.call(Operation::UpdatePipelineSecret).path("secretId", &id).body(&new)).await?;
         harness.done(&world.call(Operation::DeletePipelineSecret).path("secretId", &id)).await?;
-        self.pair("OWN").await?.forget(self).await
+        self.pair("OWN").await?.delete(self).await
     }
 
-    /// A launch with secrets of both scopes, repeated, so that its tokens are made anew.
+    /// A launch with secrets of both scopes, repeated so that its tokens are renewed.
     async fn launch_run(&self) -> Outcome {
         let (harness, world) = (self.harness, self.world);
         let pair = self.pair("LAUNCH").await?;
-        let body = pair.on("aws-batch");
+        let body = pair.launch_on("aws-batch");
         harness.done(&world.call(Operation::PreviewLaunch).body(&body)).await?;
         let key = format!("an-idempotency-key-{}", self.fresh());
         let launch = world.call(Operation::LaunchRun).header("idempotency-key", &key).body(&body);
         let launched = harness.request(&launch).await?;
         ensure(launched.http_status() == 200, || format!("launch: {}", launched.answer))?;
-        ensure(!launched.log.contains("could not announce"), || "the delivery was not announced".into())?;
-        let again = harness.done(&launch).await?;
-        let (run, first) = (text(&again, "workflowId"), launched.body());
-        ensure(first["workflowId"] == run && first["runToken"] != again["runToken"], || {
-            "not repeated".into()
+        ensure(!launched.log.contains("could not announce"), || "no event announced the delivery".into())?;
+        let replayed = harness.done(&launch).await?;
+        let (run, first) = (text(&replayed, "workflowId"), launched.body());
+        ensure(first["workflowId"] == run && first["runToken"] != replayed["runToken"], || {
+            "the launch was not replayed".into()
         })?;
-        let end = Call::new(Operation::EndRun).path("workflowId", &run).bearer(&again["runToken"]);
+        let end = Call::new(Operation::EndRun).path("workflowId", &run).bearer(&replayed["runToken"]);
         harness.done(&end.body(&json!({"success": true}))).await?;
-        pair.forget(self).await
+        pair.delete(self).await
     }
 
     async fn claim_run(&self) -> Outcome {
         let pair = self.pair("CLAIM").await?;
-        let run = self.launch(&pair.on("slurm")).await?;
+        let run = self.launch(&pair.launch_on("slurm")).await?;
         let claim = Call::new(Operation::ClaimRun).path("workflowId", &text(&run, "workflowId"));
         let claimed = self.harness.request(&claim.bearer(&run["claimToken"])).await?;
         ensure(claimed.http_status() == 200, || format!("claim: {}", claimed.http_status()))?;
-        ensure(!claimed.log.contains("could not announce"), || "the delivery was not announced".into())?;
-        pair.forget(self).await
+        ensure(!claimed.log.contains("could not announce"), || "no event announced the delivery".into())?;
+        pair.delete(self).await
     }
 
     async fn report_run(&self) -> Outcome {
@@ -204,7 +205,7 @@ impl<'a> Exercises<'a> {
         let recorded =
             harness.request(&call(Operation::RecordHeadJob).body(&Platform::head_job(&job))).await?;
         ensure(recorded.http_status() == 200, || format!("head-job: {}", recorded.answer))?;
-        ensure(!recorded.log.contains("could not announce"), || "the head job was not announced".into())?;
+        ensure(!recorded.log.contains("could not announce"), || "no event announced the head job".into())?;
         harness.stack.move_job(&job, JobStatus::Succeeded).await?;
         let end = call(Operation::EndRun).body(&json!({"success": true}));
         harness.done(&end).await.map(drop)
@@ -214,7 +215,7 @@ impl<'a> Exercises<'a> {
     async fn cleanup_run(&self) -> Outcome {
         let harness = self.harness;
         let pair = self.pair("CLEANUP").await?;
-        let run = self.launch(&pair.on("aws-batch")).await?;
+        let run = self.launch(&pair.launch_on("aws-batch")).await?;
         let id = text(&run, "workflowId");
         let event = |kind: &str| json!({"source": "pipeline-secrets", "detail-type": kind, "detail": {"workflowId": id}});
         self.clean(&event("Run Delivered")).await?;
@@ -224,13 +225,13 @@ impl<'a> Exercises<'a> {
         harness.stack.move_job_silently(&job, JobStatus::Succeeded).await?;
         let ended = json!({"source": "aws.batch", "account": local::ACCOUNT, "region": local::REGION, "detail": {"jobId": job}});
         self.clean(&ended).await?;
-        let row = harness.row(&format!("RUN#{id}"), "RUN").await?.ok_or("the run is gone")?;
+        let row = harness.row(&format!("RUN#{id}"), "RUN").await?.ok_or("the run's row is missing")?;
         ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
         self.clean(&json!({"source": "pipeline-secrets.sweep"})).await?;
-        pair.forget(self).await
+        pair.delete(self).await
     }
 
-    /// Has cleanup-run handle an event.
+    /// Invokes cleanup-run with an event.
     pub async fn clean(&self, event: &Value) -> Outcome {
         let invoked = self.harness.invoke("cleanup-run", event).await?;
         ensure(!invoked.failed, || format!("cleanup-run: {}", invoked.answer))
@@ -240,35 +241,35 @@ impl<'a> Exercises<'a> {
         self.harness.done(&self.world.call(Operation::LaunchRun).body(request)).await
     }
 
-    /// Stores a secret in the workspace and one of the owner's own.
+    /// Stores a workspace secret and a user secret of the owner.
     async fn pair(&self, kind: &str) -> Outcome<Pair> {
         let number = self.fresh();
         let names = [format!("{kind}_{number}"), format!("OWN_{kind}_{number}")];
         let workspace = self.world.store(self.harness, &names[0]).await?;
         let body = json!({"name": names[1], "value": "one"});
-        let own = self.harness.done(&self.world.own(Operation::CreatePipelineSecret).body(&body)).await?;
-        let own = own["secretId"].as_i64().ok_or("no id")?;
-        Ok(Pair { workspace, own, names })
+        let user = self.harness.done(&self.world.own(Operation::CreatePipelineSecret).body(&body)).await?;
+        let user = user["secretId"].as_i64().ok_or("no id")?;
+        Ok(Pair { workspace, user, names })
     }
 }
 
 /// A secret of each scope.
 struct Pair {
     workspace: i64,
-    own: i64,
+    user: i64,
     names: [String; 2],
 }
 
 impl Pair {
-    /// A launch with these two alone: an exercise that went wrong has left others.
-    fn on(&self, platform: &str) -> Value {
+    /// A launch with only these two secrets: failed exercises leave others behind.
+    fn launch_on(&self, platform: &str) -> Value {
         json!({"platform": platform, "workspaceSecrets": [self.names[0]], "userSecrets": [self.names[1]]})
     }
 
-    async fn forget(&self, exercises: &Exercises<'_>) -> Outcome {
+    async fn delete(&self, exercises: &Exercises<'_>) -> Outcome {
         let (harness, delete) = (exercises.harness, Operation::DeletePipelineSecret);
         harness.done(&exercises.world.call(delete).path("secretId", &self.workspace)).await?;
-        harness.done(&exercises.world.own(delete).path("secretId", &self.own)).await.map(drop)
+        harness.done(&exercises.world.own(delete).path("secretId", &self.user)).await.map(drop)
     }
 }
 
@@ -276,7 +277,7 @@ fn no_secrets(platform: &str) -> Value {
     json!({"platform": platform, "workspaceSecrets": [], "userSecrets": []})
 }
 
-/// A field of an answer.
+/// Returns a text field of an answer, or an empty string.
 #[must_use]
 pub fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value[name].as_str().unwrap_or_default()

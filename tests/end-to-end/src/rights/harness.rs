@@ -1,5 +1,5 @@
-//! A deployed stack with a workspace, its people and secrets, whose functions are invoked directly, as API Gateway
-//! invokes them.
+//! A deployed stack with a workspace, its users and secrets. Tests invoke its functions directly,
+//! as API Gateway does.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,19 @@ use http_api::operation::Function;
 use local::{Credentials, Deployed, EmulatorOptions, Lifetime, Progress, Stack, Tools};
 use serde_json::{Value, json};
 
-use crate::rights::aws::{Invoked, Raw};
+use crate::rights::aws::{Invoked, RawClient};
 use crate::rights::{Outcome, ensure};
 
 /// A deployed stack.
 pub struct Harness {
-    /// The stack.
+    /// The local stack.
     pub stack: Stack,
-    /// The tools, to deploy more.
+    /// The tools for further deployments.
     pub tools: Tools,
-    /// The account's operator.
+    /// The account operator's configuration.
     pub operator: SdkConfig,
-    /// The account's operator, for services without an SDK here.
-    pub raw: Raw,
+    /// The account operator's client for services without an SDK.
+    pub raw: RawClient,
     folder: tempfile::TempDir,
 }
 
@@ -30,7 +30,7 @@ pub struct Harness {
 pub const DEPLOYMENT: &str = "rights";
 
 impl Harness {
-    /// Deploys the template with these parameters on free ports of loopback.
+    /// Deploys the template with these parameters on free loopback ports.
     pub async fn start(parameters: &[(&str, &str)]) -> Outcome<Self> {
         let tools = Tools::ready(Progress::Quiet).await?;
         let folder = tempfile::tempdir()?;
@@ -43,35 +43,35 @@ impl Harness {
         };
         let stack = Stack::start(&tools, &options, &owned(parameters)).await?;
         let operator = stack.sdk_config(&Credentials::operator()).await;
-        let raw = Raw::new(&stack.aws_endpoint, Credentials::operator());
+        let raw = RawClient::new(&stack.aws_endpoint, Credentials::operator());
         Ok(Self { stack, tools, operator, raw, folder })
     }
 
-    /// Deploys the template once more beside the first stack.
+    /// Deploys the template a second time, next to the first stack.
     pub async fn deploy_beside(&self, name: &str, parameters: &[(&str, &str)]) -> Outcome<Deployed> {
         Ok(self.stack.deploy_beside(&self.tools, name, &owned(parameters)).await?)
     }
 
-    /// Deploys again with other parameters.
+    /// Updates the stack with other parameters.
     pub async fn update(&mut self, parameters: &[(&str, &str)]) -> Outcome {
         Ok(self.stack.update(&self.tools, &owned(parameters)).await?)
     }
 
-    /// Stops it, and removes what it wrote.
+    /// Stops the stack and removes its files.
     pub async fn stop(self) -> Outcome {
         self.stack.stop().await?;
-        // What is left in a temporary folder is no failure.
+        // Files left in a temporary folder are not a failure.
         let _ = self.folder.close();
         Ok(())
     }
 
-    /// Settings of AWS clients under a function's own role.
+    /// Returns an AWS configuration with a function's role.
     pub async fn role(&self, function: &str) -> Outcome<SdkConfig> {
         let credentials = self.stack.credentials(function).await?;
         Ok(self.stack.sdk_config(&credentials).await)
     }
 
-    /// A physical id, by its name in the template.
+    /// Returns a resource's physical id.
     pub fn resource(&self, logical: &str) -> Outcome<&str> {
         let found = self.stack.deployed.resources.get(logical).map(String::as_str);
         found.ok_or_else(|| format!("the template has no {logical}").into())
@@ -82,12 +82,13 @@ impl Harness {
         self.raw.invoke(self.stack.function(function)?, event).await
     }
 
-    /// Invokes the function of an operation, as API Gateway does once its authorizer let the caller through.
+    /// Invokes the function of an operation, as API Gateway does after its authorizer has accepted
+    /// the caller.
     pub async fn request(&self, call: &Call<'_>) -> Outcome<Invoked> {
         self.invoke(folder(call.operation.function()), &call.event()).await
     }
 
-    /// As [`request`](Self::request), for an answer that has to be a success.
+    /// Like [`request`](Self::request), but fails unless the answer is a success.
     pub async fn done(&self, call: &Call<'_>) -> Outcome<Value> {
         let invoked = self.request(call).await?;
         ensure(matches!(invoked.http_status(), 200..300), || {
@@ -96,14 +97,16 @@ impl Harness {
         Ok(invoked.body())
     }
 
-    /// Has an operator declare users and workspaces.
+    /// Creates users and workspaces, as an operator does.
     pub async fn apply(&self, document: &Value) -> Outcome<Value> {
-        let made = self.invoke("identity", &json!({ "apply": document })).await?;
-        ensure(!made.failed && made.answer["error"].is_null(), || format!("apply: {}", made.answer))?;
-        Ok(made.answer)
+        let applied = self.invoke("identity", &json!({ "apply": document })).await?;
+        ensure(!applied.failed && applied.answer["error"].is_null(), || {
+            format!("apply: {}", applied.answer)
+        })?;
+        Ok(applied.answer)
     }
 
-    /// Runs an operator's script of `infra/` against the stack.
+    /// Runs an operator's script from `infra/` against the stack.
     pub async fn script(&self, script: &str, arguments: &[&str]) -> Outcome<std::process::Output> {
         let own = self.tools.installation.aws().parent().map(std::path::Path::to_owned);
         let search = std::env::var("PATH")?;
@@ -121,7 +124,7 @@ impl Harness {
         Ok(run.output().await?)
     }
 
-    /// A row, as the operator sees it.
+    /// Reads a row as the operator.
     pub async fn row(&self, pk: &str, sk: &str) -> Outcome<Option<BTreeMap<String, AttributeValue>>> {
         let request = aws_sdk_dynamodb::Client::new(&self.operator).get_item();
         let request = request.table_name(self.stack.output("TableName")?).consistent_read(true);
@@ -130,7 +133,7 @@ impl Harness {
         Ok(answer.item.map(|item| item.into_iter().collect()))
     }
 
-    /// Removes an attribute of a row behind the service's back.
+    /// Removes an attribute of a row as the operator.
     pub async fn clear(&self, pk: &str, sk: &str, attribute: &str) -> Outcome {
         let request = aws_sdk_dynamodb::Client::new(&self.operator).update_item();
         let request = request.table_name(self.stack.output("TableName")?);
@@ -140,7 +143,7 @@ impl Harness {
         Ok(())
     }
 
-    /// Sets an attribute of a row behind the service's back.
+    /// Sets an attribute of a row as the operator.
     pub async fn set(&self, pk: &str, sk: &str, attribute: &str, value: AttributeValue) -> Outcome {
         let request = aws_sdk_dynamodb::Client::new(&self.operator).update_item();
         let request = request.table_name(self.stack.output("TableName")?);
@@ -152,22 +155,22 @@ impl Harness {
     }
 }
 
-/// Who belongs to the exercises' workspace.
+/// A workspace and its members.
 pub struct World {
     /// The organization.
     pub org: i64,
     /// The workspace.
     pub workspace: i64,
-    /// Its owner.
+    /// The workspace's owner.
     pub owner: i64,
     /// The owner's personal access token.
     pub token: String,
-    /// Another member, who may launch.
+    /// Another member, with the role `launch`.
     pub member: i64,
 }
 
 impl World {
-    /// Has an operator declare one, named so.
+    /// Creates a workspace and its members with `apply`. `name` makes their names unique.
     pub async fn make(harness: &Harness, name: &str) -> Outcome<Self> {
         let user = |person: &str| json!({"userName": format!("{person}-{name}"), "email": format!("{person}-{name}@example.org"), "tokens": [{"name": "test"}]});
         let participant =
@@ -177,7 +180,7 @@ impl World {
                 "name": "genomics", "platforms": ["aws-batch", "slurm"],
                 "participants": [participant("olivia", "owner"), participant("liam", "launch")]}]}]}))
             .await?;
-        let id = |value: &Value| value["id"].as_i64().ok_or("identity gave no id");
+        let id = |value: &Value| value["id"].as_i64().ok_or("the answer of identity has no id");
         let organization = &made["organizations"][0];
         Ok(Self {
             org: id(organization)?,
@@ -188,13 +191,13 @@ impl World {
         })
     }
 
-    /// A call by the owner in the workspace.
+    /// A request by the owner in the workspace.
     #[must_use]
     pub fn call(&self, operation: Operation) -> Call<'static> {
         Call::new(operation).by(self.owner).query("workspaceId", &self.workspace.to_string())
     }
 
-    /// A call by the owner for the own secrets and runs.
+    /// A request by the owner for user secrets and runs.
     #[must_use]
     pub fn own(&self, operation: Operation) -> Call<'static> {
         Call::new(operation).by(self.owner)
@@ -208,13 +211,13 @@ impl World {
         made["secretId"].as_i64().ok_or_else(|| "no secretId".into())
     }
 
-    /// Launches a run in the workspace, with all of its secrets.
+    /// Launches a run in the workspace with all of its secrets.
     pub async fn launch(&self, harness: &Harness, platform: &str) -> Outcome<Value> {
         harness.done(&self.call(Operation::LaunchRun).body(&json!({"platform": platform}))).await
     }
 }
 
-/// A request as API Gateway hands it over.
+/// A request, in the form in which API Gateway sends it to a function.
 pub struct Call<'a> {
     operation: Operation,
     caller: Option<Value>,
@@ -239,52 +242,52 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// By this user, whom the authorizer vouches for.
+    /// Sets the user that the authorizer has identified.
     #[must_use]
     pub fn by(self, user: i64) -> Self {
         Self { caller: Some(json!({"userId": user.to_string()})), ..self }
     }
 
-    /// By a login that no user has yet.
+    /// Sets a login that does not have a user yet.
     #[must_use]
     pub fn by_new_login(self, issuer: &str, subject: &str) -> Self {
         Self { caller: Some(json!({"issuer": issuer, "subject": subject})), ..self }
     }
 
-    /// With this path parameter.
+    /// Adds a path parameter.
     #[must_use]
     pub fn path(mut self, name: &'a str, value: &impl ToString) -> Self {
         self.path.insert(name, value.to_string());
         self
     }
 
-    /// With this query parameter.
+    /// Adds a query parameter.
     #[must_use]
     pub fn query(mut self, name: &'a str, value: &str) -> Self {
         self.query.insert(name, value.to_owned());
         self
     }
 
-    /// With this header, named in lower case.
+    /// Adds a header. Its name must be in lower case.
     #[must_use]
     pub fn header(mut self, name: &'a str, value: &str) -> Self {
         self.headers.insert(name, value.to_owned());
         self
     }
 
-    /// With a token of a run.
+    /// Sets a token as `Authorization`.
     #[must_use]
     pub fn bearer(self, token: &Value) -> Self {
         self.header("authorization", &format!("Bearer {}", token.as_str().unwrap_or_default()))
     }
 
-    /// With this body.
+    /// Sets the body.
     #[must_use]
     pub fn body(self, body: &Value) -> Self {
         Self { body: Some(body.clone()), ..self }
     }
 
-    /// The event.
+    /// Returns the event for the function.
     #[must_use]
     pub fn event(&self) -> Value {
         let mut context = json!({"http": {"method": self.operation.method()}, "stage": "$default"});
@@ -304,7 +307,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// The folder of an operation's function.
+/// Returns the folder name of a function.
 #[must_use]
 pub fn folder(function: Function) -> &'static str {
     match function {

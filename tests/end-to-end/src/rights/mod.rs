@@ -1,5 +1,5 @@
-//! What the tests of `infra/template.yaml` share: a deployed stack whose functions are invoked directly, IAM that can be
-//! changed under them, and the template as CloudFormation expands it.
+//! Shared by the tests of `infra/template.yaml`: a deployed stack with directly invoked functions,
+//! changes to their IAM policies, and the template as CloudFormation expands it.
 
 use std::sync::LazyLock;
 
@@ -10,14 +10,14 @@ pub mod sealed;
 pub mod statements;
 pub mod template;
 
-/// The result of everything here: what went wrong, in words.
+/// A result with any error.
 pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
-/// The functions, by the names of their folders.
+/// Returns the folder names of the functions.
 ///
 /// # Panics
 ///
-/// Where the checkout has none.
+/// If the checkout has no functions.
 pub fn functions() -> impl Iterator<Item = &'static str> {
     static FUNCTIONS: LazyLock<Vec<String>> = LazyLock::new(|| {
         let functions = local::Checkout::find().and_then(|checkout| checkout.functions());
@@ -26,14 +26,14 @@ pub fn functions() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().map(String::as_str)
 }
 
-/// The name of a function's resources in the template, without what follows it: `ReadSecrets`.
+/// Returns the prefix of a function's resources in the template, for example `ReadSecrets`.
 #[must_use]
 pub fn logical(function: &str) -> String {
     let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
     function.split('-').map(capital).collect()
 }
 
-/// Fails with these words unless it holds.
-pub fn ensure(holds: bool, words: impl FnOnce() -> String) -> Outcome {
-    if holds { Ok(()) } else { Err(words().into()) }
+/// Fails with this message unless `holds`.
+pub fn ensure(holds: bool, message: impl FnOnce() -> String) -> Outcome {
+    if holds { Ok(()) } else { Err(message().into()) }
 }

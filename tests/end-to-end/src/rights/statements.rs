@@ -1,5 +1,5 @@
-//! The deployed policy of a function's role, taken apart: every action and every leading key of every statement can be
-//! taken away by itself.
+//! Splits the deployed policy of a function's role into single grants, each of which can be removed
+//! separately.
 
 use percent_encoding::percent_decode_str;
 use reqwest::StatusCode;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::rights::harness::Harness;
 use crate::rights::{Outcome, ensure, logical};
 
-/// One thing that a statement gives: an action, or rows of one kind.
+/// One action or one kind of row that a statement allows.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Grant {
     /// The statement's `Sid`.
@@ -25,18 +25,18 @@ pub struct Rights<'a> {
 }
 
 impl<'a> Rights<'a> {
-    /// The policy as it is deployed.
+    /// Reads the deployed policy.
     pub async fn of(harness: &'a Harness, function: &str) -> Outcome<Self> {
         let role = harness.resource(&format!("{}Role", logical(function)))?.to_owned();
-        let asked = [("Action", "GetRolePolicy"), ("RoleName", &role), ("PolicyName", POLICY)];
-        let (status, xml) = harness.raw.iam(&asked).await?;
+        let request = [("Action", "GetRolePolicy"), ("RoleName", &role), ("PolicyName", POLICY)];
+        let (status, xml) = harness.raw.iam(&request).await?;
         ensure(status == StatusCode::OK, || format!("GetRolePolicy: {status} {xml}"))?;
         let document = between(&xml, "<PolicyDocument>", "</PolicyDocument>").ok_or("no document")?;
         let policy = serde_json::from_str(&percent_decode_str(document).decode_utf8()?)?;
         Ok(Self { harness, role, policy })
     }
 
-    /// Every grant of the policy.
+    /// Returns every grant of the policy.
     #[must_use]
     pub fn grants(&self) -> Vec<Grant> {
         let mut grants = Vec::new();
@@ -64,9 +64,9 @@ impl<'a> Rights<'a> {
             let leading = texts(&statement["Condition"][STRING_LIKE][LEADING_KEYS]);
             if leading.contains(&grant.what) {
                 let left: Value = leading.into_iter().filter(|it| *it != grant.what).collect();
-                // `ForAllValues` over nothing would be true.
-                let nobody = Value::from(vec!["NOBODY"]);
-                let left = if left == Value::Array(Vec::new()) { nobody } else { left };
+                // `ForAllValues` with an empty list is always true.
+                let no_row = Value::from(vec!["NO-ROW"]);
+                let left = if left == Value::Array(Vec::new()) { no_row } else { left };
                 statement["Condition"][STRING_LIKE][LEADING_KEYS] = left;
             }
         }
@@ -74,20 +74,20 @@ impl<'a> Rights<'a> {
         self.put(&policy).await
     }
 
-    /// Deploys the policy as it was.
+    /// Deploys the original policy.
     pub async fn restore(&self) -> Outcome {
         self.put(&self.policy).await
     }
 
     async fn put(&self, policy: &Value) -> Outcome {
         let text = policy.to_string();
-        let asked = [
+        let request = [
             ("Action", "PutRolePolicy"),
             ("RoleName", self.role.as_str()),
             ("PolicyName", POLICY),
             ("PolicyDocument", &text),
         ];
-        let (status, xml) = self.harness.raw.iam(&asked).await?;
+        let (status, xml) = self.harness.raw.iam(&request).await?;
         ensure(status == StatusCode::OK, || format!("PutRolePolicy: {status} {xml}"))
     }
 }
@@ -96,7 +96,7 @@ const POLICY: &str = "rights";
 const STRING_LIKE: &str = "ForAllValues:StringLike";
 const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
 
-/// One text, or a list of them.
+/// Returns the texts of a value that is one text or a list.
 #[must_use]
 pub fn texts(value: &Value) -> Vec<String> {
     match value {

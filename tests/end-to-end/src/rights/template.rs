@@ -10,12 +10,12 @@ use crate::rights::{Outcome, ensure};
 
 /// The expanded template.
 pub struct Template {
-    /// All of it.
+    /// The whole document.
     pub document: Value,
 }
 
 impl Template {
-    /// Expands it.
+    /// Expands the template.
     pub async fn expanded(tools: &Tools) -> Outcome<Self> {
         let script = tools.checkout.root().join("infra/checks/transform.py");
         let output = Command::new(tools.installation.python())
@@ -28,13 +28,13 @@ impl Template {
         Ok(Self { document: serde_json::from_slice(&output.stdout)? })
     }
 
-    /// A resource's properties.
+    /// Returns a resource's properties.
     #[must_use]
     pub fn properties(&self, logical: &str) -> &Value {
         &self.document["Resources"][logical]["Properties"]
     }
 
-    /// The resources of a type, by name.
+    /// Returns the resources of a type with their names.
     pub fn of_type<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
         let resources = self.document["Resources"].as_object();
         resources
@@ -44,20 +44,20 @@ impl Template {
             .map(|(name, resource)| (name.as_str(), resource))
     }
 
-    /// The statements of a role's policy.
+    /// Returns the statements of a role's policy.
     #[must_use]
     pub fn rights(&self, logical: &str) -> Vec<Value> {
         statements(&self.properties(&format!("{logical}Rights"))["PolicyDocument"])
     }
 
-    /// The statements of a key's policy.
+    /// Returns the statements of a key's policy.
     #[must_use]
     pub fn key_policy(&self, logical: &str) -> Vec<Value> {
         statements(&self.properties(logical)["KeyPolicy"])
     }
 
-    /// A function's environment, its references replaced: parameters by these values, all else by what a deployment
-    /// gives it.
+    /// Returns a function's environment with its references resolved: parameters to these values,
+    /// others to example values.
     #[must_use]
     pub fn environment(&self, function: &str, parameters: &BTreeMap<&str, &str>) -> BTreeMap<String, String> {
         let variables = self.properties(function)["Environment"]["Variables"].as_object();
@@ -69,7 +69,7 @@ impl Template {
     }
 }
 
-/// The statements of a policy; of one that a condition leaves out, the one that it may hold.
+/// The statements of a policy, including conditional ones.
 fn statements(policy: &Value) -> Vec<Value> {
     let listed = policy["Statement"].as_array().cloned().unwrap_or_default();
     listed
@@ -78,7 +78,7 @@ fn statements(policy: &Value) -> Vec<Value> {
         .collect()
 }
 
-/// What CloudFormation would put here; `None` for a variable that is left out.
+/// Resolves a value like CloudFormation; `None` if the variable is omitted.
 fn resolve(document: &Value, value: &Value, parameters: &BTreeMap<&str, &str>) -> Option<String> {
     let object = match value {
         Value::String(text) => return Some(text.clone()),

@@ -1,12 +1,13 @@
-//! Everybody who writes a run: a launch, a repeat of it, reports, a head job with two attempts, cleaners, each reading,
-//! then writing only where nobody wrote in between, each dying anywhere.
+//! The writers of a run: a launch, its retry, reports, a head job with two attempts, cleaners. Each
+//! reads the run, and its write succeeds only if no other write came in between. Each can crash at
+//! any step.
 
 use domain::run::{Action as Todo, State};
 
 use super::model::{Delivery, Lifecycle, Move};
-use super::row::{LEASE, ModelEvent, PENDING, Result, Row, begun, step};
+use super::row::{LEASE, ModelEvent, PENDING, Result, Row, launched_row, step};
 
-/// Everything at one moment.
+/// The state of the model.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct World {
     pub(super) now: u8,
@@ -14,40 +15,40 @@ pub(super) struct World {
     pub(super) copies: Vec<bool>,
     pub(super) late: Vec<bool>,
     pub(super) launcher: Launcher,
-    pub(super) repeater: Worker,
+    pub(super) retrier: Worker,
     pub(super) reporters: Vec<Worker>,
     pub(super) cleaners: Vec<Worker>,
     pub(super) job: Job,
-    /// Whether a client holds the tokens.
-    pub(super) shown: bool,
+    /// Whether a client has received the tokens.
+    pub(super) tokens_sent: bool,
     pub(super) endings: u8,
     pub(super) ends: u8,
     pub(super) claims: u8,
-    pub(super) wrong: Option<&'static str>,
+    pub(super) violation: Option<&'static str>,
 }
 
-/// How far the launch is.
+/// The progress of the launch.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Launcher {
     Begins,
-    /// Creates this copy; whether one failed already.
+    /// Creates this copy. The flag is set if an earlier one failed.
     Creates(u8, bool),
     Saves,
-    GivesUp,
+    Aborts,
     Over,
 }
 
-/// Somebody who reads the run and writes it later.
+/// A writer that has read the run and writes it later.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Worker {
     Idle,
-    /// Read this, and will apply that; `fresh` until anybody writes.
+    /// Has read `seen` and will apply `what`. `fresh` is false after another write.
     Decides {
         seen: Row,
         fresh: bool,
         what: ModelEvent,
     },
-    /// Looks at this copy; then at the next.
+    /// Checks whether this copy exists, then the next.
     Describes {
         seen: Row,
         fresh: bool,
@@ -58,14 +59,14 @@ pub(super) enum Worker {
         fresh: bool,
         copy: u8,
     },
-    /// Asks AWS Batch.
+    /// Calls DescribeJobs.
     Observes {
         seen: Row,
         fresh: bool,
     },
 }
 
-/// The truth about the head job.
+/// The actual state of the head job.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(super) enum Job {
     NotYet,
@@ -77,27 +78,27 @@ pub(super) enum Job {
 }
 
 impl World {
-    /// Writes the row over what was read; `None` where somebody was faster.
+    /// Writes the row; `None` if another writer was faster.
     fn write(&mut self, fresh: bool, row: Row) -> Option<()> {
         let before = self.run.filter(|_| fresh)?;
         if row.state < before.state {
-            self.wrong = Some("a run went back");
+            self.violation = Some("a run's state moved backwards");
         }
         self.endings += u8::from(row.state >= State::Ending && before.state < State::Ending);
         self.ends += u8::from(row.state == State::Ended && before.state < State::Ended);
         self.claims += u8::from(row.claimed && !before.claimed);
         if row.job != before.job && before.job {
-            self.wrong = Some("a head job was forgotten");
+            self.violation = Some("a head job was lost");
         }
         if row.state >= State::Ending
             && before.state < State::Ending
-            && self.shown
+            && self.tokens_sent
             && row.result == Some(Result::LaunchFailed)
         {
-            self.wrong = Some("a launch that had answered was ended as failed");
+            self.violation = Some("a launch that had been answered was ended as failed");
         }
         self.run = Some(row);
-        self.everybody(|worker| match worker {
+        self.for_each_worker(|worker| match worker {
             Worker::Idle => {}
             Worker::Decides { fresh, .. }
             | Worker::Describes { fresh, .. }
@@ -107,35 +108,37 @@ impl World {
         Some(())
     }
 
-    fn everybody(&mut self, mut deed: impl FnMut(&mut Worker)) {
-        deed(&mut self.repeater);
-        self.reporters.iter_mut().chain(&mut self.cleaners).for_each(deed);
+    fn for_each_worker(&mut self, mut action: impl FnMut(&mut Worker)) {
+        action(&mut self.retrier);
+        self.reporters.iter_mut().chain(&mut self.cleaners).for_each(action);
     }
 
     pub(super) fn delete(&mut self, copy: u8) {
         let running = matches!(self.job, Job::FirstAttempt | Job::BetweenAttempts | Job::SecondAttempt);
         match self.run {
-            Some(run) if run.state < State::Ending => self.wrong = Some("a copy of a live run was deleted"),
+            Some(run) if run.state < State::Ending => {
+                self.violation = Some("a copy of a live run was deleted")
+            }
             Some(run) if run.job && running => {
-                self.wrong = Some("a copy was deleted under a running head job");
+                self.violation = Some("a copy was deleted while its head job was running");
             }
             _ => {}
         }
         self.copies[usize::from(copy)] = false;
     }
 
-    /// What DescribeJobs says.
-    fn sighting(&self) -> ModelEvent {
+    /// The answer of DescribeJobs.
+    fn job_status(&self) -> ModelEvent {
         match self.job {
-            Job::NotYet | Job::Forgotten => ModelEvent::SeenUnknown,
-            Job::Ended => ModelEvent::SeenFinal,
-            _ => ModelEvent::SeenRunning,
+            Job::NotYet | Job::Forgotten => ModelEvent::JobUnknown,
+            Job::Ended => ModelEvent::JobFinal,
+            _ => ModelEvent::JobRunning,
         }
     }
 }
 
 impl Lifecycle {
-    /// One step of a cleaner: what `use_cases::clean_up` does.
+    /// One step of a cleaner, like `use_cases::clean_up`.
     pub(super) fn clean(&self, world: &mut World, index: usize) {
         world.cleaners[index] = match world.cleaners[index] {
             Worker::Idle => Worker::Idle,
@@ -143,7 +146,7 @@ impl Lifecycle {
                 let (lifecycle, todo) = step(self.kind, seen, what, world.now);
                 let seen = lifecycle.unwrap_or(seen);
                 let written = lifecycle.is_none_or(|row| world.write(fresh, row).is_some());
-                // Its own write leaves what it holds fresh.
+                // Its own write keeps its row fresh.
                 let fresh = if lifecycle.is_some() { true } else { fresh };
                 match todo {
                     _ if !written => self.inspect(world),
@@ -164,11 +167,11 @@ impl Lifecycle {
                 world.delete(copy);
                 Worker::Describes { seen, fresh, copy }
             }
-            Worker::Observes { seen, fresh } => Worker::Decides { seen, fresh, what: world.sighting() },
+            Worker::Observes { seen, fresh } => Worker::Decides { seen, fresh, what: world.job_status() },
         };
     }
 
-    #[expect(clippy::unused_self, reason = "reads as the other steps do")]
+    #[expect(clippy::unused_self, reason = "has the same form as the other steps")]
     pub(super) fn inspect(&self, world: &World) -> Worker {
         match world.run {
             Some(seen) => Worker::Decides { seen, fresh: true, what: ModelEvent::Inspected },
@@ -179,33 +182,33 @@ impl Lifecycle {
     pub(super) fn launch(&self, world: &mut World, moved: Move) {
         world.launcher = match (world.launcher, moved) {
             (Launcher::Begins, Move::Begin) => {
-                world.run = Some(begun(world.now));
+                world.run = Some(launched_row(world.now));
                 if self.kind.copies == 0 { Launcher::Saves } else { Launcher::Creates(0, false) }
             }
-            (Launcher::Creates(copy, failed), Move::Create(heard)) => {
-                match heard {
+            (Launcher::Creates(copy, failed), Move::Create(delivery)) => {
+                match delivery {
                     Delivery::NotYet => world.late[usize::from(copy)] = true,
                     _ => world.copies[usize::from(copy)] = true,
                 }
-                let failed = failed || heard != Delivery::Yes;
+                let failed = failed || delivery != Delivery::Yes;
                 match (copy + 1 == self.kind.copies, failed) {
                     (false, _) => Launcher::Creates(copy + 1, failed),
-                    (true, true) => Launcher::GivesUp,
+                    (true, true) => Launcher::Aborts,
                     (true, false) => Launcher::Saves,
                 }
             }
-            (Launcher::Saves, Move::Save { heard }) => {
-                // The launch wrote revision 1 and nobody but it moves a run on from there, except to its end.
-                let seen = begun(0);
+            (Launcher::Saves, Move::Save { answered }) => {
+                // The launch wrote revision 1. From there, other writers can only end the run.
+                let seen = launched_row(0);
                 let seen = world.run.map_or(seen, |run| Row { due: run.due, lease: run.lease, ..seen });
                 let fresh = world.run == Some(seen);
                 let (lifecycle, _) = step(self.kind, seen, ModelEvent::Provisioned, world.now);
                 let written = lifecycle.and_then(|row| world.write(fresh, row)).is_some();
-                world.shown |= written && heard;
-                if written && heard { Launcher::Over } else { Launcher::GivesUp }
+                world.tokens_sent |= written && answered;
+                if written && answered { Launcher::Over } else { Launcher::Aborts }
             }
-            // Read and write are one step here: in between only writers come that make the write fail.
-            (Launcher::GivesUp, Move::GiveUp) => {
+            // Read and write are one step here: any write in between would only make this one fail.
+            (Launcher::Aborts, Move::Abort) => {
                 if let Some(seen) = world.run.filter(|seen| seen.token == 1) {
                     let (lifecycle, _) = step(self.kind, seen, ModelEvent::LaunchFailed, world.now);
                     if let Some(row) = lifecycle {
@@ -226,14 +229,14 @@ impl Lifecycle {
         lifecycle.is_some_and(|row| world.write(fresh, row).is_some())
     }
 
-    /// Whether a fair end of the world brings the run to its end: everybody dies, the job ends, what was on its way
-    /// lands, and one sweep after the other finds what is due.
+    /// Whether the run ends after every worker has crashed, the job has ended, late copies have
+    /// landed, and sweeps find what is due.
     pub(super) fn ends(&self, world: &World) -> bool {
         let mut world = world.clone();
         if world.run.is_none() {
-            return world.copies.iter().all(|made| !made);
+            return world.copies.iter().all(|exists| !exists);
         }
-        world.everybody(|worker| *worker = Worker::Idle);
+        world.for_each_worker(|worker| *worker = Worker::Idle);
         world.job = world.job.max(Job::Ended);
         for sweep in 0..4 {
             if world.run.is_some_and(|run| run.due.is_some_and(|due| due <= world.now)) {
@@ -253,6 +256,6 @@ impl Lifecycle {
             world.now += PENDING.max(LEASE);
         }
         let ended = world.run.is_some_and(|run| run.state == State::Ended && run.due.is_none());
-        ended && world.wrong.is_none() && world.copies.iter().all(|made| !made)
+        ended && world.violation.is_none() && world.copies.iter().all(|exists| !exists)
     }
 }

@@ -1,4 +1,4 @@
-//! The lifecycle of a run as a model checker sees it. The real `next` is what is checked.
+//! Model checking of a run's lifecycle, with the real `run::next`.
 
 mod actors;
 mod model;
@@ -10,9 +10,9 @@ use row::Kind;
 use crate::figures::Figures;
 use crate::plan::Depth;
 
-/// For AWS Batch, in one bundle.
+/// A run on AWS Batch with one bundle.
 const BATCH: Kind = Kind { claims: false, copies: 1 };
-/// For an HPC scheduler.
+/// A run on an HPC scheduler.
 const CLAIMS: Kind = Kind { claims: true, copies: 0 };
 
 /// Visits every state within the bounds of this depth.

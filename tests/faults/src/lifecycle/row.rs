@@ -1,5 +1,6 @@
-//! A lifecycle of a run in few bytes, on a clock of whole minutes, and the way from and to the real one: what is checked is
-//! the real `next`, called once for each row, event and minute, and remembered.
+//! A compact form of a run's lifecycle with a clock in minutes, and its conversion to and from the
+//! real one. The model uses the real `run::next`, called once for each row, event and minute, and
+//! cached.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,7 +17,7 @@ use domain::settings::Limits;
 use domain::token::{TokenHash, TokenKey};
 use jiff::SignedDuration;
 
-/// What the table holds of a run, without its revision: a write is refused where anybody wrote after the read.
+/// A run's row without its revision: the model rejects a write if another one came after the read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Row {
     pub(super) state: State,
@@ -28,7 +29,6 @@ pub(super) struct Row {
     pub(super) result: Option<Result>,
 }
 
-/// How it ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Result {
     Succeeded,
@@ -37,7 +37,7 @@ pub(super) enum Result {
     Lost,
 }
 
-/// An event, without what only the answer needs.
+/// An event of `run::next`, without the details that do not affect the next state.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum ModelEvent {
     Provisioned,
@@ -49,9 +49,9 @@ pub(super) enum ModelEvent {
     Heartbeat,
     HeadJobRecorded,
     Reported,
-    SeenRunning,
-    SeenFinal,
-    SeenUnknown,
+    JobRunning,
+    JobFinal,
+    JobUnknown,
     Inspected,
     CopiesDeleted,
     Restored,
@@ -68,48 +68,49 @@ impl ModelEvent {
         Self::Heartbeat,
         Self::HeadJobRecorded,
         Self::Reported,
-        Self::SeenRunning,
-        Self::SeenFinal,
-        Self::SeenUnknown,
+        Self::JobRunning,
+        Self::JobFinal,
+        Self::JobUnknown,
         Self::Inspected,
         Self::CopiesDeleted,
         Self::Restored,
     ];
 }
 
-/// Minutes of each limit: the real ones' order at a scale that a checker can exhaust.
+/// The limits in minutes: in the same order as the real ones, but small enough to check
+/// exhaustively.
 pub(super) const PROVISIONING: u8 = 2;
 pub(super) const PENDING: u8 = 5;
 pub(super) const LEASE: u8 = 4;
 pub(super) const LONGEST: u8 = 12;
 
-/// What kind of run: where it executes, and how many copies it has.
+/// The kind of a run: whether it claims its secrets, and its number of copies.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Kind {
     pub(super) claims: bool,
     pub(super) copies: u8,
 }
 
-/// What the real `next` makes of a row: the row to write, and what is to be done.
+/// The result of the real `next`: the row to write and the action to take.
 pub(super) type StepResult = (Option<Row>, Option<Action>);
 
-/// The real `next`.
-pub(super) fn step(kind: Kind, row: Row, happening: ModelEvent, now: u8) -> StepResult {
+/// Calls the real `next`, with a cache.
+pub(super) fn step(kind: Kind, row: Row, event_kind: ModelEvent, now: u8) -> StepResult {
     type Key = (Kind, Row, ModelEvent, u8);
     thread_local! { static KNOWN: RefCell<HashMap<Key, StepResult>> = RefCell::default(); }
-    let key = (kind, row, happening, now);
-    if let Some(made) = KNOWN.with_borrow(|known| known.get(&key).copied()) {
-        return made;
+    let key = (kind, row, event_kind, now);
+    if let Some(result) = KNOWN.with_borrow(|known| known.get(&key).copied()) {
+        return result;
     }
     let run = run_of(kind, row);
-    let step = next(&run, event(kind, row, happening), at(now), &limits());
-    let made = (step.lifecycle.map(|lifecycle| row_of(&lifecycle)), step.action);
-    KNOWN.with_borrow_mut(|known| known.insert(key, made));
-    made
+    let step = next(&run, event(kind, row, event_kind), at(now), &limits());
+    let result = (step.lifecycle.map(|lifecycle| row_of(&lifecycle)), step.action);
+    KNOWN.with_borrow_mut(|known| known.insert(key, result));
+    result
 }
 
-/// The row that a launch begins with.
-pub(super) fn begun(now: u8) -> Row {
+/// The initial row of a launch.
+pub(super) fn launched_row(now: u8) -> Row {
     Row {
         state: State::Provisioning,
         due: Some(now + PROVISIONING),
@@ -218,8 +219,8 @@ fn job() -> HeadJob {
     HeadJob { job_id: "j".into(), queue: "q".into(), region: "r".into() }
 }
 
-fn event(kind: Kind, row: Row, happening: ModelEvent) -> Event {
-    match happening {
+fn event(kind: Kind, row: Row, event_kind: ModelEvent) -> Event {
+    match event_kind {
         ModelEvent::Provisioned => Event::Provisioned(copies(kind)),
         ModelEvent::Repinned => Event::Repinned(Vec::new()),
         ModelEvent::TokensRenewed => {
@@ -235,11 +236,9 @@ fn event(kind: Kind, row: Row, happening: ModelEvent) -> Event {
             let reported_by = ReportedBy::Report;
             Event::Reported(Outcome { result: RunResult::Failed, exit_status: None, reported_by })
         }
-        ModelEvent::SeenRunning => Event::HeadJobObserved(JobStatus::NotFinal),
-        ModelEvent::SeenFinal => {
-            Event::HeadJobObserved(JobStatus::Final { succeeded: true, exit_status: None })
-        }
-        ModelEvent::SeenUnknown => Event::HeadJobObserved(JobStatus::Unknown),
+        ModelEvent::JobRunning => Event::HeadJobObserved(JobStatus::NotFinal),
+        ModelEvent::JobFinal => Event::HeadJobObserved(JobStatus::Final { succeeded: true, exit_status: None }),
+        ModelEvent::JobUnknown => Event::HeadJobObserved(JobStatus::Unknown),
         ModelEvent::Inspected => Event::Inspected,
         ModelEvent::CopiesDeleted => Event::CopiesDeleted,
         ModelEvent::Restored => Event::Restored,

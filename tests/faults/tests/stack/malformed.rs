@@ -1,34 +1,34 @@
-//! An event on the deployment's bus that the function cannot read.
+//! A malformed event on the deployment's bus.
 
 use std::time::{Duration, Instant};
 
 use end_to_end::Harness;
 use serde_json::json;
 
-/// Longer than Lambda's two repeats take on the local stack.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The time limit for Lambda's two retries on the local stack.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What is wrong with what becomes of it: it is tried three times, counted each time, and waits in the queue of failed
-/// clean-ups.
-pub(crate) async fn wrong(harness: &Harness) -> Option<String> {
+/// Checks that the event is attempted three times, counted each time, and sent to the queue of
+/// failed clean-ups.
+pub(crate) async fn violation(harness: &Harness) -> Option<String> {
     let entry = json!({
         "EventBusName": harness.stack.output("EventBusName").expect("a bus"),
         "Source": "pipeline-secrets", "DetailType": "Run Look",
-        "Detail": json!({ "workflowId": ["poison"] }).to_string(),
+        "Detail": json!({ "workflowId": ["malformed"] }).to_string(),
     });
     let put = harness.aws("events", "AWSEvents.PutEvents", &json!({ "Entries": [entry] })).await;
     assert_eq!(put["FailedEntryCount"], 0, "{put}");
-    // The emulator's addresses of a queue differ in the host.
+    // The emulator uses different host names for the same queue.
     let queue = harness.stack.output("FailedCleanupsUrl").expect("a queue");
     let queue = queue.rsplit('/').next().expect("a name");
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
-        let letters = harness.queues().await;
-        if letters.iter().any(|(address, text)| address.ends_with(queue) && text.contains("poison")) {
+        let queues = harness.queues().await;
+        if queues.iter().any(|(address, text)| address.ends_with(queue) && text.contains("malformed")) {
             break;
         }
-        if begun.elapsed() > PATIENCE {
-            return Some("a poisoned event does not end in the queue of failed clean-ups".to_owned());
+        if started.elapsed() > TIMEOUT {
+            return Some("a malformed event did not reach the queue of failed clean-ups".to_owned());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -36,5 +36,5 @@ pub(crate) async fn wrong(harness: &Harness) -> Option<String> {
     let counted =
         logs.values().flat_map(|log| log.lines()).filter(|line| line.contains("\"CleanupFailures\":1"));
     let counted = counted.count();
-    (counted != 3).then(|| format!("of three attempts at a poisoned event, CleanupFailures counts {counted}"))
+    (counted != 3).then(|| format!("CleanupFailures counts {counted} of three attempts at a malformed event"))
 }

@@ -1,5 +1,5 @@
-//! A proxy between the functions and AWS that makes one call of one function go wrong. HTTP/1.1, a connection for each
-//! request.
+//! A proxy between the functions and AWS that injects a fault into one call of one function.
+//! HTTP/1.1, with one connection per request.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -12,34 +12,34 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::process;
 
-/// What becomes of a call.
+/// A fault of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Way {
-    /// It is throttled; the SDK's repeat is not.
+pub(crate) enum Fault {
+    /// The call is throttled; the SDK's retry is not.
     Throttled,
-    /// It and the SDK's repeats of it are throttled.
+    /// The call and the SDK's retries are throttled.
     ThrottledForGood,
-    /// The service fails with status 500.
+    /// The service returns status 500.
     Internal,
-    /// The connection is reset before anything happens; so are the SDK's repeats.
+    /// The connection is reset before the call takes effect, and so are those of the SDK's retries.
     ResetForGood,
-    /// It takes effect, and the connection is reset before the answer.
+    /// The call takes effect, and the connection is reset before the answer.
     LostAnswer,
-    /// As [`Way::LostAnswer`]; the SDK's repeats are reset without effect.
+    /// Like [`Fault::LostAnswer`], and the SDK's retries are reset without effect.
     LostForGood,
-    /// It takes effect, and there is never an answer.
+    /// The call takes effect and is never answered.
     TimedOut,
-    /// It takes effect, and is answered late.
+    /// The call takes effect and is answered late.
     Slow,
-    /// An index or a list is answered as it was before anything was there.
+    /// The answer of an index or a list is stale: empty.
     StalePage,
-    /// The function's process is killed before it takes effect.
-    DiesBefore,
-    /// The function's process is killed after it took effect.
-    DiesAfter,
+    /// The function's process is killed before the call takes effect.
+    KilledBefore,
+    /// The function's process is killed after the call took effect.
+    KilledAfter,
 }
 
-impl Way {
+impl Fault {
     pub(crate) const ALL: [Self; 11] = [
         Self::Throttled,
         Self::ThrottledForGood,
@@ -50,16 +50,17 @@ impl Way {
         Self::TimedOut,
         Self::Slow,
         Self::StalePage,
-        Self::DiesBefore,
-        Self::DiesAfter,
+        Self::KilledBefore,
+        Self::KilledAfter,
     ];
 
-    /// Whether the function's process ends: its client is told nothing that the function said.
+    /// Whether the function's process is killed, so that its client does not get an answer from the
+    /// function.
     pub(crate) fn kills(self) -> bool {
-        matches!(self, Self::DiesBefore | Self::DiesAfter)
+        matches!(self, Self::KilledBefore | Self::KilledAfter)
     }
 
-    fn of_repeats(self) -> Option<Self> {
+    fn of_retries(self) -> Option<Self> {
         match self {
             Self::ThrottledForGood => Some(Self::ThrottledForGood),
             Self::ResetForGood | Self::LostForGood => Some(Self::ResetForGood),
@@ -68,7 +69,7 @@ impl Way {
     }
 }
 
-/// The proxy. Clones are one.
+/// The proxy. Clones share its state.
 #[derive(Clone)]
 pub(crate) struct Proxy {
     pub(crate) endpoint: String,
@@ -78,13 +79,13 @@ pub(crate) struct Proxy {
 #[derive(Default)]
 struct State {
     upstream: Option<SocketAddr>,
-    /// Whose calls are counted: an access key.
-    whose: String,
-    planned: Option<(usize, Way)>,
-    met: Vec<String>,
-    repeats: HashMap<String, Way>,
-    happened: bool,
-    /// One creation of a secret in how many goes through, and how many came.
+    /// The access key whose calls are counted.
+    access_key: String,
+    planned: Option<(usize, Fault)>,
+    calls: Vec<String>,
+    retries: HashMap<String, Fault>,
+    occurred: bool,
+    /// The limit of creations: one in this many is allowed; and the number of creations so far.
     creations: Option<(usize, usize)>,
     throttled: usize,
 }
@@ -95,7 +96,7 @@ struct Request {
 }
 
 impl Proxy {
-    /// Listens on a free port of loopback.
+    /// Listens on a free loopback port.
     pub(crate) async fn listen() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
@@ -110,115 +111,119 @@ impl Proxy {
         proxy
     }
 
-    /// What is behind it.
+    /// Sets the address of AWS.
     pub(crate) fn forward_to(&self, endpoint: &str) {
         let address = endpoint.trim_start_matches("http://").parse().expect("an address");
         self.state().upstream = Some(address);
     }
 
-    /// Counts the calls that carry this access key from here on, and makes the `nth` go this way.
-    pub(crate) fn arm(&self, whose: &str, planned: Option<(usize, Way)>) {
+    /// Starts counting the calls with this access key, and injects the planned fault into the `nth`
+    /// one.
+    pub(crate) fn arm(&self, access_key: &str, planned: Option<(usize, Fault)>) {
         let upstream = self.state().upstream;
-        *self.state() = State { upstream, whose: whose.to_owned(), planned, ..State::default() };
+        *self.state() = State { upstream, access_key: access_key.to_owned(), planned, ..State::default() };
     }
 
-    /// Throttles all creations of secrets but one in so many, whosever they are; gives how many were until now. By number
-    /// and not by time, so that a slow machine sees the same.
+    /// Throttles all creations of secrets except one in `one_in`, with any access key. Returns the
+    /// number of throttled ones so far. Counts instead of measuring time, so that a slow machine
+    /// behaves the same.
     pub(crate) fn limit_creations(&self, one_in: Option<usize>) -> usize {
         let mut state = self.state();
-        state.creations = one_in.map(|many| (many, 0));
+        state.creations = one_in.map(|one_in| (one_in, 0));
         std::mem::take(&mut state.throttled)
     }
 
-    /// Lets everything pass; gives what was called, and whether the fault happened.
+    /// Stops counting and injecting. Returns the calls, and whether the fault occurred.
     pub(crate) fn disarm(&self) -> (Vec<String>, bool) {
         let mut state = self.state();
         let upstream = state.upstream;
-        let was = std::mem::replace(&mut *state, State { upstream, ..State::default() });
-        (was.met, was.happened)
+        let before = std::mem::replace(&mut *state, State { upstream, ..State::default() });
+        (before.calls, before.occurred)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A client or an emulator that goes away in the middle is no failure of the proxy.
+    /// Serves a connection. A client or an emulator that disconnects is not a failure of the proxy.
     async fn serve(&self, mut client: TcpStream) {
         let Some(request) = read(&mut client).await else {
             return;
         };
-        match self.meet(&request) {
-            None => self.pass(&request, &mut client).await,
-            Some(Way::Throttled | Way::ThrottledForGood) => {
+        match self.next_fault(&request) {
+            None => self.forward_and_reply(&request, &mut client).await,
+            Some(Fault::Throttled | Fault::ThrottledForGood) => {
                 reply(&mut client, 400, &json!({ "__type": "ThrottlingException" })).await;
             }
-            Some(Way::Internal) => {
+            Some(Fault::Internal) => {
                 reply(&mut client, 500, &json!({ "__type": "InternalServerError" })).await;
             }
-            Some(Way::ResetForGood) => reset(&client),
-            Some(Way::LostAnswer | Way::LostForGood) => {
-                let _ = self.ask(&request).await;
+            Some(Fault::ResetForGood) => reset(&client),
+            Some(Fault::LostAnswer | Fault::LostForGood) => {
+                let _ = self.forward(&request).await;
                 reset(&client);
             }
-            Some(Way::TimedOut) => {
-                let _ = self.ask(&request).await;
-                // Until the caller gives up.
+            Some(Fault::TimedOut) => {
+                let _ = self.forward(&request).await;
+                // Wait until the caller times out.
                 let _ = client.read(&mut [0]).await;
             }
-            Some(Way::Slow) => {
-                let answer = self.ask(&request).await.unwrap_or_default();
+            Some(Fault::Slow) => {
+                let answer = self.forward(&request).await.unwrap_or_default();
                 tokio::time::sleep(Duration::from_millis(600)).await;
                 let _ = client.write_all(&answer).await;
             }
-            Some(way @ (Way::DiesBefore | Way::DiesAfter)) => {
-                if way == Way::DiesAfter {
-                    let _ = self.ask(&request).await;
+            Some(fault @ (Fault::KilledBefore | Fault::KilledAfter)) => {
+                if fault == Fault::KilledAfter {
+                    let _ = self.forward(&request).await;
                 }
                 process::kill(&client);
             }
-            Some(Way::StalePage) => {
+            Some(Fault::StalePage) => {
                 let empty = json!({ "Items": [], "Count": 0, "ScannedCount": 0, "SecretList": [] });
                 reply(&mut client, 200, &empty).await;
             }
         }
     }
 
-    fn meet(&self, request: &Request) -> Option<Way> {
+    fn next_fault(&self, request: &Request) -> Option<Fault> {
         let mut state = self.state();
         if request.operation() == "CreateSecret" && !state.allows_creation() {
             state.throttled += 1;
-            return Some(Way::Throttled);
+            return Some(Fault::Throttled);
         }
         let authorization = request.header("authorization").unwrap_or_default();
-        if state.whose.is_empty() || !authorization.contains(&format!("Credential={}/", state.whose)) {
+        if state.access_key.is_empty()
+            || !authorization.contains(&format!("Credential={}/", state.access_key))
+        {
             return None;
         }
         let invocation = request.header("amz-sdk-invocation-id").unwrap_or_default().to_owned();
-        if let Some(way) = state.repeats.get(&invocation) {
-            return Some(*way);
+        if let Some(fault) = state.retries.get(&invocation) {
+            return Some(*fault);
         }
-        state.met.push(request.operation());
-        let (nth, way) = state.planned?;
+        state.calls.push(request.operation());
+        let (nth, fault) = state.planned?;
         let may_be_stale =
             request.header("x-amz-target").is_some_and(|target| target.ends_with("ListSecrets"))
                 || String::from_utf8_lossy(&request.body).contains("\"IndexName\"");
-        if nth != state.met.len() || way == Way::StalePage && !may_be_stale {
+        if nth != state.calls.len() || fault == Fault::StalePage && !may_be_stale {
             return None;
         }
-        state.happened = true;
-        if let Some(repeats) = way.of_repeats() {
-            state.repeats.insert(invocation, repeats);
+        state.occurred = true;
+        if let Some(retries) = fault.of_retries() {
+            state.retries.insert(invocation, retries);
         }
-        Some(way)
+        Some(fault)
     }
 
-    async fn pass(&self, request: &Request, client: &mut TcpStream) {
-        if let Some(answer) = self.ask(request).await {
+    async fn forward_and_reply(&self, request: &Request, client: &mut TcpStream) {
+        if let Some(answer) = self.forward(request).await {
             let _ = client.write_all(&answer).await;
         }
     }
 
-    async fn ask(&self, request: &Request) -> Option<Vec<u8>> {
+    async fn forward(&self, request: &Request) -> Option<Vec<u8>> {
         let upstream = self.state().upstream?;
         let mut server = TcpStream::connect(upstream).await.ok()?;
         let kept = request.head.iter().filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
@@ -234,11 +239,11 @@ impl Proxy {
 
 impl State {
     fn allows_creation(&mut self) -> bool {
-        let Some((many, came)) = &mut self.creations else {
+        let Some((one_in, count)) = &mut self.creations else {
             return true;
         };
-        *came += 1;
-        came.is_multiple_of(*many)
+        *count += 1;
+        count.is_multiple_of(*one_in)
     }
 }
 
@@ -256,7 +261,7 @@ impl Request {
     }
 }
 
-/// A request whose body has a stated length, as all of the SDK's have.
+/// Reads a request with a `content-length`, which all requests of the SDK have.
 async fn read(client: &mut TcpStream) -> Option<Request> {
     let mut bytes = Vec::new();
     let end = loop {
@@ -288,7 +293,7 @@ async fn reply(client: &mut TcpStream, status: u16, body: &Value) {
     let _ = client.write_all(answer.as_bytes()).await;
 }
 
-/// Closes so that the other side sees a reset.
+/// Makes closing the connection send a reset.
 fn reset(client: &TcpStream) {
     let _ = client.set_zero_linger();
 }
