@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes a whole Nextflow (local and grid executors, local secrets) from Maven Central alone.
-# usage: setup-nextflow.sh DIR [24.10.0|25.04.4]     needs: a JDK from 17 on, mvn
-# Result: DIR/nextflow, which never goes online. What is there already is kept.
+# Sets up a complete Nextflow (local and grid executors, local secrets) from Maven Central only.
+# usage: setup-nextflow.sh DIR [24.10.0|25.04.4]     needs: JDK 17 or later, mvn
+# Result: DIR/nextflow, which runs offline. An existing installation is kept.
 set -euo pipefail
 case ${1:-} in '' | -*) sed -n '2,4s/^# //p' "$0" >&2; exit 64 ;; esac
 dir=$(realpath -m "$1") version=${2:-25.04.4}
@@ -12,7 +12,8 @@ cd "$dir"
 
 extra='' excluded=''
 if [[ $version == 25.04.* ]]; then
-  # Never published there: nf-lang 25.04.4 (25.04.0 has the same interface) and io.seqera:lib-trace (written below).
+  # Not published there: nf-lang 25.04.4 (25.04.0 has the same interface) and io.seqera:lib-trace
+  # (written below).
   extra='<dependency><groupId>io.nextflow</groupId><artifactId>nf-lang</artifactId><version>25.04.0</version></dependency>'
   excluded='<exclusions><exclusion><groupId>io.seqera</groupId><artifactId>lib-trace</artifactId></exclusion></exclusions>'
 fi
@@ -35,7 +36,7 @@ package io.seqera.util.trace;
 
 import java.util.concurrent.ThreadLocalRandom;
 
-/** The one method of io.seqera:lib-trace that Nextflow calls: a random W3C traceparent. */
+/** The only method of io.seqera:lib-trace that Nextflow calls: a random W3C traceparent. */
 public class TraceUtils {
     public static String rndTrace() {
         var random = ThreadLocalRandom.current();
@@ -49,7 +50,7 @@ fi
 
 cat >nextflow <<'SH'
 #!/usr/bin/env bash
-# Stands in for Nextflow's launcher: the same JVM options, jars from beside it, never online.
+# Replaces Nextflow's launcher: the same JVM options, jars from the lib folder next to it, offline.
 here=$(cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")" && pwd)
 export NXF_HOME=${NXF_HOME:-$here/home} NXF_OFFLINE=${NXF_OFFLINE:-true} NXF_ANSI_LOG=${NXF_ANSI_LOG:-false}
 export NXF_DISABLE_CHECK_LATEST=true

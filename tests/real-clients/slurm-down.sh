@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Cancels all jobs of a Slurm started by slurm-up.sh and stops its daemons, by their process ids.
+# Cancels all jobs of a Slurm started by slurm-up.sh and stops its daemons by their process ids.
 # usage: SLURM_DIR=… slurm-down.sh [--purge]     --purge also removes the directory
 set -u
-dir=${SLURM_DIR:?"as given to slurm-up.sh"}
+dir=${SLURM_DIR:?"must be the directory given to slurm-up.sh"}
 export SLURM_CONF=$dir/slurm.conf
 
-# A zombie or another program under an old process id is not alive; a daemon removes its own file when it stops.
+# A zombie or another program with an old process id is not alive. A daemon removes its pid file
+# when it stops.
 alive() {
   local id
   id=$(cat "$1" 2>/dev/null) && [[ $id && $(ps -o stat=,comm= -p "$id") =~ ^[^Z].*$(basename "$1" .pid) ]]

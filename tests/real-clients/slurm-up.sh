@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Starts a Slurm of one node on loopback: no systemd, no control groups, everything below one directory.
+# Starts a Slurm with one node on loopback, without systemd and control groups, in one directory.
 # usage: SLURM_DIR=/short/path [SLURM_PORT=16817] slurm-up.sh     needs: root, and Debian's
 #        slurmctld slurmd slurm-client munge (--no-install-recommends)
-# Prints the one setting that clients need: export SLURM_CONF=… What runs already is kept.
-# Also from the environment: SLURM_KILL_WAIT (5), SLURM_NODE_TIMEOUT (20), SLURM_REQUEUE_DELAY (5), all in seconds.
+# Prints the setting that clients need: export SLURM_CONF=… Running daemons are kept.
+# Other settings, in seconds: SLURM_KILL_WAIT (5), SLURM_NODE_TIMEOUT (20), SLURM_REQUEUE_DELAY (5).
 set -euo pipefail
-dir=${SLURM_DIR:?"a short path for all files of this cluster, see the head of $0"}
+dir=${SLURM_DIR:?"must be a short path for all files of this cluster; see the head of $0"}
 port=${SLURM_PORT:-16817} host=$(hostname -s)
 export SLURM_CONF=$dir/slurm.conf
 
-# A zombie or another program under an old process id is not alive; a daemon removes its own file when it stops.
+# A zombie or another program with an old process id is not alive. A daemon removes its pid file
+# when it stops.
 alive() {
   local id
   id=$(cat "$1" 2>/dev/null) && [[ $id && $(ps -o stat=,comm= -p "$id") =~ ^[^Z].*$(basename "$1" .pid) ]]
@@ -20,7 +21,7 @@ wait_for() {
     "$@" >/dev/null 2>&1 && return
     sleep 0.05
   done
-  echo "slurm-up.sh: waited in vain for: $*" >&2
+  echo "slurm-up.sh: timed out waiting for: $*" >&2
   tail -n 5 "$dir"/log/* >&2
   exit 1
 }
@@ -38,7 +39,7 @@ if ! alive "$dir/munge/munged.pid"; then
 fi
 wait_for munge -n -S "$dir/munge/socket"
 
-# cred_expire is also the time before a requeued job may start again; its default is 120 s.
+# cred_expire is also the delay before a requeued job may start again; its default is 120 s.
 cat >"$dir/slurm.conf" <<CONF
 ClusterName=local
 SlurmctldHost=$host(127.0.0.1)
@@ -71,7 +72,7 @@ ReturnToService=2
 KillWait=${SLURM_KILL_WAIT:-5}
 SlurmdTimeout=${SLURM_NODE_TIMEOUT:-20}
 CONF
-echo CgroupPlugin=cgroup/v1 >"$dir/cgroup.conf" # loaded and not used; version 22.05 cannot do without
+echo CgroupPlugin=cgroup/v1 >"$dir/cgroup.conf" # loaded but not used; version 22.05 requires it
 
 alive "$dir/run/slurmctld.pid" || slurmctld -f "$SLURM_CONF"
 wait_for scontrol ping

@@ -1,4 +1,4 @@
-//! AWS as a function from a call to its answer, behind the real adapters.
+//! A fake AWS for the real adapters: a function from a call to its answer.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,10 +8,11 @@ use support::{Backend, Call, Lost, sdk_config};
 
 pub(crate) use support::REGION;
 
-/// From the name of a call to the body of its answer.
+/// A function from the name of a call to the body of its answer.
 type Answers = dyn Fn(&str) -> Vec<u8> + Send + Sync;
 
-/// What answers, and the calls that came: a name, as in `GetItem` or method and path, and a body.
+/// The fake AWS, and the calls it received: the name, for example `GetItem` or method and path, and
+/// the body.
 #[derive(Clone)]
 pub(crate) struct Aws {
     answer: Arc<Answers>,
@@ -19,12 +20,12 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
-    /// AWS that answers a call of this name so, with status 200.
+    /// Creates a fake that answers calls with this function, with status 200.
     pub(crate) fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self { answer: Arc::new(answer), calls: Arc::default() }
     }
 
-    /// AWS whose table holds this one row, in DynamoDB's JSON, wherever it is looked for.
+    /// Creates a fake whose table returns this row, in DynamoDB's JSON, for every key.
     pub(crate) fn holding(row: &str) -> Self {
         let row = row.to_owned();
         Self::answering(move |call| {
@@ -38,22 +39,22 @@ impl Aws {
         })
     }
 
-    /// AWS in which there is nothing.
+    /// Creates a fake without data.
     pub(crate) fn empty() -> Self {
         Self::answering(|_| b"{}".to_vec())
     }
 
-    /// The calls that came, each with its body.
+    /// Returns the received calls with their bodies.
     pub(crate) fn calls(&self) -> Vec<(String, String)> {
         self.calls.lock().expect("the calls").clone()
     }
 
-    /// A client's configuration without retries.
+    /// Returns a client configuration without retries.
     pub(crate) fn config(&self) -> SdkConfig {
         sdk_config(self.clone()).retry_config(RetryConfig::disabled()).build()
     }
 
-    /// The table's adapter.
+    /// Returns the table's adapter.
     pub(crate) fn store(&self) -> store_dynamodb::Store {
         store_dynamodb::Store::new(aws_sdk_dynamodb::Client::new(&self.config()), "pipeline-secrets")
     }
@@ -73,7 +74,7 @@ impl Backend for Aws {
     }
 }
 
-/// Runs to the end, on a runtime of this thread.
+/// Runs a future on this thread's runtime.
 pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime =
@@ -82,7 +83,7 @@ pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.block_on(work))
 }
 
-/// Time for nothing twice: what is contended is contended at once.
+/// A backoff without retries.
 pub(crate) struct NoWait;
 
 #[async_trait::async_trait(?Send)]
@@ -96,12 +97,12 @@ impl domain::ports::Backoff for NoWait {
     }
 }
 
-/// What a handler is given at the present, in a hurry.
+/// Returns a context with the current time and no retries.
 pub(crate) fn context(settings: &domain::settings::Settings) -> domain::Context<'_> {
     domain::Context { now: domain::Timestamp::now(), randomness: &Fixed, backoff: &NoWait, settings }
 }
 
-/// Randomness that is the same every time.
+/// Deterministic randomness.
 pub(crate) struct Fixed;
 
 impl domain::ports::Randomness for Fixed {

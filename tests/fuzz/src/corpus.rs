@@ -1,10 +1,10 @@
-//! The inputs that are kept.
+//! Reads the corpora.
 
 use std::path::Path;
 
 use crate::targets::Target;
 
-/// The inputs of a target, in the order of their names.
+/// Returns the inputs of a target in the order of their names.
 pub(crate) fn of(target: &Target) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name);
     let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));

@@ -1,9 +1,9 @@
-//! Everything that comes from outside, as functions of bytes that must neither panic nor break a promise: what callers
-//! send, what AWS sends, and what somebody who can write the table puts there.
+//! Fuzz targets for external input: from callers, from AWS, and in the table, which a compromised
+//! writer may control. Each target is a function of bytes that panics if a property is violated.
 //!
-//! `cargo fuzz` (see `README.md`) looks for inputs; [`replay`] runs those that are kept in `corpus/`, and mutations of
-//! them, in any build.
-#![allow(clippy::missing_panics_doc, reason = "a panic is how a broken promise shows")]
+//! `cargo fuzz` (see `README.md`) searches for inputs. [`replay`] runs the inputs in `corpus/` and
+//! mutations of them in any build.
+#![allow(clippy::missing_panics_doc, reason = "a panic reports a violated property")]
 
 mod aws;
 mod corpus;
@@ -13,20 +13,20 @@ pub mod vectors;
 
 use targets::Target;
 
-/// What a replay did.
+/// The result of a replay.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Replayed {
-    /// Inputs of the corpus.
+    /// The number of inputs in the corpus.
     pub inputs: usize,
-    /// Executions: of the inputs, and of their mutations.
+    /// The number of executed inputs and mutations.
     pub executions: usize,
 }
 
-/// Runs every input of a target's corpus, and `mutations` of each, the same ones every time.
+/// Runs every input of a target's corpus, and this many deterministic mutations of each.
 ///
 /// # Panics
 ///
-/// Where a promise is broken; the input is in the panic's text.
+/// If a property is violated. The message has the input.
 #[must_use]
 pub fn replay(target: &Target, mutations: usize) -> Replayed {
     let inputs = corpus::of(target);
@@ -42,7 +42,7 @@ pub fn replay(target: &Target, mutations: usize) -> Replayed {
     Replayed { inputs: inputs.len(), executions }
 }
 
-/// Replays all targets: for the figures of a proof.
+/// Replays all targets, for the figures of a proof.
 #[must_use]
 pub fn replay_all(mutations: usize) -> Replayed {
     targets::ALL.iter().map(|target| replay(target, mutations)).fold(Replayed::default(), |all, one| {

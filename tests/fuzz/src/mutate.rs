@@ -1,17 +1,17 @@
-//! Small changes to an input, the same ones in every run: of bytes, of words that parsers care about, of a JSON
-//! document's nodes, and crossings with other inputs.
+//! Deterministic mutations of an input: changed bytes, inserted words that are special to parsers,
+//! changed JSON nodes, and splices with other inputs.
 
 use proptest::prelude::RngExt as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use serde_json::{Map, Value, json};
 
-/// Makes mutations.
+/// Generates mutations.
 pub(crate) struct Mutator<'a> {
     random: TestRng,
     others: &'a [Vec<u8>],
 }
 
-/// Words that some parser here cares about, or that break ones that do not take care.
+/// Words that are special to a parser.
 const WORDS: [&str; 36] = [
     "\"",
     "\\",
@@ -52,12 +52,12 @@ const WORDS: [&str; 36] = [
 ];
 
 impl<'a> Mutator<'a> {
-    /// A mutator of inputs like these.
+    /// Creates a mutator with a corpus to splice from.
     pub(crate) fn new(others: &'a [Vec<u8>]) -> Self {
         Self { random: TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]), others }
     }
 
-    /// Another input, a few steps from this one.
+    /// Returns a mutated input.
     pub(crate) fn mutate(&mut self, input: &[u8]) -> Vec<u8> {
         let mut input = input.to_vec();
         for _ in 0..self.random.random_range(1..=4) {
@@ -128,7 +128,7 @@ impl<'a> Mutator<'a> {
     }
 }
 
-/// A document's nodes, itself among them.
+/// Counts a document's nodes, including itself.
 fn count(value: &Value) -> usize {
     1 + match value {
         Value::Array(values) => values.iter().map(count).sum::<usize>(),
@@ -137,7 +137,7 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// The node so many steps further.
+/// Returns the node after this many steps in depth-first order.
 fn nth<'a>(value: &'a mut Value, steps: &mut usize) -> Option<&'a mut Value> {
     if *steps == 0 {
         return Some(value);

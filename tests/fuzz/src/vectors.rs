@@ -1,4 +1,5 @@
-//! Project Wycheproof's vectors for what the envelope is made of, through the calls that it makes.
+//! Project Wycheproof's vectors for the envelope's algorithms, through the calls that the envelope
+//! makes.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf;
@@ -7,11 +8,11 @@ use serde_json::Value;
 const AES_256_GCM_VECTORS: &str = include_str!("../vectors/aes_256_gcm.json");
 const HKDF_SHA512_VECTORS: &str = include_str!("../vectors/hkdf_sha512.json");
 
-/// Checks every vector, and gives their number.
+/// Checks every vector, and returns their number.
 ///
 /// # Panics
 ///
-/// Where one does not come out as it says.
+/// If a vector's result is wrong.
 #[must_use]
 pub fn check() -> usize {
     check_each(AES_256_GCM_VECTORS, aes_256_gcm) + check_each(HKDF_SHA512_VECTORS, hkdf_sha512)
@@ -24,7 +25,7 @@ fn check_each(vectors: &str, check: fn(&Vector) -> bool) -> usize {
         let valid = match vector.0["result"].as_str() {
             Some("valid") => true,
             Some("invalid") => false,
-            other => panic!("{other:?} is no result"),
+            other => panic!("unknown result {other:?}"),
         };
         assert_eq!(check(&vector), valid, "{}", vector.0);
     }
@@ -34,7 +35,7 @@ fn check_each(vectors: &str, check: fn(&Vector) -> bool) -> usize {
 struct Vector<'a>(&'a Value);
 
 impl Vector<'_> {
-    /// A field that is hexadecimal.
+    /// Decodes a hexadecimal field.
     fn bytes(&self, name: &str) -> Vec<u8> {
         let text = self.0[name].as_str().expect("text");
         let digits = text.as_bytes().chunks(2).map(|two| std::str::from_utf8(two).expect("ASCII"));
@@ -42,7 +43,7 @@ impl Vector<'_> {
     }
 }
 
-/// Opens as the envelope does; what opens also seals to the same bytes.
+/// Opens like the envelope. If it opens, sealing must give the same bytes.
 fn aes_256_gcm(vector: &Vector<'_>) -> bool {
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &vector.bytes("key")).expect("32 bytes"));
     let nonce = || Nonce::try_assume_unique_for_key(&vector.bytes("iv")).expect("12 bytes");
@@ -53,12 +54,12 @@ fn aes_256_gcm(vector: &Vector<'_>) -> bool {
     };
     assert_eq!(opened, message);
     let mut body = message;
-    let made =
+    let computed_tag =
         key.seal_in_place_separate_tag(nonce(), Aad::from(vector.bytes("aad")), &mut body).expect("it seals");
-    body == vector.bytes("ct") && made.as_ref() == tag
+    body == vector.bytes("ct") && computed_tag.as_ref() == tag
 }
 
-/// Derives as the envelope does.
+/// Derives keys like the envelope.
 fn hkdf_sha512(vector: &Vector<'_>) -> bool {
     struct Length(usize);
     impl hkdf::KeyType for Length {
@@ -79,12 +80,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn aes_256_gcm_and_hkdf_sha512_are_what_wycheproof_says() {
+    fn aes_256_gcm_and_hkdf_sha512_match_wycheproofs_vectors() {
         assert_eq!(check(), 66 + 83);
     }
 
     #[test]
-    fn a_vector_that_does_not_come_out_is_seen() {
+    fn a_wrong_result_is_detected() {
         for (vectors, check) in [
             (AES_256_GCM_VECTORS, aes_256_gcm as fn(&Vector<'_>) -> bool),
             (HKDF_SHA512_VECTORS, hkdf_sha512),

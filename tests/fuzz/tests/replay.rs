@@ -1,8 +1,8 @@
-//! The corpora, and mutations of every input: a short run, the same every time.
+//! A short deterministic replay of the corpora and mutations of every input.
 
 use fuzz::targets;
 
-/// Executions of each target, at least.
+/// The minimum number of executions of each target.
 const EXECUTIONS: usize = 1_500;
 
 macro_rules! replays {
@@ -22,7 +22,7 @@ macro_rules! replays {
 replays! { name request body dotenv envelope row event authorization claims report launch apply }
 
 #[test]
-fn every_target_is_replayed_and_is_a_program_of_cargo_fuzz() {
+fn every_target_is_replayed_and_has_a_cargo_fuzz_program() {
     let names: Vec<_> = targets::ALL.iter().map(|target| target.name).collect();
     assert_eq!(names, REPLAYED);
     let manifest = include_str!("../Cargo.toml");

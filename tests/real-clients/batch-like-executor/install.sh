@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles the executor "batchlike" against a Nextflow made by setup-nextflow.sh and installs it as nf-batchlike@0.1.0.
+# Compiles the executor "batchlike" for a Nextflow from setup-nextflow.sh: nf-batchlike@0.1.0.
 # usage: install.sh NEXTFLOW_DIR NXF_HOME [PLUGIN_REQUIRES, by default >=24.10.0]
 set -euo pipefail
 [[ $# -ge 2 ]] || { sed -n '2,3s/^# //p' "$0" >&2; exit 64; }

@@ -1,4 +1,5 @@
-//! A pipeline in a real Nextflow in a real Slurm job, and everything where its secrets could be left.
+//! Runs a pipeline with a real Nextflow in a real Slurm job, and searches every place where its
+//! secrets could be left.
 
 use std::{
     fs,
@@ -11,7 +12,7 @@ use crate::{
     script, wait_until,
 };
 
-/// A cluster, a service, and a project directory that every node sees.
+/// A cluster, a service, and a project directory shared by all nodes.
 pub struct Cluster {
     /// The cluster's Slurm.
     pub slurm: Slurm,
@@ -22,11 +23,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster whose jobs run this version of Nextflow, made once below `target`. `None`, said on standard error,
-    /// where Java, Maven or Slurm are not there.
+    /// Starts a cluster whose jobs run this version of Nextflow, which is set up once below
+    /// `target`. `None`, with a message on standard error, if Java, Maven or Slurm is not
+    /// installed.
     ///
     /// # Panics
-    /// When one of them is there and does not work.
+    /// If an installed program does not work.
     #[must_use]
     pub fn new(target: &str, version: &str, service: impl FnOnce(&Path) -> Deployment) -> Option<Self> {
         let nextflow = nextflow(target, version)?;
@@ -36,13 +38,13 @@ impl Cluster {
         Some(Self { slurm, deployment, project, nextflow })
     }
 
-    /// A file of the project.
+    /// Returns the path of a file in the project.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.project.path().join(name)
     }
 
-    /// Submits a job script as the guide shows it, with these options of sbatch and of the pipeline.
+    /// Submits the guide's job script with these options of sbatch and of the pipeline.
     #[must_use]
     pub fn submit(&self, options: &[&str], pipeline_options: &str) -> Job {
         let project = self.project.path().display();
@@ -62,12 +64,13 @@ impl Cluster {
         self.slurm.submit(self.project.path(), options, &script)
     }
 
-    /// A job whose second task runs until [`Cluster::release`], once it does.
+    /// Submits a job whose second task runs until [`Cluster::release`], and waits until that task
+    /// runs.
     ///
     /// # Panics
-    /// When it does not.
+    /// If the task does not start.
     #[must_use]
-    pub fn submit_and_hold(&self, options: &[&str]) -> Job {
+    pub fn submit_and_wait(&self, options: &[&str]) -> Job {
         let job = self.submit(options, &format!("--wait_for {}", self.path("go").display()));
         wait_until("the second task runs", || self.path("call-is-running").exists());
         job
@@ -76,38 +79,38 @@ impl Cluster {
     /// Lets the second task end.
     ///
     /// # Panics
-    /// When the project cannot be written.
+    /// If the project cannot be written.
     pub fn release(&self) {
         fs::write(self.path("go"), "").expect("a file");
     }
 
-    /// What the jobs said.
+    /// Returns the jobs' output.
     #[must_use]
     pub fn output(&self) -> String {
         fs::read_to_string(self.path("job.out")).unwrap_or_default()
     }
 
-    /// The runs that were launched, first to last.
+    /// Returns the launched runs in order.
     #[must_use]
     pub fn runs(&self) -> Vec<String> {
-        let said = self.output();
-        let runs = said.lines().filter_map(|line| {
+        let output = self.output();
+        let runs = output.lines().filter_map(|line| {
             line.strip_prefix("nextflow-with-secrets: run ")?.strip_suffix(" has its secrets")
         });
         runs.map(str::to_owned).collect()
     }
 
-    /// The stores that are there.
+    /// Returns the existing stores.
     #[must_use]
     pub fn stores(&self) -> Vec<PathBuf> {
         let stores = fs::read_dir(self.path("stores")).into_iter().flatten().flatten();
         stores.map(|entry| entry.path()).collect()
     }
 
-    /// Each task had the value that it should.
+    /// Checks the values in each task.
     ///
     /// # Panics
-    /// When it had not.
+    /// If a value is wrong.
     pub fn assert_values(&self) {
         for (name, value) in Deployment::secrets() {
             let found = fs::read_to_string(self.path(&format!("results/{name}.sha256"))).unwrap_or_default();
@@ -115,36 +118,40 @@ impl Cluster {
         }
     }
 
-    /// The service calls every run ended, no store is left, and no file or process shows a value or a token.
+    /// Checks that every run has ended, no store is left, and no file or process contains a value
+    /// or a token.
     ///
     /// # Panics
-    /// When something is.
+    /// If anything is left.
     pub fn assert_nothing_left(&self, runs: usize) {
         assert_eq!(self.runs().len(), runs, "{}", self.output());
         for run in self.runs() {
             wait_until(&format!("{run} has ended"), || self.deployment.state(&run) == "ended");
         }
-        wait_until("no job is left", || self.slurm.say(&["squeue", "-h"]).is_empty());
+        wait_until("no job is left", || self.slurm.run(&["squeue", "-h"]).is_empty());
         assert!(self.stores().is_empty(), "{:?}\n{}", self.stores(), self.output());
         self.assert_hidden(&[]);
-        assert!(self.processes_of_ours(&self.deployment.hidden()).is_empty());
+        assert!(self.processes_with_hidden(&self.deployment.hidden()).is_empty());
     }
 
-    /// The processes of this project that hold one of these in their environment.
+    /// Returns this project's processes with one of these texts in their environment.
     #[must_use]
-    pub fn processes_of_ours(&self, hidden: &[String]) -> Vec<PathBuf> {
+    pub fn processes_with_hidden(&self, hidden: &[String]) -> Vec<PathBuf> {
         processes_with("environ", self.project.path().to_str(), hidden)
     }
 
-    /// No value and no token is in Slurm's files, the project's, or any process's arguments.
+    /// Checks that no value or token is in Slurm's files, the project's files except `excluded`, or
+    /// any process's arguments.
     ///
     /// # Panics
-    /// When one is.
-    pub fn assert_hidden(&self, but: &[&Path]) {
+    /// If one is found.
+    pub fn assert_hidden(&self, excluded: &[&Path]) {
         let hidden = self.deployment.hidden();
         let mut found = files_with(self.slurm.directory(), &hidden);
         found.extend(files_with(self.project.path(), &hidden));
-        found.retain(|file| file != &self.path("token") && !but.iter().any(|but| file.starts_with(but)));
+        found.retain(|file| {
+            file != &self.path("token") && !excluded.iter().any(|path| file.starts_with(path))
+        });
         assert!(found.is_empty(), "{found:?}");
         assert!(processes_with("cmdline", None, &hidden).is_empty());
     }
@@ -170,7 +177,7 @@ fn files_with(directory: &Path, hidden: &[String]) -> Vec<PathBuf> {
     found
 }
 
-/// Processes whose `file` in `/proc` holds one of these, and `mark` if there is one.
+/// Finds processes whose `file` in `/proc` contains one of these texts, and `mark` if set.
 fn processes_with(file: &str, mark: Option<&str>, hidden: &[String]) -> Vec<PathBuf> {
     let processes =
         fs::read_dir("/proc").into_iter().flatten().flatten().map(|process| process.path().join(file));

@@ -1,4 +1,4 @@
-//! A deployed local stack with one workspace and its owner, and everything that the stack keeps.
+//! A deployed local stack with one workspace and its owner, and read access to its rows and logs.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use local::{Caller, Credentials, EmulatorOptions, Lifetime, Progress, Stack, Tools};
 use serde_json::{Value, json};
 
-/// Whatever a test may fail with.
+/// A test's result with any error.
 pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
-/// A stack, and an owner in its one workspace.
+/// A stack with one workspace and its owner.
 pub struct DeployedStack {
-    /// The tools with which it was deployed.
+    /// The tools that deployed it.
     pub tools: Tools,
     /// The stack.
     pub stack: Stack,
-    /// An owner of the workspace.
+    /// The owner of the workspace.
     pub owner: Caller,
     /// The workspace.
     pub workspace: i64,
@@ -23,7 +23,7 @@ pub struct DeployedStack {
 }
 
 impl DeployedStack {
-    /// Deploys a stack for one test, with `LeaseSeconds` and the sweep as given.
+    /// Deploys a stack for one test with these parameters.
     pub async fn new(parameters: &[(&str, &str)]) -> Outcome<Self> {
         let tools = Tools::ready(Progress::Quiet).await?;
         let folder = tempfile::tempdir()?;
@@ -37,33 +37,33 @@ impl DeployedStack {
         let parameters: BTreeMap<_, _> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let stack = Stack::start(&tools, &options, &parameters).await?;
-        let order = json!({"apply": {
+        let event = json!({"apply": {
             "users": [{"userName": "olivia", "email": "olivia@example.org", "tokens": [{"name": "test"}]}],
             "organizations": [{"name": "example", "workspaces": [{
                 "name": "genomics", "fullName": "Genomics", "platforms": ["aws-batch", "slurm"],
                 "participants": [{"user": "olivia", "role": "owner"}],
             }]}],
         }});
-        let made = stack.invoke("identity", &order).await?;
-        let token = made["users"][0]["tokens"][0]["accessKey"].as_str().ok_or("no token")?;
-        let workspace = made["organizations"][0]["workspaces"][0]["id"].as_i64().ok_or("no workspace")?;
+        let applied = stack.invoke("identity", &event).await?;
+        let token = applied["users"][0]["tokens"][0]["accessKey"].as_str().ok_or("no token")?;
+        let workspace = applied["organizations"][0]["workspaces"][0]["id"].as_i64().ok_or("no workspace")?;
         let owner = Caller::new(&stack.api_endpoint, token);
         Ok(Self { tools, stack, owner, workspace, _folder: folder })
     }
 
-    /// Stores a secret of the workspace.
+    /// Stores a workspace secret.
     pub async fn store(&self, name: &str, value: &str) -> Outcome {
         let path = format!("/pipeline-secrets?workspaceId={}", self.workspace);
         self.owner.post(&path, &json!({"name": name, "value": value})).await?;
         Ok(())
     }
 
-    /// Launches a run and gives the answer.
+    /// Launches a run and returns the answer.
     pub async fn launch(&self, body: &Value) -> Outcome<Value> {
         Ok(self.owner.post(&format!("/launches?workspaceId={}", self.workspace), body).await?)
     }
 
-    /// The receipt of a run.
+    /// Returns the description of a run.
     pub async fn receipt(&self, run: &str) -> Outcome<Value> {
         Ok(self.owner.get(&format!("/runs/{run}")).await?)
     }
@@ -83,7 +83,7 @@ impl DeployedStack {
         }
     }
 
-    /// Every row of the table, as text.
+    /// Returns every row of the table as text.
     pub async fn rows(&self) -> Outcome<String> {
         let config = self.stack.sdk_config(&Credentials::operator()).await;
         let table = aws_sdk_dynamodb::Client::new(&config);
@@ -91,7 +91,7 @@ impl DeployedStack {
         Ok(format!("{:?}", scanned.items()))
     }
 
-    /// Every log line and metric of every function, as text.
+    /// Returns every log line and metric of every function as text.
     pub async fn logs(&self) -> Outcome<String> {
         let aws = self.tools.installation.aws();
         let environment = self.stack.environment(&Credentials::operator());

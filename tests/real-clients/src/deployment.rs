@@ -1,4 +1,4 @@
-//! The deployed service that real clients run against.
+//! The deployed service that real clients use.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use crate::{
     service::STORE,
 };
 
-/// A service, a user of it who may launch in a workspace, and secrets in it.
+/// A service with a user who may launch in a workspace, and secrets in it.
 pub struct Deployment {
     endpoint: String,
     token: String,
@@ -20,11 +20,11 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// A service, the token of an owner or admin of a workspace that allows HPC, and that workspace. The secrets
-    /// are written there; its lease must be shorter than the tests' patience of three minutes.
+    /// Stores the secrets in a workspace that allows HPC, with the token of its owner or an admin.
+    /// The service's lease must be shorter than the tests' timeout of three minutes.
     ///
     /// # Panics
-    /// When it does not work.
+    /// If a request fails.
     #[must_use]
     pub fn of(home: &Path, endpoint: &str, token: &str, workspace: &str) -> Self {
         let token_file = home.join("token");
@@ -36,7 +36,7 @@ impl Deployment {
         deployment
     }
 
-    /// The secrets that each run gets, by name.
+    /// Returns the names and values of the secrets of each run.
     ///
     /// # Panics
     /// Never: the store is a constant.
@@ -52,7 +52,8 @@ impl Deployment {
             .collect()
     }
 
-    /// What must be in no file, argument or environment but a task's own: the user's token, and the values.
+    /// Returns the texts that must not be in any file, argument or environment except a task's: the
+    /// user's token and the values.
     #[must_use]
     pub fn hidden(&self) -> Vec<String> {
         let mut hidden: Vec<_> = Self::secrets().into_iter().map(|(_, value)| value).collect();
@@ -60,7 +61,7 @@ impl Deployment {
         hidden
     }
 
-    /// The settings of the script for it, as lines for a job script.
+    /// Returns the script's settings as lines for a job script.
     #[must_use]
     pub fn settings(&self) -> String {
         format!(
@@ -71,19 +72,20 @@ impl Deployment {
         )
     }
 
-    /// A run's state, as the service says it.
+    /// Returns a run's state.
     #[must_use]
     pub fn state(&self, workflow: &str) -> String {
-        let (_, answer) = self.ask("GET", &format!("/runs/{workflow}?workspaceId={}", self.workspace), None);
+        let (_, answer) =
+            self.request("GET", &format!("/runs/{workflow}?workspaceId={}", self.workspace), None);
         answer.lines().find_map(|line| line.strip_prefix("state=")).unwrap_or_default().to_owned()
     }
 
-    /// Waits until a run that nobody renews any more has ended.
-    pub fn let_lease_end(&self, workflow: &str) {
-        wait_until(&format!("the lease of {workflow} is over"), || self.state(workflow) == "ended");
+    /// Waits until a run without heartbeats has ended.
+    pub fn wait_for_lease_end(&self, workflow: &str) {
+        wait_until(&format!("the lease of {workflow} has expired"), || self.state(workflow) == "ended");
     }
 
-    /// The user's own key for NCBI wins over the workspace's.
+    /// Stores the secrets. `NCBI_API_KEY` is a user secret that overrides a workspace secret.
     fn write_secrets(&self, home: &Path) {
         let in_workspace = format!("/pipeline-secrets?workspaceId={}", self.workspace);
         for (name, value) in Self::secrets() {
@@ -91,15 +93,15 @@ impl Deployment {
             let write = |path: &str, value: &str| {
                 fs::write(&body, serde_json::json!({"name": name, "value": value}).to_string())
                     .expect("a body");
-                let (code, answer) = self.ask("POST", path, Some(&body));
+                let (code, answer) = self.request("POST", path, Some(&body));
                 assert!(
                     code == 200 || answer.contains("already exists"),
-                    "{name} cannot be stored: {code} {answer}"
+                    "storing {name} failed: {code} {answer}"
                 );
             };
             if name == "NCBI_API_KEY" {
                 write("/pipeline-secrets", &value);
-                write(&in_workspace, "the workspace's, which the user's own overrides");
+                write(&in_workspace, "the workspace secret, which the user secret overrides");
             } else {
                 write(&in_workspace, &value);
             }
@@ -107,7 +109,7 @@ impl Deployment {
         }
     }
 
-    fn ask(&self, method: &str, path: &str, body: Option<&Path>) -> (u16, String) {
+    fn request(&self, method: &str, path: &str, body: Option<&Path>) -> (u16, String) {
         let mut options = format!(
             "silent\nrequest = {method}\nurl = \"{}{path}\"\nheader = \"Authorization: Bearer {}\"\nwrite-out = \"\\n%{{http_code}}\"\n",
             self.endpoint, self.token
@@ -123,10 +125,10 @@ impl Deployment {
         curl.args(["-q", "--config", "-"])
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped());
-        let mut asking = curl.spawn().expect("curl");
-        std::io::Write::write_all(&mut asking.stdin.take().expect("a pipe"), options.as_bytes())
+        let mut running = curl.spawn().expect("curl");
+        std::io::Write::write_all(&mut running.stdin.take().expect("a pipe"), options.as_bytes())
             .expect("options");
-        let output = asking.wait_with_output().expect("an answer");
+        let output = running.wait_with_output().expect("an answer");
         let answer = String::from_utf8_lossy(&output.stdout).into_owned();
         let (answer, code) = answer.rsplit_once('\n').unwrap_or_default();
         (code.parse().unwrap_or(0), answer.to_owned())

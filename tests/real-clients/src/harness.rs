@@ -1,4 +1,4 @@
-//! A user's home directory, and the script run in it as a user would.
+//! A user's home directory, and the script as a user runs it there.
 
 use std::{
     ffi::OsStr,
@@ -11,12 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::service::{PATIENCE, Service, USER_TOKEN};
+use crate::service::{Service, TIMEOUT, USER_TOKEN};
 
-/// The workspace that every run here is launched in.
+/// The workspace of every launch.
 pub const WORKSPACE: &str = "42";
 
-/// The shells of this machine that the script must run under, each as the words before the script's path.
+/// Returns the installed shells that the script must support, each as the words before the script's
+/// path.
 #[must_use]
 pub fn shells() -> Vec<Vec<&'static str>> {
     [vec!["dash"], vec!["bash"], vec!["bash", "--posix"], vec!["busybox", "sh"]]
@@ -31,7 +32,7 @@ pub fn shells() -> Vec<Vec<&'static str>> {
         .collect()
 }
 
-/// Runs a case once under each of [`shells`], on a harness of its own, all at once.
+/// Runs a test concurrently under each of [`shells`], each with a separate harness.
 pub fn under_every_shell(case: impl Fn(&Harness) + Sync) {
     thread::scope(|scope| {
         for shell in shells() {
@@ -43,13 +44,13 @@ pub fn under_every_shell(case: impl Fn(&Harness) + Sync) {
     });
 }
 
-/// Says on standard error, past the capture of tests, why a test checks less here than it could.
+/// Prints to standard error, bypassing the capture of test output, why a test is skipped.
 ///
 /// # Panics
-/// With `CI` in the environment, for there everything must be checked.
+/// If `CI` is in the environment, because no test may be skipped there.
 pub fn skip(reason: &str) {
-    assert!(std::env::var_os("CI").is_none(), "nothing may be skipped here: {reason}");
-    // Without a standard error nobody reads it.
+    assert!(std::env::var_os("CI").is_none(), "no test may be skipped in CI: {reason}");
+    // Errors are ignored: standard error may be closed.
     let _ = writeln!(std::io::stderr(), "skipped: {reason}");
 }
 
@@ -58,46 +59,46 @@ pub fn skip(reason: &str) {
 /// # Panics
 /// After three minutes.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// A home with a token file, a directory for stores, and a service.
+/// A home directory with a token file and a directory for stores, and a fake service.
 pub struct Harness {
-    /// The stand-in.
+    /// The fake service.
     pub service: Service,
-    /// The user's home; everything of this harness is below it.
+    /// The user's home, which contains all files of this harness.
     pub home: tempfile::TempDir,
     shell: Vec<&'static str>,
 }
 
-/// How the script ended.
+/// The result of the script.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Under which shell.
+    /// The command line, with its shell.
     pub shell: String,
-    /// Exit status; 128 + n when signal n ended it.
+    /// The exit status; 128 + n if signal n ended the script.
     pub status: i32,
-    /// What the command wrote.
+    /// The standard output of the command.
     pub stdout: String,
-    /// What script and command said.
+    /// The standard error of the script and the command.
     pub stderr: String,
 }
 
-/// The script while it runs.
+/// The running script.
 pub struct Run {
     child: Child,
     shell: String,
 }
 
 impl Harness {
-    /// A new home, for a script run by this shell.
+    /// Creates a home for running the script with this shell.
     ///
     /// # Panics
-    /// When no directory can be made.
+    /// If the directory cannot be created.
     #[must_use]
     pub fn new(shell: &[&'static str]) -> Self {
         let home = tempfile::Builder::new().prefix("hpc-script").tempdir().expect("a temporary directory");
@@ -107,13 +108,13 @@ impl Harness {
         harness
     }
 
-    /// Another new home, for the same shell.
+    /// Creates another home for the same shell.
     #[must_use]
     pub fn like(other: &Self) -> Self {
         Self::new(&other.shell)
     }
 
-    /// A path in this home.
+    /// Returns a path in this home.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
@@ -122,8 +123,8 @@ impl Harness {
     /// Writes a file with mode 0600.
     ///
     /// # Panics
-    /// When it cannot be written.
-    #[allow(clippy::must_use_candidate)] // often only the file is wanted
+    /// If it cannot be written.
+    #[allow(clippy::must_use_candidate)] // callers often need only the file
     pub fn write_private(&self, name: &str, content: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, content).expect("a file in the home");
@@ -131,10 +132,10 @@ impl Harness {
         path
     }
 
-    /// The directories that stand where stores are made, whatever they are.
+    /// Returns all entries in the directory for stores.
     ///
     /// # Panics
-    /// When the directory for stores is gone.
+    /// If the directory for stores does not exist.
     #[must_use]
     pub fn stores(&self) -> Vec<PathBuf> {
         let mut found: Vec<_> = fs::read_dir(self.path("stores"))
@@ -146,10 +147,10 @@ impl Harness {
         found
     }
 
-    /// A directory as a killed job leaves it, `age` seconds after its last heartbeat.
+    /// Creates a directory as a killed job leaves it, `age` seconds after its last heartbeat.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// If it cannot be created.
     #[must_use]
     pub fn leave(&self, name: &str, workflow: &str, age: u64) -> PathBuf {
         let directory = self.path("stores").join(format!("run.{name}"));
@@ -161,11 +162,12 @@ impl Harness {
             format!("endpoint={}\nworkspaceId=42\nworkflowId={workflow}\n", self.service.endpoint()),
         )
         .expect("its owner file");
-        grow_old(&owner, age);
+        set_age(&owner, age);
         directory
     }
 
-    /// The script with this harness's settings and `arguments`, and nothing else of our own environment but `PATH`.
+    /// Returns a command for the script with this harness's settings and `arguments`. Only `PATH`
+    /// is inherited.
     #[must_use]
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(self.shell[0]);
@@ -193,10 +195,10 @@ impl Harness {
         self.finish(&mut self.command(["--", "sh", "-c", script]))
     }
 
-    /// Waits for the end of a command made by [`Harness::command`].
+    /// Runs a command from [`Harness::command`] and waits for its end.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// If it cannot be started.
     #[must_use]
     pub fn finish(&self, command: &mut Command) -> Outcome {
         Run::start(command).finish()
@@ -204,31 +206,31 @@ impl Harness {
 }
 
 impl Run {
-    /// Starts a command made by [`Harness::command`].
+    /// Starts a command from [`Harness::command`].
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn start(command: &mut Command) -> Self {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a shell");
         let shell = format!("{command:?}");
         Self { child, shell }
     }
 
-    /// The process id of the script.
+    /// Returns the process id of the script.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends a signal by name, as `kill -NAME` does.
+    /// Sends a signal by name, like `kill -NAME`.
     pub fn signal(&self, name: &str) {
         signal(self.child.id(), name);
     }
 
-    /// Waits for its end, and for everything that holds its output.
+    /// Waits for the end of the script and of every process that has its output open.
     ///
     /// # Panics
-    /// When its output cannot be read.
+    /// If its output cannot be read.
     #[must_use]
     pub fn finish(mut self) -> Outcome {
         use std::os::unix::process::ExitStatusExt;
@@ -237,7 +239,8 @@ impl Run {
         let stdout = read_all(self.child.stdout.as_mut().expect("a pipe"));
         let stderr = errors.join().expect("a reader that does not panic");
         let status = self.child.wait().expect("the script's status");
-        let status = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).expect("an end");
+        let status =
+            status.code().or_else(|| status.signal().map(|signal| 128 + signal)).expect("an exit status");
         Outcome { shell: self.shell, status, stdout, stderr }
     }
 }
@@ -245,7 +248,7 @@ impl Run {
 /// Sends a signal by name.
 ///
 /// # Panics
-/// When there is no `kill`.
+/// If `kill` is not installed.
 pub fn signal(process: u32, name: &str) {
     Command::new("kill")
         .args(["-s", name, &process.to_string()])
@@ -257,21 +260,21 @@ pub fn signal(process: u32, name: &str) {
 /// Sets a file's mode.
 ///
 /// # Panics
-/// When there is no such file.
+/// If the file does not exist.
 pub fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a file whose mode can be set");
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the file's mode is set");
 }
 
-/// Sets a file's last change to `age` seconds ago.
+/// Sets a file's modification time to `age` seconds ago.
 ///
 /// # Panics
-/// When there is no such file.
-pub fn grow_old(path: &Path, age: u64) {
+/// If the file does not exist.
+pub fn set_age(path: &Path, age: u64) {
     let then = std::time::SystemTime::now() - Duration::from_secs(age);
     fs::File::options().append(true).open(path).expect("a file").set_modified(then).expect("a settable time");
 }
 
-/// The script under test.
+/// Returns the path of the script under test.
 #[must_use]
 pub fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/hpc/nextflow-with-secrets")

@@ -1,6 +1,6 @@
-//! A harness for `infra/hpc/nextflow-with-secrets`: a stand-in for the service on loopback ([`Service`]), and a home
-//! directory with everything that a user of the script has ([`Harness`]). The script itself is run, unchanged, under each of
-//! [`shells`]. [`real`] has a Nextflow and a Slurm to run it in, against a [`Deployment`].
+//! A harness for `infra/hpc/nextflow-with-secrets`: a fake service on loopback ([`Service`]), and a
+//! home directory with a user's files ([`Harness`]). The tests run the unchanged script under each
+//! of [`shells`]. [`real`] runs it with Nextflow and Slurm against a [`Deployment`].
 
 mod cluster;
 pub mod deployed;
@@ -12,7 +12,7 @@ mod service;
 pub use cluster::Cluster;
 pub use deployment::Deployment;
 pub use harness::{
-    Harness, Outcome, Run, WORKSPACE, grow_old, script, set_mode, shells, signal, skip, under_every_shell,
+    Harness, Outcome, Run, WORKSPACE, script, set_age, set_mode, shells, signal, skip, under_every_shell,
     wait_until,
 };
 pub use service::{Answer, CLAIM_TOKEN, RUN_TOKEN, Request, STORE, Service, USER_TOKEN, WORKFLOW};

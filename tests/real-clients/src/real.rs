@@ -1,4 +1,5 @@
-//! Real parts: a Nextflow from Maven Central and a Slurm of one node, set up by the scripts in `tests/real-clients`.
+//! A real Nextflow from Maven Central and a real Slurm with one node, set up by the scripts in
+//! `tests/real-clients`.
 
 use std::{
     fs,
@@ -10,17 +11,18 @@ use std::{
 
 use crate::harness::{skip, wait_until};
 
-/// The folder of the scripts and recordings.
+/// Returns the folder of the scripts and recordings.
 #[must_use]
 pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The launcher of this version of Nextflow, made once below `target`, the build's directory for tests. `None`, said on
-/// standard error, without Java or Maven.
+/// Returns the launcher of this version of Nextflow, which is set up once below `target`, the
+/// build's directory for tests. `None`, with a message on standard error, if Java or Maven is not
+/// installed.
 ///
 /// # Panics
-/// When it cannot be made all the same.
+/// If the set-up fails.
 #[must_use]
 pub fn nextflow(target: &str, version: &str) -> Option<PathBuf> {
     if !["javac", "mvn"].iter().all(|program| is_installed(program)) {
@@ -48,7 +50,7 @@ fn is_installed(program: &str) -> bool {
         .is_ok_and(|found| found.success())
 }
 
-/// A Slurm of one node; it stops, and its files go, when this is dropped.
+/// A Slurm with one node. Dropping it stops the daemons and removes the files.
 pub struct Slurm {
     directory: tempfile::TempDir,
     port: u16,
@@ -58,52 +60,53 @@ pub struct Slurm {
 pub type Job = String;
 
 impl Slurm {
-    /// Starts one. `None`, said on standard error, without Slurm or without the rights that its daemons need.
+    /// Starts Slurm. `None`, with a message on standard error, if Slurm is not installed or this
+    /// user is not root.
     ///
     /// # Panics
-    /// When it does not start all the same.
+    /// If it does not start.
     #[must_use]
     pub fn start() -> Option<Self> {
         let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
         if !is_root || !["slurmctld", "slurmd", "munged"].iter().all(|program| is_installed(program)) {
-            skip("Slurm: it is not installed, or this user may not start its daemons");
+            skip("Slurm: it is not installed, or this user cannot start its daemons");
             return None;
         }
-        // Sockets lie below it: a short path.
+        // Paths of sockets must be short.
         let directory = tempfile::Builder::new().prefix("sl").tempdir_in("/tmp").expect("a short directory");
         let slurm = Self { directory, port: two_ports() };
         slurm.up();
         Some(slurm)
     }
 
-    /// Starts what does not run.
+    /// Starts the daemons that are not running.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If one does not start.
     pub fn up(&self) {
         let mut up = Command::new(folder().join("slurm-up.sh"));
         up.env("SLURM_DIR", self.directory.path()).env("SLURM_PORT", self.port.to_string());
-        // A node that does not answer for six seconds is lost; KILL comes five seconds after TERM.
+        // A node is lost after six seconds without an answer. KILL follows TERM after five seconds.
         up.envs([("SLURM_NODE_TIMEOUT", "6"), ("SLURM_KILL_WAIT", "5"), ("SLURM_REQUEUE_DELAY", "5")]);
-        // Into a file: the daemons keep what they inherit.
+        // Output goes to a file, because the daemons keep inherited pipes open.
         let log = self.directory.path().join("up.log");
         let to_log = || fs::File::options().create(true).append(true).open(&log).expect("a log");
         let status = up.stdin(Stdio::null()).stdout(to_log()).stderr(to_log()).status().expect("a shell");
         assert!(status.success(), "{}", fs::read_to_string(&log).unwrap_or_default());
     }
 
-    /// Where its files are, job scripts and saved environments among them.
+    /// Returns the directory of its files, including job scripts and saved environments.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// One of its commands, with these words, and what it says.
+    /// Runs a Slurm command and returns its output.
     ///
     /// # Panics
-    /// When it fails.
-    #[allow(clippy::must_use_candidate)] // some commands say nothing
-    pub fn say(&self, words: &[&str]) -> String {
+    /// If it fails.
+    #[allow(clippy::must_use_candidate)] // some commands print nothing
+    pub fn run(&self, words: &[&str]) -> String {
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).env("SLURM_CONF", self.directory.path().join("slurm.conf"));
         let output = command.output().expect("a Slurm command");
@@ -111,10 +114,10 @@ impl Slurm {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Submits a script with a job's environment only, from this directory.
+    /// Submits a script from this directory, without the caller's environment.
     ///
     /// # Panics
-    /// When it is refused.
+    /// If Slurm rejects it.
     #[must_use]
     pub fn submit(&self, directory: &Path, options: &[&str], script: &str) -> Job {
         let mut command = Command::new("sbatch");
@@ -123,17 +126,17 @@ impl Slurm {
         let mut submitting = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sbatch");
         submitting.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("a script");
         let output = submitting.wait_with_output().expect("an answer");
-        assert!(output.status.success(), "sbatch refused");
+        assert!(output.status.success(), "sbatch failed");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// What Slurm says of a job: `JobState`, `ExitCode`, `Restarts`…
+    /// Returns a field of a job: `JobState`, `ExitCode`, `Restarts`…
     ///
     /// # Panics
-    /// When it does not know the job.
+    /// If Slurm does not know the job.
     #[must_use]
     pub fn field(&self, job: &str, name: &str) -> String {
-        let job = self.say(&["scontrol", "show", "job", job]);
+        let job = self.run(&["scontrol", "show", "job", job]);
         let value = job.split_whitespace().find_map(|pair| pair.strip_prefix(&format!("{name}=")));
         value.unwrap_or_default().to_owned()
     }
@@ -141,17 +144,17 @@ impl Slurm {
     /// Waits until a job is in one of these states.
     ///
     /// # Panics
-    /// When it is not, within the patience of tests.
+    /// If the job does not reach one of the states within the timeout.
     pub fn wait_for(&self, job: &str, states: &[&str]) {
         wait_until(&format!("job {job} is {states:?}"), || {
             states.contains(&self.field(job, "JobState").as_str())
         });
     }
 
-    /// Kills the node's daemon, as a crash does: jobs go on, nobody hears of them.
+    /// Kills the node's daemon, like a crash: its jobs keep running but are no longer reported.
     ///
     /// # Panics
-    /// When it does not run.
+    /// If the daemon is not running.
     pub fn kill_node_daemon(&self) {
         let process =
             fs::read_to_string(self.directory.path().join("run/slurmd.pid")).expect("its process id");
@@ -162,13 +165,13 @@ impl Slurm {
 impl Drop for Slurm {
     fn drop(&mut self) {
         let mut down = Command::new(folder().join("slurm-down.sh"));
-        // The directory goes with the test either way.
+        // The directory is removed in any case.
         let _ =
             down.env("SLURM_DIR", self.directory.path()).stdin(Stdio::null()).stdout(Stdio::null()).status();
     }
 }
 
-/// The first of two free ports that follow one another.
+/// Returns the first of two consecutive free ports.
 fn two_ports() -> u16 {
     loop {
         let first = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -1,4 +1,4 @@
-//! What the service answers, as the script needs it: one scripted answer per request, else those of a run that goes well.
+//! A fake of the service for the script: planned answers, and otherwise those of a successful run.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -9,21 +9,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The run that every launch here makes.
+/// The id of the first launched run.
 pub const WORKFLOW: &str = "a1b2XYZ0123456";
-/// The user's token, of the shape that the service gives out.
+/// The user's token, in the service's format.
 pub const USER_TOKEN: &str = "eyJ0aWQiOiA3fS4wMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
 /// The run's claim token.
 pub const CLAIM_TOKEN: &str = "claim-3q2-7wTokenOnlyOnce_0123456789";
-/// The run's own token, which may report and nothing else.
+/// The run token, which can only report.
 pub const RUN_TOKEN: &str = "eyJ0aWQiOiJhMWIyWFlaMDEyMzQ1NiJ9LmZlZGNiYTk4NzY1NDMyMTA=";
-/// The store that a claim answers. Its value must appear nowhere but in the store.
+/// The store in the answer to a claim. Its values must not appear anywhere else.
 pub const STORE: &str = r#"[{"name":"ANNOTATION_DB_PASSWORD","value":"canary 'db' é !#%"},{"name":"NCBI_API_KEY","value":"canary-7f3a"},{"name":"SENTIEON_LICENSE_BASE64","value":"canary+bGljZW5jZQ=="}]"#;
 
-/// How long a test waits for what must happen.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
+/// The time limit for waiting in tests.
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(3);
 
-/// One request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// `METHOD path?query`.
@@ -35,25 +35,25 @@ pub struct Request {
 }
 
 impl Request {
-    /// A header's value, or nothing.
+    /// Returns a header's value, or an empty string.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 }
 
-/// What the stand-in does with a request.
+/// The answer to a request.
 pub enum Answer {
-    /// A whole answer: status and body.
+    /// A complete answer: status and body.
     Whole(u16, String),
-    /// A body that ends before its announced length.
+    /// An answer whose body is shorter than its `Content-Length`.
     Cut(u16, String),
-    /// The connection is closed without a word.
+    /// The connection is closed without an answer.
     Lost,
 }
 
 impl Answer {
-    /// An error answer as the service words it.
+    /// Creates an error in the service's format.
     #[must_use]
     pub fn error(status: u16, message: &str) -> Self {
         Self::Whole(status, serde_json::json!({ "message": message }).to_string())
@@ -66,11 +66,11 @@ type Plan = Box<dyn FnOnce(&Request) -> Answer + Send>;
 struct State {
     plans: HashMap<String, VecDeque<Plan>>,
     fixed: HashMap<String, (u16, String)>,
-    seen: Vec<Request>,
+    requests: Vec<Request>,
     runs: BTreeMap<String, &'static str>,
 }
 
-/// The stand-in; it serves until the test process ends.
+/// The fake service. It runs until the test process exits.
 #[derive(Clone)]
 pub struct Service {
     port: u16,
@@ -78,10 +78,10 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts on a free port of loopback.
+    /// Starts on a free loopback port.
     ///
     /// # Panics
-    /// When loopback has no free port.
+    /// If there is no free loopback port.
     #[must_use]
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
@@ -97,51 +97,56 @@ impl Service {
         service
     }
 
-    /// Its base URL.
+    /// Returns the base URL.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The next request with this line (without its query) is answered by `plan`; several are used up in order.
+    /// Plans the answer to the next request with this line (without query). Several plans are used
+    /// in order.
     pub fn next(&self, line: &str, plan: impl FnOnce(&Request) -> Answer + Send + 'static) {
         self.lock().plans.entry(line.to_owned()).or_default().push_back(Box::new(plan));
     }
 
-    /// Every request with this line (without its query) is answered so, when no plan is left.
+    /// Sets the answer to every request with this line (without query) that has no plan.
     pub fn always(&self, line: &str, status: u16, body: &str) {
         self.lock().fixed.insert(line.to_owned(), (status, body.to_owned()));
     }
 
-    /// All requests so far.
+    /// Returns all requests so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
-        self.lock().seen.clone()
+        self.lock().requests.clone()
     }
 
-    /// Requests so far whose line begins so.
+    /// Counts the requests whose line starts with this text.
     #[must_use]
     pub fn count(&self, line: &str) -> usize {
         self.requests().iter().filter(|request| request.line.starts_with(line)).count()
     }
 
-    /// Waits until that many requests began so.
+    /// Waits until this many requests started with this line.
     ///
     /// # Panics
-    /// When they do not come.
+    /// If they do not arrive in time.
     pub fn wait_for(&self, line: &str, number: usize) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut state = self.lock();
-        while state.seen.iter().filter(|request| request.line.starts_with(line)).count() < number {
-            assert!(Instant::now() < deadline, "{number} × {line} did not come: {:?}", state.seen);
+        while state.requests.iter().filter(|request| request.line.starts_with(line)).count() < number {
+            assert!(
+                Instant::now() < deadline,
+                "timed out waiting for {number} × {line}: {:?}",
+                state.requests
+            );
             state = self.state.1.wait_timeout(state, Duration::from_millis(100)).expect("no holder panics").0;
         }
     }
 
-    /// The body of the one request that reported the run's end.
+    /// Returns the body of the only request that reported the run's end.
     ///
     /// # Panics
-    /// When there was none, or more than one.
+    /// If there is not exactly one.
     #[must_use]
     pub fn end(&self) -> serde_json::Value {
         let line = format!("POST /runs/{WORKFLOW}/end");
@@ -160,17 +165,17 @@ impl Service {
         let path = request.line.split('?').next().unwrap_or_default().to_owned();
         let plan = {
             let mut state = self.lock();
-            state.seen.push(request.clone());
+            state.requests.push(request.clone());
             state.plans.get_mut(&path).and_then(VecDeque::pop_front)
         };
         self.state.1.notify_all();
-        let answer = plan.map_or_else(|| self.usual(&path), |plan| plan(&request));
-        // A client that went away is the test's business, not the stand-in's.
+        let answer = plan.map_or_else(|| self.default_answer(&path), |plan| plan(&request));
+        // A disconnected client is not an error of the fake service.
         let _ = write_answer(&mut stream, &answer);
         let _ = stream.shutdown(Shutdown::Both);
     }
 
-    fn usual(&self, path: &str) -> Answer {
+    fn default_answer(&self, path: &str) -> Answer {
         let mut state = self.lock();
         if let Some((status, body)) = state.fixed.get(path) {
             return Answer::Whole(*status, body.clone());
@@ -185,7 +190,7 @@ impl Service {
         }
         let (method, path) = path.split_once(" /runs/").unwrap_or_default();
         let (workflow, action) = path.split_once('/').unwrap_or((path, ""));
-        // What was launched elsewhere is known too.
+        // Runs that were launched elsewhere exist as well.
         let run = state.runs.entry(workflow.to_owned()).or_insert("pending");
         match (method, action, *run) {
             ("POST", "claim", "pending") => {
@@ -204,7 +209,7 @@ impl Service {
     }
 }
 
-/// The launch's answer in the form for shells.
+/// The answer to a launch in the text format for shells.
 fn launch_text(workflow: &str) -> String {
     format!(
         "workflowId={workflow}\nstate=pending\nexpires=2026-12-24T00:00:00Z\nrunToken={RUN_TOKEN}\nclaimToken={CLAIM_TOKEN}\n"

@@ -1,4 +1,4 @@
-//! Tokens and values are where they must be, and nowhere else.
+//! Tokens and values appear only where they must.
 
 use std::{
     fs,
@@ -10,14 +10,14 @@ use real_clients::{
     Answer, CLAIM_TOKEN, Harness, RUN_TOKEN, STORE, USER_TOKEN, WORKFLOW, set_mode, under_every_shell,
 };
 
-/// What must not be seen: tokens, and the mark in each value of the store.
+/// The texts that must not be visible: tokens, and the mark in each value of the store.
 const HIDDEN: [&str; 4] = [USER_TOKEN, CLAIM_TOKEN, RUN_TOKEN, "canary"];
 
 fn holds_hidden(text: &str) -> bool {
     HIDDEN.iter().any(|hidden| text.contains(hidden))
 }
 
-/// Arguments of every process, and environments of those of this harness.
+/// Returns the arguments of every process, and the environments of this harness's processes.
 fn visible_now(home: &str) -> Vec<String> {
     let mut visible = Vec::new();
     for process in fs::read_dir("/proc").expect("/proc").flatten() {
@@ -31,14 +31,14 @@ fn visible_now(home: &str) -> Vec<String> {
 }
 
 #[test]
-fn no_argument_and_no_environment_shows_a_token_or_a_value_while_the_service_is_asked() {
+fn no_argument_or_environment_shows_a_token_or_a_value_during_requests() {
     under_every_shell(|harness| {
         let home = harness.home.path().to_str().expect("a path").to_owned();
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let visible = Arc::new(Mutex::new(Vec::new()));
         for line in
             ["POST /launches", &format!("POST /runs/{WORKFLOW}/claim"), &format!("POST /runs/{WORKFLOW}/end")]
         {
-            let (seen, home) = (Arc::clone(&seen), home.clone());
+            let (visible, home) = (Arc::clone(&visible), home.clone());
             let answer = match line.rsplit('/').next() {
                 Some("launches") => {
                     format!("workflowId={WORKFLOW}\nrunToken={RUN_TOKEN}\nclaimToken={CLAIM_TOKEN}\n")
@@ -47,25 +47,25 @@ fn no_argument_and_no_environment_shows_a_token_or_a_value_while_the_service_is_
                 _ => String::new(),
             };
             harness.service.next(line, move |_| {
-                seen.lock().expect("a list").extend(visible_now(&home));
+                visible.lock().expect("a list").extend(visible_now(&home));
                 Answer::Whole(200, answer)
             });
         }
         let outcome = harness.run("env; tr '\\0' '\\n' </proc/$$/environ; cat /proc/$$/cmdline");
         assert_eq!(outcome.status, 0, "{outcome:?}");
         assert!(!holds_hidden(&outcome.stdout) && !holds_hidden(&outcome.stderr), "{outcome:?}");
-        let seen = seen.lock().expect("a list");
+        let visible = visible.lock().expect("a list");
         assert!(
-            seen.iter().any(|text| text.contains("curl\0-q\0--config\0-")),
-            "the client was at work: {seen:?}"
+            visible.iter().any(|text| text.contains("curl\0-q\0--config\0-")),
+            "curl was not running: {visible:?}"
         );
-        assert!(seen.iter().any(|text| text.contains(&format!("HOME={home}"))), "its environment was seen");
-        assert!(!seen.iter().any(|text| holds_hidden(text)), "{seen:?}");
+        assert!(visible.iter().any(|text| text.contains(&format!("HOME={home}"))), "no environment was read");
+        assert!(!visible.iter().any(|text| holds_hidden(text)), "{visible:?}");
     });
 }
 
 #[test]
-fn tokens_handed_in_by_the_environment_do_not_reach_the_command() {
+fn tokens_from_the_environment_do_not_reach_the_command() {
     under_every_shell(|harness| {
         let mut command = harness.command(["--", "env"]);
         command
@@ -82,11 +82,11 @@ fn tokens_handed_in_by_the_environment_do_not_reach_the_command() {
 }
 
 #[test]
-fn a_variable_that_happens_to_be_exported_exports_no_token() {
+fn exported_variables_of_the_same_name_do_not_leak_tokens() {
     under_every_shell(|harness| {
         let script = fs::read_to_string(real_clients::script()).expect("the script");
         let mut command = harness.command(["--", "env"]);
-        // Every word of the script that could be one of its variables.
+        // Every word of the script that could be a variable.
         for word in
             script.split(|c: char| !c.is_ascii_lowercase() && c != '_').filter(|word| !word.is_empty())
         {
@@ -121,7 +121,7 @@ fn the_users_curl_settings_cannot_make_it_write_a_trace() {
 }
 
 #[test]
-fn nothing_is_left_in_any_file() {
+fn no_token_or_value_is_left_in_any_file() {
     under_every_shell(|harness| {
         let outcome = harness.run("cat $NXF_SECRETS_FILE >/dev/null; exit 3");
         assert_eq!(outcome.status, 3, "{outcome:?}");
@@ -143,7 +143,7 @@ fn files_with_hidden(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_token_file_that_others_can_read_is_refused() {
+fn a_token_file_accessible_by_others_is_rejected() {
     under_every_shell(|harness| {
         for mode in [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644] {
             set_mode(&harness.path("token"), mode);
@@ -153,14 +153,14 @@ fn a_token_file_that_others_can_read_is_refused() {
         }
         for mode in [0o600, 0o400] {
             set_mode(&harness.path("token"), mode);
-            let bench_is_fine = harness.run("true");
-            assert!(bench_is_fine.status != 64, "{mode:o}: {bench_is_fine:?}");
+            let accepted = harness.run("true");
+            assert!(accepted.status != 64, "{mode:o}: {accepted:?}");
         }
     });
 }
 
 #[test]
-fn what_is_no_token_is_refused_unseen_and_unsent() {
+fn a_malformed_token_is_rejected_without_being_printed_or_sent() {
     under_every_shell(|harness| {
         for content in ["", "\n", "two words", "quote\"d", "new\\nline", "$(id)", "\u{e9}", "a\r\n"] {
             fs::write(harness.path("token"), content).expect("the token file");
@@ -174,7 +174,7 @@ fn what_is_no_token_is_refused_unseen_and_unsent() {
 }
 
 #[test]
-fn tokens_go_over_plain_http_to_loopback_only() {
+fn tokens_are_sent_over_plain_http_only_to_loopback() {
     under_every_shell(|harness| {
         let port = harness.service.endpoint().rsplit(':').next().expect("a port").to_owned();
         let sends =
@@ -211,7 +211,7 @@ fn tokens_go_over_plain_http_to_loopback_only() {
             let port = harness.service.endpoint().rsplit(':').next().expect("a port").to_owned();
             let mut command =
                 harness.command(["--endpoint", &format!("http://{host}:{port}/"), "--", "true"]);
-            // A proxy must not see what is meant for loopback.
+            // Requests to loopback must bypass proxies.
             let outcome = harness.finish(
                 command.env("http_proxy", "http://127.0.0.1:9").env("all_proxy", "http://127.0.0.1:9"),
             );
@@ -222,7 +222,7 @@ fn tokens_go_over_plain_http_to_loopback_only() {
 }
 
 #[test]
-fn wrong_usage_is_named_and_asks_for_nothing() {
+fn wrong_usage_is_reported_without_any_request() {
     under_every_shell(|harness| {
         let cases: [(&[&str], i32, &str); 14] = [
             (&[], 64, "no command given"),
@@ -240,10 +240,10 @@ fn wrong_usage_is_named_and_asks_for_nothing() {
             (&["--", "no-such-command", "run"], 127, "no such command: no-such-command"),
             (&["--report", "--", "true", "-with-tower", "x"], 64, "leave it out"),
         ];
-        for (arguments, status, said) in cases {
+        for (arguments, status, message) in cases {
             let outcome = harness.finish(&mut harness.command(arguments));
             assert_eq!(outcome.status, status, "{arguments:?}: {outcome:?}");
-            assert!(outcome.stderr.contains(said), "{arguments:?}: {outcome:?}");
+            assert!(outcome.stderr.contains(message), "{arguments:?}: {outcome:?}");
             assert!(!outcome.stderr.contains(USER_TOKEN), "{outcome:?}");
             assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
         }

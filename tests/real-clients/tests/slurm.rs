@@ -1,17 +1,17 @@
-//! A real Nextflow in a real Slurm job against the deployed service: values right while it runs, and nothing left however it
-//! ends.
+//! A real Nextflow in a real Slurm job against the deployed service: the values are correct while
+//! it runs, and nothing is left however it ends.
 
 use std::fs;
 
 use real_clients::deployed::{DeployedStack, Outcome};
-use real_clients::{Cluster, Deployment, grow_old, wait_until};
+use real_clients::{Cluster, Deployment, set_age, wait_until};
 
-/// What becomes of a job, and the Nextflow that it runs.
-type Story = (&'static str, fn(&Cluster));
+/// A version of Nextflow, and the events of a job.
+type Scenario = (&'static str, fn(&Cluster));
 
-/// Two at once, for two cores; those that wait most come first.
-const STORIES: [&[Story]; 2] = [
-    &[("24.10.0", loses_its_node), ("24.10.0", fails), ("24.10.0", succeeds)],
+/// Two concurrent sequences, for two cores. The longest scenarios come first.
+const SCENARIOS: [&[Scenario]; 2] = [
+    &[("24.10.0", node_is_lost), ("24.10.0", fails), ("24.10.0", succeeds)],
     &[
         ("24.10.0", runs_out_of_time),
         ("24.10.0", is_cancelled),
@@ -20,12 +20,12 @@ const STORIES: [&[Story]; 2] = [
     ],
 ];
 
-/// Inspected during the run and after it.
+/// Inspects the run while it is running and after its end.
 fn succeeds(cluster: &Cluster) {
-    let job = cluster.submit_and_hold(&[]);
+    let job = cluster.submit_and_wait(&[]);
     cluster.assert_hidden(&[&cluster.path("stores")]);
     let token = cluster.deployment.hidden().pop().expect("a token");
-    assert!(cluster.processes_of_ours(&[token]).is_empty(), "no process has a token in its environment");
+    assert!(cluster.processes_with_hidden(&[token]).is_empty(), "a process has a token in its environment");
     let run = cluster.runs().pop().expect("a run");
     assert_eq!(cluster.deployment.state(&run), "running");
     cluster.release();
@@ -37,29 +37,34 @@ fn succeeds(cluster: &Cluster) {
 fn fails(cluster: &Cluster) {
     let job = cluster.submit(&[], "--fail");
     cluster.slurm.wait_for(&job, &["COMPLETED", "FAILED"]);
-    assert_eq!(cluster.slurm.field(&job, "ExitCode"), "1:0", "Nextflow's own status: {}", cluster.output());
+    assert_eq!(
+        cluster.slurm.field(&job, "ExitCode"),
+        "1:0",
+        "not Nextflow's exit status: {}",
+        cluster.output()
+    );
     cluster.assert_nothing_left(1);
 }
 
 fn is_cancelled(cluster: &Cluster) {
-    let job = cluster.submit_and_hold(&[]);
-    cluster.slurm.say(&["scancel", &job]);
+    let job = cluster.submit_and_wait(&[]);
+    cluster.slurm.run(&["scancel", &job]);
     cluster.slurm.wait_for(&job, &["CANCELLED"]);
     cluster.assert_nothing_left(1);
 }
 
 /// Slurm's time limits are whole minutes.
 fn runs_out_of_time(cluster: &Cluster) {
-    let job = cluster.submit_and_hold(&["--time=1"]);
+    let job = cluster.submit_and_wait(&["--time=1"]);
     cluster.slurm.wait_for(&job, &["TIMEOUT"]);
     cluster.assert_nothing_left(1);
 }
 
-/// A restarted job launches anew.
+/// A restarted job launches again.
 fn is_requeued(cluster: &Cluster) {
-    let job = cluster.submit_and_hold(&["--requeue"]);
+    let job = cluster.submit_and_wait(&["--requeue"]);
     fs::remove_file(cluster.path("call-is-running")).expect("the file");
-    cluster.slurm.say(&["scontrol", "requeue", &job]);
+    cluster.slurm.run(&["scontrol", "requeue", &job]);
     wait_until("the job runs again", || cluster.path("call-is-running").exists());
     assert_eq!(cluster.slurm.field(&job, "Restarts"), "1");
     cluster.release();
@@ -68,10 +73,11 @@ fn is_requeued(cluster: &Cluster) {
     cluster.assert_nothing_left(2);
 }
 
-/// The node's daemon is killed, so that Slurm starts the job again while its first copy still runs. That one gets KILL and
-/// can clean up nothing: its run ends with its lease, and its store goes at a later start.
-fn loses_its_node(cluster: &Cluster) {
-    let job = cluster.submit_and_hold(&["--requeue"]);
+/// The node's daemon is killed, so Slurm starts the job again while the first one is still running.
+/// The first one gets KILL and cannot clean up: its run ends with its lease, and a later start
+/// removes its store.
+fn node_is_lost(cluster: &Cluster) {
+    let job = cluster.submit_and_wait(&["--requeue"]);
     fs::remove_file(cluster.path("call-is-running")).expect("the file");
     cluster.slurm.kill_node_daemon();
     cluster.slurm.wait_for(&job, &["PENDING"]);
@@ -82,8 +88,8 @@ fn loses_its_node(cluster: &Cluster) {
     cluster.assert_values();
     let runs = cluster.runs();
     assert_eq!((runs.len(), cluster.stores().len()), (2, 1), "{}", cluster.output());
-    cluster.deployment.let_lease_end(&runs[0]);
-    grow_old(&cluster.stores()[0].join("owner"), 3700);
+    cluster.deployment.wait_for_lease_end(&runs[0]);
+    set_age(&cluster.stores()[0].join("owner"), 3700);
     let next = cluster.submit(&[], "");
     completes(cluster, &next);
     cluster.assert_nothing_left(3);
@@ -95,26 +101,26 @@ fn completes(cluster: &Cluster, job: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn however_a_slurm_job_ends_neither_cluster_nor_service_keeps_its_secrets() -> Outcome {
+async fn no_secrets_remain_however_a_slurm_job_ends() -> Outcome {
     let deployed = DeployedStack::new(&[("LeaseSeconds", "30"), ("SweepSchedule", "rate(1 minute)")]).await?;
     let endpoint = deployed.stack.api_endpoint.clone();
     let (token, workspace) = (deployed.owner.token().to_owned(), deployed.workspace.to_string());
-    // `None` where Java, Maven or Slurm are missing, which has been said by then.
-    let play = move |(version, story): &Story| {
+    // `None` if Java, Maven or Slurm is missing. The reason has been printed.
+    let run = move |(version, scenario): &Scenario| {
         let service = |home: &std::path::Path| Deployment::of(home, &endpoint, &token, &workspace);
-        Cluster::new(env!("CARGO_TARGET_TMPDIR"), version, service).map(|cluster| story(&cluster))
+        Cluster::new(env!("CARGO_TARGET_TMPDIR"), version, service).map(|cluster| scenario(&cluster))
     };
-    let played = tokio::task::spawn_blocking(move || {
+    let completed = tokio::task::spawn_blocking(move || {
         std::thread::scope(|scope| {
-            let lines =
-                STORIES.map(|line| scope.spawn(|| line.iter().map(&play).collect::<Option<Vec<()>>>()));
-            lines.map(|line| line.join().expect("a story that ends well")).iter().all(Option::is_some)
+            let threads = SCENARIOS
+                .map(|sequence| scope.spawn(|| sequence.iter().map(&run).collect::<Option<Vec<()>>>()));
+            threads.map(|thread| thread.join().expect("a successful scenario")).iter().all(Option::is_some)
         })
     });
-    if played.await? {
-        let kept = deployed.rows().await? + &deployed.logs().await?;
+    if completed.await? {
+        let stored = deployed.rows().await? + &deployed.logs().await?;
         for (name, value) in Deployment::secrets() {
-            assert!(kept.contains(&name) && !kept.contains(&value), "{name}");
+            assert!(stored.contains(&name) && !stored.contains(&value), "{name}");
         }
     }
     deployed.stack.stop().await?;

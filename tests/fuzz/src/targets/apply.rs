@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 
 use crate::aws::{Aws, context, wait};
 
-/// What is sent to `identity` is declared or refused in words; what has the mark of API Gateway is never an operator's.
+/// An event to `identity` is applied or rejected with a message. An event from API Gateway never
+/// acts as an operator.
 pub fn run(data: &[u8]) {
     let Ok(event) = serde_json::from_slice::<Box<RawValue>>(data) else {
-        return; // Lambda hands over JSON alone
+        return; // Lambda delivers only JSON
     };
     let aws = Aws::empty();
     let handler = Handler { store: Rc::new(aws.store()) };
@@ -21,11 +22,11 @@ pub fn run(data: &[u8]) {
         Err(error) => return super::one_line(&error.to_string()),
     };
     let Ok(event) = serde_json::from_str::<Value>(event.get()) else {
-        return; // an escape that is no Unicode
+        return; // an invalid Unicode escape
     };
     if event.get("requestContext").is_some() {
-        super::answered(&answer.to_string());
-        assert!(aws.calls().iter().all(|(call, _)| call != "TransactWriteItems"), "a request declared something");
+        super::check_answer(&answer.to_string());
+        assert!(aws.calls().iter().all(|(call, _)| call != "TransactWriteItems"), "a request wrote something");
     } else if let Some(message) = answer["error"]["message"].as_str() {
         assert!(!message.contains(super::MARK) && !message.is_empty());
     }

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::aws::{Aws, context, wait};
 
-/// The one token that there is: number 42, its key forty digits.
+/// The only valid token: id 42, with a key of forty digits.
 pub(super) const TOKEN: &str = "eyJ0aWQiOiA0Mn0uMDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNw==";
 const KEY: &str = "0707070707070707070707070707070707070707";
 const ROW: &str = r#"{"pk":{"S":"TOKEN#42"},"sk":{"S":"TOKEN"},"id":{"N":"42"},"user":{"N":"1"},"name":{"S":"ci"},
     "hash":{"S":"HASH"},"createdAt":{"S":"2026-11-24T00:00:00Z"},"lastUsed":{"S":"2036-11-24T00:00:00Z"}}"#;
 
-/// A header of any shape says "yes" only where it presents the token that there is.
+/// A header is authorized only if it has the valid token.
 pub fn run(data: &[u8]) {
     let header = super::text(data);
     let row = ROW.replace("HASH", &hash());
@@ -31,14 +31,15 @@ pub fn run(data: &[u8]) {
     assert!(!answer.to_string().contains(KEY));
 }
 
-/// No issuer: what follows the signature is out of a fuzzer's reach, and `claims` begins behind it.
+/// No issuer is configured: a fuzzer cannot get past the signature check, and the target `claims`
+/// starts after it.
 pub(super) fn no_jwts() -> Jwts {
-    runtime::config::load::<Jwts>(|_| None).expect("no issuer is no fault")
+    runtime::config::load::<Jwts>(|_| None).expect("an issuer is optional")
 }
 
 fn hash() -> String {
     let Some(Presented::Access(_, key)) = Presented::from_authorization(&format!("Bearer {TOKEN}")) else {
-        panic!("the token is one");
+        panic!("an invalid token");
     };
     assert_eq!(key.expose(), KEY);
     serde_json::to_value(key.hash()).expect("JSON").as_str().expect("text").to_owned()

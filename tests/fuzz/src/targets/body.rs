@@ -4,7 +4,8 @@ use http_api::{Answer, Operation, Problem, Request};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
-/// A body of any shape, for the operation that its first byte names, is read or refused in a line that quotes no value.
+/// A body, for the operation selected by the first byte, is read or rejected with one line that
+/// does not quote a value.
 pub fn run(data: &[u8]) {
     let Some((first, body)) = data.split_first() else {
         return;
@@ -23,7 +24,7 @@ pub fn run(data: &[u8]) {
         let settings = Settings::new("test");
         let served =
             crate::aws::wait(http_api::serve(&settings, &event, async |request| read(&request, &settings)));
-        super::answered(served.answer.get());
+        super::check_answer(served.answer.get());
     }
 }
 

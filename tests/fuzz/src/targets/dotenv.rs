@@ -2,7 +2,7 @@ use domain::settings::Settings;
 use domain::use_cases::create_secrets::MAX_IN_IMPORT;
 use http_api::wire::imports::{from_dotenv, from_json};
 
-/// A file is read as it stands, nothing in it evaluated, and what it says can be said as JSON; or a line is named.
+/// A file is read without evaluation and is equivalent to a JSON import, or the error names a line.
 pub fn run(data: &[u8]) {
     let text = super::text(data);
     let settings = Settings::new("test");
@@ -18,8 +18,8 @@ pub fn run(data: &[u8]) {
     let mut object = String::from("{");
     for draft in &drafts {
         let value = draft.value.expose();
-        assert!(value.len() <= text.len(), "nothing grows by being read");
-        assert!(text.contains(value) || text.contains('\\'), "a value stands in the file as it is, or is escaped");
+        assert!(value.len() <= text.len(), "a value is longer than the file");
+        assert!(text.contains(value) || text.contains('\\'), "a value is neither in the file nor escaped");
         if object.len() > 1 {
             object.push(',');
         }
@@ -27,10 +27,10 @@ pub fn run(data: &[u8]) {
         draft.value.write_json(&mut object);
     }
     object.push('}');
-    // A name that stands twice is refused by the use case, for both forms.
-    let again = from_json(&object, &settings).unwrap_or_else(|problem| panic!("{}", problem.message()));
-    assert_eq!(again.len(), drafts.len());
-    for (one, other) in drafts.iter().zip(&again) {
+    // The use case rejects duplicate names, for both formats.
+    let reparsed = from_json(&object, &settings).unwrap_or_else(|problem| panic!("{}", problem.message()));
+    assert_eq!(reparsed.len(), drafts.len());
+    for (one, other) in drafts.iter().zip(&reparsed) {
         assert!(one.name == other.name && one.value.expose() == other.value.expose());
     }
 }

@@ -5,12 +5,12 @@ use domain::value::SecretValue;
 
 use crate::aws::Fixed;
 
-/// No bytes but those that were sealed here open; and a value comes back from its envelope as it was.
+/// Only sealed bytes open, and a value opens unchanged.
 pub fn run(data: &[u8]) {
     let key = PlainDataKey::new(&[1; 32]).expect("32 bytes");
     if let Ok(envelope) = Envelope::parse(data) {
         assert!((1..=6_144).contains(&envelope.encrypted_key().len()));
-        // The one envelope that opens is sealed below; no input can be it, for its key is made anew here.
+        // No input can open: no envelope is sealed with this key.
         assert!(envelope.open(&context(), &PlainDataKey::new(&[2; 32]).expect("32 bytes")).is_err());
     }
     let text = String::from_utf8_lossy(data);
@@ -22,14 +22,14 @@ pub fn run(data: &[u8]) {
     let key = PlainDataKey::new(&[1; 32]).expect("32 bytes");
     let opened = Envelope::parse(&sealed).and_then(|envelope| envelope.open(&context(), &key)).expect("it opens");
     assert_eq!(opened.expose(), text);
-    // One bit of it, chosen by the input, and one byte less.
+    // Flip one bit, chosen by the input; and drop one byte.
     let bit = data.iter().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
     let at = bit / 8 % sealed.len();
     let in_encrypted_key = (4..5 + data.len() % 300).contains(&at);
-    let mut bent = sealed.clone();
-    bent[at] ^= 1 << (bit % 8);
+    let mut flipped = sealed.clone();
+    flipped[at] ^= 1 << (bit % 8);
     let open = |bytes: &[u8]| Envelope::parse(bytes).and_then(|envelope| envelope.open(&context(), &key)).is_ok();
-    assert!(in_encrypted_key || !open(&bent), "byte {at}");
+    assert!(in_encrypted_key || !open(&flipped), "byte {at}");
     assert!(!open(&sealed[..sealed.len() - 1]));
 }
 

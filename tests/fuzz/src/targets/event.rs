@@ -8,7 +8,8 @@ use jobs_batch::JobObserver;
 
 use crate::aws::{Aws, REGION, context, wait};
 
-/// An event of any shape is handled or refused; by itself it removes nothing, and what it says goes nowhere.
+/// An event is handled or rejected. It alone does not delete anything, and its content is not
+/// forwarded.
 pub fn run(data: &[u8]) {
     let aws = Aws::empty();
     let config = aws.config();
@@ -23,7 +24,7 @@ pub fn run(data: &[u8]) {
         super::one_line(&error.to_string());
     }
     for (call, body) in aws.calls() {
-        assert!(["GetItem", "Query", "ListSecrets"].contains(&call.as_str()), "an event alone made {call}");
-        assert!(!body.contains(super::MARK), "{call} sends what an event held");
+        assert!(["GetItem", "Query", "ListSecrets"].contains(&call.as_str()), "an event alone caused {call}");
+        assert!(!body.contains(super::MARK), "{call} sends the content of an event");
     }
 }

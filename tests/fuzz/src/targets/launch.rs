@@ -3,14 +3,14 @@ use domain::name::SecretName;
 use http_api::body;
 use http_api::wire::launches;
 
-/// A request to launch of any shape is read, and then names secrets by names that are some; or it is refused in a line.
+/// A launch request is read with valid secret names, or rejected with one line.
 pub fn run(data: &[u8]) {
     let text = super::text(data);
-    let asked = body::parse(&text).and_then(|body| launches::request(body, WorkspaceId::new(42)));
-    match asked {
-        Ok(asked) => {
-            assert_eq!(asked.workspace, WorkspaceId::new(42), "a body names no workspace");
-            assert!(asked.secrets.optional.iter().all(|name| SecretName::parse(name.as_str()).is_ok()));
+    let request = body::parse(&text).and_then(|body| launches::request(body, WorkspaceId::new(42)));
+    match request {
+        Ok(request) => {
+            assert_eq!(request.workspace, WorkspaceId::new(42), "a body must not select a workspace");
+            assert!(request.secrets.optional.iter().all(|name| SecretName::parse(name.as_str()).is_ok()));
         }
         Err(problem) => super::one_line(problem.message()),
     }

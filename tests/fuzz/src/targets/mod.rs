@@ -1,11 +1,11 @@
-//! The targets. Each takes any bytes, and panics where a promise is broken.
+//! The targets. Each takes any bytes, and panics if a property is violated.
 
-/// One way in.
+/// A target.
 #[derive(Clone, Copy)]
 pub struct Target {
-    /// The folder of its corpus, and the program of `cargo fuzz`.
+    /// The name of its corpus folder and its `cargo fuzz` program.
     pub name: &'static str,
-    /// Takes an input.
+    /// Runs the target on an input.
     pub run: fn(&[u8]),
 }
 
@@ -13,55 +13,55 @@ macro_rules! targets {
     ($($(#[$doc:meta])* $name:ident;)*) => {
         $($(#[$doc])* pub mod $name;)*
 
-        /// All of them.
+        /// All targets.
         pub const ALL: &[Target] = &[$(Target { name: stringify!($name), run: $name::run }),*];
     };
 }
 
 targets! {
-    /// Names of secrets.
+    /// Secret names.
     name;
-    /// Whole events of API Gateway.
+    /// API Gateway events.
     request;
-    /// Bodies of every operation.
+    /// Request bodies of every operation.
     body;
-    /// Files of an import.
+    /// `.env` files of an import.
     dotenv;
     /// Envelopes, and values to seal.
     envelope;
-    /// What stands in the table.
+    /// Rows of the table.
     row;
-    /// Events of the clean-up.
+    /// Events to `cleanup-run`.
     event;
-    /// `Authorization` headers, JSON Web Tokens among them.
+    /// `Authorization` headers, including JSON Web Tokens.
     authorization;
-    /// What a JSON Web Token claims whose signature holds.
+    /// Claims of a JSON Web Token with a valid signature.
     claims;
-    /// What runs say of themselves, Nextflow's messages among it.
+    /// Reports of runs, including Nextflow's messages.
     report;
     /// Launches and previews.
     launch;
-    /// What operators declare and have reconciled.
+    /// Operators' documents for `apply` and reconciliation.
     apply;
 }
 
-/// The input as text, what is none replaced.
+/// Returns the input as lossy text.
 fn text(data: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(data)
 }
 
-/// Stands in the values of the corpus. It is no part of any name, so no answer has a reason to hold it.
+/// Is part of the values in the corpus, and of no name, so no answer may contain it.
 pub const MARK: &str = "kAn-ArIe";
 
-/// Checks a text that a client reads: one line, of bounded length, which holds no value.
+/// Checks a message for clients: one line of bounded length without a value.
 fn one_line(text: &str) {
     assert!(!text.contains(MARK), "a value is quoted: {text}");
     assert!(!text.is_empty() && text.len() < 600, "{text}");
     assert!(!text.contains(char::is_control), "{text:?}");
 }
 
-/// Checks an answer as API Gateway takes it, and gives its status.
-fn answered(answer: &str) -> u64 {
+/// Checks an answer to API Gateway, and returns its status.
+fn check_answer(answer: &str) -> u64 {
     let answer: serde_json::Value = serde_json::from_str(answer).expect("an answer is JSON");
     let status = answer["statusCode"].as_u64().expect("a status");
     assert!((200..500).contains(&status), "{answer}");

@@ -1,8 +1,8 @@
 use domain::name::SecretName;
 use domain::settings::Settings;
 
-/// A name that is taken is one that every shell, file system and JSON document takes as it is, and none that means
-/// something to them, in whatever case.
+/// An accepted name is safe in every shell, file system and JSON document, and has no special
+/// meaning there in any case.
 pub fn run(data: &[u8]) {
     let text = super::text(data);
     let strict = SecretName::new(&text, &Settings::new("test"));
@@ -15,7 +15,7 @@ pub fn run(data: &[u8]) {
         let upper = text.to_uppercase();
         assert!(!["PATH", "HOME", "IFS", "ENV"].contains(&upper.as_str()));
         assert!(!["LD_", "DYLD_", "BASH", "NXF_", "TOWER_", "GIT_"].iter().any(|begin| upper.starts_with(begin)));
-        // Names that differ by case alone are one, and have the same fate.
+        // Names that differ only in case are the same name.
         let other = SecretName::new(&upper, &Settings { allow_aws_names: true, ..Settings::new("test") });
         assert_eq!(other.expect("the same name in capitals").folded(), name.folded());
     }

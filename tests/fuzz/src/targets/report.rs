@@ -20,8 +20,8 @@ const ROW: &str = r#"{"pk":{"S":"RUN#ab12ABCDEFGHIJ"},"sk":{"S":"RUN"},"workspac
     "notAfter":{"S":"2036-11-24T00:00:00Z"},"revision":{"N":"2"},"state":{"S":"running"},
     "leaseUntil":{"S":"2026-11-24T00:30:00Z"},"secrets":{"L":[]},"copies":{"L":[]},"runToken":{"S":"HASH"}}"#;
 
-/// A run's message of any shape, for the operation that its first byte names: Nextflow's are always answered, so that no
-/// pipeline stalls, and nothing that they hold is sent on.
+/// A run's message, for the operation selected by the first byte. Nextflow's messages always
+/// succeed, so that no pipeline stalls, and their content is not forwarded.
 pub fn run(data: &[u8]) {
     let Some((first, body)) = data.split_first() else {
         return;
@@ -49,16 +49,16 @@ pub fn run(data: &[u8]) {
     let context = context(&settings);
     let handle = async |request| handler.handle(request, &context).await;
     let served = wait(http_api::serve(&settings, &event, handle));
-    let status = super::answered(served.answer.get());
-    assert!(!operation.id().starts_with("Trace") || status == 200, "{} is answered {status}", operation.id());
+    let status = super::check_answer(served.answer.get());
+    assert!(!operation.id().starts_with("Trace") || status == 200, "{} returns {status}", operation.id());
     for (call, body) in aws.calls() {
-        assert!(!body.contains(super::MARK), "{call} sends what a message held");
+        assert!(!body.contains(super::MARK), "{call} sends the content of a message");
     }
 }
 
 fn hash() -> String {
     let Some(Presented::Run(_, key)) = Presented::from_authorization(&format!("Bearer {TOKEN}")) else {
-        panic!("the token is one");
+        panic!("an invalid token");
     };
     serde_json::to_value(key.hash()).expect("JSON").as_str().expect("text").to_owned()
 }

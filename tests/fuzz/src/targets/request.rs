@@ -9,26 +9,26 @@ use http_api::{Answer, Problem, Request};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// An event of any shape gets an answer that API Gateway takes, and only one that the authorizer vouched for has a
-/// caller.
+/// An event gets an answer that API Gateway accepts, and has a caller only if the authorizer
+/// identified one.
 pub fn run(data: &[u8]) {
     let Ok(event) = serde_json::from_slice::<Box<RawValue>>(data) else {
-        return; // Lambda hands over JSON alone
+        return; // Lambda delivers only JSON
     };
     let served = crate::aws::wait(http_api::serve(&Settings::new("test"), &event, async |request| {
         read_all(&request, event.get())
     }));
-    super::answered(served.answer.get());
+    super::check_answer(served.answer.get());
     assert_eq!(served.fault, None);
 }
 
-/// Reads whatever a handler could.
+/// Reads everything that a handler can read.
 fn read_all(request: &Request<'_>, event: &str) -> Result<Answer, Problem> {
     let actor = request.actor();
-    // Half of a surrogate pair, in the body say, is no matter for who the caller is, and nothing that this could compare with.
+    // This check cannot read an event with half of a surrogate pair, for example in the body.
     if let (Ok(actor), Ok(event)) = (&actor, serde_json::from_str::<Value>(event)) {
-        let vouched = &event["requestContext"]["authorizer"]["lambda"]["userId"];
-        assert_eq!(vouched.as_str().and_then(|id| id.parse().ok()), Some(actor.user.number()));
+        let user_id = &event["requestContext"]["authorizer"]["lambda"]["userId"];
+        assert_eq!(user_id.as_str().and_then(|id| id.parse().ok()), Some(actor.user.number()));
     }
     if let Ok(run) = request.run_id() {
         assert!(run.as_str().len() == 14 && run.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()));

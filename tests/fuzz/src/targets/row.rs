@@ -14,12 +14,12 @@ use store_dynamodb::Store;
 
 use crate::aws::{Aws, REGION, wait};
 
-/// A row of any shape, wherever it is looked for, is read or refused; and with what was read the service goes on. Somebody
-/// who can write the table stops neither the sweep of other runs nor the authorizer by what stands in a row.
+/// A row is read or rejected by every reader, and the service continues. A malicious row blocks
+/// neither the sweep of other runs nor the authorizer.
 pub fn run(data: &[u8]) {
     if serde_json::from_slice::<serde_json::Value>(data).is_ok_and(|row| row.is_object()) {
         let aws = Aws::holding(&super::text(data));
-        wait(read_all(&aws.store())).expect("no row makes this fail");
+        wait(read_all(&aws.store())).expect("a row made a reader fail");
     }
 }
 
@@ -48,20 +48,20 @@ async fn read_all(store: &Store) -> Result<()> {
         assert!(token.user.number() > 0);
     }
     if let Ok(Some(run)) = store.run(&RunId::new("ab12ABCDEFGHIJ").expect("an id")).await {
-        live(store, &run, &settings, now).await;
+        apply_events(store, &run, &settings, now).await;
     }
     Ok(())
 }
 
-/// Whatever happens to the run next, it is decided, and written.
-async fn live(store: &Store, run: &Run, settings: &Settings, now: Timestamp) {
+/// Applies every event to the run, and saves the result.
+async fn apply_events(store: &Store, run: &Run, settings: &Settings, now: Timestamp) {
     let outcome = Outcome { result: RunResult::Failed, exit_status: Some(1), reported_by: ReportedBy::Report };
-    let over = JobStatus::Final { succeeded: true, exit_status: Some(0) };
+    let final_status = JobStatus::Final { succeeded: true, exit_status: Some(0) };
     for event in [
         Event::LaunchFailed,
         Event::Heartbeat,
         Event::Reported(outcome),
-        Event::HeadJobObserved(over),
+        Event::HeadJobObserved(final_status),
         Event::HeadJobObserved(JobStatus::NotFinal),
         Event::Inspected,
         Event::Restored,

@@ -1,8 +1,9 @@
-// Two steps that need secrets, as a germline pipeline has them: one asks NCBI, one works with a licensed caller and a
-// database. What each of them finds is published as SHA-256, so that a test can compare it and no file holds a value.
+// Two steps that need secrets, like in a germline pipeline: one for NCBI, one for a licensed caller
+// and a database. Each publishes the SHA-256 of its values, so that a test can compare them and no
+// file contains a value.
 
 params.results = 'results'
-params.wait_for = '' // a file that must be there before the second step ends: time to look at a running pipeline
+params.wait_for = '' // the second step waits for this file, so that tests can inspect a running pipeline
 params.fail = false
 
 process FETCH {
@@ -14,7 +15,7 @@ process FETCH {
 
     script:
     '''
-    [ -z "${ANNOTATION_DB_PASSWORD+set}" ] || { echo 'a secret that this step did not ask for'; exit 9; }
+    [ -z "${ANNOTATION_DB_PASSWORD+set}" ] || { echo 'a secret that this step does not declare'; exit 9; }
     printf %s "$NCBI_API_KEY" | sha256sum | cut -d ' ' -f 1 >NCBI_API_KEY.sha256
     '''
 }
@@ -31,9 +32,9 @@ process CALL {
 
     script:
     """
-    [ -z "\${NCBI_API_KEY+set}" ] || { echo 'a secret that this step did not ask for'; exit 9; }
+    [ -z "\${NCBI_API_KEY+set}" ] || { echo 'a secret that this step does not declare'; exit 9; }
     printf %s "\$ANNOTATION_DB_PASSWORD" | sha256sum | cut -d ' ' -f 1 >ANNOTATION_DB_PASSWORD.sha256
-    # Only a digest: what the configuration hands to a script stands in the script's file.
+    # Only a digest: Nextflow writes values from the configuration into the script's file.
     echo ${task.ext.license.digest('SHA-256')} >SENTIEON_LICENSE_BASE64.sha256
     touch ${launchDir}/call-is-running
     until [ -z '${params.wait_for}' ] || [ -e '${params.wait_for}' ]; do sleep 0.2; done

@@ -1,5 +1,5 @@
-//! Open-source Nextflow as on AWS Batch: an executor that leaves secrets to the platform, the generated config and
-//! prelude, the real AWS CLI, and a role that holds the generated statements and nothing else.
+//! Open-source Nextflow like on AWS Batch: an executor that leaves secrets to the platform, the
+//! generated config and prelude, the real AWS CLI, and a role with only the generated statements.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,7 +28,8 @@ fn values() -> BTreeMap<&'static str, String> {
     ])
 }
 
-/// Writes each named variable of the task as hexadecimal text: what arrives is compared byte for byte.
+/// A pipeline whose task writes each named variable in hexadecimal, to compare values byte for
+/// byte.
 fn pipeline(names: &[&str]) -> String {
     let directives: Vec<_> = names.iter().map(|name| format!("  secret '{name}'\n")).collect();
     let directives = directives.concat();
@@ -48,12 +49,12 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// Runs the pipeline as a head job would.
+    /// Runs the pipeline like a head job.
     async fn run(&self, answer: &Value, pipeline: &str) -> Outcome<std::process::Output> {
         std::fs::write(self.folder.join("main.nf"), pipeline)?;
         std::fs::write(self.folder.join("tasks.config"), text(answer, "/nextflow/config"))?;
         let aws = self.deployed.tools.installation.aws();
-        // The CLI that tasks carry stands outside PATH, where `aws.batch.cliPath` says.
+        // The tasks' CLI is not in PATH, but at `aws.batch.cliPath`.
         let config = format!(
             "plugins {{ id 'nf-batchlike@0.1.0' }}\nprocess.executor = 'batchlike'\naws.batch.cliPath = '{}'\n",
             aws.display()
@@ -77,12 +78,12 @@ fn hex(value: &str) -> String {
     value.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
-/// Whether a file below the folder holds this text.
-fn holds(folder: &Path, needle: &str) -> std::io::Result<bool> {
+/// Whether a file below the folder contains this text.
+fn contains_text(folder: &Path, needle: &str) -> std::io::Result<bool> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let found = match path.is_dir() && !path.is_symlink() {
-            true => holds(&path, needle)?,
+            true => contains_text(&path, needle)?,
             false => std::fs::read(&path)
                 .is_ok_and(|bytes| bytes.windows(needle.len()).any(|window| window == needle.as_bytes())),
         };
@@ -101,7 +102,7 @@ async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome 
         .filter_map(|version| install_nextflow(env!("CARGO_TARGET_TMPDIR"), version))
         .collect();
     if launchers.len() < versions.len() {
-        return Ok(()); // said already
+        return Ok(()); // `install_nextflow` printed the reason
     }
     let deployed = DeployedStack::new(&[]).await?;
     for (name, value) in values() {
@@ -123,21 +124,24 @@ async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome 
 
         let ran = head.run(&answer, &pipeline(&names)).await?;
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
-        let got = std::fs::read_to_string(folder.path().join("out"))?;
+        let received = std::fs::read_to_string(folder.path().join("out"))?;
         for (name, value) in values() {
-            assert!(got.contains(&format!("{name} {}\n", hex(&value))), "{name} arrived changed");
+            assert!(
+                received.contains(&format!("{name} {}\n", hex(&value))),
+                "{name} arrived with a different value"
+            );
         }
-        assert!(got.contains("ABSENT \n"));
-        // Neither the wrapper nor a log of Nextflow's holds a value.
+        assert!(received.contains("ABSENT \n"));
+        // Neither the wrapper nor Nextflow's logs contain a value.
         std::fs::remove_file(folder.path().join("out"))?;
         for needle in ["touch pwned", "QUOTES=1"] {
-            assert!(!holds(&folder.path().join("work"), needle)?, "{needle} stands in a file");
+            assert!(!contains_text(&folder.path().join("work"), needle)?, "{needle} is in a file");
         }
 
         let missing = head.run(&answer, &pipeline(&["NOT_IN_THE_RUN"])).await?;
         assert!(!missing.status.success());
-        let said = String::from_utf8_lossy(&missing.stdout).into_owned();
-        assert!(said.contains("the secret NOT_IN_THE_RUN of run"), "{said}");
+        let output = String::from_utf8_lossy(&missing.stdout).into_owned();
+        assert!(output.contains("the secret NOT_IN_THE_RUN of run"), "{output}");
     }
     deployed.stack.stop().await?;
     Ok(())
@@ -176,21 +180,21 @@ async fn the_prelude_records_the_head_job_and_writes_the_store_that_nextflow_rea
         command
     };
     let ran = head(text(&answer, "/environment/TOWER_ACCESS_TOKEN")).output().await?;
-    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(ran.status.success(), "{said}");
+    let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.success(), "{stderr}");
     let store: Vec<BTreeMap<String, String>> = serde_json::from_slice(&ran.stdout)?;
-    let got: BTreeMap<_, _> =
+    let received: BTreeMap<_, _> =
         store.iter().map(|entry| (entry["name"].as_str(), entry["value"].clone())).collect();
-    assert_eq!(got, values());
-    let modes: Vec<_> = said.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(modes, ["600", "700"], "{said}");
+    assert_eq!(received, values());
+    let modes: Vec<_> = stderr.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(modes, ["600", "700"], "{stderr}");
     let left: Vec<_> = std::fs::read_dir(folder.path())?.filter_map(Result::ok).collect();
     assert_eq!(left.len(), 1, "only the prelude is left");
 
     assert_eq!(deployed.receipt(&run).await?["headJob"]["jobId"], job.as_str());
-    let refused = head("wrong").output().await?;
-    assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("could not record the head job"));
+    let rejected = head("wrong").output().await?;
+    assert!(!rejected.status.success());
+    assert!(String::from_utf8_lossy(&rejected.stderr).contains("could not record the head job"));
 
     deployed.stack.move_job(&job, JobStatus::Succeeded).await?;
     let receipt = deployed.until(&run, "ended").await?;

@@ -1,5 +1,5 @@
-//! Nextflow's recorded `-with-tower` messages, replayed with the run's own id and token: the run's lifecycle follows them, and
-//! what they leak stays nowhere.
+//! Replays Nextflow's recorded `-with-tower` messages with a run's id and token. The run's
+//! lifecycle follows them, and their content is not stored.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +16,7 @@ struct Message {
     basic: bool,
 }
 
-/// The messages of a recording, for another run.
+/// Reads the messages of a recording, with their run replaced.
 fn recording(name: &str, run: &str) -> Outcome<Vec<Message>> {
     let text = std::fs::read_to_string(folder().join("recordings/nextflow").join(name))?;
     let mut recorded = String::new();
@@ -27,7 +27,7 @@ fn recording(name: &str, run: &str) -> Outcome<Vec<Message>> {
             id.clone_into(&mut recorded);
         }
         let path = line["path"].as_str().unwrap_or_default();
-        // One was recorded below a path of its own.
+        // One recording has an additional path prefix.
         let path = path.strip_prefix("/api").unwrap_or(path).replace(&recorded, run);
         let workspace = line["query"]["workspaceId"][0].as_str();
         let query = workspace.map(|id| format!("?workspaceId={id}")).unwrap_or_default();
@@ -65,7 +65,7 @@ async fn launched(deployed: &DeployedStack) -> Outcome<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_runs_life_follows_the_recorded_messages_and_nothing_of_them_is_kept() -> Outcome {
+async fn a_run_follows_the_recorded_messages_and_their_content_is_not_stored() -> Outcome {
     let deployed = DeployedStack::new(&[]).await?;
     deployed.store("NCBI_API_KEY", "0f1e2d3c4b5a").await?;
 
@@ -93,24 +93,24 @@ async fn a_runs_life_follows_the_recorded_messages_and_nothing_of_them_is_kept()
         assert_eq!(receipt["outcome"]["result"], expected, "{name}");
         assert_eq!(receipt["outcome"]["reportedBy"], "report", "{name}");
 
-        // Late and repeated messages of a run that is over: the pipeline is not disturbed, nothing changes.
+        // Late and repeated messages of an ended run succeed and change nothing.
         for message in messages.iter().skip(1) {
             assert_eq!(send(&deployed, message, &message.path, &token).await?.0, 200, "{name} again");
         }
         assert_eq!(deployed.receipt(&run).await?, receipt, "{name}");
     }
 
-    let kept = deployed.rows().await? + &deployed.logs().await?;
-    // Task commands, parameters, script text and a resolved secret stand in the recordings.
+    let stored = deployed.rows().await? + &deployed.logs().await?;
+    // The recordings contain task commands, parameters, script text and a resolved secret.
     for leak in ["barvalue", "happy_babbage", "slow.nf", "commandLine", "scriptFile"] {
-        assert!(!kept.contains(leak), "{leak} was kept");
+        assert!(!stored.contains(leak), "{leak} was stored");
     }
     deployed.stack.stop().await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn messages_to_null_count_for_the_tokens_run_and_strangers_change_nothing() -> Outcome {
+async fn messages_to_null_apply_to_the_tokens_run_and_invalid_tokens_change_nothing() -> Outcome {
     let deployed = DeployedStack::new(&[]).await?;
     let (run, token) = launched(&deployed).await?;
     let (other, _) = launched(&deployed).await?;
@@ -119,7 +119,7 @@ async fn messages_to_null_count_for_the_tokens_run_and_strangers_change_nothing(
     let begin = &messages[1];
     let complete = messages.last().ok_or("an empty recording")?;
 
-    // Nobody's token, a user's token, a foreign run: refused, and no row.
+    // A wrong key, another run, an unknown run: rejected without any change.
     let wrong = STANDARD.encode(format!("{{\"tid\":\"{run}\"}}.{}", "0".repeat(40)));
     assert_eq!(send(&deployed, create, "/trace/create", &wrong).await?.0, 403);
     assert_eq!(send(&deployed, begin, "/trace/null/begin", &wrong).await?.0, 404);
@@ -128,13 +128,13 @@ async fn messages_to_null_count_for_the_tokens_run_and_strangers_change_nothing(
     assert_eq!(send(&deployed, create, "/trace/create", &unknown).await?.0, 403);
     assert_eq!(deployed.receipt(&run).await?["state"], "pending");
 
-    // `create` names another run in its body: the token's run counts.
+    // `create` has another run in its body: the token's run is used.
     let mut elsewhere = recording("25.04.4-plain.jsonl", "null")?.remove(0);
     elsewhere.body["workflowId"] = json!(other);
     let (status, answer) = send(&deployed, &elsewhere, "/trace/create", &token).await?;
     assert_eq!((status, answer["workflowId"].as_str()), (200, Some(run.as_str())));
 
-    // After a failed create Nextflow talks to /trace/null.
+    // After a failed `create`, Nextflow sends its messages to /trace/null.
     for message in messages.iter().skip(1) {
         let path = &message.path;
         assert!(path.starts_with("/trace/null/"), "{path}");
@@ -143,7 +143,7 @@ async fn messages_to_null_count_for_the_tokens_run_and_strangers_change_nothing(
     deployed.until(&run, "ended").await?;
     assert_eq!(deployed.receipt(&other).await?["state"], "pending");
 
-    // Garbled messages of a live run do not fail the pipeline; a garbled end is an end.
+    // Malformed messages of a live run succeed. A malformed end still ends the run.
     let (run, token) = launched(&deployed).await?;
     let url = |step: &str| format!("{}/trace/{run}/{step}", deployed.stack.api_endpoint);
     let http = reqwest::Client::new();

@@ -1,4 +1,4 @@
-//! A claim is made once, whatever comes of it.
+//! A claim is sent only once, whatever its answer.
 
 use real_clients::{Answer, CLAIM_TOKEN, Harness, Outcome, RUN_TOKEN, WORKFLOW, under_every_shell};
 use serde_json::json;
@@ -7,7 +7,8 @@ fn claim_line() -> String {
     format!("POST /runs/{WORKFLOW}/claim")
 }
 
-/// Runs with this answer to the claim, of a run launched here or elsewhere, and checks what is true of every failed claim.
+/// Runs with this answer to the claim of a run that the script launched, or that was launched
+/// elsewhere, and checks what is common to all failed claims.
 fn fail(harness: &Harness, elsewhere: bool, answer: Answer) -> (Harness, Outcome) {
     let harness = Harness::like(harness);
     harness.service.next(&claim_line(), |_| answer);
@@ -27,7 +28,7 @@ fn fail(harness: &Harness, elsewhere: bool, answer: Answer) -> (Harness, Outcome
 }
 
 #[test]
-fn a_lost_answer_is_never_asked_for_again() {
+fn a_claim_with_a_lost_answer_is_not_retried() {
     under_every_shell(|harness| {
         for answer in [
             Answer::Lost,
@@ -50,7 +51,7 @@ fn a_lost_answer_is_never_asked_for_again() {
 }
 
 #[test]
-fn a_second_claim_is_told_apart_from_a_lost_one_and_leaves_the_other_run_alone() {
+fn a_second_claim_is_reported_as_such_and_does_not_end_the_run() {
     under_every_shell(|harness| {
         let (harness, outcome) = fail(harness, true, Answer::error(410, "claimed already"));
         assert_eq!(outcome.status, 77, "{outcome:?}");
@@ -60,7 +61,7 @@ fn a_second_claim_is_told_apart_from_a_lost_one_and_leaves_the_other_run_alone()
 }
 
 #[test]
-fn an_unknown_run_is_named_with_its_service() {
+fn an_unknown_run_is_reported_with_its_service() {
     under_every_shell(|harness| {
         let (harness, outcome) = fail(harness, true, Answer::error(404, "not found"));
         assert_eq!(outcome.status, 77, "{outcome:?}");
@@ -73,7 +74,7 @@ fn an_unknown_run_is_named_with_its_service() {
 }
 
 #[test]
-fn a_run_launched_here_ends_when_its_claim_is_refused() {
+fn a_run_launched_by_the_script_ends_when_its_claim_is_rejected() {
     under_every_shell(|harness| {
         for (status, message) in [(410, "gone"), (422, "NCBI_API_KEY has expired")] {
             let (harness, outcome) = fail(harness, false, Answer::error(status, message));

@@ -1,11 +1,11 @@
-//! What the command gets, and the script as a file.
+//! The command's environment, and the script file.
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 use real_clients::{RUN_TOKEN, WORKFLOW, script, shells, skip, under_every_shell};
 
 #[test]
-fn nextflow_reports_itself_when_asked_to() {
+fn report_makes_nextflow_report_its_run() {
     under_every_shell(|harness| {
         let script = r#"printf '%s\n' "$TOWER_API_ENDPOINT" "$TOWER_ACCESS_TOKEN" "$TOWER_WORKFLOW_ID" "$TOWER_WORKSPACE_ID" "$@""#;
         let outcome = harness.finish(
@@ -24,7 +24,7 @@ fn nextflow_reports_itself_when_asked_to() {
 }
 
 #[test]
-fn without_report_the_users_own_tower_settings_stay() {
+fn without_report_the_users_tower_settings_are_unchanged() {
     under_every_shell(|harness| {
         let mut command = harness.command([
             "--",
@@ -61,7 +61,7 @@ fn the_command_keeps_standard_input_arguments_directory_and_umask() {
         let home = harness.home.path().canonicalize().expect("a path");
         let lines: Vec<_> = outcome.stdout.lines().collect();
         assert_eq!(lines[..3], ["line one", "line two", home.to_str().expect("a path")], "{outcome:?}");
-        assert!(!lines[3].ends_with("77"), "the script's own umask: {outcome:?}");
+        assert!(!lines[3].ends_with("77"), "the command has the script's umask: {outcome:?}");
         assert_eq!(lines[4], "<a b><><*><$x><--help>");
     });
 }
@@ -83,7 +83,7 @@ fn help_explains_every_option_and_variable() {
 }
 
 #[test]
-fn the_script_can_be_run() {
+fn the_script_is_executable() {
     let mode = fs::metadata(script()).expect("the script").permissions().mode();
     assert_eq!(mode & 0o111, 0o111);
 }
@@ -92,15 +92,15 @@ fn the_script_can_be_run() {
 fn the_script_runs_under_every_shell_that_a_cluster_may_have() {
     for shell in ["dash", "bash", "busybox"] {
         if !shells().iter().any(|words| words[0] == shell) {
-            skip(&format!("the script under {shell}, which is not installed"));
+            skip(&format!("the script under {shell}: {shell} is not installed"));
         }
     }
 }
 
 #[test]
-fn the_script_is_clean_for_shellcheck() {
+fn shellcheck_finds_nothing_in_the_script() {
     match Command::new("shellcheck").arg(script()).output() {
         Ok(checked) => assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout)),
-        Err(_) => skip("shellcheck, which is not installed"),
+        Err(_) => skip("shellcheck: it is not installed"),
     }
 }

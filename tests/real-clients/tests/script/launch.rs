@@ -1,4 +1,4 @@
-//! From a launch to the command's exit status.
+//! Launches, and the command's exit status.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use real_clients::{Answer, CLAIM_TOKEN, Harness, RUN_TOKEN, STORE, USER_TOKEN, W
 use serde_json::{Value, json};
 
 #[test]
-fn a_run_gets_its_store_for_as_long_as_the_command_runs() {
+fn the_store_exists_only_while_the_command_runs() {
     under_every_shell(|harness| {
         let outcome = harness.run("cp $NXF_SECRETS_FILE seen; stat -c '%a %F' $NXF_SECRETS_FILE ${NXF_SECRETS_FILE%/*}; echo out; echo err >&2");
         assert_eq!(outcome.status, 0, "{outcome:?}");
@@ -64,7 +64,7 @@ fn the_exit_status_is_passed_on_and_reported() {
 }
 
 #[test]
-fn a_launch_says_which_secrets_it_wants() {
+fn options_and_environment_select_secrets_platform_and_workspace() {
     let body = |harness: &Harness, options: &[&str], environment: &[(&str, &str)]| -> (String, Value) {
         let harness = Harness::like(harness);
         let arguments = options.iter().chain(&["--", "true"]);
@@ -100,7 +100,7 @@ fn a_launch_says_which_secrets_it_wants() {
 }
 
 #[test]
-fn a_refused_launch_shows_the_services_words() {
+fn a_rejected_launch_prints_the_services_message() {
     under_every_shell(|harness| {
         for (status, exit) in [(400, 77), (401, 77), (403, 77), (404, 77), (422, 77)] {
             let harness = Harness::like(harness);
@@ -123,7 +123,7 @@ fn a_refused_launch_shows_the_services_words() {
 }
 
 #[test]
-fn what_a_proxy_answers_in_place_of_the_service_is_no_terminal_code() {
+fn terminal_codes_in_error_messages_are_not_printed() {
     under_every_shell(|harness| {
         harness.service.always("POST /launches", 404, "{\"message\":\"a\u{1b}[31mb\u{7}\u{9b}31m\"}");
         let outcome = harness.run("true");
@@ -133,7 +133,7 @@ fn what_a_proxy_answers_in_place_of_the_service_is_no_terminal_code() {
 }
 
 #[test]
-fn a_launch_is_tried_again_under_one_key() {
+fn a_launch_is_retried_with_the_same_key() {
     under_every_shell(|harness| {
         harness.service.next("POST /launches", |_| Answer::Lost);
         for status in [409, 429, 500, 503] {
@@ -157,14 +157,14 @@ fn a_launch_is_tried_again_under_one_key() {
 }
 
 #[test]
-fn a_launch_is_not_tried_for_ever() {
+fn a_launch_is_retried_a_limited_number_of_times() {
     under_every_shell(|harness| {
         for (status, said) in [(409, "failed: down"), (500, "status 500: down"), (429, "status 429: down")] {
             let harness = Harness::like(harness);
             harness.service.always("POST /launches", status, r#"{"message":"down"}"#);
             let outcome = harness.run("touch ran");
             assert_eq!(outcome.status, 69, "{outcome:?}");
-            assert!(outcome.stderr.contains(said), "{outcome:?}");
+            assert!(outcome.stderr.contains(message), "{outcome:?}");
             assert_eq!(harness.service.count("POST /launches"), 8);
             assert!(!harness.path("ran").exists() && harness.stores().is_empty());
         }
@@ -172,7 +172,7 @@ fn a_launch_is_not_tried_for_ever() {
 }
 
 #[test]
-fn a_service_that_is_not_there_is_named() {
+fn an_unreachable_service_is_reported_with_its_endpoint() {
     under_every_shell(|harness| {
         let closed =
             std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
@@ -188,7 +188,7 @@ fn a_service_that_is_not_there_is_named() {
 }
 
 #[test]
-fn an_answer_without_tokens_is_no_launch() {
+fn an_answer_without_tokens_is_a_failed_launch() {
     under_every_shell(|harness| {
         harness.service.always("POST /launches", 200, &format!("workflowId={WORKFLOW}\nstate=running\n"));
         let outcome = harness.run("touch ran");

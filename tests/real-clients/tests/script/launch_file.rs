@@ -3,7 +3,7 @@
 use real_clients::{Answer, CLAIM_TOKEN, Harness, RUN_TOKEN, STORE, WORKFLOW, under_every_shell};
 
 #[test]
-fn a_launch_made_elsewhere_is_claimed_and_needs_no_user_token() {
+fn a_launch_made_elsewhere_is_claimed_without_a_user_token() {
     under_every_shell(|harness| {
         let file = harness.write_private(
             "launch",
@@ -28,9 +28,9 @@ fn a_launch_made_elsewhere_is_claimed_and_needs_no_user_token() {
                     .env_remove("PIPELINE_SECRETS_TOKEN_FILE"),
             )
         };
-        for way in [&by_file as &dyn Fn(&Harness) -> real_clients::Outcome, &by_environment] {
+        for run in [&by_file as &dyn Fn(&Harness) -> real_clients::Outcome, &by_environment] {
             let harness = Harness::like(harness);
-            let outcome = way(&harness);
+            let outcome = run(&harness);
             assert_eq!(outcome.status, 0, "{outcome:?}");
             let lines: Vec<_> = harness.service.requests().into_iter().map(|request| request.line).collect();
             assert_eq!(lines, [format!("POST /runs/{WORKFLOW}/claim"), format!("POST /runs/{WORKFLOW}/end")]);
@@ -62,7 +62,7 @@ fn a_restarted_job_does_not_claim_a_launch_made_elsewhere() {
 }
 
 #[test]
-fn a_restarted_job_launches_anew_under_another_key() {
+fn a_restarted_job_launches_again_with_another_key() {
     under_every_shell(|harness| {
         for count in ["0", "1"] {
             harness

@@ -1,10 +1,11 @@
-//! The lease is renewed while the command runs, the end is reported, and neither ever harms the command.
+//! The lease is renewed while the command runs, and the end is reported. Failures of either do not
+//! affect the command.
 
 use std::fs;
 
 use real_clients::{Answer, Harness, RUN_TOKEN, Run, WORKFLOW, under_every_shell, wait_until};
 
-fn beat() -> String {
+fn heartbeat() -> String {
     format!("POST /runs/{WORKFLOW}/heartbeat")
 }
 
@@ -12,7 +13,7 @@ fn end() -> String {
     format!("POST /runs/{WORKFLOW}/end")
 }
 
-/// Runs a command until `number` heartbeats came.
+/// Runs a command until `number` heartbeats have arrived.
 fn run_for(harness: &Harness, number: usize) -> real_clients::Outcome {
     let mut command = harness.command([
         "--",
@@ -21,7 +22,7 @@ fn run_for(harness: &Harness, number: usize) -> real_clients::Outcome {
         "touch runs; until [ -e may-end ]; do sleep 0.05; done; cat $NXF_SECRETS_FILE",
     ]);
     let run = Run::start(command.env("PIPELINE_SECRETS_HEARTBEAT_SECONDS", "1"));
-    harness.service.wait_for(&beat(), number);
+    harness.service.wait_for(&heartbeat(), number);
     wait_until("the command runs", || harness.path("runs").exists());
     fs::write(harness.path("may-end"), "").expect("a file");
     run.finish()
@@ -37,7 +38,7 @@ fn the_lease_is_renewed_with_the_runs_own_token() {
             .service
             .requests()
             .into_iter()
-            .find(|request| request.line == beat())
+            .find(|request| request.line == heartbeat())
             .expect("a heartbeat");
         assert_eq!(request.header("authorization"), format!("Bearer {RUN_TOKEN}"));
         assert_eq!(request.body, "");
@@ -45,14 +46,14 @@ fn the_lease_is_renewed_with_the_runs_own_token() {
 }
 
 #[test]
-fn a_partition_longer_than_the_lease_does_not_end_the_command() {
+fn a_network_partition_longer_than_the_lease_does_not_end_the_command() {
     under_every_shell(|harness| {
-        for failure in ["lost", "refused", "ended"] {
+        for failure in ["lost", "rejected", "ended"] {
             let harness = Harness::like(harness);
             for number in 0..3 {
-                harness.service.next(&beat(), move |_| match failure {
+                harness.service.next(&heartbeat(), move |_| match failure {
                     "lost" => Answer::Lost,
-                    "refused" => Answer::error(500 + number, "down"),
+                    "rejected" => Answer::error(500 + number, "down"),
                     _ => Answer::Whole(200, r#"{"state":"ended"}"#.to_owned()),
                 });
             }
@@ -67,7 +68,7 @@ fn a_partition_longer_than_the_lease_does_not_end_the_command() {
                     .env("PIPELINE_SECRETS_HEARTBEAT_SECONDS", "1")
                     .env("PIPELINE_SECRETS_LEASE_SECONDS", "1"),
             );
-            harness.service.wait_for(&beat(), 3);
+            harness.service.wait_for(&heartbeat(), 3);
             fs::write(harness.path("may-end"), "").expect("a file");
             let outcome = run.finish();
             assert_eq!((outcome.status, outcome.stdout.as_str()), (0, real_clients::STORE), "{outcome:?}");
@@ -83,7 +84,7 @@ fn a_partition_longer_than_the_lease_does_not_end_the_command() {
 }
 
 #[test]
-fn an_end_is_reported_again_when_its_answer_was_lost() {
+fn the_report_of_the_end_is_retried() {
     under_every_shell(|harness| {
         harness.service.next(&end(), |_| Answer::Lost);
         harness.service.next(&end(), |_| Answer::error(503, "later"));
@@ -95,7 +96,7 @@ fn an_end_is_reported_again_when_its_answer_was_lost() {
 }
 
 #[test]
-fn an_end_that_cannot_be_reported_changes_no_exit_status() {
+fn a_failed_report_of_the_end_does_not_change_the_exit_status() {
     under_every_shell(|harness| {
         for (status, tries) in [(500, 4), (429, 4), (404, 1), (403, 1)] {
             let harness = Harness::like(harness);

@@ -1,4 +1,4 @@
-//! What a killed job leaves is removed by the next start: only that, and only when nobody can need it.
+//! The next start removes the leftovers of killed jobs, but nothing that may still be needed.
 
 use std::{
     fs,
@@ -7,13 +7,13 @@ use std::{
     thread,
 };
 
-use real_clients::{Answer, Harness, Run, USER_TOKEN, WORKFLOW, grow_old, under_every_shell, wait_until};
+use real_clients::{Answer, Harness, Run, USER_TOKEN, WORKFLOW, set_age, under_every_shell, wait_until};
 
-/// More than twice the lease of half an hour.
+/// An age of more than twice the lease of half an hour.
 const OLD: u64 = 3700;
 const YOUNG: u64 = 3500;
 
-fn says(harness: &Harness, workflow: &str, state: &str) {
+fn answer_state(harness: &Harness, workflow: &str, state: &str) {
     harness.service.always(
         &format!("GET /runs/{workflow}"),
         200,
@@ -27,33 +27,33 @@ fn start_and_end(harness: &Harness) {
 }
 
 #[test]
-fn an_ended_runs_old_directory_is_removed_whole() {
+fn the_old_directory_of_an_ended_run_is_removed() {
     under_every_shell(|harness| {
         let directory = harness.leave("dead", "dead", OLD);
         fs::write(directory.join(".nf-0123.secrets"), "export A=\"b\"\n").expect("Nextflow's second file");
         fs::create_dir(directory.join("below")).expect("a directory");
-        says(harness, "dead", "ended");
+        answer_state(harness, "dead", "ended");
         start_and_end(harness);
         assert_eq!(harness.stores(), Vec::<PathBuf>::new());
-        let asked = harness.service.requests().remove(0);
-        assert_eq!(asked.line, "GET /runs/dead?workspaceId=42");
-        assert_eq!(asked.header("authorization"), format!("Bearer {USER_TOKEN}"));
-        assert_eq!(asked.header("accept"), "text/plain");
+        let request = harness.service.requests().remove(0);
+        assert_eq!(request.line, "GET /runs/dead?workspaceId=42");
+        assert_eq!(request.header("authorization"), format!("Bearer {USER_TOKEN}"));
+        assert_eq!(request.header("accept"), "text/plain");
     });
 }
 
 #[test]
-fn what_may_still_be_needed_stays() {
+fn directories_that_may_still_be_needed_are_kept() {
     under_every_shell(|harness| {
         let mut kept: Vec<_> = ["provisioning", "pending", "running", "ending", "ende", "ended2", ""]
             .iter()
             .enumerate()
             .map(|(number, state)| {
-                says(harness, &format!("state{number}"), state);
+                answer_state(harness, &format!("state{number}"), state);
                 harness.leave(&format!("state{number}"), &format!("state{number}"), OLD)
             })
             .collect();
-        says(harness, "young", "ended");
+        answer_state(harness, "young", "ended");
         kept.push(harness.leave("young", "young", YOUNG));
         kept.push(harness.leave("unknown", "unknown", OLD));
         harness.service.always("GET /runs/broken", 500, "state=ended\n");
@@ -63,12 +63,12 @@ fn what_may_still_be_needed_stays() {
         kept.sort();
         start_and_end(harness);
         assert_eq!(harness.stores(), kept);
-        assert_eq!(harness.service.count("GET /runs/young"), 0, "a young one is not even asked for");
+        assert_eq!(harness.service.count("GET /runs/young"), 0, "a young directory causes no request");
     });
 }
 
 #[test]
-fn a_service_that_does_not_answer_keeps_all_and_delays_little() {
+fn without_an_answer_from_the_service_every_directory_is_kept_after_one_request() {
     under_every_shell(|harness| {
         let kept = [harness.leave("a", "a", OLD), harness.leave("b", "b", OLD)];
         harness.service.next("GET /runs/a", |_| Answer::Lost);
@@ -79,17 +79,17 @@ fn a_service_that_does_not_answer_keeps_all_and_delays_little() {
 }
 
 #[test]
-fn another_services_and_another_users_directories_stay() {
+fn directories_of_other_services_and_users_are_kept() {
     under_every_shell(|harness| {
-        says(harness, "dead", "ended");
-        let foreign = harness.leave("foreign", "dead", OLD);
-        fs::write(foreign.join("owner"), "endpoint=https://elsewhere.example\nworkflowId=dead\n")
+        answer_state(harness, "dead", "ended");
+        let other_service = harness.leave("other_service", "dead", OLD);
+        fs::write(other_service.join("owner"), "endpoint=https://elsewhere.example\nworkflowId=dead\n")
             .expect("an owner file");
-        grow_old(&foreign.join("owner"), OLD);
-        let mut kept = vec![foreign];
-        let others = harness.leave("others", "dead", OLD);
-        if chown(&others, Some(65534), None).is_ok() {
-            kept.push(others);
+        set_age(&other_service.join("owner"), OLD);
+        let mut kept = vec![other_service];
+        let other_user = harness.leave("others", "dead", OLD);
+        if chown(&other_user, Some(65534), None).is_ok() {
+            kept.push(other_user);
         }
         start_and_end(harness);
         assert_eq!(harness.stores(), kept);
@@ -97,7 +97,7 @@ fn another_services_and_another_users_directories_stay() {
 }
 
 #[test]
-fn strange_owner_files_harm_nothing() {
+fn malformed_owner_files_are_harmless() {
     under_every_shell(|harness| {
         let endpoint = harness.service.endpoint();
         let kept: Vec<_> = ["../launches", "a b", "a;touch x", "$(touch x)", "dead\"", "*"]
@@ -107,7 +107,7 @@ fn strange_owner_files_harm_nothing() {
                 let directory = harness.leave(&format!("strange{number}"), "", OLD);
                 fs::write(directory.join("owner"), format!("endpoint={endpoint}\nworkflowId={workflow}\n"))
                     .expect("an owner file");
-                grow_old(&directory.join("owner"), OLD);
+                set_age(&directory.join("owner"), OLD);
                 directory
             })
             .collect();
@@ -119,12 +119,12 @@ fn strange_owner_files_harm_nothing() {
 }
 
 #[test]
-fn one_that_was_never_claimed_goes_unless_there_is_something_in_it() {
+fn a_directory_without_a_claim_is_removed_only_if_it_is_empty() {
     under_every_shell(|harness| {
         for name in ["empty", "full"] {
             let directory = harness.leave(name, "", OLD);
             fs::write(directory.join("owner"), "process=1 on node\n").expect("an owner file");
-            grow_old(&directory.join("owner"), OLD);
+            set_age(&directory.join("owner"), OLD);
         }
         fs::remove_file(harness.path("stores/run.empty/store.json")).expect("a file");
         start_and_end(harness);
@@ -136,8 +136,8 @@ fn one_that_was_never_claimed_goes_unless_there_is_something_in_it() {
 #[test]
 fn links_are_never_followed() {
     under_every_shell(|harness| {
-        says(harness, "dead", "ended");
-        // A link in the place of a leftover, and a link inside one.
+        answer_state(harness, "dead", "ended");
+        // A link instead of a leftover directory, and a link inside one.
         let precious = harness.leave("precious", "dead", OLD);
         let precious = {
             let moved = harness.path("precious");
@@ -154,13 +154,13 @@ fn links_are_never_followed() {
 }
 
 #[test]
-fn a_link_swapped_in_between_look_and_removal_is_not_followed() {
+fn a_link_that_replaces_a_directory_before_its_removal_is_not_followed() {
     under_every_shell(|harness| {
         let dead = harness.leave("dead", "dead", OLD);
         let precious = harness.path("precious");
         fs::create_dir(&precious).expect("a directory");
         fs::write(precious.join("owner"), "").expect("a file");
-        grow_old(&precious.join("owner"), OLD);
+        set_age(&precious.join("owner"), OLD);
         let (from, to, aside) = (dead.clone(), precious.clone(), harness.path("aside"));
         harness.service.next("GET /runs/dead", move |_| {
             fs::rename(&from, aside).expect("a move");
@@ -169,17 +169,17 @@ fn a_link_swapped_in_between_look_and_removal_is_not_followed() {
         });
         start_and_end(harness);
         assert!(precious.join("owner").exists());
-        assert!(dead.is_symlink(), "what is no directory is not ours");
+        assert!(dead.is_symlink(), "the link must not be removed");
     });
 }
 
 #[test]
-fn one_that_shows_life_while_the_service_is_asked_stays() {
+fn a_directory_with_a_heartbeat_during_the_request_is_kept() {
     under_every_shell(|harness| {
         let resumed = harness.leave("resumed", "resumed", OLD);
         let owner = resumed.join("owner");
         harness.service.next("GET /runs/resumed", move |_| {
-            grow_old(&owner, 0);
+            set_age(&owner, 0);
             Answer::Whole(200, "state=ended\n".to_owned())
         });
         start_and_end(harness);
@@ -188,10 +188,10 @@ fn one_that_shows_life_while_the_service_is_asked_stays() {
 }
 
 #[test]
-fn two_starts_at_once_clean_up_and_both_run() {
+fn concurrent_starts_clean_up_and_all_run() {
     under_every_shell(|harness| {
         for number in 0..8 {
-            says(harness, &format!("dead{number}"), "ended");
+            answer_state(harness, &format!("dead{number}"), "ended");
             let directory = harness.leave(&format!("dead{number}"), &format!("dead{number}"), OLD);
             fs::create_dir(directory.join("below")).expect("a directory");
         }
@@ -207,9 +207,9 @@ fn two_starts_at_once_clean_up_and_both_run() {
 }
 
 #[test]
-fn a_live_neighbour_is_never_touched_even_if_the_service_calls_it_ended() {
+fn a_live_runs_directory_is_kept_even_if_the_service_reports_its_end() {
     under_every_shell(|harness| {
-        says(harness, WORKFLOW, "ended");
+        answer_state(harness, WORKFLOW, "ended");
         let mut command = harness.command([
             "--",
             "sh",
@@ -217,18 +217,18 @@ fn a_live_neighbour_is_never_touched_even_if_the_service_calls_it_ended() {
             "touch runs; until [ -e may-end ]; do sleep 0.05; done; cat $NXF_SECRETS_FILE",
         ]);
         let live = Run::start(command.env("PIPELINE_SECRETS_HEARTBEAT_SECONDS", "1"));
-        wait_until("the neighbour runs", || harness.path("runs").exists());
-        let beat = format!("POST /runs/{WORKFLOW}/heartbeat");
-        harness.service.always(&beat, 500, "down");
-        // However old it looked, its next heartbeat makes it young, whatever the service answers.
+        wait_until("the other job runs", || harness.path("runs").exists());
+        let heartbeat = format!("POST /runs/{WORKFLOW}/heartbeat");
+        harness.service.always(&heartbeat, 500, "down");
+        // The next heartbeat makes the directory young again, whatever the service answers.
         let owner = harness.stores()[0].join("owner");
-        grow_old(&owner, OLD);
+        set_age(&owner, OLD);
         let is_young = || {
             fs::metadata(&owner)
                 .and_then(|owner| owner.modified())
                 .is_ok_and(|then| then.elapsed().is_ok_and(|age| age.as_secs() < YOUNG))
         };
-        harness.service.wait_for(&beat, harness.service.count(&beat) + 2);
+        harness.service.wait_for(&heartbeat, harness.service.count(&heartbeat) + 2);
         wait_until("the owner file is touched", is_young);
         harness
             .service
@@ -242,7 +242,7 @@ fn a_live_neighbour_is_never_touched_even_if_the_service_calls_it_ended() {
 }
 
 #[test]
-fn a_job_that_was_killed_whole_is_cleaned_up_by_the_next_start() {
+fn a_completely_killed_job_is_cleaned_up_by_a_later_start() {
     under_every_shell(|harness| {
         let mut command = harness.command(["--", "sh", "-c", "echo $$ >pid; mv pid runs; exec sleep 600"]);
         let run = Run::start(&mut command);
@@ -259,7 +259,7 @@ fn a_job_that_was_killed_whole_is_cleaned_up_by_the_next_start() {
                 .collect()
         };
         let killer = thread::spawn(move || {
-            wait_until("all of the job is dead", || {
+            wait_until("all processes of the job are dead", || {
                 let processes = of_this_job();
                 for process in &processes {
                     real_clients::signal(*process, "KILL");
@@ -273,14 +273,14 @@ fn a_job_that_was_killed_whole_is_cleaned_up_by_the_next_start() {
         let left = harness.stores();
         assert_eq!(left.len(), 1);
         harness.service.always(&format!("POST /runs/{WORKFLOW}/claim"), 200, "[]");
-        says(harness, WORKFLOW, "ended");
+        answer_state(harness, WORKFLOW, "ended");
         start_and_end(harness);
-        assert_eq!(harness.stores(), left, "it is not old enough");
-        grow_old(&left[0].join("owner"), OLD);
-        says(harness, WORKFLOW, "running");
+        assert_eq!(harness.stores(), left, "the directory is not old enough");
+        set_age(&left[0].join("owner"), OLD);
+        answer_state(harness, WORKFLOW, "running");
         start_and_end(harness);
-        assert_eq!(harness.stores(), left, "its run has not ended");
-        says(harness, WORKFLOW, "ended");
+        assert_eq!(harness.stores(), left, "the run has not ended");
+        answer_state(harness, WORKFLOW, "ended");
         start_and_end(harness);
         assert_eq!(harness.stores(), Vec::<PathBuf>::new());
     });

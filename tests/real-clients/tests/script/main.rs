@@ -1,5 +1,5 @@
-//! `infra/hpc/nextflow-with-secrets` under every shell at hand. What looks at every process of the machine is a program of
-//! its own, `secrecy`.
+//! Tests of `infra/hpc/nextflow-with-secrets` under every installed shell. Tests that inspect every
+//! process on the machine are in a separate program, `secrecy`.
 
 mod claim;
 mod command;

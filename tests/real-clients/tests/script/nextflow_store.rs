@@ -1,5 +1,6 @@
-//! What Nextflow's local store brings to a task, found out with a real Nextflow, against the rule by which a launch for
-//! HPC refuses values: what the rule lets through arrives byte for byte, and brings no other secret along.
+//! Compares the values that a real Nextflow delivers from its local store to tasks with the rule by
+//! which a launch for HPC rejects values. An accepted value arrives byte for byte and without other
+//! secrets.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,14 +17,14 @@ use domain::{
 };
 use real_clients::{real::nextflow, set_mode};
 
-/// Published versions that can be had without a download from Nextflow's own site.
+/// Versions that are available without a download from Nextflow's site.
 const VERSIONS: [&str; 2] = ["24.10.0", "25.04.4"];
 
-/// What each task found in its environment: for a task named after a secret, the secrets of this experiment by name.
+/// The secrets in each task's environment, by the name of the task's secret.
 type Found = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
 #[test]
-fn what_a_launch_lets_through_arrives_byte_for_byte_and_alone() {
+fn accepted_values_arrive_byte_for_byte_and_without_other_secrets() {
     let (good, bad): (Vec<_>, Vec<_>) = cases().into_iter().partition(|(_, value)| store_carries(value));
     assert!(good.len() > 150 && bad.len() > 5);
     for version in VERSIONS {
@@ -37,11 +38,12 @@ fn what_a_launch_lets_through_arrives_byte_for_byte_and_alone() {
     }
 }
 
-/// The rule refuses no more than it must: each of these characters goes wrong by itself. `$` is refused for containers.
+/// The rule does not reject more than necessary: each of these characters alone corrupts a value.
+/// `$` is rejected because of containers.
 #[test]
-fn what_a_launch_refuses_does_not_arrive() {
+fn rejected_values_would_not_arrive() {
     let secrets: Vec<_> =
-        ['\n', '"', '\\', '`'].into_iter().map(around).enumerate().map(numbered("CASE")).collect();
+        ['\n', '"', '\\', '`'].into_iter().map(surround).enumerate().map(numbered("CASE")).collect();
     for version in VERSIONS {
         let Some(found) = run(version, None, &secrets) else { return };
         for (name, value) in &secrets {
@@ -53,32 +55,34 @@ fn what_a_launch_refuses_does_not_arrive() {
 }
 
 #[test]
-fn a_value_that_names_another_secret_brings_it_along_and_is_refused() {
-    let holding = ["OTHER=1", "x OTHER=1", "x;OTHER=", "-OTHER==", "éOTHER=1"];
+fn a_value_that_would_expose_another_secret_is_rejected() {
+    let exposing = ["OTHER=1", "x OTHER=1", "x;OTHER=", "-OTHER==", "éOTHER=1"];
     let harmless = ["OTHER", "xOTHER=1", "_OTHER=1", "other=1", "OTHERS=1", "OTHER =1"];
-    // One pair of secrets for each: the value's, and the one that it seems to name.
-    let named = |number: usize, value: &str| {
+    // One pair of secrets for each value: the secret with the value, and the secret that the value
+    // names.
+    let pair = |number: usize, value: &str| {
         let other = format!("OTHER{}", char::from(b'A' + u8::try_from(number).expect("a few")));
         [(format!("HOLDER_{number}"), value.replace("OTHER", &other)), (other, "v".to_owned())]
     };
     let pairs: Vec<_> =
-        holding.iter().chain(&harmless).enumerate().map(|(number, value)| named(number, value)).collect();
+        exposing.iter().chain(&harmless).enumerate().map(|(number, value)| pair(number, value)).collect();
     for version in VERSIONS {
-        // Without a locale a letter beyond ASCII is no part of a word.
+        // Without a locale, a non-ASCII letter is not part of a word.
         let Some(found) = run(version, None, &pairs.concat()) else { return };
         for (number, [holder, other]) in pairs.iter().enumerate() {
             let is_found = store_collision(&values(&[holder.clone(), other.clone()])).is_some();
-            assert_eq!(is_found, number < holding.len(), "{holder:?}");
-            let comes_along = found[&other.0].contains_key(&holder.0);
-            assert_eq!(comes_along, is_found, "{version} {holder:?}");
+            assert_eq!(is_found, number < exposing.len(), "{holder:?}");
+            let is_exposed = found[&other.0].contains_key(&holder.0);
+            assert_eq!(is_exposed, is_found, "{version} {holder:?}");
             assert_eq!(found[&other.0].len(), 1 + usize::from(is_found), "{version} {holder:?}");
         }
     }
 }
 
-/// Bash has variables of its own: a secret of such a name would not reach a task, or end it.
+/// Bash has built-in variables: a secret with such a name would not reach the task, or would stop
+/// it.
 #[test]
-fn a_name_that_may_be_stored_reaches_a_task() {
+fn every_valid_name_reaches_a_task() {
     let listed =
         Command::new("bash").args(["--norc", "-c", "compgen -v"]).env_clear().output().expect("bash");
     let settings = Settings::new("test");
@@ -96,13 +100,14 @@ fn a_name_that_may_be_stored_reaches_a_task() {
             assert_eq!(
                 arrived,
                 Some(&value.clone().into_bytes()),
-                "{version}: {name} must not be a secret's name"
+                "{version}: {name} must be an invalid secret name"
             );
         }
     }
 }
 
-/// Variables that bash knows in some version or mode, that the wrapper of a task uses, and names that contain others.
+/// Variables of other bash versions or modes, variables of the task wrapper, and names that contain
+/// other names.
 const OTHER_NAMES: [&str; 48] = [
     "AUTO_RESUME",
     "BASH_ARGV0",
@@ -154,21 +159,21 @@ const OTHER_NAMES: [&str; 48] = [
     "BB",
 ];
 
-/// Every character below U+0080 first, last, alone in the middle and doubled; others that programs treat in their own ways;
-/// and texts that mean something to a shell.
+/// Every character below U+0080 at the start, at the end, alone and doubled; other characters that
+/// programs treat specially; and texts that are special to a shell.
 fn cases() -> Vec<(String, String)> {
-    let ascii = (1..128_u8).map(char::from).map(around).enumerate().map(numbered("ASCII"));
-    let beyond = BEYOND_ASCII.chars().map(around).enumerate().map(numbered("UNICODE"));
+    let ascii = (1..128_u8).map(char::from).map(surround).enumerate().map(numbered("ASCII"));
+    let beyond = BEYOND_ASCII.chars().map(surround).enumerate().map(numbered("UNICODE"));
     let texts = TEXTS.into_iter().map(str::to_owned).enumerate().map(numbered("TEXT"));
     let long = ["k".repeat(32_768), "é".repeat(16_384)].into_iter().enumerate().map(numbered("LONG"));
     ascii.chain(beyond).chain(texts).chain(long).collect()
 }
 
-fn around(c: char) -> String {
+fn surround(c: char) -> String {
     format!("{c}a{c}b{c}{c}c{c}")
 }
 
-/// Gives each value a name of this kind.
+/// Names each value with this prefix.
 fn numbered(kind: &str) -> impl Fn((usize, String)) -> (String, String) {
     move |(number, value)| (format!("{kind}_{number}"), value)
 }
@@ -217,8 +222,8 @@ fn values(secrets: &[(String, String)]) -> BTreeMap<SecretName, SecretValue> {
         .collect()
 }
 
-/// Runs a pipeline with one task per secret, each of which names only that one and writes its environment to a file. A task
-/// that died has found nothing. `None` where there is no Nextflow.
+/// Runs a pipeline with one task per secret. Each task declares only that secret and writes its
+/// environment to a file. A failed task has found nothing. `None` if Nextflow is not available.
 fn run(version: &str, locale: Option<&str>, secrets: &[(String, String)]) -> Option<Found> {
     let nextflow = nextflow(env!("CARGO_TARGET_TMPDIR"), version)?;
     let project = tempfile::Builder::new().prefix("store").tempdir().expect("a directory");
@@ -252,7 +257,8 @@ fn run(version: &str, locale: Option<&str>, secrets: &[(String, String)]) -> Opt
     )
 }
 
-/// The variables of these names in a file of NUL-ended assignments; none without the file.
+/// Reads the variables with these names from a file of NUL-terminated assignments. Empty if the
+/// file does not exist.
 fn environment(file: &Path, names: &BTreeSet<&str>) -> BTreeMap<String, Vec<u8>> {
     let bytes = fs::read(file).unwrap_or_default();
     let assignments = bytes.split(|byte| *byte == 0).filter_map(|assignment| {

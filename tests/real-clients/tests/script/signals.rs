@@ -1,11 +1,11 @@
-//! However the script ends, its store ends with it.
+//! The store is removed however the script ends.
 
 use std::fs;
 
 use real_clients::{Answer, Harness, RUN_TOKEN, Run, WORKFLOW, signal, under_every_shell, wait_until};
 use serde_json::json;
 
-/// A command that says when it runs and how it was ended.
+/// A command that shows when it runs and how it ended.
 const COMMAND: &str = "trap 'echo got TERM; exit 9' TERM; touch runs; while :; do sleep 0.05; done";
 
 fn start(harness: &Harness, script: &str) -> Run {
@@ -15,7 +15,7 @@ fn start(harness: &Harness, script: &str) -> Run {
 }
 
 #[test]
-fn every_way_a_scheduler_says_stop_removes_the_store_and_ends_the_command() {
+fn every_stop_signal_removes_the_store_and_ends_the_command() {
     under_every_shell(|harness| {
         for name in ["INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "XCPU"] {
             let harness = Harness::like(harness);
@@ -31,12 +31,12 @@ fn every_way_a_scheduler_says_stop_removes_the_store_and_ends_the_command() {
 }
 
 #[test]
-fn the_store_goes_at_once_even_if_the_command_takes_its_time() {
+fn a_stop_signal_removes_the_store_before_the_command_ends() {
     under_every_shell(|harness| {
         let run =
             start(harness, "trap : TERM; touch runs; until [ -e may-end ]; do sleep 0.05; done; exit 4");
         run.signal("TERM");
-        wait_until("the store is gone", || harness.stores().is_empty());
+        wait_until("the store is removed", || harness.stores().is_empty());
         run.signal("TERM");
         run.signal("INT");
         fs::write(harness.path("may-end"), "").expect("a file");
@@ -47,7 +47,7 @@ fn the_store_goes_at_once_even_if_the_command_takes_its_time() {
 }
 
 #[test]
-fn a_command_that_a_signal_ends_passes_that_on() {
+fn a_command_ended_by_a_signal_gives_its_exit_status() {
     under_every_shell(|harness| {
         let run = start(harness, "touch runs; exec sleep 600");
         run.signal("TERM");
@@ -59,13 +59,13 @@ fn a_command_that_a_signal_ends_passes_that_on() {
 }
 
 #[test]
-fn a_signal_before_the_command_starts_keeps_it_from_starting() {
+fn a_signal_before_the_command_starts_prevents_its_start() {
     under_every_shell(|harness| {
         for step in ["/launches", &format!("/runs/{WORKFLOW}/claim")] {
             let harness = Harness::like(harness);
             let (script, line) = (harness.path("script.pid"), format!("POST {step}"));
             harness.service.next(&line, move |_| {
-                wait_until("the script's number is known", || script.exists());
+                wait_until("the script's process id is known", || script.exists());
                 let process =
                     fs::read_to_string(&script).expect("a number").trim().parse().expect("a number");
                 signal(process, "TERM");
@@ -85,15 +85,15 @@ fn a_signal_before_the_command_starts_keeps_it_from_starting() {
 }
 
 #[test]
-fn a_killed_script_leaves_cleaning_up_to_its_guard() {
+fn the_guard_cleans_up_after_a_killed_script() {
     under_every_shell(|harness| {
         let mut command =
             harness.command(["--", "sh", "-c", "touch runs; until [ -e may-end ]; do sleep 0.05; done"]);
         let run = Run::start(command.env("PIPELINE_SECRETS_HEARTBEAT_SECONDS", "1"));
         wait_until("the command runs", || harness.path("runs").exists());
         run.signal("KILL");
-        let beats = harness.service.count(&format!("POST /runs/{WORKFLOW}/heartbeat"));
-        harness.service.wait_for(&format!("POST /runs/{WORKFLOW}/heartbeat"), beats + 2);
+        let heartbeats = harness.service.count(&format!("POST /runs/{WORKFLOW}/heartbeat"));
+        harness.service.wait_for(&format!("POST /runs/{WORKFLOW}/heartbeat"), heartbeats + 2);
         assert_eq!(harness.stores().len(), 1, "the command still runs");
         fs::write(harness.path("may-end"), "").expect("a file");
         harness.service.wait_for(&format!("POST /runs/{WORKFLOW}/end"), 1);
@@ -105,9 +105,10 @@ fn a_killed_script_leaves_cleaning_up_to_its_guard() {
 }
 
 #[test]
-fn nothing_of_the_script_outlives_it() {
+fn no_process_of_the_script_outlives_it() {
     under_every_shell(|harness| {
-        // `finish` reads until nobody holds the output any more: a sleeping guard would hold it for two minutes.
+        // `finish` reads until no process has the output open. A sleeping guard would keep it open
+        // for two minutes.
         let started = std::time::Instant::now();
         let outcome = harness.run("exec sleep 0.2");
         assert_eq!(outcome.status, 0, "{outcome:?}");

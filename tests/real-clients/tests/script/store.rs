@@ -1,4 +1,4 @@
-//! Where the store is made: private from its first byte, new, and never through a link.
+//! The store's location: private from the first byte, newly created, never through a link.
 
 use std::{fs, os::unix::fs::symlink, process::Command};
 
@@ -6,7 +6,7 @@ use real_clients::{Answer, Harness, STORE, WORKFLOW, set_mode, under_every_shell
 use serde_json::json;
 
 #[test]
-fn an_open_umask_opens_nothing() {
+fn an_open_umask_does_not_widen_permissions() {
     under_every_shell(|harness| {
         let script = "umask 0; exec \"$0\" \"$@\"";
         let inner = harness.command([
@@ -35,7 +35,7 @@ fn an_open_umask_opens_nothing() {
 }
 
 #[test]
-fn a_directory_that_others_can_write_is_refused_before_anything_is_asked_for() {
+fn a_directory_writable_by_others_is_rejected_before_any_request() {
     under_every_shell(|harness| {
         for mode in [0o770, 0o707, 0o777, 0o1777] {
             set_mode(&harness.path("stores"), mode);
@@ -48,7 +48,7 @@ fn a_directory_that_others_can_write_is_refused_before_anything_is_asked_for() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_used_is_refused_before_anything_is_asked_for() {
+fn an_unusable_directory_is_rejected_before_any_request() {
     under_every_shell(|harness| {
         fs::write(harness.path("file"), "").expect("a file");
         fs::create_dir(harness.path("a b")).expect("a directory");
@@ -82,7 +82,7 @@ fn a_home_that_is_a_link_to_shared_storage_is_resolved() {
 }
 
 #[test]
-fn a_link_put_where_the_store_goes_is_not_followed() {
+fn a_link_at_the_stores_path_is_not_followed() {
     under_every_shell(|harness| {
         for target in ["precious", "absent"] {
             let harness = Harness::like(harness);
@@ -112,9 +112,10 @@ fn a_link_put_where_the_store_goes_is_not_followed() {
     });
 }
 
-/// A file size limit stands for a full disk and an exceeded quota: on each, what is written comes back short.
+/// A file size limit simulates a full disk or an exceeded quota: writes are incomplete in all
+/// cases.
 #[test]
-fn a_disk_that_takes_no_more_leaves_nothing() {
+fn a_failed_write_leaves_nothing() {
     under_every_shell(|harness| {
         let values: Vec<_> =
             (0..40).map(|n| json!({"name": format!("S_{n}"), "value": "x".repeat(1024)})).collect();
@@ -151,7 +152,7 @@ fn a_full_disk_leaves_nothing() {
             .arg(harness.path("stores"));
         if !probe.status().is_ok_and(|status| status.success()) {
             real_clients::skip(
-                "a disk that is full: only a privileged user can mount one; a limit on file sizes stands in",
+                "a full disk: only a privileged user can mount one; another test uses a file size limit",
             );
             return;
         }
