@@ -117,7 +117,7 @@ impl World {
         let running = matches!(self.job, Job::FirstAttempt | Job::BetweenAttempts | Job::SecondAttempt);
         match self.run {
             Some(run) if run.state < State::Ending => {
-                self.violation = Some("a copy of a live run was deleted")
+                self.violation = Some("a copy of a live run was deleted");
             }
             Some(run) if run.job && running => {
                 self.violation = Some("a copy was deleted while its head job was running");

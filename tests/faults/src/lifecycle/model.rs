@@ -109,7 +109,7 @@ impl Model for Lifecycle {
         if self.retries {
             match world.retrier {
                 Worker::Idle if !world.tokens_sent && run.state == State::Pending => {
-                    moves.push(Move::RetryReads)
+                    moves.push(Move::RetryReads);
                 }
                 Worker::Idle => {}
                 _ => moves.push(Move::RetryWrites),
