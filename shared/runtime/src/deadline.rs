@@ -16,8 +16,8 @@ pub struct Deadline(Instant);
 const MARGIN: Duration = Duration::from_millis(1_500);
 /// No further batch of work is started with less than this left: what is left is enough for one batch of slow calls.
 const LAST_BATCH: Duration = Duration::from_secs(90);
-const FIRST: Duration = Duration::from_millis(25);
-const LONGEST: Duration = Duration::from_secs(1);
+const FIRST_BACKOFF: Duration = Duration::from_millis(25);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 
 impl Deadline {
     /// Creates a deadline after this time.

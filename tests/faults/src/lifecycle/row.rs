@@ -237,7 +237,9 @@ fn event(kind: Kind, row: Row, event_kind: ModelEvent) -> Event {
             Event::Reported(Outcome { result: RunResult::Failed, exit_status: None, reported_by })
         }
         ModelEvent::JobRunning => Event::HeadJobObserved(JobStatus::NotFinal),
-        ModelEvent::JobFinal => Event::HeadJobObserved(JobStatus::Final { succeeded: true, exit_status: None }),
+        ModelEvent::JobFinal => {
+            Event::HeadJobObserved(JobStatus::Final { succeeded: true, exit_status: None })
+        }
         ModelEvent::JobUnknown => Event::HeadJobObserved(JobStatus::Unknown),
         ModelEvent::Inspected => Event::Inspected,
         ModelEvent::CopiesDeleted => Event::CopiesDeleted,

@@ -159,7 +159,8 @@ fn a_launch_is_retried_with_the_same_key() {
 #[test]
 fn a_launch_is_retried_a_limited_number_of_times() {
     under_every_shell(|harness| {
-        for (status, said) in [(409, "failed: down"), (500, "status 500: down"), (429, "status 429: down")] {
+        for (status, message) in [(409, "failed: down"), (500, "status 500: down"), (429, "status 429: down")]
+        {
             let harness = Harness::like(harness);
             harness.service.always("POST /launches", status, r#"{"message":"down"}"#);
             let outcome = harness.run("touch ran");
