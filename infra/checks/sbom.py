@@ -11,7 +11,9 @@ def main():
         text = file.read()
     error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     if error is not None:
-        sys.exit(f"error: {sys.argv[1]} is not CycloneDX 1.6: {error}")
+        lines = str(error).splitlines()  # in between: the schema
+        where = [line for line in lines if line.startswith("On instance")]
+        sys.exit(f"error: {sys.argv[1]} is not CycloneDX 1.6: {' '.join([lines[0], *where])}")
     print(f"{sys.argv[1]} is CycloneDX 1.6")
 
 
