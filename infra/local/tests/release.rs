@@ -14,7 +14,8 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 const STACK: &str = "released";
 const BUCKET: &str = "released-code";
 
-/// The AWS CLI with the emulator, and a search path that has the CLI and the system's programs alone.
+/// The AWS CLI with the emulator, and a search path that has the CLI and the system's programs
+/// alone.
 struct Cli {
     aws: PathBuf,
     endpoint: String,
@@ -54,7 +55,8 @@ impl Cli {
     }
 }
 
-/// Packs the functions as the tests build them: the code path of a release, without a release build.
+/// Packs the functions as the tests build them: the code path of a release, without a release
+/// build.
 fn release(tools: &Tools, folder: &Path) -> Outcome<PathBuf> {
     let arch = if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::X86 };
     let zips = BTreeMap::from([(arch, tools.packages.zips().clone())]);
@@ -113,7 +115,8 @@ async fn stack(cli: &Cli) -> Outcome<Value> {
     Ok(cli.aws(&["cloudformation", "describe-stacks", "--stack-name", STACK]).await?["Stacks"][0].take())
 }
 
-/// Declares a user and a workspace, as docs/operations.md does; gives the user's token and the workspace.
+/// Declares a user and a workspace, as docs/operations.md does; gives the user's token and the
+/// workspace.
 async fn first_token(cli: &Cli, folder: &Path) -> Outcome<(String, u64)> {
     let participant = json!({"user": "olivia", "role": "owner"});
     let workspace = json!({"name": "genomics", "platforms": ["aws-batch"], "participants": [participant]});

@@ -23,7 +23,8 @@ pub(crate) fn choose(root: &Path, named: &[String]) -> Result<Vec<String>> {
     }
 }
 
-/// Checks that Rust's standard library for this target is installed: cargo fails only after minutes.
+/// Checks that Rust's standard library for this target is installed: cargo fails only after
+/// minutes.
 pub(crate) fn check_target(arch: Arch) -> Result<()> {
     let asked = Command::new("rustc").args(["--print", "target-libdir", "--target", arch.target()]).output();
     let asked = asked.map_err(|error| Error::Program { what: "rustc", reason: error.to_string() })?;
@@ -53,8 +54,8 @@ pub(crate) fn build(
     for function in functions {
         cargo.args(["--package", function.as_str(), "--bin", function.as_str()]);
     }
-    // Messages of panics and of AWS-LC name source files. These maps make the names the same on every
-    // machine. The last map that fits applies.
+    // Messages of panics and of AWS-LC name source files. These maps make the names the same on
+    // every machine. The last map that fits applies.
     let home = cargo_home();
     let maps = [(home.as_path(), "/cargo"), (root, "/source"), (target.as_path(), "/target")];
     let flag = |prefix: &str| {
@@ -80,7 +81,8 @@ pub(crate) fn build(
     programs.collect()
 }
 
-/// Where cargo keeps the sources of dependencies: <https://doc.rust-lang.org/cargo/guide/cargo-home.html>.
+/// Where cargo keeps the sources of dependencies:
+/// <https://doc.rust-lang.org/cargo/guide/cargo-home.html>.
 fn cargo_home() -> PathBuf {
     let home = || std::env::home_dir().unwrap_or_default().join(".cargo");
     std::env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
@@ -90,7 +92,8 @@ fn cargo_home() -> PathBuf {
 /// <https://docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html>.
 const C_LIBRARY: u32 = 34;
 
-/// A dynamically linked program names each version of the C library that it needs in its string table.
+/// A dynamically linked program names each version of the C library that it needs in its string
+/// table.
 fn check_c_library(function: &str, path: &Path) -> Result<()> {
     let program = std::fs::read(path).map_err(Error::file(path))?;
     let marks = program.windows(8).enumerate().filter(|(_, window)| *window == b"GLIBC_2.");

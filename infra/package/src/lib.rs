@@ -87,8 +87,8 @@ pub struct Order<'a> {
 
 /// Builds functions and packs each as a zip.
 ///
-/// The build runs cargo-lambda, with zig as the linker for the older C library of Amazon Linux. Both
-/// are Python packages, pinned with their hashes and installed once into `.local/package`. The
+/// The build runs cargo-lambda, with zig as the linker for the older C library of Amazon Linux.
+/// Both are Python packages, pinned with their hashes and installed once into `.local/package`. The
 /// programs contain no path of this machine, and a zip holds one entry with a fixed date.
 pub fn package(order: &Order<'_>, arch: Arch) -> Result<Packed> {
     let functions = build::choose(order.root, order.functions)?;

@@ -1,5 +1,5 @@
-//! Links between Markdown documents. The release has a part of the checkout's files: links to others
-//! lead to the repository, at the release's tag.
+//! Links between Markdown documents. The release has a part of the checkout's files: links to
+//! others lead to the repository, at the release's tag.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! The folder that is released, and the same folder as a tar archive.
 //!
-//! The folder has the checkout's layout, so that `infra/deploy` and the links between documents work
-//! in both. It depends on the source alone: no times, fixed modes, sorted names.
+//! The folder has the checkout's layout, so that `infra/deploy` and the links between documents
+//! work in both. It depends on the source alone: no times, fixed modes, sorted names.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

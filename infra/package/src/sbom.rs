@@ -2,8 +2,8 @@
 //!
 //! cargo-cyclonedx reads `cargo metadata`, which enables the features of every package of the
 //! workspace, tests included, and so lists crates that no function links. `cargo tree` resolves
-//! features for the selected packages alone, as the build does. The document has no time and no serial
-//! number: <https://cyclonedx.org/docs/1.6/json/>.
+//! features for the selected packages alone, as the build does. The document has no time and no
+//! serial number: <https://cyclonedx.org/docs/1.6/json/>.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -24,7 +24,7 @@ struct Package {
     version: String,
     /// Its folder in this checkout; none for a package of crates.io.
     folder: Option<String>,
-    licence: String,
+    license: String,
     repository: String,
 }
 
@@ -55,9 +55,9 @@ impl Package {
             "scope": "required",
             "purl": self.purl(),
         });
-        if !self.licence.is_empty() {
+        if !self.license.is_empty() {
             // Old manifests separate alternatives by a slash.
-            component["licenses"] = json!([{ "expression": self.licence.replace('/', " OR ") }]);
+            component["licenses"] = json!([{ "expression": self.license.replace('/', " OR ") }]);
         }
         if self.folder.is_none() {
             let checksum = checksums.get(&(self.name.clone(), self.version.clone())).ok_or_else(|| {
@@ -145,8 +145,9 @@ fn project_purl() -> String {
     format!("pkg:github/{repository}@v{VERSION}")
 }
 
-/// Reads lines such as `2 tab libc v0.2.191 tab MIT OR Apache-2.0 tab https://… tab (*)`. The number is
-/// the depth; a package that was printed before ends with `(*)` and has no lines below it.
+/// Reads lines such as `2 tab libc v0.2.191 tab MIT OR Apache-2.0 tab https://… tab (*)`. The
+/// number is the depth; a package that was printed before ends with `(*)` and has no lines below
+/// it.
 fn read_tree(root: &str, text: &str) -> Result<Graph> {
     let mut graph = Graph::new();
     let mut path: Vec<Package> = Vec::new();
@@ -154,7 +155,7 @@ fn read_tree(root: &str, text: &str) -> Result<Graph> {
         let unknown = || Error::Sbom(format!("cargo tree printed an unknown line: {line}"));
         let mut fields = line.split('\t');
         let mut next = || fields.next().ok_or_else(unknown);
-        let (depth, package, licence, repository) = (next()?, next()?, next()?, next()?);
+        let (depth, package, license, repository) = (next()?, next()?, next()?, next()?);
         let depth: usize = depth.parse().map_err(|_| unknown())?;
         let (name, rest) = package.split_once(" v").ok_or_else(unknown)?;
         let (version, folder) = match rest.split_once(" (") {
@@ -169,7 +170,7 @@ fn read_tree(root: &str, text: &str) -> Result<Graph> {
             name: name.to_owned(),
             version: version.to_owned(),
             folder,
-            licence: licence.to_owned(),
+            license: license.to_owned(),
             repository: repository.to_owned(),
         };
         path.truncate(depth);
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn every_component_has_a_licence_and_every_crate_the_checksum_of_the_lock_file() {
+    fn every_component_has_a_license_and_every_crate_the_checksum_of_the_lock_file() {
         let bom = of_functions(&crate::checkout().unwrap()).unwrap();
         let mut references = BTreeSet::new();
         for component in bom["components"].as_array().unwrap() {

@@ -1,5 +1,5 @@
-//! `cargo package-functions`: builds every function for AWS Lambda's `provided.al2023` and packs it as
-//! a zip.
+//! `cargo package-functions`: builds every function for AWS Lambda's `provided.al2023` and packs it
+//! as a zip.
 
 use std::io::Write as _;
 use std::path::PathBuf;

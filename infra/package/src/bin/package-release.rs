@@ -1,4 +1,5 @@
-//! `cargo package-release`: makes the folder that is released, and the same folder as a tar archive.
+//! `cargo package-release`: makes the folder that is released, and the same folder as a tar
+//! archive.
 
 use std::io::Write as _;
 use std::path::PathBuf;
