@@ -1,5 +1,5 @@
 //! Users, workspaces, participants and tokens: over HTTP for users, and by direct invocation for
-//! operators, whom IAM authorizes.
+//! operators, authorized by IAM.
 //!
 //! An event from API Gateway always contains `requestContext`, which clients cannot remove, and
 //! goes to the table of operations, which does not contain `apply`. Only an event without it comes

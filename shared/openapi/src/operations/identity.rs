@@ -35,7 +35,7 @@ pub(super) fn user(schemas: &mut Schemas) -> Described {
     );
     Described::new(
         "Describe the caller",
-        "Returns the user to whom the token belongs.",
+        "Returns the user that the token identifies.",
         schemas.answer::<UserInfo<'_>>("The caller.", &user),
     )
     .errors(&[404])
