@@ -18,9 +18,9 @@ pub(super) async fn try_all(targets: &Targets, attempts: &mut Attempts) -> Outco
         let expect = |attempts: &mut Attempts, allowed: bool, what: &str, outcome| {
             let what = format!("{function} {what}");
             if allowed {
-                attempts.expect_allowed(what, &outcome)
+                attempts.expect_allowed(what, &outcome);
             } else {
-                attempts.expect_denied(what, &outcome)
+                attempts.expect_denied(what, &outcome);
             }
         };
         let opens = matches!(function, "launch-run" | "claim-run");
