@@ -465,9 +465,13 @@ async fn audit_records(fixture: &Fixture, tally: &mut Tally) -> Outcome {
             String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
         Outcome::Ok((checked.status.success(), output))
     };
-    // What the controls above have put beside their changes.
+    // The control attacks above have written these records with their changes.
     let (same, output) = check().await?;
-    tally.check("a record of nothing", !same && output.contains("a record that no function writes"), &output);
+    tally.check(
+        "a record without a log line",
+        !same && output.contains("a record that no function writes"),
+        &output,
+    );
     let client = aws_sdk_dynamodb::Client::new(&fixture.harness.operator);
     let (pk, sk) = FORGED;
     client.delete_item().table_name(fixture.table()?).set_key(Some(key(pk, sk))).send().await?;
@@ -487,7 +491,7 @@ async fn audit_records(fixture: &Fixture, tally: &mut Tally) -> Outcome {
     let number = |text: &str| AttributeValue::N(text.to_owned());
     let changed = "was changed after it was logged";
     let forged_record = "a record that no function writes";
-    // An attribute, its new value, and what the check says of it.
+    // An attribute, its new value, and the finding of the check.
     let overwrites = [
         ("actor", number("1"), changed),
         ("subjects", subject("name", s("OTHER")), changed),

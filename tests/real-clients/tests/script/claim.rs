@@ -56,7 +56,7 @@ fn a_second_claim_is_reported_as_such_and_does_not_end_the_run() {
         let (harness, outcome) = fail(harness, true, Answer::error(410, "claimed already"));
         assert_eq!(outcome.status, 77, "{outcome:?}");
         assert!(outcome.stderr.contains("they were already claimed"), "{outcome:?}");
-        assert_eq!(harness.service.requests().len(), 1, "a run that was not ours to claim goes on");
+        assert_eq!(harness.service.requests().len(), 1, "the other job's run must not be ended");
     });
 }
 

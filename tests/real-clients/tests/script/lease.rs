@@ -75,7 +75,7 @@ fn a_network_partition_longer_than_the_lease_does_not_end_the_command() {
             assert_eq!(
                 outcome.stderr.matches("; the command continues").count(),
                 1,
-                "said once: {outcome:?}"
+                "reported more than once: {outcome:?}"
             );
             assert!(harness.stores().is_empty());
             assert_eq!(harness.service.end()["success"], true);

@@ -1,5 +1,5 @@
-//! `BatchGetItem`, `Query` twice, `TransactWriteItems`, `BatchGetItem`, `Decrypt`, `CreateSecret`, `TransactWriteItems`,
-//! `PutEvents`.
+//! `BatchGetItem`, `Query` twice, `TransactWriteItems`, `BatchGetItem`, `Decrypt`, `CreateSecret`,
+//! `TransactWriteItems`, `PutEvents`.
 
 use limit::{Bus, Keys, Table, Target};
 
