@@ -79,10 +79,11 @@ pub async fn status(out: &mut impl Write) -> Result<()> {
         );
     };
     let addresses = emulator.addresses();
-    print(out, &format!("API           {}", addresses.api_endpoint))?;
-    print(out, &format!("AWS endpoint  {}", addresses.aws_endpoint))?;
-    print(out, &format!("Process       {}", addresses.pid))?;
-    print(out, &format!("Data          {} (not encrypted: do not store real secrets)", folder.display()))
+    print(out, "The local stack is running.\n")?;
+    print(out, &format!("  API           {}", addresses.api_endpoint))?;
+    print(out, &format!("  AWS endpoint  {}", addresses.aws_endpoint))?;
+    print(out, &format!("  Process       {}", addresses.pid))?;
+    print(out, &format!("  Data          {} (not encrypted: do not store real secrets)", folder.display()))
 }
 
 fn stack_folder(checkout: &Checkout) -> Result<PathBuf> {
