@@ -1,4 +1,4 @@
-"""Checks a software bill of materials against CycloneDX's schema: sbom.py FILE"""
+"""Checks a software bill of materials against the CycloneDX schema. Usage: sbom.py FILE"""
 
 import sys
 
@@ -11,7 +11,7 @@ def main():
         text = file.read()
     error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     if error is not None:
-        lines = str(error).splitlines()  # in between: the schema
+        lines = str(error).splitlines()  # the schema is between the relevant lines
         where = [line for line in lines if line.startswith("On instance")]
         sys.exit(f"error: {sys.argv[1]} is not CycloneDX 1.6: {' '.join([lines[0], *where])}")
     print(f"{sys.argv[1]} is CycloneDX 1.6")

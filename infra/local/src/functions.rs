@@ -26,19 +26,19 @@ struct PackageRequest {
 }
 
 impl Packages {
-    /// The digest of all zips, as `infra/deploy` prints it.
+    /// Returns the digest of all zips, as `infra/deploy` prints it.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// The path of each function's zip.
+    /// Returns the path of each function's zip.
     #[must_use]
     pub fn zips(&self) -> &BTreeMap<String, PathBuf> {
         &self.zips
     }
 
-    /// Builds every function and packs what changed.
+    /// Builds all functions and packages those that changed.
     pub async fn build(checkout: &Checkout, installation: &Installation, progress: Progress) -> Result<Self> {
         progress.step("Building the functions …");
         let programs = compile(checkout, progress).await?;

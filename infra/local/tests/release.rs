@@ -1,4 +1,4 @@
-//! A release deploys itself to the local stack with the AWS CLI alone, and the service works.
+//! A release can be deployed to the local stack with only the AWS CLI, and the service works.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,8 +14,8 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 const STACK: &str = "released";
 const BUCKET: &str = "released-code";
 
-/// The AWS CLI with the emulator, and a search path that has the CLI and the system's programs
-/// alone.
+/// The AWS CLI for the emulator, with a search path that contains only the CLI and the system's
+/// programs.
 struct Cli {
     aws: PathBuf,
     endpoint: String,
@@ -44,7 +44,7 @@ impl Cli {
         Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
     }
 
-    /// Runs the release's script, and gives its exit code and what it printed.
+    /// Runs the release's deploy script and returns its exit code and output.
     async fn deploy(&self, release: &Path, arguments: &[&str]) -> Outcome<(Option<i32>, String)> {
         let arch = if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::X86 };
         let mut deploy = self.command(&release.join("infra/deploy"))?;
@@ -55,8 +55,7 @@ impl Cli {
     }
 }
 
-/// Packs the functions as the tests build them: the code path of a release, without a release
-/// build.
+/// Assembles a release from the functions that the tests build, without a release build.
 fn release(tools: &Tools, folder: &Path) -> Outcome<PathBuf> {
     let arch = if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::X86 };
     let zips = BTreeMap::from([(arch, tools.packages.zips().clone())]);
@@ -83,7 +82,7 @@ async fn a_release_deploys_itself_without_rust_and_the_service_works() -> Outcom
     assert_eq!(code, Some(1), "{printed}");
     assert!(printed.contains(&format!("the bucket {BUCKET} does not exist; create it")), "{printed}");
     cli.aws(&["s3", "mb", &format!("s3://{BUCKET}")]).await?;
-    // An upload that was interrupted: one zip is in the bucket, the others follow.
+    // After an interrupted upload, one zip is in the bucket. The others follow.
     let zip = release.join("functions").join(if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" });
     let key = format!("s3://{BUCKET}/{}/identity.zip", tools.packages.prefix());
     cli.aws(&["s3", "cp", &zip.join("identity.zip").to_string_lossy(), &key]).await?;
@@ -102,7 +101,7 @@ async fn a_release_deploys_itself_without_rust_and_the_service_works() -> Outcom
     let stored = cli.aws(&["secretsmanager", "get-secret-value", "--secret-id", &copy]).await?;
     assert!(stored["SecretString"].as_str().is_some_and(|bundle| bundle.contains("a value")));
 
-    // The same release once more changes nothing.
+    // Deploying the same release again changes nothing.
     let stack_before = stack(&cli).await?;
     let (code, printed) = cli.deploy(&release, &[BUCKET]).await?;
     assert_eq!(code, Some(0), "{printed}");
@@ -115,8 +114,8 @@ async fn stack(cli: &Cli) -> Outcome<Value> {
     Ok(cli.aws(&["cloudformation", "describe-stacks", "--stack-name", STACK]).await?["Stacks"][0].take())
 }
 
-/// Declares a user and a workspace, as docs/operations.md does; gives the user's token and the
-/// workspace.
+/// Declares a user and a workspace, as in docs/operations.md, and returns the user's token and the
+/// workspace id.
 async fn first_token(cli: &Cli, folder: &Path) -> Outcome<(String, u64)> {
     let participant = json!({"user": "olivia", "role": "owner"});
     let workspace = json!({"name": "genomics", "platforms": ["aws-batch"], "participants": [participant]});
@@ -124,14 +123,14 @@ async fn first_token(cli: &Cli, folder: &Path) -> Outcome<(String, u64)> {
         "users": [{"userName": "olivia", "email": "olivia@example.org", "tokens": [{"name": "first"}]}],
         "organizations": [{"name": "example", "workspaces": [workspace]}],
     }});
-    let (order, answer) = (folder.join("people.json"), folder.join("answer.json"));
-    std::fs::write(&order, apply.to_string())?;
+    let (request, answer) = (folder.join("people.json"), folder.join("answer.json"));
+    std::fs::write(&request, apply.to_string())?;
     let outputs = stack(cli).await?["Outputs"].take();
     let outputs = outputs.as_array().ok_or("no outputs")?;
     let identity =
         outputs.iter().find(|output| output["OutputKey"] == "IdentityFunction").ok_or("no function")?;
     let identity = identity["OutputValue"].as_str().ok_or("no name")?;
-    let payload = format!("fileb://{}", order.display());
+    let payload = format!("fileb://{}", request.display());
     let invoke = ["lambda", "invoke", "--function-name", identity, "--payload", &payload];
     cli.aws(&[&invoke[..], &[&answer.to_string_lossy()]].concat()).await?;
     let answer: Value = serde_json::from_slice(&std::fs::read(&answer)?)?;

@@ -13,7 +13,6 @@ mod failure;
 mod idempotency;
 mod identity;
 mod keys;
-
 mod membership;
 mod outcome;
 mod read;

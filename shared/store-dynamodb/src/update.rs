@@ -1,6 +1,6 @@
-//! Single updates outside a transaction: of `lastUsed`, and of the time at which the sweep inspects a run. No decision
-//! depends on them, they may be lost or repeated, and they must never make another caller's transaction fail, as a
-//! second transaction on the same row would.
+//! The only writes outside a transaction: `lastUsed`, and the time at which the sweep inspects a
+//! run. They may be lost or applied twice, and no decision depends on them. A transaction on the
+//! row would make concurrent changes fail.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use domain::{Result, Timestamp};
@@ -13,7 +13,8 @@ use crate::rows::second;
 use crate::transaction::PRESENT;
 
 impl Store {
-    /// Moves the row's `lastUsed` forward, to the second. Does nothing if the row is deleted or was used later.
+    /// Moves the row's `lastUsed` forward, with a precision of seconds. Does nothing if the row is
+    /// missing or was used later.
     pub(crate) async fn record_last_used(&self, key: Key, at: Timestamp) -> Result<()> {
         let mut changes = Changes::default();
         changes.set("lastUsed", second(at));
@@ -22,7 +23,7 @@ impl Store {
         self.update_if(key, changes, condition).await
     }
 
-    /// Updates a row on which the condition holds, and no other.
+    /// Updates a row if the condition holds, and otherwise does nothing.
     pub(crate) async fn update_if(&self, key: Key, changes: Changes, condition: String) -> Result<()> {
         let (expression, attributes) = changes.expression();
         let (names, values) = attributes.parts();

@@ -79,7 +79,8 @@ const RETIRED: [&str; 24] = [
     "whosever",
 ];
 
-/// The files of the checkout that hold prose or comments and that people write, relative to its root.
+/// The files of the checkout that hold prose or comments and that people write, relative to its
+/// root.
 fn written() -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![root()];
@@ -108,8 +109,8 @@ fn is_script(path: &Path) -> bool {
     extension(path).is_empty() && std::fs::read(path).is_ok_and(|text| text.starts_with(b"#!"))
 }
 
-/// The numbered lines of Markdown outside tables and blocks of code. A line that is one long link or path counts as one
-/// word.
+/// The numbered lines of Markdown outside tables and blocks of code. A line that is one long link
+/// or path counts as one word.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut code = false;
     (1..).zip(text.lines()).filter(move |(_, line)| {

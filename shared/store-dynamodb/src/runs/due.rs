@@ -151,11 +151,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_is_put_off_is_nominated_later_and_keeps_its_own_due_time() {
+    async fn a_run_that_is_put_off_is_returned_later_and_keeps_its_due_time() {
         let test = TestStore::start().await;
         let run = begin(&test, "a", Some(60)).await;
         test.store.put_off(&run.id, later(59), later(500)).await.unwrap();
-        assert_eq!(test.store.due_runs(later(60), 10).await.unwrap(), [run_id("a")], "renewed since");
+        assert_eq!(
+            test.store.due_runs(later(60), 10).await.unwrap(),
+            [run_id("a")],
+            "its due time has changed"
+        );
         for _ in 0..2 {
             test.store.put_off(&run.id, later(60), later(500)).await.unwrap();
             assert_eq!(test.store.due_runs(later(499), 10).await.unwrap(), []);
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_use_moves_forward_only_and_a_secret_that_is_gone_is_passed_over() {
+    async fn the_last_use_only_moves_forward_and_a_deleted_secret_is_skipped() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::WriteSecrets).await;
         let (secret, _) = a_secret(&scope, 7, "NCBI_API_KEY");

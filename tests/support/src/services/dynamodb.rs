@@ -1,4 +1,4 @@
-//! DynamoDB: dynoxide, called without a server; or a server, where `DYNAMODB_ENDPOINT` names one.
+//! DynamoDB: dynoxide in process, or the server that `DYNAMODB_ENDPOINT` names.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,7 +10,7 @@ use super::remote::Remote;
 /// The table's name.
 pub const TABLE: &str = "pipeline-secrets";
 
-/// A database with the one table of `infra/template.yaml`.
+/// A database with the table of `infra/template.yaml`.
 pub struct Database(Engine);
 
 enum Engine {

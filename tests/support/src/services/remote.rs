@@ -1,6 +1,7 @@
-//! A DynamoDB server instead of the database in process: a second opinion.
+//! A DynamoDB server instead of the database in process, to run the tests against another
+//! implementation.
 //!
-//! Each database is a table with a unique name, which the tests do not see.
+//! Each database is a table with a unique name. The tests see the usual name.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -18,7 +19,7 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    /// A table that does not exist yet, on the server of `endpoint`, such as `http://127.0.0.1:8000`.
+    /// Chooses a new table name on the server at `endpoint`, such as `http://127.0.0.1:8000`.
     pub(super) fn new(endpoint: &str) -> Self {
         static TABLES: AtomicU32 = AtomicU32::new(0);
         let address = endpoint.strip_prefix("http://").expect("DYNAMODB_ENDPOINT starts with http://");
@@ -35,7 +36,7 @@ impl Remote {
         answer.unwrap_or_else(|error| panic!("{operation} of DynamoDB at {}: {error}", self.address))
     }
 
-    /// HTTP/1.0: one request per connection, and no chunks in the answer.
+    /// Sends a request with HTTP/1.0, which has one request per connection and no chunked answers.
     fn send(&self, operation: &str, body: &str) -> std::io::Result<Answer> {
         let head = format!(
             "POST / HTTP/1.0\r\nHost: {}\r\nX-Amz-Target: DynamoDB_20120810.{operation}\r\n\
@@ -57,7 +58,7 @@ impl Remote {
         Ok((status, body))
     }
 
-    /// The request with this table's name: in `TableName`, and as a key of `RequestItems`.
+    /// Replaces the table name in `TableName` and in the keys of `RequestItems`.
     fn with_table(&self, value: &Value) -> Value {
         match value {
             Value::Object(fields) => {
@@ -79,7 +80,7 @@ impl Remote {
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        // A table that is left on a test server does no harm.
+        // A table that remains on a test server is harmless.
         let _ = self.send("DeleteTable", &serde_json::json!({ "TableName": self.table }).to_string());
     }
 }
