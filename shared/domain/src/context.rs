@@ -1,5 +1,7 @@
 //! What every use case receives in addition to its ports.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -12,7 +14,7 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// The source of ids, tokens and nonces.
     pub randomness: &'a dyn Randomness,
-    /// Waits before retries, within the time that the function has left.
+    /// Waits, within the time that the function has left.
     pub backoff: &'a dyn Backoff,
     /// The settings of the deployment.
     pub settings: &'a Settings,
@@ -24,7 +26,7 @@ pub trait Randomness {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The wait before a retry, within the time that the function has left.
+/// Waits within the time that the function has left.
 #[async_trait(?Send)]
 pub trait Backoff {
     /// Waits before retry number `retry` (from 1), with jitter. Returns `false` immediately if
@@ -33,4 +35,10 @@ pub trait Backoff {
 
     /// Whether there is time for more work. The next event handles the rest.
     fn has_time(&self) -> bool;
+
+    /// Returns the time that the function has left.
+    fn remaining(&self) -> Duration;
+
+    /// Waits for exactly this time. The caller checks [`remaining`](Self::remaining) first.
+    async fn pause(&self, time: Duration);
 }

@@ -61,6 +61,12 @@ pub enum Error {
     /// Too many concurrent writers. Nothing was changed.
     #[error("Too many concurrent requests. Nothing was changed. Retry in a moment.")]
     Contended,
+    /// Too many secrets are being created in AWS Secrets Manager. Nothing was changed.
+    #[error("Too many secrets are being created right now. Nothing was changed. Retry in {}.", seconds(*retry_after))]
+    QuotaReached {
+        /// The number of seconds after which to retry.
+        retry_after: u32,
+    },
     /// A sealed value could not be opened. The error deliberately says nothing else.
     #[error("A stored secret could not be decrypted. The operators have been notified.")]
     EnvelopeRefused,
@@ -107,6 +113,7 @@ impl Error {
             Self::InProgress => "in-progress",
             Self::Gone(_) => "gone",
             Self::Contended => "contended",
+            Self::QuotaReached { .. } => "quota-reached",
             Self::EnvelopeRefused => "envelope-refused",
             Self::Unavailable { .. } => "unavailable",
             Self::KeyUnusable { .. } => "key-unusable",
@@ -117,7 +124,14 @@ impl Error {
     /// Whether the same call may succeed later without other changes.
     #[must_use]
     pub fn retryable(&self) -> bool {
-        matches!(self, Self::Contended | Self::Unavailable { .. } | Self::InProgress | Self::VersionConflict)
+        matches!(
+            self,
+            Self::Contended
+                | Self::QuotaReached { .. }
+                | Self::Unavailable { .. }
+                | Self::InProgress
+                | Self::VersionConflict
+        )
     }
 
     /// Whether the service is at fault, rather than the request.
@@ -161,6 +175,13 @@ impl Error {
     }
 }
 
+fn seconds(number: u32) -> String {
+    match number {
+        1 => "1 second".to_owned(),
+        several => format!("{several} seconds"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +214,7 @@ mod tests {
             (Error::InProgress, "in-progress", true, false),
             (Error::Gone("a reason".into()), "gone", false, false),
             (Error::Contended, "contended", true, false),
+            (Error::QuotaReached { retry_after: 23 }, "quota-reached", true, false),
             (Error::EnvelopeRefused, "envelope-refused", false, true),
             (Error::unavailable("kms", call_failed()), "unavailable", true, true),
             (Error::KeyUnusable { state: "Disabled" }, "key-unusable", false, true),
@@ -225,6 +247,8 @@ mod tests {
             (Error::Forbidden { needs: "owner or admin".into() }, "Required role: owner or admin."),
             (Error::AlreadyExists { existing: "Ab".into() }, "named Ab already exists"),
             (Error::LimitExceeded { limit: 10, what: "tokens" }, "at most 10 tokens"),
+            (Error::QuotaReached { retry_after: 23 }, "Retry in 23 seconds."),
+            (Error::QuotaReached { retry_after: 1 }, "Retry in 1 second."),
             (Error::KeyUnusable { state: "Disabled" }, "(Disabled)"),
         ] {
             assert!(error.to_string().contains(part), "{error}");

@@ -22,6 +22,7 @@ pub mod nextflow;
 pub mod owner;
 pub mod platform;
 pub mod ports;
+pub mod reservation;
 pub mod resolve;
 pub mod role;
 pub mod run;

@@ -44,7 +44,7 @@ stores! {
     /// Table access for reading runs.
     RunReader: ReadMembership + ReadRuns + ListRuns;
     /// Table access for launches.
-    LaunchStore: SecretReader + ReadSealedValues + LaunchRuns;
+    LaunchStore: SecretReader + ReadSealedValues + LaunchRuns + ReserveCreations;
     /// Table access for claims.
     ClaimStore: ReadMembership + ReadSealedValues + SaveRuns;
 }

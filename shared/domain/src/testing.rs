@@ -15,6 +15,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -163,11 +164,29 @@ pub(crate) struct Backoff {
     left: Cell<u32>,
     batches: Cell<u32>,
     attempts: RefCell<Vec<u32>>,
+    remaining: Cell<Duration>,
+    pauses: RefCell<Vec<Duration>>,
 }
 
 impl Backoff {
     pub(crate) fn of(repeats: u32) -> Self {
-        Self { left: Cell::new(repeats), batches: Cell::new(u32::MAX), attempts: RefCell::default() }
+        Self {
+            left: Cell::new(repeats),
+            batches: Cell::new(u32::MAX),
+            attempts: RefCell::default(),
+            remaining: Cell::new(Duration::from_secs(29)),
+            pauses: RefCell::default(),
+        }
+    }
+
+    /// Lets time pass until this much is left.
+    pub(crate) fn set_remaining(&self, remaining: Duration) {
+        self.remaining.set(remaining);
+    }
+
+    /// The pauses so far.
+    pub(crate) fn pauses(&self) -> Vec<Duration> {
+        self.pauses.borrow().clone()
     }
 
     /// Leaves time for this number of batches after the first.
@@ -198,6 +217,14 @@ impl ports::Backoff for Backoff {
             self.batches.set(self.batches.get() - 1);
             true
         }
+    }
+
+    fn remaining(&self) -> Duration {
+        self.remaining.get()
+    }
+
+    async fn pause(&self, time: Duration) {
+        self.pauses.borrow_mut().push(time);
     }
 }
 

@@ -92,6 +92,7 @@ impl From<Error> for Problem {
             Error::TooLarge(_) => (413, None),
             Error::Refused(_) | Error::IdempotencyMismatch => (422, None),
             Error::Contended => (429, Some(1)),
+            Error::QuotaReached { retry_after } => (429, Some(*retry_after)),
             Error::EnvelopeRefused | Error::Bug { .. } => (500, None),
             Error::Unavailable { .. } => (503, Some(2)),
         };
@@ -130,6 +131,7 @@ mod tests {
             (Error::Refused("Reasons.".into()), 422, None, None),
             (Error::IdempotencyMismatch, 422, None, None),
             (Error::Contended, 429, Some("1"), None),
+            (Error::QuotaReached { retry_after: 23 }, 429, Some("23"), None),
             (Error::EnvelopeRefused, 500, None, Some("envelope-refused")),
             (Error::bug("hidden"), 500, None, Some("bug")),
             (

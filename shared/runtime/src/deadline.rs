@@ -31,12 +31,6 @@ impl Deadline {
     pub fn at(time: SystemTime) -> Self {
         Self::after(time.duration_since(SystemTime::now()).unwrap_or_default())
     }
-
-    /// Returns the remaining time.
-    #[must_use]
-    pub fn remaining(&self) -> Duration {
-        self.0.saturating_duration_since(Instant::now())
-    }
 }
 
 #[async_trait(?Send)]
@@ -53,6 +47,14 @@ impl Backoff for Deadline {
 
     fn has_time(&self) -> bool {
         self.remaining() >= LAST_BATCH
+    }
+
+    fn remaining(&self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+
+    async fn pause(&self, time: Duration) {
+        tokio::time::sleep(time).await;
     }
 }
 
@@ -99,6 +101,16 @@ mod tests {
         assert!(!Deadline::after(Duration::from_millis(1_499)).wait(1).await);
         assert!(!Deadline::at(SystemTime::UNIX_EPOCH).wait(1).await);
         assert_eq!(before.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_of_a_given_length_has_this_length_and_is_taken_from_the_time_left() {
+        let deadline = Deadline::after(Duration::from_secs(29));
+        for (pause, left) in [(8_000, 21_000), (22, 20_978)] {
+            deadline.pause(Duration::from_millis(pause)).await;
+            assert_eq!(deadline.remaining(), Duration::from_millis(left));
+        }
+        assert_eq!(Deadline::at(SystemTime::UNIX_EPOCH).remaining(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,7 +20,7 @@ fn function() {
         let table = runtime::config::load::<runtime::config::Table>(runtime::config::process)?;
         Ok(async move |invocation: Invocation| {
             assert_eq!(table.name, "prod-Table");
-            assert!(invocation.deadline().remaining().as_secs() > 60);
+            assert!(domain::ports::Backoff::remaining(invocation.deadline()).as_secs() > 60);
             match invocation.payload().get() {
                 text if text.contains("panic") => panic!("{text}"),
                 text if text.contains("fail") => Err(Failed::from(&domain::Error::Invalid(text.to_owned()))),

@@ -76,6 +76,11 @@ impl Key {
         Self::new(format!("JOB#{region}#{job_id}"), "JOB")
     }
 
+    /// The queue of reserved creations.
+    pub(crate) fn creations() -> Self {
+        Self::new("QUOTA#CREATIONS", "QUEUE")
+    }
+
     /// The idempotency record of a request that creates secrets.
     pub(crate) fn idempotency(idempotency: &Idempotency) -> Self {
         Self::new(format!("IDEM#{}", idempotency.user()), idempotency.key_hash())
@@ -163,6 +168,7 @@ mod tests {
             (Key::token(TokenId::new(5).unwrap()), "TOKEN#5", "TOKEN"),
             (Key::run(&run), "RUN#ab12ABCDEFGHIJ", "RUN"),
             (Key::job("eu-west-1", "j-1"), "JOB#eu-west-1#j-1", "JOB"),
+            (Key::creations(), "QUOTA#CREATIONS", "QUEUE"),
         ] {
             assert_eq!(key, Key::new(pk, sk));
         }

@@ -16,6 +16,7 @@ mod keys;
 mod membership;
 mod outcome;
 mod read;
+mod reservation;
 mod rows;
 mod runs;
 mod sealed_values;

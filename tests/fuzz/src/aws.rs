@@ -95,6 +95,12 @@ impl domain::ports::Backoff for NoWait {
     fn has_time(&self) -> bool {
         true
     }
+
+    fn remaining(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+
+    async fn pause(&self, _: std::time::Duration) {}
 }
 
 /// Returns a context with the current time and no retries.

@@ -10,6 +10,7 @@ use crate::idempotency::{Idempotency, IdempotencyRecord};
 use crate::ids::{RunId, SecretId};
 use crate::names::names;
 use crate::owner::{Scope, SecretOwner};
+use crate::reservation::{Slot, SlotRequest};
 use crate::run::{HeadJob, JobStatus, Lifecycle, Run, State};
 
 /// Reads runs.
@@ -68,6 +69,14 @@ pub trait LaunchRuns: SaveRuns {
         replaces: Option<&RunId>,
         audit: &AuditRecord,
     ) -> Result<Created>;
+}
+
+/// Reserves creations of copies.
+#[async_trait(?Send)]
+pub trait ReserveCreations {
+    /// Reserves a slot at the end of the queue, or promises one if the queue is full. Not audited:
+    /// the queue names no run and grants nothing.
+    async fn reserve_creations(&self, request: &SlotRequest) -> Result<Slot>;
 }
 
 /// Records head jobs.

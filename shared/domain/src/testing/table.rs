@@ -17,8 +17,9 @@ use crate::owner::{Scope, SecretOwner};
 use crate::ports::{
     ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, HeadJobs, LaunchRuns, ListRuns,
     ReadAudit, ReadIdentity, ReadLogins, ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets, ReadTokens,
-    Reconcile, RegisterLogins, SaveRuns, UpdateSecrets,
+    Reconcile, RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets,
 };
+use crate::reservation::{Slot, SlotRequest};
 use crate::role::Role;
 use crate::run::{HeadJob, Lifecycle, Run, State};
 use crate::secret::{OldVersion, SealedValue, Secret};
@@ -43,6 +44,10 @@ pub(crate) struct Rows {
     pub(crate) audit: Vec<AuditRecord>,
     /// Each call that changed identity: its changes and the membership it required.
     pub(crate) changes: Vec<(Vec<Change>, Option<RequiredMembership>)>,
+    /// The requested slots.
+    pub(crate) slot_requests: Vec<SlotRequest>,
+    /// The next slot; by default one that starts at once.
+    pub(crate) next_slot: Option<Slot>,
     /// The recorded uses of secrets.
     pub(crate) used: Vec<(SecretOwner, SecretId, Timestamp)>,
 }
@@ -369,6 +374,16 @@ impl LaunchRuns for Table {
             rows.runs.insert(run.id.clone(), run.clone());
             rows.audit.push(audit.clone());
             Ok(Created::Created)
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl ReserveCreations for Table {
+    async fn reserve_creations(&self, request: &SlotRequest) -> Result<Slot> {
+        self.write("reserve_creations", |rows| {
+            rows.slot_requests.push(*request);
+            Ok(rows.next_slot.take().unwrap_or(Slot::Reserved(request.now)))
         })
     }
 }

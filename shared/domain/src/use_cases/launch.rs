@@ -2,7 +2,7 @@
 //!
 //! The intent names all copies. It is written, with the audit record, before a value is opened or a
 //! copy created. Any later failure ends the run, and cleanup-run deletes the copies that the intent
-//! names.
+//! names. A launch with many copies reserves their creations before that ([`slot`]).
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -10,6 +10,7 @@ use std::rc::Rc;
 use futures_util::future::{join, join_all, try_join};
 use zeroize::Zeroizing;
 
+use self::slot::Clock;
 use super::advance::advance;
 use super::open_values::{open_values, pin_what_was_read};
 use super::preview::{LaunchRequest, LaunchScopes, authorize_launch, read_scopes};
@@ -22,6 +23,7 @@ use crate::identity::Actor;
 use crate::ids::{RunId, RunPrefix};
 use crate::name::SecretName;
 use crate::ports::{AnnounceRuns, CreateCopies, Created, DecryptDataKey, LaunchStore, Randomness, RunNotice};
+use crate::reservation;
 use crate::resolve::{Resolved, Selection, resolve};
 use crate::run::{Event, Lifecycle, Run, RunResult, State};
 use crate::secret::SealedValue;
@@ -100,6 +102,7 @@ enum Attempt {
 }
 
 struct Intent<'a> {
+    actor: &'a Actor,
     request: &'a LaunchRequest,
     resolved: &'a Resolved,
     scopes: &'a LaunchScopes,
@@ -115,6 +118,7 @@ impl Launcher {
         idempotency_key: Option<&str>,
         context: &Context<'_>,
     ) -> Result<Launched> {
+        let clock = Clock::start(context);
         let scopes = authorize_launch(&*self.store, actor, request, context).await?;
         let idempotency = idempotency_key.map(|key| bind(key, actor, request)).transpose()?;
         let find_idempotency_record = async {
@@ -134,12 +138,19 @@ impl Launcher {
         }
         let resolved =
             resolve(&request.secrets, &workspace, &user, request.platform, context.now, context.settings)?;
-        let intent =
-            Intent { request, resolved: &resolved, scopes: &scopes, idempotency: idempotency.as_ref() };
+        let idempotency = idempotency.as_ref();
+        let intent = Intent { actor, request, resolved: &resolved, scopes: &scopes, idempotency };
+        let mut reserved = false;
         retry_contended(context.backoff, async || {
+            if !reserved {
+                self.reserve(&intent, &clock, context).await?;
+                reserved = true;
+            }
             match self.attempt(&intent, replaces.as_ref(), context).await {
                 Ok(Attempt::Launched(launched)) => Ok(Ok(*launched)),
                 Ok(Attempt::Retry { began }) => {
+                    // A run that began has used its slot.
+                    reserved = began.is_none();
                     replaces = began.or(replaces.take());
                     Err(Error::Contended)
                 }
@@ -273,8 +284,8 @@ impl Launcher {
         join(provisioned, announced).await.0
     }
 
-    /// Creates every copy concurrently, and waits for all of them even if one fails. No copy may
-    /// appear after the cleanup has checked.
+    /// Creates every copy concurrently, many copies one after the other as they are reserved, and
+    /// waits for all of them even if one fails. No copy may appear after the cleanup has checked.
     async fn create_copies(
         &self,
         run: &Run,
@@ -282,7 +293,12 @@ impl Launcher {
         context: &Context<'_>,
     ) -> Result<Vec<RunCopy>> {
         let tags = run.copy_tags(&context.settings.deployment);
-        let created = join_all(run.lifecycle.copies.iter().map(async |copy| {
+        let copies = &run.lifecycle.copies;
+        let spread = reservation::is_needed(copies.len());
+        let created = join_all(copies.iter().enumerate().map(async |(index, copy)| {
+            if spread {
+                context.backoff.pause(reservation::offset(index)).await;
+            }
             let body = copies::body(run.layout, copy, values)?;
             let arn = self.copies.create_copy(copy, body, &tags).await?;
             Ok(RunCopy { arn: Some(arn), ..copy.clone() })
@@ -380,5 +396,6 @@ fn bind(key: &str, actor: &Actor, request: &LaunchRequest) -> Result<Idempotency
     Idempotency::new(actor.user, key, parts.map(str::as_bytes))
 }
 
+mod slot;
 #[cfg(test)]
 mod tests;
