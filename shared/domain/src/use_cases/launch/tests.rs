@@ -3,6 +3,7 @@
 mod failed;
 mod refused;
 mod repeated;
+mod reserved;
 
 use jiff::Timestamp;
 
