@@ -21,7 +21,7 @@ type Writers = BTreeMap<String, BTreeMap<String, Write>>;
 
 /// Each kind of partition, the functions that have at least the rights that its rows grant, and
 /// these rights.
-const GRANTS: [(&str, &[&str], &str); 12] = [
+const GRANTS: [(&str, &[&str], &str); 13] = [
     ("ORG#", &["identity"], "the workspace of a name"),
     ("WS#", &["identity"], "the platforms of a workspace, and its number of owners"),
     ("USER#", &["identity"], "the identity and the workspaces of a user"),
@@ -36,6 +36,7 @@ const GRANTS: [(&str, &[&str], &str); 12] = [
         "the values that a claim opens, the token for it, and the copies that are deleted",
     ),
     ("LAUNCH#", &["launch-run"], "the run whose tokens a repeated launch renews"),
+    ("QUOTA#", &["launch-run"], "how long launches with many copies wait"),
     ("JOB#", &["report-run"], "nothing: a hint, which DescribeJobs confirms"),
     (
         "AUDIT#",
@@ -202,8 +203,9 @@ async fn every_attribute_of_a_run_is_lifecycle_or_protected() -> Outcome {
 #[tokio::test]
 async fn an_excessive_right_is_detected() -> Outcome {
     let tools = Tools::ready(Progress::Quiet).await?;
-    let added: [(&str, &str, &str, Option<&str>); 9] = [
+    let added: [(&str, &str, &str, Option<&str>); 10] = [
         ("ReportRun", "Put", "RUN#*", None),
+        ("ReportRun", "Put", "QUOTA#*", None),
         ("CleanupRun", "Audit", "SECRETS#*", None),
         ("WriteSecrets", "Put", "LAUNCH#*", None),
         ("WriteSecrets", "Change", "MEMBERS#*", None),

@@ -1,17 +1,19 @@
 //! Many concurrent launches, while AWS Secrets Manager allows 50 creations per second in an
 //! account, and DynamoDB and KMS throttle as well. Time is virtual: it passes only by waiting.
 
+mod client;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::copies::Layout;
-use domain::platform::Platform;
 use domain::run::State;
 use domain::{Error, Result};
 use futures_util::future::{join, join_all};
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
+use self::client::Client;
 use crate::ledger;
 use crate::operations::CleanupOperation;
 use crate::world::{World, unrelated_secrets};
@@ -26,6 +28,8 @@ pub struct Storm {
     pub secrets: usize,
     /// The layout of the copies.
     pub layout: Layout,
+    /// Whether clients retry after `Retry-After` until they are live. Otherwise each launches once.
+    pub retries: bool,
     /// The account's limit for creations of secrets per second. AWS allows 50.
     /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>
     pub creations: u32,
@@ -36,8 +40,12 @@ pub struct Storm {
 pub struct StormResult {
     /// Launches that returned a run with its secrets.
     pub live: usize,
-    /// Launches that returned 429 with `Retry-After`.
+    /// Requests to launch that returned 429 with `Retry-After`.
     pub rejected: usize,
+    /// The time of the last answer.
+    pub end: Duration,
+    /// The longest duration of a concurrent launch of one bundle.
+    pub longest_bundle: Duration,
     /// AWS calls, including retries.
     pub calls: usize,
     /// The number of throttled calls.
@@ -59,44 +67,86 @@ const OTHER_SECONDS: usize = 10;
 /// The maximum number of calls, as a multiple of the calls without throttling.
 const AMPLIFICATION: usize = 4;
 
+/// The duration of the concurrent launches of bundles in seconds.
+const BUNDLE_SECONDS: u64 = 90;
+
 impl Storm {
+    /// Clients with 20 copies each that retry at the quota of AWS until they are live.
+    #[must_use]
+    pub fn per_name(clients: usize) -> Self {
+        Self { launches: clients, secrets: 20, layout: Layout::PerName, retries: true, creations: 50 }
+    }
+
     /// Runs the storm, and checks its result.
     pub async fn run(self, world: &World) -> StormResult {
         self.prepare(world).await;
         let started = Instant::now();
-        let launches = join_all((0..self.launches).map(async |_| {
-            let answer = world.launch(Platform::AwsBatch, self.layout, None).await;
-            (answer.map(|launched| launched.run), started.elapsed())
-        }));
-        let (answers, others) = join(Box::pin(launches), Box::pin(other_operations(world))).await;
+        let clients = join_all((0..self.launches).map(async |_| self.client(world, started).await));
+        let bundles = Box::pin(self.bundles(world, started));
+        let others = join(Box::pin(other_operations(world)), bundles);
+        let (clients, (others, bundles)) = join(Box::pin(clients), others).await;
         world.aws.state().limits.clear();
         let mut result =
             StormResult { longest_other: others.1, violations: others.0, ..StormResult::default() };
-        let mut copies = Vec::new();
-        for (answer, took) in answers {
-            result.longest = result.longest.max(took);
-            match answer {
-                Ok(run) if run.lifecycle.state == State::Pending => {
-                    result.live += 1;
-                    copies.extend(run.lifecycle.copies.into_iter().map(|copy| copy.name));
-                }
-                Err(Error::Contended) => result.rejected += 1,
-                other => {
-                    result.violations.push(format!("a launch returned {:?}", other.map(|run| run.id)));
-                }
-            }
+        let mut runs = Vec::new();
+        for client in clients {
+            result.end = result.end.max(client.end);
+            result.longest = result.longest.max(client.longest);
+            result.rejected += client.rejected;
+            result.violations.extend(client.violation);
+            runs.extend(client.run);
+        }
+        result.live = runs.len();
+        for bundle in bundles {
+            result.longest_bundle = result.longest_bundle.max(bundle.longest);
+            result.violations.extend(bundle.violation);
+            runs.extend(bundle.run);
         }
         self.count_calls(world, &mut result);
         clean_up(world, &mut result).await;
-        check_copies(world, copies, &mut result.violations);
-        check_runs(world, result.live, &mut result.violations);
+        check_runs(world, runs.len(), &mut result.violations);
+        let copies = runs.into_iter().flat_map(|run| run.lifecycle.copies).map(|copy| copy.name);
+        check_copies(world, copies.collect(), &mut result.violations);
         result
+    }
+
+    /// Launches, and retries after `Retry-After` if the storm's clients do.
+    async fn client(self, world: &World, started: Instant) -> Client {
+        let mut client = Client::default();
+        loop {
+            match client.launch(world, self.layout, &self.names(), started).await {
+                Some(retry_after) if self.retries => tokio::time::sleep(retry_after).await,
+                _ => return client,
+            }
+        }
+    }
+
+    /// Launches one bundle every second, if the storm's clients retry. None may be rejected.
+    async fn bundles(self, world: &World, started: Instant) -> Vec<Client> {
+        let launches = (0..self.bundle_seconds()).map(async |second| {
+            tokio::time::sleep(Duration::from_secs(second)).await;
+            let mut client = Client::default();
+            if client.launch(world, Layout::Bundle, &self.names()[..1], started).await.is_some() {
+                client.violation = Some(format!("a bundle was rejected in second {second}"));
+            }
+            client
+        });
+        join_all(launches).await
+    }
+
+    fn bundle_seconds(self) -> u64 {
+        if self.retries { BUNDLE_SECONDS } else { 0 }
+    }
+
+    /// The names of the secrets of each launch. The other operations store more secrets.
+    fn names(self) -> Vec<String> {
+        (0..self.secrets).map(|number| format!("SECRET_{number}")).collect()
     }
 
     async fn prepare(self, world: &World) {
         world.reset();
         world.add_members();
-        let names: Vec<_> = (0..self.secrets).map(|number| format!("SECRET_{number}")).collect();
+        let names = self.names();
         let secrets: Vec<_> = names.iter().map(|name| (name.as_str(), "a value")).collect();
         world.create(&secrets, None).await.expect("stored");
         let mut state = world.aws.state();
@@ -119,12 +169,13 @@ impl Storm {
         result.calls = calls.len();
         let count = |name: &str| calls.iter().filter(|call| call.operation == name).count();
         let copies = if self.layout == Layout::Bundle { 1 } else { self.secrets };
+        let bundles = usize::try_from(self.bundle_seconds()).unwrap_or(usize::MAX);
         // A launch retries its intent with backoff until its deadline, so only the sum below bounds
         // those calls.
         let limits = [
-            ("Decrypt", self.launches * self.secrets * ATTEMPTS[0]),
-            ("CreateSecret", self.launches * copies * ATTEMPTS[1]),
-            ("PutEvents", self.launches * 2 * ATTEMPTS[1]),
+            ("Decrypt", (self.launches * self.secrets + bundles) * ATTEMPTS[0]),
+            ("CreateSecret", (self.launches * copies + bundles) * ATTEMPTS[1]),
+            ("PutEvents", (self.launches + bundles) * 2 * ATTEMPTS[1]),
         ];
         for (operation, most) in limits {
             let called = count(operation);
@@ -132,7 +183,8 @@ impl Storm {
                 result.violations.push(format!("{operation} was called {called} times; the limit is {most}"));
             }
         }
-        let calm = self.launches * (self.secrets + copies + 10) + OTHER_SECONDS * 10;
+        let launches = self.launches * (self.secrets + copies + 10) + bundles * 12;
+        let calm = launches + OTHER_SECONDS * 10;
         if calls.len() > calm * AMPLIFICATION {
             result
                 .violations

@@ -8,6 +8,8 @@ use domain::use_cases::claim::Claim;
 use domain::use_cases::launch::Launched;
 use domain::use_cases::sweep::SweepSummary;
 use domain::{Error, Result};
+use jiff::SignedDuration;
+use serde_json::json;
 
 use crate::operations::{CleanupOperation, KEY, Report, only};
 use crate::world::{LAUNCHER, World};
@@ -18,7 +20,7 @@ use support::Job;
 pub enum Story {
     /// A launch for AWS Batch with one copy.
     LaunchBundle,
-    /// A launch for AWS Batch with one copy per name.
+    /// A launch for AWS Batch with one copy per name, which reserves their creations and waits.
     LaunchPerName,
     /// A launch for an HPC scheduler.
     LaunchHpc,
@@ -103,6 +105,10 @@ pub const SECRETS: [(&str, &str); 3] = [
     ("NCBI_API_KEY", "canary-4c1d of the user"),
 ];
 
+/// More secrets, for a launch that has to reserve the creations of its copies.
+const MORE_SECRETS: [(&str, &str); 2] =
+    [("ADAPTERS", "canary-4c1d adapters"), ("INDEX", "canary-4c1d index")];
+
 /// The head job of every trial.
 pub const JOB: &str = "9d7a1f2e-0000-4000-8000-000000000001";
 
@@ -182,6 +188,10 @@ impl Story {
             prepared.secrets = world.create(&SECRETS[..2], None).await.expect("stored");
             let user_secret = world.create_as(LAUNCHER, false, &SECRETS[2..], None).await;
             user_secret.expect("stored");
+            if self == Self::LaunchPerName {
+                world.create(&MORE_SECRETS, None).await.expect("stored");
+                world.reserve(SignedDuration::from_secs(2));
+            }
         }
         let launched_before = match self {
             Self::LaunchRepeated | Self::LaunchHpcRepeated => true,
@@ -220,7 +230,7 @@ impl Story {
             world.orphan(&run);
         }
         if self == Self::Heartbeat {
-            world.pass(jiff::SignedDuration::from_mins(20));
+            world.pass(SignedDuration::from_mins(20));
         }
     }
 
@@ -291,6 +301,14 @@ impl World {
         for job in &mut self.aws.state().services.jobs {
             job.status = status;
         }
+    }
+
+    /// Reserves all creations for this time, as other launches do.
+    fn reserve(&self, time: SignedDuration) {
+        let until = (self.now() + time).as_millisecond().to_string();
+        self.put(
+            &json!({ "pk": { "S": "QUOTA#CREATIONS" }, "sk": { "S": "QUEUE" }, "until": { "N": until } }),
+        );
     }
 
     /// Adds a copy of this run that was created late, by a request with a lost answer.

@@ -126,7 +126,10 @@ async fn retry(
 
 /// Whether a client retries: 409 with `Retry-After`, 429, 503.
 fn is_retried(error: &Error) -> bool {
-    matches!(error, Error::InProgress | Error::Contended | Error::Unavailable { .. })
+    matches!(
+        error,
+        Error::InProgress | Error::Contended | Error::QuotaReached { .. } | Error::Unavailable { .. }
+    )
 }
 
 /// Checks the final answer to the client against the state.

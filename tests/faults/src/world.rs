@@ -147,6 +147,12 @@ impl World {
         Deadline::after(FUNCTION)
     }
 
+    /// Sets the time to that of tokio's clock, which showed `start` at the start of the world.
+    pub fn follow_clock(&self, start: tokio::time::Instant) {
+        let elapsed = SignedDuration::try_from(start.elapsed()).expect("a test is short");
+        self.set_now(self::start() + elapsed);
+    }
+
     /// Writes a row.
     pub fn put(&self, row: &Value) {
         self.aws.state().services.database.put(row);

@@ -1,13 +1,16 @@
+use std::time::Duration;
+
 use domain::audit::{AuditAction, AuditRecord};
 use domain::identity::{Change, Login, Organization, StoredToken, User, Workspace};
 use domain::ids::{OrgId, TokenId, WorkspaceId};
 use domain::owner::SecretOwner;
-use domain::ports::{ChangeIdentity, CreateSecrets, HeadJobs, LaunchRuns, UpdateSecrets};
+use domain::ports::{ChangeIdentity, CreateSecrets, HeadJobs, LaunchRuns, ReserveCreations, UpdateSecrets};
+use domain::reservation::SlotRequest;
 use domain::role::{Permission, Role};
 use domain::run::{HeadJob, Outcome, ReportedBy, Run, RunResult, State};
 use domain::secret::{OldVersion, SealedValue, Secret};
 use domain::token::TokenKey;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::secrets::row::{sealed_row, secret_row};
@@ -64,6 +67,20 @@ async fn row_of_a_head_job(test: &TestStore) -> Value {
     let audit = run_audit(&recorded, AuditAction::RunHeadJobRecorded);
     test.store.record_head_job(&run, &recorded.lifecycle, &job, &audit).await.unwrap();
     put_rows(test).swap_remove(0)
+}
+
+async fn row_of_the_queue(test: &TestStore) -> Value {
+    for seconds in [0, -60] {
+        // The second launch has a clock that is so far behind that the queue seems full.
+        let request = SlotRequest::new(20, later(seconds), Duration::from_secs(29));
+        test.store.reserve_creations(&request).await.unwrap();
+    }
+    let row = test.row(Key::creations()).await.unwrap().0;
+    let text = |name: &str| match &row[name] {
+        AttributeValue::N(number) => json!({ "N": number }),
+        other => json!({ "S": other.as_s().unwrap() }),
+    };
+    row.keys().map(|name| (name.clone(), text(name))).collect()
 }
 
 /// A run with every field that [`a_run`] lacks, and without those that it has.
@@ -125,6 +142,7 @@ async fn the_stored_form_of_every_row_is_frozen() {
     rows.extend(rows_of_runs(&test).await);
     rows.extend(rows_of_identity(&test).await);
     rows.push(row_of_a_head_job(&test).await);
+    rows.push(row_of_the_queue(&test).await);
     for (row, frozen) in rows.iter().zip(&frozen) {
         assert_eq!(row, frozen);
     }

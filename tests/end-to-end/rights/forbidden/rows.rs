@@ -6,9 +6,9 @@ use end_to_end::rights::sealed::{CallResult, call_result};
 
 use super::{Attempts, Outcome, Targets, functions};
 
-const KINDS: [&str; 12] = [
-    "ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#", "IDEM#", "RUN#", "LAUNCH#", "JOB#",
-    "AUDIT#",
+const KINDS: [&str; 13] = [
+    "ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#", "IDEM#", "RUN#", "LAUNCH#", "QUOTA#",
+    "JOB#", "AUDIT#",
 ];
 const OPERATIONS: [&str; 5] = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];
 
@@ -34,7 +34,8 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
         ("claim-run" | "report-run", "GetItem") => &["RUN#"],
         ("report-run", "PutItem") => &["JOB#", "AUDIT#"],
         ("cleanup-run", "GetItem") => &["RUN#", "JOB#"],
-        ("launch-run" | "claim-run" | "report-run", "UpdateItem") => &["RUN#"],
+        ("launch-run", "UpdateItem") => &["RUN#", "QUOTA#"],
+        ("claim-run" | "report-run", "UpdateItem") => &["RUN#"],
         ("cleanup-run", "UpdateItem") => &["RUN#", "SECRETS#"],
         ("claim-run" | "cleanup-run", "PutItem") => &["AUDIT#"],
         _ => &[],
@@ -94,7 +95,11 @@ async fn attempt(role: &SdkConfig, table: &str, kind: &str, operation: &str) -> 
         "UpdateItem" => {
             let update = dynamodb.update_item().table_name(table).key("pk", key(&pk)).key("sk", key("0"));
             // An attribute that functions with limited rights may change.
-            let attribute = if kind == "RUN#" { "revision" } else { "lastUsed" };
+            let attribute = match kind {
+                "RUN#" => "revision",
+                "QUOTA#" => "until",
+                _ => "lastUsed",
+            };
             let update = update.update_expression("SET #a = :v").expression_attribute_names("#a", attribute);
             let update = update.expression_attribute_values(":v", key("v"));
             call_result(update.condition_expression(never).send().await)

@@ -181,7 +181,26 @@ impl<'a> Exercises<'a> {
         })?;
         let end = Call::new(Operation::EndRun).path("workflowId", &run).bearer(&replayed["runToken"]);
         harness.done(&end.body(&json!({"success": true}))).await?;
+        self.launch_with_many_copies().await?;
         pair.delete(self).await
+    }
+
+    /// Launches with so many copies that their creations are reserved.
+    async fn launch_with_many_copies(&self) -> Outcome {
+        let (one, other) = (self.pair("MANY").await?, self.pair("MANY").await?);
+        let mut body = one.on("aws-batch");
+        body["layout"] = json!("per-name");
+        for (kind, name) in ["workspaceSecrets", "userSecrets"].into_iter().zip(&other.names) {
+            body[kind].as_array_mut().ok_or("no list")?.push(json!(name));
+        }
+        let launched = self.harness.request(&self.world.call(Operation::LaunchRun).body(&body)).await?;
+        ensure(launched.http_status() == 200, || format!("launch: {}", launched.answer))?;
+        ensure(!launched.log.contains("could not reserve"), || "no creations were reserved".into())?;
+        let run = launched.body();
+        let end = Call::new(Operation::EndRun).path("workflowId", &text(&run, "workflowId"));
+        self.harness.done(&end.bearer(&run["runToken"]).body(&json!({"success": true}))).await?;
+        one.delete(self).await?;
+        other.delete(self).await
     }
 
     async fn claim_run(&self) -> Outcome {

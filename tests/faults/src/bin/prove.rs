@@ -2,13 +2,13 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use domain::copies::Layout;
 use faults::figures::Figures;
 use faults::plan::{self, Depth};
-use faults::storm::Storm;
+use faults::storm::{Storm, StormResult};
 use faults::{lifecycle, runner};
 use serde::Serialize;
 
@@ -82,6 +82,7 @@ fn parts(options: &Options) -> Vec<Part> {
     if depth == Depth::Full {
         parts.push(("every pair of faults", Box::new(|| runner::prove(&plan::every_pair()))));
         parts.push(("1,000 concurrent launches", Box::new(storm)));
+        parts.push(("200 launches with a copy per name", Box::new(storm_per_name)));
     }
     parts
 }
@@ -99,10 +100,23 @@ fn checked(check: impl FnOnce() -> (usize, usize) + std::panic::UnwindSafe) -> F
 
 /// A thousand launches with 20 secrets each, where the account allows 50 creations per second.
 fn storm() -> Figures {
-    let storm = Storm { launches: 1_000, secrets: 20, layout: Layout::Bundle, creations: 50 };
+    run(Storm { launches: 1_000, secrets: 20, layout: Layout::Bundle, retries: false, creations: 50 }).1
+}
+
+/// 200 clients with a copy for each of 20 names that honor `Retry-After`. All are live in 95 s.
+fn storm_per_name() -> Figures {
+    let (result, mut figures) = run(Storm::per_name(200));
+    if result.live < 200 || result.end > Duration::from_secs(95) {
+        figures.violations.push(format!("{} of 200 clients were live after {:?}", result.live, result.end));
+    }
+    figures
+}
+
+fn run(storm: Storm) -> (StormResult, Figures) {
     let result = runner::with_world(async |world| Box::pin(storm.run(world)).await);
     note(&format!("{result:?}"));
-    Figures { violations: result.violations, ..Figures::default() }
+    let figures = Figures { violations: result.violations.clone(), ..Figures::default() };
+    (result, figures)
 }
 
 impl Report {
