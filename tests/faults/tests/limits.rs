@@ -80,11 +80,25 @@ fn a_launch_with_n_secrets_makes_at_most_n_plus_10_calls_in_6_rounds() {
 #[test]
 fn each_additional_shard_costs_a_launch_one_call_and_no_round() {
     let large = "x".repeat(32 * 1024);
-    let (copies, cost) = with_world(async move |world| launch(world, 8, &large).await);
+    let (copies, cost) = with_world(async move |world| launch(world, 3, &large).await);
     assert!(copies > 1, "one copy must be too small for these values: {:?}", cost.calls);
     let additional = copies - 1;
-    assert!(cost.calls.len() <= 8 + 10 + additional, "{:?}", cost.calls);
+    assert!(cost.calls.len() <= 3 + 10 + additional, "{:?}", cost.calls);
     assert!(cost.rounds <= 6, "{} rounds, {:?}", cost.rounds, cost.calls);
+}
+
+#[test]
+fn a_launch_with_many_copies_makes_one_additional_write_to_reserve_them() {
+    let cost = with_world(async |world| {
+        let names = store_secrets(world, 20, "a value").await;
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let launch = world.launch_of(Platform::AwsBatch, Layout::PerName, None, only(&names));
+        cost(world, launch).await.1
+    });
+    assert_eq!((cost.of("CreateSecret"), cost.of("UpdateItem")), (20, 1), "{:?}", cost.calls);
+    assert!(cost.calls.len() <= 20 + 10 + 19 + 1, "{:?}", cost.calls);
+    // One round for the reservation, and part of a second until the last copy is created.
+    assert!(cost.rounds <= 8, "{} rounds, {:?}", cost.rounds, cost.calls);
 }
 
 #[test]

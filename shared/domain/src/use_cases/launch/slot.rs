@@ -82,11 +82,9 @@ impl Launcher {
 
 /// The number of copies of a launch.
 fn copies_of(intent: &Intent<'_>, context: &Context<'_>) -> usize {
+    let layout = intent.request.layout.unwrap_or(context.settings.default_layout);
     match intent.request.platform.claims() {
         true => 0,
-        false => {
-            let layout = intent.request.layout.unwrap_or(context.settings.default_layout);
-            copies::count(layout, &intent.resolved.sizes())
-        }
+        false => copies::count(layout, &intent.resolved.sizes()),
     }
 }
