@@ -139,7 +139,7 @@ async fn the_last_owner_can_neither_leave_nor_change_role() {
     ] {
         let answer = harness.ask(operation, request).await;
         assert_eq!(answer.status, 409, "{}", operation.id());
-        assert!(answer.body["message"].as_str().unwrap().contains("one owner or more"));
+        assert!(answer.body["message"].as_str().unwrap().contains("at least one owner"));
     }
     assert_eq!(harness.rows().await, before);
 }

@@ -14,7 +14,7 @@ pub struct Deadline(Instant);
 
 /// The minimum remaining time for a retry: enough for one call of each kind and an answer.
 const MARGIN: Duration = Duration::from_millis(1_500);
-/// No further batch of work is started with less than this left: what is left is enough for one batch of slow calls.
+/// The minimum remaining time for another batch of work: enough for one batch of slow calls.
 const LAST_BATCH: Duration = Duration::from_secs(90);
 const FIRST_BACKOFF: Duration = Duration::from_millis(25);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);

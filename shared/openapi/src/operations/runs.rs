@@ -70,7 +70,7 @@ pub(super) fn preview(schemas: &mut Schemas) -> Described {
         "platform": "aws-batch", "layout": "bundle", "copies": 1,
         "secrets": [{"name": "NCBI_API_KEY", "owner": "user", "secretId": 171_740_984_431_657_i64, "version": 3,
             "overrides": 5_002_114_781_502_i64}],
-        "warnings": ["The caller's own secrets will be readable by this workspace's jobs: NCBI_API_KEY."],
+        "warnings": ["Jobs in this workspace can read your user secrets in this launch while the run lasts."],
     });
     Described::new(
         "Preview a launch",
