@@ -60,7 +60,7 @@ async fn the_guides_commands_work() {
     );
     assert_eq!((free, taken, rejected), (&json!(204), &json!(204), &json!(412)));
     assert!(first["secretId"].is_i64() && first == replayed, "{first} {replayed}");
-    assert!(stale["message"].as_str().is_some_and(|it| it.contains("changed since")), "{stale}");
+    assert!(stale["message"].as_str().is_some_and(|it| it.contains("changed after you read it")), "{stale}");
     assert_eq!((&history["totalSize"], &imported["totalSize"]), (&json!(2), &json!(2)));
 
     assert_eq!(world.names().await, ["DOCKER_TOKEN", "LICENCE", "SENTIEON_LICENSE"]);

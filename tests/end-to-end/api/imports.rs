@@ -111,7 +111,7 @@ async fn thirty_two_entries_are_imported_and_thirty_three_are_rejected() {
             import(&world, "application/json", map(too_many).to_string()).await,
             import(&world, "text/plain", lines(too_many)).await,
         ] {
-            assert!(answer.problem(400).contains("at most 32"));
+            assert!(answer.problem(400).contains("the limit is 32"));
         }
     }
     let _ = import(&world, "application/json", "{}").await.problem(400);
@@ -147,7 +147,7 @@ async fn one_invalid_entry_rejects_the_import_and_is_named_by_position() {
     for (body, status, words) in [
         (format!(r#"{{"AA":"v","BB":["{MARK}"]}}"#), 400, "Entry 2: "),
         (format!(r#"{{"AA":"v","B-B":"{MARK}"}}"#), 400, "Entry 2: "),
-        (format!(r#"{{"AA":"v","AA":"{MARK}"}}"#), 400, "one name"),
+        (format!(r#"{{"AA":"v","AA":"{MARK}"}}"#), 400, "twice"),
         (format!(r#"{{"AA":"v","TAKEN":"{MARK}"}}"#), 409, "already exists"),
     ] {
         let message = import(&world, "application/json", body).await.problem(status);

@@ -111,7 +111,7 @@ async fn a_change_with_a_stale_version_is_rejected() {
     let rows = world.rows().await;
     for stale in [first.as_str(), "\"0\"", "\"99\"", "W/\"2\"", "\"x\"", "x", ""] {
         let message = owner.send(put(stale)).await.problem(412);
-        assert!(message.contains("changed since"), "{message}");
+        assert!(message.contains("changed after you read it"), "{message}");
         let _ = owner.send(ApiRequest::delete(&one).header("if-match", stale)).await.problem(412);
     }
     assert_eq!(world.rows().await, rows);

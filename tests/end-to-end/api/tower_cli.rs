@@ -199,7 +199,7 @@ async fn tw_prints_error_messages() {
     let error = owner.add("TAKEN", MARK, false).await.expect_err("taken");
     assert!(error.contains("already exists"), "{error}");
     let error = owner.add("1BAD", MARK, false).await.expect_err("bad");
-    assert!(error.contains("must begin with a letter"), "{error}");
+    assert!(error.contains("must start with a letter"), "{error}");
     let error = viewer.add("MINE", MARK, false).await.expect_err("rejected");
     assert!(error.contains("role") && error.contains("owner or admin"), "{error}");
     assert_eq!(viewer.list().await.len(), 1, "every member sees the names");

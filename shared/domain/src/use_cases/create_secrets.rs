@@ -135,10 +135,13 @@ fn check(drafts: &[Draft], now: Timestamp) -> Result<()> {
     for (index, draft) in drafts.iter().enumerate() {
         let folded = draft.name.folded();
         if let Some(duplicate) = drafts[..index].iter().find(|earlier| earlier.name.folded() == folded) {
-            return Err(Error::Invalid(format!(
-                "{} and {} count as the same name. Use names that differ in more than case.",
-                duplicate.name, draft.name
-            )));
+            return Err(Error::Invalid(match duplicate.name == draft.name {
+                true => format!("The import contains {} twice. Remove one of them.", draft.name),
+                false => format!(
+                    "{} and {} count as the same name. Use names that differ in more than case.",
+                    duplicate.name, draft.name
+                ),
+            }));
         }
         check_expiry(draft.expires, now)?;
     }

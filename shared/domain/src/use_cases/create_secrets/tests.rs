@@ -133,7 +133,7 @@ fn a_batch_of_drafts_is_refused_before_anything_is_sealed() {
         (
             "same name",
             vec![draft("AA"), draft("BB"), draft("AA")],
-            Some("AA and AA count as the same name. Use names that differ in more than case."),
+            Some("The import contains AA twice. Remove one of them."),
         ),
         (
             "same name in another case",
