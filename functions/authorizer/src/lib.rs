@@ -1,4 +1,3 @@
-//! API Gateway's Lambda authorizer for personal access tokens and JSON Web Tokens (payload format
 //! 2.0, simple responses). It identifies the caller; each request checks the caller's permissions
 //! itself.
 //!

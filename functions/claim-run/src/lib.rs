@@ -2,7 +2,7 @@
 //! once. This function can open values and return them; it cannot create or delete anything.
 
 use domain::Context;
-use domain::token::Presented;
+use domain::token::PresentedToken;
 use domain::use_cases::claim::{Claim, Claimer};
 use http_api::{Answer, Handle, Operation, Problem, Request};
 
@@ -21,13 +21,13 @@ impl Handle for Handler {
         }
         let run = request.run_id()?;
         // A token of any other kind is treated like a wrong claim token.
-        let Presented::Opaque(key) = request.presented()? else {
+        let PresentedToken::Opaque(key) = request.presented()? else {
             return Err(domain::Error::NotFound.into());
         };
         match self.claimer.claim(&run, &key, context).await? {
             Claim::Store(store) => Ok(Answer::raw_json(200, store)),
             Claim::Ended => Err(gone("The run has ended. Launch it again.")),
-            Claim::SecondUse => {
+            Claim::AlreadyUsed => {
                 (self.second_use)();
                 Err(gone(
                     "The claim token has already been used. Launch the run again. If you did not use the token, end this run.",

@@ -39,7 +39,7 @@ impl Handler {
                 let id = RunId::new(&event.detail.workflow_id.ok_or_else(unknown)?).map_err(|_| unknown())?;
                 let notice = event.detail_type.ok_or_else(unknown)?.parse().map_err(|_| unknown())?;
                 match notice {
-                    RunNotice::Delivered => cleaner.note_delivery(&id, context.now).await?,
+                    RunNotice::Delivered => cleaner.record_delivery(&id, context.now).await?,
                     RunNotice::Look => {
                         cleaner.inspect(&id, context).await?;
                     }
@@ -65,7 +65,7 @@ fn unknown() -> Error {
     Error::Invalid("Unknown event.".into())
 }
 
-/// The parts of an event that are read. It has no `Debug`. Events of AWS Batch contain a job's
+/// The parts of an event that are read. No `Debug`: events of AWS Batch contain a job's
 /// whole environment, of which nothing is kept.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -20,7 +20,7 @@ impl Handler {
     /// Handles a direct invocation.
     pub(crate) async fn directly(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
         match self.execute(event, context).await {
-            Err(error) if !error.is_ours() && !error.retryable() => {
+            Err(error) if !error.is_service_fault() && !error.retryable() => {
                 domain::log::error(&error).operation("Direct").by_fault();
                 let message = error.to_string();
                 raw(&json!({ "error": { "code": error.code(), "message": message } }))
@@ -29,7 +29,7 @@ impl Handler {
         }
     }
 
-    /// Carries out the one field of the event.
+    /// Runs the command in the event: `apply` or `reconcile`.
     async fn execute(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
         let unknown = || {
             Error::Invalid(

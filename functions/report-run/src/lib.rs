@@ -5,7 +5,7 @@ mod trace;
 
 use domain::Context;
 use domain::ids::RunId;
-use domain::token::{Presented, TokenKey};
+use domain::token::{PresentedToken, TokenKey};
 use domain::use_cases::report::Reporter;
 use http_api::wire::reports;
 use http_api::wire::runs::{RunState, lines};
@@ -55,7 +55,7 @@ impl Handle for Handler {
 /// Returns the run token. Any other credential is refused.
 fn run_token(request: &Request<'_>) -> Result<(RunId, TokenKey), Problem> {
     match request.presented()? {
-        Presented::Run(run, key) => Ok((run, key)),
+        PresentedToken::Run(run, key) => Ok((run, key)),
         _ => Err(Problem::new(403, "Forbidden: this operation requires a run token.")),
     }
 }

@@ -11,7 +11,7 @@ pub enum Error {
     /// The request breaks a rule. The text names the rule.
     #[error("{0}")]
     Invalid(String),
-    /// Something exceeds a size limit. The text names both.
+    /// The body or a value exceeds a size limit. The text names the limit.
     #[error("{0}")]
     TooLarge(String),
     /// The resource does not exist, or the caller must not learn that it exists. Both get the same
@@ -68,10 +68,10 @@ pub enum Error {
         retry_after: u32,
     },
     /// A sealed value could not be opened. The error deliberately says nothing else.
-    #[error("A stored secret could not be decrypted. The operators have been notified.")]
+    #[error("A stored secret could not be decrypted. The failure was logged for the operators.")]
     EnvelopeRefused,
     /// A service that this request depends on failed. A retry may succeed.
-    #[error("A service that this request needs is unavailable. Nothing was lost. Retry in a moment.")]
+    #[error("A service that this request needs is unavailable. Retry in a moment.")]
     Unavailable {
         /// The port and operation, for the log.
         port: &'static str,
@@ -85,7 +85,7 @@ pub enum Error {
         state: &'static str,
     },
     /// An invariant of the service does not hold.
-    #[error("Internal error. The operators have been notified.")]
+    #[error("Internal error. The failure was logged for the operators.")]
     Bug {
         /// The violated expectation, for the log; never a value.
         what: &'static str,
@@ -136,7 +136,7 @@ impl Error {
 
     /// Whether the service is at fault, rather than the request.
     #[must_use]
-    pub fn is_ours(&self) -> bool {
+    pub fn is_service_fault(&self) -> bool {
         matches!(
             self,
             Self::EnvelopeRefused | Self::Unavailable { .. } | Self::KeyUnusable { .. } | Self::Bug { .. }
@@ -224,10 +224,10 @@ mod tests {
 
     #[test]
     fn each_error_has_its_code_and_says_whether_to_retry_and_whether_the_service_is_at_fault() {
-        for (error, code, retryable, is_ours) in every_variant() {
+        for (error, code, retryable, is_service_fault) in every_variant() {
             assert_eq!(error.code(), code);
             assert_eq!(error.retryable(), retryable, "{code}: retryable");
-            assert_eq!(error.is_ours(), is_ours, "{code}: ours");
+            assert_eq!(error.is_service_fault(), is_service_fault, "{code}: ours");
         }
     }
 

@@ -20,7 +20,7 @@ pub struct Idempotency {
 }
 
 /// How long an idempotency record is valid.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+const VALIDITY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The stored result of the first request with an idempotency key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,7 +90,7 @@ impl Idempotency {
     /// Returns the record to store with the result of a request.
     #[must_use]
     pub fn record(&self, result: IdempotentResult, now: Timestamp) -> IdempotencyRecord {
-        IdempotencyRecord { fingerprint: self.fingerprint.clone(), result, expires: now + REMEMBERED }
+        IdempotencyRecord { fingerprint: self.fingerprint.clone(), result, expires: now + VALIDITY }
     }
 
     /// Checks that the record is of this request. Returns [`Error::IdempotencyMismatch`] if it is

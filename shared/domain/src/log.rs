@@ -19,7 +19,7 @@ pub struct Logged<'a> {
 
 /// Creates the log line of an error of the domain.
 pub fn error(error: &Error) -> Logged<'static> {
-    Logged { ours: error.is_ours(), ..failure(error.code(), error.causes()) }
+    Logged { ours: error.is_service_fault(), ..failure(error.code(), error.causes()) }
 }
 
 /// Creates the log line of a failure outside the domain.

@@ -288,15 +288,15 @@ const RECHECK: SignedDuration = SignedDuration::from_mins(5);
 /// late, duplicate or out of order changes nothing.
 #[must_use]
 pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
-    let of_event = event.audit_action();
+    let event_action = event.audit_action();
     let detail = (event == Event::ClaimRefused).then_some("claim refused");
     let (lifecycle, action) = decide(run, event, now, limits);
-    // The store rejects a row with the maximum revision. This must only not panic.
+    // Saturates instead of panicking: the store rejects a row with the maximum revision.
     let revision = run.lifecycle.revision.saturating_add(1);
     let lifecycle = lifecycle.map(|lifecycle| Lifecycle { revision, ..lifecycle });
     let audit = lifecycle
         .as_ref()
-        .and_then(|after| of_event.or_else(|| ending_audit_action(run.lifecycle.state, after.state)))
+        .and_then(|after| event_action.or_else(|| ending_audit_action(run.lifecycle.state, after.state)))
         .map(|action| StepAudit { action, detail });
     Step { lifecycle, audit, action }
 }
@@ -304,7 +304,7 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
 /// The lifecycle to write, and the action to take after that.
 type Decision = (Option<Lifecycle>, Option<Action>);
 
-const NOTHING: Decision = (None, None);
+const NO_CHANGE: Decision = (None, None);
 
 fn write(lifecycle: Lifecycle) -> Decision {
     (Some(lifecycle), None)
@@ -318,10 +318,10 @@ fn act(action: Action) -> Decision {
 fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision {
     let lifecycle = &run.lifecycle;
     match (lifecycle.state, event) {
-        (State::Ended, _) => NOTHING,
+        (State::Ended, _) => NO_CHANGE,
         (State::Ending, Event::CopiesDeleted) => write(ended(lifecycle.clone(), now)),
         (State::Ending, Event::Inspected) => act(Action::RemoveCopies),
-        (State::Ending, _) | (_, Event::CopiesDeleted) => NOTHING,
+        (State::Ending, _) | (_, Event::CopiesDeleted) => NO_CHANGE,
         (_, Event::Restored) => restored(run, now, limits),
 
         (State::Provisioning, Event::Provisioned(copies)) => {
@@ -341,14 +341,14 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
             end(lifecycle, launch_failed(ReportedBy::Sweep), now)
         }
         (State::Provisioning, Event::LaunchFailed) => end(lifecycle, launch_failed(ReportedBy::Launch), now),
-        (State::Provisioning, _) | (_, Event::Provisioned(_) | Event::Repinned(_)) => NOTHING,
+        (State::Provisioning, _) | (_, Event::Provisioned(_) | Event::Repinned(_)) => NO_CHANGE,
 
         (State::Pending, Event::TokensRenewed { run_token, claim_token })
             if lifecycle.claimed.is_none() && lifecycle.head_job.is_none() =>
         {
             write(Lifecycle { run_token, claim_token, ..lifecycle.clone() })
         }
-        (_, Event::TokensRenewed { .. }) => NOTHING,
+        (_, Event::TokensRenewed { .. }) => NO_CHANGE,
         // The launch does not know that its last write took effect, and reports a failure to its
         // client.
         (State::Pending, Event::LaunchFailed)
@@ -356,14 +356,14 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
         {
             end(lifecycle, launch_failed(ReportedBy::Launch), now)
         }
-        (_, Event::LaunchFailed) => NOTHING,
+        (_, Event::LaunchFailed) => NO_CHANGE,
         (_, Event::ClaimRefused) if lifecycle.claim_token.is_some() => {
             end(lifecycle, launch_failed(ReportedBy::Launch), now)
         }
-        (_, Event::ClaimRefused) => NOTHING,
+        (_, Event::ClaimRefused) => NO_CHANGE,
         (_, Event::Claimed(secrets)) => {
             if lifecycle.claimed.is_some() {
-                return NOTHING;
+                return NO_CHANGE;
             }
             let claimed =
                 Lifecycle { secrets, claimed: Some(now), delivered: Some(now), ..lifecycle.clone() };
@@ -372,7 +372,7 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
         (_, Event::Heartbeat) => heartbeat(run, now, limits),
         (_, Event::HeadJobRecorded(job)) => {
             if lifecycle.head_job.is_some() {
-                return NOTHING;
+                return NO_CHANGE;
             }
             // Due at once: if the job ended before it was recorded, no further event will arrive.
             write(Lifecycle {
@@ -394,7 +394,7 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
                 now,
             )
         }
-        (_, Event::Inspected) => NOTHING,
+        (_, Event::Inspected) => NO_CHANGE,
     }
 }
 
@@ -402,7 +402,7 @@ fn heartbeat(run: &Run, now: Timestamp, limits: &Limits) -> Decision {
     let lifecycle = &run.lifecycle;
     let fresh = lifecycle.state == State::Running && lifecycle.lease_until >= now + limits.lease / 2;
     if fresh || now >= run.not_after {
-        return NOTHING;
+        return NO_CHANGE;
     }
     let renewed = renewed(lifecycle.clone(), now, limits);
     // With a recorded head job, keep the due time: a status check may be due soon.
@@ -425,7 +425,7 @@ fn reported(lifecycle: &Lifecycle, outcome: Outcome, now: Timestamp) -> Decision
 
 fn head_job_observed(lifecycle: &Lifecycle, status: &JobStatus, now: Timestamp, limits: &Limits) -> Decision {
     if lifecycle.head_job.is_none() {
-        return NOTHING;
+        return NO_CHANGE;
     }
     match *status {
         JobStatus::Final { succeeded, exit_status } => {
@@ -448,7 +448,7 @@ fn head_job_observed(lifecycle: &Lifecycle, status: &JobStatus, now: Timestamp, 
             Outcome { result: RunResult::Lost, exit_status: None, reported_by: ReportedBy::HeadJob },
             now,
         ),
-        JobStatus::Unknown if lifecycle.due == Some(lifecycle.lease_until) => NOTHING,
+        JobStatus::Unknown if lifecycle.due == Some(lifecycle.lease_until) => NO_CHANGE,
         JobStatus::Unknown => write(Lifecycle { due: Some(lifecycle.lease_until), ..lifecycle.clone() }),
     }
 }
@@ -463,10 +463,10 @@ fn restored(run: &Run, now: Timestamp, limits: &Limits) -> Decision {
         return end(lifecycle, launch_failed(ReportedBy::Sweep), now);
     }
     let (lease_until, due) = match lifecycle.head_job {
-        Some(_) if lifecycle.lease_until >= now + limits.lease / 2 => return NOTHING,
+        Some(_) if lifecycle.lease_until >= now + limits.lease / 2 => return NO_CHANGE,
         Some(_) => (now + limits.lease, now),
         None if lifecycle.state != State::Provisioning && lifecycle.lease_until >= run.not_after => {
-            return NOTHING;
+            return NO_CHANGE;
         }
         None => (run.not_after, run.not_after),
     };

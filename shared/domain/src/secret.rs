@@ -41,7 +41,7 @@ pub struct Secret {
     pub expires: Option<Timestamp>,
     /// A note by its owner.
     pub description: Option<Description>,
-    /// What launches need to know about the value.
+    /// The properties of the value that launches use.
     #[serde(flatten)]
     pub properties: ValueProperties,
 }

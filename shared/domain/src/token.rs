@@ -28,7 +28,7 @@ pub struct TokenKey(Zeroizing<String>);
 pub struct TokenHash(String);
 
 /// A token that a client presented, split into its parts.
-pub enum Presented {
+pub enum PresentedToken {
     /// A personal access token.
     Access(TokenId, TokenKey),
     /// A run token, which can only report on its run.
@@ -103,7 +103,7 @@ impl PartialEq for TokenHash {
     }
 }
 
-impl Presented {
+impl PresentedToken {
     /// Parses the value of an `Authorization` header. Returns `None` if it is neither Bearer nor
     /// Basic `@token`.
     #[must_use]
@@ -137,7 +137,7 @@ impl Presented {
         if token.split('.').count() == 3 {
             return Self::Jwt(Zeroizing::new(token.to_owned()));
         }
-        let taken_apart = decode(token).map(Zeroizing::new).and_then(|text| {
+        let parsed = decode(token).map(Zeroizing::new).and_then(|text| {
             let (head, key) = text.rsplit_once('.')?;
             let head: Head = serde_json::from_str(head).ok()?;
             let key = TokenKey(Zeroizing::new(key.to_owned()));
@@ -146,7 +146,7 @@ impl Presented {
                 Tid::Text(run) => Some(Self::Run(RunId::new(&run).ok()?, key)),
             }
         });
-        taken_apart.unwrap_or_else(|| Self::Opaque(TokenKey(Zeroizing::new(token.to_owned()))))
+        parsed.unwrap_or_else(|| Self::Opaque(TokenKey(Zeroizing::new(token.to_owned()))))
     }
 }
 

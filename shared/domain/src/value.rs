@@ -89,13 +89,13 @@ impl SecretValue {
         write_json_string(&self.text, out);
     }
 
-    /// Returns what launches need to know about the value: see [`ValueProperties`].
+    /// Returns the [`ValueProperties`] of the value, computed on the first call.
     #[must_use]
     pub fn properties(&self) -> ValueProperties {
         *self.properties.get_or_init(|| ValueProperties {
             raw_bytes: padded(self.text.len()),
             json_bytes: padded(self.json_length()),
-            nextflow_store: store_carries(&self.text),
+            nextflow_store: nextflow_store_preserves(&self.text),
             lost: false,
         })
     }
@@ -136,7 +136,7 @@ pub(crate) fn padded(length: usize) -> usize {
 /// quotes, backticks and backslashes. `$` works in a plain task, but Apptainer and Singularity, the
 /// usual containers on HPC, evaluate it in every environment variable.
 #[must_use]
-pub fn store_carries(value: &str) -> bool {
+pub fn nextflow_store_preserves(value: &str) -> bool {
     // Bytes, not characters: no multi-byte character contains one of these bytes.
     !value.bytes().any(|byte| matches!(byte, b'\0' | b'\n' | b'"' | b'$' | b'\\' | b'`'))
 }

@@ -58,7 +58,7 @@ impl Problem {
     /// Returns the error code if the service is at fault.
     #[must_use]
     pub fn fault(&self) -> Option<&'static str> {
-        self.cause.as_ref().filter(|cause| cause.is_ours()).map(Error::code)
+        self.cause.as_ref().filter(|cause| cause.is_service_fault()).map(Error::code)
     }
 
     /// Writes the log line of a failed request.

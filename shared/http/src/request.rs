@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
 use domain::identity::{Actor, Caller, Login, VerifiedLogin};
 use domain::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
-use domain::token::Presented;
+use domain::token::PresentedToken;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -132,9 +132,9 @@ impl<'a> Request<'a> {
 
     /// Returns the credential in the `Authorization` header, for operations without an authorizer.
     /// Returns 401 without the header.
-    pub fn presented(&self) -> Result<Presented, Problem> {
+    pub fn presented(&self) -> Result<PresentedToken, Problem> {
         let header = self.header("authorization").ok_or_else(|| Problem::new(401, "Unauthorized"))?;
-        Presented::from_authorization(header).ok_or_else(|| Problem::new(403, "Forbidden"))
+        PresentedToken::from_authorization(header).ok_or_else(|| Problem::new(403, "Forbidden"))
     }
 
     /// Returns the version in `If-Match`, `"3"` or `3`; `*` matches every version. Returns 412 for

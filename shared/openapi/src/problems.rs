@@ -81,12 +81,18 @@ const PROBLEMS: [(u16, &str, &str, &str, bool); 13] = [
         "Too many concurrent requests. Nothing was changed. Retry in a moment.",
         true,
     ),
-    (500, "InternalError", "An internal error.", "Internal error. The operators have been notified.", false),
+    (
+        500,
+        "InternalError",
+        "An internal error.",
+        "Internal error. The failure was logged for the operators.",
+        false,
+    ),
     (
         503,
         "Unavailable",
         "A service that this API depends on is not available. Nothing is lost.",
-        "A service that this request needs is unavailable. Nothing was lost. Retry in a moment.",
+        "A service that this request needs is unavailable. Retry in a moment.",
         true,
     ),
 ];

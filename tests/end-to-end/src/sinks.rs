@@ -158,14 +158,14 @@ pub(crate) fn descendants() -> Vec<u32> {
         let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());
         parents.extend(parent.map(|parent| (pid, parent)));
     }
-    let is_ours = |mut pid: u32| loop {
+    let is_service_fault = |mut pid: u32| loop {
         match parents.get(&pid) {
             _ if pid == std::process::id() => break true,
             Some(parent) => pid = *parent,
             None => break false,
         }
     };
-    parents.keys().copied().filter(|pid| is_ours(*pid)).collect()
+    parents.keys().copied().filter(|pid| is_service_fault(*pid)).collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use domain::resolve::{SecretSelection, Selection};
 use domain::run::{HeadJob, Outcome, ReportedBy, Run, RunResult};
 use domain::secret::Secret;
 use domain::settings::Settings;
-use domain::token::{Presented, TokenKey};
+use domain::token::{PresentedToken, TokenKey};
 use domain::use_cases::change_secret::Change;
 use domain::use_cases::claim::{Claim, Claimer};
 use domain::use_cases::clean_up::{Cleaner, CleanupOutcome};
@@ -92,7 +92,7 @@ impl World {
             CleanupOperation::Look(run) => cleaner.inspect(run, &context).await?,
             CleanupOperation::JobChanged(job) => cleaner.head_job_changed(REGION, job, &context).await?,
             CleanupOperation::Delivered(run) => {
-                cleaner.note_delivery(run, context.now).await?;
+                cleaner.record_delivery(run, context.now).await?;
                 CleanupOutcome::Unchanged
             }
         };
@@ -272,8 +272,10 @@ pub fn only(names: &[&str]) -> SecretSelection {
 /// Returns the key in a token.
 #[must_use]
 pub fn key_of(token: &str) -> TokenKey {
-    match Presented::from_authorization(&format!("Bearer {token}")) {
-        Some(Presented::Run(_, key) | Presented::Access(_, key) | Presented::Opaque(key)) => key,
+    match PresentedToken::from_authorization(&format!("Bearer {token}")) {
+        Some(PresentedToken::Run(_, key) | PresentedToken::Access(_, key) | PresentedToken::Opaque(key)) => {
+            key
+        }
         _ => panic!("not one of our tokens"),
     }
 }

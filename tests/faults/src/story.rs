@@ -249,7 +249,7 @@ impl Story {
             Self::Claim => {
                 return match world.claim(run, &prepared.claim).await? {
                     Claim::Store(store) => Ok(Answer::Store(store.to_string())),
-                    Claim::SecondUse => Ok(Answer::Spent),
+                    Claim::AlreadyUsed => Ok(Answer::Spent),
                     Claim::Ended => Err(Error::Gone("ended".into())),
                 };
             }

@@ -181,8 +181,8 @@ fn files_with(directory: &Path, hidden: &[String]) -> Vec<PathBuf> {
 fn processes_with(file: &str, mark: Option<&str>, hidden: &[String]) -> Vec<PathBuf> {
     let processes =
         fs::read_dir("/proc").into_iter().flatten().flatten().map(|process| process.path().join(file));
-    let is_ours = |file: &PathBuf| mark.is_none_or(|mark| holds(file, &[mark.to_owned()]));
-    processes.filter(|file| is_ours(file) && holds(file, hidden)).collect()
+    let is_service_fault = |file: &PathBuf| mark.is_none_or(|mark| holds(file, &[mark.to_owned()]));
+    processes.filter(|file| is_service_fault(file) && holds(file, hidden)).collect()
 }
 
 fn holds(file: &Path, hidden: &[String]) -> bool {

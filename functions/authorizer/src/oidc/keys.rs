@@ -66,7 +66,7 @@ impl Keys {
     async fn refreshed(&self, now: Timestamp) -> Result<Rc<Vec<Jwk>>> {
         let cached = self.cached(STALE, now);
         if self.cache.borrow().tried.is_some_and(|tried| now < tried + INTERVAL) {
-            return cached.ok_or_else(|| unavailable("the issuer did not answer a moment ago"));
+            return cached.ok_or_else(|| unavailable("the last fetch failed less than 30 seconds ago"));
         }
         self.cache.borrow_mut().tried = Some(now);
         match (self.source.keys().await, cached) {

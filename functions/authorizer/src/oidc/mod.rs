@@ -20,7 +20,7 @@ use fetch::Source;
 use keys::Keys;
 
 /// The accepted algorithms: public-key signatures of current strength. HMAC is not accepted,
-/// because its key would be one that the issuer publishes, and neither is `none`.
+/// because its key would be a published key, and `none` is not accepted either.
 pub const ALGORITHMS: [Algorithm; 7] = [
     Algorithm::RS256,
     Algorithm::RS384,
@@ -89,7 +89,7 @@ impl Issuer {
         let Some(key) = self.keys.find(header.kid.as_deref(), header.alg, now).await? else {
             return Ok(refused("the issuer has no key with the token's key ID and algorithm"));
         };
-        let Ok(token) = jsonwebtoken::decode::<Claims>(token, &key, &signature_alone(header.alg)) else {
+        let Ok(token) = jsonwebtoken::decode::<Claims>(token, &key, &signature_only(header.alg)) else {
             return Ok(refused("the signature is not valid, or the claims cannot be read"));
         };
         match token.claims.check(&self.name, &self.audience, now) {
@@ -101,7 +101,7 @@ impl Issuer {
 
 /// Disables the crate's checks of claims, which use its own clock and accept some missing claims.
 /// [`Claims::check`] checks them.
-fn signature_alone(algorithm: Algorithm) -> Validation {
+fn signature_only(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;

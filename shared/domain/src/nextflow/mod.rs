@@ -16,9 +16,9 @@ use crate::name::SecretName;
 use crate::run::Run;
 use crate::value::SecretValue;
 
-pub use crate::value::store_carries;
+pub use crate::value::nextflow_store_preserves;
 
-/// Finds the first secret whose value would give a task another secret. Nextflow's `grep -w
+/// Finds the first secret whose value Nextflow would mistake for the assignment of another secret. Nextflow's `grep -w
 /// 'NAME=.*'` also matches a line whose value contains `NAME=` at the start of a word. Returns the
 /// secret with that value, and the name that the value contains.
 #[must_use]
@@ -137,10 +137,10 @@ mod tests {
     #[test]
     fn values_that_a_shell_would_read_are_not_carried() {
         for value in ["a\nb", "a\"b", "a\\b", "a`b", "a$b", "\";touch x;\""] {
-            assert!(!store_carries(value), "{value:?}");
+            assert!(!nextflow_store_preserves(value), "{value:?}");
         }
         for value in ["a b", " x ", "\t\r", "'!#=*?~{}[]();&|<>%^:,", "é€😀", "QUJD="] {
-            assert!(store_carries(value), "{value:?}");
+            assert!(nextflow_store_preserves(value), "{value:?}");
         }
     }
 

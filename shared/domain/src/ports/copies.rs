@@ -48,7 +48,7 @@ pub trait RemoveCopies {
     async fn describe_copy(&self, name: &str) -> Result<CopyStatus>;
 
     /// Deletes the secret under this name immediately, if it has the tag of our deployment. It is
-    /// deleted only once [`describe_copy`](Self::describe_copy) says so.
+    /// deleted only once [`describe_copy`](Self::describe_copy) returns [`CopyStatus::Gone`].
     async fn delete_copy(&self, name: &str) -> Result<()>;
 
     /// Lists all secrets with exactly this deployment tag.

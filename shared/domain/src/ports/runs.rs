@@ -105,13 +105,13 @@ pub trait FindDueRuns: SaveRuns {
     /// Excludes the run from [`due_runs`](Self::due_runs) until `until`, unless it was renewed
     /// after `now`. The run itself is neither read nor changed: its due time stays, and an event
     /// can still end it.
-    async fn put_off(&self, id: &RunId, now: Timestamp, until: Timestamp) -> Result<()>;
+    async fn postpone_inspection(&self, id: &RunId, now: Timestamp, until: Timestamp) -> Result<()>;
 
     /// Returns the run that recorded this head job.
     async fn run_of_head_job(&self, region: &str, job_id: &str) -> Result<Option<RunId>>;
 
     /// Records when a run received the secret. Not audited. Ignores a deleted secret.
-    async fn note_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()>;
+    async fn record_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()>;
 }
 
 /// Reads the status of AWS Batch jobs.

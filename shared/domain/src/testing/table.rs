@@ -38,7 +38,7 @@ pub(crate) struct Rows {
     pub(crate) history: Vec<(SecretId, OldVersion)>,
     pub(crate) runs: BTreeMap<RunId, Run>,
     /// When the index lists runs that were put off.
-    pub(crate) put_off: BTreeMap<RunId, Timestamp>,
+    pub(crate) postpone_inspection: BTreeMap<RunId, Timestamp>,
     pub(crate) head_jobs: BTreeMap<(String, String), RunId>,
     pub(crate) idempotency: BTreeMap<String, IdempotencyRecord>,
     pub(crate) audit: Vec<AuditRecord>,
@@ -128,7 +128,7 @@ impl Rows {
             return Err(Error::VersionConflict);
         }
         if stored.lifecycle.due != lifecycle.due {
-            self.put_off.remove(&run.id);
+            self.postpone_inspection.remove(&run.id);
         }
         stored.lifecycle = lifecycle.clone();
         Ok(())
@@ -136,7 +136,7 @@ impl Rows {
 
     /// When the index lists a run.
     fn listed_at(&self, run: &Run) -> Option<Timestamp> {
-        run.lifecycle.due.map(|due| self.put_off.get(&run.id).copied().unwrap_or(due))
+        run.lifecycle.due.map(|due| self.postpone_inspection.get(&run.id).copied().unwrap_or(due))
     }
 
     fn of_version(&self, secret: &Secret, version: u64) -> Result<()> {
@@ -422,10 +422,10 @@ impl FindDueRuns for Table {
         })
     }
 
-    async fn put_off(&self, id: &RunId, now: Timestamp, until: Timestamp) -> Result<()> {
-        self.write("put_off", |rows| {
+    async fn postpone_inspection(&self, id: &RunId, now: Timestamp, until: Timestamp) -> Result<()> {
+        self.write("postpone_inspection", |rows| {
             if rows.runs.get(id).is_some_and(|run| rows.listed_at(run).is_some_and(|due| due <= now)) {
-                rows.put_off.insert(id.clone(), until);
+                rows.postpone_inspection.insert(id.clone(), until);
             }
             Ok(())
         })
@@ -435,8 +435,8 @@ impl FindDueRuns for Table {
         self.read("run_of_head_job", |rows| rows.head_jobs.get(&(region.into(), job_id.into())).cloned())
     }
 
-    async fn note_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()> {
-        self.write("note_use", |rows| {
+    async fn record_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()> {
+        self.write("record_use", |rows| {
             rows.used.push((owner, secret, at));
             Ok(())
         })

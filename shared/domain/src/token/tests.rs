@@ -27,12 +27,12 @@ fn run_id() -> RunId {
 }
 
 /// The parts of a header, in a line of text.
-fn taken_apart(header: &str) -> Option<String> {
-    Presented::from_authorization(header).map(|presented| match presented {
-        Presented::Access(id, key) => format!("access token {id}, key {}", key.expose()),
-        Presented::Run(run, key) => format!("run token {run}, key {}", key.expose()),
-        Presented::Jwt(token) => format!("JWT {}", *token),
-        Presented::Opaque(key) => format!("opaque {}", key.expose()),
+fn parsed(header: &str) -> Option<String> {
+    PresentedToken::from_authorization(header).map(|presented| match presented {
+        PresentedToken::Access(id, key) => format!("access token {id}, key {}", key.expose()),
+        PresentedToken::Run(run, key) => format!("run token {run}, key {}", key.expose()),
+        PresentedToken::Jwt(token) => format!("JWT {}", *token),
+        PresentedToken::Opaque(key) => format!("opaque {}", key.expose()),
     })
 }
 
@@ -93,7 +93,7 @@ fn each_kind_of_token_is_parsed_under_both_schemes() {
             basic(&format!("@token:{token}")),
             basic(&format!("@token:{token}")).replace("Basic", "bASIC"),
         ] {
-            assert_eq!(taken_apart(&header).as_ref(), Some(&expected), "{case}: {header}");
+            assert_eq!(parsed(&header).as_ref(), Some(&expected), "{case}: {header}");
         }
     }
 }
@@ -114,14 +114,14 @@ fn text_that_only_resembles_a_token_is_opaque() {
         ("no base64", "{\"tid\": 42}.key".to_owned()),
         ("nothing", "-".to_owned()),
     ] {
-        assert_eq!(taken_apart(&bearer(&token)), Some(format!("opaque {token}")), "{case}");
+        assert_eq!(parsed(&bearer(&token)), Some(format!("opaque {token}")), "{case}");
     }
 }
 
 #[test]
 fn the_key_of_a_token_begins_after_the_last_dot() {
     let token = STANDARD.encode("{\"tid\": 42, \"note\": \"a.b\"}.key");
-    assert_eq!(taken_apart(&bearer(&token)).as_deref(), Some("access token 42, key key"));
+    assert_eq!(parsed(&bearer(&token)).as_deref(), Some("access token 42, key key"));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn malformed_headers_contain_no_credentials() {
         &basic("x@token:abc"),
         &format!("Basic {}", STANDARD.encode(b"@token:\xff")),
     ] {
-        assert_eq!(taken_apart(header), None, "{header:?}");
+        assert_eq!(parsed(header), None, "{header:?}");
     }
 }
 
@@ -148,7 +148,7 @@ fn malformed_headers_contain_no_credentials() {
 fn a_header_may_have_8192_bytes() {
     let header = |bytes: usize| bearer(&"x".repeat(bytes - "Bearer ".len()));
     for (bytes, taken) in [(8_191, true), (8_192, true), (8_193, false), (20_000, false)] {
-        assert_eq!(taken_apart(&header(bytes)).is_some(), taken, "{bytes} bytes");
+        assert_eq!(parsed(&header(bytes)).is_some(), taken, "{bytes} bytes");
     }
 }
 

@@ -6,11 +6,11 @@ use crate::context::Context;
 use crate::identity::{Actor, Caller, StoredToken, VerifiedLogin};
 use crate::ids::TokenId;
 use crate::ports::{AuthenticationStore, ReadLogins, ReadTokens, VerifyJwt};
-use crate::token::{Presented, TokenKey};
+use crate::token::{PresentedToken, TokenKey};
 use crate::{Result, log};
 
 /// The minimum interval between two updates of a token's last use.
-const NOTED_EVERY: SignedDuration = SignedDuration::from_hours(1);
+const LAST_USED_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
 
 /// Identifies the caller from an `Authorization` header. Returns `None` if the credential is
 /// refused; only the log contains the reason.
@@ -24,16 +24,16 @@ pub async fn authenticate(
     authorization: &str,
     context: &Context<'_>,
 ) -> Result<Option<Caller>> {
-    match Presented::from_authorization(authorization) {
-        Some(Presented::Access(id, key)) => {
+    match PresentedToken::from_authorization(authorization) {
+        Some(PresentedToken::Access(id, key)) => {
             Ok(by_token(store, id, &key, context.now).await?.map(Caller::User))
         }
-        Some(Presented::Jwt(token)) => match jwts.verify_jwt(&token, context.now).await? {
+        Some(PresentedToken::Jwt(token)) => match jwts.verify_jwt(&token, context.now).await? {
             Some(verified) => by_login(store, verified).await.map(Some),
             None => Ok(None),
         },
-        Some(Presented::Run(..)) => Ok(refused("a run token does not identify a caller")),
-        Some(Presented::Opaque(_)) => Ok(refused("tokens of this kind do not identify a caller")),
+        Some(PresentedToken::Run(..)) => Ok(refused("a run token does not identify a caller")),
+        Some(PresentedToken::Opaque(_)) => Ok(refused("tokens of this kind do not identify a caller")),
         None => Ok(refused("the header is neither Bearer nor Basic @token")),
     }
 }
@@ -53,13 +53,13 @@ async fn by_token(
     if token.expires.is_some_and(|expires| expires <= now) {
         return Ok(refused("the token has expired"));
     }
-    note_use(store, &token, now).await;
+    record_use(store, &token, now).await;
     Ok(Some(Actor { user: token.user, token: Some(id) }))
 }
 
 /// Records the use of a token. A failure does not affect the request.
-async fn note_use(store: &dyn ReadTokens, token: &StoredToken, now: Timestamp) {
-    if token.last_used.is_some_and(|last| now - NOTED_EVERY < last) {
+async fn record_use(store: &dyn ReadTokens, token: &StoredToken, now: Timestamp) {
+    if token.last_used.is_some_and(|last| now - LAST_USED_INTERVAL < last) {
         return;
     }
     if let Err(error) = store.record_token_use(token.id, now).await {

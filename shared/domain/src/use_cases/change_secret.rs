@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::create_secrets::{SecretService, check_expiry};
-use super::{as_contended, authorize, retry_contended};
+use super::{authorize, conflict_as_contended, retry_contended};
 use crate::audit::{AuditAction, AuditRecord};
 use crate::context::Context;
 use crate::identity::Actor;
@@ -104,7 +104,7 @@ fn expect(secret: &Secret, if_version: Option<u64>) -> Result<()> {
 fn unless_expected(error: Error, if_version: Option<u64>) -> Error {
     match if_version {
         Some(_) => error,
-        None => as_contended(error),
+        None => conflict_as_contended(error),
     }
 }
 

@@ -7,8 +7,8 @@ use futures_util::future::try_join3;
 use zeroize::Zeroizing;
 
 use super::advance::advance;
-use super::as_contended;
-use super::open_values::{open_values, pin_what_was_read};
+use super::conflict_as_contended;
+use super::open_values::{open_values, pin_read_versions};
 use super::preview::authorize_platform;
 use crate::context::Context;
 use crate::identity::Actor;
@@ -36,8 +36,8 @@ pub struct Claimer {
 pub enum Claim {
     /// Nextflow's store.
     Store(Zeroizing<String>),
-    /// The token was used before, possibly by an attacker. The run continues, and an alarm is due.
-    SecondUse,
+    /// The token was already used, possibly by an attacker. The run continues, and the caller must raise an alarm.
+    AlreadyUsed,
     /// The run has ended.
     Ended,
 }
@@ -47,11 +47,11 @@ impl Claimer {
     /// before a value is opened. A client that loses the answer must launch a new run.
     pub async fn claim(&self, id: &RunId, key: &TokenKey, context: &Context<'_>) -> Result<Claim> {
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
-        let genuine = run.lifecycle.claim_token.as_ref().is_some_and(|hash| hash.matches(key));
-        if !genuine {
+        let token_matches = run.lifecycle.claim_token.as_ref().is_some_and(|hash| hash.matches(key));
+        if !token_matches {
             return Err(Error::NotFound);
         }
-        if let Some(refusal) = spent(&run, context) {
+        if let Some(refusal) = already_used_or_expired(&run, context) {
             return Ok(refusal);
         }
         let pinned: Vec<_> = run.lifecycle.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
@@ -76,7 +76,7 @@ impl Claimer {
         if let Some(reason) = refuse(&run.lifecycle.secrets, &secrets, context) {
             return self.refuse(&run, reason, context).await;
         }
-        let (pins, _) = match pin_what_was_read(&run.lifecycle.secrets, &values) {
+        let (pins, _) = match pin_read_versions(&run.lifecycle.secrets, &values) {
             Ok(pins) => pins,
             Err(name) => return self.refuse(&run, deleted(&name), context).await,
         };
@@ -89,7 +89,7 @@ impl Claimer {
             return self.lost_race(id, context).await;
         };
         let values = open_values(&*self.keys, &run.lifecycle.secrets, &values, context.settings).await?;
-        if let Some(reason) = not_carried(&values) {
+        if let Some(reason) = reason_not_deliverable(&values) {
             return self.refuse(&run, reason, context).await;
         }
         let store = nextflow::store(&values);
@@ -117,25 +117,25 @@ impl Claimer {
     /// Handles a claim after another request changed the run: a claim, an end, or a heartbeat.
     async fn lost_race(&self, id: &RunId, context: &Context<'_>) -> Result<Claim> {
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
-        spent(&run, context).ok_or(Error::Contended)
+        already_used_or_expired(&run, context).ok_or(Error::Contended)
     }
 
     /// Ends a run that cannot get its secrets, and returns the reason.
     async fn refuse(&self, run: &Run, reason: String, context: &Context<'_>) -> Result<Claim> {
         // After a concurrent heartbeat, end or claim, a repeated claim gets the answer.
-        advance(&*self.store, run, Event::ClaimRefused, context).await.map_err(as_contended)?;
+        advance(&*self.store, run, Event::ClaimRefused, context).await.map_err(conflict_as_contended)?;
         Err(Error::Refused(format!("The run was ended: {reason}.")))
     }
 }
 
 /// Whether the claim token can no longer be used. It expires relative to the launch time, because
 /// other functions can write the state and the due time.
-fn spent(run: &Run, context: &Context<'_>) -> Option<Claim> {
+fn already_used_or_expired(run: &Run, context: &Context<'_>) -> Option<Claim> {
     let limits = &context.settings.limits;
     let too_late = context.now.duration_since(run.created) >= limits.provisioning + limits.pending;
     match run.lifecycle.state {
         State::Ending | State::Ended => Some(Claim::Ended),
-        _ if run.lifecycle.claimed.is_some() => Some(Claim::SecondUse),
+        _ if run.lifecycle.claimed.is_some() => Some(Claim::AlreadyUsed),
         _ if too_late => Some(Claim::Ended),
         _ => None,
     }
@@ -166,15 +166,17 @@ fn deleted(name: &SecretName) -> String {
     format!("the secret {name} was deleted")
 }
 
-/// Checks that only the values themselves allow.
-fn not_carried(values: &BTreeMap<SecretName, SecretValue>) -> Option<String> {
-    if let Some((name, _)) = values.iter().find(|(_, value)| !nextflow::store_carries(value.expose())) {
+/// Returns why the opened values cannot be delivered. These checks need the values themselves.
+fn reason_not_deliverable(values: &BTreeMap<SecretName, SecretValue>) -> Option<String> {
+    if let Some((name, _)) =
+        values.iter().find(|(_, value)| !nextflow::nextflow_store_preserves(value.expose()))
+    {
         return Some(format!(
             "the value of the secret {name} cannot pass through Nextflow's secrets store: store it as base64"
         ));
     }
     nextflow::store_collision(values).map(|(holder, name)| {
-        format!("the value of the secret {holder} contains {name}=, which Nextflow reads as a secret: store it as base64")
+        format!("the value of the secret {holder} contains {name}=, which Nextflow would read as the secret {name}: store it as base64")
     })
 }
 

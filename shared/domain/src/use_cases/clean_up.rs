@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::advance::advance;
-use super::{as_contended, retry_contended};
+use super::{conflict_as_contended, retry_contended};
 use crate::context::Context;
 use crate::copies::RunCopy;
 use crate::ids::RunId;
@@ -49,13 +49,13 @@ impl Cleaner {
     }
 
     /// Records the use of a run's secrets, as `lastUsed`.
-    pub async fn note_delivery(&self, id: &RunId, now: Timestamp) -> Result<()> {
+    pub async fn record_delivery(&self, id: &RunId, now: Timestamp) -> Result<()> {
         let Some(run) = self.store.run(id).await? else {
             return Ok(());
         };
         let at = run.lifecycle.delivered.unwrap_or(now);
         let noted =
-            join_all(run.lifecycle.secrets.iter().map(|pin| self.store.note_use(pin.owner, pin.id, at)))
+            join_all(run.lifecycle.secrets.iter().map(|pin| self.store.record_use(pin.owner, pin.id, at)))
                 .await;
         noted.into_iter().collect()
     }
@@ -87,7 +87,7 @@ impl Cleaner {
     async fn advance_run(&self, mut run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
         let mut event = Event::Inspected;
         loop {
-            let step = advance(&*self.store, &run, event, context).await.map_err(as_contended)?;
+            let step = advance(&*self.store, &run, event, context).await.map_err(conflict_as_contended)?;
             if let Some(advanced) = step.run {
                 run = advanced;
                 if run.lifecycle.state == State::Ended {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use self::slot::Clock;
 use super::advance::advance;
-use super::open_values::{open_values, pin_what_was_read};
+use super::open_values::{open_values, pin_read_versions};
 use super::preview::{LaunchRequest, LaunchScopes, authorize_launch, read_scopes};
 use super::retry_contended;
 use crate::audit::AuditAction;
@@ -62,12 +62,12 @@ pub struct RunTokens {
 }
 
 /// The keys of a run's tokens.
-struct Keyring {
+struct TokenKeys {
     run: TokenKey,
     claim: Option<TokenKey>,
 }
 
-impl Keyring {
+impl TokenKeys {
     fn make_random(claims: bool, randomness: &dyn Randomness) -> Self {
         Self {
             run: TokenKey::make_random(randomness),
@@ -168,7 +168,7 @@ impl Launcher {
         replaces: Option<&RunId>,
         context: &Context<'_>,
     ) -> Result<Attempt> {
-        let keyring = Keyring::make_random(intent.request.platform.claims(), context.randomness);
+        let keyring = TokenKeys::make_random(intent.request.platform.claims(), context.randomness);
         let run = self.plan(intent, &keyring, context);
         let audit = run.audit_record(AuditAction::RunLaunched, context);
         let pinned: Vec<_> = run.lifecycle.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
@@ -214,7 +214,7 @@ impl Launcher {
     }
 
     /// Plans the run of the intent.
-    fn plan(&self, intent: &Intent<'_>, keyring: &Keyring, context: &Context<'_>) -> Run {
+    fn plan(&self, intent: &Intent<'_>, keyring: &TokenKeys, context: &Context<'_>) -> Run {
         let (now, limits) = (context.now, &context.settings.limits);
         let request = intent.request;
         let id = RunId::make_random(&self.prefix, context.randomness);
@@ -261,7 +261,7 @@ impl Launcher {
             return self.advance(run, Event::Provisioned(Vec::new()), context).await;
         }
         let values = values?;
-        let (pins, changed) = pin_what_was_read(&run.lifecycle.secrets, &values).map_err(|name| {
+        let (pins, changed) = pin_read_versions(&run.lifecycle.secrets, &values).map_err(|name| {
             Error::Refused(format!("The launch is refused: the secret {name} was deleted during the launch."))
         })?;
         let run = match changed {
@@ -357,7 +357,7 @@ impl Launcher {
         if run.lifecycle.state == State::Provisioning {
             return Err(Error::InProgress);
         }
-        let keyring = Keyring::make_random(run.platform.claims(), context.randomness);
+        let keyring = TokenKeys::make_random(run.platform.claims(), context.randomness);
         let renewal = Event::TokensRenewed {
             run_token: keyring.run.hash(),
             claim_token: keyring.claim.as_ref().map(TokenKey::hash),

@@ -42,7 +42,7 @@ pub(crate) async fn retry_contended<T>(
 }
 
 /// Turns a version conflict into an error after which [`retry_contended`] reads and decides again.
-pub(crate) fn as_contended(error: Error) -> Error {
+pub(crate) fn conflict_as_contended(error: Error) -> Error {
     match error {
         Error::VersionConflict => Error::Contended,
         other => other,

@@ -39,7 +39,7 @@ pub(crate) async fn open_values(
 
 /// Returns the pins with the versions that were read, and whether any pin changed. If a secret no
 /// longer exists, returns its name as the error.
-pub(crate) fn pin_what_was_read(
+pub(crate) fn pin_read_versions(
     pins: &[PinnedSecret],
     sealed: &[SealedValue],
 ) -> std::result::Result<(Vec<PinnedSecret>, bool), SecretName> {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::advance::{Advance, advance};
-use super::{as_contended, retry_contended};
+use super::{conflict_as_contended, retry_contended};
 use crate::context::Context;
 use crate::ids::RunId;
 use crate::ports::{AnnounceRuns, HeadJobs, ObserveJobs, RunNotice};
@@ -50,7 +50,8 @@ impl Reporter {
     async fn apply(&self, id: &RunId, key: &TokenKey, event: &Event, context: &Context<'_>) -> Result<Run> {
         retry_contended(context.backoff, async || {
             let run = self.authenticate(id, key).await?;
-            let step = advance(&*self.store, &run, event.clone(), context).await.map_err(as_contended)?;
+            let step =
+                advance(&*self.store, &run, event.clone(), context).await.map_err(conflict_as_contended)?;
             if step.run.is_some() && step.action.is_some() {
                 self.request_inspection(id).await;
             }
@@ -95,7 +96,7 @@ impl Reporter {
             self.store
                 .record_head_job(&run, &recorded.lifecycle, &job, &audit)
                 .await
-                .map_err(as_contended)?;
+                .map_err(conflict_as_contended)?;
             self.request_inspection(id).await;
             Ok(recorded)
         })

@@ -64,7 +64,7 @@ impl Cleaner {
                 return Ok(());
             }
             let outcomes: Vec<_> = stream::iter(due)
-                .map(async |id| (self.inspect_or_put_off(&id, context).await, id))
+                .map(async |id| (self.inspect_or_postpone(&id, context).await, id))
                 .buffer_unordered(CONCURRENCY)
                 .collect()
                 .await;
@@ -89,7 +89,7 @@ impl Cleaner {
 
     /// Inspects a run, and puts it off if that fails. Also returns for how many seconds it had been
     /// due, from its row: the index may still list a run whose lease was renewed.
-    async fn inspect_or_put_off(&self, id: &RunId, context: &Context<'_>) -> (i64, Result<CleanupOutcome>) {
+    async fn inspect_or_postpone(&self, id: &RunId, context: &Context<'_>) -> (i64, Result<CleanupOutcome>) {
         let (overdue, outcome) = match self.store.run(id).await {
             Ok(Some(run)) => {
                 let overdue =
@@ -101,7 +101,7 @@ impl Cleaner {
         };
         if outcome.is_err() {
             let delay = overdue.unwrap_or(LONGEST_DELAY).clamp(SHORTEST_DELAY, LONGEST_DELAY);
-            if let Err(error) = self.store.put_off(id, context.now, context.now + delay).await {
+            if let Err(error) = self.store.postpone_inspection(id, context.now, context.now + delay).await {
                 log::error(&error).run(id).error("could not put off a run that could not be cleaned up");
             }
         }

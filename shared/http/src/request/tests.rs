@@ -196,7 +196,7 @@ fn a_missing_authorization_header_is_401_and_an_unreadable_one_403() {
     ] {
         let presented = with_header("authorization", header).presented();
         let key = outcome(presented).map(|presented| match presented {
-            Presented::Opaque(key) => key.expose().to_owned(),
+            PresentedToken::Opaque(key) => key.expose().to_owned(),
             _ => "another kind of token".to_owned(),
         });
         assert_eq!(key, expected.map(str::to_owned), "{header:?}");

@@ -65,7 +65,7 @@ impl schemars::JsonSchema for Date {
     }
 }
 
-/// The version of the secret: 1 at first, incremented with each new value.
+/// The version of the secret: 1 for a new secret, incremented with each new value.
 #[derive(Serialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline, extend("minimum" = 1)))]

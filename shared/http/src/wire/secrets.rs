@@ -25,7 +25,7 @@ pub struct NewSecret {
     value: Plaintext,
     #[cfg_attr(feature = "schema", schemars(with = "Option<Description>"))]
     description: Option<String>,
-    /// After this time, launches no longer use the secret. Must be in the future.
+    /// After this time, a launch that selects the secret is refused. Must be in the future.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Date>"))]
     expires: Option<String>,
 }
@@ -124,7 +124,7 @@ pub struct PipelineSecret<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Description"))]
     description: Option<&'a str>,
-    /// After this time, launches no longer use the secret.
+    /// After this time, a launch that selects the secret is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Date"))]
     expires: Option<Date>,

@@ -24,7 +24,7 @@ impl FindDueRuns for Store {
         Ok(due.into_iter().map(|(_, run)| run).collect())
     }
 
-    async fn put_off(&self, id: &RunId, now: Timestamp, until: Timestamp) -> Result<()> {
+    async fn postpone_inspection(&self, id: &RunId, now: Timestamp, until: Timestamp) -> Result<()> {
         let mut changes = Changes::default();
         changes.set("due", n(until.as_millisecond()));
         let now = changes.attributes().value(n(now.as_millisecond()));
@@ -37,7 +37,7 @@ impl FindDueRuns for Store {
         row.map(|row| row.field("workflowId")).transpose()
     }
 
-    async fn note_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()> {
+    async fn record_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()> {
         self.record_last_used(Key::secret(owner, secret), at).await
     }
 }
@@ -154,20 +154,20 @@ mod tests {
     async fn a_run_that_is_put_off_is_returned_later_and_keeps_its_due_time() {
         let test = TestStore::start().await;
         let run = begin(&test, "a", Some(60)).await;
-        test.store.put_off(&run.id, later(59), later(500)).await.unwrap();
+        test.store.postpone_inspection(&run.id, later(59), later(500)).await.unwrap();
         assert_eq!(
             test.store.due_runs(later(60), 10).await.unwrap(),
             [run_id("a")],
             "its due time has changed"
         );
         for _ in 0..2 {
-            test.store.put_off(&run.id, later(60), later(500)).await.unwrap();
+            test.store.postpone_inspection(&run.id, later(60), later(500)).await.unwrap();
             assert_eq!(test.store.due_runs(later(499), 10).await.unwrap(), []);
             assert_eq!(test.store.due_runs(later(500), 10).await.unwrap(), [run_id("a")]);
         }
         assert_eq!(test.store.run(&run.id).await.unwrap().unwrap(), run);
         test.remove(Key::run(&run.id)).await;
-        test.store.put_off(&run.id, later(600), later(700)).await.unwrap();
+        test.store.postpone_inspection(&run.id, later(600), later(700)).await.unwrap();
         assert_eq!(test.keys_beginning("RUN#").await, 0);
     }
 
@@ -178,13 +178,13 @@ mod tests {
         let (secret, _) = a_secret(&scope, 7, "NCBI_API_KEY");
         test.seed(secret_row(&secret).unwrap()).await;
         for (seconds, expected) in [(60, 60), (30, 60), (60, 60), (90, 90)] {
-            test.store.note_use(secret.owner, secret.id, later(seconds)).await.unwrap();
+            test.store.record_use(secret.owner, secret.id, later(seconds)).await.unwrap();
             let row = test.row(Key::secret(secret.owner, secret.id)).await.unwrap();
             let last_used: Timestamp = row.field("lastUsed").unwrap();
             assert_eq!(last_used.as_second(), later(expected).as_second());
         }
         test.remove(Key::secret(secret.owner, secret.id)).await;
-        test.store.note_use(secret.owner, secret.id, later(120)).await.unwrap();
+        test.store.record_use(secret.owner, secret.id, later(120)).await.unwrap();
         assert_eq!(test.keys_beginning("SECRET#").await, 0);
     }
 }

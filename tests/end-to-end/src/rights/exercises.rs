@@ -188,7 +188,7 @@ impl<'a> Exercises<'a> {
     /// Launches with so many copies that their creations are reserved.
     async fn launch_with_many_copies(&self) -> Outcome {
         let (one, other) = (self.pair("MANY").await?, self.pair("MANY").await?);
-        let mut body = one.on("aws-batch");
+        let mut body = one.launch_on("aws-batch");
         body["layout"] = json!("per-name");
         for (kind, name) in ["workspaceSecrets", "userSecrets"].into_iter().zip(&other.names) {
             body[kind].as_array_mut().ok_or("no list")?.push(json!(name));

@@ -3,7 +3,7 @@ use std::rc::Rc;
 use authorizer::Handler;
 use authorizer::oidc::Jwts;
 use domain::settings::Settings;
-use domain::token::Presented;
+use domain::token::PresentedToken;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
@@ -23,8 +23,8 @@ pub fn run(data: &[u8]) {
     let event = to_raw_value(&json!({ "identitySource": [header] })).expect("JSON");
     let answer = wait(handler.handle(&event, &context(&Settings::new("test")))).unwrap_or_else(|error| panic!("{error}"));
     let answer: Value = serde_json::from_str(answer.get()).expect("an answer is JSON");
-    let presented = match Presented::from_authorization(&header) {
-        Some(Presented::Access(_, key)) => key.expose() == KEY,
+    let presented = match PresentedToken::from_authorization(&header) {
+        Some(PresentedToken::Access(_, key)) => key.expose() == KEY,
         _ => false,
     };
     assert_eq!(answer["isAuthorized"], presented, "{answer}");
@@ -38,7 +38,7 @@ pub(super) fn no_jwts() -> Jwts {
 }
 
 fn hash() -> String {
-    let Some(Presented::Access(_, key)) = Presented::from_authorization(&format!("Bearer {TOKEN}")) else {
+    let Some(PresentedToken::Access(_, key)) = PresentedToken::from_authorization(&format!("Bearer {TOKEN}")) else {
         panic!("an invalid token");
     };
     assert_eq!(key.expose(), KEY);

@@ -1,7 +1,7 @@
 use std::rc::Rc;
 
 use domain::settings::Settings;
-use domain::token::Presented;
+use domain::token::PresentedToken;
 use domain::use_cases::report::Reporter;
 use events_eventbridge::RunAnnouncer;
 use http_api::{Handle as _, Operation};
@@ -57,7 +57,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn hash() -> String {
-    let Some(Presented::Run(_, key)) = Presented::from_authorization(&format!("Bearer {TOKEN}")) else {
+    let Some(PresentedToken::Run(_, key)) = PresentedToken::from_authorization(&format!("Bearer {TOKEN}")) else {
         panic!("an invalid token");
     };
     serde_json::to_value(key.hash()).expect("JSON").as_str().expect("text").to_owned()

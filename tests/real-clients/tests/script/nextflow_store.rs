@@ -11,7 +11,7 @@ use std::{
 
 use domain::{
     name::SecretName,
-    nextflow::{store, store_carries, store_collision},
+    nextflow::{nextflow_store_preserves, store, store_collision},
     settings::Settings,
     value::SecretValue,
 };
@@ -25,7 +25,8 @@ type Found = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
 #[test]
 fn accepted_values_arrive_byte_for_byte_and_without_other_secrets() {
-    let (good, bad): (Vec<_>, Vec<_>) = cases().into_iter().partition(|(_, value)| store_carries(value));
+    let (good, bad): (Vec<_>, Vec<_>) =
+        cases().into_iter().partition(|(_, value)| nextflow_store_preserves(value));
     assert!(good.len() > 150 && bad.len() > 5);
     for version in VERSIONS {
         for locale in [None, Some("C.UTF-8")] {
@@ -47,7 +48,7 @@ fn rejected_values_would_not_arrive() {
     for version in VERSIONS {
         let Some(found) = run(version, None, &secrets) else { return };
         for (name, value) in &secrets {
-            assert!(!store_carries(value));
+            assert!(!nextflow_store_preserves(value));
             let arrived = found.get(name).and_then(|task| task.get(name));
             assert_ne!(arrived, Some(&value.clone().into_bytes()), "{version} {value:?}");
         }

@@ -66,7 +66,7 @@ fn change_token(fixture: &Fixture, change: impl FnOnce(&mut Secret)) {
 fn answer(outcome: Result<Claim>) -> std::result::Result<String, &'static str> {
     match outcome {
         Ok(Claim::Store(store)) => Ok(store.as_str().to_owned()),
-        Ok(Claim::SecondUse) => Err("second use"),
+        Ok(Claim::AlreadyUsed) => Err("second use"),
         Ok(Claim::Ended) => Err("ended"),
         Err(error) => Err(error.code()),
     }

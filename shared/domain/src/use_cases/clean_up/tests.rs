@@ -215,7 +215,7 @@ fn an_event_of_a_job_inspects_the_run_that_recorded_it() {
 #[test]
 fn a_delivery_records_the_use_of_every_secret_at_its_time() {
     let note = |fixture: &Fixture, id: &RunId| {
-        run_now(cleaner(fixture).note_delivery(id, NOW)).map_err(|e| e.code())
+        run_now(cleaner(fixture).record_delivery(id, NOW)).map_err(|e| e.code())
     };
     let mut given = run(Platform::AwsBatch, State::Pending);
     let (first, second) = (secret(of_workspace(), 1, "LICENCE"), secret(of_user(), 2, "TOKEN"));
@@ -231,7 +231,7 @@ fn a_delivery_records_the_use_of_every_secret_at_its_time() {
     }
 
     let fixture = with_run(&given);
-    fixture.table.faults.fail("note_use", unavailable());
+    fixture.table.faults.fail("record_use", unavailable());
     assert_eq!(note(&fixture, &given.id), Err("unavailable"), "the event is delivered once more");
     assert_eq!(fixture.table.rows.borrow().used, used_at(NOW)[1..], "the other secret is noted");
 

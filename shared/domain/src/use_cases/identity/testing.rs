@@ -10,7 +10,7 @@ use crate::audit::AuditRecord;
 use crate::identity::{Change, RequiredMembership, StoredToken};
 use crate::ids::{OrgId, TokenId};
 use crate::testing::{Fixture, error_of, unavailable};
-use crate::token::Presented;
+use crate::token::PresentedToken;
 
 pub(super) fn org_id(number: i64) -> OrgId {
     OrgId::new(number).unwrap()
@@ -44,7 +44,8 @@ pub(super) fn assert_opens(access_key: &str, token: &StoredToken) {
         text.starts_with(&format!("{{\"tid\": {}}}.", token.id)),
         "the form that Nextflow sends as Bearer"
     );
-    let Some(Presented::Access(id, key)) = Presented::from_authorization(&format!("Bearer {access_key}"))
+    let Some(PresentedToken::Access(id, key)) =
+        PresentedToken::from_authorization(&format!("Bearer {access_key}"))
     else {
         panic!("not an access token");
     };

@@ -52,7 +52,7 @@ impl Launcher {
             Ok(Slot::Promised(start)) => {
                 Err(Error::QuotaReached { retry_after: reservation::retry_after(start, clock.now()) })
             }
-            Err(error) if error.is_ours() => {
+            Err(error) if error.is_service_fault() => {
                 log::error(&error).warn("could not reserve creations; the launch continues without a slot");
                 Ok(())
             }

@@ -17,7 +17,7 @@ use crate::role::Role;
 use crate::run::{Outcome, PinnedSecret, ReportedBy};
 use crate::secret::Secret;
 use crate::testing::*;
-use crate::token::Presented;
+use crate::token::PresentedToken;
 
 const DAY: i64 = 24 * 60;
 
@@ -97,15 +97,15 @@ fn assert_nothing_opened(fixture: &Fixture, case: &str) {
 }
 
 fn is_run_token(token: &str, run: &Run) -> bool {
-    match Presented::from_authorization(&format!("Bearer {token}")) {
-        Some(Presented::Run(id, key)) => id == run.id && run.lifecycle.run_token.matches(&key),
+    match PresentedToken::from_authorization(&format!("Bearer {token}")) {
+        Some(PresentedToken::Run(id, key)) => id == run.id && run.lifecycle.run_token.matches(&key),
         _ => false,
     }
 }
 
 fn is_claim_token(token: &str, run: &Run) -> bool {
-    match Presented::from_authorization(&format!("Bearer {token}")) {
-        Some(Presented::Opaque(key)) => {
+    match PresentedToken::from_authorization(&format!("Bearer {token}")) {
+        Some(PresentedToken::Opaque(key)) => {
             run.lifecycle.claim_token.as_ref().is_some_and(|hash| hash.matches(&key))
         }
         _ => false,

@@ -78,7 +78,7 @@ fn pins_follow_the_versions_that_were_read() {
         ("the last rotated", rotated(2), [3, 3, 4], true),
     ];
     for (case, sealed, versions, changed) in cases {
-        let (pinned, pins_changed) = pin_what_was_read(&pins, &sealed).unwrap();
+        let (pinned, pins_changed) = pin_read_versions(&pins, &sealed).unwrap();
         let expected: Vec<_> =
             pins.iter().zip(versions).map(|(pin, version)| PinnedSecret { version, ..pin.clone() }).collect();
         assert_eq!((pinned, pins_changed), (expected, changed), "{case}");
@@ -92,6 +92,6 @@ fn a_pin_whose_value_is_deleted_is_named() {
     for (index, deleted) in ["AA", "BB", "CC"].into_iter().enumerate() {
         let mut read = read.clone();
         read.remove(index);
-        assert_eq!(pin_what_was_read(&pins, &read), Err(name(deleted)));
+        assert_eq!(pin_read_versions(&pins, &read), Err(name(deleted)));
     }
 }

@@ -81,7 +81,7 @@ fn a_run_that_fails_is_put_off_and_does_not_stop_the_others() {
         };
         assert_eq!(swept, expected, "{operation}");
         assert_eq!(fixture.table.stored_run(&runs[0].id), runs[0], "{operation}");
-        fixture.table.rows.borrow_mut().put_off.clear();
+        fixture.table.rows.borrow_mut().postpone_inspection.clear();
         assert_eq!(sweep(&fixture).unwrap().ended, 1, "{operation}: it ends when it is due again");
     }
 }
@@ -168,7 +168,7 @@ fn a_failed_run_is_put_off_by_the_time_it_has_been_due_within_1_to_30_minutes() 
         put(&fixture, &run);
         fixture.table.faults.fail("save_lifecycle", unavailable());
         assert_eq!(sweep(&fixture).unwrap().failed, 1, "{due}");
-        assert_eq!(fixture.table.rows.borrow().put_off[&run.id], minutes(delay), "{due}");
+        assert_eq!(fixture.table.rows.borrow().postpone_inspection[&run.id], minutes(delay), "{due}");
         assert_eq!(fixture.table.stored_run(&run.id), run, "{due}: only the index is written");
         assert_eq!(sweep(&fixture).unwrap(), SweepSummary::default(), "{due}: it is not due again yet");
     }
@@ -181,7 +181,7 @@ fn a_run_that_cannot_be_read_is_put_off_by_half_an_hour() {
     put(&fixture, &run);
     fixture.table.faults.fail("run", unavailable());
     assert_eq!(sweep(&fixture).unwrap().failed, 1);
-    assert_eq!(fixture.table.rows.borrow().put_off[&run.id], minutes(30));
+    assert_eq!(fixture.table.rows.borrow().postpone_inspection[&run.id], minutes(30));
 }
 
 #[test]
@@ -191,16 +191,16 @@ fn a_run_that_was_renewed_concurrently_or_cannot_be_put_off_stays_due() {
     put(&fixture, &run);
     fixture.table.faults.fail("save_lifecycle", unavailable());
     let id = run.id.clone();
-    fixture.table.before("put_off", move |rows| {
+    fixture.table.before("postpone_inspection", move |rows| {
         rows.runs.get_mut(&id).unwrap().lifecycle.due = Some(minutes(20));
     });
     sweep(&fixture).unwrap();
-    assert!(fixture.table.rows.borrow().put_off.is_empty());
+    assert!(fixture.table.rows.borrow().postpone_inspection.is_empty());
 
     let fixture = Fixture::new();
     put(&fixture, &run);
     fixture.table.faults.fail("save_lifecycle", unavailable());
-    fixture.table.faults.fail("put_off", unavailable());
+    fixture.table.faults.fail("postpone_inspection", unavailable());
     assert_eq!(sweep(&fixture).unwrap().failed, 1);
     assert_eq!(sweep(&fixture).unwrap().ended, 1, "the next sweep ends it");
 }

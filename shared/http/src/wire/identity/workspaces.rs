@@ -25,7 +25,7 @@ struct OrgOrWorkspace<'a> {
     roles: [AnyRole; 1],
 }
 
-/// A role in a workspace, or the role that all users have in an organization.
+/// A workspace role, or the one role that exists in an organization.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum AnyRole {

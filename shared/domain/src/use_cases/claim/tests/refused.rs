@@ -110,7 +110,7 @@ fn values_that_nextflows_store_would_change_end_the_run_once_they_are_opened() {
         (
             "collision",
             "x LICENCE=stolen",
-            "the value of the secret TOKEN contains LICENCE=, which Nextflow reads as a secret: store it as base64",
+            "the value of the secret TOKEN contains LICENCE=, which Nextflow would read as the secret LICENCE: store it as base64",
         ),
     ];
     for (case, text, reason) in cases {
