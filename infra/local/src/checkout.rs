@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// The checkout that this program was built from.
+/// A checkout of this repository.
 #[derive(Clone, Debug)]
 pub struct Checkout {
     root: PathBuf,
 }
 
 impl Checkout {
-    /// Finds the checkout, two folders above this crate.
+    /// Finds the checkout that contains the current folder, or else the one that contains this
+    /// program.
     pub fn find() -> Result<Self> {
-        let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = crate_folder.join("../..").canonicalize();
-        root.map(|root| Self { root }).map_err(Error::file(crate_folder))
+        let root = package_functions::checkout().map_err(|error| Error::State(error.to_string()))?;
+        Ok(Self { root })
     }
 
     /// The folder with the workspace's `Cargo.toml`.

@@ -13,6 +13,16 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Neither the current folder nor this program is in a checkout.
+    #[error(
+        "{} is not in a checkout of Pipeline Secrets: change to the folder of the checkout, then run the \
+         command again",
+        current.display()
+    )]
+    Checkout {
+        /// The current folder.
+        current: PathBuf,
+    },
     /// A program cannot be started or failed; its own messages come first.
     #[error("{what} failed: {reason}")]
     Program {

@@ -66,10 +66,23 @@ pub fn functions(root: &Path) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// The checkout that this program was built from.
+/// Files that are together only in a checkout. A release lacks the last one.
+const OF_A_CHECKOUT: [&str; 3] = ["Cargo.toml", "infra/template.yaml", "infra/local/Cargo.toml"];
+
+/// Finds the checkout that contains the current folder, or else the one that contains this program.
+///
+/// The folder that the program was built in is not used, because a checkout can be copied together
+/// with its `target/`.
 pub fn checkout() -> Result<PathBuf> {
-    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    crate_folder.join("../..").canonicalize().map_err(Error::file(crate_folder))
+    let current = std::env::current_dir().map_err(Error::file(Path::new(".")))?;
+    let program = std::env::current_exe().unwrap_or_default();
+    checkout_above(&current).or_else(|| checkout_above(&program)).ok_or(Error::Checkout { current })
+}
+
+fn checkout_above(path: &Path) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    let found = path.ancestors().find(|folder| OF_A_CHECKOUT.iter().all(|file| folder.join(file).is_file()));
+    found.map(Path::to_owned)
 }
 
 /// What to build, and where.
@@ -99,4 +112,25 @@ pub fn package(order: &Order<'_>, arch: Arch) -> Result<Packed> {
     let programs = build::build(order.root, &tools, order.target, arch, &functions)?;
     let out = std::path::absolute(order.out).map_err(Error::file(order.out))?.join(arch.name());
     pack::pack(order.root, &tools.python(), &out, &programs, pack::Pack::Smallest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkout_is_found_from_each_of_its_folders() {
+        let parent = tempfile::tempdir().unwrap();
+        let root = parent.path().canonicalize().unwrap().join("copy");
+        std::fs::create_dir_all(root.join("infra/local")).unwrap();
+        std::fs::create_dir_all(root.join("target/debug")).unwrap();
+        for file in OF_A_CHECKOUT {
+            assert_eq!(checkout_above(&root.join("infra/local")), None);
+            std::fs::write(root.join(file), "").unwrap();
+        }
+        for folder in ["", "infra/local", "target/debug", "infra/template.yaml"] {
+            assert_eq!(checkout_above(&root.join(folder)).as_deref(), Some(root.as_path()), "{folder}");
+        }
+        assert_eq!(checkout_above(parent.path()), None);
+    }
 }

@@ -6,7 +6,6 @@
 
 use std::io::{Error, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// Commands that use an existing build: the stack of a checkout that does not compile can still be
@@ -30,10 +29,8 @@ fn start() -> Result<std::convert::Infallible, Error> {
 
 fn build() -> Result<(), Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../Cargo.toml");
-    let built = Command::new(cargo)
-        .args(["build", "--workspace", "--bins", "--manifest-path"])
-        .arg(manifest)
-        .status()?;
+    // cargo finds the checkout from the current folder. The path that this program was built in can
+    // be that of another checkout, of which this one is a copy with its `target/`.
+    let built = Command::new(cargo).args(["build", "--workspace", "--bins"]).status()?;
     if built.success() { Ok(()) } else { Err(Error::other("the build failed: see the messages above")) }
 }
