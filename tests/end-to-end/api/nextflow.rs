@@ -36,6 +36,7 @@ async fn a_run_token_works_as_bearer_and_as_basic() {
             json!({"sessionId": "s", "runName": "r", "projectName": "p", "workflowId": run, "instant": 1});
         let created = caller.send(message("POST", "/trace/create", &body)).await.json();
         assert_eq!(created["workflowId"], run);
+        assert_eq!(created["watchUrl"], format!("{}/runs/{run}", world.harness.stack.api_endpoint));
         for (step, body) in [
             ("begin", json!({"workflow": {"id": run}})),
             ("progress", json!({"tasks": [], "progress": {}})),

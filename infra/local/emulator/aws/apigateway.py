@@ -16,11 +16,11 @@ PRINCIPAL = "apigateway.amazonaws.com"
 
 
 def install():
-    _refuse_large_requests()
+    _check_requests()
     _enforce_resource_policies()
 
 
-def _refuse_large_requests():
+def _check_requests():
     known = apigateway.handle_execute
 
     async def handle_execute(api, stage, path, method, headers, body, query, raw_query_string=None):
@@ -29,6 +29,9 @@ def _refuse_large_requests():
             return _message(431, "Request Header Fields Too Large")
         if len(body or b"") > LONGEST_PAYLOAD:
             return _message(413, "Request Entity Too Large")
+        # A client cannot set this header. The emulator is served over HTTP only.
+        # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-parameter-mapping.html
+        headers = {**headers, "x-forwarded-proto": "http"}
         return await known(api, stage, path, method, headers, body, query, raw_query_string=raw_query_string)
 
     apigateway.handle_execute = handle_execute
