@@ -159,9 +159,9 @@ fn explain(stack: &Stack, example: &Example, aws: &Path, out: &mut impl Write) -
         &format!(
             r#"
   # Create a workspace secret, then list the workspace's secrets. No call returns a value.
-  curl -sS {api}/pipeline-secrets?workspaceId={workspace} -H "Authorization: Bearer ${owner}" \
+  curl -sS '{api}/pipeline-secrets?workspaceId={workspace}' -H "Authorization: Bearer ${owner}" \
        -H 'Content-Type: application/json' -d '{{"name":"NCBI_API_KEY","value":"s3cret"}}'
-  curl -sS {api}/pipeline-secrets?workspaceId={workspace} -H "Authorization: Bearer ${owner}"
+  curl -sS '{api}/pipeline-secrets?workspaceId={workspace}' -H "Authorization: Bearer ${owner}"
 
   # Read the service's table with the AWS CLI.
   AWS_ENDPOINT_URL={} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1 \
