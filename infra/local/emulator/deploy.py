@@ -73,7 +73,7 @@ def create_or_update(stacks, request, template):
             {"ParameterKey": name, "ParameterValue": str(value)} for name, value in request["parameters"].items()
         ],
     }
-    present = state(stacks, request["stack"])
+    present = wait_for_earlier_deployment(stacks, request["stack"])
     # A stack in these states can only be deleted.
     if present in ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"):
         stacks.delete_stack(StackName=request["stack"])
@@ -95,6 +95,13 @@ def state(stacks, name):
         return stacks.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
     except ClientError:
         return None
+
+
+def wait_for_earlier_deployment(stacks, name):
+    """Returns the stack's state. A deployment goes on if the process that started it was killed."""
+    while (present := state(stacks, name)) and present.endswith("IN_PROGRESS") and present != "REVIEW_IN_PROGRESS":
+        time.sleep(POLL_INTERVAL)
+    return present
 
 
 def wait(stacks, name):
