@@ -5,7 +5,8 @@ The emulator is ministack, pinned in requirements.txt because this folder change
 rules). `front` serves the deployed HTTP API under a plain address. `admin` is the small interface
 under /_local/ that the local stack and the tests use.
 
-It has two listeners on loopback: the AWS endpoint and the HTTP API. It saves its state on SIGTERM.
+It has two listeners on loopback: the AWS endpoint and the HTTP API. `snapshots` saves its state
+within two seconds of a change, and on SIGTERM.
 """
 
 import argparse
@@ -46,7 +47,7 @@ def listen(port, what):
     return listener
 
 
-def set_environment(directory, aws_port, functions_endpoint, forget):
+def set_environment(directory, aws_port, functions_endpoint):
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     os.environ.clear()
     os.environ.update(
@@ -62,7 +63,7 @@ def set_environment(directory, aws_port, functions_endpoint, forget):
         LOG_LEVEL="WARNING",
         MINISTACK_ACCOUNT_ID=ACCOUNT,
         MINISTACK_REGION=REGION,
-        PERSIST_STATE="0" if forget else "1",
+        PERSIST_STATE="0",  # `snapshots` saves the state
         SFTP_ENABLED="0",
         STATE_DIR=os.path.join(directory, "state"),
         TMPDIR=os.path.join(directory, "tmp"),
@@ -105,7 +106,7 @@ def main():
     os.makedirs(directory, mode=0o700, exist_ok=True)
     aws, api = listen(options.aws_port, "AWS endpoint"), listen(options.api_port, "HTTP API")
     aws_port, api_port = aws.getsockname()[1], api.getsockname()[1]
-    set_environment(directory, aws_port, options.functions_endpoint, options.forget)
+    set_environment(directory, aws_port, options.functions_endpoint)
     ready_file = os.path.join(directory, "emulator.json")
 
     # ministack reads the environment when it is imported, so import it now.
@@ -116,26 +117,43 @@ def main():
     import admin
     import front
     from aws import install
+    from snapshots import Snapshots
 
     install()
+    snapshots = None if options.forget else Snapshots(os.environ["STATE_DIR"])
+    if snapshots:
+        snapshots.restore()
 
     async def app(scope, receive, send):
+        send = snapshots.watch(scope, send) if snapshots else send
         if scope["type"] == "lifespan":
             await ministack.app(scope, receive, send)
         elif scope["server"][1] == api_port:
             await front.serve(scope, receive, send, options.deployment)
         elif scope["type"] == "http" and scope["path"].startswith("/_local/"):
-            await admin.serve(scope, receive, send)
+            await admin.serve(scope, receive, send, snapshots)
         else:
             await ministack.app(scope, receive, send)
 
-    async def with_ready_file(scope, receive, send):
+    async def with_lifespan(scope, receive, send):
+        """Writes the ready file after the start. Saves changes until the stop, and once more then."""
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        saving = snapshots and asyncio.create_task(snapshots.save_changes())
+
+        async def receive_and_save():
+            message = await receive()
+            if saving and message["type"] == "lifespan.shutdown":
+                await snapshots.finish()
+            return message
+
         async def send_and_report(message):
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 write_ready_file(ready_file, aws_port, api_port)
 
-        await app(scope, receive, send_and_report if scope["type"] == "lifespan" else send)
+        await app(scope, receive_and_save, send_and_report)
 
     if options.stop_with_stdin:
         threading.Thread(target=stop_with_stdin, args=[options.forget], daemon=True).start()
@@ -152,7 +170,7 @@ def main():
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"
     try:
-        asyncio.run(serve(with_ready_file, config))
+        asyncio.run(serve(with_lifespan, config))
     finally:
         if os.path.exists(ready_file):
             os.remove(ready_file)

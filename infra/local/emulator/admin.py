@@ -1,11 +1,11 @@
 """Actions for the local stack and the tests that AWS does not have, under /_local/ of the AWS port.
 
 GET /_local/status
-    Returns the process id and the deployed stacks.
+    Returns the process id, the deployed stacks, and when the state was saved (`Snapshots.status`).
 POST /_local/stop
     Sends SIGTERM to this process, which saves its state and ends.
 POST /_local/save
-    Saves the state now, as SIGTERM does.
+    Saves the state now, as SIGTERM does. Answers 409 if this fails.
 GET /_local/functions/{name}/credentials
     Returns the credentials of a function, to test what its role may do.
 GET /_local/batch/jobs
@@ -31,8 +31,7 @@ import signal
 
 from aws import batch, secretsmanager
 from http_io import answer, read_body, read_headers
-from ministack import app as ministack
-from ministack.core import lambda_runtime, persistence
+from ministack.core import lambda_runtime
 from ministack.core.responses import request_scope
 from ministack.services import apigateway, lambda_svc
 
@@ -40,7 +39,7 @@ ACCOUNT, REGION = os.environ["MINISTACK_ACCOUNT_ID"], os.environ["MINISTACK_REGI
 LOOPBACK = {"127.0.0.1", "localhost"}
 
 
-async def serve(scope, receive, send):
+async def serve(scope, receive, send, snapshots):
     host = read_headers(scope).get("host", "").rsplit(":", 1)[0]
     body = await read_body(receive)
     if host not in LOOPBACK:
@@ -52,22 +51,24 @@ async def serve(scope, receive, send):
         await answer(send, 400, {"message": "malformed JSON"})
         return
     parts = scope["path"].strip("/").split("/")[1:]
-    with request_scope(ACCOUNT, REGION):
-        status, content = _dispatch(scope["method"], parts, request)
+    if (scope["method"], *parts) == ("POST", "save"):
+        failed = await snapshots.save() if snapshots else "the stack is temporary"
+        status, content = (409, {"message": f"the state was not saved: {failed}"}) if failed else (200, {})
+    else:
+        with request_scope(ACCOUNT, REGION):
+            status, content = _dispatch(scope["method"], parts, request, snapshots)
     await answer(send, status, content)
 
 
-def _dispatch(method, parts, request):
+def _dispatch(method, parts, request, snapshots):
     match (method, *parts):
         case ("GET", "status"):
             names = [api.get("name") for api in apigateway._apis._data.values()]
-            return 200, {"pid": os.getpid(), "deployments": sorted(names)}
+            saved = snapshots.status() if snapshots else None
+            return 200, {"pid": os.getpid(), "deployments": sorted(names), "saved": saved}
         case ("POST", "stop"):
             os.kill(os.getpid(), signal.SIGTERM)
             return 202, {}
-        case ("POST", "save"):
-            persistence.save_all(ministack._build_persistence_save_dict())
-            return 200, {}
         case ("GET", "functions", name, "credentials"):
             return _credentials(name)
         case ("GET", "batch", "jobs"):

@@ -5,12 +5,14 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bootstrap::{Example, bootstrap};
-use crate::emulator::{Addresses, Emulator, EmulatorOptions, Lifetime, is_free};
-use crate::{Checkout, Error, Progress, Result, Stack, Tools};
+use crate::describe::{ago, describe_fallback, describe_saved, describe_stopped};
+use crate::emulator::{Addresses, Emulator, EmulatorOptions, Lifetime, is_free, snapshot_time};
+use crate::{Caller, Checkout, Error, Progress, Result, Stack, Tools};
 
 /// The name of the stack that `up` deploys.
 pub const DEPLOYMENT: &str = "pipeline-secrets";
@@ -34,20 +36,32 @@ pub struct Up {
 pub async fn up(options: &Up, progress: Progress, out: &mut impl Write) -> Result<()> {
     let tools = Tools::ready(progress).await?;
     let folder = stack_folder(&tools.checkout)?;
-    let (emulator, was_running) = match Emulator::find(&folder).await {
+    up_in(&tools, &folder, options, progress, out).await.map(drop)
+}
+
+/// Starts or updates the local stack of a folder, and prints how to use it.
+pub async fn up_in(
+    tools: &Tools,
+    folder: &Path,
+    options: &Up,
+    progress: Progress,
+    out: &mut impl Write,
+) -> Result<Stack> {
+    let (emulator, was_running) = match Emulator::find(folder).await {
         Some(running) => (check_ports(running, options)?, true),
-        None => (start(&tools, &folder, options, progress).await?, false),
+        None => (start(tools, folder, options, progress).await?, false),
     };
+    if !was_running && let Some(damage) = emulator.saved().await?.and_then(|saved| saved.fallback) {
+        print(out, &describe_fallback(&damage, folder))?;
+    }
     write_private(&folder.join("addresses.json"), emulator.addresses())?;
     progress.step("Deploying infra/template.yaml …");
     let mut parameters = BTreeMap::from([(SWEEP.0.to_owned(), SWEEP.1.to_owned())]);
     parameters.extend(options.parameters.clone());
-    let stack = Stack::on(&tools, emulator, DEPLOYMENT, &parameters).await?;
-    let example = example(&stack, &folder, progress).await?;
-    if !was_running || stack.deployed.status != "unchanged" {
-        stack.save().await?; // a later crash loses only later changes
-    }
-    explain(&stack, &example, &tools.installation.aws(), out)
+    let stack = Stack::on(tools, emulator, DEPLOYMENT, &parameters).await?;
+    let example = example(&stack, folder, was_running, progress).await?;
+    explain(&stack, &example, &tools.installation.aws(), out)?;
+    Ok(stack)
 }
 
 /// Stops the local stack. With `purge`, also deletes its data.
@@ -55,6 +69,9 @@ pub async fn down(purge: bool, out: &mut impl Write) -> Result<()> {
     let folder = stack_folder(&Checkout::find()?)?;
     let line = match Emulator::find(&folder).await {
         Some(emulator) => {
+            if !purge {
+                emulator.save().await?; // a stop saves too, but cannot report a failure
+            }
             emulator.stop().await?;
             "Stopped the local stack."
         }
@@ -68,22 +85,27 @@ pub async fn down(purge: bool, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// Prints whether the local stack is running, and its addresses.
+/// Prints whether the local stack is running, its addresses, and when its data was saved.
 pub async fn status(out: &mut impl Write) -> Result<()> {
-    let folder = stack_folder(&Checkout::find()?)?;
-    let Some(emulator) = Emulator::find(&folder).await else {
-        let kept = if folder.join("state").exists() { "; its data is kept" } else { "" };
-        return print(
-            out,
-            &format!("The local stack is not running{kept}. To start it, run: cargo local up"),
-        );
+    status_of(&stack_folder(&Checkout::find()?)?, out).await
+}
+
+/// Prints whether the local stack of a folder is running, its addresses, and when its data was
+/// saved.
+pub async fn status_of(folder: &Path, out: &mut impl Write) -> Result<()> {
+    let Some(emulator) = Emulator::find(folder).await else {
+        return print(out, &describe_stopped(folder));
     };
     let addresses = emulator.addresses();
     print(out, "The local stack is running.\n")?;
     print(out, &format!("  API           {}", addresses.api_endpoint))?;
     print(out, &format!("  AWS endpoint  {}", addresses.aws_endpoint))?;
     print(out, &format!("  Process       {}", addresses.pid))?;
-    print(out, &format!("  Data          {} (not encrypted: do not store real secrets)", folder.display()))
+    print(out, &format!("  Data          {} (not encrypted: do not store real secrets)", folder.display()))?;
+    if let Some(saved) = emulator.saved().await? {
+        print(out, &format!("  Saved         {}", describe_saved(&saved)))?;
+    }
+    Ok(())
 }
 
 fn stack_folder(checkout: &Checkout) -> Result<PathBuf> {
@@ -103,7 +125,13 @@ fn check_ports(running: Emulator, options: &Up) -> Result<Emulator> {
 }
 
 async fn start(tools: &Tools, folder: &Path, up: &Up, progress: Progress) -> Result<Emulator> {
-    progress.step("Starting the AWS emulator …");
+    let saved = snapshot_time(folder).filter(|_| Emulator::was_killed(folder));
+    progress.step(&match saved {
+        Some(saved) => {
+            format!("Starting the AWS emulator, which was killed, with its data of {} …", ago(saved))
+        }
+        None => "Starting the AWS emulator …".to_owned(),
+    });
     let previous: Option<Addresses> = read(&folder.join("addresses.json"));
     let previous_port = |endpoint: fn(&Addresses) -> &str| {
         let port = previous.as_ref().map_or(0, |previous| port_of(endpoint(previous)));
@@ -124,17 +152,30 @@ fn port_of(endpoint: &str) -> u16 {
     port.unwrap_or_default()
 }
 
-async fn example(stack: &Stack, folder: &Path, progress: Progress) -> Result<Example> {
+async fn example(stack: &Stack, folder: &Path, was_running: bool, progress: Progress) -> Result<Example> {
     let path = folder.join("example.json");
-    if stack.deployed.status != "created"
-        && let Some(existing) = read(&path)
+    if let Some(existing) = read(&path)
+        && stack.deployed.status != "created"
+        && (was_running || is_known(stack, &existing).await?)
     {
+        if !was_running || stack.deployed.status != "unchanged" {
+            stack.save().await?;
+        }
         return Ok(existing);
     }
     progress.step("Creating the example organization …");
     let created = bootstrap(stack).await?;
+    stack.save().await?; // before the file: its tokens must work after a kill
     write_private(&path, &created)?;
     Ok(created)
+}
+
+/// Whether the data has the example's tokens. A snapshot can be older than the tokens.
+async fn is_known(stack: &Stack, example: &Example) -> Result<bool> {
+    let path = format!("/pipeline-secrets?workspaceId={}", example.workspace_id);
+    let token = example.users.first().map(|user| user.token.as_str()).unwrap_or_default();
+    let answer = Caller::new(&stack.api_endpoint, token).call(Method::GET, &path, None).await?;
+    Ok(answer.status.is_success())
 }
 
 fn explain(stack: &Stack, example: &Example, aws: &Path, out: &mut impl Write) -> Result<()> {

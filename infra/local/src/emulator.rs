@@ -1,8 +1,9 @@
 //! The emulator's process: started on loopback, found by later commands, and stopped so that it
-//! saves its state.
+//! saves its last changes.
 
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -24,10 +25,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// How long an emulator runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lifetime {
-    /// Until it is stopped, even after this program ends. The state is kept.
+    /// Until it is stopped, even after this program ends. The state is kept, and saved within two
+    /// seconds of a change.
     Detached,
     /// As long as its [`Emulator`] exists. The state is kept for the next emulator in the same
-    /// folder.
+    /// folder, and saved within two seconds of a change.
     Bound,
     /// As long as its [`Emulator`] exists. The state is not kept.
     Passing,
@@ -61,6 +63,22 @@ pub struct Addresses {
     pub api_endpoint: String,
 }
 
+/// What an emulator has saved of its state.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Saved {
+    /// The time of the newest snapshot, in seconds since 1970.
+    pub saved_at: Option<f64>,
+    /// Whether calls were answered since then. They are saved within two seconds.
+    pub unsaved_changes: bool,
+    /// Why the last save failed. A failure leaves the earlier snapshot.
+    pub error: Option<String>,
+    /// The duration of the last save in seconds.
+    pub took: Option<f64>,
+    /// What was wrong with the newest snapshot, if the emulator started from the one before it.
+    pub fallback: Option<String>,
+}
+
 /// A running emulator.
 #[derive(Debug)]
 pub struct Emulator {
@@ -73,10 +91,19 @@ impl Emulator {
     /// Finds the emulator of this folder, if it is running.
     pub async fn find(folder: &Path) -> Option<Self> {
         let addresses = read_addresses(folder)?;
-        let url = format!("{}/_local/status", addresses.aws_endpoint);
-        let answer = client().get(url).send().await.ok()?;
-        let status: serde_json::Value = answer.json().await.ok()?;
+        let status = status(&addresses).await.ok()?;
         (status["pid"] == addresses.pid).then(|| Self { folder: folder.to_owned(), addresses, child: None })
+    }
+
+    /// Whether the last emulator of this folder ended without a stop. None may be running.
+    pub(crate) fn was_killed(folder: &Path) -> bool {
+        ready_file(folder).exists()
+    }
+
+    /// What the emulator has saved. `None`: its state is not kept.
+    pub async fn saved(&self) -> Result<Option<Saved>> {
+        let status = status(&self.addresses).await.map_err(|error| emulator_error(&self.folder, &error))?;
+        serde_json::from_value(status["saved"].clone()).map_err(|error| emulator_error(&self.folder, &error))
     }
 
     /// Starts an emulator and waits until it answers.
@@ -120,6 +147,17 @@ impl Emulator {
         &self.addresses
     }
 
+    /// Saves the state now.
+    pub async fn save(&self) -> Result<()> {
+        let url = format!("{}/_local/save", self.addresses.aws_endpoint);
+        let answer = client().post(url).send().await.map_err(|error| emulator_error(&self.folder, &error))?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        let content: serde_json::Value = answer.json().await.unwrap_or_default();
+        Err(emulator_error(&self.folder, &content["message"].as_str().unwrap_or("the state was not saved")))
+    }
+
     /// Stops the emulator and waits until its state is saved.
     pub async fn stop(mut self) -> Result<()> {
         let url = format!("{}/_local/stop", self.addresses.aws_endpoint);
@@ -146,6 +184,18 @@ impl Emulator {
         }
         Ok(())
     }
+}
+
+async fn status(addresses: &Addresses) -> reqwest::Result<serde_json::Value> {
+    client().get(format!("{}/_local/status", addresses.aws_endpoint)).send().await?.json().await
+}
+
+/// The time of the newest snapshot in an emulator's folder, in seconds since 1970.
+pub(crate) fn snapshot_time(folder: &Path) -> Option<f64> {
+    let mut header = String::new();
+    let file = File::open(folder.join("state/snapshot")).ok()?;
+    BufReader::new(file).read_line(&mut header).ok()?;
+    serde_json::from_str::<serde_json::Value>(&header).ok()?["savedAt"].as_f64()
 }
 
 /// An HTTP client for addresses on this machine.

@@ -9,7 +9,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::emulator::{Emulator, EmulatorOptions, client};
+use crate::emulator::{Emulator, EmulatorOptions, Saved, client};
 use crate::program::run_script;
 use crate::{Checkout, Error, Installation, Packages, Progress, Result};
 
@@ -245,9 +245,14 @@ impl Stack {
         self.admin(reqwest::Method::PUT, "secretsmanager/list", Some(&body)).await.map(drop)
     }
 
-    /// Saves the state now, as a stop does. Later changes are lost if the emulator is killed.
+    /// Saves the state now, as a stop does. Otherwise a change is saved within two seconds.
     pub async fn save(&self) -> Result<()> {
-        self.admin(reqwest::Method::POST, "save", None).await.map(drop)
+        self.emulator.save().await
+    }
+
+    /// What the emulator has saved. `None`: its state is not kept.
+    pub async fn saved(&self) -> Result<Option<Saved>> {
+        self.emulator.saved().await
     }
 
     /// Stops the emulator and waits until its state is saved.
