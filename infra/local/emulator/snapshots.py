@@ -47,8 +47,8 @@ class Snapshots:
         self._folder = folder
         self._newest, self._previous = (os.path.join(folder, name) for name in ("snapshot", "snapshot.previous"))
         self._code_folder = os.path.join(folder, "lambda-blobs")
-        # The code of all functions, in this capture and in the one before it: digest and code, by the
-        # identity of the code.
+        # The code of all functions, in this capture and in the one before it: digest and code, by
+        # the identity of the code.
         self._code, self._known_code = {}, {}
         self._kept = [set(), set()]  # digests of the code in the newest and in the previous snapshot
         self._changes = self._saved_changes = 0

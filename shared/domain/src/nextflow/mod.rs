@@ -18,9 +18,9 @@ use crate::value::SecretValue;
 
 pub use crate::value::nextflow_store_preserves;
 
-/// Finds the first secret whose value Nextflow would mistake for the assignment of another secret. Nextflow's `grep -w
-/// 'NAME=.*'` also matches a line whose value contains `NAME=` at the start of a word. Returns the
-/// secret with that value, and the name that the value contains.
+/// Finds the first secret whose value Nextflow would mistake for the assignment of another secret.
+/// Nextflow's `grep -w 'NAME=.*'` also matches a line whose value contains `NAME=` at the start of
+/// a word. Returns the secret with that value, and the name that the value contains.
 #[must_use]
 pub fn store_collision(values: &BTreeMap<SecretName, SecretValue>) -> Option<(&SecretName, &SecretName)> {
     values.iter().find_map(|(holder, value)| {

@@ -36,7 +36,8 @@ pub struct Claimer {
 pub enum Claim {
     /// Nextflow's store.
     Store(Zeroizing<String>),
-    /// The token was already used, possibly by an attacker. The run continues, and the caller must raise an alarm.
+    /// The token was already used, possibly by an attacker. The run continues, and the caller must
+    /// raise an alarm.
     AlreadyUsed,
     /// The run has ended.
     Ended,

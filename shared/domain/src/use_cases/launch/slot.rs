@@ -34,8 +34,9 @@ impl Launcher {
     /// launch has written nothing else.
     ///
     /// If the reservation fails because of the service, the launch continues without one. At worst
-    /// AWS Secrets Manager throttles it, and it is refused later, after more calls. Refusing it here
-    /// instead would make every such launch fail for as long as this one row cannot be written.
+    /// AWS Secrets Manager throttles it, and it is refused later, after more calls. Refusing it
+    /// here instead would make every such launch fail for as long as this one row cannot be
+    /// written.
     pub(super) async fn reserve(
         &self,
         intent: &Intent<'_>,
