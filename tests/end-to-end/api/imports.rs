@@ -82,16 +82,16 @@ async fn a_thousand_secrets_fit_in_one_list_and_one_more_is_rejected() {
 
 async fn dotenv_lines_are_imported_without_evaluation() {
     let world = world().await;
-    let file = "\u{feff}# keys\r\n\r\nexport AA=one two \r\nBB='$HOME \"x\"'\nCC=\"a\\nb\\\"c\\$d\"\nDD=$(touch /tmp/x)`id`#x\nEE==a=b\n";
+    let file = "\u{feff}# keys\r\n\r\nexport AA=one two\r\nBB='$HOME \"x\" $(touch /tmp/x) `id`'\nCC=\"a\\nb\nc # d\" # comment\nDD=p#ss\nEE==a=b\n";
     let answer = import(&world, "text/plain; charset=utf-8", file).await.json();
     assert_eq!(answer["totalSize"], 5);
     let body = json!({"platform": "aws-batch", "layout": "per-name", "userSecrets": []});
     let run = world.caller("owner").post(world.inside("/launches"), &body).await.json();
     for (name, value) in [
         ("AA", "one two"),
-        ("BB", "$HOME \"x\""),
-        ("CC", "a\nb\"c$d"),
-        ("DD", "$(touch /tmp/x)`id`#x"),
+        ("BB", "$HOME \"x\" $(touch /tmp/x) `id`"),
+        ("CC", "a\nb\nc # d"),
+        ("DD", "p#ss"),
         ("EE", "=a=b"),
     ] {
         let copy = format!("tower-{}/{name}", run["workflowId"].as_str().expect("an id"));
@@ -136,6 +136,9 @@ async fn one_invalid_entry_rejects_the_import_and_is_named_by_position() {
         (format!("AA='{MARK}'x'"), 400, "Line 1: "),
         (format!("AA={MARK}\nBB="), 400, "Line 2: "),
         (format!("AA={MARK}\0"), 400, "Line 1: "),
+        (format!("AA=v\nBB={MARK}  # rotate yearly"), 400, "Line 2: "),
+        (format!("AA=v\nBB=${MARK}"), 400, "Line 2: "),
+        (format!("AA=v\nAA={MARK}"), 400, "already on line 1"),
         (huge, 413, "Line 2: "),
         (format!("AA=v\naa={MARK}"), 400, "AA and aa count as the same name"),
         (format!("AA=v\nTAKEN={MARK}"), 409, "TAKEN"),

@@ -1,6 +1,8 @@
 //! Imports: a JSON map, or the lines of a `.env` file. Nothing is evaluated, and no error shows a
 //! value.
 
+mod dotenv;
+
 use std::cell::Cell;
 use std::fmt;
 
@@ -12,11 +14,12 @@ use domain::value::SecretValue;
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::error::Category;
-use zeroize::Zeroizing;
 
 use super::secrets::Plaintext;
 use crate::body::{malformed, present};
 use crate::problem::Problem;
+
+pub use dotenv::from_dotenv;
 
 /// The response to `POST /pipeline-secrets/import`.
 #[derive(Serialize)]
@@ -133,35 +136,6 @@ impl schemars::JsonSchema for SecretMap {
     }
 }
 
-/// Reads the lines of a `.env` file: `NAME=value`, optionally preceded by `export`. A line that
-/// begins with `#` is a comment. A value in single quotes is taken literally; in double quotes, the
-/// escapes `\n`, `\"`, `\\` and `\$` are replaced. A quoted value must end on the same line. A
-/// value without quotes is the rest of the line without surrounding blanks. Nothing is evaluated.
-pub fn from_dotenv(text: &str, settings: &Settings) -> Result<Vec<Draft>, Problem> {
-    let mut drafts = Vec::new();
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    for (index, line) in text.lines().enumerate() {
-        let place = format!("Line {}", index + 1);
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        // Stops at the 33rd secret: the rest of a long file is not read.
-        if drafts.len() == MAX_IN_IMPORT {
-            return Err(too_many());
-        }
-        let line = line.strip_prefix("export ").map_or(line, str::trim_start);
-        let (name, value) = line
-            .split_once('=')
-            .ok_or_else(|| Problem::bad_request(format!("{place}: it must have the form NAME=value.")))?;
-        let value = unquote(value.trim()).ok_or_else(|| {
-            Problem::bad_request(format!("{place}: the quotes around the value do not match."))
-        })?;
-        drafts.push(draft(&place, name.trim_end(), SecretValue::new(value), settings)?);
-    }
-    Ok(drafts)
-}
-
 fn too_many() -> Problem {
     Problem::bad_request(format!(
         "The import has too many secrets: the limit is {MAX_IN_IMPORT}. Split the import."
@@ -184,34 +158,6 @@ fn draft(
         description: None,
         expires: None,
     })
-}
-
-fn unquote(value: &str) -> Option<Zeroizing<String>> {
-    let quote = value.chars().next().filter(|first| matches!(first, '\'' | '"'));
-    let Some(quote) = quote else {
-        return Some(Zeroizing::new(value.to_owned()));
-    };
-    let inner = value.get(1..value.len() - 1).filter(|_| value.len() > 1 && value.ends_with(quote))?;
-    if quote == '\'' {
-        return (!inner.contains('\'')).then(|| Zeroizing::new(inner.to_owned()));
-    }
-    let mut read = Zeroizing::new(String::with_capacity(inner.len()));
-    let mut characters = inner.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' => return None,
-            '\\' => match characters.next()? {
-                'n' => read.push('\n'),
-                escaped @ ('"' | '\\' | '$') => read.push(escaped),
-                other => {
-                    read.push('\\');
-                    read.push(other);
-                }
-            },
-            other => read.push(other),
-        }
-    }
-    Some(read)
 }
 
 #[cfg(test)]

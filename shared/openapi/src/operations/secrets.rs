@@ -75,9 +75,11 @@ pub(super) fn import(schemas: &mut Schemas) -> Described {
             "type": "string",
             "minLength": 1,
             "description": "Lines of the form `NAME=value`, optionally preceded by `export`. A line that begins with `#` is \
-                a comment. A value in single quotes is taken literally; in double quotes, the escapes `\\n`, `\\\"`, \
-                `\\\\`, and `\\$` are replaced. A value without quotes is the rest of the line without surrounding \
-                blanks. Nothing is evaluated.",
+                a comment. A value in single quotes is taken literally. In double quotes, `\\n` is replaced by a line \
+                break. A value in quotes can span several lines, and a comment can follow it. A value without quotes is \
+                the rest of the line. Nothing else is evaluated. Docker, Node.js and Python read some lines differently, \
+                such as `$` or an escape outside single quotes, or a `#` after a blank: such a line is refused with its \
+                number.",
         },
         "example": "# keys\nexport NCBI_API_KEY=0f1e2d3c\nSENTIEON_LICENSE=\"one\\ntwo\"\n",
     });

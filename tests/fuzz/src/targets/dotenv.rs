@@ -10,7 +10,7 @@ pub fn run(data: &[u8]) {
         Ok(drafts) => drafts,
         Err(problem) => {
             super::one_line(problem.message());
-            assert!(problem.message().starts_with("Line ") || problem.message().starts_with("An import "));
+            assert!(problem.message().starts_with("Line ") || problem.message().starts_with("The import "));
             return;
         }
     };
