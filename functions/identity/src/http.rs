@@ -7,6 +7,7 @@ use domain::ports::{ChangeIdentity, ReadIdentity};
 use domain::use_cases::identity::participants::WorkspacePath;
 use domain::use_cases::identity::{describe, participants, tokens};
 use domain::use_cases::register_login::register_login;
+use http_api::request::whole_number;
 use http_api::wire::identity::{self as wire, OrgsAndWorkspaces, ParticipantAnswer, ParticipantList};
 use http_api::{Answer, Operation, Problem, Request};
 
@@ -52,7 +53,7 @@ async fn describe(store: &dyn ReadIdentity, actor: &Actor, request: &Request<'_>
             Ok(Answer::json(200, &wire::user_info(&user)))
         }
         Operation::ListUserWorkspaces => {
-            let user = id(request, "userId", UserId::new)?;
+            let user = request.id("userId", UserId::new)?;
             let memberships = describe::workspaces_of(store, actor, user).await?;
             Ok(Answer::json(200, &OrgsAndWorkspaces::new(&memberships)))
         }
@@ -61,7 +62,7 @@ async fn describe(store: &dyn ReadIdentity, actor: &Actor, request: &Request<'_>
             Ok(Answer::json(200, &wire::organization_list(actor.user, &memberships)))
         }
         _ => {
-            let org = id(request, "orgId", OrgId::new)?;
+            let org = request.id("orgId", OrgId::new)?;
             let memberships = describe::workspaces_in(store, actor, org).await?;
             Ok(Answer::json(200, &wire::workspace_list(&memberships)))
         }
@@ -85,7 +86,7 @@ async fn own_tokens(
             Ok(Answer::json(200, &wire::TokenCreated::new(&token, &access_key)))
         }
         _ => {
-            let token = id(request, "tokenId", TokenId::new)?;
+            let token = request.id("tokenId", TokenId::new)?;
             tokens::revoke(store, actor, token, context).await?;
             Ok(Answer::no_content())
         }
@@ -98,8 +99,8 @@ async fn in_workspace(
     request: &Request<'_>,
     context: &Context<'_>,
 ) -> Result<Answer, Problem> {
-    let org = id(request, "orgId", OrgId::new)?;
-    let workspace = id(request, "workspaceId", WorkspaceId::new)?;
+    let org = request.id("orgId", OrgId::new)?;
+    let workspace = request.id("workspaceId", WorkspaceId::new)?;
     let path = WorkspacePath { org, workspace };
     match request.operation {
         Operation::DescribeWorkspace => {
@@ -123,34 +124,26 @@ async fn in_workspace(
             Ok(Answer::json(200, &ParticipantAnswer::new(&user, role)))
         }
         Operation::UpdateParticipantRole => {
-            let participant = id(request, "participantId", UserId::new)?;
+            let participant = request.id("participantId", UserId::new)?;
             let role = wire::new_role(request.json()?)?;
             participants::change_role(store, actor, path, participant, role, context).await?;
             Ok(Answer::no_content())
         }
         _ => {
-            let participant = id(request, "participantId", UserId::new)?;
+            let participant = request.id("participantId", UserId::new)?;
             participants::remove(store, actor, path, participant, context).await?;
             Ok(Answer::no_content())
         }
     }
 }
 
-/// Returns an ID of the path. Text that is not a number is a bad request; a number that cannot be
-/// an ID is not found.
-fn id<Id>(request: &Request<'_>, name: &str, new: impl Fn(i64) -> Option<Id>) -> Result<Id, Problem> {
-    let number: i64 = request
-        .path(name)
-        .parse()
-        .map_err(|_| Problem::bad_request(format!("{name} must be a whole number.")))?;
-    new(number).ok_or_else(|| domain::Error::NotFound.into())
-}
-
 /// Returns a query parameter that must be a whole number, 0 or more.
 fn number(request: &Request<'_>, name: &str, default: usize) -> Result<usize, Problem> {
-    let text = request.query(name).map(str::parse).transpose();
-    text.map(|number| number.unwrap_or(default))
-        .map_err(|_| Problem::bad_request(format!("{name} must be a whole number, 0 or more.")))
+    let Some(text) = request.query(name) else {
+        return Ok(default);
+    };
+    let number = whole_number(text).and_then(|number| usize::try_from(number).ok());
+    number.ok_or_else(|| Problem::bad_request(format!("{name} must be a whole number, 0 or more.")))
 }
 
 /// The default of `max`: in practice, all participants.

@@ -1,7 +1,9 @@
 //! Reads JSON bodies into wire types. An error names the field or the position, in sentences of
 //! this module: serde's messages quote the input (ADR 14).
 
+use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use serde::de::value::{Error as NoInput, MapAccessDeserializer};
@@ -11,6 +13,7 @@ use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 use zeroize::Zeroizing;
 
+use crate::operation::UnknownNames;
 use crate::problem::Problem;
 
 /// Reads a JSON object. A 400 error names the invalid field, or the position where the body is not
@@ -31,6 +34,64 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     })?;
     json.end().map_err(|error| malformed(&error, None))?;
     Ok(body)
+}
+
+/// Refuses unknown names of fields in a body that [`parse`] accepted.
+pub(crate) fn check_fields<T: DeserializeOwned>(text: &str, unknown: UnknownNames) -> Result<(), Problem> {
+    let Ok(fields) = serde_json::from_str::<BTreeMap<Cow<'_, str>, IgnoredAny>>(text) else {
+        return Ok(());
+    };
+    let known = [field_names::<T>(), &["workspaceId"]].concat();
+    fields.keys().try_for_each(|name| check_name("field", name, &known, unknown))
+}
+
+/// Refuses an unknown name of a field or query parameter. The error contains the closest known
+/// name.
+pub(crate) fn check_name(
+    kind: &str,
+    name: &str,
+    known: &[&str],
+    unknown: UnknownNames,
+) -> Result<(), Problem> {
+    let letters = |name: &str| -> String {
+        name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+    };
+    let refused = match unknown {
+        _ if known.contains(&name) => false,
+        UnknownNames::Refused => true,
+        UnknownNames::SimilarRefused => known.iter().any(|known| letters(known) == letters(name)),
+        UnknownNames::Ignored => false,
+    };
+    if !refused {
+        return Ok(());
+    }
+    // A name that does not look like one can be a value in the wrong place.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let shown = match name.len() <= 40 && name.chars().all(plain) {
+        true => format!(" `{name}`"),
+        false => String::new(),
+    };
+    let closest = known.iter().min_by_key(|known| distance(&letters(known), &letters(name)));
+    Err(Problem::bad_request(match closest {
+        Some(closest) => format!("Unknown {kind}{shown}: remove it, or write `{closest}` if you mean that."),
+        None => format!("Unknown {kind}{shown}: remove it."),
+    }))
+}
+
+/// The number of characters to insert, remove or replace (Levenshtein), of the first 40.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().take(40).collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, character) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = line + 1;
+        for (at, against) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(character != *against);
+            diagonal = row[at + 1];
+            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
+        }
+    }
+    row[other.len()]
 }
 
 /// A JSON object. A derived `Deserialize` would also accept a list of the fields.

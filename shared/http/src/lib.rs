@@ -52,7 +52,13 @@ pub async fn serve<'a>(
         Ok(request) if settings.restored && !request.operation.survives_a_restore() => {
             (request.operation.id(), Err(Problem::restored()))
         }
-        Ok(request) => (request.operation.id(), handle(request).await),
+        Ok(request) => (
+            request.operation.id(),
+            match request.check_query() {
+                Ok(()) => handle(request).await,
+                Err(problem) => Err(problem),
+            },
+        ),
         Err(problem) => ("unknown", Err(problem)),
     };
     let (answer, fault) = match outcome {

@@ -45,6 +45,18 @@ pub enum Needs {
     OfPath(Permission),
 }
 
+/// What happens to a body field or query parameter that the operation does not have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UnknownNames {
+    /// The request is refused: a misspelled name must not select more than the name would.
+    Refused,
+    /// The request is refused if the name differs from a known one only by case or punctuation.
+    /// Seqera Platform's clients may send other names.
+    SimilarRefused,
+    /// Ignored. Nextflow's messages contain more than is read.
+    Ignored,
+}
+
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident = $id:literal, $method:literal $path:literal, $function:ident, $credential:ident, $needs:expr;)*) => {
         /// An operation of the API.
@@ -196,6 +208,39 @@ impl Operation {
     #[must_use]
     pub fn survives_a_restore(self) -> bool {
         matches!(self, Self::TraceProgress | Self::TraceHeartbeat)
+    }
+
+    /// Returns the query parameters of the operation, except for `workspaceId`.
+    #[must_use]
+    pub fn query(self) -> &'static [&'static str] {
+        match self {
+            Self::ValidatePipelineSecretName => &["name"],
+            Self::ListRuns => &["max", "after", "state"],
+            Self::ListAuditEvents => &["max", "month"],
+            Self::ListParticipants => &["max", "offset", "search"],
+            _ => &[],
+        }
+    }
+
+    /// Returns how the operation treats unknown body fields and query parameters.
+    #[must_use]
+    pub fn unknown_names(self) -> UnknownNames {
+        match self {
+            Self::ImportPipelineSecrets
+            | Self::LaunchRun
+            | Self::PreviewLaunch
+            | Self::ListRuns
+            | Self::DescribeRun
+            | Self::ListAuditEvents
+            | Self::CreateToken
+            | Self::UpdateWorkspacePlatforms => UnknownNames::Refused,
+            Self::TraceCreate
+            | Self::TraceBegin
+            | Self::TraceProgress
+            | Self::TraceHeartbeat
+            | Self::TraceComplete => UnknownNames::Ignored,
+            _ => UnknownNames::SimilarRefused,
+        }
     }
 
     /// Returns the maximum body size in bytes.

@@ -55,6 +55,15 @@ impl Problem {
         &self.message
     }
 
+    /// An operation that the service does not have. Not 404: clients take that for an object that
+    /// no longer exists.
+    pub(crate) fn no_such_operation() -> Self {
+        Self::new(
+            501,
+            "This service does not have this operation. Its API description lists the operations that it has.",
+        )
+    }
+
     /// Returns the error code if the service is at fault.
     #[must_use]
     pub fn fault(&self) -> Option<&'static str> {

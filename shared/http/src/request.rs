@@ -27,13 +27,12 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Parses an event. Returns 404 for a route that is not in the table, and 400 for an event that
+    /// Parses an event. Returns 501 for a route that is not in the table, and 400 for an event that
     /// API Gateway never sends.
     pub(crate) fn parse(event: &'a str) -> Result<Self, Problem> {
         let event: Event<'a> =
             serde_json::from_str(event).map_err(|_| Problem::bad_request("The request cannot be read."))?;
-        let operation =
-            Operation::of_route(&event.route_key).ok_or_else(|| Problem::new(404, "Not Found"))?;
+        let operation = Operation::of_route(&event.route_key).ok_or_else(Problem::no_such_operation)?;
         Ok(Self { operation, event })
     }
 
@@ -88,20 +87,29 @@ impl<'a> Request<'a> {
         query.get(name).map(|value| &**value)
     }
 
+    /// Refuses unknown query parameters, as the table of operations has it.
+    pub(crate) fn check_query(&self) -> Result<(), Problem> {
+        let known = [self.operation.query(), &["workspaceId"]].concat();
+        let mut names = self.event.query_string_parameters.iter().flatten().map(|(name, _)| name);
+        names.try_for_each(|name| {
+            body::check_name("query parameter", name, &known, self.operation.unknown_names())
+        })
+    }
+
     /// Returns the workspace of the query. Refuses a misspelled `workspaceId`: it must not select
     /// the caller's user secrets.
     pub fn workspace(&self) -> Result<Option<WorkspaceId>, Problem> {
+        let mut names = self.event.query_string_parameters.iter().flatten().map(|(name, _)| &**name);
+        if names.any(means_workspace) {
+            return Err(Problem::bad_request(
+                "Unknown query parameter: the name of the workspace parameter must be workspaceId.",
+            ));
+        }
         let Some(text) = self.query("workspaceId") else {
-            let mut names = self.event.query_string_parameters.iter().flatten().map(|(name, _)| name);
-            return match names.any(|name| means_workspace(name)) {
-                true => Err(Problem::bad_request(
-                    "Unknown query parameter: the name of the workspace parameter must be workspaceId.",
-                )),
-                false => Ok(None),
-            };
+            return Ok(None);
         };
-        let number: i64 =
-            text.parse().map_err(|_| Problem::bad_request("workspaceId must be one whole number."))?;
+        let number = whole_number(text)
+            .ok_or_else(|| Problem::bad_request("workspaceId must be one whole number."))?;
         WorkspaceId::new(number).map(Some).ok_or_else(|| domain::Error::NotFound.into())
     }
 
@@ -115,14 +123,20 @@ impl<'a> Request<'a> {
             .map_or("", |value| &**value)
     }
 
-    /// Returns the secret of the path. Text that is not a number is a bad request; a number that
-    /// cannot be an ID is not found.
+    /// Returns the secret of the path.
     pub fn secret_id(&self) -> Result<SecretId, Problem> {
-        let number: i64 = self
-            .path("secretId")
-            .parse()
-            .map_err(|_| Problem::bad_request("secretId must be a whole number."))?;
-        SecretId::new(number).ok_or_else(|| domain::Error::NotFound.into())
+        self.id("secretId", SecretId::new)
+    }
+
+    /// Returns an ID of the path. Text that is not a number is a bad request, or an operation that
+    /// the service does not have; a number that cannot be an ID is not found.
+    pub fn id<Id>(&self, name: &str, new: impl Fn(i64) -> Option<Id>) -> Result<Id, Problem> {
+        let text = self.path(name);
+        match whole_number(text) {
+            Some(number) => new(number).ok_or_else(|| domain::Error::NotFound.into()),
+            None if OPERATIONS.contains(&text) => Err(Problem::no_such_operation()),
+            None => Err(Problem::bad_request(format!("{name} must be a whole number."))),
+        }
     }
 
     /// Returns the run of the path.
@@ -169,8 +183,8 @@ impl<'a> Request<'a> {
     }
 
     /// Reads the JSON body into its wire type. Returns 415 for another media type, 413 for a body
-    /// that is too large, and 400 for a body that is not valid or whose `workspaceId` differs from
-    /// the query's.
+    /// that is too large, and 400 for a body that is not valid, has an unknown field, or whose
+    /// `workspaceId` differs from the query's.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -179,6 +193,7 @@ impl<'a> Request<'a> {
         }
         let text = self.json_text()?;
         let read = body::parse(&text)?;
+        body::check_fields::<T>(&text, self.operation.unknown_names())?;
         let named: Named = body::parse(&text)?;
         if named.workspace_id.is_some() && named.workspace_id != self.workspace()?.map(WorkspaceId::number) {
             return Err(Problem::bad_request(
@@ -257,9 +272,8 @@ impl<'a> Request<'a> {
     pub fn limit(&self, name: &str, default: u32, most: u32) -> Result<u32, Problem> {
         match self.query(name) {
             None => Ok(default),
-            Some(text) => text
-                .parse()
-                .ok()
+            Some(text) => whole_number(text)
+                .and_then(|number| u32::try_from(number).ok())
                 .filter(|number| (1..=most).contains(number))
                 .ok_or_else(|| Problem::bad_request(format!("{name} must be a number from 1 to {most}."))),
         }
@@ -286,8 +300,23 @@ struct Event<'a> {
     is_base64_encoded: bool,
 }
 
-/// Matches `workspaceid`, `workspace_id`, `workspace`, and similar names.
+/// Last segments of operations that match a route with an ID: `GET
+/// /orgs/{orgId}/workspaces/validate`.
+const OPERATIONS: [&str; 6] = ["validate", "import", "add", "create", "launch", "preview"];
+
+/// Reads a number of ASCII digits without sign, blanks and leading zeros.
+#[must_use]
+pub fn whole_number(text: &str) -> Option<i64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let canonical = text == "0" || !text.starts_with('0');
+    text.parse().ok().filter(|_| digits && canonical)
+}
+
+/// Matches `workspaceid`, `workspace_id`, `workspace`, and similar names, but not `workspaceId`.
 fn means_workspace(name: &str) -> bool {
+    if name == "workspaceId" {
+        return false;
+    }
     let letters = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
     matches!(&*letters.collect::<String>(), "workspaceid" | "workspace")
 }

@@ -102,7 +102,7 @@ fn each_request_is_answered_and_logged_in_one_line() {
 #[test]
 fn an_event_without_an_operation_is_answered_without_a_handler() {
     for (case, event, status) in [
-        ("another route", event(Operation::ListRuns, &json!({ "routeKey": "GET /nothing" })), 404),
+        ("another route", event(Operation::ListRuns, &json!({ "routeKey": "GET /nothing" })), 501),
         ("not an event of API Gateway", "{\"hidden\": \"hidden\"}".to_owned(), 400),
     ] {
         let (answer, fault, lines) =

@@ -99,3 +99,55 @@ fn an_error_names_the_field_and_quotes_nothing() {
         assert_eq!(outcome(parse::<Required>(body).map(drop)), Err(message.to_owned()), "{body}");
     }
 }
+
+#[test]
+fn an_unknown_field_is_named_with_the_closest_known_one() {
+    let both = UnknownNames::Refused;
+    let similar = UnknownNames::SimilarRefused;
+    for (name, unknown, message) in [
+        ("flag", both, None),
+        ("workspaceId", both, None),
+        ("flags", both, Some("Unknown field `flags`: remove it, or write `flag` if you mean that.")),
+        (
+            "sometext",
+            both,
+            Some("Unknown field `sometext`: remove it, or write `someText` if you mean that."),
+        ),
+        (
+            "some_text",
+            similar,
+            Some("Unknown field `some_text`: remove it, or write `someText` if you mean that."),
+        ),
+        (
+            "workspace-id",
+            similar,
+            Some("Unknown field `workspace-id`: remove it, or write `workspaceId` if you mean that."),
+        ),
+        ("a value, not a name", both, Some("Unknown field: remove it, or write `note` if you mean that.")),
+        ("flags", similar, None),
+        ("some_text", UnknownNames::Ignored, None),
+    ] {
+        let checked = check_fields::<Body>(&format!("{{{name:?}: [1]}}"), unknown);
+        let read = checked.err().map(|problem| problem.message().to_owned());
+        match message {
+            Some(message) if message.contains("Unknown field:") => {
+                assert!(read.unwrap().starts_with("Unknown field:"))
+            }
+            message => assert_eq!(read.as_deref(), message, "{name}"),
+        }
+    }
+}
+
+#[test]
+fn the_distance_of_names_counts_changed_characters() {
+    for (one, other, expected) in [
+        ("", "", 0),
+        ("a", "", 1),
+        ("", "ab", 2),
+        ("expires", "expiresat", 2),
+        ("abc", "axc", 1),
+        ("ab", "ba", 2),
+    ] {
+        assert_eq!(distance(one, other), expected, "{one} {other}");
+    }
+}

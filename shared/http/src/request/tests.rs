@@ -1,6 +1,7 @@
 mod body;
 
 use super::*;
+use crate::operation::UnknownNames;
 use crate::testing::event::event;
 use crate::testing::sample::{at, user_id};
 use serde_json::{Value, json};
@@ -26,14 +27,14 @@ fn with_header(name: &str, value: Option<&str>) -> Request<'static> {
 }
 
 #[test]
-fn every_route_finds_its_operation_and_others_are_not_found() {
+fn every_route_finds_its_operation_and_others_are_not_implemented() {
     for operation in Operation::ALL {
         let event = event(*operation, &json!({}));
         assert_eq!(Request::parse(&event).unwrap().operation, *operation, "{}", operation.id());
     }
     for route in ["", "$default", "GET /", "get /runs", "POST /runs", "GET /runs/", "GET /runs/{id}"] {
         let event = event(Operation::ListRuns, &json!({ "routeKey": route }));
-        assert_eq!(Request::parse(&event).err().unwrap().status(), 404, "{route}");
+        assert_eq!(Request::parse(&event).err().unwrap().status(), 501, "{route}");
     }
 }
 
@@ -114,11 +115,15 @@ fn the_workspace_is_a_number_and_a_misspelt_parameter_is_refused() {
         (json!({}), Ok(None)),
         (json!({ "max": "5", "workspaces": "42" }), Ok(None)),
         (json!({ "workspaceId": "42" }), Ok(Some(42))),
-        (json!({ "workspaceId": "42", "workspace": "43" }), Ok(Some(42))),
+        (json!({ "workspaceId": "42", "workspace": "43" }), Err(400)),
         (json!({ "workspaceId": "9007199254740991" }), Ok(Some(9_007_199_254_740_991))),
         (json!({ "workspaceId": "9007199254740992" }), Err(404)),
         (json!({ "workspaceId": "0" }), Err(404)),
-        (json!({ "workspaceId": "-42" }), Err(404)),
+        (json!({ "workspaceId": "-42" }), Err(400)),
+        (json!({ "workspaceId": "+42" }), Err(400)),
+        (json!({ "workspaceId": "042" }), Err(400)),
+        (json!({ "workspaceId": "00" }), Err(400)),
+        (json!({ "workspaceId": "\u{664}\u{662}" }), Err(400)),
         (json!({ "workspaceId": "" }), Err(400)),
         (json!({ "workspaceId": "hidden" }), Err(400)),
         (json!({ "workspaceId": " 42" }), Err(400)),
@@ -141,6 +146,28 @@ fn the_workspace_is_a_number_and_a_misspelt_parameter_is_refused() {
     }
 }
 
+/// Seqera Platform's clients send parameters that this service does not have. A misspelled
+/// parameter must never select more than the parameter does.
+#[test]
+fn a_misspelt_query_parameter_is_refused_on_every_operation_but_nextflows() {
+    for operation in Operation::ALL {
+        let outcome = |name: &str| {
+            let query = json!({ "queryStringParameters": { name: "1" } });
+            outcome(request(*operation, &query).check_query())
+        };
+        let refused = |strict: bool| if strict { Err(400) } else { Ok(()) };
+        for name in [operation.query(), &["workspaceId"]].concat() {
+            assert_eq!(outcome(name), Ok(()), "{}: {name}", operation.id());
+            let misspelled = operation.unknown_names() != UnknownNames::Ignored;
+            for name in [name.to_uppercase(), format!("{name}_"), format!("_{name}"), format!(" {name}")] {
+                assert_eq!(outcome(&name), refused(misspelled), "{}: {name}", operation.id());
+            }
+        }
+        let strict = operation.unknown_names() == UnknownNames::Refused;
+        assert_eq!(outcome("mode"), refused(strict), "{}", operation.id());
+    }
+}
+
 #[test]
 fn a_query_parameter_without_a_value_is_present_and_empty() {
     for (query, expected) in
@@ -158,7 +185,13 @@ fn a_secret_id_must_be_a_number_and_out_of_range_is_not_found() {
         ("9007199254740991", Ok(9_007_199_254_740_991)),
         ("9007199254740992", Err(404)),
         ("0", Err(404)),
-        ("-1", Err(404)),
+        ("-1", Err(400)),
+        ("+1", Err(400)),
+        ("01", Err(400)),
+        ("1 ", Err(400)),
+        ("\u{661}", Err(400)),
+        ("validate", Err(501)),
+        ("import", Err(501)),
         ("", Err(400)),
         ("NCBI_API_KEY", Err(400)),
         ("1.5", Err(400)),
@@ -298,6 +331,8 @@ fn a_limit_is_a_number_from_1_to_the_maximum() {
         (Some("101"), Err(400)),
         (Some("0"), Err(400)),
         (Some("-1"), Err(400)),
+        (Some("+1"), Err(400)),
+        (Some("01"), Err(400)),
         (Some(""), Err(400)),
         (Some("hidden"), Err(400)),
         (Some("4294967296"), Err(400)),

@@ -20,6 +20,8 @@ pub(crate) enum Type {
 pub(crate) enum Presence {
     Required,
     Optional,
+    /// May be absent, but not null.
+    NotNull,
 }
 
 /// Checks the behavior that all readers of a JSON object share: wrong types, missing fields, null,
@@ -33,12 +35,24 @@ pub(crate) fn check(
     accepts(&read, "the example", &object(example));
     let deep = nested(10_000);
     let unknown = [("unknown", INPUT_JSON), ("unknown", "null"), ("deep", deep.as_str())];
-    accepts(&read, "unknown fields", &object(&[example, &unknown].concat()));
+    // Operations differ: a refusal names the field.
+    if let Err(problem) = read(object(&[example, &unknown].concat()).as_bytes()) {
+        let message = problem.message();
+        assert!(problem.status() == 400 && message.starts_with("Unknown field `"), "{message}");
+    }
 
     for (field, accepted_type, presence) in fields {
         let others: Vec<_> = example.iter().copied().filter(|(name, _)| name != field).collect();
         let with = |value| object(&[others.as_slice(), &[(field, value)]].concat());
 
+        for misspelled in misspellings(field) {
+            let body = object(&[others.as_slice(), &[(&misspelled, "null")]].concat());
+            if *presence != Presence::Required {
+                refuses(&read, &format!("{field} written {misspelled}"), field, &body);
+            }
+            let body = object(&[example, &[(&misspelled, "null")]].concat());
+            refuses(&read, &format!("{field} and {misspelled}"), field, &body);
+        }
         for (case, value, its_type) in values(&deep) {
             if its_type != Some(*accepted_type) {
                 refuses(&read, &format!("{field}: {case}"), field, &with(value));
@@ -46,7 +60,10 @@ pub(crate) fn check(
         }
         for (case, body) in [("absent", object(&others)), ("null", with("null"))] {
             match presence {
-                Presence::Required => refuses(&read, &format!("{field}: {case}"), field, &body),
+                Presence::NotNull if case == "absent" => accepts(&read, &format!("{field}: {case}"), &body),
+                Presence::Required | Presence::NotNull => {
+                    refuses(&read, &format!("{field}: {case}"), field, &body)
+                }
                 Presence::Optional => accepts(&read, &format!("{field}: {case}"), &body),
             }
         }
@@ -64,6 +81,19 @@ pub(crate) fn check(
     for (case, body) in unreadable() {
         refuses_bytes(&read, case, "", &body);
     }
+}
+
+/// The name in other cases and with other punctuation.
+fn misspellings(field: &str) -> [String; 5] {
+    let snake = field.chars().fold(String::new(), |mut name, character| {
+        if character.is_ascii_uppercase() {
+            name.push('_');
+        }
+        name.push(character.to_ascii_lowercase());
+        name
+    });
+    let pascal = field[..1].to_uppercase() + &field[1..];
+    [format!("{snake}_"), snake.to_uppercase(), pascal, snake.replace('_', "-") + ".", format!("_{field}")]
 }
 
 const INPUT_JSON: &str = "\"do-not-quote\"";

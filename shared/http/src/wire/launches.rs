@@ -19,24 +19,28 @@ use serde_json::Value;
 use super::runs::lines;
 use super::{Date, Owner, Version};
 use crate::answer::Answer;
+use crate::body::nullable;
 use crate::problem::Problem;
 
 /// The body of `POST /launches` and `POST /launches/preview`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[expect(clippy::option_option, reason = "absent, null and a value mean different things")]
 pub struct LaunchBody {
     #[cfg_attr(feature = "schema", schemars(with = "Platform"))]
     platform: String,
     /// The layout of the copies. Default: that of the deployment. Ignored for HPC schedulers.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Layout>"))]
     layout: Option<String>,
-    /// The workspace secrets to use. If absent, all of them; if `[]`, none.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<SecretName>>"))]
-    workspace_secrets: Option<Vec<String>>,
-    /// The user secrets of the caller to use. If absent, all of them; if `[]`, none.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<SecretName>>"))]
-    user_secrets: Option<Vec<String>>,
+    /// The workspace secrets to use. If absent, all of them; if `[]`, none. Must not be null.
+    #[serde(default, deserialize_with = "nullable")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<SecretName>"))]
+    workspace_secrets: Option<Option<Vec<String>>>,
+    /// The user secrets of the caller to use. If absent, all of them; if `[]`, none. Must not be null.
+    #[serde(default, deserialize_with = "nullable")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<SecretName>"))]
+    user_secrets: Option<Option<Vec<String>>>,
     /// Names from these lists that may be missing.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<SecretName>>"))]
     optional: Option<Vec<String>>,
@@ -47,16 +51,21 @@ pub fn request(body: LaunchBody, workspace: Option<WorkspaceId>) -> Result<Launc
     let names = |list: Vec<String>| -> domain::Result<BTreeSet<SecretName>> {
         list.iter().map(|text| SecretName::parse(text)).collect()
     };
-    let selection = |list: Option<Vec<String>>| -> domain::Result<Selection> {
-        Ok(list.map(names).transpose()?.map_or(Selection::All, Selection::These))
+    let selection = |field: &str, list: Option<Option<Vec<String>>>| match list {
+        None => Ok(Selection::All),
+        Some(Some(list)) => Ok(Selection::These(names(list)?)),
+        // Null can come from an unset variable: it must not select all secrets.
+        Some(None) => Err(Problem::bad_request(format!(
+            "`{field}` must be a list of names and not null: omit it for all secrets, or send [] for none."
+        ))),
     };
     Ok(LaunchRequest {
         workspace,
         platform: body.platform.parse()?,
         layout: body.layout.map(|layout| layout.parse::<Layout>()).transpose()?,
         secrets: SecretSelection {
-            workspace: selection(body.workspace_secrets)?,
-            user: selection(body.user_secrets)?,
+            workspace: selection("workspaceSecrets", body.workspace_secrets)?,
+            user: selection("userSecrets", body.user_secrets)?,
             optional: body.optional.map(names).transpose()?.unwrap_or_default(),
         },
     })

@@ -120,13 +120,13 @@ pub struct NewParticipant {
     member_id: Option<i64>,
     /// The name or email address of the user (case-insensitive), instead of the ID.
     user_name_or_email: Option<String>,
-    /// The role (case-insensitive). Default: launch. Only an owner can grant the role owner.
+    /// The role (case-insensitive). Default: view. Only an owner can grant the role owner.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Role>"))]
     role: Option<String>,
 }
 
 /// Checks the body of `PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/add`. The default
-/// role is launch, as on Seqera Platform.
+/// role is view, the lowest: the Terraform provider sends no role for it.
 pub fn new_participant(body: NewParticipant) -> Result<(UserRef, Role), Problem> {
     let user = match (body.member_id, body.user_name_or_email) {
         (Some(id), None) => UserId::new(id)
@@ -140,7 +140,7 @@ pub fn new_participant(body: NewParticipant) -> Result<(UserRef, Role), Problem>
         }
     };
     let role = body.role.as_deref().map(parse_role).transpose()?;
-    Ok((user, role.unwrap_or(Role::Launch)))
+    Ok((user, role.unwrap_or(Role::View)))
 }
 
 /// The body of `PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}/role`.

@@ -58,13 +58,13 @@ fn malformed_bodies_are_refused_by_the_field() {
 }
 
 #[test]
-fn a_participant_is_named_in_one_way_and_may_launch_by_default() {
+fn a_participant_is_named_in_one_way_and_may_view_by_default() {
     let liam = || UserRef::NameOrEmail("liam".to_owned());
     for (body, expected) in [
-        (r#"{"memberId": 17}"#, (UserRef::Id(user_id(17)), Role::Launch)),
-        (r#"{"memberId": 17, "userNameOrEmail": null}"#, (UserRef::Id(user_id(17)), Role::Launch)),
-        (r#"{"userNameOrEmail": "liam"}"#, (liam(), Role::Launch)),
-        (r#"{"userNameOrEmail": "liam", "memberId": null, "role": null}"#, (liam(), Role::Launch)),
+        (r#"{"memberId": 17}"#, (UserRef::Id(user_id(17)), Role::View)),
+        (r#"{"memberId": 17, "userNameOrEmail": null}"#, (UserRef::Id(user_id(17)), Role::View)),
+        (r#"{"userNameOrEmail": "liam"}"#, (liam(), Role::View)),
+        (r#"{"userNameOrEmail": "liam", "memberId": null, "role": null}"#, (liam(), Role::View)),
         (r#"{"userNameOrEmail": "liam", "role": "admin"}"#, (liam(), Role::Admin)),
         (r#"{"userNameOrEmail": "liam", "role": "OWNER"}"#, (liam(), Role::Owner)),
     ] {

@@ -26,8 +26,8 @@ fn a_malformed_launch_is_refused_by_the_field() {
     let fields = [
         ("platform", Type::Text, Presence::Required),
         ("layout", Type::Text, Presence::Optional),
-        ("workspaceSecrets", Type::Texts, Presence::Optional),
-        ("userSecrets", Type::Texts, Presence::Optional),
+        ("workspaceSecrets", Type::Texts, Presence::NotNull),
+        ("userSecrets", Type::Texts, Presence::NotNull),
         ("optional", Type::Texts, Presence::Optional),
     ];
     form::check(&example, &fields, |body| read(body).map(drop));
@@ -43,13 +43,7 @@ fn a_launch_takes_all_secrets_unless_it_names_some_or_none() {
     };
     for (body, expected) in [
         (json!({ "platform": "aws-batch" }), all.clone()),
-        (
-            json!({
-                "platform": "aws-batch", "layout": null, "workspaceSecrets": null, "userSecrets": null,
-                "optional": null,
-            }),
-            all.clone(),
-        ),
+        (json!({ "platform": "aws-batch", "layout": null, "optional": null }), all.clone()),
         (
             json!({ "platform": "grid-engine" }),
             LaunchRequest { platform: Platform::GridEngine, ..all.clone() },
