@@ -78,7 +78,12 @@ workspace. A misspelled name of this parameter returns 400. A workspace that doe
 caller is not a participant, and an ID that belongs to another workspace return the same 404.
 
 The body of every error is `{{\"message\": \"…\"}}` with `Content-Type: application/json`. Any request can return \
-429; nothing was changed in that case. Unknown fields of requests are ignored, and responses can gain fields.
+429; nothing was changed in that case. An operation that is not in this document returns 501. Responses can gain \
+fields.
+
+Launches, previews, new tokens, imports, and the lists of runs and audit events refuse unknown fields and query \
+parameters with 400. Operations of Seqera Platform ignore them, unless a name differs from a known one only by case or \
+punctuation. Numbers in paths and queries have ASCII digits only and no leading zeros.
 
 Limits: 1,000 secrets per workspace and per user, 64 per launch, 32 per import; 32,768 bytes per value, and 60,000 \
 bytes when written as a JSON string; {} per body, {} per import, {} per message from Nextflow.",

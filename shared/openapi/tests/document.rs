@@ -74,6 +74,62 @@ fn every_example_of_a_body_conforms_to_its_schema() {
 }
 
 #[test]
+fn the_query_parameters_are_those_that_the_operation_knows() {
+    let document = openapi::document();
+    for operation in Operation::ALL {
+        let entry = &document["paths"][operation.path()][operation.method().to_lowercase()];
+        let parameters = entry["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+        let queries = parameters.iter().filter(|parameter| parameter["in"] == "query");
+        let described: BTreeSet<_> = queries
+            .filter_map(|parameter| parameter["name"].as_str())
+            .filter(|name| *name != "workspaceId")
+            .collect();
+        assert_eq!(described, operation.query().iter().copied().collect(), "{}", operation.id());
+    }
+}
+
+/// A field that is not required narrows or restricts what the operation does, or is harmless: its
+/// absence is described here, so that a new field gets a decision.
+#[test]
+fn every_optional_field_of_a_body_is_decided() {
+    let decided = BTreeSet::from([
+        "AddParticipant.memberId",        // one of the two is required
+        "AddParticipant.userNameOrEmail", // one of the two is required
+        "AddParticipant.role",            // the lowest role
+        "CreatePipelineSecret.description",
+        "CreatePipelineSecret.expires", // null and absent: no expiry
+        "CreateToken.expires",          // null and absent: no expiry; an unknown name is refused
+        "EndRun.exitStatus",
+        "LaunchRun.layout",
+        "LaunchRun.optional",         // null and absent: no secret may be missing
+        "LaunchRun.userSecrets",      // absent: all; null is refused
+        "LaunchRun.workspaceSecrets", // absent: all; null is refused
+        "PreviewLaunch.layout",
+        "PreviewLaunch.optional",
+        "PreviewLaunch.userSecrets",
+        "PreviewLaunch.workspaceSecrets",
+        "UpdatePipelineSecret.description", // absent: unchanged; null removes it
+        "UpdatePipelineSecret.expires",     // absent: unchanged; null removes it
+    ]);
+    let document = openapi::document();
+    let mut optional = BTreeSet::new();
+    for operation in Operation::ALL
+        .iter()
+        .filter(|it| it.function() != http_api::operation::Function::ReportRun || it.id() == "EndRun")
+    {
+        let entry = &document["paths"][operation.path()][operation.method().to_lowercase()];
+        let schema = &entry["requestBody"]["content"]["application/json"]["schema"];
+        let required = schema["required"].as_array().map_or(&[][..], Vec::as_slice);
+        for name in schema["properties"].as_object().into_iter().flat_map(|fields| fields.keys()) {
+            if !required.iter().any(|it| it == name) {
+                optional.insert(format!("{}.{name}", operation.id()));
+            }
+        }
+    }
+    assert_eq!(optional, decided.into_iter().map(str::to_owned).collect());
+}
+
+#[test]
 fn every_operation_lists_its_errors() {
     for operation in Operation::ALL {
         let document = openapi::document();

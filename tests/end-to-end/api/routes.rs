@@ -15,7 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials![
         the_deployed_routes_match_the_operations_and_their_credentials,
         the_authorizer_reads_only_the_header_and_caches_for_at_most_a_minute,
-        an_unknown_route_gives_404,
+        an_unknown_operation_gives_501_to_users_and_is_never_404,
     ]
 }
 
@@ -50,6 +50,7 @@ async fn the_deployed_routes_match_the_operations_and_their_credentials() {
             };
             (operation.route_key().to_owned(), authorizer_of_route.to_owned())
         })
+        .chain([("$default".to_owned(), authorizer.to_owned())])
         .collect();
     assert_eq!(authorizers.len(), 1);
     assert_eq!(routes, expected);
@@ -68,20 +69,38 @@ async fn the_authorizer_reads_only_the_header_and_caches_for_at_most_a_minute() 
     assert!(parameter.contains("Default: 60") && parameter.contains("MaxValue: 60"), "{parameter}");
 }
 
-async fn an_unknown_route_gives_404() {
+/// Clients take 404 for an object that no longer exists: Terraform reports a workspace as
+/// destroyed.
+async fn an_unknown_operation_gives_501_to_users_and_is_never_404() {
     let world = end_to_end::World::make(harness().await).await;
+    let org = world.org;
     for (method, path) in [
-        ("GET", "/"),
-        ("GET", "/pipeline-secrets/"),
-        ("PATCH", "/pipeline-secrets"),
-        ("DELETE", "/pipeline-secrets"),
-        ("POST", "/apply"),
-        ("GET", "/trace/create"),
-        ("GET", "/_local/status"),
+        ("GET", "/".to_owned()),
+        ("GET", "/pipeline-secrets/".to_owned()),
+        ("PATCH", "/pipeline-secrets".to_owned()),
+        ("DELETE", "/pipeline-secrets".to_owned()),
+        ("PUT", "/pipeline-secrets/import".to_owned()),
+        ("DELETE", "/pipeline-secrets/validate".to_owned()),
+        ("POST", "/apply".to_owned()),
+        ("GET", "/trace/create".to_owned()),
+        ("GET", "/_local/status".to_owned()),
+        ("GET", world.inside("/pipelines")),
+        ("GET", world.inside("/compute-envs")),
+        ("GET", world.inside("/credentials")),
+        ("GET", "/orgs/validate".to_owned()),
+        ("GET", format!("/orgs/{org}")),
+        ("GET", format!("/orgs/{org}/workspaces/validate?name=x")),
+        ("POST", format!("/orgs/{org}/workspaces")),
+        ("PUT", world.below("")),
+        ("DELETE", world.below("")),
+        ("DELETE", world.below("/participants")),
+        ("DELETE", world.below("/participants/add")),
     ] {
-        for caller in [world.caller("owner"), end_to_end::Caller::with_authorization(&world.harness, None)] {
-            let answer = caller.send(end_to_end::ApiRequest::new(method, path)).await;
-            assert_eq!(answer.problem(404), "Not Found", "{method} {path}");
-        }
+        let request = || end_to_end::ApiRequest::new(method, &path);
+        let message = world.caller("owner").send(request()).await.problem(501);
+        assert!(message.contains("does not have this operation"), "{method} {path}: {message}");
+        let answer = end_to_end::Caller::with_authorization(&world.harness, None).send(request()).await;
+        assert_eq!(answer.status, 401, "{method} {path}");
     }
+    world.caller("owner").get(world.below("")).await.json();
 }

@@ -12,6 +12,8 @@ type Route = (String, String, String, bool);
 
 #[test]
 fn the_template_serves_exactly_the_operations_of_the_api() {
+    let unknown = ("UnknownOperationRoute", "$default", "Identity");
+    let unknown = (unknown.0.to_owned(), unknown.1.to_owned(), unknown.2.to_owned(), true);
     let expected: BTreeSet<Route> = Operation::ALL
         .iter()
         .map(|operation| {
@@ -23,6 +25,7 @@ fn the_template_serves_exactly_the_operations_of_the_api() {
                 authorized,
             )
         })
+        .chain([unknown])
         .collect();
     assert_eq!(deployed(), expected);
 }

@@ -25,7 +25,7 @@ use crate::problem::Problem;
 /// The body of `POST /launches` and `POST /launches/preview`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, inline))]
 #[expect(clippy::option_option, reason = "absent, null and a value mean different things")]
 pub struct LaunchBody {
     #[cfg_attr(feature = "schema", schemars(with = "Platform"))]
@@ -37,7 +37,8 @@ pub struct LaunchBody {
     #[serde(default, deserialize_with = "nullable")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<SecretName>"))]
     workspace_secrets: Option<Option<Vec<String>>>,
-    /// The user secrets of the caller to use. If absent, all of them; if `[]`, none. Must not be null.
+    /// The user secrets of the caller to use. If absent, all of them; if `[]`, none. Must not be
+    /// null.
     #[serde(default, deserialize_with = "nullable")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<SecretName>"))]
     user_secrets: Option<Option<Vec<String>>>,

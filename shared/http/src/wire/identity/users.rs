@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::super::{Date, instant};
 use crate::problem::Problem;
 
-/// The version of Seqera Platform's API that the answers follow, for clients that compare it: the
-/// version of tower-cli 0.38.
+/// The version of Seqera Platform's API that the answers follow, for clients that compare it:
+/// tower-cli 0.38.0 needs 1.181.0 or later.
 pub const API_VERSION: &str = "1.198.0";
 
 /// The response to `GET /service-info`.
@@ -131,7 +131,7 @@ pub fn user_info(user: &User) -> UserInfo<'_> {
 
 /// The body of `POST /tokens`.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, inline))]
 pub struct NewToken {
     /// Must be unique among the caller's tokens (case-insensitive).
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 50), regex(pattern = TOKEN_NAME)))]

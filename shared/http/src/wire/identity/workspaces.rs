@@ -227,7 +227,7 @@ pub fn workspace_answer(workspace: &Workspace) -> WorkspaceAnswer<'_> {
 
 /// The body of `PUT /orgs/{orgId}/workspaces/{workspaceId}/platforms`.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, inline))]
 pub struct NewPlatforms {
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Platform>"))]
     platforms: Vec<String>,

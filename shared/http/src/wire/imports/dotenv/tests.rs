@@ -13,8 +13,8 @@ fn read(text: &str) -> Result<Entries, String> {
         .map_err(|problem| problem.message().to_owned())
 }
 
-/// Returns what a program read, or nothing if it refused the file. Node.js reads a comment on a last
-/// line without a line break as a name, and a byte order mark as a part of the first name.
+/// Returns what a program read, or nothing if it refused the file. Node.js reads a comment on a
+/// last line without a line break as a name, and a byte order mark as a part of the first name.
 fn recorded(case: &Value, program: &str) -> Option<Entries> {
     let entries = case[program].as_object()?;
     let text = |value: &Value| value.as_str().map_or("(no value)".to_owned(), str::to_owned);
