@@ -132,6 +132,17 @@ impl Harness {
         path
     }
 
+    /// Writes an executable into `bin` of this home, which is first in `PATH`.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn write_program(&self, name: &str, content: &str) {
+        fs::create_dir_all(self.path("bin")).expect("a directory for programs");
+        let path = self.path("bin").join(name);
+        fs::write(&path, content).expect("a program");
+        set_mode(&path, 0o755);
+    }
+
     /// Returns all entries in the directory for stores.
     ///
     /// # Panics
@@ -176,7 +187,7 @@ impl Harness {
             .arg(script())
             .args(arguments)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", self.search_path())
             .env("HOME", self.home.path())
             .env("TMPDIR", self.home.path())
             .env("PIPELINE_SECRETS_ENDPOINT", self.service.endpoint())
@@ -187,6 +198,10 @@ impl Harness {
             .current_dir(self.home.path())
             .stdin(Stdio::null());
         command
+    }
+
+    fn search_path(&self) -> String {
+        format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap_or_default())
     }
 
     /// Runs `sh -c script` under the script and waits for its end.

@@ -3,6 +3,7 @@
 
 mod claim;
 mod command;
+mod detached;
 mod launch;
 mod launch_file;
 mod lease;
