@@ -86,7 +86,8 @@ fn options_and_environment_select_secrets_platform_and_workspace() {
         );
         assert_eq!(body(harness, &["--platform", "moab"], &[]).1, json!({"platform": "moab"}));
         assert_eq!(body(harness, &["--workspace", "7"], &[]).0, "POST /launches?workspaceId=7");
-        assert_eq!(body(harness, &[], &[("PIPELINE_SECRETS_WORKSPACE", "")]).0, "POST /launches");
+        assert_eq!(body(harness, &["--workspace", "none"], &[]).0, "POST /launches");
+        assert_eq!(body(harness, &[], &[("PIPELINE_SECRETS_WORKSPACE", "none")]).0, "POST /launches");
         for (variable, platform) in [
             ("SLURM_JOB_ID", "slurm"),
             ("LSB_JOBID", "lsf"),

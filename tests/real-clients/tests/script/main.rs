@@ -9,5 +9,6 @@ mod launch_file;
 mod lease;
 mod leftovers;
 mod nextflow_store;
+mod settings;
 mod signals;
 mod store;
