@@ -135,7 +135,8 @@ pub fn resolve(
         } else if platform.claims() && !secret.properties.nextflow_store {
             reasons.push(format!(
                 "the value of the {whose} secret {} cannot pass through Nextflow's secrets store unchanged: store it as \
-                 base64 and decode it in the task",
+                 base64 without line breaks (base64 -w0) and decode it in the task, or leave it out by listing the \
+                 secrets that the launch needs in {whose}Secrets",
                 secret.name
             ));
         }

@@ -149,7 +149,8 @@ fn a_secret_that_cannot_be_delivered_refuses_the_launch_and_is_named() {
     let expired = "the workspace secret LICENCE has expired";
     let lost = "the value of the workspace secret LICENCE was lost when the service was restored";
     let base64 = "the value of the workspace secret LICENCE cannot pass through Nextflow's secrets store \
-                  unchanged: store it as base64";
+                  unchanged: store it as base64 without line breaks (base64 -w0) and decode it in the task, or \
+                  leave it out by listing the secrets that the launch needs in workspaceSecrets";
     let cases = [
         ("no expiry", usual.clone(), Platform::AwsBatch, None),
         ("expires in a minute", expires(minutes(1)), Platform::AwsBatch, None),

@@ -169,16 +169,33 @@ fn deleted(name: &SecretName) -> String {
 
 /// Returns why the opened values cannot be delivered. These checks need the values themselves.
 fn reason_not_deliverable(values: &BTreeMap<SecretName, SecretValue>) -> Option<String> {
-    if let Some((name, _)) =
+    if let Some((name, value)) =
         values.iter().find(|(_, value)| !nextflow::nextflow_store_preserves(value.expose()))
     {
-        return Some(format!(
-            "the value of the secret {name} cannot pass through Nextflow's secrets store: store it as base64"
-        ));
+        return Some(match line_break(value.expose()) {
+            Some(place) => format!(
+                "the value of the secret {name} has a line break {place}, which Nextflow's secrets store cannot carry: \
+                 store it without line breaks (base64 -w0)"
+            ),
+            None => format!(
+                "the value of the secret {name} cannot pass through Nextflow's secrets store: store it as base64"
+            ),
+        });
     }
     nextflow::store_collision(values).map(|(holder, name)| {
         format!("the value of the secret {holder} contains {name}=, which Nextflow would read as the secret {name}: store it as base64")
     })
+}
+
+/// Where a value has a line break. `base64` without `-w0` writes one after 76 characters and at the
+/// end.
+fn line_break(value: &str) -> Option<&'static str> {
+    let trimmed = value.trim_end_matches(['\r', '\n']);
+    match (trimmed.contains('\n'), value.contains('\n')) {
+        (true, _) => Some("inside"),
+        (false, true) => Some("at its end"),
+        (false, false) => None,
+    }
 }
 
 #[cfg(test)]

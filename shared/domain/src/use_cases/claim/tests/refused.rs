@@ -108,6 +108,18 @@ fn values_that_nextflows_store_would_change_end_the_run_once_they_are_opened() {
             "the value of the secret TOKEN cannot pass through Nextflow's secrets store: store it as base64",
         ),
         (
+            "base64 of several lines",
+            "QUJD\nREVG\n",
+            "the value of the secret TOKEN has a line break inside, which Nextflow's secrets store cannot carry: store \
+             it without line breaks (base64 -w0)",
+        ),
+        (
+            "a line break at the end",
+            "QUJD\r\n",
+            "the value of the secret TOKEN has a line break at its end, which Nextflow's secrets store cannot carry: \
+             store it without line breaks (base64 -w0)",
+        ),
+        (
             "collision",
             "x LICENCE=stolen",
             "the value of the secret TOKEN contains LICENCE=, which Nextflow would read as the secret LICENCE: store it as base64",
