@@ -114,6 +114,12 @@ impl Harness {
         Self::new(&other.shell)
     }
 
+    /// Whether the script runs with bash.
+    #[must_use]
+    pub fn is_bash(&self) -> bool {
+        self.shell[0] == "bash"
+    }
+
     /// Returns a path in this home.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {

@@ -46,6 +46,8 @@ impl Request {
 pub enum Answer {
     /// A complete answer: status and body.
     Whole(u16, String),
+    /// A complete answer with `Retry-After`: status, seconds and body.
+    Later(u16, String, String),
     /// An answer whose body is shorter than its `Content-Length`.
     Cut(u16, String),
     /// The connection is closed without an answer.
@@ -198,15 +200,20 @@ impl Service {
                 Answer::Whole(200, STORE.to_owned())
             }
             ("POST", "claim", _) => Answer::error(410, "claimed already"),
-            ("POST", "heartbeat", run) => Answer::Whole(200, format!(r#"{{"state":"{run}"}}"#)),
+            ("POST", "heartbeat", run) => Answer::Whole(200, state_text(workflow, run)),
             ("POST", "end", _) => {
                 *run = "ended";
-                Answer::Whole(200, String::new())
+                Answer::Whole(200, state_text(workflow, run))
             }
-            ("GET", "", run) => Answer::Whole(200, format!("workflowId={workflow}\nstate={run}\n")),
+            ("GET", "", run) => Answer::Whole(200, state_text(workflow, run)),
             _ => Answer::error(404, "no such run"),
         }
     }
+}
+
+/// The state of a run in the text format for shells.
+fn state_text(workflow: &str, state: &str) -> String {
+    format!("workflowId={workflow}\nstate={state}\n")
 }
 
 /// The answer to a launch in the text format for shells.
@@ -235,11 +242,15 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
 }
 
 fn write_answer(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
-    let (status, body, missing) = match answer {
-        Answer::Whole(status, body) => (status, body, 0),
-        Answer::Cut(status, body) => (status, body, 10),
+    let (status, body, missing, header) = match answer {
+        Answer::Whole(status, body) => (status, body, 0, String::new()),
+        Answer::Later(status, pause, body) => (status, body, 0, format!("Retry-After: {pause}\r\n")),
+        Answer::Cut(status, body) => (status, body, 10, String::new()),
         Answer::Lost => return Ok(()),
     };
     let length = body.len() + missing;
-    write!(stream, "HTTP/1.1 {status} Status\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    write!(
+        stream,
+        "HTTP/1.1 {status} Status\r\n{header}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
 }

@@ -44,7 +44,7 @@ fn no_argument_or_environment_shows_a_token_or_a_value_during_requests() {
                     format!("workflowId={WORKFLOW}\nrunToken={RUN_TOKEN}\nclaimToken={CLAIM_TOKEN}\n")
                 }
                 Some("claim") => STORE.to_owned(),
-                _ => String::new(),
+                _ => format!("workflowId={WORKFLOW}\nstate=ended\n"),
             };
             harness.service.next(line, move |_| {
                 visible.lock().expect("a list").extend(visible_now(&home));

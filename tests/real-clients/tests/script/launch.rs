@@ -200,3 +200,36 @@ fn an_answer_without_tokens_is_a_failed_launch() {
         assert_eq!(harness.service.requests().len(), 1);
     });
 }
+
+#[test]
+fn a_launch_waits_as_long_as_the_service_asks() {
+    under_every_shell(|harness| {
+        for (status, pause, least) in
+            [(429, "2", 2), (503, "2", 2), (429, "Wed, 21 Oct 2015 07:28:00 GMT", 0)]
+        {
+            let harness = Harness::like(harness);
+            harness.service.next("POST /launches", move |_| {
+                Answer::Later(status, pause.to_owned(), r#"{"message":"busy"}"#.to_owned())
+            });
+            let started = std::time::Instant::now();
+            let outcome = harness.run("true");
+            assert_eq!(outcome.status, 0, "{outcome:?}");
+            assert!(outcome.stderr.contains(&format!("status {status}: busy")), "{outcome:?}");
+            assert!(started.elapsed().as_secs() >= least, "{pause}: {:?}", started.elapsed());
+        }
+    });
+}
+
+#[test]
+fn curl_without_support_for_headers_in_its_output_works() {
+    under_every_shell(|harness| {
+        // As curl before 7.83: an unknown variable is written as it stands.
+        harness.write_program("curl", "#!/bin/sh\nsed 's/%header/%%header/' | /usr/bin/curl \"$@\"\n");
+        harness.service.next("POST /launches", |_| {
+            Answer::Later(429, "100".to_owned(), r#"{"message":"busy"}"#.to_owned())
+        });
+        let outcome = harness.run("true");
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        assert!(outcome.stderr.contains("status 429: busy"), "{outcome:?}");
+    });
+}

@@ -4,11 +4,15 @@
 mod claim;
 mod command;
 mod detached;
+mod files;
+mod inherited;
 mod launch;
 mod launch_file;
 mod lease;
 mod leftovers;
 mod nextflow_store;
+mod pages;
 mod settings;
 mod signals;
 mod store;
+mod suspended;

@@ -82,6 +82,36 @@ fn a_home_that_is_a_link_to_shared_storage_is_resolved() {
 }
 
 #[test]
+fn tasks_get_the_directory_as_given_if_only_the_user_can_change_where_it_leads() {
+    under_every_shell(|harness| {
+        let home = harness.home.path().canonicalize().expect("a path");
+        let stores = home.join("stores");
+        fs::create_dir(home.join("open")).expect("a directory");
+        set_mode(&home.join("open"), 0o777);
+        symlink(&home, home.join("up")).expect("a link");
+        symlink(&stores, home.join("link")).expect("a link");
+        symlink(&stores, home.join("open/link")).expect("a link");
+        for (given, expected) in [
+            ("link", home.join("link")),
+            ("link/", home.join("link")),
+            ("up/stores", home.join("up/stores")),
+            ("stores/../link", stores.clone()),
+            ("open/link", stores.clone()),
+        ] {
+            let harness = Harness::like(harness);
+            let given = format!("{}/{given}", home.display());
+            let command =
+                ["--dir", &given, "--", "sh", "-c", "cat $NXF_SECRETS_FILE >seen; echo $NXF_SECRETS_FILE"];
+            let outcome = harness.finish(&mut harness.command(command));
+            assert_eq!(outcome.status, 0, "{given}: {outcome:?}");
+            let store = std::path::Path::new(outcome.stdout.trim());
+            assert_eq!(store.ancestors().nth(2), Some(expected.as_path()), "{given}: {outcome:?}");
+            assert!(harness.path("seen").exists());
+        }
+    });
+}
+
+#[test]
 fn a_link_at_the_stores_path_is_not_followed() {
     under_every_shell(|harness| {
         for target in ["precious", "absent"] {
