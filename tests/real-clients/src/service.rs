@@ -200,12 +200,11 @@ impl Service {
                 Answer::Whole(200, STORE.to_owned())
             }
             ("POST", "claim", _) => Answer::error(410, "claimed already"),
-            ("POST", "heartbeat", run) => Answer::Whole(200, state_text(workflow, run)),
+            ("POST", "heartbeat", run) | ("GET", "", run) => Answer::Whole(200, state_text(workflow, run)),
             ("POST", "end", _) => {
                 *run = "ended";
                 Answer::Whole(200, state_text(workflow, run))
             }
-            ("GET", "", run) => Answer::Whole(200, state_text(workflow, run)),
             _ => Answer::error(404, "no such run"),
         }
     }

@@ -48,13 +48,17 @@ fn a_suspended_job_on_the_same_host_keeps_its_secrets() {
                 run.signal("KILL"); // the guard and the command remain
             }
             let suspended = processes(&harness);
-            suspended.iter().for_each(|process| signal(*process, "STOP"));
+            for process in &suspended {
+                signal(*process, "STOP");
+            }
             let stores = harness.stores();
             set_age(&stores[0].join("owner"), OLD);
             start_a_neighbour(&harness);
             assert_eq!(harness.stores(), stores, "{killed}");
             fs::write(harness.path("may-end"), "").expect("a file");
-            suspended.iter().for_each(|process| signal(*process, "CONT"));
+            for process in &suspended {
+                signal(*process, "CONT");
+            }
             let outcome = run.finish();
             assert_eq!(outcome.status, if killed { 137 } else { 0 }, "{outcome:?}");
             assert_eq!(outcome.stdout, STORE, "{outcome:?}");
