@@ -212,7 +212,7 @@ async fn participants_are_added_change_roles_and_are_removed() {
     assert_eq!(added.status, 200);
     assert_eq!(
         (&added.body["participant"]["wspRole"], &added.body["participant"]["memberId"]),
-        (&json!("launch"), &json!(outsider))
+        (&json!("view"), &json!(outsider))
     );
     assert_eq!(add(json!({ "memberId": outsider })).await.status, 409);
     let role = ids.request("admin").path("participantId", outsider).body(json!({ "role": "MAINTAIN" }));
