@@ -131,7 +131,7 @@ fn an_unknown_field_is_named_with_the_closest_known_one() {
         let read = checked.err().map(|problem| problem.message().to_owned());
         match message {
             Some(message) if message.contains("Unknown field:") => {
-                assert!(read.unwrap().starts_with("Unknown field:"))
+                assert!(read.unwrap().starts_with("Unknown field:"));
             }
             message => assert_eq!(read.as_deref(), message, "{name}"),
         }

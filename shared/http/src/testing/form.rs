@@ -62,7 +62,7 @@ pub(crate) fn check(
             match presence {
                 Presence::NotNull if case == "absent" => accepts(&read, &format!("{field}: {case}"), &body),
                 Presence::Required | Presence::NotNull => {
-                    refuses(&read, &format!("{field}: {case}"), field, &body)
+                    refuses(&read, &format!("{field}: {case}"), field, &body);
                 }
                 Presence::Optional => accepts(&read, &format!("{field}: {case}"), &body),
             }
