@@ -233,10 +233,10 @@ fn wrong_usage_is_reported_without_any_request() {
             (&["--workspace=42", "--", "true"], 64, "unknown option --workspace;"),
             (&["--platform", "pbs", "--", "true"], 64, "unknown platform"),
             (&["--optional", "A,B;C", "--", "true"], 64, "lists of secrets"),
-            (&["--endpoint", "", "--", "true"], 64, "PIPELINE_SECRETS_ENDPOINT"),
+            (&["--endpoint", "", "--", "true"], 64, "--endpoint needs a value"),
             (&["--token-file", "absent", "--", "true"], 64, "absent cannot be read"),
             (&["--token-file", "/", "--", "true"], 64, "/ cannot be read"),
-            (&["--launch-file", "token", "--", "true"], 64, "the launch file has no line"),
+            (&["--launch-file", "token", "--", "true"], 69, "does not contain an answer of the service"),
             (&["--", "no-such-command", "run"], 127, "no such command: no-such-command"),
             (&["--report", "--", "true", "-with-tower", "x"], 64, "leave it out"),
         ];
