@@ -111,7 +111,7 @@ async fn values_over_a_limit_are_rejected_and_values_at_it_arrive_unchanged() {
         &world,
         vec![
             (create(&world, value(&format!("{largest}x"))), 413, "maximum is 32768 bytes"),
-            (create(&world, value(&format!("{widest}x"))), 413, "maximum is 60000 bytes"),
+            (create(&world, value(&format!("{widest}x"))), 413, "at most 60000 bytes"),
             (create(&world, format!(r#"{{"name":"AB","value":"{MARK}\ud800"}}"#)), 400, "`value`"),
             (create(&world, format!(r#"{{"name":"AB","value":"{MARK}\udc00\ud800"}}"#)), 400, "`value`"),
             (not_unicode("application/vnd.example+json"), 400, "UTF-8"),
@@ -295,7 +295,7 @@ async fn a_non_numeric_id_gives_400_and_an_unknown_id_404() {
         cases.push((
             ApiRequest::post(path, &json!({"name": "AB", "value": MARK})),
             400,
-            "the workspace parameter must be workspaceId",
+            "write `workspaceId`",
         ));
     }
     rejected(&world, cases).await;

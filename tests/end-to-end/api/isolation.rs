@@ -45,7 +45,10 @@ async fn inaccessible_and_absent_workspaces_give_the_same_answer() {
             let body = json!({"name": "AB", "value": "v", "platform": "aws-batch", "platforms": [], "role": "view",
                 "memberId": world.person("stranger").id});
             let path = match operation.needs() {
-                Needs::InWorkspace(_) => format!("{path}?workspaceId={workspace}&name=AB"),
+                Needs::InWorkspace(_) if path.ends_with("/validate") => {
+                    format!("{path}?workspaceId={workspace}&name=AB")
+                }
+                Needs::InWorkspace(_) => format!("{path}?workspaceId={workspace}"),
                 Needs::OfPath(_) | Needs::Own => path,
             };
             match operation.method() {

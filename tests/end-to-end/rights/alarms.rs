@@ -115,6 +115,8 @@ impl Fixture<'_> {
         self.expect(Metric::CleanupFailures, 1)?;
         self.expect(Metric::OldestOverdueSeconds, 7200)?;
         rights.restore().await?;
+        // The failure put the run off.
+        self.harness.set(&pk, "RUN", "due", AttributeValue::N(due.as_millisecond().to_string())).await?;
         self.sweep().await?;
         let row = self.harness.row(&pk, "RUN").await?.ok_or("the run's row is missing")?;
         ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
