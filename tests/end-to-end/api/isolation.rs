@@ -42,8 +42,12 @@ async fn inaccessible_and_absent_workspaces_give_the_same_answer() {
                 .replace("{orgId}", &org.to_string())
                 .replace("{workspaceId}", &workspace.to_string())
                 .replace("{participantId}", &world.person("view").id.to_string());
-            let body = json!({"name": "AB", "value": "v", "platform": "aws-batch", "platforms": [], "role": "view",
-                "memberId": world.person("stranger").id});
+            let body = match *operation {
+                Operation::LaunchRun | Operation::PreviewLaunch => json!({"platform": "aws-batch"}),
+                Operation::UpdateWorkspacePlatforms => json!({"platforms": []}),
+                _ => json!({"name": "AB", "value": "v", "role": "view",
+                    "memberId": world.person("stranger").id}),
+            };
             let path = match operation.needs() {
                 Needs::InWorkspace(_) if path.ends_with("/validate") => {
                     format!("{path}?workspaceId={workspace}&name=AB")
