@@ -132,7 +132,7 @@ pub(super) fn platforms(schemas: &mut Schemas) -> Described {
 
 pub(super) fn participants(schemas: &mut Schemas) -> Described {
     let page = json!({"participants": [example(PARTICIPANT)], "totalSize": 1});
-    let number = || json!({"type": "integer", "minimum": 0});
+    let number = || json!({"type": "integer", "minimum": 0, "maximum": 9_007_199_254_740_991_i64});
     Described::new(
         "List participants",
         "Lists the participants of the workspace and their roles.",
