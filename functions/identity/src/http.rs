@@ -2,7 +2,7 @@
 
 use domain::Context;
 use domain::identity::{Actor, Caller};
-use domain::ids::{OrgId, TokenId, UserId, WorkspaceId};
+use domain::ids::{ID_BOUND, OrgId, TokenId, UserId, WorkspaceId};
 use domain::ports::{ChangeIdentity, ReadIdentity};
 use domain::use_cases::identity::participants::WorkspacePath;
 use domain::use_cases::identity::{describe, participants, tokens};
@@ -142,13 +142,11 @@ fn number(request: &Request<'_>, name: &str, default: usize) -> Result<usize, Pr
     let Some(text) = request.query(name) else {
         return Ok(default);
     };
-    let number = whole_number(text).filter(|number| *number <= LARGEST_NUMBER);
+    let number = whole_number(text).filter(|number| *number < ID_BOUND);
     number
         .and_then(|number| usize::try_from(number).ok())
         .ok_or_else(|| Problem::bad_request(format!("{name} must be a whole number, 0 or more.")))
 }
 
-/// 2^53 − 1, the largest whole number that every JSON parser reads exactly (RFC 8259, section 6).
-const LARGEST_NUMBER: i64 = 9_007_199_254_740_991;
 /// The default of `max`: in practice, all participants.
 const MAX_PAGE: usize = 10_000;

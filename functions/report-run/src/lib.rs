@@ -21,7 +21,7 @@ impl Handle for Handler {
     async fn handle(&self, request: Request<'_>, context: &Context<'_>) -> Result<Answer, Problem> {
         let reporter = &self.reporter;
         let (run, key) = run_token(&request)?;
-        if trace::is_trace(request.operation) {
+        if request.operation.is_trace() {
             return trace::handle(reporter, &request, &run, &key, context).await;
         }
         if request.run_id()? != run {

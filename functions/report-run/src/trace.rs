@@ -12,17 +12,6 @@ use domain::use_cases::report::Reporter;
 use http_api::wire::reports::{TraceAnswer, completed};
 use http_api::{Answer, Operation, Problem, Request};
 
-pub(crate) fn is_trace(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::TraceCreate
-            | Operation::TraceBegin
-            | Operation::TraceProgress
-            | Operation::TraceHeartbeat
-            | Operation::TraceComplete
-    )
-}
-
 /// Answers a message for the run of the token, whatever the body contains. Nextflow calls
 /// `/trace/null/…` after a `create` that failed.
 pub(crate) async fn handle(

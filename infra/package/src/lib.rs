@@ -9,7 +9,9 @@ mod release;
 mod sbom;
 mod venv;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::ValueEnum;
 
@@ -47,6 +49,17 @@ impl Arch {
         match self {
             Self::Arm64 => "aarch64-unknown-linux-gnu",
             Self::X86 => "x86_64-unknown-linux-gnu",
+        }
+    }
+}
+
+/// Reports a command's error on standard error, and returns its exit code.
+pub fn exit_code(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::FAILURE
         }
     }
 }

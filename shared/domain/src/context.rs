@@ -33,9 +33,6 @@ pub trait Backoff {
     /// there is no time for another attempt.
     async fn wait(&self, retry: u32) -> bool;
 
-    /// Whether there is time for more work. The next event handles the rest.
-    fn has_time(&self) -> bool;
-
     /// Returns the time that the function has left.
     fn remaining(&self) -> Duration;
 

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::context::Randomness;
 use crate::{Error, Result};
 
-/// The largest numeric id plus 1.
-pub(crate) const ID_BOUND: i64 = 1 << 53;
+/// The largest numeric id plus 1: every JSON parser reads smaller whole numbers exactly (RFC 8259,
+/// section 6).
+pub const ID_BOUND: i64 = 1 << 53;
 
 macro_rules! numeric_id {
     ($(#[$doc:meta])* $name:ident) => {

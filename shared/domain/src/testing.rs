@@ -162,9 +162,9 @@ impl Randomness for Sequence {
 /// A backoff with time for a number of retries.
 pub(crate) struct Backoff {
     left: Cell<u32>,
-    batches: Cell<u32>,
     attempts: RefCell<Vec<u32>>,
     remaining: Cell<Duration>,
+    passing: Cell<Duration>,
     pauses: RefCell<Vec<Duration>>,
 }
 
@@ -172,9 +172,9 @@ impl Backoff {
     pub(crate) fn of(repeats: u32) -> Self {
         Self {
             left: Cell::new(repeats),
-            batches: Cell::new(u32::MAX),
             attempts: RefCell::default(),
             remaining: Cell::new(Duration::from_secs(29)),
+            passing: Cell::default(),
             pauses: RefCell::default(),
         }
     }
@@ -189,9 +189,9 @@ impl Backoff {
         self.pauses.borrow().clone()
     }
 
-    /// Leaves time for this number of batches after the first.
-    pub(crate) fn limit_batches(&self, batches: u32) {
-        self.batches.set(batches);
+    /// Lets this much time pass each time that the remaining time is read.
+    pub(crate) fn pass_on_read(&self, passing: Duration) {
+        self.passing.set(passing);
     }
 
     /// The numbers of the retries so far.
@@ -212,15 +212,10 @@ impl ports::Backoff for Backoff {
         true
     }
 
-    fn has_time(&self) -> bool {
-        self.batches.get() > 0 && {
-            self.batches.set(self.batches.get() - 1);
-            true
-        }
-    }
-
     fn remaining(&self) -> Duration {
-        self.remaining.get()
+        let remaining = self.remaining.get();
+        self.remaining.set(remaining.saturating_sub(self.passing.get()));
+        remaining
     }
 
     async fn pause(&self, time: Duration) {

@@ -202,6 +202,19 @@ impl Operation {
         Self::ALL.iter().copied().find(|operation| operation.route_key() == route_key)
     }
 
+    /// Returns whether the operation receives a message of Nextflow (`-with-tower`).
+    #[must_use]
+    pub fn is_trace(self) -> bool {
+        matches!(
+            self,
+            Self::TraceCreate
+                | Self::TraceBegin
+                | Self::TraceProgress
+                | Self::TraceHeartbeat
+                | Self::TraceComplete
+        )
+    }
+
     /// Returns whether the operation is answered, without effect, while a restored table is not
     /// reconciled: an error would abort the user's pipeline
     /// (`tests/real-clients/tests/nextflow/messages.rs`).
@@ -234,11 +247,7 @@ impl Operation {
             | Self::ListAuditEvents
             | Self::CreateToken
             | Self::UpdateWorkspacePlatforms => UnknownNames::Refused,
-            Self::TraceCreate
-            | Self::TraceBegin
-            | Self::TraceProgress
-            | Self::TraceHeartbeat
-            | Self::TraceComplete => UnknownNames::Ignored,
+            _ if self.is_trace() => UnknownNames::Ignored,
             _ => UnknownNames::SimilarRefused,
         }
     }
@@ -250,11 +259,7 @@ impl Operation {
             Self::ImportPipelineSecrets => 1024 * 1024,
             // Nextflow's messages contain task lists and scripts. Lambda's limit is 6 MB, including
             // escapes.
-            Self::TraceCreate
-            | Self::TraceBegin
-            | Self::TraceProgress
-            | Self::TraceHeartbeat
-            | Self::TraceComplete => 6 * 1024 * 1024,
+            _ if self.is_trace() => 6 * 1024 * 1024,
             _ => 256 * 1024,
         }
     }

@@ -14,8 +14,6 @@ pub struct Deadline(Instant);
 
 /// The minimum remaining time for a retry: enough for one call of each kind and an answer.
 const MARGIN: Duration = Duration::from_millis(1_500);
-/// The minimum remaining time for another batch of work: enough for one batch of slow calls.
-const LAST_BATCH: Duration = Duration::from_secs(90);
 const FIRST_BACKOFF: Duration = Duration::from_millis(25);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 
@@ -43,10 +41,6 @@ impl Backoff for Deadline {
         }
         tokio::time::sleep(pause).await;
         true
-    }
-
-    fn has_time(&self) -> bool {
-        self.remaining() >= LAST_BATCH
     }
 
     fn remaining(&self) -> Duration {

@@ -58,16 +58,8 @@ impl Store {
         let mut attributes = ExpressionAttributes::default();
         let (changed, end, condition) = expressions(change, request, &mut attributes);
         let update = format!("SET {} = {end}", attributes.name(changed));
-        let (names, values) = attributes.parts();
         let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::creations().attributes()))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
+            .update_item(Key::creations(), update, condition, attributes)
             .return_values(ReturnValue::UpdatedNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()

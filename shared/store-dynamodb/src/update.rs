@@ -1,12 +1,13 @@
-//! The only writes outside a transaction: `lastUsed`, and the time at which the sweep inspects a
-//! run. They may be lost or applied twice, and no decision depends on them. A transaction on the
-//! row would make concurrent changes fail.
+//! The updates outside a transaction. `lastUsed` and the time at which the sweep inspects a run may
+//! be lost or applied twice, and no decision depends on them. A transaction on the row would make
+//! concurrent changes fail. `reservation.rs` has the update of the queue of creations.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use domain::{Result, Timestamp};
 
 use crate::Store;
-use crate::expression_attributes::Changes;
+use crate::expression_attributes::{Changes, ExpressionAttributes};
 use crate::failure::failed;
 use crate::keys::Key;
 use crate::rows::second;
@@ -26,18 +27,7 @@ impl Store {
     /// Updates a row if the condition holds, and otherwise does nothing.
     pub(crate) async fn update_if(&self, key: Key, changes: Changes, condition: String) -> Result<()> {
         let (expression, attributes) = changes.expression();
-        let (names, values) = attributes.parts();
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key.attributes()))
-            .update_expression(expression)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .send()
-            .await;
+        let answer = self.update_item(key, expression, condition, attributes).send().await;
         match answer {
             Ok(_) => Ok(()),
             Err(error)
@@ -49,5 +39,23 @@ impl Store {
             }
             Err(error) => Err(failed("dynamodb UpdateItem", &error)),
         }
+    }
+
+    pub(crate) fn update_item(
+        &self,
+        key: Key,
+        expression: String,
+        condition: String,
+        attributes: ExpressionAttributes,
+    ) -> UpdateItemFluentBuilder {
+        let (names, values) = attributes.parts();
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(expression)
+            .condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
     }
 }

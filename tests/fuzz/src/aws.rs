@@ -92,10 +92,6 @@ impl domain::ports::Backoff for NoWait {
         false
     }
 
-    fn has_time(&self) -> bool {
-        true
-    }
-
     fn remaining(&self) -> std::time::Duration {
         std::time::Duration::ZERO
     }

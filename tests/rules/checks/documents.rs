@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{entries, read, root, sources};
+use crate::{entries, extension, files, read, root, sources};
 
 #[test]
 fn every_link_between_documents_has_a_target() {
@@ -71,19 +71,9 @@ fn code_cites_only_sections_of_published_standards_and_existing_documents() {
 
 /// The Markdown files in the root and under `docs`.
 fn documents() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![root().join("docs")];
-    while let Some(folder) = folders.pop() {
-        for path in entries(&folder) {
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.push(path);
-            }
-        }
-    }
+    let mut found = files(&root().join("docs"));
     found.extend(entries(&root()).filter(|path| path.is_file()));
-    found.retain(|path| path.extension().is_some_and(|end| end == "md"));
+    found.retain(|path| extension(path) == "md");
     found
 }
 

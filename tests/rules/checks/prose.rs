@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{entries, read, root};
+use crate::{extension, files, read, root};
 
 /// Extensions of the files that are checked, beside scripts without one.
 const KINDS: [&str; 10] = ["md", "rs", "py", "sh", "yaml", "toml", "config", "nf", "java", "mjs"];
@@ -82,26 +82,11 @@ const RETIRED: [&str; 24] = [
 /// The files of the checkout that hold prose or comments and that people write, relative to its
 /// root.
 fn written() -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = vec![root()];
-    while let Some(folder) = folders.pop() {
-        for path in entries(&folder) {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-            let built = ["target", "corpus", "__pycache__", "node_modules"].contains(&name.as_str());
-            let hidden = name.starts_with('.') && ![".ci", ".cargo"].contains(&name.as_str());
-            if path.is_dir() && !built && !hidden {
-                folders.push(path);
-            } else if path.is_file() && (KINDS.contains(&extension(&path)) || is_script(&path)) {
-                files.push(path.strip_prefix(root()).expect("a path below the root").to_owned());
-            }
-        }
-    }
-    assert!(files.len() > 300, "found only {} files", files.len());
-    files
-}
-
-fn extension(path: &Path) -> &str {
-    path.extension().and_then(|end| end.to_str()).unwrap_or_default()
+    let kept = |path: &PathBuf| KINDS.contains(&extension(path)) || is_script(path);
+    let relative = |path: PathBuf| path.strip_prefix(root()).expect("a path below the root").to_owned();
+    let written: Vec<_> = files(&root()).into_iter().filter(kept).map(relative).collect();
+    assert!(written.len() > 300, "found only {} files", written.len());
+    written
 }
 
 /// A file without an extension whose first line names an interpreter.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use package_functions::{Arch, Error, Order, Result, checkout, package};
+use package_functions::{Arch, Error, Order, Result, checkout, exit_code, package};
 
 /// Builds the functions for AWS Lambda: one zip each, the same bytes for the same source.
 #[derive(Parser)]
@@ -26,13 +26,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

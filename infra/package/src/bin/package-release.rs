@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use package_functions::{Arch, Error, Order, Result, assemble, checkout, package};
+use package_functions::{Arch, Error, Order, Result, assemble, checkout, exit_code, package};
 
 /// Makes the folder that is released: zips of all functions, template, scripts, guides, SBOM and
 /// checksums. The same source gives the same bytes.
@@ -25,13 +25,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use self::slot::Clock;
 use super::advance::advance;
 use super::open_values::{open_values, pin_read_versions};
-use super::preview::{LaunchRequest, LaunchScopes, authorize_launch, read_scopes};
+use super::preview::{LaunchRequest, LaunchScopes, authorize_launch, layout, read_scopes};
 use super::retry_contended;
 use crate::audit::AuditAction;
 use crate::context::Context;
@@ -218,7 +218,7 @@ impl Launcher {
         let (now, limits) = (context.now, &context.settings.limits);
         let request = intent.request;
         let id = RunId::make_random(&self.prefix, context.randomness);
-        let layout = request.layout.unwrap_or(context.settings.default_layout);
+        let layout = layout(request, context);
         let copies = match request.platform.claims() {
             true => Vec::new(),
             false => copies::plan(&id, layout, &intent.resolved.sizes()),

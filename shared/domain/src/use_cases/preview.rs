@@ -40,6 +40,19 @@ pub struct Preview {
     pub warnings: Vec<String>,
 }
 
+/// The layout of a launch's copies.
+pub(crate) fn layout(request: &LaunchRequest, context: &Context<'_>) -> Layout {
+    request.layout.unwrap_or(context.settings.default_layout)
+}
+
+/// The number of copies of a launch.
+pub(crate) fn count_copies(request: &LaunchRequest, resolved: &Resolved, context: &Context<'_>) -> usize {
+    match request.platform.claims() {
+        true => 0,
+        false => copies::count(layout(request, context), &resolved.sizes()),
+    }
+}
+
 /// Resolves a launch like [`Launcher::launch`](super::launch::Launcher::launch) does.
 pub async fn preview(
     store: &dyn SecretReader,
@@ -51,11 +64,8 @@ pub async fn preview(
     let (workspace, user) = read_scopes(store, &scopes).await?;
     let resolved =
         resolve(&request.secrets, &workspace, &user, request.platform, context.now, context.settings)?;
-    let layout = request.layout.unwrap_or(context.settings.default_layout);
-    let copies = match request.platform.claims() {
-        true => 0,
-        false => copies::count(layout, &resolved.sizes()),
-    };
+    let layout = layout(request, context);
+    let copies = count_copies(request, &resolved, context);
     let warnings = warnings(request, &resolved);
     Ok(Preview { resolved, layout, copies, warnings })
 }

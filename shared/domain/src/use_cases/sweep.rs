@@ -1,6 +1,7 @@
 //! The sweep ends runs that no event has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use jiff::SignedDuration;
@@ -34,6 +35,8 @@ pub struct SweepSummary {
 
 /// The number of runs in a batch. The sweep reads the next batch after it.
 const BATCH: u32 = 100;
+/// The minimum remaining time for another batch: enough for one batch of slow calls.
+const LAST_BATCH: Duration = Duration::from_secs(90);
 /// Runs and copies inspected concurrently.
 const CONCURRENCY: usize = 8;
 /// A run that could not be inspected is put off by the time that it has been due, so the delay
@@ -81,7 +84,7 @@ impl Cleaner {
                 }
                 inspected.insert(id);
             }
-            if !context.backoff.has_time() {
+            if context.backoff.remaining() < LAST_BATCH {
                 return Ok(());
             }
         }

@@ -1,5 +1,6 @@
 //! The service, users and their tokens, workspaces and participants.
 
+use domain::ids::ID_BOUND;
 use http_api::wire::identity::{
     NewParticipant, NewPlatforms, NewRole, NewToken, OrganizationList, OrgsAndWorkspaces, ParticipantAnswer,
     ParticipantList, ServiceInfo, TokenCreated, TokenList, UserInfo, WorkspaceAnswer, WorkspaceList,
@@ -132,7 +133,7 @@ pub(super) fn platforms(schemas: &mut Schemas) -> Described {
 
 pub(super) fn participants(schemas: &mut Schemas) -> Described {
     let page = json!({"participants": [example(PARTICIPANT)], "totalSize": 1});
-    let number = || json!({"type": "integer", "minimum": 0, "maximum": 9_007_199_254_740_991_i64});
+    let number = || json!({"type": "integer", "minimum": 0, "maximum": ID_BOUND - 1});
     Described::new(
         "List participants",
         "Lists the participants of the workspace and their roles.",

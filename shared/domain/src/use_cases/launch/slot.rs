@@ -6,9 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Intent, Launcher};
 use crate::context::Context;
-use crate::copies;
 use crate::reservation::{self, Slot, SlotRequest};
-use crate::use_cases::preview::authorize_launch;
+use crate::use_cases::preview::{authorize_launch, count_copies};
 use crate::{Error, Result, log};
 
 /// The current time during a launch. [`Context::now`] is the time of its start.
@@ -43,7 +42,7 @@ impl Launcher {
         clock: &Clock<'_>,
         context: &Context<'_>,
     ) -> Result<()> {
-        let copies = copies_of(intent, context);
+        let copies = count_copies(intent.request, intent.resolved, context);
         if !reservation::is_needed(copies) {
             return Ok(());
         }
@@ -78,14 +77,5 @@ impl Launcher {
         }
         context.backoff.pause(wait).await;
         authorize_launch(&*self.store, intent.actor, intent.request, context).await.map(drop)
-    }
-}
-
-/// The number of copies of a launch.
-fn copies_of(intent: &Intent<'_>, context: &Context<'_>) -> usize {
-    let layout = intent.request.layout.unwrap_or(context.settings.default_layout);
-    match intent.request.platform.claims() {
-        true => 0,
-        false => copies::count(layout, &intent.resolved.sizes()),
     }
 }

@@ -127,7 +127,7 @@ fn a_run_is_inspected_by_its_row_and_not_by_the_index() {
 
 #[test]
 fn a_sweep_inspects_batches_until_no_run_is_due_or_its_time_is_up() {
-    for (batches, ended) in [(u32::MAX, [250, 0, 0]), (1, [200, 50, 0]), (0, [100, 100, 50])] {
+    for (seconds, ended) in [(240, [250, 0, 0]), (100, [200, 50, 0]), (89, [100, 100, 50])] {
         let fixture = Fixture::new();
         for number in 0..250 {
             let mut run = due_run(number, State::Running, -1);
@@ -135,10 +135,11 @@ fn a_sweep_inspects_batches_until_no_run_is_due_or_its_time_is_up() {
             put(&fixture, &run);
         }
         let swept = [(); 3].map(|()| {
-            fixture.backoff.limit_batches(batches);
+            fixture.backoff.set_remaining(Duration::from_secs(seconds));
+            fixture.backoff.pass_on_read(Duration::from_secs(15));
             sweep(&fixture).unwrap().ended
         });
-        assert_eq!(swept, ended, "{batches}");
+        assert_eq!(swept, ended, "{seconds}");
     }
 }
 
@@ -153,6 +154,7 @@ fn six_hundred_runs_that_fail_do_not_delay_one_that_is_due_later() {
     for _ in 0..600 {
         fixture.target.faults.fail("describe_copy", unavailable());
     }
+    fixture.backoff.set_remaining(Duration::from_secs(240));
     let swept = sweep(&fixture).unwrap();
     assert_eq!((swept.due, swept.failed, swept.ended), (601, 600, 1));
     assert_eq!(fixture.table.stored_run(&last.id).lifecycle.state, State::Ended);
