@@ -4,7 +4,7 @@
 use domain::Context;
 use domain::use_cases::launch::Launcher;
 use domain::use_cases::preview::preview;
-use http_api::wire::launches::{self, Deployment};
+use http_api::wire::launches::{self, Deployment, Format, LaunchBody};
 use http_api::{Answer, Handle, Operation, Problem, Request};
 
 /// Answers the requests of this function.
@@ -20,7 +20,12 @@ pub struct Handler {
 impl Handle for Handler {
     async fn handle(&self, request: Request<'_>, context: &Context<'_>) -> Result<Answer, Problem> {
         let (actor, workspace) = (request.actor()?, request.workspace()?);
-        let launch = launches::request(request.json()?, workspace)?;
+        let body: LaunchBody = request.json()?;
+        let format = match request.wants_text() {
+            true => Format::Text,
+            false => Format::Json { report: body.reports() },
+        };
+        let launch = launches::request(body, workspace)?;
         match request.operation {
             Operation::PreviewLaunch => {
                 let preview = preview(&*self.launcher.store, &actor, &launch, context).await?;
@@ -34,7 +39,7 @@ impl Handle for Handler {
                     copy_key: self.copy_key.as_deref(),
                     settings: context.settings,
                 };
-                Ok(launches::launched(&run, &deployment, request.wants_text()))
+                Ok(launches::launched(&run, &deployment, format))
             }
             _ => Err(Problem::new(404, "Not Found")),
         }

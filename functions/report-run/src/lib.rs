@@ -22,7 +22,7 @@ impl Handle for Handler {
         let reporter = &self.reporter;
         let (run, key) = run_token(&request)?;
         if request.operation.is_trace() {
-            return trace::handle(reporter, &request, &run, &key, context).await;
+            return Ok(trace::handle(reporter, &request, &run, &key, context).await);
         }
         if request.run_id()? != run {
             return Err(domain::Error::NotFound.into());

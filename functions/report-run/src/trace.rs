@@ -2,55 +2,48 @@
 //! can contain values: only the fields that are needed are read, and nothing else is kept or
 //! logged.
 //!
-//! An error stalls or aborts a user's pipeline. Therefore, a request with a well-formed run token
-//! returns 200 wherever that is harmless.
+//! Since version 26.04, Nextflow aborts the pipeline when a report fails, and earlier versions stall.
+//! Therefore, a request with a well-formed run token always returns 200, whatever the state of the
+//! run and of the table. A report that is lost is harmless: the lease covers heartbeats, and the
+//! sweep ends a run whose end was not recorded.
 
 use domain::Context;
 use domain::ids::RunId;
 use domain::token::TokenKey;
 use domain::use_cases::report::Reporter;
 use http_api::wire::reports::{TraceAnswer, completed};
-use http_api::{Answer, Operation, Problem, Request};
+use http_api::{Answer, Operation, Request};
 
-/// Answers a message for the run of the token, whatever the body contains. Nextflow calls
-/// `/trace/null/…` after a `create` that failed.
+/// Answers a message for the run of the token, whatever the body contains.
 pub(crate) async fn handle(
     reporter: &Reporter,
     request: &Request<'_>,
     run: &RunId,
     key: &TokenKey,
     context: &Context<'_>,
-) -> Result<Answer, Problem> {
-    let named = request.path("workflowId");
-    if request.operation != Operation::TraceCreate && named != run.as_str() && named != "null" {
-        return Err(domain::Error::NotFound.into());
-    }
-    match request.operation {
-        // After a refusal, Nextflow continues without reports.
-        Operation::TraceCreate => {
-            reporter.heartbeat(run, key, context).await.map_err(unknown_run)?;
-        }
-        Operation::TraceBegin => {
-            reporter.heartbeat(run, key, context).await?;
-        }
-        Operation::TraceComplete => {
+) -> Answer {
+    // A restored table can be out of date about the run, and cleanup-run extends its lease.
+    if is_for(request, run) && !context.settings.restored {
+        let recorded = match request.operation {
             // A body that cannot be read also ends the run, as failed.
-            let outcome = completed(&request.body().unwrap_or_default());
-            reporter.end(run, key, outcome, context).await?;
-        }
-        // A restored table can be out of date about the run, and cleanup-run extends its lease.
-        _ if context.settings.restored => {}
-        // The lease outlasts a table that is unavailable for a while. An error would end the
-        // pipeline.
-        _ => match reporter.heartbeat(run, key, context).await {
-            Err(error @ domain::Error::NotFound) => return Err(error.into()),
-            Err(error) => {
-                domain::log::error(&error).run(run).warn("a heartbeat was not recorded");
+            Operation::TraceComplete => {
+                let outcome = completed(&request.body().unwrap_or_default());
+                reporter.end(run, key, outcome, context).await
             }
-            Ok(_) => {}
-        },
+            _ => reporter.heartbeat(run, key, context).await,
+        };
+        if let Err(error) = recorded {
+            domain::log::error(&error).run(run).warn("a message of Nextflow was not recorded");
+        }
     }
-    Ok(Answer::json(200, &TraceAnswer::new(run, watch_url(request, run))))
+    Answer::json(200, &TraceAnswer::new(run, watch_url(request, run)))
+}
+
+/// Returns whether the message is for the run of the token. Nextflow's first message names no run,
+/// and after a `create` that failed, Nextflow sends `/trace/null/…`.
+fn is_for(request: &Request<'_>, run: &RunId) -> bool {
+    let named = request.path("workflowId");
+    request.operation == Operation::TraceCreate || named == run.as_str() || named == "null"
 }
 
 /// Returns the URL of the run's receipt, under the host name that the client used.
@@ -58,11 +51,4 @@ fn watch_url(request: &Request<'_>, run: &RunId) -> String {
     let scheme = request.header("x-forwarded-proto").unwrap_or("https");
     let host = request.header("host").unwrap_or_default();
     format!("{scheme}://{host}/runs/{run}")
-}
-
-fn unknown_run(error: domain::Error) -> Problem {
-    match error {
-        domain::Error::NotFound => Problem::new(403, "Forbidden: this service did not launch the run."),
-        other => other.into(),
-    }
 }

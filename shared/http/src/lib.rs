@@ -42,14 +42,14 @@ pub struct Served {
 /// causes of an error, but no content of the request.
 ///
 /// While a restored table is not reconciled, every request returns 503, except for Nextflow's
-/// heartbeats, which the handler answers: an error would stall or abort running pipelines.
+/// messages, which the handler answers: an error would stall or abort running pipelines.
 pub async fn serve<'a>(
     settings: &Settings,
     payload: &'a RawValue,
     handle: impl AsyncFnOnce(Request<'a>) -> Result<Answer, Problem>,
 ) -> Served {
     let (operation, outcome) = match Request::parse(payload.get()) {
-        Ok(request) if settings.restored && !request.operation.survives_a_restore() => {
+        Ok(request) if settings.restored && !request.operation.is_trace() => {
             (request.operation.id(), Err(Problem::restored()))
         }
         Ok(request) => (

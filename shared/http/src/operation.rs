@@ -202,7 +202,9 @@ impl Operation {
         Self::ALL.iter().copied().find(|operation| operation.route_key() == route_key)
     }
 
-    /// Returns whether the operation receives a message of Nextflow (`-with-tower`).
+    /// Returns whether the operation receives a message of Nextflow (`-with-tower`). An error would
+    /// abort the user's pipeline, so these operations are also answered, without effect, while a
+    /// restored table is not reconciled (`tests/real-clients/tests/nextflow/messages.rs`).
     #[must_use]
     pub fn is_trace(self) -> bool {
         matches!(
@@ -213,14 +215,6 @@ impl Operation {
                 | Self::TraceHeartbeat
                 | Self::TraceComplete
         )
-    }
-
-    /// Returns whether the operation is answered, without effect, while a restored table is not
-    /// reconciled: an error would abort the user's pipeline
-    /// (`tests/real-clients/tests/nextflow/messages.rs`).
-    #[must_use]
-    pub fn survives_a_restore(self) -> bool {
-        matches!(self, Self::TraceProgress | Self::TraceHeartbeat)
     }
 
     /// Returns the query parameters of the operation, except for `workspaceId`.

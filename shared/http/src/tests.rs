@@ -118,7 +118,7 @@ fn an_event_without_an_operation_is_answered_without_a_handler() {
 fn a_restored_service_answers_nextflow_heartbeats_only() {
     let restored = Settings { restored: true, ..Settings::new("test") };
     for operation in Operation::ALL {
-        let survives = ["TraceProgress", "TraceHeartbeat"].contains(&operation.id());
+        let survives = operation.id().starts_with("Trace");
         for (settings, handled) in [(&Settings::new("test"), true), (&restored, survives)] {
             let case = format!("{}, restored: {}", operation.id(), settings.restored);
             let event = event(*operation, &json!({}));

@@ -102,10 +102,12 @@ fn every_optional_field_of_a_body_is_decided() {
         "EndRun.exitStatus",
         "LaunchRun.layout",
         "LaunchRun.optional",         // null and absent: no secret may be missing
+        "LaunchRun.report",           // null and absent: no variables for reports
         "LaunchRun.userSecrets",      // absent: all; null is refused
         "LaunchRun.workspaceSecrets", // absent: all; null is refused
         "PreviewLaunch.layout",
         "PreviewLaunch.optional",
+        "PreviewLaunch.report", // no effect
         "PreviewLaunch.userSecrets",
         "PreviewLaunch.workspaceSecrets",
         "UpdatePipelineSecret.description", // absent: unchanged; null removes it

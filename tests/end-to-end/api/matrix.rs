@@ -146,8 +146,8 @@ fn expected(operation: Operation, kind: CallerKind) -> u16 {
             None => success,
         },
         (Credential::Run, CallerKind::RunToken) => success,
-        // Nextflow's first message does not name a run: the answer is for the token's run.
-        (Credential::Run, CallerKind::OtherRunToken) if operation == Operation::TraceCreate => success,
+        // Nextflow's messages never fail. The answer is for the token's run.
+        (Credential::Run, CallerKind::OtherRunToken) if operation.is_trace() => success,
         (Credential::Run, CallerKind::OtherRunToken) => 404,
         (Credential::Run, _) => 403,
         (Credential::Claim, CallerKind::ClaimToken) => success,

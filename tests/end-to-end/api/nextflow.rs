@@ -26,9 +26,9 @@ async fn a_run_token_works_as_bearer_and_as_basic() {
     for with_token in [Caller::bearer, Caller::basic] {
         let launched = launch(&world).await;
         let environment = &launched["environment"];
-        let run = environment["TOWER_WORKFLOW_ID"].as_str().expect("an id");
-        assert_eq!(environment["TOWER_WORKSPACE_ID"], world.workspace.to_string());
-        let caller = with_token(&world.harness, environment["TOWER_ACCESS_TOKEN"].as_str().expect("a token"));
+        let run = environment["PIPELINE_SECRETS_WORKFLOW_ID"].as_str().expect("an id");
+        let caller =
+            with_token(&world.harness, environment["PIPELINE_SECRETS_RUN_TOKEN"].as_str().expect("a token"));
         let message = |method: &str, path: &str, body: &Value| {
             ApiRequest::new(method, world.inside(path)).json(body).header("user-agent", "Nextflow/25.04.4")
         };

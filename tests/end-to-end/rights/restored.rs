@@ -145,7 +145,7 @@ async fn no_operation_is_served(harness: &Harness, world: &World, live: &Value) 
     let before = row().await?;
     for operation in Operation::ALL {
         let call = world.own(*operation).path("workflowId", &id).bearer(&live["runToken"]);
-        let expected = if operation.survives_a_restore() { 200 } else { 503 };
+        let expected = if operation.is_trace() { 200 } else { 503 };
         let answer = harness.request(&call).await?;
         ensure(answer.http_status() == expected, || format!("{}: {}", operation.id(), answer.answer))?;
     }

@@ -1,8 +1,8 @@
 # Pipeline Secrets, run @RUN@: source this in the head job's bash script, before `nextflow run`. It
 # records the AWS Batch job, so that the run ends with it, and writes Nextflow's secrets store, so
 # that `secrets.NAME` works in config and script. Prerequisites: the AWS CLI, curl, a job role that
-# can read this run's copies, and the environment of the launch (TOWER_ACCESS_TOKEN). The store is
-# deleted when the script ends.
+# can read this run's copies, and the environment of the launch (PIPELINE_SECRETS_RUN_TOKEN). The
+# store is deleted when the script ends.
 pipeline_secrets_fail() {
   echo "pipeline-secrets: $1" >&2
   exit 1
@@ -11,8 +11,10 @@ pipeline_secrets_fail() {
 pipeline_secrets_record() {
   local status
   [ -n "${AWS_BATCH_JOB_ID:-}" ] || return 0
+  [ -n "${PIPELINE_SECRETS_RUN_TOKEN:-}" ] ||
+    pipeline_secrets_fail "PIPELINE_SECRETS_RUN_TOKEN is not set: pass the launch's environment to the head job"
   # The token is passed on standard input, because other users can see arguments.
-  status=$(printf 'header = "Authorization: Bearer %s"\n' "$TOWER_ACCESS_TOKEN" |
+  status=$(printf 'header = "Authorization: Bearer %s"\n' "$PIPELINE_SECRETS_RUN_TOKEN" |
     curl --silent --show-error --config - --request PUT --retry 5 --max-time 20 --output /dev/null --write-out '%{http_code}' \
       --header 'Content-Type: application/json' \
       --data "{\"jobId\":\"$AWS_BATCH_JOB_ID\",\"jobQueue\":\"$AWS_BATCH_JQ_NAME\",\"region\":\"@REGION@\"}" \
@@ -22,6 +24,8 @@ pipeline_secrets_record() {
 
 pipeline_secrets_store() {
   local directory name value separator='['
+  command -v aws >/dev/null ||
+    pipeline_secrets_fail "the AWS CLI (aws) was not found: add it to the head job's image, or to PATH"
   directory=$(umask 077 && mktemp -d "${TMPDIR:-/tmp}/pipeline-secrets.XXXXXXXXXX") ||
     pipeline_secrets_fail "could not create a directory for the store under ${TMPDIR:-/tmp}"
   # shellcheck disable=SC2064 # the directory is known now
@@ -31,14 +35,21 @@ pipeline_secrets_store() {
     set -o noclobber
     {
       for name in @NAMES@; do
-        # As JSON, the CLI's output has the format of the store.
-        value=$(aws secretsmanager get-secret-value --region @REGION@ --secret-id "tower-@RUN@/$name" --query SecretString --output json) ||
-          pipeline_secrets_fail "could not read the secret $name: check that the head job's role can read this run's copies"
+        # As JSON, the CLI's output has the format of the store. Without UTF-8 mode, it fails in an
+        # image without a UTF-8 locale.
+        value=$(PYTHONUTF8=1 PYTHONIOENCODING=UTF-8 aws secretsmanager get-secret-value --region @REGION@ --secret-id "tower-@RUN@/$name" --query SecretString --output json) ||
+          pipeline_secrets_fail "could not read the secret $name: see the message of the AWS CLI above. AccessDenied: the head job's role lacks the launch's iam.statements. ResourceNotFound: the run has ended"
         printf '%s{"name":"%s","value":%s}' "$separator" "$name" "$value"
         separator=','
       done
-      [ "$separator" = ',' ] || printf '['
-      printf ']\n'
+      # Nextflow derives a file name from a hash of the store, which would confirm a guessed value
+      # without this random one.
+      if [ "$separator" = ',' ]; then
+        value=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+        printf ',{"name":"PIPELINE_SECRETS_SALT","value":"%s"}]\n' "${value:?}"
+      else
+        printf '[]\n'
+      fi
     } >"$directory/store.json"
   ) || exit 1
   export NXF_SECRETS_FILE="$directory/store.json"

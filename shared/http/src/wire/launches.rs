@@ -45,6 +45,18 @@ pub struct LaunchBody {
     /// Names from these lists that may be missing.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<SecretName>>"))]
     optional: Option<Vec<String>>,
+    /// Whether the answer's `environment` lets Nextflow report the run, with `TOWER_*`. Default:
+    /// false. With these variables, Nextflow reports even without `-with-tower`, and version 26.04
+    /// aborts the pipeline when reports fail.
+    report: Option<bool>,
+}
+
+impl LaunchBody {
+    /// Whether Nextflow reports the run.
+    #[must_use]
+    pub fn reports(&self) -> bool {
+        self.report == Some(true)
+    }
 }
 
 /// Checks the body of a launch or a preview.
@@ -119,12 +131,29 @@ pub struct LaunchAnswer<'a> {
     iam: Option<Statements>,
 }
 
-/// Environment variables of the head job with which Nextflow reports the run.
+/// Environment variables of the head job.
+#[derive(Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LaunchedEnvironment"))]
+struct Environment<'a> {
+    pipeline_secrets_endpoint: &'a str,
+    pipeline_secrets_workflow_id: &'a RunId,
+    /// The run token.
+    pipeline_secrets_run_token: &'a str,
+    /// HPC only: the claim token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pipeline_secrets_claim_token: Option<&'a str>,
+    #[serde(flatten)]
+    reporting: Option<Reporting<'a>>,
+}
+
+/// Only if the launch asks for reports: the variables with which Nextflow reports the run.
 #[derive(Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(clippy::struct_field_names, reason = "Nextflow's names")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LaunchedEnvironment"))]
-struct Environment<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct Reporting<'a> {
     tower_api_endpoint: &'a str,
     /// The run token.
     tower_access_token: &'a str,
@@ -192,15 +221,27 @@ struct Statements {
     run_statements: Value,
 }
 
-/// Returns the answer to a launch: JSON, or lines that a shell reads.
+/// The format of the answer to a launch.
+#[derive(Clone, Copy)]
+pub enum Format {
+    /// Lines that a shell reads: only IDs and tokens.
+    Text,
+    /// Everything.
+    Json {
+        /// Whether the environment lets Nextflow report the run.
+        report: bool,
+    },
+}
+
+/// Returns the answer to a launch.
 #[must_use]
-pub fn launched(launched: &Launched, deployment: &Deployment<'_>, as_text: bool) -> Answer {
+pub fn launched(launched: &Launched, deployment: &Deployment<'_>, format: Format) -> Answer {
     let run = &launched.run;
     let expires = Date::from(run.lifecycle.lease_until);
     let run_token = launched.tokens.as_ref().map(|tokens| tokens.run.as_str());
     let claim_token =
         launched.tokens.as_ref().and_then(|tokens| tokens.claim.as_ref()).map(|token| token.as_str());
-    if as_text {
+    let Format::Json { report } = format else {
         let text = lines(&[
             ("workflowId", Some(run.id.as_str())),
             ("state", Some(run.lifecycle.state.as_str())),
@@ -209,7 +250,7 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, as_text: bool)
             ("claimToken", claim_token),
         ]);
         return Answer::text(200, text);
-    }
+    };
     let secrets = delivered(run);
     let batch = (!run.platform.claims()).then(|| Batch {
         secrets: secrets
@@ -232,10 +273,16 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, as_text: bool)
         run_token,
         claim_token,
         environment: run_token.map(|token| Environment {
-            tower_api_endpoint: deployment.endpoint,
-            tower_access_token: token,
-            tower_workflow_id: &run.id,
-            tower_workspace_id: run.workspace.map(|id| id.to_string()),
+            pipeline_secrets_endpoint: deployment.endpoint,
+            pipeline_secrets_workflow_id: &run.id,
+            pipeline_secrets_run_token: token,
+            pipeline_secrets_claim_token: claim_token,
+            reporting: report.then(|| Reporting {
+                tower_api_endpoint: deployment.endpoint,
+                tower_access_token: token,
+                tower_workflow_id: &run.id,
+                tower_workspace_id: run.workspace.map(|id| id.to_string()),
+            }),
         }),
         batch,
         nextflow: for_nextflow(run, deployment),

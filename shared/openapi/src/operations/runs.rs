@@ -34,8 +34,8 @@ pub(super) fn launch(schemas: &mut Schemas) -> Described {
         "expires": "2026-10-26T12:42:21Z",
         "secrets": [secret],
         "runToken": token,
-        "environment": {"TOWER_API_ENDPOINT": "https://api.example.org", "TOWER_ACCESS_TOKEN": token,
-            "TOWER_WORKFLOW_ID": RUN, "TOWER_WORKSPACE_ID": "42"},
+        "environment": {"PIPELINE_SECRETS_ENDPOINT": "https://api.example.org", "PIPELINE_SECRETS_WORKFLOW_ID": RUN,
+            "PIPELINE_SECRETS_RUN_TOKEN": token},
         "batch": {"secrets": [{"name": "NCBI_API_KEY", "valueFrom": value_from}]},
         "iam": {
             "statements": [{"Sid": "ReadPipelineSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue",
@@ -189,8 +189,8 @@ pub(super) fn trace_create(schemas: &mut Schemas) -> Described {
     let fields = json!({"sessionId": "1ff65bc4-9402-47ce-a67c-8b5e70d01f85", "runName": "mad_curie", "workflowId": RUN});
     Described::new(
         "Announce the run (Nextflow)",
-        "Returns the run of the token, whatever the body contains. For a run that this service did not launch, returns 403, \
-         and Nextflow continues without reports.",
+        "Extends the run's lease and returns the run of the token, whatever the body contains. A well-formed run token \
+         always gets 200, because Nextflow aborts the pipeline when a report fails.",
         watched(schemas),
     )
     .body(message(&fields))
@@ -205,12 +205,15 @@ pub(super) fn trace(
 ) -> Described {
     Described::new(
         summary,
-        format!("{description} A `workflowId` of `null` means the run of the token."),
+        format!(
+            "{description} A `workflowId` of `null` means the run of the token. A well-formed run token always gets 200, \
+             because Nextflow aborts the pipeline when a report fails; a message for another run changes nothing."
+        ),
         watched(schemas),
     )
     .body(message(&example(fields)))
     .never(TRACE_NEVER)
 }
 
-/// A body that cannot be read is not an error: an error response would stall the pipeline.
-const TRACE_NEVER: &[u16] = &[400, 415];
+/// An error response would abort the pipeline.
+const TRACE_NEVER: &[u16] = &[400, 404, 415];

@@ -2,6 +2,7 @@
 //! generated config and prelude, the real AWS CLI, and a role with only the generated statements.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use local::platform::Platform;
@@ -41,6 +42,38 @@ fn pipeline(names: &[&str]) -> String {
     )
 }
 
+/// The environment of an image without a UTF-8 locale, where Python's output is ASCII.
+const NO_UTF_8: [(&str, &str); 3] = [("LC_ALL", "C"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")];
+
+/// A process with its own `beforeScript`, one with that of the site's config, and one that runs on
+/// the host of the head job. Each checks its value.
+const OTHER_PROCESSES: &str = r#"
+process OWN {
+  secret 'NUMBER'
+  beforeScript { "${task.ext.pipelineSecrets ?: ''}\nexport OWN=yes" }
+  script:
+  '''
+  test "$NUMBER/$OWN/${SITE-}" = 007/yes/
+  '''
+}
+process SITE {
+  secret 'NUMBER'
+  script:
+  '''
+  test "$NUMBER/${OWN-}/$SITE" = 007//yes
+  '''
+}
+process LOCAL {
+  executor 'local'
+  secret 'NUMBER'
+  script:
+  '''
+  test "$NUMBER/$SITE" = local/yes
+  '''
+}
+workflow { OWN(); SITE(); LOCAL() }
+"#;
+
 struct Head<'a> {
     deployed: &'a DeployedStack,
     folder: &'a Path,
@@ -49,10 +82,9 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// Runs the pipeline like a head job.
-    async fn run(&self, answer: &Value, pipeline: &str) -> Outcome<std::process::Output> {
+    /// Runs the pipeline like a head job, with more configs after the generated one.
+    async fn run(&self, answer: &Value, pipeline: &str, configs: &[&str]) -> Outcome<std::process::Output> {
         std::fs::write(self.folder.join("main.nf"), pipeline)?;
-        std::fs::write(self.folder.join("tasks.config"), text(answer, "/nextflow/config"))?;
         let aws = self.deployed.tools.installation.aws();
         // The tasks' CLI is not in PATH, but at `aws.batch.cliPath`.
         let config = format!(
@@ -60,10 +92,21 @@ impl Head<'_> {
             aws.display()
         );
         std::fs::write(self.folder.join("nextflow.config"), config)?;
+        let mut arguments = vec!["run".to_owned(), "main.nf".to_owned()];
+        for (index, config) in [text(answer, "/nextflow/config")].iter().chain(configs).enumerate() {
+            let name = format!("{index}.config");
+            std::fs::write(self.folder.join(&name), config)?;
+            arguments.extend(["-c".to_owned(), name]);
+        }
+        let store = self.folder.join("store.json");
+        std::fs::write(&store, r#"[{"name":"NUMBER","value":"local"}]"#)?;
+        std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o600))?;
         Ok(Command::new(self.launcher)
-            .args(["run", "main.nf", "-c", "tasks.config"])
+            .args(arguments)
             .current_dir(self.folder)
             .env("NXF_HOME", self.folder.join("home"))
+            .env("NXF_SECRETS_FILE", store)
+            .envs(NO_UTF_8)
             .envs(self.deployed.stack.environment(self.role))
             .output()
             .await?)
@@ -122,7 +165,7 @@ async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome 
         assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
         let head = Head { deployed: &deployed, folder: folder.path(), launcher, role: &role };
 
-        let ran = head.run(&answer, &pipeline(&names)).await?;
+        let ran = head.run(&answer, &pipeline(&names), &[]).await?;
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
         let received = std::fs::read_to_string(folder.path().join("out"))?;
         for (name, value) in values() {
@@ -138,10 +181,20 @@ async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome 
             assert!(!contains_text(&folder.path().join("work"), needle)?, "{needle} is in a file");
         }
 
-        let missing = head.run(&answer, &pipeline(&["NOT_IN_THE_RUN"])).await?;
+        let missing = head.run(&answer, &pipeline(&["NOT_IN_THE_RUN"]), &[]).await?;
         assert!(!missing.status.success());
         let output = String::from_utf8_lossy(&missing.stdout).into_owned();
         assert!(output.contains("the secret NOT_IN_THE_RUN of run"), "{output}");
+
+        let site = r#"process.beforeScript = { "${task.ext.pipelineSecrets ?: ''}\nexport SITE=yes" }"#;
+        let ran = head.run(&answer, OTHER_PROCESSES, &[site]).await?;
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+
+        let no_cli = "aws.batch.cliPath = '/opt/missing/aws'";
+        let ran = head.run(&answer, &pipeline(&["NUMBER"]), &[no_cli]).await?;
+        assert!(!ran.status.success());
+        let output = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(output.contains("the AWS CLI (/opt/missing/aws) was not found"), "{output}");
     }
     deployed.stack.stop().await?;
     Ok(())
@@ -174,17 +227,19 @@ async fn the_prelude_records_the_head_job_and_writes_the_store_that_nextflow_rea
             .envs(deployed.stack.environment(&role))
             .env("PATH", &path)
             .env("TMPDIR", folder.path())
-            .env("TOWER_ACCESS_TOKEN", token)
+            .envs(NO_UTF_8)
+            .env("PIPELINE_SECRETS_RUN_TOKEN", token)
             .env("AWS_BATCH_JOB_ID", &job)
             .env("AWS_BATCH_JQ_NAME", &queue);
         command
     };
-    let ran = head(text(&answer, "/environment/TOWER_ACCESS_TOKEN")).output().await?;
+    let ran = head(text(&answer, "/environment/PIPELINE_SECRETS_RUN_TOKEN")).output().await?;
     let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert!(ran.status.success(), "{stderr}");
     let store: Vec<BTreeMap<String, String>> = serde_json::from_slice(&ran.stdout)?;
-    let received: BTreeMap<_, _> =
+    let mut received: BTreeMap<_, _> =
         store.iter().map(|entry| (entry["name"].as_str(), entry["value"].clone())).collect();
+    assert_eq!(received.remove("PIPELINE_SECRETS_SALT").map(|salt| salt.len()), Some(32));
     assert_eq!(received, values());
     let modes: Vec<_> = stderr.lines().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(modes, ["600", "700"], "{stderr}");
@@ -195,6 +250,9 @@ async fn the_prelude_records_the_head_job_and_writes_the_store_that_nextflow_rea
     let rejected = head("wrong").output().await?;
     assert!(!rejected.status.success());
     assert!(String::from_utf8_lossy(&rejected.stderr).contains("could not record the head job"));
+    let without = head("").output().await?;
+    assert!(!without.status.success());
+    assert!(String::from_utf8_lossy(&without.stderr).contains("PIPELINE_SECRETS_RUN_TOKEN is not set"));
 
     deployed.stack.move_job(&job, JobStatus::Succeeded).await?;
     let receipt = deployed.until(&run, "ended").await?;

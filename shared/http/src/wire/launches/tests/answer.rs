@@ -18,12 +18,14 @@ fn shown(answer: Answer) -> Value {
     serde_json::from_str(event["body"].as_str().unwrap()).unwrap()
 }
 
-fn launched_as(run: Run, tokens: Option<RunTokens>, copy_key: Option<&str>, as_text: bool) -> Answer {
+const JSON: Format = Format::Json { report: false };
+
+fn launched_as(run: Run, tokens: Option<RunTokens>, copy_key: Option<&str>, format: Format) -> Answer {
     let settings = Settings::new("test");
     let prefix = RunPrefix::new("0a1b").unwrap();
     let deployment =
         Deployment { endpoint: "https://api.example.org", prefix: &prefix, copy_key, settings: &settings };
-    launched(&Launched { run, tokens }, &deployment, as_text)
+    launched(&Launched { run, tokens }, &deployment, format)
 }
 
 fn tokens(claim: Option<&str>) -> RunTokens {
@@ -70,30 +72,62 @@ fn a_bundle_launch_returns_job_definition_secrets() {
         "secrets": secrets,
         "runToken": "run-token",
         "environment": {
-            "TOWER_API_ENDPOINT": "https://api.example.org",
-            "TOWER_ACCESS_TOKEN": "run-token",
-            "TOWER_WORKFLOW_ID": RUN,
-            "TOWER_WORKSPACE_ID": "42",
+            "PIPELINE_SECRETS_ENDPOINT": "https://api.example.org",
+            "PIPELINE_SECRETS_WORKFLOW_ID": RUN,
+            "PIPELINE_SECRETS_RUN_TOKEN": "run-token",
         },
         "batch": { "secrets": [{ "name": "NCBI_API_KEY", "valueFrom": from }] },
         "iam": { "statements": statements("workspace/42"), "runStatements": run_statements("workspace/42") },
     });
     let bundle = || run(Platform::AwsBatch, Layout::Bundle);
-    assert_eq!(shown(launched_as(bundle(), Some(tokens(None)), None, false)), expected);
+    assert_eq!(shown(launched_as(bundle(), Some(tokens(None)), None, JSON)), expected);
 
     let mut replayed = expected.clone();
     replayed.as_object_mut().unwrap().retain(|name, _| name != "runToken" && name != "environment");
-    assert_eq!(shown(launched_as(bundle(), None, None, false)), replayed, "a repeated launch shows no token");
+    assert_eq!(shown(launched_as(bundle(), None, None, JSON)), replayed, "a repeated launch shows no token");
 
     let mut own = expected.clone();
-    own["environment"].as_object_mut().unwrap().remove("TOWER_WORKSPACE_ID");
     own["iam"] = json!({ "statements": statements("user/17"), "runStatements": run_statements("user/17") });
     let run = Run { workspace: None, ..bundle() };
-    assert_eq!(shown(launched_as(run, Some(tokens(None)), None, false)), own, "a launch without a workspace");
+    assert_eq!(shown(launched_as(run, Some(tokens(None)), None, JSON)), own, "a launch without a workspace");
 
     let key = "arn:aws:kms:us-east-1:123456789012:key/copies";
-    let answer = shown(launched_as(bundle(), Some(tokens(None)), Some(key), false));
+    let answer = shown(launched_as(bundle(), Some(tokens(None)), Some(key), JSON));
     assert_eq!(answer["iam"]["statements"][1]["Resource"], key, "the KMS key of the copies is allowed too");
+}
+
+#[test]
+fn variables_with_which_nextflow_reports_are_returned_only_if_the_launch_asks_for_reports() {
+    for (platform, workspace, report) in [
+        (Platform::AwsBatch, Some("42"), false),
+        (Platform::AwsBatch, Some("42"), true),
+        (Platform::AwsBatch, None, true),
+        (Platform::Slurm, Some("42"), false),
+        (Platform::Slurm, Some("42"), true),
+    ] {
+        let workspace_id = workspace.and_then(|id| id.parse().ok());
+        let run = Run { workspace: workspace_id, ..run(platform, Layout::PerName) };
+        let answer = shown(launched_as(run, Some(tokens(None)), None, Format::Json { report }));
+        let mut variables = answer["environment"].as_object().unwrap().clone();
+        variables.retain(|name, _| name.starts_with("TOWER_"));
+        let expected = match (report, workspace) {
+            (false, _) => json!({}),
+            (true, None) => json!({
+                "TOWER_API_ENDPOINT": "https://api.example.org",
+                "TOWER_ACCESS_TOKEN": "run-token",
+                "TOWER_WORKFLOW_ID": RUN,
+            }),
+            (true, Some(id)) => json!({
+                "TOWER_API_ENDPOINT": "https://api.example.org",
+                "TOWER_ACCESS_TOKEN": "run-token",
+                "TOWER_WORKFLOW_ID": RUN,
+                "TOWER_WORKSPACE_ID": id,
+            }),
+        };
+        assert_eq!(Value::from(variables), expected, "{platform}, {workspace:?}, {report}");
+        // A file that mentions the variables would let Nextflow report as well.
+        assert_eq!(answer["nextflow"].to_string().matches("TOWER_").count(), 0, "{platform}, {report}");
+    }
 }
 
 #[test]
@@ -106,7 +140,7 @@ fn each_secret_refers_to_the_copy_that_holds_it() {
         copy("tower-0a1bABCDEFGHIJ.2", Some(OTHER_ARN), &["AA"]),
         copy("tower-0a1bABCDEFGHIJ.3", None, &["BB"]),
     ]);
-    let answer = shown(launched_as(run, Some(tokens(None)), None, false));
+    let answer = shown(launched_as(run, Some(tokens(None)), None, JSON));
     let from = |arn: &str, name: &str| format!("{arn}:{name}::");
     let expected = json!([
         {
@@ -139,7 +173,7 @@ fn a_per_name_launch_returns_nextflow_config_and_prelude() {
         "config": nextflow::tasks_config(&run, &home),
         "prelude": nextflow::head_job_prelude(&run, &home, "https://api.example.org"),
     });
-    let answer = shown(launched_as(run, Some(tokens(None)), None, false));
+    let answer = shown(launched_as(run, Some(tokens(None)), None, JSON));
     assert_eq!(answer["layout"], "per-name");
     assert_eq!(answer["secrets"][0]["valueFrom"], ARN, "the copy is the value itself");
     assert_eq!(answer["nextflow"], nextflow);
@@ -152,7 +186,7 @@ fn a_run_without_secrets_needs_no_iam_statement() {
         let mut run = run(Platform::AwsBatch, layout);
         run.lifecycle.secrets.clear();
         run.lifecycle.copies.clear();
-        let answer = shown(launched_as(run, Some(tokens(None)), None, false));
+        let answer = shown(launched_as(run, Some(tokens(None)), None, JSON));
         assert_eq!(answer["secrets"], json!([]), "{layout:?}");
         assert_eq!(answer["batch"], json!({ "secrets": [] }), "{layout:?}");
         assert_eq!((&answer["nextflow"], &answer["iam"]), (&Value::Null, &Value::Null), "{layout:?}");
@@ -173,14 +207,14 @@ fn an_hpc_launch_returns_a_claim_token_and_nothing_for_aws() {
         "runToken": "run-token",
         "claimToken": "claim-token",
         "environment": {
-            "TOWER_API_ENDPOINT": "https://api.example.org",
-            "TOWER_ACCESS_TOKEN": "run-token",
-            "TOWER_WORKFLOW_ID": RUN,
-            "TOWER_WORKSPACE_ID": "42",
+            "PIPELINE_SECRETS_ENDPOINT": "https://api.example.org",
+            "PIPELINE_SECRETS_WORKFLOW_ID": RUN,
+            "PIPELINE_SECRETS_RUN_TOKEN": "run-token",
+            "PIPELINE_SECRETS_CLAIM_TOKEN": "claim-token",
         },
     });
     let run = run(Platform::Slurm, Layout::Bundle);
-    assert_eq!(shown(launched_as(run, Some(tokens(Some("claim-token"))), None, false)), expected);
+    assert_eq!(shown(launched_as(run, Some(tokens(Some("claim-token"))), None, JSON)), expected);
 }
 
 #[test]
@@ -191,7 +225,7 @@ fn a_launch_as_text_is_one_line_per_value() {
         (Platform::Slurm, Some(tokens(Some("claim-token"))), "runToken=run-token\nclaimToken=claim-token\n"),
         (Platform::Slurm, None, ""),
     ] {
-        let answer = launched_as(run(platform, Layout::Bundle), tokens, None, true);
+        let answer = launched_as(run(platform, Layout::Bundle), tokens, None, Format::Text);
         let event: Value = serde_json::from_str(answer.into_event().get()).unwrap();
         assert_eq!(event["statusCode"], 200, "{platform}, {lines:?}");
         assert_eq!(event["headers"]["content-type"], "text/plain; charset=utf-8", "{platform}, {lines:?}");
