@@ -2,10 +2,10 @@
 //! can contain values: only the fields that are needed are read, and nothing else is kept or
 //! logged.
 //!
-//! Since version 26.04, Nextflow aborts the pipeline when a report fails, and earlier versions stall.
-//! Therefore, a request with a well-formed run token always returns 200, whatever the state of the
-//! run and of the table. A report that is lost is harmless: the lease covers heartbeats, and the
-//! sweep ends a run whose end was not recorded.
+//! Since version 26.04, Nextflow aborts the pipeline when a report fails, and earlier
+//! versions stall. Therefore, a request with a well-formed run token always returns 200, whatever
+//! the state of the run and of the table. A report that is lost is harmless: the lease covers
+//! heartbeats, and the sweep ends a run whose end was not recorded.
 
 use domain::Context;
 use domain::ids::RunId;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
+use crate::context::Randomness;
 use crate::iam::CopyLocation;
 use crate::name::SecretName;
 use crate::run::Run;
@@ -39,27 +40,41 @@ fn holds_assignment(value: &str, name: &str) -> bool {
     })
 }
 
+/// The name of the random entry of a store. The prefix is reserved, so no secret has this name.
+pub const SALT: &str = "PIPELINE_SECRETS_SALT";
+
 /// Writes Nextflow's store: a JSON array of `{"name","value"}`.
+///
+/// The last entry is random. From version 25.04, Nextflow names a file by an unsalted hash of its
+/// store, and this name is in every `.command.run`: without the entry, it would confirm a guessed
+/// value to users who can read the work directory.
 #[must_use]
-pub fn store(values: &BTreeMap<SecretName, SecretValue>) -> Zeroizing<String> {
+pub fn store(values: &BTreeMap<SecretName, SecretValue>, randomness: &dyn Randomness) -> Zeroizing<String> {
     const AROUND: usize = r#"{"name":"","value":},"#.len();
     let length: usize =
         values.iter().map(|(name, value)| name.as_str().len() + value.json_length() + AROUND).sum();
+    let salt = salt_entry(randomness);
     // Sized up front: a buffer that grows would leave copies of values in memory.
-    let mut text = Zeroizing::new(String::with_capacity(length + 2));
+    let mut text = Zeroizing::new(String::with_capacity(length + salt.len() + 2));
     text.push('[');
-    for (index, (name, value)) in values.iter().enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
+    for (name, value) in values {
         text.push_str("{\"name\":\"");
         text.push_str(name.as_str());
         text.push_str("\",\"value\":");
         value.write_json(&mut text);
-        text.push('}');
+        text.push_str("},");
     }
-    text.push(']');
+    match values.is_empty() {
+        true => text.push(']'),
+        false => text.push_str(&(salt + "]")),
+    }
     text
+}
+
+fn salt_entry(randomness: &dyn Randomness) -> String {
+    let mut salt = [0; 16];
+    randomness.fill(&mut salt);
+    format!("{{\"name\":\"{SALT}\",\"value\":\"{:032x}\"}}", u128::from_be_bytes(salt))
 }
 
 /// Returns the Nextflow config for AWS Batch runs in which each task reads the `per-name` copies
@@ -89,6 +104,16 @@ mod tests {
     use crate::copies::Layout;
     use crate::ids::{RunId, UserId};
     use crate::platform::Platform;
+    use crate::settings::Settings;
+
+    /// Repeats one byte.
+    struct Bytes(u8);
+
+    impl Randomness for Bytes {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0);
+        }
+    }
 
     fn home() -> CopyLocation {
         CopyLocation::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap()
@@ -177,19 +202,32 @@ mod tests {
     fn the_store_is_the_json_that_nextflow_reads() {
         for (pairs, expected) in [
             (&[][..], "[]"),
-            (&[("AA", "1\" 2")], r#"[{"name":"AA","value":"1\" 2"}]"#),
+            (
+                &[("AA", "1\" 2")],
+                r#"[{"name":"AA","value":"1\" 2"},{"name":"PIPELINE_SECRETS_SALT","value":"@"}]"#,
+            ),
             (
                 &[("AA", "1"), ("BB", "é"), ("CC", "\n")],
-                r#"[{"name":"AA","value":"1"},{"name":"BB","value":"é"},{"name":"CC","value":"\n"}]"#,
+                concat!(
+                    r#"[{"name":"AA","value":"1"},{"name":"BB","value":"é"},{"name":"CC","value":"\n"},"#,
+                    r#"{"name":"PIPELINE_SECRETS_SALT","value":"@"}]"#
+                ),
             ),
         ] {
-            let store = store(&values(pairs));
-            assert_eq!(*store, expected);
+            let store = store(&values(pairs), &Bytes(1));
+            assert_eq!(*store, expected.replace('@', &"01".repeat(16)));
             // A buffer that grew would have left a copy of the values behind and would have a
-            // different capacity. It has room for a comma after each entry, and the last entry has
-            // none.
-            assert_eq!(store.capacity(), store.len() + usize::from(!pairs.is_empty()), "{expected}");
+            // different capacity.
+            let unused = if pairs.is_empty() { salt_entry(&Bytes(1)).len() } else { 0 };
+            assert_eq!(store.capacity(), store.len() + unused, "{expected}");
         }
+    }
+
+    #[test]
+    fn two_stores_of_the_same_values_differ() {
+        let values = values(&[("AA", "1")]);
+        assert_ne!(store(&values, &Bytes(1)), store(&values, &Bytes(2)));
+        assert!(SecretName::parse(SALT).unwrap().is_reserved(&Settings::new("test")));
     }
 
     #[test]

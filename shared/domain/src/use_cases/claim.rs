@@ -93,7 +93,7 @@ impl Claimer {
         if let Some(reason) = reason_not_deliverable(&values) {
             return self.refuse(&run, reason, context).await;
         }
-        let store = nextflow::store(&values);
+        let store = nextflow::store(&values, context.randomness);
         if let Err(error) = self.bus.announce(&run.id, RunNotice::Delivered).await {
             log::error(&error).run(&run.id).warn("could not announce a delivery; lastUsed stays unchanged");
         }

@@ -121,7 +121,10 @@ pub(super) fn describe(schemas: &mut Schemas) -> Described {
 }
 
 pub(super) fn claim(schemas: &mut Schemas) -> Described {
-    let store = json!([{"name": "NCBI_API_KEY", "value": "0f1e2d3c"}]);
+    let store = json!([
+        {"name": "NCBI_API_KEY", "value": "0f1e2d3c"},
+        {"name": "PIPELINE_SECRETS_SALT", "value": "c6b0a2f5d8414f7f9e3fb2d1a7c05e94"},
+    ]);
     Described::new(
         "Claim a run's secrets",
         "For HPC schedulers: returns the Nextflow secrets store to the head job, once, with the versions that are current \
