@@ -26,13 +26,14 @@ impl Handle for Handler {
                 Ok(Answer::json(200, &SecretCreated { secret_id }))
             }
             Operation::ImportPipelineSecrets => {
+                let mode = imports::mode(&request)?;
                 let drafts = match request.content_type().as_str() {
                     "text/plain" => imports::from_dotenv(&request.body()?, settings)?,
                     _ => imports::from_json(&request.json_text()?, settings)?,
                 };
                 let key = request.idempotency_key();
-                let ids = service.create(&actor, workspace, &drafts, key, context).await?;
-                Ok(Answer::json(200, &Imported::new(&drafts, &ids)))
+                let written = service.import(&actor, workspace, &drafts, mode, key, context).await?;
+                Ok(Answer::json(200, &Imported::new(&drafts, &written)))
             }
             Operation::UpdatePipelineSecret => {
                 let (id, version) = (request.secret_id()?, request.if_version()?);

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ids::{RunId, SecretId, UserId};
+use crate::secret::Written;
 use crate::{Error, Result};
 
 /// A client's `Idempotency-Key`, bound to a request.
@@ -40,6 +41,8 @@ pub enum IdempotentResult {
     Secret(SecretId),
     /// Several secrets, from an import, in the order of its names.
     Secrets(Vec<SecretId>),
+    /// Secrets that an import created or updated, in the order of its names.
+    Upserted(Vec<Written>),
     /// A run.
     Run(RunId),
 }

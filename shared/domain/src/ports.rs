@@ -40,7 +40,7 @@ stores! {
     /// Table access for reading the audit trail.
     AuditReader: ReadMembership + ReadAudit;
     /// Table access for writing secrets.
-    SecretWriter: SecretReader + CreateSecrets + UpdateSecrets + DeleteSecrets;
+    SecretWriter: SecretReader + CreateSecrets + UpdateSecrets + UpsertSecrets + DeleteSecrets;
     /// Table access for reading runs.
     RunReader: ReadMembership + ReadRuns + ListRuns;
     /// Table access for launches.

@@ -12,7 +12,8 @@ use crate::name::SecretName;
 use crate::platform::Platform;
 use crate::role::Role;
 use crate::run::{ReportedBy, RunResult, State};
-use crate::secret::Description;
+use crate::secret::{Description, WriteOutcome};
+use crate::use_cases::import_secrets::ImportMode;
 
 /// Implements an inline schema for a type.
 macro_rules! inline_schema {
@@ -46,6 +47,11 @@ inline_schema!(RunResult, json_schema!({ "type": "string", "enum": RunResult::AL
 inline_schema!(ReportedBy, json_schema!({ "type": "string", "enum": ReportedBy::ALL }));
 inline_schema!(AuditAction, json_schema!({ "type": "string", "enum": AuditAction::ALL }));
 inline_schema!(Role, json_schema!({ "type": "string", "enum": Role::ALL }));
+inline_schema!(WriteOutcome, json_schema!({ "type": "string", "enum": WriteOutcome::ALL }));
+inline_schema!(
+    ImportMode,
+    json_schema!({ "type": "string", "enum": ImportMode::ALL, "default": ImportMode::Create })
+);
 inline_schema!(State, json_schema!({ "type": "string", "enum": State::ALL }));
 
 inline_schema!(

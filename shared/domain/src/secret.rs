@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{SecretId, UserId};
 use crate::name::SecretName;
+use crate::names::names;
 use crate::owner::SecretOwner;
 use crate::value::ValueProperties;
 use crate::{Error, Result};
@@ -120,6 +121,48 @@ pub struct OldVersion {
     pub written_by: UserId,
     /// When it was replaced.
     pub replaced: Timestamp,
+}
+
+/// A secret to write with its sealed value.
+#[derive(Clone)]
+pub struct SecretWrite {
+    /// The secret at the version to write.
+    pub secret: Secret,
+    /// The sealed value of that version.
+    pub sealed: SealedValue,
+    /// The version that this write replaces. `None` for a new secret.
+    pub replaced: Option<OldVersion>,
+}
+
+impl SecretWrite {
+    /// Returns the result of this write.
+    #[must_use]
+    pub fn written(&self) -> Written {
+        let outcome = match self.replaced {
+            None => WriteOutcome::Created,
+            Some(_) => WriteOutcome::Updated,
+        };
+        Written { id: self.secret.id, outcome }
+    }
+}
+
+/// A secret that was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Written {
+    /// Its id.
+    pub id: SecretId,
+    /// Whether it is new.
+    pub outcome: WriteOutcome,
+}
+
+names! {
+    /// What a write did to a secret.
+    "outcome" pub enum WriteOutcome {
+        /// The secret was created.
+        Created = "created",
+        /// The secret existed and got a new version.
+        Updated = "updated",
+    }
 }
 
 #[cfg(test)]

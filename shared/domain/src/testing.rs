@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use self::log::{logged, logged_json};
 pub(crate) use self::people::*;
-pub(crate) use self::table::Table;
+pub(crate) use self::table::{Rows, Table};
 pub(crate) use self::target::{Bus, Jobs, Keys, Target};
 use crate::context::Context as UseCaseContext;
 use crate::copies::{Layout, RunCopy};

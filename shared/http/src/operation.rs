@@ -222,6 +222,7 @@ impl Operation {
     pub fn query(self) -> &'static [&'static str] {
         match self {
             Self::ValidatePipelineSecretName => &["name"],
+            Self::ImportPipelineSecrets => &["mode"],
             Self::ListRuns => &["max", "after", "state"],
             Self::ListAuditEvents => &["max", "month"],
             Self::ListParticipants => &["max", "offset", "search"],

@@ -3,7 +3,8 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
-use domain::ids::RunId;
+use domain::ids::{RunId, SecretId};
+use domain::secret::{WriteOutcome, Written};
 use domain::{Result, Timestamp};
 
 use crate::expression_attributes::ExpressionAttributes;
@@ -35,28 +36,43 @@ impl<P: PartialEq> Transaction<'_, P> {
 
 fn record_row(idempotency: &Idempotency, record: &IdempotencyRecord) -> Attributes {
     let result = match &record.result {
-        IdempotentResult::Secret(id) => ("secret", n(id)),
-        IdempotentResult::Secrets(ids) => ("secrets", AttributeValue::L(ids.iter().map(n).collect())),
-        IdempotentResult::Run(id) => ("run", s(id.as_str())),
+        IdempotentResult::Secret(id) => vec![("secret", n(id))],
+        IdempotentResult::Secrets(ids) => vec![("secrets", AttributeValue::L(ids.iter().map(n).collect()))],
+        IdempotentResult::Upserted(written) => vec![
+            ("secrets", AttributeValue::L(written.iter().map(|it| n(it.id)).collect())),
+            ("outcomes", AttributeValue::L(written.iter().map(|it| s(it.outcome.as_str())).collect())),
+        ],
+        IdempotentResult::Run(id) => vec![("run", s(id.as_str()))],
     };
     let key = match &record.result {
-        IdempotentResult::Secret(_) | IdempotentResult::Secrets(_) => Key::idempotency(idempotency),
+        IdempotentResult::Secret(_) | IdempotentResult::Secrets(_) | IdempotentResult::Upserted(_) => {
+            Key::idempotency(idempotency)
+        }
         IdempotentResult::Run(_) => Key::launch_idempotency(idempotency),
     };
-    key.with([
+    let mut row = key.with([
         ("fingerprint", b(&record.fingerprint)),
         ("expires", n(record.expires.as_millisecond())),
         ("ttl", n(record.expires.as_second())),
-        result,
-    ])
+    ]);
+    row.extend(result.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    row
 }
 
 impl FromRow for IdempotencyRecord {
     fn from_row(row: Row) -> Result<Self> {
         let result = if let Some(run) = row.some_field("run")? {
             IdempotentResult::Run(run)
-        } else if let Some(ids) = row.some_field("secrets")? {
-            IdempotentResult::Secrets(ids)
+        } else if let Some(ids) = row.some_field::<Vec<SecretId>>("secrets")? {
+            match row.some_field::<Vec<WriteOutcome>>("outcomes")? {
+                None => IdempotentResult::Secrets(ids),
+                Some(outcomes) if outcomes.len() == ids.len() => {
+                    let written = ids.into_iter().zip(outcomes);
+                    let written = written.map(|(id, outcome)| Written { id, outcome });
+                    IdempotentResult::Upserted(written.collect())
+                }
+                Some(_) => return Err(corrupt("outcomes")),
+            }
         } else {
             IdempotentResult::Secret(row.field("secret")?)
         };

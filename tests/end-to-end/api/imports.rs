@@ -1,6 +1,7 @@
 //! Imports are atomic, and no error contains a line or a value.
 
 use end_to_end::{Answer, ApiRequest, MARK, World};
+use futures_util::future::join_all;
 use libtest_mimic::Trial;
 use serde_json::{Map, Value, json};
 
@@ -14,6 +15,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         dotenv_lines_are_imported_without_evaluation,
         thirty_two_entries_are_imported_and_thirty_three_are_rejected,
         one_invalid_entry_rejects_the_import_and_is_named_by_position,
+        an_upsert_creates_and_updates_all_secrets_or_none,
+        a_repeated_upsert_is_replayed_with_its_outcomes,
+        parallel_upserts_lose_no_version,
     ]
 }
 
@@ -24,6 +28,16 @@ async fn world() -> World {
 async fn import(world: &World, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
     let request = ApiRequest::new("POST", world.inside("/pipeline-secrets/import")).body(content_type, body);
     world.caller("owner").send(request).await
+}
+
+fn upsert(world: &World, mode: &str, body: &Value) -> ApiRequest {
+    ApiRequest::post(format!("{}&mode={mode}", world.inside("/pipeline-secrets/import")), body)
+}
+
+fn outcomes(imported: &Value) -> Vec<(&str, &str)> {
+    let secrets = imported["secrets"].as_array().expect("secrets").iter();
+    let fields = secrets.map(|it| (it["name"].as_str(), it["outcome"].as_str()));
+    fields.map(|(name, outcome)| (name.expect("a name"), outcome.expect("an outcome"))).collect()
 }
 
 fn map(entries: usize) -> Value {
@@ -157,4 +171,109 @@ async fn one_invalid_entry_rejects_the_import_and_is_named_by_position() {
         assert!(message.contains(words), "{message}");
     }
     assert_eq!(world.rows().await, rows);
+}
+
+async fn an_upsert_creates_and_updates_all_secrets_or_none() {
+    let world = world().await;
+    let owner = world.caller("owner");
+    let described =
+        json!({"name": "OLD", "value": MARK, "description": "a note", "expires": "2099-01-31T00:00:00Z"});
+    let id = owner.post(world.inside("/pipeline-secrets"), &described).await.json()["secretId"].clone();
+    world.secret("OTHER", MARK).await;
+    let path = world.inside(&format!("/pipeline-secrets/{id}"));
+    let before = owner.get(&path).await.json()["pipelineSecret"].clone();
+
+    let rows = world.rows().await;
+    for (mode, body, status, words) in [
+        ("", json!({"OLD": MARK}), 400, "mode must be create or upsert"),
+        ("replace", json!({"OLD": MARK}), 400, "mode must be create or upsert"),
+        ("Upsert", json!({"OLD": MARK}), 400, "mode must be create or upsert"),
+        ("upsert&mode=upsert", json!({"OLD": MARK}), 400, "mode must be create or upsert"),
+        ("create", json!({"NEW": MARK, "OLD": MARK}), 409, "already exists"),
+        ("upsert", json!({"NEW": MARK, "OLD": MARK, "other": MARK}), 409, "other already exists"),
+        ("upsert", json!({"NEW": MARK, "OLD": ""}), 400, "Entry 2: "),
+        ("upsert", map(33), 400, "the limit is 32"),
+    ] {
+        let message = owner.send(upsert(&world, mode, &body)).await.problem(status);
+        assert!(message.contains(words), "{mode}: {message}");
+        assert_eq!(world.rows().await, rows, "{mode}");
+    }
+    let _ = world.caller("view").send(upsert(&world, "upsert", &json!({"OLD": MARK}))).await.problem(403);
+    assert_eq!(world.rows().await, rows);
+
+    let body = json!({"NEW": format!("{MARK}1"), "OLD": format!("{MARK}2")});
+    let imported = owner.send(upsert(&world, "upsert", &body)).await.json();
+    assert_eq!(outcomes(&imported), [("NEW", "created"), ("OLD", "updated")]);
+    assert_eq!(imported["secrets"][1]["secretId"], id);
+    let after = owner.get(&path).await;
+    assert_eq!(after.header("etag"), "\"2\"");
+    for field in ["id", "name", "description", "expires", "dateCreated"] {
+        assert_eq!(after.json()["pipelineSecret"][field], before[field], "{field}");
+    }
+    let history = owner.get(world.inside(&format!("/pipeline-secrets/{id}/history"))).await.json();
+    assert_eq!(history["totalSize"], 2);
+    let events = owner.get(world.inside("/audit-events?max=2")).await.json();
+    let recorded: Vec<_> = events["events"].as_array().expect("events").iter().collect();
+    let subject = |action: &str| {
+        let event = recorded.iter().find(|event| event["action"] == action).expect(action);
+        (event["subjects"][0]["name"].clone(), event["subjects"][0]["version"].clone())
+    };
+    assert_eq!(subject("secret.created"), (json!("NEW"), json!(1)));
+    assert_eq!(subject("secret.updated"), (json!("OLD"), json!(2)));
+
+    let launch = json!({"platform": "aws-batch", "layout": "per-name", "userSecrets": []});
+    let run = owner.post(world.inside("/launches"), &launch).await.json();
+    for (name, value) in
+        [("NEW", format!("{MARK}1")), ("OLD", format!("{MARK}2")), ("OTHER", MARK.to_owned())]
+    {
+        let copy = format!("tower-{}/{name}", run["workflowId"].as_str().expect("an id"));
+        assert_eq!(world.harness.copy(&copy).await, Some(value), "{name}");
+    }
+    // All 32 names that a file can contain, once as creations and once as updates.
+    for outcome in ["created", "updated"] {
+        let imported = owner.send(upsert(&world, "upsert", &map(32))).await.json();
+        assert_eq!(imported["totalSize"], 32);
+        assert!(outcomes(&imported).iter().all(|(_, it)| *it == outcome), "{imported}");
+    }
+}
+
+async fn a_repeated_upsert_is_replayed_with_its_outcomes() {
+    const KEY: &str = "an-import-of-this-test";
+    let world = world().await;
+    let owner = world.caller("owner");
+    world.secret("OLD", MARK).await;
+    let body = json!({"OLD": MARK, "NEW": MARK});
+    let keyed = |mode: &str, body: &Value| upsert(&world, mode, body).header("idempotency-key", KEY);
+    let first = owner.send(keyed("upsert", &body)).await.json();
+    assert_eq!(outcomes(&first), [("NEW", "created"), ("OLD", "updated")]);
+    let rows = world.rows().await;
+    assert_eq!(owner.send(keyed("upsert", &body)).await.json(), first);
+    let _ = owner.send(keyed("create", &body)).await.problem(422);
+    let _ = owner.send(keyed("upsert", &json!({"OLD": MARK}))).await.problem(422);
+    assert_eq!(world.rows().await, rows);
+    let message = owner.send(keyed("upsert", &map(32))).await.problem(400);
+    assert!(message.contains("at most 31 secrets"), "{message}");
+}
+
+async fn parallel_upserts_lose_no_version() {
+    const WRITERS: usize = 8;
+    let world = world().await;
+    let owner = world.caller("owner");
+    let body = json!({"AA": MARK, "BB": MARK});
+    let writers = (0..WRITERS).map(async |_| {
+        loop {
+            let answer = owner.send(upsert(&world, "upsert", &body)).await;
+            if answer.status == 200 {
+                return;
+            }
+            let _ = answer.problem(429);
+        }
+    });
+    join_all(writers).await;
+    let list = owner.get(world.inside("/pipeline-secrets")).await.json();
+    for secret in list["pipelineSecrets"].as_array().expect("a list") {
+        let path = world.inside(&format!("/pipeline-secrets/{}/history", secret["id"]));
+        assert_eq!(owner.get(path).await.json()["totalSize"], WRITERS);
+    }
+    assert_eq!(world.names().await, ["AA", "BB"]);
 }

@@ -9,7 +9,7 @@ use crate::idempotency::{Idempotency, IdempotencyRecord};
 use crate::ids::SecretId;
 use crate::name::SecretName;
 use crate::owner::{Scope, SecretOwner};
-use crate::secret::{OldVersion, SealedValue, Secret};
+use crate::secret::{OldVersion, SealedValue, Secret, SecretWrite};
 
 /// Reads secrets without their values.
 #[async_trait(?Send)]
@@ -19,6 +19,9 @@ pub trait ReadSecrets {
 
     /// Returns one secret.
     async fn secret(&self, scope: &Scope, id: SecretId) -> Result<Option<Secret>>;
+
+    /// Returns the secret with this name (case-insensitive). Its spelling can differ.
+    async fn secret_named(&self, scope: &Scope, name: &SecretName) -> Result<Option<Secret>>;
 
     /// Whether the name is already used (case-insensitive).
     async fn is_name_taken(&self, scope: &Scope, name: &SecretName) -> Result<bool>;
@@ -69,6 +72,23 @@ pub trait UpdateSecrets {
         replaced: &OldVersion,
         audit: &AuditRecord,
     ) -> Result<()>;
+}
+
+/// Creates and updates secrets together.
+#[async_trait(?Send)]
+pub trait UpsertSecrets {
+    /// Writes all secrets or none. Creates those that replace no version as
+    /// [`CreateSecrets::create_secrets`] does, and only they count towards the limit. Updates the
+    /// others as [`UpdateSecrets::update_secret`] does. Returns
+    /// [`Error::VersionConflict`](crate::Error::VersionConflict) if a secret to update was changed
+    /// or deleted, and the other errors of a creation.
+    async fn upsert_secrets(
+        &self,
+        scope: &Scope,
+        writes: &[SecretWrite],
+        idempotency: Option<&Idempotency>,
+        audit: &[AuditRecord],
+    ) -> Result<Created>;
 }
 
 /// Deletes secrets.

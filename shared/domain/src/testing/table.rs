@@ -17,12 +17,12 @@ use crate::owner::{Scope, SecretOwner};
 use crate::ports::{
     ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, HeadJobs, LaunchRuns, ListRuns,
     ReadAudit, ReadIdentity, ReadLogins, ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets, ReadTokens,
-    Reconcile, RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets,
+    Reconcile, RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets, UpsertSecrets,
 };
 use crate::reservation::{Slot, SlotRequest};
 use crate::role::Role;
 use crate::run::{HeadJob, Lifecycle, Run, State};
-use crate::secret::{OldVersion, SealedValue, Secret};
+use crate::secret::{MAX_IN_SCOPE, OldVersion, SealedValue, Secret, SecretWrite};
 use crate::{Error, Result};
 
 #[derive(Default)]
@@ -139,6 +139,11 @@ impl Rows {
         run.lifecycle.due.map(|due| self.postpone_inspection.get(&run.id).copied().unwrap_or(due))
     }
 
+    fn named(&self, owner: SecretOwner, name: &SecretName) -> Option<&Secret> {
+        let mut of_scope = self.secrets.values().filter(|secret| secret.owner == owner);
+        of_scope.find(|secret| secret.name.folded() == name.folded())
+    }
+
     fn of_version(&self, secret: &Secret, version: u64) -> Result<()> {
         let stored = self.secrets.get(&(secret.owner, secret.id)).ok_or(Error::NotFound)?;
         if stored.version == version { Ok(()) } else { Err(Error::VersionConflict) }
@@ -188,11 +193,12 @@ impl ReadSecrets for Table {
         self.read("secret", |rows| rows.secrets.get(&(scope.owner(), id)).cloned())
     }
 
+    async fn secret_named(&self, scope: &Scope, name: &SecretName) -> Result<Option<Secret>> {
+        self.read("secret_named", |rows| rows.named(scope.owner(), name).cloned())
+    }
+
     async fn is_name_taken(&self, scope: &Scope, name: &SecretName) -> Result<bool> {
-        self.read("is_name_taken", |rows| {
-            let mut of_scope = rows.secrets.values().filter(|secret| secret.owner == scope.owner());
-            of_scope.any(|secret| secret.name.folded() == name.folded())
-        })
+        self.read("is_name_taken", |rows| rows.named(scope.owner(), name).is_some())
     }
 
     async fn history(&self, _: &Scope, id: SecretId) -> Result<Vec<OldVersion>> {
@@ -253,6 +259,49 @@ impl UpdateSecrets for Table {
             rows.history.push((secret.id, replaced.clone()));
             rows.audit.push(audit.clone());
             Ok(())
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl UpsertSecrets for Table {
+    async fn upsert_secrets(
+        &self,
+        scope: &Scope,
+        writes: &[SecretWrite],
+        idempotency: Option<&Idempotency>,
+        audit: &[AuditRecord],
+    ) -> Result<Created> {
+        self.write("upsert_secrets", |rows| {
+            if let Some(known) = idempotency.and_then(|key| rows.idempotency.get(key.key_hash())) {
+                return Ok(Created::Replayed(known.clone()));
+            }
+            let (updates, creations): (Vec<_>, Vec<_>) =
+                writes.iter().partition(|write| write.replaced.is_some());
+            for SecretWrite { secret, .. } in updates {
+                rows.of_version(secret, secret.version - 1).map_err(|_| Error::VersionConflict)?;
+            }
+            for SecretWrite { secret, .. } in &creations {
+                if rows.named(scope.owner(), &secret.name).is_some() {
+                    return Err(Error::AlreadyExists { existing: secret.name.to_string() });
+                }
+            }
+            let stored = rows.secrets.values().filter(|secret| secret.owner == scope.owner()).count();
+            if !creations.is_empty() && stored + creations.len() > MAX_IN_SCOPE as usize {
+                return Err(Error::LimitExceeded { limit: MAX_IN_SCOPE, what: "secrets" });
+            }
+            for SecretWrite { secret, sealed, replaced } in writes {
+                assert_eq!(secret.owner, scope.owner(), "a secret of another scope");
+                rows.secrets.insert((secret.owner, secret.id), secret.clone());
+                rows.sealed.insert((secret.owner, secret.id), sealed.clone());
+                rows.history.extend(replaced.clone().map(|replaced| (secret.id, replaced)));
+            }
+            if let (Some(key), Some(record)) = (idempotency, audit.first()) {
+                let result = IdempotentResult::Upserted(writes.iter().map(SecretWrite::written).collect());
+                rows.idempotency.insert(key.key_hash().to_owned(), key.record(result, record.at));
+            }
+            rows.audit.extend_from_slice(audit);
+            Ok(Created::Created)
         })
     }
 }

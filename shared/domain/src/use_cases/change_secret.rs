@@ -8,6 +8,7 @@ use crate::audit::{AuditAction, AuditRecord};
 use crate::context::Context;
 use crate::identity::Actor;
 use crate::ids::{SecretId, WorkspaceId};
+use crate::owner::Scope;
 use crate::role::Permission;
 use crate::secret::{Description, OldVersion, Secret};
 use crate::value::SecretValue;
@@ -42,20 +43,11 @@ impl SecretService {
         retry_contended(context.backoff, async || {
             let old = self.store.secret(&scope, id).await?.ok_or(Error::NotFound)?;
             expect(&old, if_version)?;
-            let replaced = OldVersion {
-                version: old.version,
-                written: old.updated,
-                written_by: old.updated_by,
-                replaced: context.now,
-            };
+            let (secret, replaced) = next_version(&scope, old, &change.value, context.now);
             let secret = Secret {
-                version: old.version + 1,
-                updated: context.now,
-                updated_by: scope.actor(),
-                expires: change.expires.unwrap_or(old.expires),
-                description: change.description.clone().unwrap_or(old.description),
-                properties: change.value.properties(),
-                ..old
+                expires: change.expires.unwrap_or(secret.expires),
+                description: change.description.clone().unwrap_or(secret.description),
+                ..secret
             };
             let sealed = self.seal(&secret, &change.value, context).await?;
             let audit = AuditRecord::of_secrets(&scope, AuditAction::SecretUpdated, [&secret], context);
@@ -90,6 +82,25 @@ impl SecretService {
         })
         .await
     }
+}
+
+/// Returns the next version of a secret with a new value, and the version that it replaces.
+pub(super) fn next_version(
+    scope: &Scope,
+    old: Secret,
+    value: &SecretValue,
+    now: Timestamp,
+) -> (Secret, OldVersion) {
+    let replaced =
+        OldVersion { version: old.version, written: old.updated, written_by: old.updated_by, replaced: now };
+    let secret = Secret {
+        version: old.version + 1,
+        updated: now,
+        updated_by: scope.actor(),
+        properties: value.properties(),
+        ..old
+    };
+    (secret, replaced)
 }
 
 fn expect(secret: &Secret, if_version: Option<u64>) -> Result<()> {

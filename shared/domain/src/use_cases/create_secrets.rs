@@ -58,7 +58,8 @@ impl SecretService {
         let permission = Permission::WriteSecrets;
         let scope = authorize(&*self.store, context.settings, actor, workspace, permission).await?;
         check(drafts, context.now)?;
-        let idempotency = idempotency_key.map(|key| bind(key, &scope, drafts)).transpose()?;
+        let bind = |key| bind(key, "create-secrets", &scope, drafts);
+        let idempotency = idempotency_key.map(bind).transpose()?;
         retry_contended(context.backoff, async || {
             let sealed = drafts.iter().map(|draft| self.seal_new(&scope, draft, context));
             let sealed = try_join_all(sealed).await?;
@@ -73,7 +74,7 @@ impl SecretService {
         .await
     }
 
-    async fn seal_new(
+    pub(super) async fn seal_new(
         &self,
         scope: &Scope,
         draft: &Draft,
@@ -122,7 +123,8 @@ impl SecretService {
     }
 }
 
-fn check(drafts: &[Draft], now: Timestamp) -> Result<()> {
+/// Checks the number of drafts, their names against each other, and their expiries.
+pub(super) fn check(drafts: &[Draft], now: Timestamp) -> Result<()> {
     if drafts.is_empty() {
         return Err(Error::Invalid("The import contains no secrets.".into()));
     }
@@ -156,8 +158,8 @@ pub(crate) fn check_expiry(expires: Option<Timestamp>, now: Timestamp) -> Result
     Ok(())
 }
 
-/// Binds the key to every part of the request. Values are hashed in place.
-fn bind(key: &str, scope: &Scope, drafts: &[Draft]) -> Result<Idempotency> {
+/// Binds the key to the operation and every part of the request. Values are hashed in place.
+pub(super) fn bind(key: &str, operation: &str, scope: &Scope, drafts: &[Draft]) -> Result<Idempotency> {
     let owner = scope.owner().to_string();
     let expiries: Vec<_> =
         drafts.iter().map(|draft| draft.expires.map(|at| at.to_string()).unwrap_or_default()).collect();
@@ -169,7 +171,7 @@ fn bind(key: &str, scope: &Scope, drafts: &[Draft]) -> Result<Idempotency> {
             expires.as_str(),
         ]
     });
-    let parts = ["create-secrets", owner.as_str()].into_iter().chain(of_drafts);
+    let parts = [operation, owner.as_str()].into_iter().chain(of_drafts);
     Idempotency::new(scope.actor(), key, parts.map(str::as_bytes))
 }
 
@@ -178,7 +180,7 @@ fn first_ids(idempotency: &Idempotency, record: IdempotencyRecord) -> Result<Vec
     match record.result {
         IdempotentResult::Secret(id) => Ok(vec![id]),
         IdempotentResult::Secrets(ids) => Ok(ids),
-        IdempotentResult::Run(_) => Err(Error::IdempotencyMismatch),
+        IdempotentResult::Run(_) | IdempotentResult::Upserted(_) => Err(Error::IdempotencyMismatch),
     }
 }
 

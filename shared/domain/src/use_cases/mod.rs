@@ -9,6 +9,7 @@ pub mod clean_up;
 pub mod create_secrets;
 pub mod extend_leases;
 pub mod identity;
+pub mod import_secrets;
 pub mod launch;
 pub mod open_values;
 pub mod preview;

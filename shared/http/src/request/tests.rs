@@ -164,7 +164,7 @@ fn a_misspelt_query_parameter_is_refused_on_every_operation_but_nextflows() {
             }
         }
         let strict = operation.unknown_names() == UnknownNames::Refused;
-        assert_eq!(outcome("mode"), refused(strict), "{}", operation.id());
+        assert_eq!(outcome("unknown"), refused(strict), "{}", operation.id());
     }
 }
 

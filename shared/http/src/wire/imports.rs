@@ -8,8 +8,10 @@ use std::fmt;
 
 use domain::ids::SecretId;
 use domain::name::SecretName;
+use domain::secret::{WriteOutcome, Written};
 use domain::settings::Settings;
 use domain::use_cases::create_secrets::{Draft, MAX_IN_IMPORT};
+use domain::use_cases::import_secrets::ImportMode;
 use domain::value::SecretValue;
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
@@ -18,6 +20,7 @@ use serde_json::error::Category;
 use super::secrets::Plaintext;
 use crate::body::{malformed, present};
 use crate::problem::Problem;
+use crate::request::Request;
 
 pub use dotenv::from_dotenv;
 
@@ -36,18 +39,38 @@ pub struct Imported {
 struct ImportedSecret {
     name: SecretName,
     secret_id: SecretId,
+    outcome: WriteOutcome,
 }
 
 impl Imported {
-    /// Creates the answer with names and IDs, in the order of the import.
+    /// Creates the answer with names, IDs and outcomes, in the order of the import.
     #[must_use]
-    pub fn new(drafts: &[Draft], ids: &[SecretId]) -> Self {
+    pub fn new(drafts: &[Draft], written: &[Written]) -> Self {
         let secrets: Vec<_> = drafts
             .iter()
-            .zip(ids)
-            .map(|(draft, id)| ImportedSecret { name: draft.name.clone(), secret_id: *id })
+            .zip(written)
+            .map(|(draft, Written { id, outcome })| ImportedSecret {
+                name: draft.name.clone(),
+                secret_id: *id,
+                outcome: *outcome,
+            })
             .collect();
         Self { total_size: secrets.len(), secrets }
+    }
+}
+
+/// Reads the query parameter `mode`. API Gateway joins repeated parameters with commas, so a
+/// repeated mode is not a mode.
+pub fn mode(request: &Request<'_>) -> Result<ImportMode, Problem> {
+    match request.query("mode") {
+        None => Ok(ImportMode::Create),
+        Some(text) => text.parse().map_err(|_| {
+            Problem::bad_request(format!(
+                "mode must be {} or {}, once. Omit it to create secrets only.",
+                ImportMode::Create,
+                ImportMode::Upsert
+            ))
+        }),
     }
 }
 

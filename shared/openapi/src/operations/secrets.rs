@@ -3,6 +3,7 @@
 use domain::name::SecretName;
 use domain::secret::MAX_IN_SCOPE;
 use domain::use_cases::create_secrets::MAX_IN_IMPORT;
+use domain::use_cases::import_secrets::{ImportMode, MAX_IN_KEYED_UPSERT};
 use http_api::wire::audit::AuditTrail;
 use http_api::wire::imports::{Imported, SecretMap};
 use http_api::wire::secrets::{History, NewSecret, SecretAnswer, SecretCreated, SecretList, SecretUpdate};
@@ -66,8 +67,10 @@ pub(super) fn validate(schemas: &mut Schemas) -> Described {
 }
 
 pub(super) fn import(schemas: &mut Schemas) -> Described {
-    let imported =
-        json!({"secrets": [{"name": "NCBI_API_KEY", "secretId": 5_002_114_781_502_i64}], "totalSize": 1});
+    let imported = json!({"secrets": [
+        {"name": "NCBI_API_KEY", "secretId": 5_002_114_781_502_i64, "outcome": "created"},
+        {"name": "SENTIEON_LICENSE", "secretId": 5_002_114_781_503_i64, "outcome": "created"},
+    ], "totalSize": 2});
     let map = json!({"NCBI_API_KEY": "0f1e2d3c", "SENTIEON_LICENSE": "one\ntwo"});
     let mut body = schemas.body::<SecretMap>(&map);
     body["content"]["text/plain"] = json!({
@@ -87,11 +90,23 @@ pub(super) fn import(schemas: &mut Schemas) -> Described {
         "Import secrets",
         format!(
             "Creates up to {MAX_IN_IMPORT} secrets from a JSON map or from the lines of a `.env` file: all of them, or \
-             none. An error names the entry or line and never quotes it."
+             none. With `mode=upsert`, also updates the values of existing secrets. An error names the entry or line and \
+             never quotes it."
         ),
-        schemas.answer::<Imported>("All secrets were created.", &imported),
+        schemas.answer::<Imported>("All secrets were created or updated. `outcome` says which.", &imported),
     )
-    .parameters([idempotency_key()])
+    .parameters([
+        query(
+            "mode",
+            &format!(
+                "`create`: returns 409 if a secret exists. `upsert`: writes a new version of each existing secret, and \
+                 keeps its description and expiry. A name that differs only in case from an existing one returns 409. With \
+                 an `Idempotency-Key`, an upsert can contain at most {MAX_IN_KEYED_UPSERT} secrets."
+            ),
+            schemas.parameter::<ImportMode>(),
+        ),
+        idempotency_key(),
+    ])
     .body(body)
     .errors(&[409, 422])
 }

@@ -39,13 +39,9 @@ impl CreateSecrets for Store {
         transaction.still_member(scope);
         for (index, (secret, sealed)) in secrets.iter().enumerate() {
             check(scope, secret)?;
-            check_value(secret, sealed)?;
-            transaction.put_new(Part::Row, secret_row(secret)?);
-            transaction.put_new(Part::Row, sealed_row(sealed));
-            let guard = Key::name(secret.owner, &secret.name).with([("secretId", n(secret.id))]);
-            transaction.put_new(Part::Name(index), guard);
+            put_new_secret(&mut transaction, (Part::Row, Part::Name(index)), secret, sealed)?;
         }
-        count(&mut transaction, scope, secrets.len())?;
+        count(&mut transaction, Part::Count, scope, secrets.len())?;
         if let Some(idempotency) = idempotency {
             let record = idempotency.record(result(secrets), audit.at);
             transaction.record(Part::Idempotency, idempotency, &record, audit.at, None);
@@ -56,15 +52,35 @@ impl CreateSecrets for Store {
     }
 }
 
+/// Adds the rows of a new secret. The second part is the row of its name.
+pub(super) fn put_new_secret<P: PartialEq + Copy>(
+    transaction: &mut Transaction<'_, P>,
+    (row, name): (P, P),
+    secret: &Secret,
+    sealed: &SealedValue,
+) -> Result<()> {
+    check_value(secret, sealed)?;
+    transaction.put_new(row, secret_row(secret)?);
+    transaction.put_new(row, sealed_row(sealed));
+    let guard = Key::name(secret.owner, &secret.name).with([("secretId", n(secret.id))]);
+    transaction.put_new(name, guard);
+    Ok(())
+}
+
 /// Adds to the number of the scope's secrets, up to the limit.
-fn count(transaction: &mut Transaction<'_, Part>, scope: &Scope, more: usize) -> Result<()> {
+pub(super) fn count<P: PartialEq>(
+    transaction: &mut Transaction<'_, P>,
+    part: P,
+    scope: &Scope,
+    more: usize,
+) -> Result<()> {
     let room = usize::try_from(MAX_IN_SCOPE).ok().and_then(|limit| limit.checked_sub(more));
     let room = room.ok_or(Error::bug("more secrets in one request than the limit of a scope"))?;
     let mut changes = Changes::default();
     changes.add("secretCount", n(more));
     let room = changes.attributes().value(n(room));
     let condition = format!("attribute_not_exists(#secretCount) OR #secretCount <= {room}");
-    transaction.change_if(Part::Count, Key::count(scope.owner()), changes, &condition);
+    transaction.change_if(part, Key::count(scope.owner()), changes, &condition);
     Ok(())
 }
 

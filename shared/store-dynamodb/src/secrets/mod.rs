@@ -6,6 +6,7 @@ mod read;
 mod reconcile;
 pub(crate) mod row;
 mod update;
+mod upsert;
 
 use domain::owner::Scope;
 use domain::role::Permission;
@@ -18,7 +19,7 @@ use crate::rows::n;
 use crate::transaction::{ExistingItem, Refusal, Transaction};
 
 /// The parts of a transaction that changes or deletes a secret.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Part {
     Version,
     Count,
@@ -45,11 +46,16 @@ fn check_value(secret: &Secret, sealed: &SealedValue) -> Result<()> {
 }
 
 /// Adds the update of the secret from version `was` to its new version.
-fn write_version(transaction: &mut Transaction<'_, Part>, secret: &Secret, was: u64) -> Result<()> {
+fn write_version<P: PartialEq>(
+    transaction: &mut Transaction<'_, P>,
+    part: P,
+    secret: &Secret,
+    was: u64,
+) -> Result<()> {
     let mut changes = Changes::default();
     changes.set_or_remove(row::version_fields(secret)?);
     let condition = changes.attributes().equals("version", n(was));
-    transaction.change_if(Part::Version, Key::secret(secret.owner, secret.id), changes, &condition);
+    transaction.change_if(part, Key::secret(secret.owner, secret.id), changes, &condition);
     Ok(())
 }
 

@@ -28,6 +28,13 @@ impl ReadSecrets for Store {
         self.find(Key::secret(scope.owner(), id)).await
     }
 
+    async fn secret_named(&self, scope: &Scope, name: &SecretName) -> Result<Option<Secret>> {
+        match self.get(Key::name(scope.owner(), name)).await? {
+            Some(row) => self.secret(scope, row.field("secretId")?).await,
+            None => Ok(None),
+        }
+    }
+
     async fn is_name_taken(&self, scope: &Scope, name: &SecretName) -> Result<bool> {
         Ok(self.get(Key::name(scope.owner(), name)).await?.is_some())
     }

@@ -31,7 +31,7 @@ impl Reconcile for Store {
 
     async fn mark_value_lost(&self, secret: &Secret, lost: &Secret, audit: &AuditRecord) -> Result<()> {
         let mut transaction = self.transaction();
-        write_version(&mut transaction, lost, secret.version)?;
+        write_version(&mut transaction, Part::Version, lost, secret.version)?;
         transaction.delete(Part::Row, Key::value(secret.owner, secret.id));
         transaction.audited(audit)?;
         transaction.send().await?.map_err(|refusal| refused(&refusal))

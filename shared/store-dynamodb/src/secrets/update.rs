@@ -10,6 +10,7 @@ use domain::{Error, Result};
 use super::row::{old_version_row, sealed_row};
 use super::{Part, check, check_value, refused, write_version};
 use crate::Store;
+use crate::transaction::Transaction;
 
 #[async_trait(?Send)]
 impl UpdateSecrets for Store {
@@ -22,19 +23,34 @@ impl UpdateSecrets for Store {
         audit: &AuditRecord,
     ) -> Result<()> {
         check(scope, secret)?;
-        check_value(secret, sealed)?;
-        if replaced.version + 1 != secret.version {
-            return Err(Error::bug("a version that does not follow the one it replaces"));
-        }
         let mut transaction = self.transaction();
         transaction.still_member(scope);
-        write_version(&mut transaction, secret, replaced.version)?;
-        transaction.put(Part::Row, sealed_row(sealed));
-        let history = old_version_row(secret, replaced, self.ttl(replaced.replaced))?;
-        transaction.put_new(Part::Row, history);
+        let parts = (Part::Version, Part::Row);
+        replace_version(self, &mut transaction, parts, secret, sealed, replaced)?;
         transaction.audited(audit)?;
         transaction.send().await?.map_err(|refusal| refused(&refusal))
     }
+}
+
+/// Adds the writes that replace a version: the secret, its value and the history. The first part is
+/// the secret, which must have the version that is replaced.
+pub(super) fn replace_version<P: PartialEq + Copy>(
+    store: &Store,
+    transaction: &mut Transaction<'_, P>,
+    (version, row): (P, P),
+    secret: &Secret,
+    sealed: &SealedValue,
+    replaced: &OldVersion,
+) -> Result<()> {
+    check_value(secret, sealed)?;
+    if replaced.version + 1 != secret.version {
+        return Err(Error::bug("a version that does not follow the one it replaces"));
+    }
+    write_version(transaction, version, secret, replaced.version)?;
+    transaction.put(row, sealed_row(sealed));
+    let history = old_version_row(secret, replaced, store.ttl(replaced.replaced))?;
+    transaction.put_new(row, history);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -63,12 +63,47 @@ fn the_33rd_entry_of_a_map_is_refused() {
 }
 
 #[test]
-fn an_import_is_answered_with_names_and_ids_in_its_order() {
+fn an_import_is_answered_with_names_ids_and_outcomes_in_its_order() {
     let drafts = from_dotenv("BB=hidden\nAA=hidden", &Settings::new("test")).unwrap();
-    let imported = Imported::new(&drafts, &[secret_id(502), secret_id(501)]);
+    let written = [
+        Written { id: secret_id(502), outcome: WriteOutcome::Created },
+        Written { id: secret_id(501), outcome: WriteOutcome::Updated },
+    ];
+    let imported = Imported::new(&drafts, &written);
     let expected = json!({
-        "secrets": [{ "name": "BB", "secretId": 502 }, { "name": "AA", "secretId": 501 }],
+        "secrets": [
+            { "name": "BB", "secretId": 502, "outcome": "created" },
+            { "name": "AA", "secretId": 501, "outcome": "updated" },
+        ],
         "totalSize": 2,
     });
     assert_eq!(serde_json::to_value(imported).unwrap(), expected);
+}
+
+#[test]
+fn the_mode_is_create_or_upsert_and_given_once() {
+    for (query, expected) in [
+        (json!(null), Some(ImportMode::Create)),
+        (json!({}), Some(ImportMode::Create)),
+        (json!({ "mode": "create" }), Some(ImportMode::Create)),
+        (json!({ "mode": "upsert" }), Some(ImportMode::Upsert)),
+        (json!({ "mode": "" }), None),
+        (json!({ "mode": "hidden" }), None),
+        (json!({ "mode": "Upsert" }), None),
+        (json!({ "mode": " upsert" }), None),
+        // How API Gateway sends a parameter that occurs twice.
+        (json!({ "mode": "upsert,upsert" }), None),
+        (json!({ "mode": "create,upsert" }), None),
+    ] {
+        let event = event(Operation::ImportPipelineSecrets, &json!({ "queryStringParameters": query }));
+        match (mode(&Request::parse(&event).ok().unwrap()), expected) {
+            (Ok(mode), Some(expected)) => assert_eq!(mode, expected, "{query}"),
+            (Err(problem), None) => {
+                assert_eq!(problem.status(), 400, "{query}");
+                let words = "mode must be create or upsert, once. Omit it to create secrets only.";
+                assert_eq!(problem.message(), words, "{query}");
+            }
+            (read, _) => panic!("{query}: {:?}", read.is_ok()),
+        }
+    }
 }
