@@ -31,6 +31,24 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A program that builds the Nextflow plugin is missing.
+    #[error("{program} is not installed: install the Debian package {package}, or another with {program}")]
+    Java {
+        /// The program.
+        program: &'static str,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+    /// A jar differs from its pin.
+    #[error(
+        "{} does not have the SHA-256 digest in infra/nextflow-plugin/jars.sha256: delete the file, then \
+         run the command again",
+        path.display()
+    )]
+    Jar {
+        /// The file.
+        path: PathBuf,
+    },
     /// An unknown function.
     #[error("unknown function {name}: the functions are {known}")]
     Function {

@@ -1,10 +1,12 @@
-//! Builds the functions for AWS Lambda (`cargo package-functions`) and the folder that is released
-//! (`cargo package-release`). The same source gives the same bytes.
+//! Builds the functions for AWS Lambda (`cargo package-functions`), the folder that is released
+//! (`cargo package-release`) and the Nextflow plugin (`cargo package-plugin`). The same source gives
+//! the same bytes.
 
 mod build;
 mod error;
 mod links;
 mod pack;
+mod plugin;
 mod release;
 mod sbom;
 mod venv;
@@ -17,6 +19,7 @@ use clap::ValueEnum;
 
 pub use error::{Error, Result};
 pub use pack::{Packed, Zip};
+pub use plugin::{Plugin, PluginOrder, REQUIRES, package_plugin};
 pub use release::{Release, assemble};
 pub use venv::Venv;
 
