@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use crate::context::Randomness;
+use crate::copies::Layout;
 use crate::iam::CopyLocation;
 use crate::name::SecretName;
 use crate::run::Run;
@@ -84,11 +85,31 @@ pub fn tasks_config(run: &Run, home: &CopyLocation) -> String {
     include_str!("tasks.config").replace("@RUN@", run.id.as_str()).replace("@REGION@", &home.region)
 }
 
-/// Returns the bash code with which the head job of an AWS Batch run records itself and writes
-/// Nextflow's store from the `per-name` copies.
+/// Returns the Nextflow config for AWS Batch runs with the plugin `nf-pipeline-secrets`, which
+/// names the copies in the job definitions of tasks.  `value_from` contains the reference of a job
+/// definition to each secret.
+#[must_use]
+pub fn plugin_config<'a>(run: &Run, value_from: impl Iterator<Item = (&'a SecretName, &'a str)>) -> String {
+    let entries: Vec<_> =
+        value_from.map(|(name, reference)| format!("\n    {name}: '{reference}'")).collect();
+    let map = match entries.is_empty() {
+        true => "[:]".to_owned(), // an empty map in Groovy
+        false => format!("[{}\n]", entries.join(",")),
+    };
+    include_str!("plugin.config")
+        .replace("@RUN@", run.id.as_str())
+        .replace("@VERSION@", env!("CARGO_PKG_VERSION"))
+        .replace("@VALUE_FROM@", &map)
+}
+
+/// Returns the bash code with which the head job of an AWS Batch run records itself and, if the run
+/// has `per-name` copies, writes Nextflow's store from them.
 #[must_use]
 pub fn head_job_prelude(run: &Run, home: &CopyLocation, endpoint: &str) -> String {
-    let names: Vec<_> = run.lifecycle.secrets.iter().map(|pin| pin.name.as_str()).collect();
+    let names: Vec<_> = match run.layout {
+        Layout::PerName => run.lifecycle.secrets.iter().map(|pin| pin.name.as_str()).collect(),
+        Layout::Bundle => Vec::new(),
+    };
     include_str!("prelude.sh")
         .replace("@RUN@", run.id.as_str())
         .replace("@REGION@", &home.region)
@@ -101,7 +122,6 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::copies::Layout;
     use crate::ids::{RunId, UserId};
     use crate::platform::Platform;
     use crate::settings::Settings;
@@ -238,6 +258,30 @@ mod tests {
             "{config}"
         );
         assert!(!placeholder_in(&config), "{config}");
+    }
+
+    #[test]
+    fn the_config_for_the_plugin_lists_the_references_of_the_run() {
+        let names = [SecretName::parse("AA").unwrap(), SecretName::parse("BB").unwrap()];
+        for (references, list) in [
+            (&[][..], "valueFrom = [:]"),
+            (&["arn:1:AA::"], "valueFrom = [\n    AA: 'arn:1:AA::'\n]"),
+            (&["arn:1:AA::", "arn:2:BB::"], "valueFrom = [\n    AA: 'arn:1:AA::',\n    BB: 'arn:2:BB::'\n]"),
+        ] {
+            let config = plugin_config(&run(&["AA"]), names.iter().zip(references.iter().copied()));
+            assert!(config.contains(list), "{config}");
+            assert!(config.contains("workflowId = 'ab12ABCDEFGHIJ'"), "{config}");
+            let version = env!("CARGO_PKG_VERSION");
+            assert!(config.contains(&format!("id 'nf-pipeline-secrets@{version}'")), "{config}");
+            assert!(!placeholder_in(&config), "{config}");
+        }
+    }
+
+    #[test]
+    fn the_prelude_of_a_bundle_reads_no_copy() {
+        let bundle = Run { layout: Layout::Bundle, ..run(&["AA"]) };
+        let prelude = head_job_prelude(&bundle, &home(), "https://secrets.example");
+        assert!(prelude.contains("for name in ; do"), "{prelude}");
     }
 
     #[test]

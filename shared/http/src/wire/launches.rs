@@ -198,8 +198,10 @@ struct BatchSecret<'a> {
     value_from: String,
 }
 
-/// For open-source Nextflow with the layout `per-name`: a configuration file for `-c`, and a script
-/// that the head job sources.
+/// For open-source Nextflow: a configuration file for `-c`, and a script that the head job sources.
+/// With the layout `per-name`, tasks read their secrets with the AWS CLI. With the layout `bundle`,
+/// the configuration needs the plugin `nf-pipeline-secrets`, and the head job has no
+/// `secrets.NAME`.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LaunchedNextflow"))]
 struct ForNextflow {
@@ -269,7 +271,6 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, format: Format
         platform: run.platform,
         layout: (!run.platform.claims()).then_some(run.layout),
         expires,
-        secrets,
         run_token,
         claim_token,
         environment: run_token.map(|token| Environment {
@@ -285,8 +286,9 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, format: Format
             }),
         }),
         batch,
-        nextflow: for_nextflow(run, deployment),
+        nextflow: for_nextflow(run, &secrets, deployment),
         iam: statements(run, deployment),
+        secrets,
     };
     Answer::json(200, &answer)
 }
@@ -313,10 +315,18 @@ fn home(run: &Run) -> Option<CopyLocation> {
     CopyLocation::of_arn(run.lifecycle.copies.iter().find_map(|copy| copy.arn.as_deref())?)
 }
 
-fn for_nextflow(run: &Run, deployment: &Deployment<'_>) -> Option<ForNextflow> {
-    let home = home(run).filter(|_| run.layout == Layout::PerName)?;
+fn for_nextflow(
+    run: &Run,
+    secrets: &[DeliveredSecret<'_>],
+    deployment: &Deployment<'_>,
+) -> Option<ForNextflow> {
+    let home = home(run)?;
+    let references = secrets.iter().filter_map(|secret| Some((secret.name, secret.value_from.as_deref()?)));
     Some(ForNextflow {
-        config: nextflow::tasks_config(run, &home),
+        config: match run.layout {
+            Layout::PerName => nextflow::tasks_config(run, &home),
+            Layout::Bundle => nextflow::plugin_config(run, references),
+        },
         prelude: nextflow::head_job_prelude(run, &home, deployment.endpoint),
     })
 }

@@ -37,6 +37,7 @@ pub(super) fn launch(schemas: &mut Schemas) -> Described {
         "environment": {"PIPELINE_SECRETS_ENDPOINT": "https://api.example.org", "PIPELINE_SECRETS_WORKFLOW_ID": RUN,
             "PIPELINE_SECRETS_RUN_TOKEN": token},
         "batch": {"secrets": [{"name": "NCBI_API_KEY", "valueFrom": value_from}]},
+        "nextflow": {"config": "plugins {\n    id 'nf-pipeline-secrets@0.1.0'\n}\n...", "prelude": "..."},
         "iam": {
             "statements": [{"Sid": "ReadPipelineSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue",
                 "Resource": "arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-0a1b*",

@@ -1,5 +1,6 @@
 use super::super::*;
 use crate::testing::sample::{ARN, RUN, at, copy, name, pin, run, secret, secret_id, user_id};
+use domain::iam::CopyLocation;
 use domain::owner::SecretOwner;
 use domain::platform::Platform;
 use domain::resolve::{Resolved, ResolvedSecret};
@@ -56,6 +57,25 @@ fn run_statements(scope: &str) -> Value {
     statements
 }
 
+/// The files for Nextflow of a run with a bundle.
+fn for_plugin() -> Value {
+    let run = run(Platform::AwsBatch, Layout::Bundle);
+    let name = SecretName::parse("NCBI_API_KEY").unwrap();
+    let from = format!("{ARN}:NCBI_API_KEY::");
+    json!({
+        "config": nextflow::plugin_config(&run, [(&name, from.as_str())].into_iter()),
+        "prelude": nextflow::head_job_prelude(&run, &home(), "https://api.example.org"),
+    })
+}
+
+fn home() -> CopyLocation {
+    CopyLocation {
+        partition: "aws".to_owned(),
+        region: "us-east-1".to_owned(),
+        account: "123456789012".to_owned(),
+    }
+}
+
 #[test]
 fn a_bundle_launch_returns_job_definition_secrets() {
     let from = format!("{ARN}:NCBI_API_KEY::");
@@ -77,6 +97,7 @@ fn a_bundle_launch_returns_job_definition_secrets() {
             "PIPELINE_SECRETS_RUN_TOKEN": "run-token",
         },
         "batch": { "secrets": [{ "name": "NCBI_API_KEY", "valueFrom": from }] },
+        "nextflow": for_plugin(),
         "iam": { "statements": statements("workspace/42"), "runStatements": run_statements("workspace/42") },
     });
     let bundle = || run(Platform::AwsBatch, Layout::Bundle);
@@ -164,14 +185,9 @@ fn each_secret_refers_to_the_copy_that_holds_it() {
 #[test]
 fn a_per_name_launch_returns_nextflow_config_and_prelude() {
     let run = run(Platform::AwsBatch, Layout::PerName);
-    let home = CopyLocation {
-        partition: "aws".to_owned(),
-        region: "us-east-1".to_owned(),
-        account: "123456789012".to_owned(),
-    };
     let nextflow = json!({
-        "config": nextflow::tasks_config(&run, &home),
-        "prelude": nextflow::head_job_prelude(&run, &home, "https://api.example.org"),
+        "config": nextflow::tasks_config(&run, &home()),
+        "prelude": nextflow::head_job_prelude(&run, &home(), "https://api.example.org"),
     });
     let answer = shown(launched_as(run, Some(tokens(None)), None, JSON));
     assert_eq!(answer["layout"], "per-name");
