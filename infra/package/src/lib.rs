@@ -1,6 +1,6 @@
 //! Builds the functions for AWS Lambda (`cargo package-functions`), the folder that is released
-//! (`cargo package-release`) and the Nextflow plugin (`cargo package-plugin`). The same source gives
-//! the same bytes.
+//! (`cargo package-release`) and the Nextflow plugin (`cargo package-plugin`). The same source
+//! gives the same bytes.
 
 mod build;
 mod error;
@@ -57,6 +57,7 @@ impl Arch {
 }
 
 /// Reports a command's error on standard error, and returns its exit code.
+#[must_use]
 pub fn exit_code(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,

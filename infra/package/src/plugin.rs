@@ -1,14 +1,13 @@
 //! Builds the Nextflow plugin of `infra/nextflow-plugin` as a zip.
 //!
-//! The plugin is compiled against pinned jars of Maven Central. `stubs` has the signatures of classes
-//! that Maven Central lacks: those of nf-amazon, and the config scopes of Nextflow 25.10.
+//! The plugin is compiled against pinned jars of Maven Central. `stubs` has the signatures of
+//! classes that Maven Central lacks: those of nf-amazon, and the config scopes of Nextflow 25.10.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use sha2::{Digest as _, Sha256};
-
+use crate::release::digest;
 use crate::{Error, Result};
 
 /// The plugin's id.
@@ -215,10 +214,6 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).map_err(Error::file(path))
 }
 
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,7 +225,7 @@ mod tests {
         fs::write(&pins, format!("{}  group:artifact:1.0\n", digest(b"a jar"))).unwrap();
         let jar = folder.path().join("artifact-1.0.jar");
         fs::write(&jar, "a jar").unwrap();
-        assert_eq!(jars(&pins, folder.path()).unwrap(), [jar.clone()]);
+        assert_eq!(jars(&pins, folder.path()).unwrap(), std::slice::from_ref(&jar));
         fs::write(&jar, "another jar").unwrap();
         let refused = jars(&pins, folder.path()).unwrap_err().to_string();
         assert!(refused.contains("artifact-1.0.jar"), "{refused}");

@@ -178,7 +178,7 @@ fn is_markdown(path: &str) -> bool {
     Path::new(path).extension().is_some_and(|extension| extension == "md")
 }
 
-fn digest(content: &[u8]) -> String {
+pub(crate) fn digest(content: &[u8]) -> String {
     let bytes: Vec<_> = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
     bytes.concat()
 }
