@@ -20,7 +20,7 @@ public class SecretsTaskHandler extends AwsBatchTaskHandler {
     this.executor = executor;
   }
 
-  /** Checks the secrets before Nextflow writes files or calls AWS. */
+  /** Checks the secrets before the job is submitted. */
   @Override
   public void submit() {
     String container = getTask().getContainer();

@@ -13,6 +13,7 @@ pub(crate) enum Type {
     Text,
     Number,
     Texts,
+    Flag,
 }
 
 /// Whether a field may be absent or null.
@@ -106,7 +107,7 @@ fn values(deep: &str) -> [(&'static str, &str, Option<Type>); 9] {
         ("whole number", NUMBER, Some(Type::Number)),
         ("fraction", "12345678.5", None),
         ("number past 64 bits", "12345678901234567890", None),
-        ("boolean", "true", None),
+        ("boolean", "true", Some(Type::Flag)),
         ("list of texts", r#"["do-not-quote"]"#, Some(Type::Texts)),
         ("object", r#"{"do-not-quote": "do-not-quote"}"#, None),
         ("too deep", deep, None),

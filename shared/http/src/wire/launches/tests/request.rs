@@ -22,6 +22,7 @@ fn a_malformed_launch_is_refused_by_the_field() {
         ("workspaceSecrets", "[\"AA\"]"),
         ("userSecrets", "[]"),
         ("optional", "[\"AA\"]"),
+        ("report", "true"),
     ];
     let fields = [
         ("platform", Type::Text, Presence::Required),
@@ -29,8 +30,24 @@ fn a_malformed_launch_is_refused_by_the_field() {
         ("workspaceSecrets", Type::Texts, Presence::NotNull),
         ("userSecrets", Type::Texts, Presence::NotNull),
         ("optional", Type::Texts, Presence::Optional),
+        ("report", Type::Flag, Presence::Optional),
     ];
     form::check(&example, &fields, |body| read(body).map(drop));
+}
+
+#[test]
+fn only_true_asks_for_reports() {
+    for (body, expected) in [
+        (json!({ "platform": "aws-batch" }), false),
+        (json!({ "platform": "aws-batch", "report": null }), false),
+        (json!({ "platform": "aws-batch", "report": false }), false),
+        (json!({ "platform": "aws-batch", "report": true }), true),
+    ] {
+        let text = body.to_string();
+        let reports =
+            read_body(Operation::LaunchRun, text.as_bytes(), |fields: LaunchBody| Ok(fields.reports()));
+        assert_eq!(reports.ok(), Some(expected), "{text}");
+    }
 }
 
 #[test]
