@@ -115,7 +115,7 @@ fn an_event_without_an_operation_is_answered_without_a_handler() {
 }
 
 #[test]
-fn a_restored_service_answers_nextflow_heartbeats_only() {
+fn a_restored_service_answers_nextflows_messages_only() {
     let restored = Settings { restored: true, ..Settings::new("test") };
     for operation in Operation::ALL {
         let survives = operation.id().starts_with("Trace");
