@@ -8,11 +8,6 @@ use serde_json::{Value, json};
 
 use crate::schemas::Schemas;
 
-/// The run ID in Nextflow's messages: `null` if the response to the first message was lost.
-fn reported_run_id() -> Value {
-    json!({"type": "string", "pattern": format!("^([0-9A-Za-z]{{{}}}|null)$", RunId::LENGTH)})
-}
-
 pub(crate) fn no_content(description: &str) -> (u16, Value) {
     (204, json!({"description": description}))
 }
@@ -72,7 +67,9 @@ pub(crate) fn path_parameters(operation: Operation, schemas: &mut Schemas) -> Ve
         .map(|name| {
             let (schema, description) = match name {
                 "workflowId" if operation.path().starts_with("/trace/") => {
-                    (reported_run_id(), "The run ID, or `null` for the run of the token.")
+                    let description = "The run ID, or `null` for the run of the token. A message with any other \
+                                       text changes nothing.";
+                    (json!({"type": "string"}), description)
                 }
                 "workflowId" => (schemas.parameter::<RunId>(), "The run ID."),
                 "secretId" => (schemas.parameter::<SecretId>(), "The secret ID."),
