@@ -265,12 +265,14 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, format: Format
             })
             .collect(),
     });
+    let nextflow = batch.as_ref().and_then(|batch| for_nextflow(run, batch, deployment));
     let answer = LaunchAnswer {
         workflow_id: &run.id,
         state: run.lifecycle.state,
         platform: run.platform,
         layout: (!run.platform.claims()).then_some(run.layout),
         expires,
+        secrets,
         run_token,
         claim_token,
         environment: run_token.map(|token| Environment {
@@ -286,9 +288,8 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, format: Format
             }),
         }),
         batch,
-        nextflow: for_nextflow(run, &secrets, deployment),
+        nextflow,
         iam: statements(run, deployment),
-        secrets,
     };
     Answer::json(200, &answer)
 }
@@ -315,13 +316,9 @@ fn home(run: &Run) -> Option<CopyLocation> {
     CopyLocation::of_arn(run.lifecycle.copies.iter().find_map(|copy| copy.arn.as_deref())?)
 }
 
-fn for_nextflow(
-    run: &Run,
-    secrets: &[DeliveredSecret<'_>],
-    deployment: &Deployment<'_>,
-) -> Option<ForNextflow> {
+fn for_nextflow(run: &Run, batch: &Batch<'_>, deployment: &Deployment<'_>) -> Option<ForNextflow> {
     let home = home(run)?;
-    let references = secrets.iter().filter_map(|secret| Some((secret.name, secret.value_from.as_deref()?)));
+    let references = batch.secrets.iter().map(|secret| (secret.name, secret.value_from.as_str()));
     Some(ForNextflow {
         config: match run.layout {
             Layout::PerName => nextflow::tasks_config(run, &home),

@@ -60,10 +60,9 @@ fn run_statements(scope: &str) -> Value {
 /// The files for Nextflow of a run with a bundle.
 fn for_plugin() -> Value {
     let run = run(Platform::AwsBatch, Layout::Bundle);
-    let name = SecretName::parse("NCBI_API_KEY").unwrap();
     let from = format!("{ARN}:NCBI_API_KEY::");
     json!({
-        "config": nextflow::plugin_config(&run, [(&name, from.as_str())].into_iter()),
+        "config": nextflow::plugin_config(&run, [("NCBI_API_KEY", from.as_str())].into_iter()),
         "prelude": nextflow::head_job_prelude(&run, &home(), "https://api.example.org"),
     })
 }
