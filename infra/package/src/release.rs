@@ -28,7 +28,7 @@ const FILES: [&str; 16] = [
     "infra/audit_log.py",
     "infra/check-audit",
     "infra/deploy",
-    "infra/hpc/*",
+    "infra/head-job/*",
     "infra/reconcile",
 ];
 

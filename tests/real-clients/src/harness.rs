@@ -298,7 +298,7 @@ pub fn set_age(path: &Path, age: u64) {
 /// Returns the path of the script under test.
 #[must_use]
 pub fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/hpc/nextflow-with-secrets")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/head-job/nextflow-with-secrets")
 }
 
 fn read_all(pipe: &mut impl Read) -> String {

@@ -1,4 +1,4 @@
-//! A harness for `infra/hpc/nextflow-with-secrets`: a fake service on loopback ([`Service`]), and a
+//! A harness for `infra/head-job/nextflow-with-secrets`: a fake service on loopback ([`Service`]), and a
 //! home directory with a user's files ([`Harness`]). The tests run the unchanged script under each
 //! of [`shells`]. [`real`] runs it with Nextflow and Slurm against a [`Deployment`].
 

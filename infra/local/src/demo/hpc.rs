@@ -75,7 +75,7 @@ impl Cluster<'_> {
             .map_err(Error::file(&token))?;
         let names: Vec<_> = expected.keys().copied().collect();
         let finished =
-            tokio::process::Command::new(self.tools.checkout.root().join("infra/hpc/nextflow-with-secrets"))
+            tokio::process::Command::new(self.tools.checkout.root().join("infra/head-job/nextflow-with-secrets"))
                 .args(["--workspace", &self.workspace.to_string(), "--platform", "slurm"])
                 .args(["--workspace-secrets", &names.join(","), "--user-secrets", "none", "--"])
                 .args(["sh", "-c", "cat \"$NXF_SECRETS_FILE\""])
@@ -85,7 +85,7 @@ impl Cluster<'_> {
                 .stdin(std::process::Stdio::null())
                 .output()
                 .await
-                .map_err(Error::file("infra/hpc/nextflow-with-secrets"))?;
+                .map_err(Error::file("infra/head-job/nextflow-with-secrets"))?;
         if !finished.status.success() {
             let stderr = String::from_utf8_lossy(&finished.stderr).into_owned();
             return Err(Error::answer("nextflow-with-secrets", &stderr.lines().last().unwrap_or("failed")));

@@ -1,4 +1,4 @@
-//! Tests of `infra/hpc/nextflow-with-secrets` under every installed shell. Tests that inspect every
+//! Tests of `infra/head-job/nextflow-with-secrets` under every installed shell. Tests that inspect every
 //! process on the machine are in a separate program, `secrecy`.
 
 mod claim;
