@@ -74,18 +74,19 @@ impl Cluster<'_> {
             .and_then(|mut file| file.write_all(self.launcher.token().as_bytes()))
             .map_err(Error::file(&token))?;
         let names: Vec<_> = expected.keys().copied().collect();
-        let finished =
-            tokio::process::Command::new(self.tools.checkout.root().join("infra/head-job/nextflow-with-secrets"))
-                .args(["--workspace", &self.workspace.to_string(), "--platform", "slurm"])
-                .args(["--workspace-secrets", &names.join(","), "--user-secrets", "none", "--"])
-                .args(["sh", "-c", "cat \"$NXF_SECRETS_FILE\""])
-                .env("PIPELINE_SECRETS_ENDPOINT", &self.stack.api_endpoint)
-                .env("PIPELINE_SECRETS_TOKEN_FILE", &token)
-                .env("PIPELINE_SECRETS_DIR", stores)
-                .stdin(std::process::Stdio::null())
-                .output()
-                .await
-                .map_err(Error::file("infra/head-job/nextflow-with-secrets"))?;
+        let finished = tokio::process::Command::new(
+            self.tools.checkout.root().join("infra/head-job/nextflow-with-secrets"),
+        )
+        .args(["--workspace", &self.workspace.to_string(), "--platform", "slurm"])
+        .args(["--workspace-secrets", &names.join(","), "--user-secrets", "none", "--"])
+        .args(["sh", "-c", "cat \"$NXF_SECRETS_FILE\""])
+        .env("PIPELINE_SECRETS_ENDPOINT", &self.stack.api_endpoint)
+        .env("PIPELINE_SECRETS_TOKEN_FILE", &token)
+        .env("PIPELINE_SECRETS_DIR", stores)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .await
+        .map_err(Error::file("infra/head-job/nextflow-with-secrets"))?;
         if !finished.status.success() {
             let stderr = String::from_utf8_lossy(&finished.stderr).into_owned();
             return Err(Error::answer("nextflow-with-secrets", &stderr.lines().last().unwrap_or("failed")));

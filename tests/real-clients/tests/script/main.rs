@@ -1,6 +1,7 @@
 //! Tests of `infra/head-job/nextflow-with-secrets` under every installed shell. Tests that inspect every
 //! process on the machine are in a separate program, `secrecy`.
 
+mod aws_batch;
 mod claim;
 mod command;
 mod detached;
