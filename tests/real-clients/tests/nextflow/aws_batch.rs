@@ -2,13 +2,13 @@
 //! generated config and prelude, the real AWS CLI, and a role with only the generated statements.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use local::platform::Platform;
 use local::{Credentials, JobStatus};
 use real_clients::deployed::{DeployedStack, Outcome};
 use real_clients::real::{self, nextflow as install_nextflow};
+use real_clients::script;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -68,12 +68,13 @@ process LOCAL {
   secret 'NUMBER'
   script:
   '''
-  test "$NUMBER/$SITE" = local/yes
+  test "$NUMBER/$SITE" = 007/yes
   '''
 }
 workflow { OWN(); SITE(); LOCAL() }
 "#;
 
+/// A host on which the script runs pipelines with a real Nextflow.
 struct Head<'a> {
     deployed: &'a DeployedStack,
     folder: &'a Path,
@@ -82,35 +83,55 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// Runs the pipeline like a head job, with more configs after the generated one.
-    async fn run(&self, answer: &Value, pipeline: &str, configs: &[&str]) -> Outcome<std::process::Output> {
+    /// Returns the variables of the host: programs, Nextflow's home, no UTF-8 locale.
+    fn environment(&self) -> BTreeMap<String, String> {
+        let mut path = String::new();
+        for program in [self.deployed.tools.installation.aws(), self.launcher.to_owned(), script()] {
+            path += &format!("{}:", program.parent().unwrap_or(&program).display());
+        }
+        let folder = self.folder.display();
+        let mut variables = BTreeMap::from([
+            ("PATH".to_owned(), path + "/usr/local/bin:/usr/bin:/bin"),
+            ("HOME".to_owned(), folder.to_string()),
+            ("NXF_HOME".to_owned(), format!("{folder}/home")),
+        ]);
+        variables.extend(NO_UTF_8.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        variables
+    }
+
+    /// Writes the pipeline and its config, in which tasks have their CLI not in PATH, but at
+    /// `aws.batch.cliPath`.
+    fn write_pipeline(&self, pipeline: &str) -> std::io::Result<()> {
         std::fs::write(self.folder.join("main.nf"), pipeline)?;
-        let aws = self.deployed.tools.installation.aws();
-        // The tasks' CLI is not in PATH, but at `aws.batch.cliPath`.
         let config = format!(
             "plugins {{ id 'nf-batchlike@0.1.0' }}\nprocess.executor = 'batchlike'\naws.batch.cliPath = '{}'\n",
-            aws.display()
+            self.deployed.tools.installation.aws().display()
         );
-        std::fs::write(self.folder.join("nextflow.config"), config)?;
-        let mut arguments = vec!["run".to_owned(), "main.nf".to_owned()];
-        for (index, config) in [text(answer, "/nextflow/config")].iter().chain(configs).enumerate() {
-            let name = format!("{index}.config");
-            std::fs::write(self.folder.join(&name), config)?;
-            arguments.extend(["-c".to_owned(), name]);
-        }
-        let store = self.folder.join("store.json");
-        std::fs::write(&store, r#"[{"name":"NUMBER","value":"local"}]"#)?;
-        std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Command::new(self.launcher)
-            .args(arguments)
-            .current_dir(self.folder)
-            .env("NXF_HOME", self.folder.join("home"))
-            .env("NXF_SECRETS_FILE", store)
-            .envs(NO_UTF_8)
+        std::fs::write(self.folder.join("nextflow.config"), config)
+    }
+
+    /// Runs the pipeline by the script, with another config.
+    async fn run(&self, pipeline: &str, config: &str) -> Outcome<std::process::Output> {
+        self.write_pipeline(pipeline)?;
+        std::fs::write(self.folder.join("site.config"), config)?;
+        Ok(Command::new(script())
+            .args(["--platform", "aws-batch", "--", "nextflow", "run", "main.nf", "-c", "site.config"])
+            .env_clear()
+            .envs(self.environment())
             .envs(self.deployed.stack.environment(self.role))
+            .env("PIPELINE_SECRETS_ENDPOINT", &self.deployed.stack.api_endpoint)
+            .env("PIPELINE_SECRETS_WORKSPACE", self.deployed.workspace.to_string())
+            .env("PIPELINE_SECRETS_TOKEN", self.deployed.owner.token())
+            .current_dir(self.folder)
+            .stdin(std::process::Stdio::null())
             .output()
             .await?)
     }
+}
+
+/// Returns what a run printed.
+fn printed(output: &std::process::Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
 }
 
 fn text<'a>(answer: &'a Value, pointer: &str) -> &'a str {
@@ -151,9 +172,10 @@ async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome 
     for (name, value) in values() {
         deployed.store(name, &value).await?;
     }
-    let answer = deployed.launch(&json!({"platform": "aws-batch", "layout": "per-name"})).await?;
+    let preview = format!("/launches/preview?workspaceId={}", deployed.workspace);
+    let preview = deployed.owner.post(&preview, &json!({"platform": "aws-batch"})).await?;
     let platform = Platform::new(&deployed.stack).await;
-    let role = platform.role("tasks", &answer["iam"]["statements"]).await?;
+    let role = platform.role("tasks", &preview["iam"]["statements"]).await?;
     let names: Vec<_> = values().into_keys().collect();
 
     for launcher in &launchers {
@@ -165,8 +187,8 @@ async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome 
         assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
         let head = Head { deployed: &deployed, folder: folder.path(), launcher, role: &role };
 
-        let ran = head.run(&answer, &pipeline(&names), &[]).await?;
-        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+        let ran = head.run(&pipeline(&names), "").await?;
+        assert!(ran.status.success(), "{}", printed(&ran));
         let received = std::fs::read_to_string(folder.path().join("out"))?;
         for (name, value) in values() {
             assert!(
@@ -178,23 +200,33 @@ async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome 
         // Neither the wrapper nor Nextflow's logs contain a value.
         std::fs::remove_file(folder.path().join("out"))?;
         for needle in ["touch pwned", "QUOTES=1"] {
-            assert!(!contains_text(&folder.path().join("work"), needle)?, "{needle} is in a file");
+            assert!(!contains_text(folder.path(), needle)?, "{needle} is in a file");
         }
 
-        let missing = head.run(&answer, &pipeline(&["NOT_IN_THE_RUN"]), &[]).await?;
+        let missing = head.run(&pipeline(&["NOT_IN_THE_RUN"]), "").await?;
         assert!(!missing.status.success());
-        let output = String::from_utf8_lossy(&missing.stdout).into_owned();
-        assert!(output.contains("the secret NOT_IN_THE_RUN of run"), "{output}");
+        assert!(printed(&missing).contains("the secret NOT_IN_THE_RUN of run"), "{}", printed(&missing));
 
         let site = r#"process.beforeScript = { "${task.ext.pipelineSecrets ?: ''}\nexport SITE=yes" }"#;
-        let ran = head.run(&answer, OTHER_PROCESSES, &[site]).await?;
-        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+        let ran = head.run(OTHER_PROCESSES, site).await?;
+        assert!(ran.status.success(), "{}", printed(&ran));
+        let lost = head.run(OTHER_PROCESSES, "process.beforeScript = 'export SITE=yes'").await?;
+        assert_eq!(lost.status.code(), Some(64), "{}", printed(&lost));
+        assert!(printed(&lost).contains("your config sets process.beforeScript"), "{}", printed(&lost));
 
-        let no_cli = "aws.batch.cliPath = '/opt/missing/aws'";
-        let ran = head.run(&answer, &pipeline(&["NUMBER"]), &[no_cli]).await?;
+        let ran = head.run(&pipeline(&["NUMBER"]), "aws.batch.cliPath = '/opt/missing/aws'").await?;
         assert!(!ran.status.success());
-        let output = String::from_utf8_lossy(&ran.stdout).into_owned();
-        assert!(output.contains("the AWS CLI (/opt/missing/aws) was not found"), "{output}");
+        assert!(printed(&ran).contains("the AWS CLI (/opt/missing/aws) was not found"), "{}", printed(&ran));
+        let fusion = head.run(&pipeline(&["NUMBER"]), "fusion.enabled = true").await?;
+        assert_eq!(fusion.status.code(), Some(64), "{}", printed(&fusion));
+        assert!(printed(&fusion).contains("with Fusion, tasks have no AWS CLI"), "{}", printed(&fusion));
+    }
+    let runs = deployed.owner.get(&format!("/runs?workspaceId={}", deployed.workspace)).await?;
+    let runs = runs["runs"].as_array().cloned().unwrap_or_default();
+    assert_eq!(runs.len(), 4 * launchers.len(), "what was refused was not launched");
+    for run in &runs {
+        assert_eq!(run["state"], "ended", "{run}");
+        assert_eq!(platform.copies(text(run, "/workflowId")).await?, 0, "{run}");
     }
     deployed.stack.stop().await?;
     Ok(())
