@@ -1,6 +1,6 @@
-//! A harness for `infra/head-job/nextflow-with-secrets`: a fake service on loopback ([`Service`]), and a
-//! home directory with a user's files ([`Harness`]). The tests run the unchanged script under each
-//! of [`shells`]. [`real`] runs it with Nextflow and Slurm against a [`Deployment`].
+//! A harness for `infra/head-job/nextflow-with-secrets`: a fake service on loopback ([`Service`]),
+//! and a home directory with a user's files ([`Harness`]). The tests run the unchanged script under
+//! each of [`shells`]. [`real`] runs it with Nextflow and Slurm against a [`Deployment`].
 
 mod cluster;
 pub mod deployed;

@@ -1,5 +1,5 @@
-//! Tests of `infra/head-job/nextflow-with-secrets` under every installed shell. Tests that inspect every
-//! process on the machine are in a separate program, `secrecy`.
+//! Tests of `infra/head-job/nextflow-with-secrets` under every installed shell. Tests that inspect
+//! every process on the machine are in a separate program, `secrecy`.
 
 mod aws_batch;
 mod claim;
