@@ -59,7 +59,9 @@ impl Cli {
 fn release(tools: &Tools, folder: &Path) -> Outcome<PathBuf> {
     let arch = if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::X86 };
     let zips = BTreeMap::from([(arch, tools.packages.zips().clone())]);
-    Ok(assemble(tools.checkout.root(), &folder.join("two words"), &zips)?.folder)
+    let plugin = folder.join("plugin.zip");
+    std::fs::write(&plugin, "not deployed")?;
+    Ok(assemble(tools.checkout.root(), &folder.join("two words"), &zips, &plugin)?.folder)
 }
 
 #[tokio::test]

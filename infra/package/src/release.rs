@@ -29,6 +29,7 @@ const FILES: [&str; 16] = [
     "infra/check-audit",
     "infra/deploy",
     "infra/head-job/*",
+    "infra/nextflow-plugin/README.md",
     "infra/reconcile",
 ];
 
@@ -55,13 +56,15 @@ struct File {
 type Files = BTreeMap<String, File>;
 
 /// Makes the release folder and its archive in `out`, with the zips that are given for each
-/// architecture by function. An older folder of the same name is replaced.
+/// architecture by function, and the zip of the Nextflow plugin. An older folder of the same name
+/// is replaced.
 pub fn assemble(
     root: &Path,
     out: &Path,
     zips: &BTreeMap<Arch, BTreeMap<String, PathBuf>>,
+    plugin: &Path,
 ) -> Result<Release> {
-    let files = contents(root, zips)?;
+    let files = contents(root, zips, plugin)?;
     let name = format!("pipeline-secrets-{}", env!("CARGO_PKG_VERSION"));
     std::fs::create_dir_all(out).map_err(Error::file(out))?;
     // Renamed when it is complete: an interrupted run leaves no folder that looks like a release.
@@ -85,7 +88,7 @@ pub fn assemble(
     Ok(release)
 }
 
-fn contents(root: &Path, zips: &BTreeMap<Arch, BTreeMap<String, PathBuf>>) -> Result<Files> {
+fn contents(root: &Path, zips: &BTreeMap<Arch, BTreeMap<String, PathBuf>>, plugin: &Path) -> Result<Files> {
     let mut files = Files::new();
     for pattern in FILES {
         let found = matches(root, pattern)?;
@@ -108,12 +111,16 @@ fn contents(root: &Path, zips: &BTreeMap<Arch, BTreeMap<String, PathBuf>>) -> Re
             file.content = links::rewrite(root, path, &text, &names).into_bytes();
         }
     }
+    let name = plugin.file_name().unwrap_or_default().to_string_lossy();
+    let mut packed = vec![(format!("infra/nextflow-plugin/{name}"), plugin)];
     for (arch, zips) in zips {
         for (function, zip) in zips {
-            let content = std::fs::read(zip).map_err(Error::file(zip))?;
-            let path = format!("functions/{}/{function}.zip", arch.name());
-            files.insert(path, File { content, mode: 0o644 });
+            packed.push((format!("functions/{}/{function}.zip", arch.name()), zip));
         }
+    }
+    for (path, zip) in packed {
+        let content = std::fs::read(zip).map_err(Error::file(zip))?;
+        files.insert(path, File { content, mode: 0o644 });
     }
     let bom = serde_json::to_string_pretty(&sbom::of_functions(root)?).map_err(Error::sbom)?;
     files.insert("sbom.cdx.json".to_owned(), File { content: (bom + "\n").into_bytes(), mode: 0o644 });
@@ -190,11 +197,12 @@ mod tests {
     use super::*;
 
     fn release(out: &Path, program: &[u8]) -> Release {
-        let zip = out.join("identity.zip");
+        let (zip, plugin) = (out.join("identity.zip"), out.join("plugin.zip"));
         std::fs::write(&zip, program).unwrap();
+        std::fs::write(&plugin, b"a plugin").unwrap();
         let zips = BTreeMap::from([("identity".to_owned(), zip)]);
         let zips = Arch::ALL.map(|arch| (arch, zips.clone())).into();
-        assemble(&crate::checkout().unwrap(), &out.join("out folder"), &zips).unwrap()
+        assemble(&crate::checkout().unwrap(), &out.join("out folder"), &zips, &plugin).unwrap()
     }
 
     #[test]
@@ -224,7 +232,13 @@ mod tests {
         assert!(checked.success());
         let sums = std::fs::read_to_string(unpacked.join("SHA256SUMS")).unwrap();
         assert_eq!(sums.lines().count() + 1, release.files);
-        for (script, mode) in [("infra/deploy", 0o755), ("infra/template.yaml", 0o644)] {
+        for (script, mode) in [
+            ("infra/deploy", 0o755),
+            ("infra/head-job/nextflow-with-secrets", 0o755),
+            ("infra/head-job/submit", 0o755),
+            ("infra/nextflow-plugin/plugin.zip", 0o644),
+            ("infra/template.yaml", 0o644),
+        ] {
             let found = std::fs::metadata(unpacked.join(script)).unwrap().permissions().mode();
             assert_eq!(found & 0o777, mode, "{script}");
         }

@@ -17,7 +17,9 @@ fn release(folder: &Path) -> PathBuf {
         (function, zip)
     });
     let zips = BTreeMap::from([(Arch::Arm64, zips.collect())]);
-    assemble(&root, &folder.join("two words"), &zips).unwrap().folder
+    let plugin = folder.join("plugin.zip");
+    fs::write(&plugin, "the plugin").unwrap();
+    assemble(&root, &folder.join("two words"), &zips, &plugin).unwrap().folder
 }
 
 /// The exit code and the messages of the checkout's script.

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use package_functions::{Arch, Error, Order, Result, assemble, checkout, exit_code, package};
+use package_functions::{
+    Arch, Error, Order, PluginOrder, REQUIRES, Result, assemble, checkout, exit_code, package, package_plugin,
+};
 
-/// Makes the folder that is released: zips of all functions, template, scripts, guides, SBOM and
-/// checksums. The same source gives the same bytes.
+/// Makes the folder that is released: zips of all functions and of the Nextflow plugin, template,
+/// scripts, guides, SBOM and checksums. The same source gives the same bytes.
 #[derive(Parser)]
 #[command(name = "cargo package-release", bin_name = "cargo package-release")]
 struct Arguments {
@@ -39,8 +41,11 @@ fn run(arguments: &Arguments) -> Result<()> {
             zips.push((arch, package(&order, arch)?));
         }
     }
+    let folder = target.join("nextflow-plugin");
+    let order = PluginOrder { root: &root, target: &folder, out: &folder, requires: REQUIRES };
+    let plugin = package_plugin(&order)?;
     let files = zips.iter().map(|(arch, packed)| (*arch, packed.files())).collect();
-    let release = assemble(&root, &arguments.out, &files)?;
+    let release = assemble(&root, &arguments.out, &files, &plugin.zip)?;
     let mut stdout = std::io::stdout();
     let mut line = |line: String| writeln!(stdout, "{line}").map_err(Error::file(&arguments.out));
     for (arch, packed) in &zips {
