@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{Arch, Error, Result, links, sbom};
 
 /// Files of the checkout that operators and users need. `*` stands for any characters but `/`.
-const FILES: [&str; 16] = [
+const FILES: &[&str] = &[
     "CHANGELOG.md",
     "LICENSE",
     "README.md",
