@@ -15,6 +15,8 @@ pub struct Handler {
     pub endpoint: String,
     /// The KMS key of the copies, unless it is the AWS managed key of AWS Secrets Manager.
     pub copy_key: Option<String>,
+    /// The region of the deployment.
+    pub region: String,
 }
 
 impl Handle for Handler {
@@ -37,6 +39,7 @@ impl Handle for Handler {
                     endpoint: &self.endpoint,
                     prefix: &self.launcher.prefix,
                     copy_key: self.copy_key.as_deref(),
+                    region: &self.region,
                     settings: context.settings,
                 };
                 Ok(launches::launched(&run, &deployment, format))

@@ -32,6 +32,6 @@ fn main() -> ExitCode {
             bus: Rc::new(bus),
             prefix,
         };
-        Handler { launcher, endpoint: launch.api_endpoint, copy_key: launch.copy_key }
+        Handler { launcher, endpoint: launch.api_endpoint, copy_key: launch.copy_key, region: launch.region }
     })
 }

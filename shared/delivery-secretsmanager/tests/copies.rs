@@ -40,8 +40,12 @@ fn tags_json() -> Value {
 }
 
 async fn create(aws: &FakeAws, key: Option<&str>) -> Result<String> {
-    let copy =
-        RunCopy { name: NAME.into(), arn: None, holds: vec![SecretName::parse("NCBI_API_KEY").unwrap()] };
+    let copy = RunCopy {
+        name: NAME.into(),
+        arn: None,
+        holds: vec![SecretName::parse("NCBI_API_KEY").unwrap()],
+        store: false,
+    };
     let body = format!(r#"{{"NCBI_API_KEY":"{CANARY}"}}"#);
     CopyMaker::new(client(aws), key.map(str::to_owned)).create_copy(&copy, body.into(), &tags()).await
 }

@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::context::Randomness;
 use crate::ids::RunId;
 use crate::name::SecretName;
+use crate::nextflow;
 use crate::owner::SecretOwner;
 use crate::value::SecretValue;
 use crate::{Error, Result};
@@ -26,6 +28,10 @@ pub struct RunCopy {
     pub arn: Option<String>,
     /// The names of the secrets in it.
     pub holds: Vec<SecretName>,
+    /// Whether it is a fragment of Nextflow's store. The head job reads it, and no job definition
+    /// refers to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub store: bool,
 }
 
 /// The maximum size of a secret in AWS Secrets Manager, in bytes
@@ -44,20 +50,32 @@ pub fn plan(run: &RunId, layout: Layout, sizes: &[(SecretName, usize)]) -> Vec<R
                 name: format!("tower-{run}/{name}"),
                 arn: None,
                 holds: vec![name.clone()],
+                store: false,
             })
             .collect(),
-        Layout::Bundle => shards(sizes)
-            .into_iter()
-            .enumerate()
-            .map(|(index, holds)| {
-                let suffix = match index {
-                    0 => String::new(),
-                    earlier => format!(".{}", earlier + 1),
-                };
-                RunCopy { name: format!("tower-{run}{suffix}"), arn: None, holds }
-            })
-            .collect(),
+        Layout::Bundle => bundle(run, sizes).collect(),
+        Layout::Plugin => bundle(run, sizes).chain(store(run, sizes)).collect(),
     }
+}
+
+fn bundle(run: &RunId, sizes: &[(SecretName, usize)]) -> impl Iterator<Item = RunCopy> {
+    numbered(format!("tower-{run}"), shards(sizes, BUNDLE), false)
+}
+
+/// No other copy has a name of this form: after the run's id, a bundle has a dot and a number, and
+/// a copy per name a slash.
+fn store(run: &RunId, sizes: &[(SecretName, usize)]) -> impl Iterator<Item = RunCopy> {
+    numbered(format!("tower-{run}.nextflow"), shards(sizes, STORE), true)
+}
+
+fn numbered(name: String, shards: Vec<Vec<SecretName>>, store: bool) -> impl Iterator<Item = RunCopy> {
+    shards.into_iter().enumerate().map(move |(index, holds)| {
+        let name = match index {
+            0 => name.clone(),
+            earlier => format!("{name}.{}", earlier + 1),
+        };
+        RunCopy { name, arn: None, holds, store }
+    })
 }
 
 /// Returns the number of copies that [`plan`] makes.
@@ -65,19 +83,49 @@ pub fn plan(run: &RunId, layout: Layout, sizes: &[(SecretName, usize)]) -> Vec<R
 pub fn count(layout: Layout, sizes: &[(SecretName, usize)]) -> usize {
     match layout {
         Layout::PerName => sizes.len(),
-        Layout::Bundle => shards(sizes).len(),
+        Layout::Bundle => shards(sizes, BUNDLE).len(),
+        Layout::Plugin => shards(sizes, BUNDLE).len() + shards(sizes, STORE).len(),
+    }
+}
+
+/// Returns the copies from which the head job makes Nextflow's store, in order.
+pub fn of_store(layout: Layout, copies: &[RunCopy]) -> impl Iterator<Item = &RunCopy> {
+    copies.iter().filter(move |copy| match layout {
+        Layout::PerName => true,
+        Layout::Bundle => false,
+        Layout::Plugin => copy.store,
+    })
+}
+
+/// The bytes of a shard in addition to names and values.
+#[derive(Clone, Copy)]
+struct Frame {
+    /// Around all entries.
+    shard: usize,
+    /// Around each name and value.
+    entry: usize,
+}
+
+/// `{` … `}`, with entries `"NAME":"value",`.
+const BUNDLE: Frame = Frame { shard: 2, entry: 4 };
+
+const STORE: Frame = Frame { shard: nextflow::AROUND_STORE, entry: nextflow::AROUND_ENTRY };
+
+impl Frame {
+    fn entry_bytes(self, name: &SecretName, json_bytes: usize) -> usize {
+        name.as_str().len() + json_bytes + self.entry
     }
 }
 
 /// Packs secrets first fit, largest first. For these numbers and sizes it needs at most one shard
 /// more than the minimum.
-fn shards(sizes: &[(SecretName, usize)]) -> Vec<Vec<SecretName>> {
+fn shards(sizes: &[(SecretName, usize)], frame: Frame) -> Vec<Vec<SecretName>> {
     let mut sizes = sizes.to_vec();
     sizes.sort_by(|(a, a_bytes), (b, b_bytes)| b_bytes.cmp(a_bytes).then_with(|| a.cmp(b)));
     let mut shards: Vec<(usize, Vec<SecretName>)> = Vec::new();
     for (name, bytes) in sizes {
-        let bytes = entry_bytes(&name, bytes);
-        let fitting = shards.iter().position(|(used, _)| used + bytes <= MAX_COPY_BYTES - BRACES);
+        let bytes = frame.entry_bytes(&name, bytes);
+        let fitting = shards.iter().position(|(used, _)| used + bytes <= MAX_COPY_BYTES - frame.shard);
         let index = fitting.unwrap_or_else(|| {
             shards.push((0, Vec::new()));
             shards.len() - 1
@@ -92,45 +140,56 @@ fn shards(sizes: &[(SecretName, usize)]) -> Vec<Vec<SecretName>> {
     shards
 }
 
-const BRACES: usize = 2;
-
-/// `"NAME":"value",`
-fn entry_bytes(name: &SecretName, json_bytes: usize) -> usize {
-    name.as_str().len() + json_bytes + 4
-}
-
-/// Returns the text of a copy: the value itself, or the JSON object of a bundle. Values are always
-/// JSON strings, because the ECS agent mangles numbers.
+/// Returns the text of the copy with this index: the value itself, the JSON object of a bundle, or
+/// a fragment of Nextflow's store. Values in a bundle are always JSON strings, because the ECS
+/// agent mangles numbers.
 ///
 /// Returns [`Error::Conflict`] if a value was updated during the launch and no longer fits.
 pub fn body(
     layout: Layout,
-    copy: &RunCopy,
+    copies: &[RunCopy],
+    index: usize,
     values: &BTreeMap<SecretName, SecretValue>,
+    randomness: &dyn Randomness,
 ) -> Result<Zeroizing<String>> {
-    let value = |name: &SecretName| values.get(name).ok_or(Error::bug("a planned secret has no value"));
-    if layout == Layout::PerName {
-        let name = copy.holds.first().ok_or(Error::bug("a copy without secrets"))?;
-        return Ok(Zeroizing::new(value(name)?.expose().to_owned()));
-    }
-    let mut length = BRACES;
+    let copy = copies.get(index).ok_or(Error::bug("a copy that is not planned"))?;
+    let mut entries = Vec::with_capacity(copy.holds.len());
     for name in &copy.holds {
-        length += entry_bytes(name, value(name)?.json_length());
+        let value = values.get(name).ok_or(Error::bug("a planned secret has no value"))?;
+        entries.push((name, value));
     }
+    if layout == Layout::PerName {
+        let (_, value) = entries.first().ok_or(Error::bug("a copy without secrets"))?;
+        return Ok(Zeroizing::new(value.expose().to_owned()));
+    }
+    let frame = if copy.store { STORE } else { BUNDLE };
+    let entry_bytes = |(name, value): &Entry<'_>| frame.entry_bytes(name, value.json_length());
+    let length = frame.shard + entries.iter().map(entry_bytes).sum::<usize>();
     if length > MAX_COPY_BYTES {
         return Err(Error::Conflict("A secret changed during the launch. Launch again.".into()));
     }
+    if !copy.store {
+        return Ok(object(&entries, length));
+    }
+    let first = !copies[..index].iter().any(|copy| copy.store);
+    let last = !copies[index + 1..].iter().any(|copy| copy.store);
+    Ok(nextflow::store_fragment(&entries, first, last, randomness))
+}
+
+type Entry<'a> = (&'a SecretName, &'a SecretValue);
+
+fn object(entries: &[Entry<'_>], length: usize) -> Zeroizing<String> {
     // Sized up front: a buffer that grows would leave copies of values in memory.
     let mut text = Zeroizing::new(String::with_capacity(length));
-    for (index, name) in copy.holds.iter().enumerate() {
+    for (index, (name, value)) in entries.iter().enumerate() {
         text.push(if index == 0 { '{' } else { ',' });
         text.push('"');
         text.push_str(name.as_str());
         text.push_str("\":");
-        value(name)?.write_json(&mut text);
+        value.write_json(&mut text);
     }
     text.push('}');
-    Ok(text)
+    text
 }
 
 /// Returns the reference of a job definition to one secret of a copy
@@ -139,7 +198,7 @@ pub fn body(
 pub fn value_from(layout: Layout, arn: &str, name: &SecretName) -> String {
     match layout {
         Layout::PerName => arn.to_owned(),
-        Layout::Bundle => format!("{arn}:{name}::"),
+        Layout::Bundle | Layout::Plugin => format!("{arn}:{name}::"),
     }
 }
 

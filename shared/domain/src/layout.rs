@@ -9,5 +9,8 @@ names! {
         /// One copy per name, as raw text, like the copies of Seqera Platform. For tasks that read
         /// only the secrets they need.
         PerName = "per-name",
+        /// The copies of `Bundle`, and Nextflow's store for the head job, in as many fragments as
+        /// needed. For the plugin, whose tasks have job definitions.
+        Plugin = "plugin",
     }
 }

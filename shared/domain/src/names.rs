@@ -103,7 +103,7 @@ mod tests {
             assert_eq!(refusal::<Platform>(text).as_deref(), Some(platform), "{text:?}");
         }
         for text in ["", "Bundle", "per_name", "bundles"] {
-            let layout = "layout must be bundle or per-name.";
+            let layout = "layout must be one of bundle, per-name or plugin.";
             assert_eq!(refusal::<Layout>(text).as_deref(), Some(layout), "{text:?}");
         }
     }

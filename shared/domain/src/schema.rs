@@ -68,7 +68,7 @@ inline_schema!(
     json_schema!({
         "type": "string",
         "enum": Layout::ALL,
-        "description": "`bundle`: one copy per run, a JSON object, for job definitions. `per-name`: one copy per name, raw text.",
+        "description": "`bundle`: one copy per run, a JSON object, for job definitions. `per-name`: one copy per name, raw text. `plugin`: a bundle, and Nextflow's secrets store for the head job.",
     })
 );
 

@@ -325,6 +325,7 @@ pub(crate) fn run(platform: Platform, state: State) -> Run {
             name: format!("tower-{id}"),
             arn: (state != State::Provisioning).then(|| "arn:copy".into()),
             holds: vec![secret.name.clone()],
+            store: false,
         }],
     };
     let (due, lease_until) = match state {

@@ -7,7 +7,7 @@ use runtime::config::{Bus, EnvelopeKey, Home, Launch, Misconfigured, Oidc, Secti
 
 type Everything = (Table, Settings, EnvelopeKey, Bus, (RunPrefix, Launch), Oidc);
 
-const GOOD: [(&str, &str); 7] = [
+const GOOD: [(&str, &str); 8] = [
     ("TABLE_NAME", "prod-Table-1ABC"),
     ("DEPLOYMENT", "prod"),
     ("ENVELOPE_KEY_ARN", "arn:aws:kms:eu-central-1:111122223333:key/1234abcd"),
@@ -15,6 +15,7 @@ const GOOD: [(&str, &str); 7] = [
     ("RUN_PREFIX", "3f2a"),
     ("API_ENDPOINT", "https://api.example.org/secrets"),
     ("COPY_KEY_ID", ""),
+    ("AWS_REGION", "eu-central-1"),
 ];
 
 fn with<S: Section>(changes: &[(&str, &str)]) -> Result<S, Misconfigured> {
@@ -34,7 +35,8 @@ fn a_missing_variable_has_a_safe_default() {
     let (table, settings, key, bus, (prefix, launch), oidc) = with::<Everything>(&[]).unwrap();
     assert_eq!((table.name.as_str(), bus.name.as_str()), ("prod-Table-1ABC", "prod-runs"));
     assert_eq!((key.arn.as_str(), prefix.as_str()), (GOOD[2].1, "3f2a"));
-    assert_eq!(launch, Launch { api_endpoint: GOOD[5].1.into(), copy_key: None });
+    let region = "eu-central-1".into();
+    assert_eq!(launch, Launch { api_endpoint: GOOD[5].1.into(), copy_key: None, region });
     assert_eq!(oidc, Oidc(None));
     assert_eq!(format!("{settings:?}"), format!("{:?}", Settings::new("prod")));
 }
@@ -44,7 +46,7 @@ fn variables_override_the_defaults() {
     let settings: Settings = with(&[
         ("MAINTAIN_MAY_WRITE", "true"),
         ("ALLOW_AWS_NAMES", "true"),
-        ("DEFAULT_LAYOUT", "per-name"),
+        ("DEFAULT_LAYOUT", "plugin"),
         ("PROVISIONING_SECONDS", "1"),
         ("PENDING_SECONDS", "2"),
         ("LEASE_SECONDS", "3"),
@@ -52,7 +54,7 @@ fn variables_override_the_defaults() {
     ])
     .unwrap();
     assert!(settings.maintain_may_write && settings.allow_aws_names);
-    assert_eq!(settings.default_layout, Layout::PerName);
+    assert_eq!(settings.default_layout, Layout::Plugin);
     let Limits { provisioning, pending, lease, longest_run } = settings.limits;
     assert_eq!([provisioning, pending, lease, longest_run].map(|limit| limit.as_secs()), [1, 2, 3, 4]);
     let oidc: Oidc = with(&[("OIDC_ISSUER", "https://login.example.org"), ("OIDC_AUDIENCE", "ps")]).unwrap();

@@ -267,6 +267,7 @@ pub(crate) fn a_run(id: &str) -> Run {
                 name: format!("tower-{id}"),
                 arn: None,
                 holds: vec![name("NCBI_API_KEY")],
+                store: false,
             }],
             run_token: key.hash(),
             claim_token: None,

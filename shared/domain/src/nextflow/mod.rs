@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use crate::context::Randomness;
-use crate::copies::Layout;
+use crate::copies::{self, Layout};
 use crate::iam::CopyLocation;
 use crate::name::SecretName;
 use crate::run::Run;
@@ -41,6 +41,14 @@ fn holds_assignment(value: &str, name: &str) -> bool {
     })
 }
 
+/// The bytes of an entry of a store in addition to its name and its value as JSON.
+pub(crate) const AROUND_ENTRY: usize = r#"{"name":"","value":},"#.len();
+
+/// The bytes of a store in addition to its entries: brackets and the random entry.
+pub(crate) const AROUND_STORE: usize = r#"[{"name":"","value":""}]"#.len() + SALT.len() + SALT_DIGITS;
+
+const SALT_DIGITS: usize = 32;
+
 /// The name of the random entry of a store. The prefix is reserved, so no secret has this name.
 pub const SALT: &str = "PIPELINE_SECRETS_SALT";
 
@@ -51,23 +59,40 @@ pub const SALT: &str = "PIPELINE_SECRETS_SALT";
 /// value to users who can read the work directory.
 #[must_use]
 pub fn store(values: &BTreeMap<SecretName, SecretValue>, randomness: &dyn Randomness) -> Zeroizing<String> {
-    const AROUND: usize = r#"{"name":"","value":},"#.len();
-    let length: usize =
-        values.iter().map(|(name, value)| name.as_str().len() + value.json_length() + AROUND).sum();
-    let salt = salt_entry(randomness);
+    if values.is_empty() {
+        return Zeroizing::new("[]".to_owned());
+    }
+    let entries: Vec<_> = values.iter().collect();
+    store_fragment(&entries, true, true, randomness)
+}
+
+/// Writes a fragment of Nextflow's store. The fragments in order, with or without line breaks
+/// between them, are a store like that of [`store`].
+pub(crate) fn store_fragment(
+    entries: &[(&SecretName, &SecretValue)],
+    first: bool,
+    last: bool,
+    randomness: &dyn Randomness,
+) -> Zeroizing<String> {
+    let entry_bytes = |(name, value): &(&SecretName, &SecretValue)| {
+        name.as_str().len() + value.json_length() + AROUND_ENTRY
+    };
+    let length: usize = entries.iter().map(entry_bytes).sum();
     // Sized up front: a buffer that grows would leave copies of values in memory.
-    let mut text = Zeroizing::new(String::with_capacity(length + salt.len() + 2));
-    text.push('[');
-    for (name, value) in values {
+    let mut text = Zeroizing::new(String::with_capacity(length + AROUND_STORE));
+    if first {
+        text.push('[');
+    }
+    for (name, value) in entries {
         text.push_str("{\"name\":\"");
         text.push_str(name.as_str());
         text.push_str("\",\"value\":");
         value.write_json(&mut text);
         text.push_str("},");
     }
-    match values.is_empty() {
-        true => text.push(']'),
-        false => text.push_str(&(salt + "]")),
+    if last {
+        text.push_str(&salt_entry(randomness));
+        text.push(']');
     }
     text
 }
@@ -75,7 +100,7 @@ pub fn store(values: &BTreeMap<SecretName, SecretValue>, randomness: &dyn Random
 fn salt_entry(randomness: &dyn Randomness) -> String {
     let mut salt = [0; 16];
     randomness.fill(&mut salt);
-    format!("{{\"name\":\"{SALT}\",\"value\":\"{:032x}\"}}", u128::from_be_bytes(salt))
+    format!("{{\"name\":\"{SALT}\",\"value\":\"{:0SALT_DIGITS$x}\"}}", u128::from_be_bytes(salt))
 }
 
 /// Returns the Nextflow config for AWS Batch runs in which each task reads the `per-name` copies
@@ -102,208 +127,28 @@ pub fn plugin_config<'a>(run: &Run, value_from: impl Iterator<Item = (&'a str, &
         .replace("@VALUE_FROM@", &map)
 }
 
-/// Returns the bash code with which the head job of an AWS Batch run records itself and, if the run
-/// has `per-name` copies, writes Nextflow's store from them.
+/// Returns the bash code with which the head job of an AWS Batch run records itself and writes
+/// Nextflow's store: from `per-name` copies, from the fragments of the layout `plugin`, or an empty
+/// one.
 #[must_use]
 pub fn head_job_prelude(run: &Run, home: &CopyLocation, endpoint: &str) -> String {
     let names: Vec<_> = match run.layout {
         Layout::PerName => run.lifecycle.secrets.iter().map(|pin| pin.name.as_str()).collect(),
-        Layout::Bundle => Vec::new(),
+        Layout::Bundle | Layout::Plugin => Vec::new(),
+    };
+    let fragments: Vec<_> = match run.layout {
+        Layout::Plugin => {
+            copies::of_store(run.layout, &run.lifecycle.copies).map(|copy| copy.name.as_str()).collect()
+        }
+        Layout::Bundle | Layout::PerName => Vec::new(),
     };
     include_str!("prelude.sh")
         .replace("@RUN@", run.id.as_str())
         .replace("@REGION@", &home.region)
         .replace("@ENDPOINT@", endpoint)
+        .replace("@FRAGMENTS@", &fragments.join(" "))
         .replace("@NAMES@", &names.join(" "))
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-
-    use super::*;
-    use crate::ids::{RunId, UserId};
-    use crate::platform::Platform;
-    use crate::settings::Settings;
-
-    /// Repeats one byte.
-    struct Bytes(u8);
-
-    impl Randomness for Bytes {
-        fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill(self.0);
-        }
-    }
-
-    fn home() -> CopyLocation {
-        CopyLocation::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap()
-    }
-
-    fn run(names: &[&str]) -> Run {
-        let secrets: Vec<_> = names
-            .iter()
-            .map(|name| serde_json::json!({"name": name, "owner": "WS#42", "id": 7, "version": 1}))
-            .collect();
-        let lifecycle = serde_json::json!({
-            "revision": 1,
-            "state": "pending",
-            "leaseUntil": "2026-01-01T00:00:00Z",
-            "secrets": secrets,
-            "runToken": "hash",
-        });
-        Run {
-            id: RunId::new("ab12ABCDEFGHIJ").unwrap(),
-            workspace: "42".parse().ok(),
-            user: UserId::new(5).unwrap(),
-            platform: Platform::AwsBatch,
-            layout: Layout::PerName,
-            created: Timestamp::UNIX_EPOCH,
-            not_after: Timestamp::UNIX_EPOCH,
-            lifecycle: serde_json::from_value(lifecycle).unwrap(),
-        }
-    }
-
-    /// Whether a text still contains a placeholder such as `@RUN@`.
-    fn placeholder_in(text: &str) -> bool {
-        let placeholder = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_uppercase());
-        text.split('@').skip(1).any(placeholder)
-    }
-
-    fn values(pairs: &[(&str, &str)]) -> BTreeMap<SecretName, SecretValue> {
-        pairs
-            .iter()
-            .map(|(name, value)| {
-                let value = SecretValue::new((*value).to_owned().into()).unwrap();
-                (SecretName::parse(name).unwrap(), value)
-            })
-            .collect()
-    }
-
-    #[test]
-    fn values_that_a_shell_would_read_are_not_carried() {
-        for value in ["a\nb", "a\"b", "a\\b", "a`b", "a$b", "\";touch x;\""] {
-            assert!(!nextflow_store_preserves(value), "{value:?}");
-        }
-        for value in ["a b", " x ", "\t\r", "'!#=*?~{}[]();&|<>%^:,", "é€😀", "QUJD="] {
-            assert!(nextflow_store_preserves(value), "{value:?}");
-        }
-    }
-
-    #[test]
-    fn a_value_that_looks_like_another_secrets_entry_is_found() {
-        for (first, second, found) in [
-            ("x BB=1", "v", Some("AA BB")),
-            ("BB=1", "v", Some("AA BB")),
-            ("x-BB=1", "v", Some("AA BB")),
-            ("=BB=", "v", Some("AA BB")),
-            ("éBB=1", "v", Some("AA BB")),
-            ("BB and BB=1", "v", Some("AA BB")),
-            ("xBB=1 BB=1", "v", Some("AA BB")),
-            ("v", "AA=1", Some("BB AA")),
-            ("BB=1", "AA=1", Some("AA BB")),
-            ("xBB=1", "v", None),
-            ("9BB=1", "v", None),
-            ("_BB=1", "v", None),
-            ("BB =1", "v", None),
-            ("BB", "v", None),
-            ("BBB=1", "v", None),
-            ("bb=1", "v", None),
-            ("CC=1", "v", None),
-            ("AA=1", "BB=1", None),
-            ("v", "v", None),
-        ] {
-            let values = values(&[("AA", first), ("BB", second)]);
-            let collision = store_collision(&values).map(|(holder, name)| format!("{holder} {name}"));
-            assert_eq!(collision.as_deref(), found, "AA is {first:?}, BB is {second:?}");
-        }
-    }
-
-    #[test]
-    fn the_store_is_the_json_that_nextflow_reads() {
-        for (pairs, expected) in [
-            (&[][..], "[]"),
-            (
-                &[("AA", "1\" 2")],
-                r#"[{"name":"AA","value":"1\" 2"},{"name":"PIPELINE_SECRETS_SALT","value":"@"}]"#,
-            ),
-            (
-                &[("AA", "1"), ("BB", "é"), ("CC", "\n")],
-                concat!(
-                    r#"[{"name":"AA","value":"1"},{"name":"BB","value":"é"},{"name":"CC","value":"\n"},"#,
-                    r#"{"name":"PIPELINE_SECRETS_SALT","value":"@"}]"#
-                ),
-            ),
-        ] {
-            let store = store(&values(pairs), &Bytes(1));
-            assert_eq!(*store, expected.replace('@', &"01".repeat(16)));
-            // A buffer that grew would have left a copy of the values behind and would have a
-            // different capacity.
-            let unused = if pairs.is_empty() { salt_entry(&Bytes(1)).len() } else { 0 };
-            assert_eq!(store.capacity(), store.len() + unused, "{expected}");
-        }
-    }
-
-    #[test]
-    fn two_stores_of_the_same_values_differ() {
-        let values = values(&[("AA", "1")]);
-        assert_ne!(store(&values, &Bytes(1)), store(&values, &Bytes(2)));
-        assert!(SecretName::parse(SALT).unwrap().is_reserved(&Settings::new("test")));
-    }
-
-    #[test]
-    fn the_config_for_tasks_reads_this_runs_copies_in_its_region() {
-        let config = tasks_config(&run(&["AA"]), &home());
-        assert!(
-            config.contains(r#"--region eu-west-1 --secret-id \"tower-ab12ABCDEFGHIJ/\$1\""#),
-            "{config}"
-        );
-        assert!(!placeholder_in(&config), "{config}");
-    }
-
-    #[test]
-    fn the_config_for_the_plugin_lists_the_references_of_the_run() {
-        for (references, list) in [
-            (&[][..], "valueFrom = [:]"),
-            (&["arn:1:AA::"], "valueFrom = [\n    AA: 'arn:1:AA::'\n]"),
-            (&["arn:1:AA::", "arn:2:BB::"], "valueFrom = [\n    AA: 'arn:1:AA::',\n    BB: 'arn:2:BB::'\n]"),
-        ] {
-            let config =
-                plugin_config(&run(&["AA"]), ["AA", "BB"].into_iter().zip(references.iter().copied()));
-            assert!(config.contains(list), "{config}");
-            assert!(config.contains("workflowId = 'ab12ABCDEFGHIJ'"), "{config}");
-            let version = env!("CARGO_PKG_VERSION");
-            assert!(config.contains(&format!("id 'nf-pipeline-secrets@{version}'")), "{config}");
-            assert!(!placeholder_in(&config), "{config}");
-        }
-    }
-
-    #[test]
-    fn the_prelude_of_a_bundle_reads_no_copy() {
-        let bundle = Run { layout: Layout::Bundle, ..run(&["AA"]) };
-        let prelude = head_job_prelude(&bundle, &home(), "https://secrets.example");
-        assert!(prelude.contains("for name in ; do"), "{prelude}");
-    }
-
-    #[test]
-    fn the_prelude_of_the_head_job_records_the_run_and_reads_the_copy_of_each_name() {
-        for (names, list) in [(&[][..], ""), (&["AA"], "AA"), (&["AA", "BB_2"], "AA BB_2")] {
-            let prelude = head_job_prelude(&run(names), &home(), "https://secrets.example");
-            for part in [
-                "'https://secrets.example/runs/ab12ABCDEFGHIJ/head-job'",
-                r#"\"region\":\"eu-west-1\""#,
-                r#"--region eu-west-1 --secret-id "tower-ab12ABCDEFGHIJ/$name""#,
-                &format!("for name in {list}; do"),
-            ] {
-                assert!(prelude.contains(part), "{names:?}: {part}");
-            }
-            assert!(!placeholder_in(&prelude), "{names:?}: {prelude}");
-        }
-    }
-
-    #[test]
-    fn a_placeholder_is_recognized() {
-        for (text, left) in [("a @RUN@ b", true), ("a@b", false), ("@@", false)] {
-            assert_eq!(placeholder_in(text), left, "{text}");
-        }
-    }
-}
+mod tests;

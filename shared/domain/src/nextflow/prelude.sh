@@ -22,8 +22,14 @@ pipeline_secrets_record() {
   [ "$status" = 200 ] || pipeline_secrets_fail "could not record the head job (HTTP $status): launch the run again"
 }
 
+# Prints a copy of this run. Without UTF-8 mode, the CLI fails in an image without a UTF-8 locale.
+pipeline_secrets_read() {
+  PYTHONUTF8=1 PYTHONIOENCODING=UTF-8 aws secretsmanager get-secret-value --region @REGION@ --secret-id "$1" --query SecretString --output "$2" ||
+    pipeline_secrets_fail "could not read the $3: see the message of the AWS CLI above. AccessDenied: the head job's role lacks the launch's iam.statements. ResourceNotFound: the run has ended"
+}
+
 pipeline_secrets_store() {
-  local directory name value separator='['
+  local directory copy name value separator='['
   command -v aws >/dev/null ||
     pipeline_secrets_fail "the AWS CLI (aws) was not found: add it to the head job's image, or to PATH"
   directory=$(umask 077 && mktemp -d "${TMPDIR:-/tmp}/pipeline-secrets.XXXXXXXXXX") ||
@@ -34,11 +40,15 @@ pipeline_secrets_store() {
     umask 077
     set -o noclobber
     {
+      # The store itself, in fragments.
+      for copy in @FRAGMENTS@; do
+        value=$(pipeline_secrets_read "$copy" text "secrets store ($copy)") || exit 1
+        printf '%s\n' "$value"
+        separator=''
+      done
       for name in @NAMES@; do
-        # As JSON, the CLI's output has the format of the store. Without UTF-8 mode, it fails in an
-        # image without a UTF-8 locale.
-        value=$(PYTHONUTF8=1 PYTHONIOENCODING=UTF-8 aws secretsmanager get-secret-value --region @REGION@ --secret-id "tower-@RUN@/$name" --query SecretString --output json) ||
-          pipeline_secrets_fail "could not read the secret $name: see the message of the AWS CLI above. AccessDenied: the head job's role lacks the launch's iam.statements. ResourceNotFound: the run has ended"
+        # As JSON, the CLI's output has the format of the store.
+        value=$(pipeline_secrets_read "tower-@RUN@/$name" json "secret $name") || exit 1
         printf '%s{"name":"%s","value":%s}' "$separator" "$name" "$value"
         separator=','
       done
@@ -47,7 +57,7 @@ pipeline_secrets_store() {
       if [ "$separator" = ',' ]; then
         value=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
         printf ',{"name":"PIPELINE_SECRETS_SALT","value":"%s"}]\n' "${value:?}"
-      else
+      elif [ "$separator" = '[' ]; then
         printf '[]\n'
       fi
     } >"$directory/store.json"
@@ -58,5 +68,5 @@ pipeline_secrets_store() {
 { pipeline_secrets_trace=${-//[^x]/}; set +x; } 2>/dev/null
 pipeline_secrets_record
 pipeline_secrets_store
-unset -f pipeline_secrets_fail pipeline_secrets_record pipeline_secrets_store
+unset -f pipeline_secrets_fail pipeline_secrets_record pipeline_secrets_read pipeline_secrets_store
 if [ -n "$pipeline_secrets_trace" ]; then set -x; fi

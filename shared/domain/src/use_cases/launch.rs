@@ -299,7 +299,7 @@ impl Launcher {
             if spread {
                 context.backoff.pause(reservation::offset(index)).await;
             }
-            let body = copies::body(run.layout, copy, values)?;
+            let body = copies::body(run.layout, copies, index, values, context.randomness)?;
             let arn = self.copies.create_copy(copy, body, &tags).await?;
             Ok(RunCopy { arn: Some(arn), ..copy.clone() })
         }))

@@ -84,6 +84,7 @@ pub(crate) fn copy(name: &str, arn: Option<&str>, holds: &[&str]) -> RunCopy {
         name: name.to_owned(),
         arn: arn.map(str::to_owned),
         holds: holds.iter().map(|text| self::name(text)).collect(),
+        store: false,
     }
 }
 

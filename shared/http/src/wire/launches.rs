@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use domain::copies::{self, Layout};
 use domain::iam::{self, CopyLocation, Readable};
 use domain::ids::{RunId, RunPrefix, SecretId, WorkspaceId};
@@ -92,6 +94,8 @@ pub struct Deployment<'a> {
     pub prefix: &'a RunPrefix,
     /// The KMS key of the copies, unless it is the AWS managed key of AWS Secrets Manager.
     pub copy_key: Option<&'a str>,
+    /// The region of the deployment, and of all copies.
+    pub region: &'a str,
     /// The deployment's settings.
     pub settings: &'a Settings,
 }
@@ -199,9 +203,9 @@ struct BatchSecret<'a> {
 }
 
 /// For open-source Nextflow: a configuration file for `-c`, and a script that the head job sources.
-/// With the layout `per-name`, tasks read their secrets with the AWS CLI. With the layout `bundle`,
-/// the configuration needs the plugin `nf-pipeline-secrets`, and the head job has no
-/// `secrets.NAME`.
+/// With the layout `per-name`, tasks read their secrets with the AWS CLI. With the layouts `plugin`
+/// and `bundle`, the configuration needs the plugin `nf-pipeline-secrets`. With the layout `bundle`,
+/// the head job has no `secrets.NAME`.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LaunchedNextflow"))]
 struct ForNextflow {
@@ -226,7 +230,7 @@ struct Statements {
 /// The format of the answer to a launch.
 #[derive(Clone, Copy)]
 pub enum Format {
-    /// Lines that a shell reads: only IDs and tokens.
+    /// Lines that a shell reads: IDs, tokens, and for AWS Batch what the head job needs.
     Text,
     /// Everything.
     Json {
@@ -243,16 +247,6 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, format: Format
     let run_token = launched.tokens.as_ref().map(|tokens| tokens.run.as_str());
     let claim_token =
         launched.tokens.as_ref().and_then(|tokens| tokens.claim.as_ref()).map(|token| token.as_str());
-    let Format::Json { report } = format else {
-        let text = lines(&[
-            ("workflowId", Some(run.id.as_str())),
-            ("state", Some(run.lifecycle.state.as_str())),
-            ("expires", Some(expires.as_str())),
-            ("runToken", run_token),
-            ("claimToken", claim_token),
-        ]);
-        return Answer::text(200, text);
-    };
     let secrets = delivered(run);
     let batch = (!run.platform.claims()).then(|| Batch {
         secrets: secrets
@@ -266,6 +260,28 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, format: Format
             .collect(),
     });
     let nextflow = batch.as_ref().and_then(|batch| for_nextflow(run, batch, deployment));
+    let Format::Json { report } = format else {
+        let mut pairs = vec![
+            ("workflowId", Some(run.id.as_str())),
+            ("state", Some(run.lifecycle.state.as_str())),
+            ("expires", Some(expires.as_str())),
+            ("runToken", run_token),
+            ("claimToken", claim_token),
+        ];
+        let store: Vec<_> =
+            copies::of_store(run.layout, &run.lifecycle.copies).map(|copy| copy.name.as_str()).collect();
+        let store = store.join(" ");
+        let config = nextflow.map(|files| STANDARD.encode(files.config)).unwrap_or_default();
+        if !run.platform.claims() {
+            pairs.extend([
+                ("layout", Some(run.layout.as_str())),
+                ("region", Some(deployment.region)),
+                ("store", Some(&*store)),
+                ("nextflowConfig", Some(&*config)),
+            ]);
+        }
+        return Answer::text(200, lines(&pairs));
+    };
     let answer = LaunchAnswer {
         workflow_id: &run.id,
         state: run.lifecycle.state,
@@ -296,7 +312,8 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, format: Format
 
 fn delivered(run: &Run) -> Vec<DeliveredSecret<'_>> {
     let secrets = run.lifecycle.secrets.iter().map(|pin| {
-        let copy = run.lifecycle.copies.iter().find(|copy| copy.holds.contains(&pin.name));
+        let mut copies = run.lifecycle.copies.iter().filter(|copy| !copy.store);
+        let copy = copies.find(|copy| copy.holds.contains(&pin.name));
         let arn = copy.and_then(|copy| copy.arn.as_deref());
         DeliveredSecret {
             name: &pin.name,
@@ -322,7 +339,7 @@ fn for_nextflow(run: &Run, batch: &Batch<'_>, deployment: &Deployment<'_>) -> Op
     Some(ForNextflow {
         config: match run.layout {
             Layout::PerName => nextflow::tasks_config(run, &home),
-            Layout::Bundle => nextflow::plugin_config(run, references),
+            Layout::Bundle | Layout::Plugin => nextflow::plugin_config(run, references),
         },
         prelude: nextflow::head_job_prelude(run, &home, deployment.endpoint),
     })

@@ -15,6 +15,15 @@ use crate::schemas::Schemas;
 const RUN: &str = "0a1bABCDEFGHIJ";
 const ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-0a1bABCDEFGHIJ-AbCdEf";
 
+/// `plugins { … }` in base64.
+const CONFIG: &str = "cGx1Z2lucyB7CiAgICBpZCAnbmYtcGlwZWxpbmUtc2VjcmV0c0AwLjEuMCcKfQouLi4=";
+
+const LINES: &str = "With `Accept: text/plain`: lines of the form `name=value`, without quotes. Only for AWS Batch: \
+    `layout`; `region`; `store`, the names of the copies from which the head job makes Nextflow's secrets store, separated \
+    by spaces; and `nextflowConfig`, which is `nextflow.config` in base64. With the layout `plugin`, the copies in `store` \
+    are fragments of the store, in order. With `per-name`, each is one value, and the name of the secret follows the slash. \
+    `store` is empty with the layout `bundle`. Both are empty for a run without secrets.";
+
 fn launch_body(schemas: &mut Schemas) -> Value {
     schemas.body::<LaunchBody>(&json!({"platform": "aws-batch", "layout": "bundle", "userSecrets": []}))
 }
@@ -50,7 +59,13 @@ pub(super) fn launch(schemas: &mut Schemas) -> Described {
                     "secretsmanager:ResourceTag/pipeline-secrets:run": RUN}}}],
         },
     });
-    let lines = format!("workflowId={RUN}\nstate=pending\nexpires=2026-10-26T12:42:21Z\nrunToken={token}\n");
+    let lines = format!(
+        "workflowId={RUN}\nstate=pending\nexpires=2026-10-26T12:42:21Z\nrunToken={token}\nlayout=plugin\n\
+         region=us-east-1\nstore=tower-{RUN}.nextflow\nnextflowConfig={CONFIG}\n"
+    );
+    let (status, mut answer) =
+        schemas.answer_or_lines::<LaunchAnswer<'_>>("The run and its tokens.", &launched, &lines);
+    answer["content"]["text/plain"]["schema"]["description"] = LINES.into();
     Described::new(
         "Launch a run with its secrets",
         format!(
@@ -59,7 +74,7 @@ pub(super) fn launch(schemas: &mut Schemas) -> Described {
              which are deleted after the run ends. For an HPC scheduler, returns a claim token. If a secret is missing \
              or cannot be delivered, nothing is created."
         ),
-        schemas.answer_or_lines::<LaunchAnswer<'_>>("The run and its tokens.", &launched, &lines),
+        (status, answer),
     )
     .parameters([idempotency_key()])
     .body(launch_body(schemas))

@@ -86,11 +86,15 @@ impl Section for Home {
         let account = variables.required("ACCOUNT_ID", "an AWS account ID: 12 digits", |text| {
             (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.to_owned())
         });
-        let region = variables.required("AWS_REGION", "an AWS region", |text| {
-            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-').then(|| text.to_owned())
-        });
+        let region = region(variables);
         Some(Self { account: account?, region: region? })
     }
+}
+
+fn region(variables: &mut Variables<'_>) -> Option<String> {
+    variables.required("AWS_REGION", "an AWS region", |text| {
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-').then(|| text.to_owned())
+    })
 }
 
 /// The configuration of launches.
@@ -100,6 +104,8 @@ pub struct Launch {
     pub api_endpoint: String,
     /// `COPY_KEY_ID`: the KMS key of the copies; `None` for `aws/secretsmanager`.
     pub copy_key: Option<String>,
+    /// `AWS_REGION`, which Lambda sets.
+    pub region: String,
 }
 
 impl Section for Launch {
@@ -113,7 +119,8 @@ impl Section for Launch {
             let fits = text.len() <= 2048 && text.bytes().all(|byte| byte.is_ascii_graphic());
             fits.then(|| text.to_owned())
         });
-        Some(Self { api_endpoint: api_endpoint?, copy_key: copy_key? })
+        let region = region(variables);
+        Some(Self { api_endpoint: api_endpoint?, copy_key: copy_key?, region: region? })
     }
 }
 
@@ -174,8 +181,8 @@ impl Section for Settings {
         });
         let maintain_may_write = flag(variables, "MAINTAIN_MAY_WRITE");
         let allow_aws_names = flag(variables, "ALLOW_AWS_NAMES");
-        let layout =
-            variables.optional("DEFAULT_LAYOUT", "bundle or per-name", |text| text.parse::<Layout>().ok());
+        let layout = variables
+            .optional("DEFAULT_LAYOUT", "bundle, per-name or plugin", |text| text.parse::<Layout>().ok());
         let limits = Limits::read(variables);
         let restored = flag(variables, "RESTORED");
         Some(Self {

@@ -155,8 +155,12 @@ fn token(number: u8) -> TokenHash {
 }
 
 fn copies(kind: Kind) -> Vec<RunCopy> {
-    let copy =
-        |index| RunCopy { name: format!("tower-ab12ABCDEFGHIJ.{index}"), arn: None, holds: Vec::new() };
+    let copy = |index| RunCopy {
+        name: format!("tower-ab12ABCDEFGHIJ.{index}"),
+        arn: None,
+        holds: Vec::new(),
+        store: false,
+    };
     (0..kind.copies).map(copy).collect()
 }
 

@@ -140,6 +140,7 @@ fn the_intent_names_every_secret_and_copy_before_one_exists() {
                 name: format!("tower-{}", intent.id),
                 arn: None,
                 holds: vec![name("LICENCE"), name("TOKEN")],
+                store: false,
             }],
             run_token: intent.lifecycle.run_token.clone(),
             claim_token: None,
@@ -198,6 +199,35 @@ fn a_launch_on_aws_batch_creates_copies_and_shows_a_run_token() {
 }
 
 #[test]
+fn a_launch_for_the_plugin_makes_the_bundle_and_the_store_with_the_same_tags_and_calls() {
+    let [bundle, plugin] = [Layout::Bundle, Layout::Plugin].map(|layout| {
+        let fixture = fixture();
+        let request = LaunchRequest { layout: Some(layout), ..request(Platform::AwsBatch) };
+        let run = launch(&fixture, &request, None).unwrap().run;
+        assert_eq!(run, fixture.table.stored_run(&run.id), "{layout}");
+        (fixture, run)
+    });
+    let (fixture, run) = &plugin;
+    assert_eq!(fixture.table.faults.calls(), bundle.0.table.faults.calls());
+    assert_eq!(fixture.keys.faults.calls(), bundle.0.keys.faults.calls(), "each value is opened once");
+    assert_eq!(fixture.target.faults.calls(), ["create_copy", "create_copy"]);
+    assert_eq!(fixture.table.audit().len(), 1);
+
+    let copies = fixture.target.copies.borrow();
+    let names: Vec<_> = run.lifecycle.copies.iter().map(|copy| copy.name.clone()).collect();
+    assert_eq!(names, [format!("tower-{}", run.id), format!("tower-{}.nextflow", run.id)]);
+    let [bundle, store] = [&copies[&names[0]], &copies[&names[1]]];
+    assert_eq!(bundle.body, r#"{"LICENCE":"licence text","TOKEN":"token text"}"#);
+    assert!(store.body.starts_with(
+        r#"[{"name":"LICENCE","value":"licence text"},{"name":"TOKEN","value":"token text"},{"name":"PIPELINE_SECRETS_SALT""#
+    ));
+    let [of_bundle, of_store] = [bundle, store]
+        .map(|copy| (copy.deployment.clone(), copy.scope.clone(), copy.run.clone(), copy.not_after));
+    assert_eq!(of_store, of_bundle);
+    assert_eq!(of_store.0.as_deref(), Some("test"));
+}
+
+#[test]
 fn a_launch_on_an_hpc_platform_opens_nothing_and_shows_a_claim_token() {
     for platform in Platform::ALL.into_iter().filter(|platform| platform.claims()) {
         let fixture = fixture();
@@ -245,6 +275,9 @@ fn the_layout_is_the_requested_one_or_the_deployments_default() {
         (None, Layout::PerName, Layout::PerName, 2),
         (Some(Layout::PerName), Layout::Bundle, Layout::PerName, 2),
         (Some(Layout::Bundle), Layout::PerName, Layout::Bundle, 1),
+        (None, Layout::Plugin, Layout::Plugin, 2),
+        (Some(Layout::Plugin), Layout::Bundle, Layout::Plugin, 2),
+        (Some(Layout::PerName), Layout::Plugin, Layout::PerName, 2),
     ];
     for (layout, default_layout, expected, copies) in cases {
         let case = format!("{layout:?}, default {default_layout:?}");

@@ -53,7 +53,9 @@ fn a_preview_counts_the_copies_of_the_layout() {
         (Platform::AwsBatch, None, Layout::Bundle, 1),
         (Platform::AwsBatch, Some(Layout::Bundle), Layout::Bundle, 1),
         (Platform::AwsBatch, Some(Layout::PerName), Layout::PerName, 2),
+        (Platform::AwsBatch, Some(Layout::Plugin), Layout::Plugin, 2),
         (Platform::Slurm, Some(Layout::PerName), Layout::PerName, 0),
+        (Platform::Slurm, Some(Layout::Plugin), Layout::Plugin, 0),
     ];
     for (platform, layout, expected, copies) in cases {
         let case = format!("{platform} {layout:?}");

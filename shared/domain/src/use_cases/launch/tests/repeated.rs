@@ -270,6 +270,7 @@ fn requests_that_differ_in_any_one_part_are_different_requests() {
         request(Platform::Lsf),
         LaunchRequest { layout: Some(Layout::Bundle), ..base() },
         LaunchRequest { layout: Some(Layout::PerName), ..base() },
+        LaunchRequest { layout: Some(Layout::Plugin), ..base() },
         of(both()),
         of(SecretSelection { workspace: Selection::All, ..both() }),
         of(SecretSelection { user: Selection::All, ..both() }),

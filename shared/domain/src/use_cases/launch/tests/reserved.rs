@@ -55,11 +55,27 @@ fn the_copies_of_a_launch_are_created_one_after_the_other() {
 }
 
 #[test]
+fn the_fragments_of_a_large_store_count_as_copies() {
+    let fixture = fixture();
+    for number in 3..5 {
+        let mut large = secret(of_workspace(), number, &format!("SECRET_{number}"));
+        large.properties.json_bytes = 60_160;
+        fixture.put_secret(&large, "text");
+    }
+    let request = LaunchRequest { layout: Some(Layout::Plugin), ..request(Platform::AwsBatch) };
+    let run = launch(&fixture, &request, None).unwrap().run;
+    assert_eq!(run.lifecycle.copies.len(), 4, "two shards and two fragments");
+    let requests = fixture.table.rows.borrow().slot_requests.clone();
+    assert_eq!(requests, [SlotRequest::new(4, NOW, Duration::from_secs(29))]);
+}
+
+#[test]
 fn a_launch_with_few_copies_or_none_reserves_nothing_and_waits_for_nothing() {
     let (fixture, request) = many();
     let few = self::fixture();
     for (case, fixture, request) in [
         ("a bundle", &fixture, LaunchRequest { layout: Some(Layout::Bundle), ..request.clone() }),
+        ("a bundle and a store", &fixture, LaunchRequest { layout: Some(Layout::Plugin), ..request.clone() }),
         ("an HPC platform", &fixture, LaunchRequest { platform: Platform::Slurm, ..request.clone() }),
         ("two copies", &few, request.clone()),
     ] {

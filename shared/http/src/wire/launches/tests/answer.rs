@@ -4,6 +4,7 @@ use domain::iam::CopyLocation;
 use domain::owner::SecretOwner;
 use domain::platform::Platform;
 use domain::resolve::{Resolved, ResolvedSecret};
+use domain::run::Lifecycle;
 use domain::secret::Secret;
 use domain::use_cases::launch::RunTokens;
 use serde_json::json;
@@ -24,8 +25,13 @@ const JSON: Format = Format::Json { report: false };
 fn launched_as(run: Run, tokens: Option<RunTokens>, copy_key: Option<&str>, format: Format) -> Answer {
     let settings = Settings::new("test");
     let prefix = RunPrefix::new("0a1b").unwrap();
-    let deployment =
-        Deployment { endpoint: "https://api.example.org", prefix: &prefix, copy_key, settings: &settings };
+    let deployment = Deployment {
+        endpoint: "https://api.example.org",
+        prefix: &prefix,
+        copy_key,
+        region: "us-east-1",
+        settings: &settings,
+    };
     launched(&Launched { run, tokens }, &deployment, format)
 }
 
@@ -197,7 +203,7 @@ fn a_per_name_launch_returns_nextflow_config_and_prelude() {
 
 #[test]
 fn a_run_without_secrets_needs_no_iam_statement() {
-    for layout in [Layout::Bundle, Layout::PerName] {
+    for layout in Layout::ALL {
         let mut run = run(Platform::AwsBatch, layout);
         run.lifecycle.secrets.clear();
         run.lifecycle.copies.clear();
@@ -232,19 +238,123 @@ fn an_hpc_launch_returns_a_claim_token_and_nothing_for_aws() {
     assert_eq!(shown(launched_as(run, Some(tokens(Some("claim-token"))), None, JSON)), expected);
 }
 
+/// A run with two secrets, and with the copies that the layout plans for them.
+fn planned(layout: Layout) -> Run {
+    let mut run = run(Platform::AwsBatch, layout);
+    run.lifecycle.secrets = ["AA", "BB"].map(|name| pin(name, 501, SecretOwner::User(user_id(17)))).into();
+    let sizes = ["AA", "BB"].map(|text| (name(text), 60_000));
+    run.lifecycle.copies = copies::plan(&run.id, layout, &sizes);
+    for copy in &mut run.lifecycle.copies {
+        copy.arn = Some(format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{}-AbCdEf", copy.name));
+    }
+    run
+}
+
 #[test]
-fn a_launch_as_text_is_one_line_per_value() {
+fn references_of_job_definitions_never_name_the_store() {
+    let arn =
+        |copy: &str| format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-{RUN}{copy}-AbCdEf");
+    let (one, two) = (arn(""), arn(".2"));
+    // Whatever the order of the copies.
+    for reversed in [false, true] {
+        let mut run = planned(Layout::Plugin);
+        if reversed {
+            run.lifecycle.copies.reverse();
+        }
+        let answer = shown(launched_as(run, Some(tokens(None)), None, JSON));
+        let batch = json!({ "secrets": [
+            { "name": "AA", "valueFrom": format!("{one}:AA::") },
+            { "name": "BB", "valueFrom": format!("{two}:BB::") },
+        ]});
+        assert_eq!(answer["layout"], "plugin");
+        assert_eq!(answer["batch"], batch, "{reversed}");
+        assert_eq!((&answer["secrets"][0]["arn"], &answer["secrets"][1]["arn"]), (&json!(one), &json!(two)));
+        let config = answer["nextflow"]["config"].as_str().unwrap();
+        assert!(config.contains(&format!("BB: '{two}:BB::'")) && !config.contains(".nextflow"), "{config}");
+        assert_eq!(
+            answer["iam"]["runStatements"],
+            run_statements("workspace/42"),
+            "of every copy of the run"
+        );
+    }
+}
+
+#[test]
+fn the_layout_alone_decides_which_config_a_launch_returns() {
+    for platform in Platform::ALL {
+        for layout in Layout::ALL {
+            let case = format!("{platform}, {layout}");
+            let planned = planned(layout);
+            let copies = if platform.claims() { Vec::new() } else { planned.lifecycle.copies.clone() };
+            let lifecycle = Lifecycle { copies, ..planned.lifecycle.clone() };
+            let run = Run { platform, lifecycle, ..planned };
+            let in_json = shown(launched_as(run.clone(), Some(tokens(None)), None, JSON));
+            let config = in_json["nextflow"]["config"].as_str().unwrap_or_default().to_owned();
+            let lines = text_of(launched_as(run, Some(tokens(None)), None, Format::Text));
+            let encoded = lines.lines().find_map(|line| line.strip_prefix("nextflowConfig="));
+            assert_eq!(encoded.is_some(), !platform.claims(), "{case}");
+            let decoded = String::from_utf8(STANDARD.decode(encoded.unwrap_or_default()).unwrap()).unwrap();
+            assert_eq!(decoded, config, "{case}: text and JSON have the same config");
+            let is = |part: &str| config.contains(part);
+            let (plugin, tasks) = (is("nf-pipeline-secrets"), is("process.beforeScript"));
+            let expected = match layout {
+                _ if platform.claims() => (false, false),
+                Layout::PerName => (false, true),
+                Layout::Bundle | Layout::Plugin => (true, false),
+            };
+            assert_eq!((plugin, tasks), expected, "{case}");
+        }
+    }
+}
+
+fn text_of(answer: Answer) -> String {
+    let event: Value = serde_json::from_str(answer.into_event().get()).unwrap();
+    assert_eq!(event["statusCode"], 200);
+    assert_eq!(event["headers"]["content-type"], "text/plain; charset=utf-8");
+    event["body"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_launch_on_an_hpc_platform_as_text_is_ids_and_tokens() {
     let head = format!("workflowId={RUN}\nstate=pending\nexpires=2026-10-26T12:42:21Z\n");
-    for (platform, tokens, lines) in [
-        (Platform::AwsBatch, Some(tokens(None)), "runToken=run-token\n"),
-        (Platform::Slurm, Some(tokens(Some("claim-token"))), "runToken=run-token\nclaimToken=claim-token\n"),
-        (Platform::Slurm, None, ""),
+    for platform in Platform::ALL.into_iter().filter(|platform| platform.claims()) {
+        for layout in Layout::ALL {
+            for (tokens, lines) in [
+                (Some(tokens(Some("claim-token"))), "runToken=run-token\nclaimToken=claim-token\n"),
+                (None, ""),
+            ] {
+                let text = text_of(launched_as(run(platform, layout), tokens, None, Format::Text));
+                assert_eq!(text, format!("{head}{lines}"), "{platform}, {layout}, {lines:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_launch_on_aws_batch_as_text_has_also_what_a_script_of_the_head_job_needs() {
+    let head = format!("workflowId={RUN}\nstate=pending\nexpires=2026-10-26T12:42:21Z\n");
+    let config_of = |run: &Run| {
+        let answer = shown(launched_as(run.clone(), None, None, JSON));
+        STANDARD.encode(answer["nextflow"]["config"].as_str().unwrap_or_default())
+    };
+    for (layout, store) in [
+        (Layout::Bundle, String::new()),
+        (Layout::PerName, format!("tower-{RUN}/AA tower-{RUN}/BB")),
+        (Layout::Plugin, format!("tower-{RUN}.nextflow tower-{RUN}.nextflow.2")),
     ] {
-        let answer = launched_as(run(platform, Layout::Bundle), tokens, None, Format::Text);
-        let event: Value = serde_json::from_str(answer.into_event().get()).unwrap();
-        assert_eq!(event["statusCode"], 200, "{platform}, {lines:?}");
-        assert_eq!(event["headers"]["content-type"], "text/plain; charset=utf-8", "{platform}, {lines:?}");
-        assert_eq!(event["body"], format!("{head}{lines}"), "{platform}, {lines:?}");
+        let full = planned(layout);
+        let mut empty = full.clone();
+        empty.lifecycle.secrets.clear();
+        empty.lifecycle.copies.clear();
+        for (run, store) in [(full, store), (empty, String::new())] {
+            let config = config_of(&run);
+            assert_eq!(config.is_empty(), run.lifecycle.copies.is_empty(), "{layout}");
+            let tail = format!("layout={layout}\nregion=us-east-1\nstore={store}\nnextflowConfig={config}\n");
+            let first = text_of(launched_as(run.clone(), Some(tokens(None)), None, Format::Text));
+            assert_eq!(first, format!("{head}runToken=run-token\n{tail}"), "{layout}");
+            let repeated = text_of(launched_as(run, None, None, Format::Text));
+            assert_eq!(repeated, format!("{head}{tail}"), "{layout}: a repeated launch");
+        }
     }
 }
 

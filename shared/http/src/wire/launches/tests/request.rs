@@ -74,6 +74,10 @@ fn a_launch_takes_all_secrets_unless_it_names_some_or_none() {
             LaunchRequest { layout: Some(Layout::PerName), ..all.clone() },
         ),
         (
+            json!({ "platform": "aws-batch", "layout": "plugin" }),
+            LaunchRequest { layout: Some(Layout::Plugin), ..all.clone() },
+        ),
+        (
             json!({ "platform": "aws-batch", "workspaceSecrets": ["BB", "AA", "AA"], "userSecrets": [] }),
             LaunchRequest {
                 secrets: SecretSelection {
