@@ -2,6 +2,7 @@
 //! copies.
 
 use domain::Context;
+use domain::iam::CopyLocation;
 use domain::use_cases::launch::Launcher;
 use domain::use_cases::preview::preview;
 use http_api::wire::launches::{self, Deployment, Format, LaunchBody};
@@ -15,8 +16,8 @@ pub struct Handler {
     pub endpoint: String,
     /// The KMS key of the copies, unless it is the AWS managed key of AWS Secrets Manager.
     pub copy_key: Option<String>,
-    /// The region of the deployment.
-    pub region: String,
+    /// Where all copies are stored.
+    pub home: CopyLocation,
 }
 
 impl Handle for Handler {
@@ -28,20 +29,20 @@ impl Handle for Handler {
             false => Format::Json { report: body.reports() },
         };
         let launch = launches::request(body, workspace)?;
+        let deployment = Deployment {
+            endpoint: &self.endpoint,
+            prefix: &self.launcher.prefix,
+            copy_key: self.copy_key.as_deref(),
+            home: &self.home,
+            settings: context.settings,
+        };
         match request.operation {
             Operation::PreviewLaunch => {
                 let preview = preview(&*self.launcher.store, &actor, &launch, context).await?;
-                Ok(launches::previewed(&launch, &preview))
+                Ok(launches::previewed(&launch, actor.user, &preview, &deployment))
             }
             Operation::LaunchRun => {
                 let run = self.launcher.launch(&actor, &launch, request.idempotency_key(), context).await?;
-                let deployment = Deployment {
-                    endpoint: &self.endpoint,
-                    prefix: &self.launcher.prefix,
-                    copy_key: self.copy_key.as_deref(),
-                    region: &self.region,
-                    settings: context.settings,
-                };
                 Ok(launches::launched(&run, &deployment, format))
             }
             _ => Err(Problem::new(404, "Not Found")),

@@ -18,6 +18,7 @@ type Configuration = (Table, EnvelopeKey, Bus, RunPrefix, Launch);
 fn main() -> ExitCode {
     runtime::serve_http(async |service: &Service<'_>, configuration: Configuration| {
         let (table, key, bus, prefix, launch) = configuration;
+        let home = key.home;
         let (data, control) = (service.clients.data(), service.clients.control());
         let store = Store::new(aws_sdk_dynamodb::Client::new(data), table.name);
         let keys = KmsOpener::new(aws_sdk_kms::Client::new(data), key.arn);
@@ -32,6 +33,6 @@ fn main() -> ExitCode {
             bus: Rc::new(bus),
             prefix,
         };
-        Handler { launcher, endpoint: launch.api_endpoint, copy_key: launch.copy_key, region: launch.region }
+        Handler { launcher, endpoint: launch.api_endpoint, copy_key: launch.copy_key, home }
     })
 }

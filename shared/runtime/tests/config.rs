@@ -7,7 +7,7 @@ use runtime::config::{Bus, EnvelopeKey, Home, Launch, Misconfigured, Oidc, Secti
 
 type Everything = (Table, Settings, EnvelopeKey, Bus, (RunPrefix, Launch), Oidc);
 
-const GOOD: [(&str, &str); 8] = [
+const GOOD: [(&str, &str); 7] = [
     ("TABLE_NAME", "prod-Table-1ABC"),
     ("DEPLOYMENT", "prod"),
     ("ENVELOPE_KEY_ARN", "arn:aws:kms:eu-central-1:111122223333:key/1234abcd"),
@@ -15,7 +15,6 @@ const GOOD: [(&str, &str); 8] = [
     ("RUN_PREFIX", "3f2a"),
     ("API_ENDPOINT", "https://api.example.org/secrets"),
     ("COPY_KEY_ID", ""),
-    ("AWS_REGION", "eu-central-1"),
 ];
 
 fn with<S: Section>(changes: &[(&str, &str)]) -> Result<S, Misconfigured> {
@@ -35,8 +34,7 @@ fn a_missing_variable_has_a_safe_default() {
     let (table, settings, key, bus, (prefix, launch), oidc) = with::<Everything>(&[]).unwrap();
     assert_eq!((table.name.as_str(), bus.name.as_str()), ("prod-Table-1ABC", "prod-runs"));
     assert_eq!((key.arn.as_str(), prefix.as_str()), (GOOD[2].1, "3f2a"));
-    let region = "eu-central-1".into();
-    assert_eq!(launch, Launch { api_endpoint: GOOD[5].1.into(), copy_key: None, region });
+    assert_eq!(launch, Launch { api_endpoint: GOOD[5].1.into(), copy_key: None });
     assert_eq!(oidc, Oidc(None));
     assert_eq!(format!("{settings:?}"), format!("{:?}", Settings::new("prod")));
 }

@@ -6,9 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::copies::{self, Layout};
 use domain::iam::{self, CopyLocation, Readable};
-use domain::ids::{RunId, RunPrefix, SecretId, WorkspaceId};
+use domain::ids::{RunId, RunPrefix, SecretId, UserId, WorkspaceId};
 use domain::name::SecretName;
 use domain::nextflow;
+use domain::owner::SecretOwner;
 use domain::platform::Platform;
 use domain::resolve::{SecretSelection, Selection};
 use domain::run::{Run, State};
@@ -94,8 +95,8 @@ pub struct Deployment<'a> {
     pub prefix: &'a RunPrefix,
     /// The KMS key of the copies, unless it is the AWS managed key of AWS Secrets Manager.
     pub copy_key: Option<&'a str>,
-    /// The region of the deployment, and of all copies.
-    pub region: &'a str,
+    /// Where all copies are stored.
+    pub home: &'a CopyLocation,
     /// The deployment's settings.
     pub settings: &'a Settings,
 }
@@ -275,7 +276,7 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, format: Format
         if !run.platform.claims() {
             pairs.extend([
                 ("layout", Some(run.layout.as_str())),
-                ("region", Some(deployment.region)),
+                ("region", Some(&*deployment.home.region)),
                 ("store", Some(&*store)),
                 ("nextflowConfig", Some(&*config)),
             ]);
@@ -346,13 +347,16 @@ fn for_nextflow(run: &Run, batch: &Batch<'_>, deployment: &Deployment<'_>) -> Op
 }
 
 fn statements(run: &Run, deployment: &Deployment<'_>) -> Option<Statements> {
-    let home = home(run)?;
-    let name = &deployment.settings.deployment;
-    let read = |readable| iam::read_copies(&home, readable, name, run.scope(), deployment.copy_key);
+    run.lifecycle.copies.iter().find_map(|copy| copy.arn.as_deref())?;
     Some(Statements {
-        statements: read(Readable::OfScope(deployment.prefix)),
-        run_statements: read(Readable::OfRun(&run.id)),
+        statements: read(deployment, Readable::OfScope(deployment.prefix), run.scope()),
+        run_statements: read(deployment, Readable::OfRun(&run.id), run.scope()),
     })
+}
+
+/// Returns the statements that allow reading these copies of a workspace or user.
+fn read(deployment: &Deployment<'_>, readable: Readable<'_>, scope: SecretOwner) -> Value {
+    iam::read_copies(deployment.home, readable, &deployment.settings.deployment, scope, deployment.copy_key)
 }
 
 /// The response to `POST /launches/preview`.
@@ -367,6 +371,18 @@ pub struct PreviewAnswer<'a> {
     secrets: Vec<PreviewSecret<'a>>,
     /// Warnings for the user who launches the run.
     warnings: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iam: Option<ScopeStatements>,
+}
+
+/// The policy statements for the roles that read copies, as in the response to a launch.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PreviewStatements"))]
+struct ScopeStatements {
+    /// Allows reading the copies of every run of the workspace, or of the user without a workspace.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<serde_json::Map<String, Value>>"))]
+    statements: Value,
 }
 
 #[derive(Serialize)]
@@ -384,9 +400,15 @@ struct PreviewSecret<'a> {
     expires: Option<Date>,
 }
 
-/// Returns the answer to a preview.
+/// Returns the answer to a preview by this user.
 #[must_use]
-pub fn previewed(request: &LaunchRequest, preview: &Preview) -> Answer {
+pub fn previewed(
+    request: &LaunchRequest,
+    user: UserId,
+    preview: &Preview,
+    deployment: &Deployment<'_>,
+) -> Answer {
+    let scope = request.workspace.map_or(SecretOwner::User(user), SecretOwner::Workspace);
     let answer = PreviewAnswer {
         platform: request.platform,
         layout: (!request.platform.claims()).then_some(preview.layout),
@@ -405,6 +427,9 @@ pub fn previewed(request: &LaunchRequest, preview: &Preview) -> Answer {
             })
             .collect(),
         warnings: &preview.warnings,
+        iam: (!request.platform.claims()).then(|| ScopeStatements {
+            statements: read(deployment, Readable::OfScope(deployment.prefix), scope),
+        }),
     };
     Answer::json(200, &answer)
 }

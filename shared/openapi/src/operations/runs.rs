@@ -28,6 +28,13 @@ fn launch_body(schemas: &mut Schemas) -> Value {
     schemas.body::<LaunchBody>(&json!({"platform": "aws-batch", "layout": "bundle", "userSecrets": []}))
 }
 
+fn scope_statement() -> Value {
+    json!({"Sid": "ReadPipelineSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue",
+        "Resource": "arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-0a1b*",
+        "Condition": {"StringEquals": {"secretsmanager:ResourceTag/pipeline-secrets:deployment": "pipeline-secrets",
+            "secretsmanager:ResourceTag/pipeline-secrets:scope": "workspace/42"}}})
+}
+
 fn given() -> Value {
     json!({"name": "NCBI_API_KEY", "owner": "workspace", "secretId": 5_002_114_781_502_i64, "version": 1, "overrides": false})
 }
@@ -48,10 +55,7 @@ pub(super) fn launch(schemas: &mut Schemas) -> Described {
         "batch": {"secrets": [{"name": "NCBI_API_KEY", "valueFrom": value_from}]},
         "nextflow": {"config": "plugins {\n    id 'nf-pipeline-secrets@0.1.0'\n}\n...", "prelude": "..."},
         "iam": {
-            "statements": [{"Sid": "ReadPipelineSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue",
-                "Resource": "arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-0a1b*",
-                "Condition": {"StringEquals": {"secretsmanager:ResourceTag/pipeline-secrets:deployment": "pipeline-secrets",
-                    "secretsmanager:ResourceTag/pipeline-secrets:scope": "workspace/42"}}}],
+            "statements": [scope_statement()],
             "runStatements": [{"Sid": "ReadPipelineSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue",
                 "Resource": format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:tower-{RUN}*"),
                 "Condition": {"StringEquals": {"secretsmanager:ResourceTag/pipeline-secrets:deployment": "pipeline-secrets",
@@ -87,11 +91,12 @@ pub(super) fn preview(schemas: &mut Schemas) -> Described {
         "secrets": [{"name": "NCBI_API_KEY", "owner": "user", "secretId": 171_740_984_431_657_i64, "version": 3,
             "overrides": 5_002_114_781_502_i64}],
         "warnings": ["Jobs in this workspace can read your user secrets in this launch while the run lasts."],
+        "iam": {"statements": [scope_statement()]},
     });
     Described::new(
         "Preview a launch",
         "Returns the secrets that a launch with this body would resolve, or the reasons for which it would be refused. \
-         Creates nothing.",
+         On AWS Batch, `iam.statements` are for the roles of all runs of the workspace. Creates nothing.",
         schemas.answer::<PreviewAnswer<'_>>("The secrets that a launch would resolve.", &preview),
     )
     .body(launch_body(schemas))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::copies::Layout;
+use domain::iam::CopyLocation;
 use domain::ids::RunPrefix;
 use domain::settings::{Limits, Settings};
 
@@ -32,18 +33,21 @@ pub struct EnvelopeKey {
     /// `ENVELOPE_KEY_ARN`: the ARN of the key. An alias is not accepted, because it can be moved to
     /// another key.
     pub arn: String,
+    /// Its partition, region and account, which are those of the deployment.
+    pub home: CopyLocation,
 }
 
 impl Section for EnvelopeKey {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
-        let arn =
+        let key =
             variables.required("ENVELOPE_KEY_ARN", "the ARN of a KMS key, arn:…:kms:…:key/…", |text| {
                 let parts: Vec<&str> = text.splitn(6, ':').collect();
                 let fits = matches!(parts[..], ["arn", _, "kms", _, _, key]
                 if key.strip_prefix("key/").is_some_and(|id| !id.is_empty()));
-                fits.then(|| text.to_owned())
+                let home = CopyLocation::of_arn(text)?;
+                fits.then(|| Self { arn: text.to_owned(), home })
             });
-        Some(Self { arn: arn? })
+        key
     }
 }
 
@@ -86,15 +90,11 @@ impl Section for Home {
         let account = variables.required("ACCOUNT_ID", "an AWS account ID: 12 digits", |text| {
             (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.to_owned())
         });
-        let region = region(variables);
+        let region = variables.required("AWS_REGION", "an AWS region", |text| {
+            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-').then(|| text.to_owned())
+        });
         Some(Self { account: account?, region: region? })
     }
-}
-
-fn region(variables: &mut Variables<'_>) -> Option<String> {
-    variables.required("AWS_REGION", "an AWS region", |text| {
-        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-').then(|| text.to_owned())
-    })
 }
 
 /// The configuration of launches.
@@ -104,8 +104,6 @@ pub struct Launch {
     pub api_endpoint: String,
     /// `COPY_KEY_ID`: the KMS key of the copies; `None` for `aws/secretsmanager`.
     pub copy_key: Option<String>,
-    /// `AWS_REGION`, which Lambda sets.
-    pub region: String,
 }
 
 impl Section for Launch {
@@ -119,8 +117,7 @@ impl Section for Launch {
             let fits = text.len() <= 2048 && text.bytes().all(|byte| byte.is_ascii_graphic());
             fits.then(|| text.to_owned())
         });
-        let region = region(variables);
-        Some(Self { api_endpoint: api_endpoint?, copy_key: copy_key?, region: region? })
+        Some(Self { api_endpoint: api_endpoint?, copy_key: copy_key? })
     }
 }
 

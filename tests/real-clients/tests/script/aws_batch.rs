@@ -297,6 +297,21 @@ fn only_a_nextflow_run_gets_a_config() {
 }
 
 #[test]
+fn a_run_without_secrets_has_an_empty_store_and_no_config() {
+    under_every_shell(|harness| {
+        prepare(harness, PLAIN);
+        let empty = format!(
+            "workflowId={WORKFLOW}\nstate=running\nrunToken={RUN_TOKEN}\nlayout=per-name\nregion=eu-west-1\nstore=\nnextflowConfig=\n"
+        );
+        harness.service.always("POST /launches", 200, &empty);
+        let outcome = run(harness, &[], &["nextflow", "run", "main.nf"]);
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        assert_eq!(read(harness, "store"), "[]");
+        assert!(read(harness, "nextflow.calls").ends_with("\nrun|main.nf|\n"), "{outcome:?}");
+    });
+}
+
+#[test]
 fn a_config_that_cannot_be_looked_up_is_reported_and_does_not_stop_the_run() {
     under_every_shell(|harness| {
         prepare(harness, PLAIN);

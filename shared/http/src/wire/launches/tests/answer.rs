@@ -22,17 +22,20 @@ fn shown(answer: Answer) -> Value {
 
 const JSON: Format = Format::Json { report: false };
 
-fn launched_as(run: Run, tokens: Option<RunTokens>, copy_key: Option<&str>, format: Format) -> Answer {
+fn with_deployment<T>(copy_key: Option<&str>, then: impl FnOnce(&Deployment<'_>) -> T) -> T {
     let settings = Settings::new("test");
     let prefix = RunPrefix::new("0a1b").unwrap();
-    let deployment = Deployment {
+    then(&Deployment {
         endpoint: "https://api.example.org",
         prefix: &prefix,
         copy_key,
-        region: "us-east-1",
+        home: &home(),
         settings: &settings,
-    };
-    launched(&Launched { run, tokens }, &deployment, format)
+    })
+}
+
+fn launched_as(run: Run, tokens: Option<RunTokens>, copy_key: Option<&str>, format: Format) -> Answer {
+    with_deployment(copy_key, |deployment| launched(&Launched { run, tokens }, deployment, format))
 }
 
 fn tokens(claim: Option<&str>) -> RunTokens {
@@ -377,14 +380,18 @@ fn a_preview_shows_what_a_launch_would_take() {
         copies: 2,
         warnings: vec!["A warning.".to_owned()],
     };
-    for (platform, layout) in [(Platform::AwsBatch, json!("per-name")), (Platform::Lsf, Value::Null)] {
+    for (platform, workspace, layout, scope) in [
+        (Platform::AwsBatch, None, json!("per-name"), Some("user/17")),
+        (Platform::AwsBatch, "42".parse().ok(), json!("per-name"), Some("workspace/42")),
+        (Platform::Lsf, "42".parse().ok(), Value::Null, None),
+    ] {
         let request = LaunchRequest {
-            workspace: None,
+            workspace,
             platform,
             layout: Some(Layout::Bundle),
             secrets: SecretSelection::default(),
         };
-        let expected = json!({
+        let mut expected = json!({
             "platform": platform.as_str(),
             "layout": layout,
             "copies": 2,
@@ -397,6 +404,11 @@ fn a_preview_shows_what_a_launch_would_take() {
             ],
             "warnings": ["A warning."],
         });
-        assert_eq!(shown(previewed(&request, &preview)), expected, "{platform}");
+        if let Some(scope) = scope {
+            expected["iam"] = json!({ "statements": statements(scope) });
+        }
+        let answer =
+            with_deployment(None, |deployment| previewed(&request, user_id(17), &preview, deployment));
+        assert_eq!(shown(answer), expected, "{platform}, {scope:?}");
     }
 }
