@@ -1,14 +1,19 @@
 use std::time::Duration;
 
 use domain::audit::{AuditAction, AuditRecord};
+use domain::copies::{Layout, RunCopy};
+use domain::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use domain::identity::{Change, Login, Organization, StoredToken, User, Workspace};
 use domain::ids::{OrgId, TokenId, WorkspaceId};
 use domain::owner::SecretOwner;
-use domain::ports::{ChangeIdentity, CreateSecrets, HeadJobs, LaunchRuns, ReserveCreations, UpdateSecrets};
+use domain::ports::{
+    ChangeIdentity, CreateSecrets, HeadJobs, LaunchRuns, ReadSecrets, ReserveCreations, UpdateSecrets,
+    UpsertSecrets,
+};
 use domain::reservation::SlotRequest;
 use domain::role::{Permission, Role};
 use domain::run::{HeadJob, Outcome, ReportedBy, Run, RunResult, State};
-use domain::secret::{OldVersion, SealedValue, Secret};
+use domain::secret::{OldVersion, SealedValue, Secret, SecretWrite, WriteOutcome, Written};
 use domain::token::TokenKey;
 use serde_json::{Value, json};
 
@@ -16,7 +21,7 @@ use super::*;
 use crate::secrets::row::{sealed_row, secret_row};
 use crate::testing::{
     Fixed, TestStore, a_run, a_secret, a_workspace, advanced, an_audit, idempotency, later, next_version,
-    now, run_audit, user,
+    now, run_audit, secret_id, user,
 };
 
 /// The rows that the last call put, in DynamoDB's JSON.
@@ -83,6 +88,41 @@ async fn row_of_the_queue(test: &TestStore) -> Value {
     row.keys().map(|name| (name.clone(), text(name))).collect()
 }
 
+/// A run with the fragments of Nextflow's store.
+fn a_plugin_run() -> Run {
+    let mut run = Run { layout: Layout::Plugin, ..a_run("d") };
+    let store = RunCopy { name: "tower-d0000000000000.nextflow".into(), store: true, ..copy(&run) };
+    run.lifecycle.copies.push(store);
+    run
+}
+
+fn copy(run: &Run) -> RunCopy {
+    run.lifecycle.copies[0].clone()
+}
+
+async fn row_of_a_plugin_run(test: &TestStore) -> Value {
+    let run = a_plugin_run();
+    let launched = audit(run_audit(&run, AuditAction::RunLaunched), 5);
+    test.store.begin_run(&run, None, None, &launched).await.unwrap();
+    put_rows(test).swap_remove(0)
+}
+
+async fn row_of_an_upsert(test: &TestStore) -> Value {
+    let scope = test.scope(Permission::WriteSecrets).await;
+    let old = test.store.secret(&scope, secret_id(7)).await.unwrap().unwrap();
+    let (new, new_sealed) = a_secret(&scope, 8, "LICENSE");
+    let (secret, sealed, replaced) = next_version(&old);
+    let writes = [
+        SecretWrite { secret: new, sealed: new_sealed, replaced: None },
+        SecretWrite { secret, sealed, replaced: Some(replaced) },
+    ];
+    let updated = audit(an_audit(scope.owner(), AuditAction::SecretUpdated, &[]), 6);
+    let key = Idempotency::new(user(1), "another-idempotency-key", [b"c".as_slice()]).unwrap();
+    test.store.upsert_secrets(&scope, &writes, Some(&key), &[updated]).await.unwrap();
+    let is_record = |row: &Value| row["pk"] == json!({ "S": "IDEM#1" });
+    put_rows(test).into_iter().find(is_record).unwrap()
+}
+
 /// A run with every field that [`a_run`] lacks, and without those that it has.
 fn an_ended_run() -> Run {
     let mut run = Run { workspace: None, ..a_run("b") };
@@ -135,18 +175,71 @@ async fn rows_of_identity(test: &TestStore) -> Vec<Value> {
 #[tokio::test]
 async fn the_stored_form_of_every_row_is_frozen() {
     // Versions of the functions overlap during a deployment, and rows outlive many of them.
-    let frozen: Vec<Value> =
-        include_str!("frozen.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let frozen: Vec<_> = frozen().collect();
     let test = TestStore::start().await;
     let mut rows = rows_of_secrets(&test).await;
     rows.extend(rows_of_runs(&test).await);
     rows.extend(rows_of_identity(&test).await);
     rows.push(row_of_a_head_job(&test).await);
     rows.push(row_of_the_queue(&test).await);
+    rows.push(row_of_a_plugin_run(&test).await);
+    rows.push(row_of_an_upsert(&test).await);
     for (row, frozen) in rows.iter().zip(&frozen) {
         assert_eq!(row, frozen);
     }
     assert_eq!(rows.len(), frozen.len());
+}
+
+/// A row in DynamoDB's JSON.
+fn row_of(row: &Value) -> Row {
+    fn value(json: &Value) -> AttributeValue {
+        let (kind, content) = json.as_object().unwrap().iter().next().unwrap();
+        match kind.as_str() {
+            "S" => s(content.as_str().unwrap()),
+            "N" => n(content.as_str().unwrap()),
+            "BOOL" => AttributeValue::Bool(content.as_bool().unwrap()),
+            "L" => AttributeValue::L(content.as_array().unwrap().iter().map(value).collect()),
+            "M" => AttributeValue::M(map(content)),
+            _ => AttributeValue::B(Blob::new([1])),
+        }
+    }
+    fn map(json: &Value) -> Attributes {
+        json.as_object().unwrap().iter().map(|(name, json)| (name.clone(), value(json))).collect()
+    }
+    Row(map(row))
+}
+
+fn frozen() -> impl Iterator<Item = Value> {
+    include_str!("frozen.jsonl").lines().map(|line| serde_json::from_str(line).unwrap())
+}
+
+#[test]
+fn frozen_runs_are_read_with_the_copies_that_job_definitions_refer_to_and_the_store() {
+    let frozen = frozen().filter(|row| row["pk"]["S"].as_str().unwrap().starts_with("RUN#"));
+    let read: Vec<_> = frozen
+        .map(|row| {
+            let run = Run::from_row(row_of(&row)).unwrap();
+            let copies: Vec<_> =
+                run.lifecycle.copies.iter().map(|copy| (copy.name.clone(), copy.store)).collect();
+            (run.layout, copies)
+        })
+        .collect();
+    let named = |id: &str, suffix: &str| format!("tower-{id:0<14}{suffix}");
+    let expected = [
+        (Layout::Bundle, vec![(named("a", ""), false)]),
+        (Layout::Bundle, vec![(named("b", ""), false)]),
+        (Layout::Plugin, vec![(named("d", ""), false), (named("d", ".nextflow"), true)]),
+    ];
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn a_frozen_result_of_an_upsert_is_read_with_its_outcomes() {
+    let row = frozen().find(|row| !row["outcomes"].is_null()).unwrap();
+    let written = [(8, WriteOutcome::Created), (7, WriteOutcome::Updated)];
+    let written = written.map(|(id, outcome)| Written { id: secret_id(id), outcome });
+    let record = IdempotencyRecord::from_row(row_of(&row)).unwrap();
+    assert_eq!(record.result, IdempotentResult::Upserted(written.into()));
 }
 
 /// Reads a row of one kind, for the outcome only.
