@@ -2,7 +2,10 @@
 //! role that has only the statements of that response.
 
 use aws_config::SdkConfig;
-use aws_sdk_batch::types::{ContainerProperties, JobDefinitionType, ResourceRequirement, ResourceType};
+use aws_sdk_batch::types::{
+    ContainerOverrides, ContainerProperties, JobDefinitionType, KeyValuePair, ResourceRequirement,
+    ResourceType,
+};
 use serde_json::{Value, json};
 
 use crate::{ACCOUNT, Credentials, Error, JobStatus, REGION, Result, Stack};
@@ -25,8 +28,9 @@ impl<'a> Platform<'a> {
         &self.operator
     }
 
-    /// Submits a head job, moves it to RUNNING, and returns its id.
-    pub async fn start_head_job(&self) -> Result<String> {
+    /// Submits a head job whose environment names this run, moves it to RUNNING, and returns its
+    /// id.
+    pub async fn start_head_job(&self, run: &str) -> Result<String> {
         let batch = aws_sdk_batch::Client::new(&self.operator);
         let requirement = |kind, value| ResourceRequirement::builder().r#type(kind).value(value).build();
         let container = ContainerProperties::builder()
@@ -42,11 +46,13 @@ impl<'a> Platform<'a> {
             .send()
             .await
             .map_err(|error| failed("RegisterJobDefinition", &error.into()))?;
+        let run = KeyValuePair::builder().name("PIPELINE_SECRETS_WORKFLOW_ID").value(run).build();
         let submitted = batch
             .submit_job()
             .job_name("head")
             .job_queue(QUEUE)
             .job_definition("head")
+            .container_overrides(ContainerOverrides::builder().environment(run).build())
             .send()
             .await
             .map_err(|error| failed("SubmitJob", &error.into()))?;

@@ -97,7 +97,7 @@ async fn answered_calls_survive_a_kill_of_every_process() -> Outcome {
     let reporter = Caller::new(&stack.api_endpoint, text(&silent, "runToken"));
     reporter.post(&format!("/runs/{}/heartbeat", text(&silent, "workflowId")), &json!({})).await?;
     let with_job = launch(&owner, workspace).await?;
-    let job = Platform::new(&stack).await.start_head_job().await?;
+    let job = Platform::new(&stack).await.start_head_job(text(&with_job, "workflowId")).await?;
     let reporter = Caller::new(&stack.api_endpoint, text(&with_job, "runToken"));
     let head_job = format!("/runs/{}/head-job", text(&with_job, "workflowId"));
     reporter.put(&head_job, &Platform::head_job(&job)).await?;

@@ -10,6 +10,7 @@ pub mod context;
 pub mod copies;
 pub mod envelope;
 pub mod error;
+pub mod head_job;
 pub mod iam;
 pub mod idempotency;
 pub mod identity;

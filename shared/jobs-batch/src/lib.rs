@@ -1,11 +1,13 @@
-//! The status of a head job in AWS Batch: `DescribeJobs`. Only status, exit status and queue are
-//! kept. The rest of the answer, which holds the job's environment and command, is dropped.
+//! A head job in AWS Batch: `DescribeJobs`. Only its status, exit status, queue and the runs that it
+//! names are kept. The rest of the answer, which holds the job's environment, tags and command, is
+//! dropped.
 
 use async_trait::async_trait;
 use aws_failures::unavailable;
 use aws_sdk_batch::Client;
 use aws_sdk_batch::types::{self, JobDetail};
 use domain::Result;
+use domain::head_job::{NamedRuns, ObservedJob};
 use domain::ports::ObserveJobs;
 use domain::run::JobStatus;
 
@@ -47,9 +49,9 @@ impl JobObserver {
 
 #[async_trait(?Send)]
 impl ObserveJobs for JobObserver {
-    async fn observe_job(&self, job_id: &str) -> Result<(JobStatus, Option<String>)> {
+    async fn observe_job(&self, job_id: &str) -> Result<ObservedJob> {
         let Some(job) = self.describe(job_id).await? else {
-            return Ok((JobStatus::Unknown, None));
+            return Ok(ObservedJob::unknown());
         };
         // A job reaches a final state only after its last attempt.
         // https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
@@ -62,8 +64,19 @@ impl ObserveJobs for JobObserver {
             }
             _ => JobStatus::NotFinal,
         };
-        Ok((status, job.job_queue))
+        let named_runs = named_runs(&job);
+        Ok(ObservedJob { status, queue: job.job_queue, named_runs })
     }
+}
+
+/// The runs that the job's container and tags name. The environment of a job is that of its
+/// definition with the overrides of SubmitJob:
+/// <https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerDetail.html>.
+fn named_runs(job: &JobDetail) -> NamedRuns {
+    let environment = job.container().into_iter().flat_map(|container| container.environment());
+    let environment = environment.filter_map(|variable| variable.name().zip(variable.value()));
+    let tags = job.tags().into_iter().flatten().map(|(key, text)| (key.as_str(), text.as_str()));
+    NamedRuns::select(environment, tags)
 }
 
 /// The exit status of the job's container, or of the last attempt if the job itself has none, as

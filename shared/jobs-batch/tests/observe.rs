@@ -2,6 +2,7 @@
 
 use aws_failures::fake::{ATTEMPTS, Answer, FakeAws, printed};
 use domain::Result;
+use domain::head_job::{NamedRuns, ObservedJob};
 use domain::ports::ObserveJobs;
 use domain::run::JobStatus;
 use jobs_batch::JobObserver;
@@ -14,8 +15,13 @@ fn observer(aws: &FakeAws) -> JobObserver {
     JobObserver::new(aws_sdk_batch::Client::new(&aws.sdk_config()))
 }
 
-async fn observe(aws: &FakeAws) -> Result<(JobStatus, Option<String>)> {
+async fn observe(aws: &FakeAws) -> Result<ObservedJob> {
     observer(aws).observe_job(JOB).await
+}
+
+/// A job that names no run.
+fn observed(status: JobStatus) -> ObservedJob {
+    ObservedJob { status, queue: Some(QUEUE.into()), named_runs: NamedRuns::default() }
 }
 
 fn answer(status: &str, more: Value) -> Answer {
@@ -31,14 +37,14 @@ async fn only_succeeded_and_failed_are_final() {
     let states = ["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SOME_NEW_STATE"];
     for status in states {
         let aws = FakeAws::answering([answer(status, json!({}))]);
-        assert_eq!(observe(&aws).await.unwrap(), (JobStatus::NotFinal, Some(QUEUE.into())), "{status}");
+        assert_eq!(observe(&aws).await.unwrap(), observed(JobStatus::NotFinal), "{status}");
         assert_eq!(aws.seen()[0].operation, "describejobs");
         assert_eq!(aws.seen()[0].body, json!({ "jobs": [JOB] }));
     }
     for (status, succeeded) in [("SUCCEEDED", true), ("FAILED", false)] {
         let aws = FakeAws::answering([answer(status, json!({}))]);
         let status = JobStatus::Final { succeeded, exit_status: None };
-        assert_eq!(observe(&aws).await.unwrap(), (status, Some(QUEUE.into())));
+        assert_eq!(observe(&aws).await.unwrap(), observed(status));
     }
 }
 
@@ -56,7 +62,32 @@ async fn the_exit_status_is_found_for_every_kind_of_job() {
     for job in jobs {
         let aws = FakeAws::answering([answer("FAILED", job.clone())]);
         let status = JobStatus::Final { succeeded: false, exit_status: Some(3) };
-        assert_eq!(observe(&aws).await.unwrap().0, status, "{job}");
+        assert_eq!(observe(&aws).await.unwrap().status, status, "{job}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_named_runs_are_those_of_the_container_and_the_tags_and_nothing_else_is_kept() {
+    const RUN: &str = "ab12ABCDEFGHIJ";
+    let variable = |name: &str, value: &str| json!({ "name": name, "value": value });
+    let run = variable("PIPELINE_SECRETS_WORKFLOW_ID", RUN);
+    let environment = json!([variable("TOKEN", "canary"), run, { "name": "PIPELINE_SECRETS_WORKFLOW_ID" }]);
+    let tags = json!({ "pipeline-secrets:run": RUN, "owner": "canary" });
+    let of_environment = NamedRuns::select([("PIPELINE_SECRETS_WORKFLOW_ID", RUN)], []);
+    let of_both = NamedRuns::select([("PIPELINE_SECRETS_WORKFLOW_ID", RUN)], [("pipeline-secrets:run", RUN)]);
+    let container = json!({ "environment": environment, "command": ["canary"] });
+    let nodes = json!({ "numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{ "targetNodes": "0:", "container": container }] });
+    let rows = [
+        ("a container", json!({ "container": container }), of_environment),
+        ("a container and tags", json!({ "container": container, "tags": tags }), of_both),
+        ("an empty container", json!({ "container": {} }), NamedRuns::default()),
+        ("several nodes", json!({ "nodeProperties": nodes }), NamedRuns::default()),
+    ];
+    for (case, job, expected) in rows {
+        let aws = FakeAws::answering([answer("RUNNING", job)]);
+        let observed = observe(&aws).await.unwrap();
+        assert_eq!(observed.named_runs, expected, "{case}");
+        assert!(!format!("{observed:?}").contains("canary"), "{case}");
     }
 }
 
@@ -65,7 +96,7 @@ async fn a_job_that_is_not_in_the_answer_is_unknown() {
     let other = json!({ "jobs": [{ "jobId": "another", "status": "FAILED" }] });
     for body in [json!({ "jobs": [] }), json!({}), other] {
         let aws = FakeAws::answering([Answer::ok(body)]);
-        assert_eq!(observe(&aws).await.unwrap(), (JobStatus::Unknown, None));
+        assert_eq!(observe(&aws).await.unwrap(), ObservedJob::unknown());
     }
 }
 
@@ -88,7 +119,7 @@ async fn a_failed_description_decides_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_broken_connection_is_retried() {
     let aws = FakeAws::answering([Answer::Lost, answer("RUNNING", json!({}))]);
-    assert_eq!(observe(&aws).await.unwrap().0, JobStatus::NotFinal);
+    assert_eq!(observe(&aws).await.unwrap().status, JobStatus::NotFinal);
 }
 
 #[tokio::test(start_paused = true)]

@@ -210,7 +210,8 @@ impl Story {
 
     async fn advance(self, world: &World, prepared: &mut Prepared) {
         if matches!(self, Self::EndOfAttempt | Self::RecordJob | Self::JobEnded | Self::JobChanged) {
-            world.aws.state().services.jobs.push(Job { id: JOB.into(), status: "RUNNING" });
+            let run = prepared.run.as_ref().map(RunId::to_string).unwrap_or_default();
+            world.aws.state().services.jobs.push(Job { id: JOB.into(), status: "RUNNING", run });
         }
         let Some(run) = prepared.run.clone() else {
             return;

@@ -45,7 +45,8 @@ async fn set_up(world: &World, ago: SignedDuration) {
 /// A run on AWS Batch with its running head job.
 async fn batch_run(world: &World, job: &'static str) -> RunId {
     let launched = world.launch(Platform::AwsBatch, Layout::Bundle, None).await.expect("launched");
-    world.aws.state().services.jobs.push(Job { id: job.into(), status: "RUNNING" });
+    let names = launched.run.id.to_string();
+    world.aws.state().services.jobs.push(Job { id: job.into(), status: "RUNNING", run: names });
     let token = launched.tokens.expect("tokens").run;
     world.report(&launched.run.id, &token, Report::Job(job)).await.expect("recorded");
     launched.run.id

@@ -110,7 +110,7 @@ pub(super) async fn run<W: Write>(
     log.chapter(
         "4. The head job starts. AWS Batch reads its secrets with the permissions that the launch returned.",
     )?;
-    let job = platform.start_head_job().await?;
+    let job = platform.start_head_job(&first.id).await?;
     first.record(&job).await?;
     let role = platform.role("demo-execution", &first.answer["iam"]["statements"]).await?;
     let role = stack.sdk_config(&role).await;
@@ -134,7 +134,7 @@ pub(super) async fn run<W: Write>(
     first.wait_for_end(&actors.launcher, Duration::from_secs(30)).await?;
     findings.copies_after_success = platform.copies(&first.id).await?;
     let second = Run::launch(&actors.launcher, &launches, stack).await?;
-    let job = platform.start_head_job().await?;
+    let job = platform.start_head_job(&second.id).await?;
     second.record(&job).await?;
     stack.move_job(&job, JobStatus::Failed).await?;
     second.wait_for_end(&actors.launcher, Duration::from_secs(30)).await?;

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use super::secrets::Created;
 use crate::Result;
 use crate::audit::AuditRecord;
+use crate::head_job::ObservedJob;
 use crate::idempotency::{Idempotency, IdempotencyRecord};
 use crate::ids::{RunId, SecretId};
 use crate::names::names;
 use crate::owner::{Scope, SecretOwner};
 use crate::reservation::{Slot, SlotRequest};
-use crate::run::{HeadJob, JobStatus, Lifecycle, Run, State};
+use crate::run::{HeadJob, Lifecycle, Run, State};
 
 /// Reads runs.
 #[async_trait(?Send)]
@@ -114,11 +115,12 @@ pub trait FindDueRuns: SaveRuns {
     async fn record_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()>;
 }
 
-/// Reads the status of AWS Batch jobs.
+/// Reads AWS Batch jobs.
 #[async_trait(?Send)]
 pub trait ObserveJobs {
-    /// Returns the job's status from DescribeJobs, and its queue's ARN if known.
-    async fn observe_job(&self, job_id: &str) -> Result<(JobStatus, Option<String>)>;
+    /// Returns what DescribeJobs shows of the job: its status, its queue, and the runs that it
+    /// names. Nothing else of its environment and tags leaves the adapter.
+    async fn observe_job(&self, job_id: &str) -> Result<ObservedJob>;
 }
 
 names! {

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::Faults;
 use crate::copies::{CopyTags, RunCopy};
 use crate::envelope::{DataKey, EncryptionContext, PlainDataKey};
+use crate::head_job::ObservedJob;
 use crate::ids::RunId;
 use crate::ports::{
     AnnounceRuns, CopyStatus, CreateCopies, DecryptDataKey, FoundCopy, GenerateDataKey, ObserveJobs,
@@ -155,25 +156,30 @@ impl RemoveCopies for Target {
     }
 }
 
-/// AWS Batch: the status in DescribeJobs and the queue of each job.
+/// AWS Batch: what DescribeJobs shows of each job.
 #[derive(Default)]
 pub(crate) struct Jobs {
     pub(crate) faults: Faults,
-    jobs: RefCell<BTreeMap<String, (JobStatus, Option<String>)>>,
+    jobs: RefCell<BTreeMap<String, ObservedJob>>,
 }
 
 impl Jobs {
-    /// Sets the status of a job.
-    pub(crate) fn set(&self, id: &str, status: JobStatus, queue: Option<&str>) {
-        self.jobs.borrow_mut().insert(id.to_owned(), (status, queue.map(str::to_owned)));
+    /// Sets the status of a job that names no run.
+    pub(crate) fn set(&self, id: &str, status: JobStatus) {
+        self.put(id, ObservedJob { status, ..ObservedJob::unknown() });
+    }
+
+    /// Adds or replaces a job.
+    pub(crate) fn put(&self, id: &str, job: ObservedJob) {
+        self.jobs.borrow_mut().insert(id.to_owned(), job);
     }
 }
 
 #[async_trait(?Send)]
 impl ObserveJobs for Jobs {
-    async fn observe_job(&self, job_id: &str) -> Result<(JobStatus, Option<String>)> {
+    async fn observe_job(&self, job_id: &str) -> Result<ObservedJob> {
         self.faults.call("observe_job", || {
-            Ok(self.jobs.borrow().get(job_id).cloned().unwrap_or((JobStatus::Unknown, None)))
+            Ok(self.jobs.borrow().get(job_id).cloned().unwrap_or_else(ObservedJob::unknown))
         })
     }
 }

@@ -102,7 +102,7 @@ impl Cleaner {
                 }
                 Some(Action::ObserveHeadJob) => {
                     let job = run.lifecycle.head_job.as_ref().ok_or(Error::bug("no head job to observe"))?;
-                    Event::HeadJobObserved(self.jobs.observe_job(&job.job_id).await?.0)
+                    Event::HeadJobObserved(self.jobs.observe_job(&job.job_id).await?.status)
                 }
             };
         }

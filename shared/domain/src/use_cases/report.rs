@@ -5,9 +5,10 @@ use std::rc::Rc;
 use super::advance::{Advance, advance};
 use super::{conflict_as_contended, retry_contended};
 use crate::context::Context;
+use crate::head_job;
 use crate::ids::RunId;
 use crate::ports::{AnnounceRuns, HeadJobs, ObserveJobs, RunNotice};
-use crate::run::{Event, HeadJob, JobStatus, Outcome, Run};
+use crate::run::{Event, HeadJob, Outcome, Run};
 use crate::token::TokenKey;
 use crate::{Error, Result, log};
 
@@ -60,8 +61,8 @@ impl Reporter {
         .await
     }
 
-    /// Records the head job, once. The job must exist in this region and not be final, and its
-    /// queue must be the named one.
+    /// Records the head job, once. The job must exist in this region, name this run, and not be
+    /// final, and its queue must be the named one.
     pub async fn record_head_job(
         &self,
         id: &RunId,
@@ -88,7 +89,7 @@ impl Reporter {
                     run.platform
                 )));
             }
-            let job = self.confirm(job).await?;
+            let job = self.confirm(id, job).await?;
             let step = Advance::of(&run, Event::HeadJobRecorded(job.clone()), context);
             let (Some(recorded), Some(audit)) = (step.run, step.audit) else {
                 return Err(Error::InProgress);
@@ -104,26 +105,14 @@ impl Reporter {
     }
 
     /// Looks up a job in AWS Batch, and returns it with the queue's ARN.
-    async fn confirm(&self, job: &HeadJob) -> Result<HeadJob> {
+    async fn confirm(&self, run: &RunId, job: &HeadJob) -> Result<HeadJob> {
         if job.region != self.region {
             return Err(Error::Refused(format!(
                 "The head job must run in {}, the region of this deployment.",
                 self.region
             )));
         }
-        let (status, queue) = self.jobs.observe_job(&job.job_id).await?;
-        let queue = match (status, queue) {
-            (JobStatus::NotFinal, Some(queue)) => queue,
-            (JobStatus::Final { .. }, _) => {
-                return Err(Error::Refused("The AWS Batch job has already ended.".into()));
-            }
-            _ => return Err(Error::Refused("The AWS Batch job does not exist in this region.".into())),
-        };
-        let named = job.queue == queue || queue.rsplit('/').next() == Some(job.queue.as_str());
-        if !named {
-            return Err(Error::Refused("The AWS Batch job is in another queue.".into()));
-        }
-        Ok(HeadJob { queue, ..job.clone() })
+        head_job::confirm(run, job, self.jobs.observe_job(&job.job_id).await?)
     }
 
     /// Asks cleanup-run to inspect the run. A lost event only causes a delay: the run is due, and

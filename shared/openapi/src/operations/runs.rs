@@ -169,7 +169,8 @@ pub(super) fn head_job(schemas: &mut Schemas) -> Described {
     Described::new(
         "Record the head job",
         "For AWS Batch: from now on, only the final state of this job ends the run. The job must exist and must not have \
-         finished. A second head job for the same run is refused.",
+         finished. It must name this run: in the variable `PIPELINE_SECRETS_WORKFLOW_ID` of the container environment \
+         with which it was submitted, or in its tag `pipeline-secrets:run`. A second head job for the same run is refused.",
         state(schemas, "The head job was recorded.", "pending"),
     )
     .body(schemas.body::<HeadJobReport>(&job))

@@ -14,6 +14,8 @@ use serde_json::value::to_raw_value;
 use crate::aws::{Aws, REGION, context, wait};
 
 const RUN: &str = "ab12ABCDEFGHIJ";
+const JOB: &str = "4c7599ae-1";
+const QUEUE: &str = "arn:aws:batch:eu-west-1:1:job-queue/q";
 const TOKEN: &str = "eyJ0aWQiOiJhYjEyQUJDREVGR0hJSiJ9LjA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDcwNzA3MDc=";
 const ROW: &str = r#"{"pk":{"S":"RUN#ab12ABCDEFGHIJ"},"sk":{"S":"RUN"},"workspace":{"N":"42"},"user":{"N":"1"},
     "platform":{"S":"aws-batch"},"layout":{"S":"bundle"},"createdAt":{"S":"2026-11-24T00:00:00Z"},
@@ -29,7 +31,8 @@ pub fn run(data: &[u8]) {
     let operations: Vec<_> =
         Operation::ALL.iter().copied().filter(|operation| operation.credential() == Credential::Run).collect();
     let operation = operations[usize::from(*first) % operations.len()];
-    let aws = Aws::holding(&ROW.replace("HASH", &hash()));
+    let row = ROW.replace("HASH", &hash());
+    let aws = Aws::answering(move |call| answer(call, &row).into_bytes());
     let config = aws.config();
     let settings = Settings::new("test");
     let reporter = Reporter {
@@ -53,6 +56,22 @@ pub fn run(data: &[u8]) {
     assert!(!operation.id().starts_with("Trace") || status == 200, "{} returns {status}", operation.id());
     for (call, body) in aws.calls() {
         assert!(!body.contains(super::MARK), "{call} sends the content of a message");
+    }
+}
+
+/// The run's row, and a job whose environment names the run and holds a value.
+fn answer(call: &str, row: &str) -> String {
+    let job = json!({
+        "jobId": JOB, "jobName": "head", "jobQueue": QUEUE, "jobDefinition": "d", "status": "RUNNING", "startedAt": 1,
+        "container": { "environment": [
+            { "name": "PIPELINE_SECRETS_WORKFLOW_ID", "value": RUN }, { "name": "KEY", "value": super::MARK },
+        ] },
+        "tags": { "owner": super::MARK },
+    });
+    match call {
+        "GetItem" => format!("{{\"Item\":{row}}}"),
+        "POST /v1/describejobs" => json!({ "jobs": [job] }).to_string(),
+        _ => "{}".to_owned(),
     }
 }
 

@@ -242,7 +242,7 @@ async fn the_prelude_records_the_head_job_and_writes_the_store_that_nextflow_rea
     let run = text(&answer, "/workflowId").to_owned();
     let platform = Platform::new(&deployed.stack).await;
     let role = platform.role("head", &answer["iam"]["statements"]).await?;
-    let job = platform.start_head_job().await?;
+    let job = platform.start_head_job(&run).await?;
 
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("prelude.sh"), text(&answer, "/nextflow/prelude"))?;

@@ -14,6 +14,8 @@ pub struct Job {
     pub id: String,
     /// The status, such as `RUNNING` or `FAILED`.
     pub status: &'static str,
+    /// The run that its environment names.
+    pub run: String,
 }
 
 /// An event that was put on the bus.
@@ -78,7 +80,10 @@ impl Services {
                 json!({
                     "jobId": job.id, "jobName": "head", "jobQueue": QUEUE, "status": job.status, "startedAt": 1,
                     "jobDefinition": "d",
-                    "container": { "exitCode": i32::from(job.status == "FAILED") },
+                    "container": {
+                        "exitCode": i32::from(job.status == "FAILED"),
+                        "environment": [{ "name": "PIPELINE_SECRETS_WORKFLOW_ID", "value": job.run }],
+                    },
                 })
             })
             .collect();

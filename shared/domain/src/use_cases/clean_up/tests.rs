@@ -126,7 +126,7 @@ fn a_recorded_head_job_decides_whether_a_run_is_over() {
         let mut run = with_head_job(due_at(NOW, run(Platform::AwsBatch, State::Running)));
         run.lifecycle.lease_until = minutes(lease);
         let fixture = with_run(&run);
-        fixture.jobs.set("job-1", status, None);
+        fixture.jobs.set("job-1", status);
         let inspected = inspect(&fixture, &run.id).unwrap();
         let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
         assert_eq!(fixture.jobs.faults.count("observe_job"), 1, "{case}");
@@ -201,7 +201,7 @@ fn an_event_of_a_job_inspects_the_run_that_recorded_it() {
         let run = with_head_job(run(Platform::AwsBatch, State::Running));
         let fixture = with_run(&run);
         // The event proves nothing: only DescribeJobs counts.
-        fixture.jobs.set("job-1", JobStatus::Final { succeeded: true, exit_status: None }, None);
+        fixture.jobs.set("job-1", JobStatus::Final { succeeded: true, exit_status: None });
         assert_eq!(changed(&fixture, region, job).unwrap(), inspected, "{case}");
         let asked = usize::from(inspected == CleanupOutcome::Ended);
         assert_eq!(fixture.jobs.faults.count("observe_job"), asked, "{case}");

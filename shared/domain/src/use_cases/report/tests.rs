@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use super::*;
 use crate::audit::AuditAction;
 use crate::audit::Subject;
+use crate::head_job::{NamedRuns, ObservedJob, RUN_VARIABLE};
 use crate::platform::Platform;
-use crate::run::{Lifecycle, ReportedBy, RunResult, State};
+use crate::run::{JobStatus, Lifecycle, ReportedBy, RunResult, State};
 use crate::testing::*;
 
 const REGION: &str = "eu-west-1";
@@ -46,6 +47,12 @@ fn failed() -> Outcome {
     Outcome { result: RunResult::Failed, exit_status: Some(1), reported_by: ReportedBy::Report }
 }
 
+/// A running job that names this run.
+fn job_of(run: &str) -> ObservedJob {
+    let named_runs = NamedRuns::select([(RUN_VARIABLE, run)], []);
+    ObservedJob { status: JobStatus::NotFinal, queue: Some(QUEUE.into()), named_runs }
+}
+
 /// The job that [`with_run`] adds to AWS Batch.
 fn head_job() -> HeadJob {
     HeadJob { job_id: "job-1".into(), queue: QUEUE.into(), region: REGION.into() }
@@ -56,7 +63,7 @@ const QUEUE: &str = "arn:aws:batch:eu-west-1:123456789012:job-queue/main";
 fn with_run(run: &Run) -> Fixture {
     let fixture = Fixture::new();
     fixture.table.put_run(run.clone());
-    fixture.jobs.set("job-1", JobStatus::NotFinal, Some(QUEUE));
+    fixture.jobs.put("job-1", job_of(run.id.as_str()));
     fixture
 }
 

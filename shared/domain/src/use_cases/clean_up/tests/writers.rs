@@ -37,7 +37,7 @@ fn a_run_that_reports_between_read_and_write_continues() {
 fn a_head_job_is_checked_again_after_a_concurrent_write() {
     let run = with_head_job(due_run());
     let fixture = with_run(&run);
-    fixture.jobs.set("job-1", JobStatus::NotFinal, None);
+    fixture.jobs.set("job-1", JobStatus::NotFinal);
     write_concurrently(&fixture, &run.id, |_| {});
     assert_eq!(inspect(&fixture, &run.id).unwrap(), CleanupOutcome::Unchanged);
     assert_eq!(fixture.jobs.faults.count("observe_job"), 2, "the earlier answer is stale");

@@ -31,35 +31,27 @@ fn a_job_that_aws_batch_confirms_is_recorded_with_the_arn_of_its_queue() {
 
 #[test]
 fn a_job_that_aws_batch_does_not_confirm_is_refused() {
-    let named = |queue: &str| HeadJob { queue: queue.into(), ..head_job() };
-    let over = |succeeded| JobStatus::Final { succeeded, exit_status: Some(0) };
-    let unknown = "The AWS Batch job does not exist in this region.";
-    let ended = "The AWS Batch job has already ended.";
-    let elsewhere = "The AWS Batch job is in another queue.";
+    let another = job_of("ab12JIHGFEDCBA");
+    let no_run = ObservedJob { named_runs: NamedRuns::default(), ..another.clone() };
+    let this = live().id;
+    let ended = JobStatus::Final { succeeded: true, exit_status: Some(0) };
     let cases = [
-        ("it succeeded", head_job(), over(true), Some(QUEUE), ended),
-        ("it failed", head_job(), over(false), None, ended),
-        ("it is unknown", head_job(), JobStatus::Unknown, None, unknown),
-        ("it is unknown, with a queue", head_job(), JobStatus::Unknown, Some(QUEUE), unknown),
-        ("its queue is unknown", head_job(), JobStatus::NotFinal, None, unknown),
-        ("another queue by name", named("other"), JobStatus::NotFinal, Some(QUEUE), elsewhere),
-        ("part of the name", named("mai"), JobStatus::NotFinal, Some(QUEUE), elsewhere),
-        ("another case", named("MAIN"), JobStatus::NotFinal, Some(QUEUE), elsewhere),
-        ("no name", named(""), JobStatus::NotFinal, Some(QUEUE), elsewhere),
-        ("more than the name", named("job-queue/main"), JobStatus::NotFinal, Some(QUEUE), elsewhere),
+        ("it names another run", another, "names another run"),
+        ("it names no run", no_run, "does not name its run"),
+        ("it is unknown", ObservedJob::unknown(), "does not exist"),
+        ("it has ended", ObservedJob { status: ended, ..job_of(this.as_str()) }, "has already ended"),
         (
-            "that name in another account",
-            named("arn:aws:batch:eu-west-1:210987654321:job-queue/main"),
-            JobStatus::NotFinal,
-            Some(QUEUE),
-            elsewhere,
+            "it is in another queue",
+            ObservedJob { queue: Some("other".into()), ..job_of(this.as_str()) },
+            "another queue",
         ),
     ];
-    for (case, job, status, queue, text) in cases {
+    for (case, observed, text) in cases {
         let fixture = with_run(&live());
-        fixture.jobs.set("job-1", status, queue);
-        let error = error_of(record(&fixture, &live(), job));
-        assert_eq!((error.code(), error.to_string().as_str()), ("refused", text), "{case}");
+        fixture.jobs.put("job-1", observed);
+        let error = error_of(record(&fixture, &live(), head_job()));
+        assert_eq!(error.code(), "refused", "{case}");
+        assert!(error.to_string().contains(text), "{case}: {error}");
         assert_untouched(&fixture, &live(), case);
     }
 }
