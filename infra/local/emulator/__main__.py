@@ -93,8 +93,10 @@ def stop_with_stdin(forget):
 
 def end():
     """Ends this process and those of the functions. The emulator's threads do not end otherwise."""
+    from aws import batch_jobs
     from ministack.core import lambda_runtime
 
+    batch_jobs.stop_all()
     lambda_runtime.reset()
     os._exit(0)
 
@@ -113,10 +115,11 @@ def main():
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack import app as ministack
+    from ministack.core.responses import request_scope
 
     import admin
     import front
-    from aws import install
+    from aws import batch, install
     from snapshots import Snapshots
 
     install()
@@ -151,6 +154,8 @@ def main():
         async def send_and_report(message):
             await send(message)
             if message["type"] == "lifespan.startup.complete":
+                with request_scope(ACCOUNT, REGION):
+                    batch.resume()
                 write_ready_file(ready_file, aws_port, api_port)
 
         await app(scope, receive_and_save, send_and_report)

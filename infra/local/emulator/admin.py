@@ -10,6 +10,12 @@ GET /_local/functions/{name}/credentials
     Returns the credentials of a function, to test what its role may do.
 GET /_local/batch/jobs
     Lists all AWS Batch jobs.
+GET /_local/batch/jobs/{id}
+    Returns a job as DescribeJobs shows it.
+GET /_local/batch/jobs/{id}/output
+    Returns the output of each attempt of an executed job.
+GET /_local/batch/credentials/{key}
+    Returns the credentials of the role of a running job, as the ECS agent does.
 PUT /_local/batch/jobs/{id}
     {"status": "STARTING"|"RUNNING"|"SUCCEEDED"|"FAILED", "exitCode"?, "reason"?, "event"?: false}
     Moves a job to a status.
@@ -29,7 +35,7 @@ import json
 import os
 import signal
 
-from aws import batch, secretsmanager
+from aws import batch, batch_jobs, secretsmanager
 from http_io import answer, read_body, read_headers
 from ministack.core import lambda_runtime
 from ministack.core.responses import request_scope
@@ -73,6 +79,13 @@ def _dispatch(method, parts, request, snapshots):
             return _credentials(name)
         case ("GET", "batch", "jobs"):
             return 200, {"jobs": batch.all_jobs()}
+        case ("GET", "batch", "jobs", job):
+            return batch.one_job(job)
+        case ("GET", "batch", "jobs", job, "output"):
+            return batch.output(job)
+        case ("GET", "batch", "credentials", key):
+            found = batch_jobs.credentials(key)
+            return (200, found) if found else (404, {"message": "unknown key"})
         case ("PUT", "batch", "jobs", job):
             return batch.move(job, request)
         case ("POST", "batch", "jobs", job, "event"):

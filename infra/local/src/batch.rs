@@ -1,11 +1,18 @@
-//! AWS Batch on the local stack: a job stays RUNNABLE until it is moved, and each move sends the
-//! event that AWS sends. Jobs are submitted, described and terminated with the AWS API, with IAM
-//! enforced.
+//! AWS Batch on the local stack: a job stays RUNNABLE until it is moved, or is executed if its queue
+//! is an executing one. Each change sends the event that AWS sends. Jobs are submitted, described and
+//! terminated with the AWS API, with IAM enforced.
 
+use std::time::{Duration, Instant};
+
+use aws_sdk_batch::types::{CeType, ComputeEnvironmentOrder};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{Result, Stack};
+use crate::{Credentials, Error, Result, Stack};
+
+/// The tag of a queue that executes its jobs (docs/emulator.md).
+const EXECUTES_JOBS: &str = "local:executes-jobs";
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The status that a job can be moved to. A failed job with attempts left becomes RUNNABLE again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +54,55 @@ impl Stack {
     /// Sends the event of a job's current status again.
     pub async fn repeat_job_event(&self, job: &str) -> Result<Value> {
         self.admin(Method::POST, &format!("batch/jobs/{job}/event"), None).await
+    }
+
+    /// Creates a queue that executes its jobs as processes of this machine, and returns its ARN.
+    /// The jobs end with the stack.
+    pub async fn create_executing_queue(&self, name: &str) -> Result<String> {
+        let batch = aws_sdk_batch::Client::new(&self.sdk_config(&Credentials::operator()).await);
+        let environment = batch.create_compute_environment().compute_environment_name(name);
+        let environment = environment.r#type(CeType::Unmanaged).send().await;
+        environment
+            .map_err(|error| Error::answer("CreateComputeEnvironment", &error.into_service_error()))?;
+        let order = ComputeEnvironmentOrder::builder().order(1).compute_environment(name).build();
+        let queue = batch.create_job_queue().job_queue_name(name).priority(1);
+        let queue = queue.compute_environment_order(order).tags(EXECUTES_JOBS, "true").send().await;
+        let queue = queue.map_err(|error| Error::answer("CreateJobQueue", &error.into_service_error()))?;
+        Ok(queue.job_queue_arn().unwrap_or_default().to_owned())
+    }
+
+    /// Returns a job as DescribeJobs shows it.
+    pub async fn job(&self, job: &str) -> Result<Value> {
+        self.admin(Method::GET, &format!("batch/jobs/{job}"), None).await
+    }
+
+    /// Waits until an executed job has this status, and returns the job. A job that ends with
+    /// another status is an error that contains its reason.
+    pub async fn wait_for_job(&self, job: &str, status: &str, at_most: Duration) -> Result<Value> {
+        let start = Instant::now();
+        loop {
+            let found = self.job(job).await?;
+            if found["status"] == status {
+                return Ok(found);
+            }
+            if found["status"] == "SUCCEEDED" || found["status"] == "FAILED" {
+                let reason = format!("it is {} and not {status}: {}", found["status"], found["statusReason"]);
+                return Err(Error::answer(format!("job {job}"), &reason));
+            }
+            if start.elapsed() > at_most {
+                let reason = format!("it is {} after {at_most:?} and not {status}", found["status"]);
+                return Err(Error::answer(format!("job {job}"), &reason));
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// Returns the output of each attempt of an executed job: standard output and standard error,
+    /// as they were written so far.
+    pub async fn job_output(&self, job: &str) -> Result<Vec<String>> {
+        let found = self.admin(Method::GET, &format!("batch/jobs/{job}/output"), None).await?;
+        let attempts = found["attempts"].as_array().into_iter().flatten();
+        Ok(attempts.filter_map(Value::as_str).map(str::to_owned).collect())
     }
 
     /// Removes a job, as AWS Batch does about a day after its end.

@@ -2,13 +2,9 @@
 //! role that has only the statements of that response.
 
 use aws_config::SdkConfig;
-use aws_sdk_batch::types::{
-    ContainerOverrides, ContainerProperties, JobDefinitionType, KeyValuePair, ResourceRequirement,
-    ResourceType,
-};
 use serde_json::{Value, json};
 
-use crate::{ACCOUNT, Credentials, Error, JobStatus, REGION, Result, Stack};
+use crate::{ACCOUNT, Credentials, Error, Job, JobStatus, REGION, Result, Stack};
 
 /// The stack's AWS account, with the operator's permissions.
 pub struct Platform<'a> {
@@ -31,32 +27,9 @@ impl<'a> Platform<'a> {
     /// Submits a head job whose environment names this run, moves it to RUNNING, and returns its
     /// id.
     pub async fn start_head_job(&self, run: &str) -> Result<String> {
-        let batch = aws_sdk_batch::Client::new(&self.operator);
-        let requirement = |kind, value| ResourceRequirement::builder().r#type(kind).value(value).build();
-        let container = ContainerProperties::builder()
-            .image("nextflow/nextflow")
-            .resource_requirements(requirement(ResourceType::Vcpu, "1"))
-            .resource_requirements(requirement(ResourceType::Memory, "2048"))
-            .build();
-        batch
-            .register_job_definition()
-            .job_definition_name("head")
-            .r#type(JobDefinitionType::Container)
-            .container_properties(container)
-            .send()
-            .await
-            .map_err(|error| failed("RegisterJobDefinition", &error.into()))?;
-        let run = KeyValuePair::builder().name("PIPELINE_SECRETS_WORKFLOW_ID").value(run).build();
-        let submitted = batch
-            .submit_job()
-            .job_name("head")
-            .job_queue(QUEUE)
-            .job_definition("head")
-            .container_overrides(ContainerOverrides::builder().environment(run).build())
-            .send()
-            .await
-            .map_err(|error| failed("SubmitJob", &error.into()))?;
-        let job = submitted.job_id().unwrap_or_default().to_owned();
+        let environment = [("PIPELINE_SECRETS_WORKFLOW_ID", run)];
+        let job = Job { name: "head", queue: QUEUE, environment: &environment, ..Job::default() };
+        let job = self.submit(&job).await?;
         self.stack.move_job(&job, JobStatus::Running).await?;
         Ok(job)
     }
@@ -69,8 +42,20 @@ impl<'a> Platform<'a> {
 
     /// Creates a role with the statements of a launch, as an operator does, and assumes it.
     pub async fn role(&self, name: &str, statements: &Value) -> Result<Credentials> {
+        let root = json!({"AWS": format!("arn:aws:iam::{ACCOUNT}:root")});
+        self.create_role(name, &root, statements).await?;
+        self.assume(name).await
+    }
+
+    /// Creates a job role or an execution role with these statements, and returns its ARN.
+    pub async fn task_role(&self, name: &str, statements: &Value) -> Result<String> {
+        self.create_role(name, &json!({"Service": "ecs-tasks.amazonaws.com"}), statements).await?;
+        Ok(format!("arn:aws:iam::{ACCOUNT}:role/{name}"))
+    }
+
+    async fn create_role(&self, name: &str, principal: &Value, statements: &Value) -> Result<()> {
         let trust = json!({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}, "Action": "sts:AssumeRole",
+            "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole",
         }]});
         let policy = json!({"Version": "2012-10-17", "Statement": statements});
         self.iam(&[
@@ -85,8 +70,7 @@ impl<'a> Platform<'a> {
             ("PolicyName", "read-copies"),
             ("PolicyDocument", &policy.to_string()),
         ])
-        .await?;
-        self.assume(name).await
+        .await
     }
 
     /// Assumes the role, whose trust policy must allow the account to do so, and returns the
@@ -164,7 +148,7 @@ pub async fn resolve(role: &SdkConfig, value_from: &str) -> Result<String> {
 }
 
 /// Reports an AWS error without its text, which can contain parts of the request.
-fn failed(operation: &str, error: &aws_sdk_sts::error::BoxError) -> Error {
+pub(crate) fn failed(operation: &str, error: &aws_sdk_sts::error::BoxError) -> Error {
     let text = format!("{error:?}");
     let denied = text.contains("AccessDenied");
     Error::answer(operation, &if denied { "AccessDenied" } else { "failed" })

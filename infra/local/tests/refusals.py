@@ -599,18 +599,131 @@ class DynamoDb(Case):
         self.refused("ValidationException", self.tables.update_time_to_live, **call)
 
 
-class Others(Case):
-    def test_batch(self):
-        batch = client("batch")
-        batch.describe_jobs(jobs=["j"] * 100)
-        self.refused("ClientException", batch.describe_jobs, jobs=["j"] * 101)
-        container = {"image": "i"}
-        batch.register_job_definition(jobDefinitionName="d", type="container", containerProperties=container)
-        submit = lambda name: batch.submit_job(jobName=name, jobQueue="q", jobDefinition="d")
-        submit("a-job_1")
-        for name in ("a job", "-job", "j" * 129):
-            self.refused("ClientException", submit, name=name)
+class Batch(Case):
+    batch = client("batch")
+    container = {
+        "image": "i",
+        "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}],
+    }
 
+    def define(self, name, container=None, **members):
+        members = {"type": "container", "containerProperties": {**self.container, **(container or {})}} | members
+        return self.batch.register_job_definition(jobDefinitionName=name, **members)
+
+    def submit(self, name="job", definition="d", **members):
+        return self.batch.submit_job(jobName=name, jobQueue="q", jobDefinition=definition, **members)
+
+    def test_jobs(self):
+        self.define("d")
+        self.batch.describe_jobs(jobs=["j"] * 100)
+        self.refused("ClientException", self.batch.describe_jobs, jobs=["j"] * 101)
+        self.submit("a-job_1")
+        for name in ("a job", "-job", "j" * 129):
+            self.refused("ClientException", self.submit, name)
+        dependencies = [{"jobId": "j"}] * 21
+        self.submit(dependsOn=dependencies[:20])
+        self.refused("ClientException", self.submit, dependsOn=dependencies)
+        for size in (1, 10_001):
+            self.refused("ClientException", self.submit, arrayProperties={"size": size})
+        self.limits(self.submit)
+        for call in (self.batch.terminate_job, self.batch.cancel_job):
+            call(jobId="none", reason="r" * 1_024)
+            self.refused("ClientException", call, jobId="none", reason="r" * 1_025)
+
+    def limits(self, call):
+        for attempts in (0, 11):
+            self.refused("ClientException", call, "limited", retryStrategy={"attempts": attempts})
+        self.refused("ClientException", call, "limited", timeout={"attemptDurationSeconds": 59})
+        call("limited", retryStrategy={"attempts": 10}, timeout={"attemptDurationSeconds": 60})
+
+    def test_sizes(self):
+        self.define("d")
+        environment = lambda size: [{"name": "LONG", "value": "x" * size}]
+        self.submit(containerOverrides={"environment": environment(30_000)})
+        self.refused("ClientException", self.submit, containerOverrides={"environment": environment(30_720)})
+        self.define("large", {"environment": environment(24_000)})
+        self.refused("ClientException", self.define, "larger", {"environment": environment(24_576)})
+
+    def test_environment(self):
+        self.define("d")
+        for name in ("AWS_BATCH", "AWS_BATCH_JOB_ID"):
+            environment = {"environment": [{"name": name, "value": "x"}]}
+            self.refused("ClientException", self.define, "reserved", environment)
+            self.refused("ClientException", self.submit, containerOverrides=environment)
+        self.submit(containerOverrides={"environment": [{"name": "aws_batch", "value": "x"}]})
+
+    def test_definitions(self):
+        self.define("-_a1" * 32)
+        for name in ("a b", "a.b", "d" * 129):
+            self.refused("ClientException", self.define, name)
+        self.limits(self.define)
+        for wrong in ({"image": ""}, {"resourceRequirements": self.container["resourceRequirements"][:1]}):
+            self.refused("ClientException", self.define, "wrong", wrong)
+        self.define("older", {"resourceRequirements": [], "vcpus": 1, "memory": 512})
+        self.refused("ClientException", self.define, "none", containerProperties=None)
+        self.refused("ClientException", self.define, "nodes", type="multinode")
+        secrets = {"secrets": [{"name": "KEY", "valueFrom": "arn:aws:secretsmanager:us-east-1:123456789012:secret:s"}]}
+        self.refused("ClientException", self.define, "no-role", secrets)
+        self.refused("ClientException", self.define, "fargate", platformCapabilities=["FARGATE"])
+        self.define("with-role", {**secrets, "executionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/execution"})
+
+    def test_a_definition_with_a_role_needs_the_right_to_pass_it(self):
+        role = f"arn:aws:iam::{ACCOUNT}:role/passed"
+        register = {"Effect": "Allow", "Action": "batch:RegisterJobDefinition", "Resource": "*"}
+        to_tasks = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+        passing = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": role, "Condition": to_tasks}
+        one, both = as_role("batch", "registers", register), as_role("batch", "passes", passing)
+        client("iam").put_role_policy(RoleName="passes", PolicyName="q", PolicyDocument=policy(register))
+        call = {"jobDefinitionName": "passed", "type": "container"}
+        one.register_job_definition(**call, containerProperties=self.container)
+        for member in ("jobRoleArn", "executionRoleArn"):
+            members = {**call, "containerProperties": {**self.container, member: role}}
+            self.refused("AccessDeniedException", one.register_job_definition, **members)
+            both.register_job_definition(**members)
+        other = {**self.container, "jobRoleArn": f"{role}-other"}
+        self.refused("AccessDeniedException", both.register_job_definition, **call, containerProperties=other)
+
+    def test_resources(self):
+        arn = f"arn:aws:batch:{REGION}:{ACCOUNT}"
+        self.define("ours")
+        self.define("theirs")
+        resources = [f"{arn}:job-queue/ours", f"{arn}:job-definition/ours"]
+        role = as_role("batch", "submits", {"Action": "batch:SubmitJob", "Resource": resources})
+        submit = lambda queue, definition: role.submit_job(jobName="j", jobQueue=queue, jobDefinition=definition)
+        submit("ours", "ours")
+        submit(f"{arn}:job-queue/ours", "ours")
+        self.refused("AccessDeniedException", submit, "theirs", "ours")
+        self.refused("AccessDeniedException", submit, "ours", "theirs")
+        mine, other = self.submit(definition="ours"), self.submit(definition="ours")
+        role = as_role("batch", "ends", {"Action": "batch:TerminateJob", "Resource": mine["jobArn"]})
+        role.terminate_job(jobId=mine["jobId"], reason="r")
+        self.refused("AccessDeniedException", role.terminate_job, jobId=other["jobId"], reason="r")
+
+    def test_tags(self):
+        self.define("d")
+        mine, other = self.submit(tags={"a": "1"}), self.submit()
+        tag = self.batch.tag_resource
+        tag(resourceArn=mine["jobArn"], tags={"pipeline-secrets:run": "x"})
+        listed = self.batch.list_tags_for_resource(resourceArn=mine["jobArn"])["tags"]
+        self.assertEqual(listed, {"a": "1", "pipeline-secrets:run": "x"})
+        self.assertEqual(self.batch.describe_jobs(jobs=[mine["jobId"]])["jobs"][0]["tags"], listed)
+        self.batch.untag_resource(resourceArn=mine["jobArn"], tagKeys=["a", "b"])
+        self.assertEqual(list(self.batch.list_tags_for_resource(resourceArn=mine["jobArn"])["tags"]), ["pipeline-secrets:run"])
+
+        many = {f"k{index}": "v" for index in range(51)}
+        for tags in ({"aws:a": "x"}, {}, many, {"k" * 129: "v"}, {"k": "v" * 257}):
+            self.refused("ClientException", tag, resourceArn=mine["jobArn"], tags=tags)
+        for arn in (f"{mine['jobArn']}:0", f"{mine['jobArn']}x", "arn:aws:batch"):
+            self.refused("ClientException", tag, resourceArn=arn, tags={"k": "v"})
+        actions = ["batch:TagResource", "batch:ListTagsForResource"]
+        role = as_role("batch", "tags", {"Action": actions, "Resource": mine["jobArn"]})
+        role.tag_resource(resourceArn=mine["jobArn"], tags={"k": "v"})
+        self.assertIn("k", role.list_tags_for_resource(resourceArn=mine["jobArn"])["tags"])
+        self.refused("AccessDeniedException", role.tag_resource, resourceArn=other["jobArn"], tags={"k": "v"})
+        self.refused("AccessDeniedException", role.untag_resource, resourceArn=mine["jobArn"], tagKeys=["k"])
+
+
+class Others(Case):
     def test_queues(self):
         queues = client("sqs")
         queues.create_queue(QueueName="q" * 80)

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
-use aws_sdk_batch::types::ContainerProperties;
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::{Credentials, EmulatorOptions, JobStatus, Lifetime, Progress, Stack, Tools};
+use local::platform::Platform;
+use local::{Credentials, EmulatorOptions, Job, JobStatus, Lifetime, Progress, Stack, Tools};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -77,13 +77,8 @@ async fn a_job_keeps_its_status_until_it_is_moved_and_follows_its_retry_strategy
     let folder = tempfile::tempdir()?;
     let stack = Stack::start(&tools, &options(folder.path(), Lifetime::Passing), &BTreeMap::new()).await?;
     let batch = aws_sdk_batch::Client::new(&stack.sdk_config(&Credentials::operator()).await);
-    let container = ContainerProperties::builder().image("nextflow").build();
-    let definition =
-        batch.register_job_definition().job_definition_name("head").container_properties(container);
-    definition.r#type(aws_sdk_batch::types::JobDefinitionType::Container).send().await?;
-    let twice = aws_sdk_batch::types::RetryStrategy::builder().attempts(2).build();
-    let submitted = batch.submit_job().job_name("head").job_queue("queue").job_definition("head");
-    let job = submitted.retry_strategy(twice).send().await?.job_id.ok_or("no id")?;
+    let job = Job { queue: "heads", attempts: 2, ..Job::default() };
+    let job = Platform::new(&stack).await.submit(&job).await?;
 
     for (to, shown) in [
         (JobStatus::Running, "RUNNING"),

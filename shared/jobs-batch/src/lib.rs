@@ -1,6 +1,6 @@
-//! A head job in AWS Batch: `DescribeJobs`. Only its status, exit status, queue and the runs that it
-//! names are kept. The rest of the answer, which holds the job's environment, tags and command, is
-//! dropped.
+//! A head job in AWS Batch: `DescribeJobs`. Only its status, exit status, queue and the runs that
+//! it names are kept. The rest of the answer, which holds the job's environment, tags and command,
+//! is dropped.
 
 use async_trait::async_trait;
 use aws_failures::unavailable;

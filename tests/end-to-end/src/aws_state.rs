@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_batch::types::{ContainerOverrides, ContainerProperties, JobDefinitionType, KeyValuePair};
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::{JobStatus, REGION};
+use local::REGION;
+use local::platform::Platform;
 use serde_json::{Value, json};
 
 use crate::harness::Harness;
-
-const QUEUE: &str = "heads";
 
 impl Harness {
     /// Returns the rows of a partition as text.
@@ -108,17 +106,8 @@ impl Harness {
     /// Submits a head job of this run to AWS Batch, moves it to RUNNING, and returns the body that
     /// records it.
     pub async fn head_job(&self, run: &str) -> Value {
-        let batch = aws_sdk_batch::Client::new(&self.operator);
-        let definition = batch.register_job_definition().job_definition_name("head");
-        let definition = definition.r#type(JobDefinitionType::Container);
-        let container = ContainerProperties::builder().image("nextflow/nextflow").build();
-        definition.container_properties(container).send().await.expect("a job definition");
-        let job = batch.submit_job().job_name("head").job_queue(QUEUE).job_definition("head");
-        let run = KeyValuePair::builder().name("PIPELINE_SECRETS_WORKFLOW_ID").value(run).build();
-        let job = job.container_overrides(ContainerOverrides::builder().environment(run).build());
-        let job = job.send().await.expect("a job").job_id.expect("its id");
-        self.stack.move_job(&job, JobStatus::Running).await.expect("a running job");
-        json!({"jobId": job, "jobQueue": QUEUE, "region": REGION})
+        let job = Platform::new(&self.stack).await.start_head_job(run).await.expect("a head job");
+        Platform::head_job(&job)
     }
 }
 

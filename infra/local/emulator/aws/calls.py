@@ -28,7 +28,7 @@ class Call:
 
     def __init__(self, service, method, path, headers, body, query):
         self.service, self.method, self.path = service, method, path
-        self.headers, self.body = headers, body or b""
+        self.headers, self.body, self.query = headers, body or b"", query
         self.data = parsed(self.body)
         self.operation = shapes.operation(service, method, path, headers.get("x-amz-target", ""))
         if self.operation is None and not self.data:  # the query protocol
@@ -48,7 +48,10 @@ def check(service, rule):
 
 
 def answer(service, operation, handler):
-    """Adds a handler. `handler(call)` returns an answer, or None to let the emulator answer."""
+    """Adds a handler. `handler(call)` returns an answer, or None to let the emulator answer.
+
+    It raises `Refused` if AWS refuses the call.
+    """
     _answers[service, operation] = handler
 
 
@@ -94,10 +97,11 @@ def _checked(service, known):
             shapes.check(service, call.operation, call.data, Refused)
             for rule in _checks.get(service, ()):
                 rule(call)
+            given = _answers.get((service, call.operation))
+            answered = given and given(call)
         except Refused as refused:
             return _error(service, refused)
-        given = _answers.get((service, call.operation))
-        return (given and given(call)) or await known(method, path, headers, body, query)
+        return answered or await known(method, path, headers, body, query)
 
     return handler
 

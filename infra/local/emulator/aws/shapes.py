@@ -41,8 +41,10 @@ def _routes(service):
     found = []
     for name in model(service).operation_names:
         http = model(service).operation_model(name).http
-        parts = re.split(r"\{[^}]+\}", http["requestUri"].split("?")[0])
-        found.append((http["method"], re.compile("[^/]+".join(map(re.escape, parts)) + "/?"), name))
+        uri = http["requestUri"].split("?")[0]
+        one = ".+" if uri.endswith("{resourceArn}") else "[^/]+"  # the path is decoded
+        parts = re.split(r"\{[^}]+\}", uri)
+        found.append((http["method"], re.compile(one.join(map(re.escape, parts)) + "/?"), name))
     return found
 
 
