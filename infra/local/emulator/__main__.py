@@ -119,13 +119,14 @@ def main():
 
     import admin
     import front
-    from aws import batch, install
+    from aws import batch, batch_jobs, install
     from snapshots import Snapshots
 
     install()
     snapshots = None if options.forget else Snapshots(os.environ["STATE_DIR"])
     if snapshots:
         snapshots.restore()
+        batch_jobs.note_change = snapshots.note_change
 
     async def app(scope, receive, send):
         send = snapshots.watch(scope, send) if snapshots else send

@@ -138,10 +138,13 @@ class Snapshots:
 
         async def send_and_note(message):
             if message["type"] == "http.response.start":
-                self._changes += 1
+                self.note_change()
             await send(message)
 
         return send_and_note
+
+    def note_change(self):
+        self._changes += 1
 
     async def save_changes(self):
         """Saves what has changed, until the event loop ends."""

@@ -11,7 +11,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
 use local::commands::{Up, status_of, up_in};
 use local::platform::{Platform, resolve};
-use local::{Addresses, Caller, Emulator, EmulatorOptions, Example, JobStatus, Lifetime};
+use local::{Addresses, Caller, Emulator, EmulatorOptions, Example, Job, JobStatus, Lifetime};
 use local::{Progress, REGION, Stack, Tools};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -79,6 +79,32 @@ async fn launch(caller: &Caller, workspace: u64) -> Outcome<Value> {
 
 fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
     answer[name].as_str().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_job_that_is_executed_is_killed_with_the_emulator_and_tried_again_by_the_next_one() -> Outcome {
+    let tools = Tools::ready(Progress::Quiet).await?;
+    let folder = StackFolder::new()?;
+    let stack = folder.up(&tools, &Up::default()).await?;
+    let queue = stack.create_executing_queue("tasks").await?;
+    let script = r#"echo $$; [ "$AWS_BATCH_JOB_ATTEMPT" = 2 ] || sleep 1000"#;
+    let command = ["sh", "-c", script];
+    let job = Job { queue: &queue, command: &command, attempts: 2, ..Job::default() };
+    let job = Platform::new(&stack).await.submit(&job).await?;
+    wait_until("the job runs", async || Ok(!stack.job_output(&job).await?.concat().is_empty())).await?;
+    let process = stack.job_output(&job).await?.concat();
+    stack.save().await?;
+    folder.kill()?;
+    let is_gone = || Ok(!Command::new("kill").args(["-0", process.trim()]).output()?.status.success());
+    wait_until("the job is killed", async || is_gone()).await?;
+
+    let stack = folder.up(&tools, &Up::default()).await?;
+    let found = stack.wait_for_job(&job, "SUCCEEDED", TIMEOUT).await?;
+    assert_eq!(found["attempts"].as_array().map(Vec::len), Some(2));
+    let reason = found["attempts"][0]["statusReason"].as_str().unwrap_or_default();
+    assert!(reason.starts_with("Host EC2"), "{reason}");
+    stack.stop().await?;
+    Ok(())
 }
 
 #[tokio::test]

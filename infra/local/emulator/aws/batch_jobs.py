@@ -42,6 +42,7 @@ _sessions = {}  # the credentials of running jobs by the key in their address
 _tasks = set()
 _sdk, _lock = botocore.session.Session(), threading.Lock()
 _advance = None  # batch.py: moves a job to a status and sends the event
+note_change = lambda: None  # snapshots.py: the state has changed without a call
 
 
 class Failed(Exception):
@@ -150,6 +151,7 @@ async def _execute(job_id):
                 reason, code = f"CannotStartContainerError: {error.strerror}", None
             if job["status"] not in FINAL:
                 _advance(job, "SUCCEEDED" if code == 0 else "FAILED", reason, code)
+            note_change()
 
 
 async def _attempt(job):
@@ -228,6 +230,7 @@ async def _run(job, command, environment, folder, number):
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-S", SUPERVISOR,
             cwd=os.path.join(folder, "home"), env={}, stdin=gone, stdout=log, stderr=log, umask=0o022,
+            start_new_session=True,  # a signal to the emulator and its children is not for the job
         )
     os.close(gone)
     attempt = _running[job["jobId"]] = Attempt(process, life)

@@ -2,6 +2,7 @@
 //! story and checks it.
 
 mod denied;
+mod head;
 mod hpc;
 mod story;
 
@@ -31,6 +32,8 @@ pub struct Findings {
     pub copies_during_run: usize,
     /// Whether each `valueFrom`, resolved as the ECS agent does, returned the stored bytes.
     pub values_match: bool,
+    /// Whether a job that AWS Batch executed found the stored bytes in its environment.
+    pub job_values_match: bool,
     /// The number of copies left after the first run succeeded.
     pub copies_after_success: usize,
     /// The number of copies left after the second run failed.
@@ -62,6 +65,7 @@ impl Findings {
             (self.override_winner == "user", "the user secret did not override the workspace secret"),
             (self.copies_during_run == 1, "the run did not have exactly one copy"),
             (self.values_match, "a delivered value differed from the stored one"),
+            (self.job_values_match, "a value in the environment of a job differed from the stored one"),
             (self.copies_after_success == 0, "copies were left after a successful run"),
             (self.copies_after_failure == 0, "copies were left after a failed run"),
             (self.copies_after_lost_event == 0, "copies were left after a lease expired"),

@@ -8,10 +8,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::denied::{Targets, denied_calls};
+use super::head::Queue;
 use super::hpc::Cluster;
 use super::{Findings, Reporter, yes};
 use crate::platform::{Platform, resolve};
-use crate::{Caller, Error, JobStatus, Result, Stack, Tools};
+use crate::{Caller, Error, Result, Stack, Tools};
 
 /// The users of the story and their two workspaces.
 struct Actors {
@@ -108,14 +109,26 @@ pub(super) async fn run<W: Write>(
     log.step(&format!("run {} is launched too: it sends one heartbeat and then stops reporting", third.id))?;
 
     log.chapter(
-        "4. The head job starts. AWS Batch reads its secrets with the permissions that the launch returned.",
+        "4. The head job starts. AWS Batch reads secrets with the permissions that the launch returned.",
     )?;
-    let job = platform.start_head_job(&first.id).await?;
-    first.record(&job).await?;
+    let queue = Queue::create(stack, &platform, folder).await?;
+    let job = queue.start_head_job(&first.answer).await?;
+    let is_recorded =
+        async || Ok(first.receipt(&actors.launcher).await?["headJob"]["jobId"].as_str() == Some(&job));
+    queue.wait_until_recorded(&job, is_recorded).await?;
+    log.step("the head job sources the prelude, which records it for its run")?;
     let role = platform.role("demo-execution", &first.answer["iam"]["statements"]).await?;
     let role = stack.sdk_config(&role).await;
     findings.values_match = check_values(&role, &first.answer, &values).await?;
     log.step(&format!("each valueFrom resolves to the stored bytes: {}", yes(findings.values_match)))?;
+    let tasks = platform.task_role("demo-tasks", &first.answer["iam"]["statements"]).await?;
+    let expected =
+        [("NCBI_API_KEY", values.user_key.as_str()), ("SENTIEON_LICENSE_BASE64", values.licence.as_str())];
+    findings.job_values_match = queue.job_has(&expected, &first.answer["batch"]["secrets"], &tasks).await?;
+    log.step(&format!(
+        "a job gets them in its environment, and prints their digests: {}",
+        yes(findings.job_values_match)
+    ))?;
     let other = other_role(&actors, stack, &platform).await?;
     findings.other_workspace_refused = is_denied(&other, &first.answer).await;
     log.step(&format!("another workspace's role is denied: {}", yes(findings.other_workspace_refused)))?;
@@ -130,13 +143,12 @@ pub(super) async fn run<W: Write>(
     }
 
     log.chapter("6. The head job of the first run succeeds. That of a second run fails.")?;
-    stack.move_job(&job, JobStatus::Succeeded).await?;
+    queue.finish(&first.id, 0)?;
     first.wait_for_end(&actors.launcher, Duration::from_secs(30)).await?;
     findings.copies_after_success = platform.copies(&first.id).await?;
     let second = Run::launch(&actors.launcher, &launches, stack).await?;
-    let job = platform.start_head_job(&second.id).await?;
-    second.record(&job).await?;
-    stack.move_job(&job, JobStatus::Failed).await?;
+    queue.finish(&second.id, 1)?;
+    queue.start_head_job(&second.answer).await?;
     second.wait_for_end(&actors.launcher, Duration::from_secs(30)).await?;
     findings.copies_after_failure = platform.copies(&second.id).await?;
     log.step("both runs ended after an event from AWS Batch, confirmed with DescribeJobs")?;
@@ -236,10 +248,6 @@ impl Run {
 
     async fn heartbeat(&self) -> Result<()> {
         self.reporter.post(&format!("/runs/{}/heartbeat", self.id), &json!({})).await.map(drop)
-    }
-
-    async fn record(&self, job: &str) -> Result<()> {
-        self.reporter.put(&format!("/runs/{}/head-job", self.id), &Platform::head_job(job)).await.map(drop)
     }
 
     async fn receipt(&self, caller: &Caller) -> Result<Value> {
