@@ -63,6 +63,12 @@ impl DeployedStack {
         Ok(self.owner.post(&format!("/launches?workspaceId={}", self.workspace), body).await?)
     }
 
+    /// Previews a launch on AWS Batch and returns the answer.
+    pub async fn preview(&self) -> Outcome<Value> {
+        let path = format!("/launches/preview?workspaceId={}", self.workspace);
+        Ok(self.owner.post(&path, &json!({"platform": "aws-batch"})).await?)
+    }
+
     /// Returns the description of a run.
     pub async fn receipt(&self, run: &str) -> Outcome<Value> {
         Ok(self.owner.get(&format!("/runs/{run}")).await?)

@@ -114,8 +114,14 @@ impl Head<'_> {
     async fn run(&self, pipeline: &str, config: &str) -> Outcome<std::process::Output> {
         self.write_pipeline(pipeline)?;
         std::fs::write(self.folder.join("site.config"), config)?;
-        Ok(Command::new(script())
-            .args(["--platform", "aws-batch", "--", "nextflow", "run", "main.nf", "-c", "site.config"])
+        let words = ["--platform", "aws-batch", "--", "nextflow", "run", "main.nf", "-c", "site.config"];
+        Ok(self.command("nextflow-with-secrets").args(words).output().await?)
+    }
+
+    /// Returns a command of the script's folder, with the user's token.
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(script().with_file_name(name));
+        command
             .env_clear()
             .envs(self.environment())
             .envs(self.deployed.stack.environment(self.role))
@@ -123,10 +129,19 @@ impl Head<'_> {
             .env("PIPELINE_SECRETS_WORKSPACE", self.deployed.workspace.to_string())
             .env("PIPELINE_SECRETS_TOKEN", self.deployed.owner.token())
             .current_dir(self.folder)
-            .stdin(std::process::Stdio::null())
-            .output()
-            .await?)
+            .stdin(std::process::Stdio::null());
+        command
     }
+}
+
+/// Installs the executor that leaves secrets to the platform into Nextflow's home in this folder.
+async fn install_executor(launcher: &Path, folder: &Path) -> Outcome {
+    let installed = Command::new(real::folder().join("batch-like-executor/install.sh"))
+        .args([launcher.parent().unwrap_or(launcher), &folder.join("home")])
+        .output()
+        .await?;
+    assert!(installed.status.success(), "{}", printed(&installed));
+    Ok(())
 }
 
 /// Returns what a run printed.
@@ -172,19 +187,13 @@ async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome 
     for (name, value) in values() {
         deployed.store(name, &value).await?;
     }
-    let preview = format!("/launches/preview?workspaceId={}", deployed.workspace);
-    let preview = deployed.owner.post(&preview, &json!({"platform": "aws-batch"})).await?;
     let platform = Platform::new(&deployed.stack).await;
-    let role = platform.role("tasks", &preview["iam"]["statements"]).await?;
+    let role = platform.role("tasks", &deployed.preview().await?["iam"]["statements"]).await?;
     let names: Vec<_> = values().into_keys().collect();
 
     for launcher in &launchers {
         let folder = tempfile::tempdir()?;
-        let installed = Command::new(real::folder().join("batch-like-executor/install.sh"))
-            .args([launcher.parent().unwrap_or(launcher), &folder.path().join("home")])
-            .output()
-            .await?;
-        assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+        install_executor(launcher, folder.path()).await?;
         let head = Head { deployed: &deployed, folder: folder.path(), launcher, role: &role };
 
         let ran = head.run(&pipeline(&names), "").await?;
@@ -290,6 +299,79 @@ async fn the_prelude_records_the_head_job_and_writes_the_store_that_nextflow_rea
     let receipt = deployed.until(&run, "ended").await?;
     assert_eq!(receipt["outcome"]["reportedBy"], "head-job");
     assert_eq!(platform.copies(&run).await?, 0);
+    deployed.stack.stop().await?;
+    Ok(())
+}
+
+/// A pipeline whose head and task check the secret. The task fails if `params.fail` is true.
+const CHECKED: &str = r#"
+process CHECK {
+  secret 'NUMBER'
+  script:
+  """
+  test "\$NUMBER/${params.fail}" = 007/false
+  """
+}
+workflow {
+  assert secrets.NUMBER == '007'
+  CHECK()
+}
+"#;
+
+#[tokio::test]
+async fn a_submitted_head_job_runs_a_pipeline_and_its_run_ends_with_it() -> Outcome {
+    let Some(launcher) = install_nextflow(env!("CARGO_TARGET_TMPDIR"), "25.04.4") else {
+        return Ok(()); // `install_nextflow` printed the reason
+    };
+    let deployed = DeployedStack::new(&[]).await?;
+    deployed.store("NUMBER", "007").await?;
+    let platform = Platform::new(&deployed.stack).await;
+    let folder = tempfile::tempdir()?;
+    install_executor(&launcher, folder.path()).await?;
+    let operator = Credentials::operator();
+    let head = Head { deployed: &deployed, folder: folder.path(), launcher: &launcher, role: &operator };
+    head.write_pipeline(CHECKED)?;
+    let role = platform.task_role("head", &deployed.preview().await?["iam"]["statements"]).await?;
+    let environment: Vec<_> =
+        head.environment().iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+    let properties = json!({
+        "image": "nextflow", "jobRoleArn": role, "environment": environment,
+        "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "2048"}],
+    });
+    let definition =
+        ["batch", "register-job-definition", "--job-definition-name", "nextflow", "--type", "container"];
+    let properties = ["--container-properties".to_owned(), properties.to_string()];
+    let registered = Command::new(deployed.tools.installation.aws())
+        .args(definition)
+        .args(properties)
+        .envs(deployed.stack.environment(&operator))
+        .output()
+        .await?;
+    assert!(registered.status.success(), "{}", printed(&registered));
+    let queue = deployed.stack.create_executing_queue("heads").await?;
+
+    let pipeline = folder.path().join("main.nf");
+    let pipeline = pipeline.to_str().ok_or("a path is not UTF-8")?;
+    for (fail, status, reporter) in [("false", "SUCCEEDED", "report"), ("true", "FAILED", "head-job")] {
+        let submitted = head
+            .command("submit")
+            .args(["--job-queue", &queue, "--job-definition", "nextflow"])
+            .args(["--", "nextflow", "run", pipeline, "--fail", fail])
+            .output()
+            .await?;
+        assert!(submitted.status.success(), "{}", printed(&submitted));
+        let job = String::from_utf8(submitted.stdout.clone())?.trim().to_owned();
+        let ended = deployed.stack.wait_for_job(&job, status, std::time::Duration::from_mins(3)).await;
+        let output = deployed.stack.job_output(&job).await?.concat();
+        assert!(ended.is_ok(), "{output}");
+        assert!(output.contains("has its secrets; tasks get them with the config"), "{output}");
+        let run = deployed.owner.get(&format!("/runs?workspaceId={}", deployed.workspace)).await?;
+        let run = text(&run, "/runs/0/workflowId").to_owned();
+        let receipt = deployed.until(&run, "ended").await?;
+        assert_eq!(receipt["headJob"]["jobId"], job.as_str(), "{receipt}");
+        assert_eq!(receipt["outcome"]["reportedBy"], reporter, "{receipt}");
+        assert_eq!(platform.copies(&run).await?, 0);
+    }
     deployed.stack.stop().await?;
     Ok(())
 }
