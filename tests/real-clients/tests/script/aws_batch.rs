@@ -252,6 +252,17 @@ fn a_pipeline_that_cannot_get_its_secrets_is_refused_before_the_launch() {
 }
 
 #[test]
+fn fusion_that_the_command_enables_is_found() {
+    under_every_shell(|harness| {
+        prepare(harness, PLAIN);
+        for option in ["-with-fusion", "-with-fusion=true"] {
+            let outcome = run(harness, &[], &["nextflow", "run", "main.nf", option]);
+            assert_refused(harness, &outcome, "with Fusion, tasks have no AWS CLI");
+        }
+    });
+}
+
+#[test]
 fn the_pipelines_own_before_script_keeps_its_place_if_it_contains_the_secrets() {
     let composed = "process.beforeScript = { \"${task.ext.pipelineSecrets}\\nmodule load x\" }\n";
     let selector =
