@@ -110,11 +110,12 @@ impl Head<'_> {
         std::fs::write(self.folder.join("nextflow.config"), config)
     }
 
-    /// Runs the pipeline by the script, with another config.
-    async fn run(&self, pipeline: &str, config: &str) -> Outcome<std::process::Output> {
+    /// Runs the pipeline by the script with these options, with another config.
+    async fn run(&self, options: &[&str], pipeline: &str, config: &str) -> Outcome<std::process::Output> {
         self.write_pipeline(pipeline)?;
         std::fs::write(self.folder.join("site.config"), config)?;
-        let words = ["--platform", "aws-batch", "--", "nextflow", "run", "main.nf", "-c", "site.config"];
+        let words = ["nextflow", "run", "main.nf", "-c", "site.config"];
+        let words = ["--platform", "aws-batch"].iter().chain(options).chain(&["--"]).chain(&words);
         Ok(self.command("nextflow-with-secrets").args(words).output().await?)
     }
 
@@ -190,13 +191,14 @@ async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome 
     let platform = Platform::new(&deployed.stack).await;
     let role = platform.role("tasks", &deployed.preview().await?["iam"]["statements"]).await?;
     let names: Vec<_> = values().into_keys().collect();
+    let one = ["--workspace-secrets", "NUMBER"];
 
     for launcher in &launchers {
         let folder = tempfile::tempdir()?;
         install_executor(launcher, folder.path()).await?;
         let head = Head { deployed: &deployed, folder: folder.path(), launcher, role: &role };
 
-        let ran = head.run(&pipeline(&names), "").await?;
+        let ran = head.run(&[], &pipeline(&names), "").await?;
         assert!(ran.status.success(), "{}", printed(&ran));
         let received = std::fs::read_to_string(folder.path().join("out"))?;
         for (name, value) in values() {
@@ -212,21 +214,21 @@ async fn each_task_gets_exactly_the_secrets_it_names_byte_for_byte() -> Outcome 
             assert!(!contains_text(folder.path(), needle)?, "{needle} is in a file");
         }
 
-        let missing = head.run(&pipeline(&["NOT_IN_THE_RUN"]), "").await?;
+        let missing = head.run(&one, &pipeline(&["NOT_IN_THE_RUN"]), "").await?;
         assert!(!missing.status.success());
         assert!(printed(&missing).contains("the secret NOT_IN_THE_RUN of run"), "{}", printed(&missing));
 
         let site = r#"process.beforeScript = { "${task.ext.pipelineSecrets ?: ''}\nexport SITE=yes" }"#;
-        let ran = head.run(OTHER_PROCESSES, site).await?;
+        let ran = head.run(&one, OTHER_PROCESSES, site).await?;
         assert!(ran.status.success(), "{}", printed(&ran));
-        let lost = head.run(OTHER_PROCESSES, "process.beforeScript = 'export SITE=yes'").await?;
+        let lost = head.run(&one, OTHER_PROCESSES, "process.beforeScript = 'export SITE=yes'").await?;
         assert_eq!(lost.status.code(), Some(64), "{}", printed(&lost));
         assert!(printed(&lost).contains("your config sets process.beforeScript"), "{}", printed(&lost));
 
-        let ran = head.run(&pipeline(&["NUMBER"]), "aws.batch.cliPath = '/opt/missing/aws'").await?;
+        let ran = head.run(&one, &pipeline(&["NUMBER"]), "aws.batch.cliPath = '/opt/missing/aws'").await?;
         assert!(!ran.status.success());
         assert!(printed(&ran).contains("the AWS CLI (/opt/missing/aws) was not found"), "{}", printed(&ran));
-        let fusion = head.run(&pipeline(&["NUMBER"]), "fusion.enabled = true").await?;
+        let fusion = head.run(&one, &pipeline(&["NUMBER"]), "fusion.enabled = true").await?;
         assert_eq!(fusion.status.code(), Some(64), "{}", printed(&fusion));
         assert!(printed(&fusion).contains("with Fusion, tasks have no AWS CLI"), "{}", printed(&fusion));
     }
@@ -352,7 +354,7 @@ async fn a_submitted_head_job_runs_a_pipeline_and_its_run_ends_with_it() -> Outc
 
     let pipeline = folder.path().join("main.nf");
     let pipeline = pipeline.to_str().ok_or("a path is not UTF-8")?;
-    for (fail, status, reporter) in [("false", "SUCCEEDED", "report"), ("true", "FAILED", "head-job")] {
+    for (fail, status, result) in [("false", "SUCCEEDED", "succeeded"), ("true", "FAILED", "failed")] {
         let submitted = head
             .command("submit")
             .args(["--job-queue", &queue, "--job-definition", "nextflow"])
@@ -369,7 +371,8 @@ async fn a_submitted_head_job_runs_a_pipeline_and_its_run_ends_with_it() -> Outc
         let run = text(&run, "/runs/0/workflowId").to_owned();
         let receipt = deployed.until(&run, "ended").await?;
         assert_eq!(receipt["headJob"]["jobId"], job.as_str(), "{receipt}");
-        assert_eq!(receipt["outcome"]["reportedBy"], reporter, "{receipt}");
+        assert_eq!(receipt["outcome"]["reportedBy"], "head-job", "{receipt}");
+        assert_eq!(receipt["outcome"]["result"], result, "{receipt}");
         assert_eq!(platform.copies(&run).await?, 0);
     }
     deployed.stack.stop().await?;
