@@ -168,7 +168,11 @@ impl Storm {
         let calls = world.aws.state().calls.clone();
         result.calls = calls.len();
         let count = |name: &str| calls.iter().filter(|call| call.operation == name).count();
-        let copies = if self.layout == Layout::Bundle { 1 } else { self.secrets };
+        let copies = match self.layout {
+            Layout::Bundle => 1,
+            Layout::Plugin => 2,
+            Layout::PerName => self.secrets,
+        };
         let bundles = usize::try_from(self.bundle_seconds()).unwrap_or(usize::MAX);
         // A launch retries its intent with backoff until its deadline, so only the sum below bounds
         // those calls.

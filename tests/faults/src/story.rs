@@ -22,6 +22,8 @@ pub enum Story {
     LaunchBundle,
     /// A launch for AWS Batch with one copy per name, which reserves their creations and waits.
     LaunchPerName,
+    /// A launch for AWS Batch with the plugin: one copy for the tasks, and one for the head job.
+    LaunchPlugin,
     /// A launch for an HPC scheduler.
     LaunchHpc,
     /// A launch with an idempotency key.
@@ -114,9 +116,10 @@ pub const JOB: &str = "9d7a1f2e-0000-4000-8000-000000000001";
 
 impl Story {
     /// Every story.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::LaunchBundle,
         Self::LaunchPerName,
+        Self::LaunchPlugin,
         Self::LaunchHpc,
         Self::LaunchKeyed,
         Self::LaunchRepeated,
@@ -147,6 +150,7 @@ impl Story {
             self,
             Self::LaunchBundle
                 | Self::LaunchPerName
+                | Self::LaunchPlugin
                 | Self::LaunchHpc
                 | Self::LaunchKeyed
                 | Self::LaunchRepeated
@@ -174,6 +178,7 @@ impl Story {
                 (Platform::Slurm, Layout::Bundle)
             }
             Self::LaunchPerName | Self::Look => (Platform::AwsBatch, Layout::PerName),
+            Self::LaunchPlugin => (Platform::AwsBatch, Layout::Plugin),
             _ => (Platform::AwsBatch, Layout::Bundle),
         }
     }

@@ -187,10 +187,11 @@ async fn expect(
     }
 }
 
-/// INV7: every copy of a launch exists, and user secrets override workspace secrets.
+/// INV7: every copy of a launch exists with its values, and user secrets override workspace secrets.
 fn delivered(world: &World, id: &RunId, lifecycle: &domain::run::Lifecycle) -> Result<(), String> {
     let state = world.aws.state();
-    let mut texts = String::new();
+    let (name, of_user) = SECRETS[2];
+    let mut wrong = false;
     for copy in &lifecycle.copies {
         let copy_stored = state
             .services
@@ -198,14 +199,12 @@ fn delivered(world: &World, id: &RunId, lifecycle: &domain::run::Lifecycle) -> R
             .secrets
             .get(&copy.name)
             .ok_or(format!("run {id} has no copy {}", copy.name))?;
-        texts.push_str(&copy_stored.text);
+        let (holds, text) = (copy.holds.iter().any(|held| held.as_str() == name), &copy_stored.text);
+        wrong |= text.contains(of_user) != holds || text.contains(SECRETS[1].1);
     }
-    if lifecycle.copies.is_empty() {
-        return Ok(());
-    }
-    match texts.contains(SECRETS[2].1) && !texts.contains(SECRETS[1].1) {
-        true => Ok(()),
-        false => Err("INV7: the copies contain wrong values".into()),
+    match wrong {
+        false => Ok(()),
+        true => Err("INV7: the copies contain wrong values".into()),
     }
 }
 
