@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use tempfile::TempDir;
+
 use crate::release::digest;
 use crate::{Error, Result};
 
@@ -34,7 +36,7 @@ pub struct PluginOrder<'a> {
 }
 
 /// A built plugin.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Plugin {
     /// Its name and version, which is the name of its folder in `NXF_PLUGINS_DIR`.
     pub name: String,
@@ -42,8 +44,9 @@ pub struct Plugin {
     pub zip: PathBuf,
     /// The SHA-256 digest of the zip, in hexadecimal.
     pub digest: String,
-    /// The compiled stubs.
-    pub stubs: PathBuf,
+    /// The compiled stubs, until this is dropped. Each build has its own: with a class that an
+    /// earlier build left, a source that no longer compiles would still compile here.
+    pub stubs: TempDir,
     /// The jars that it is compiled against.
     pub jars: Vec<PathBuf>,
 }
@@ -63,11 +66,12 @@ pub fn package_plugin(order: &PluginOrder<'_>) -> Result<Plugin> {
     }
     let jars = jars(&source.join("jars.sha256"), &target.join("jars"))?;
 
-    let build = tempfile::tempdir_in(&target).map_err(Error::file(&target))?;
-    let (stubs, plugin) = (target.join("stubs"), build.path().join("plugin"));
+    let temporary = || tempfile::tempdir_in(&target).map_err(Error::file(&target));
+    let (build, stubs) = (temporary()?, temporary()?);
+    let plugin = build.path().join("plugin");
     let classes = plugin.join("classes");
-    compile(&source.join("stubs"), &jars, &stubs)?;
-    compile(&source.join("src"), &[&[stubs.clone()][..], &jars].concat(), &classes)?;
+    compile(&source.join("stubs"), &jars, stubs.path())?;
+    compile(&source.join("src"), &[&[stubs.path().to_owned()][..], &jars].concat(), &classes)?;
     let manifest = format!(
         "Manifest-Version: 1.0\nPlugin-Class: {CLASS}\nPlugin-Id: {ID}\nPlugin-Version: {version}\n\
          Plugin-Provider: Pipeline Secrets\nPlugin-Requires: {}\nPlugin-Dependencies: nf-amazon\n\n",

@@ -73,6 +73,7 @@ fn the_same_source_gives_the_same_bytes() {
     let two = build(&folder.path().join("two"), REQUIRES).unwrap();
     assert_eq!(fs::read(&one.zip).unwrap(), fs::read(&two.zip).unwrap());
     assert_eq!(one.digest, two.digest);
+    assert_ne!(one.stubs.path(), two.stubs.path(), "a build sees no class of another build");
     assert_eq!(one.name, format!("nf-pipeline-secrets-{}", env!("CARGO_PKG_VERSION")));
     let plugin = unpack(&one, folder.path());
     let manifest = fs::read_to_string(plugin.join("classes/META-INF/MANIFEST.MF")).unwrap();
@@ -91,7 +92,7 @@ fn job_definitions_have_the_secrets_of_their_tasks() {
     let classes = unpack(&plugin, folder.path()).join("classes");
     let tests = folder.path().join("tests");
     let jars = nextflow().join("lib/*");
-    let mut path = vec![tests.clone(), classes, plugin.stubs, jars];
+    let mut path = vec![tests.clone(), classes, plugin.stubs.path().to_owned(), jars];
     path.extend(plugin.jars);
     let path = std::env::join_paths(path).unwrap();
     let source = checkout().unwrap().join("infra/nextflow-plugin/tests/pipelinesecrets/SecretsTest.java");
@@ -140,7 +141,7 @@ impl Installed {
         for jar in plugin.jars.iter().filter(|jar| is_of_the_sdk(jar)) {
             fs::copy(jar, amazon.join("lib").join(jar.file_name().unwrap())).unwrap();
         }
-        succeed(Command::new("cp").arg("-r").arg(&plugin.stubs).arg(&classes));
+        succeed(Command::new("cp").arg("-r").arg(plugin.stubs.path()).arg(&classes));
         fs::create_dir_all(classes.join("META-INF")).unwrap();
         let manifest = "Manifest-Version: 1.0\nPlugin-Class: nextflow.cloud.aws.AmazonPlugin\n\
             Plugin-Id: nf-amazon\nPlugin-Version: 3.0.0\nPlugin-Requires: >=25.04.0\nPlugin-Provider: test\n\n";
