@@ -46,10 +46,9 @@ impl Default for Job<'_> {
 }
 
 impl Platform<'_> {
-    /// Registers the job's definition, submits the job, and returns its ID.
-    pub async fn submit(&self, job: &Job<'_>) -> Result<String> {
-        let batch = aws_sdk_batch::Client::new(self.operator());
-        let registered = batch
+    /// Registers the job's definition and returns its ARN.
+    pub async fn register(&self, job: &Job<'_>) -> Result<String> {
+        let registered = aws_sdk_batch::Client::new(self.operator())
             .register_job_definition()
             .job_definition_name(job.name)
             .r#type(JobDefinitionType::Container)
@@ -57,14 +56,20 @@ impl Platform<'_> {
             .send()
             .await
             .map_err(|error| failed("RegisterJobDefinition", &error.into()))?;
+        Ok(registered.job_definition_arn().unwrap_or_default().to_owned())
+    }
+
+    /// Registers the job's definition, submits the job, and returns its ID.
+    pub async fn submit(&self, job: &Job<'_>) -> Result<String> {
+        let definition = self.register(job).await?;
         let variable =
             |(name, value): &(&str, &str)| KeyValuePair::builder().name(*name).value(*value).build();
         let environment = job.environment.iter().map(variable).collect();
-        let submitted = batch
+        let submitted = aws_sdk_batch::Client::new(self.operator())
             .submit_job()
             .job_name(job.name)
             .job_queue(job.queue)
-            .job_definition(registered.job_definition_arn().unwrap_or_default())
+            .job_definition(definition)
             .container_overrides(ContainerOverrides::builder().set_environment(Some(environment)).build())
             .retry_strategy(RetryStrategy::builder().attempts(job.attempts).build())
             .send()

@@ -1,9 +1,10 @@
-//! Jobs of an executing queue (docs/emulator.md): AWS Batch and the ECS agent as far as a head job or
-//! a task can tell.
+//! Jobs of an executing queue (docs/emulator.md): what a head job or a task gets from AWS Batch and
+//! from the ECS agent.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use aws_sdk_batch::types::ArrayProperties;
 use local::platform::Platform;
 use local::{Credentials, EmulatorOptions, Job, Lifetime, Progress, Stack, Tools};
 use serde_json::{Value, json};
@@ -215,6 +216,34 @@ async fn a_job_has_the_rights_of_its_job_role_until_it_ends() -> Outcome {
         secrets.get_secret_value().secret_id("bundle").send().await.is_err(),
         "the session ends with the job"
     );
+    jobs.stack.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_array_job_ends_after_its_children_and_parameters_are_filled_in() -> Outcome {
+    let jobs = Jobs::start().await?;
+    let script = r#"echo "$0 $AWS_BATCH_JOB_ARRAY_INDEX"; exit "$AWS_BATCH_JOB_ARRAY_INDEX""#;
+    let command = ["sh", "-c", script, "Ref::who"];
+    let platform = Platform::new(&jobs.stack).await;
+    let definition = platform.register(&Job { command: &command, ..Job::default() }).await?;
+    let submitted = aws_sdk_batch::Client::new(platform.operator())
+        .submit_job()
+        .job_name("array")
+        .job_queue(&jobs.queue)
+        .job_definition(definition)
+        .parameters("who", "child")
+        .array_properties(ArrayProperties::builder().size(2).build())
+        .send()
+        .await?;
+    let id = submitted.job_id.ok_or("no id")?;
+    let parent = jobs.stack.wait_for_job(&id, "FAILED", LONGEST).await?;
+    assert_eq!(parent["arrayProperties"]["statusSummary"], json!({"SUCCEEDED": 1, "FAILED": 1}));
+    for (index, status) in [(0, "SUCCEEDED"), (1, "FAILED")] {
+        let child = format!("{id}:{index}");
+        assert_eq!(jobs.stack.job(&child).await?["status"], status);
+        assert_eq!(jobs.stack.job_output(&child).await?, [format!("child {index}\n")]);
+    }
     jobs.stack.stop().await?;
     Ok(())
 }

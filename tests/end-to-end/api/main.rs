@@ -3,6 +3,7 @@
 mod bad_input;
 mod canary;
 mod guide;
+mod head_jobs;
 mod imports;
 mod isolation;
 mod leaks;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         tower_cli::trials(),
         terraform::trials(),
         nextflow::trials(),
+        head_jobs::trials(),
     ];
     trial::run(tests.into(), leaks::trials())
 }

@@ -205,7 +205,7 @@ def _shown(job):
 
 def _terminate(request):
     job = batch._jobs.get(request.get("jobId"))
-    for one in _children_of(job) if job and _is_parent(job) else filter(None, [job]):
+    for one in (_children_of(job) or [job]) if job else []:
         if one["status"] not in FINAL:
             one["isTerminated"] = True
             if not batch_jobs.stop(one["jobId"], request.get("reason")):

@@ -239,6 +239,9 @@ async def _run(job, command, environment, folder, number):
         if job["status"] == "STARTING":
             _advance(job, "RUNNING", None, None)
             await _wait(job, attempt)
+        else:  # it was terminated in the meantime
+            attempt.kill()
+            await process.wait()
     finally:
         del _running[job["jobId"]]
         attempt.kill()
