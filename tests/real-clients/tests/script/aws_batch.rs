@@ -252,6 +252,20 @@ fn a_pipeline_that_cannot_get_its_secrets_is_refused_before_the_launch() {
 }
 
 #[test]
+fn the_plugins_of_the_pipeline_are_kept() {
+    under_every_shell(|harness| {
+        let own = "plugins = ['nf-schema@2.1.0', 'nf-pipeline-secrets@0.0.9', 'nf-amazon']\n";
+        prepare(harness, &(own.to_owned() + PLAIN));
+        install_plugin(harness, "0.1.0");
+        expect_launch(harness);
+        let outcome = run(harness, &[], &["nextflow", "run", "main.nf"]);
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        let kept = "plugins {\n    id 'nf-schema@2.1.0'\n    id 'nf-amazon'\n    id 'nf-pipeline-secrets@0.1.0'\n}\n";
+        assert_eq!(read(harness, "config"), kept);
+    });
+}
+
+#[test]
 fn fusion_that_the_command_enables_is_found() {
     under_every_shell(|harness| {
         prepare(harness, PLAIN);
