@@ -1,6 +1,6 @@
-//! AWS Batch on the local stack. A job stays RUNNABLE until it is moved; an executing queue executes
-//! its jobs. Each change sends the event that AWS sends. Jobs are submitted, described and terminated
-//! with the AWS API, with IAM enforced.
+//! AWS Batch on the local stack. A job stays RUNNABLE until it is moved; an executing queue
+//! executes its jobs. Each change sends the event that AWS sends. Jobs are submitted, described and
+//! terminated with the AWS API, with IAM enforced.
 
 use std::time::{Duration, Instant};
 

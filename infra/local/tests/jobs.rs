@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// The longest wait for a job of a fraction of a second.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// A multi-line licence, quotes, a trailing newline, and characters outside ASCII.
 const LICENCE: &str = "-----BEGIN-----\nx\\y \"double\" 'single' $HOME €\n-----END-----\n\n";
 const KEY: &str = "ü";

@@ -11,7 +11,7 @@ use crate::platform::Platform;
 use crate::{Error, Job, Result, Stack};
 
 /// The longest wait for a job, each of which takes a second.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// Ends with the exit code in the file that the demo writes.
 const UNTIL_TOLD: &str = r#"until [ -e "$DEMO_FINISH" ]; do sleep 0.1; done; exit "$(cat "$DEMO_FINISH")""#;
@@ -76,12 +76,8 @@ impl<'a> Queue<'a> {
 
     /// Runs a job with the secrets of a launch in its definition, and returns whether the digests
     /// that it prints are those of these values.
-    pub(super) async fn job_has(
-        &self,
-        values: &[(&str, &str)],
-        secrets: &Value,
-        execution_role: &str,
-    ) -> Result<bool> {
+    pub(super) async fn job_has(&self, values: &[(&str, &str)], launch: &Value) -> Result<bool> {
+        let role = self.platform.task_role("demo-tasks", &launch["iam"]["statements"]).await?;
         let names: Vec<_> = values.iter().map(|(name, _)| *name).collect();
         let names = names.join(" ");
         let environment = [("DEMO_SECRETS", names.as_str())];
@@ -91,26 +87,26 @@ impl<'a> Queue<'a> {
             queue: &self.arn,
             command: &command,
             environment: &environment,
-            secrets,
-            execution_role: Some(execution_role),
+            secrets: &launch["batch"]["secrets"],
+            execution_role: Some(&role),
             ..Job::default()
         };
         let job = self.platform.submit(&job).await?;
         self.stack.wait_for_job(&job, "SUCCEEDED", LONGEST).await?;
-        let expected: String =
-            values.iter().map(|(name, value)| format!("{name} {}\n", digest(value))).collect();
-        Ok(self.stack.job_output(&job).await? == [expected])
+        let output = self.stack.job_output(&job).await?.concat();
+        let expected = values.iter().map(|(name, value)| format!("{name} {}", digest(value)));
+        Ok(output.lines().eq(expected))
     }
 
-    /// Waits until `recorded` says that the head job is recorded. A head job that has ended is an
-    /// error with its output.
+    /// Waits until the receipt names the head job. A head job that has failed is an error with its
+    /// output.
     pub(super) async fn wait_until_recorded(
         &self,
         job: &str,
-        recorded: impl AsyncFn() -> Result<bool>,
+        receipt: impl AsyncFn() -> Result<Value>,
     ) -> Result<()> {
         let start = Instant::now();
-        while !recorded().await? {
+        while receipt().await?["headJob"]["jobId"] != job {
             let status = self.stack.job(job).await?["status"].clone();
             if status == "FAILED" || start.elapsed() > LONGEST {
                 let output = self.stack.job_output(job).await?.join("");
@@ -123,5 +119,5 @@ impl<'a> Queue<'a> {
 }
 
 fn digest(value: &str) -> String {
-    Sha256::digest(value.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(value.as_bytes()).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
