@@ -29,6 +29,11 @@ def outputs_of(stack):
     return {one["OutputKey"]: one["OutputValue"] for one in described["Outputs"]}
 
 
+def folder(function):
+    """The name of a function's folder: claim-run for ClaimRun."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", function).lower()
+
+
 def moment(text):
     return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
 

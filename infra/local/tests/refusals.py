@@ -940,5 +940,15 @@ class HttpApi(Case):
             return error.code, json.loads(error.read())
 
 
+class Buckets(Case):
+    def test_the_expected_owner(self):
+        s3 = client("s3")
+        s3.create_bucket(Bucket="owned")
+        content = {"Bucket": "owned", "Key": "key", "Body": b"content"}
+        s3.put_object(**content, ExpectedBucketOwner=ACCOUNT)
+        self.refused("AccessDenied", s3.put_object, **content, ExpectedBucketOwner="111122223333")
+        self.refused("403", s3.head_bucket, Bucket="owned", ExpectedBucketOwner="111122223333")
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=0)

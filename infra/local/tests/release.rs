@@ -84,10 +84,13 @@ async fn a_release_deploys_itself_without_rust_and_the_service_works() -> Outcom
     assert_eq!(code, Some(1), "{printed}");
     assert!(printed.contains(&format!("the bucket {BUCKET} does not exist; create it")), "{printed}");
     cli.aws(&["s3", "mb", &format!("s3://{BUCKET}")]).await?;
-    // After an interrupted upload, one zip is in the bucket. The others follow.
-    let zip = release.join("functions").join(if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" });
+    let (code, printed) = cli.deploy(&release, &[BUCKET, "--bucket-owner", "111122223333"]).await?;
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("The bucket must belong to account 111122223333"), "{printed}");
+    // Another principal has written an object under the name of a zip. The deploy replaces it.
+    let zips = release.join("functions").join(if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" });
     let key = format!("s3://{BUCKET}/{}/identity.zip", tools.packages.prefix());
-    cli.aws(&["s3", "cp", &zip.join("identity.zip").to_string_lossy(), &key]).await?;
+    cli.aws(&["s3", "cp", &zips.join("authorizer.zip").to_string_lossy(), &key]).await?;
     let endpoint = format!("PublicEndpoint={}", addresses.api_endpoint);
     let (code, printed) = cli.deploy(&release, &[BUCKET, &endpoint]).await?;
     assert_eq!(code, Some(0), "{printed}");
@@ -108,6 +111,20 @@ async fn a_release_deploys_itself_without_rust_and_the_service_works() -> Outcom
     let (code, printed) = cli.deploy(&release, &[BUCKET]).await?;
     assert_eq!(code, Some(0), "{printed}");
     assert_eq!(stack(&cli).await?["Parameters"], stack_before["Parameters"]);
+
+    // Code that was not built is detected.
+    let authorizer = format!("fileb://{}", zips.join("authorizer.zip").display());
+    let output = |name: &str| {
+        let outputs = stack_before["Outputs"].as_array().cloned().unwrap_or_default();
+        let found = outputs.into_iter().find(|output| output["OutputKey"] == name);
+        found.and_then(|output| output["OutputValue"].as_str().map(str::to_owned)).unwrap_or_default()
+    };
+    let identity = output("IdentityFunction");
+    let update = ["lambda", "update-function-code", "--function-name", &identity, "--zip-file", &authorizer];
+    cli.aws(&update).await?;
+    let (code, printed) = cli.deploy(&release, &[BUCKET]).await?;
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains(&format!("{identity} does not have the code of")), "{printed}");
     emulator.stop().await?;
     Ok(())
 }

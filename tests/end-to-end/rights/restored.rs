@@ -28,10 +28,26 @@ async fn rows(
 /// Runs the operator's script that reconciles the table with the audit trail in the functions'
 /// logs.
 async fn reconcile(harness: &Harness) -> Outcome<Value> {
-    let run = harness.script("reconcile", &["--since", "2026-01-01T00:00:00Z"]).await?;
+    let since = ["--since", "2026-01-01T00:00:00Z"];
+    let arguments: Vec<_> =
+        since.into_iter().chain(SILENT.iter().flat_map(|function| ["--may-be-empty", function])).collect();
+    let run = harness.script("reconcile", &arguments).await?;
     let output = String::from_utf8(run.stdout)?;
     ensure(run.status.success(), || format!("{output}{}", String::from_utf8_lossy(&run.stderr)))?;
     Ok(serde_json::from_str(output.lines().last().ok_or("the script printed nothing")?)?)
+}
+
+/// The functions that record no change in this test.
+const SILENT: [&str; 3] = ["claim-run", "cleanup-run", "report-run"];
+
+/// Without audit lines, the table would be opened with the old state.
+async fn a_log_without_lines_is_refused(harness: &Harness) -> Outcome {
+    let run = harness.script("reconcile", &["--since", "2026-01-01T00:00:00Z"]).await?;
+    let errors = String::from_utf8_lossy(&run.stderr).into_owned();
+    ensure(!run.status.success() && run.stdout.is_empty(), || format!("accepted: {errors}"))?;
+    let named: Vec<_> =
+        SILENT.iter().filter(|function| errors.contains(&format!("--may-be-empty {function}"))).collect();
+    ensure(named.len() == SILENT.len() && errors.matches("has no audit line").count() == SILENT.len(), || errors)
 }
 
 #[tokio::test]
@@ -64,6 +80,7 @@ async fn a_restored_table_is_served_only_once_it_is_reconciled() -> Outcome {
     let sweep = json!({"source": "pipeline-secrets.sweep"});
     ensure(!harness.invoke("cleanup-run", &sweep).await?.failed, || "extending the leases failed".into())?;
 
+    a_log_without_lines_is_refused(&harness).await?;
     let done = reconcile(&harness).await?;
     for (what, times) in
         [("secretsDeleted", 1), ("secretsOutdated", 1), ("tokensRevoked", 1), ("rolesRemoved", 1)]
