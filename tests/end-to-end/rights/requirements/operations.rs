@@ -164,6 +164,20 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
             if holds { vec![] } else { vec!["BreakGlassRule".into()] }
         },
     },
+    Requirement {
+        what: "changes of the keys, the functions and the stack are recorded and trigger an alarm",
+        page: "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html",
+        violations: |template| {
+            let rule = template.properties("AdministrationRule");
+            let acts = rule["EventPattern"]["detail"]["$or"].to_string();
+            let holds = rule["Targets"][0]["Arn"] == json!({"Fn::GetAtt": ["AdministrationEvents", "Arn"]})
+                && ["EnvelopeKey", "AtRestKey", "PutKeyPolicy", "UpdateFunction", "ExecuteChangeSet"]
+                    .iter()
+                    .all(|act| acts.contains(act))
+                && alarmed(template, "AdministrationEvents");
+            if holds { vec![] } else { vec!["AdministrationRule".into()] }
+        },
+    },
 ];
 
 fn table(holds: bool) -> Vec<String> {
