@@ -572,6 +572,23 @@ class Iam(Case):
         self.refused("ValidationError", assume, RoleArn=arn, RoleSessionName="a session")
 
 
+    def test_simulations_have_a_context_and_several_resources(self):
+        condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["OURS#*"]}}
+        ours, other = (f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}" for name in ("ours", "other"))
+        as_role("iam", "simulated", {"Action": "dynamodb:GetItem", "Resource": ours, "Condition": condition})
+        role = f"arn:aws:iam::{ACCOUNT}:role/simulated"
+
+        def decisions(*partitions):
+            context = {"ContextKeyName": "dynamodb:LeadingKeys", "ContextKeyValues": list(partitions), "ContextKeyType": "stringList"}
+            simulated = client("iam").simulate_principal_policy(
+                PolicySourceArn=role, ActionNames=["dynamodb:GetItem"], ResourceArns=[ours, other], ContextEntries=[context]
+            )
+            return {one["EvalResourceName"]: one["EvalDecision"] for one in simulated["EvaluationResults"]}
+
+        self.assertEqual(decisions("OURS#1"), {ours: "allowed", other: "implicitDeny"})
+        self.assertEqual(decisions("OURS#1", "THEIRS#1"), {ours: "implicitDeny", other: "implicitDeny"})
+
+
 class DynamoDb(Case):
     tables = client("dynamodb")
 
@@ -782,6 +799,39 @@ class Stacks(Case):
             {"AlarmActions": good["AlarmActions"] * 2},
             {"Metrics": None, "Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 90},
         )
+
+    def test_what_is_described_is_what_the_template_says(self):
+        key = client("kms").create_key()["KeyMetadata"]["Arn"]
+        stat = {"Metric": {"Namespace": "n", "MetricName": "m", "Dimensions": []}, "Period": 300, "Stat": "Sum"}
+        metrics = [{"Id": "all", "Expression": "SUM(METRICS())"}, {"Id": "m0", "ReturnData": False, "MetricStat": stat}]
+        alarm = {"Metrics": metrics, "EvaluationPeriods": 1, "Threshold": 0, "ComparisonOperator": "GreaterThanThreshold"}
+        table = {
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+            "SSESpecification": {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key},
+        }
+        stage = {"ApiId": {"Ref": "Api"}, "StageName": "$default", "DefaultRouteSettings": {"ThrottlingRateLimit": 7}}
+        resources = {
+            "Alarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": alarm},
+            "Table": {"Type": "AWS::DynamoDB::Table", "Properties": table},
+            "Api": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "described", "ProtocolType": "HTTP"}},
+            "Stage": {"Type": "AWS::ApiGatewayV2::Stage", "Properties": stage},
+        }
+        self.assertEqual(self.outcome("described", resources), "CREATE_COMPLETE")
+        listed = self.stacks.list_stack_resources(StackName="described")["StackResourceSummaries"]
+        ids = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in listed}
+        found, = client("cloudwatch").describe_alarms(AlarmNames=[ids["Alarm"]])["MetricAlarms"]
+        self.assertEqual([one["Id"] for one in found["Metrics"]], ["all", "m0"])
+        dynamodb, name = client("dynamodb"), {"TableName": ids["Table"]}
+        self.assertEqual(dynamodb.describe_table(**name)["Table"]["SSEDescription"]["KMSMasterKeyArn"], key)
+        self.assertEqual(dynamodb.describe_time_to_live(**name)["TimeToLiveDescription"]["AttributeName"], "ttl")
+        backups = dynamodb.describe_continuous_backups(**name)["ContinuousBackupsDescription"]
+        self.assertEqual(backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"], "ENABLED")
+        found, = client("apigatewayv2").get_stages(ApiId=ids["Api"])["Items"]
+        self.assertEqual(found["DefaultRouteSettings"]["ThrottlingRateLimit"], 7)
 
     def test_rules(self):
         target = {"Id": "t", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"}

@@ -31,6 +31,8 @@ const FILES: &[&str] = &[
     "infra/head-job/*",
     "infra/nextflow-plugin/README.md",
     "infra/reconcile",
+    "infra/verification/*.py",
+    "infra/verify",
 ];
 
 /// A release.

@@ -1,9 +1,10 @@
-"""API Gateway: which requests an HTTP API passes to its functions."""
+"""API Gateway: which requests an HTTP API passes to its functions, and the settings of a stage."""
 
 import json
 
 from ministack.core import responses
 from ministack.services import apigateway, lambda_svc
+from ministack.services.cloudformation import provisioners
 
 from .iam import allows_service
 
@@ -18,6 +19,7 @@ PRINCIPAL = "apigateway.amazonaws.com"
 def install():
     _check_requests()
     _enforce_resource_policies()
+    _show_route_settings()
 
 
 def _check_requests():
@@ -57,6 +59,21 @@ def _enforce_resource_policies():
 
     apigateway._invoke_lambda_proxy = invoke_lambda_proxy
     apigateway._invoke_request_authorizer_lambda = invoke_authorizer
+
+
+def _show_route_settings():
+    """GetStages returns the route settings of a template under the names of the API.
+
+    https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-stages.html
+    """
+    known = provisioners._apigw_v2_stage_props
+
+    def stage_props(props):
+        stage = known(props)
+        settings = stage["defaultRouteSettings"]
+        return {**stage, "defaultRouteSettings": {name[0].lower() + name[1:]: value for name, value in settings.items()}}
+
+    provisioners._apigw_v2_stage_props = stage_props
 
 
 def _is_allowed(uri, source):

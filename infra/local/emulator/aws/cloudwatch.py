@@ -44,17 +44,19 @@ def _refuse_period(period, periods):
 
 
 def _accept_alarms_over_several_metrics():
-    """Stores an alarm with metric math as an alarm over its first metric.
+    """Stores an alarm with metric math as an alarm over its first metric, and shows its metrics.
 
-    The emulator refuses metric math, and with it the whole stack.
+    The emulator refuses metric math, and with it the whole stack. AWS shows only `Metrics`.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
     """
     known = provisioners._cw_metric_alarm_record
 
     def record(name, props):
         stats = [one["MetricStat"] for one in props.get("Metrics") or [] if "MetricStat" in one]
+        metrics = props.get("Metrics")
         if stats:
             first = {**stats[0]["Metric"], "Period": stats[0]["Period"], "Statistic": stats[0]["Stat"]}
             props = {**{name: value for name, value in props.items() if name != "Metrics"}, **first}
-        return known(name, props)
+        return {**known(name, props), **({"Metrics": metrics} if metrics else {})}
 
     provisioners._cw_metric_alarm_record = record

@@ -1,12 +1,14 @@
-"""DynamoDB: the partition keys and attributes in policy conditions, and two limits.
+"""DynamoDB: the partition keys and attributes in policy conditions, two limits, and three settings of
+a template's table.
 
-The emulator does not have these conditions and limits.
+The emulator does not have these.
 """
 
 import re
 
 from ministack.core import iam_actions
 from ministack.services import dynamodb
+from ministack.services.cloudformation import provisioners
 
 from .calls import Refused, check, context, parsed
 
@@ -18,6 +20,7 @@ def install():
     check("dynamodb", _refuse)
     context("dynamodb", _request_context)
     _authorize_each_item()
+    _apply_settings_of_tables()
 
 
 def _refuse(call):
@@ -41,6 +44,37 @@ def _refuse_time_to_live(data):
     present = dynamodb._ttl_settings.get(data.get("TableName")) or {}
     if wanted.get("Enabled") and present.get("TimeToLiveStatus") == "ENABLED":
         raise Refused("ValidationException", "TimeToLive is already enabled")
+
+
+def _apply_settings_of_tables():
+    """Encryption, time to live and point-in-time recovery of a template's table.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
+    """
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
+    known_create, known_update = handlers["create"], handlers["update"]
+
+    def apply(name, properties):
+        if encryption := properties.get("SSESpecification"):
+            given = {"Enabled": encryption.get("SSEEnabled"), **encryption}
+            dynamodb._tables[name]["SSEDescription"] = dynamodb._sse_description_from_spec(given)
+        expiry = properties.get("TimeToLiveSpecification")
+        if expiry and (dynamodb._ttl_settings.get(name) or {}).get("TimeToLiveStatus") != "ENABLED":
+            dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": expiry})
+        if recovery := properties.get("PointInTimeRecoverySpecification"):
+            dynamodb._update_continuous_backups({"TableName": name, "PointInTimeRecoverySpecification": recovery})
+
+    def create(logical_id, properties, stack_name):
+        created = known_create(logical_id, properties, stack_name)
+        apply(created[0], properties)
+        return created
+
+    def update(physical_id, old, new, *rest):
+        updated = known_update(physical_id, old, new, *rest)
+        apply(updated[0], new)
+        return updated
+
+    handlers.update(create=create, update=update)
 
 
 class ItemArn(str):

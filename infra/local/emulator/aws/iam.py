@@ -5,11 +5,12 @@ infra/checks/run checks whether actions, resources and condition keys exist and 
 
 import json
 import re
+from html import escape
 
 from ministack.core import iam_actions, iam_evaluator, responses
 from ministack.services import iam
 
-from .calls import Refused, check, conditions, resource
+from .calls import Refused, answer, check, conditions, resource
 from .dynamodb import ItemArn
 from .lambda_ import condition_keys_of
 
@@ -24,10 +25,12 @@ OPERATOR = re.compile(
 )
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html
 SID = re.compile(r"[A-Za-z0-9]*")
+DECISIONS = {"Allow": "allowed", "Deny": "explicitDeny"}
 
 
 def install():
     check("iam", _refuse)
+    answer("iam", "SimulatePrincipalPolicy", _simulate)
     resource("AWS::IAM::Policy", _refuse_policy_of_a_stack)
     resource("AWS::IAM::Role", _refuse_role_of_a_stack)
     _add_condition_keys()
@@ -103,6 +106,59 @@ def allows_service(policy, service, action, resource_arn, keys):
         service_context={name.lower(): value for name, value in keys.items()},
     )
     return iam_evaluator.evaluate_resource_policy(policy, call, service=service).decision == "Allow"
+
+
+def _simulate(call):
+    """SimulatePrincipalPolicy of a role: each action on each resource, with the context entries.
+
+    The emulator ignores context entries and all resources but the first.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    """
+    principal = call.data.get("PolicySourceArn", "")
+    kind, _, name = principal.rsplit(":", 1)[-1].partition("/")
+    if kind != "role":
+        return None
+    account, role = responses.get_account_id(), name.rsplit("/", 1)[-1]
+    if role not in iam._roles:
+        return responses.error_response_xml("NoSuchEntity", f"The role with name {role} cannot be found.", 404)
+    policies, context = iam_evaluator._gather_role_policies(role, account), _context_entries(call.data)
+    results = ""
+    for action in _members(call.data, "ActionNames"):
+        for resource_arn in _members(call.data, "ResourceArns") or ["*"]:
+            asked = iam_evaluator.EvalContext(
+                principal_arn=principal,
+                principal_type="AssumedRole",
+                principal_account=account,
+                action=action,
+                resource_arn=resource_arn,
+                region=responses.get_region(),
+                service_context=context,
+            )
+            decision = DECISIONS.get(iam_evaluator.evaluate(asked, policies).decision, "implicitDeny")
+            results += (
+                f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{escape(resource_arn)}</EvalResourceName>"
+                f"<EvalDecision>{decision}</EvalDecision></member>"
+            )
+    result = f"<EvaluationResults>{results}</EvaluationResults><IsTruncated>false</IsTruncated>"
+    return iam._xml(200, "SimulatePrincipalPolicyResponse", f"<SimulatePrincipalPolicyResult>{result}</SimulatePrincipalPolicyResult>", ns="iam")
+
+
+def _members(data, name):
+    """A list of the query protocol."""
+    found = []
+    while (value := data.get(f"{name}.member.{len(found) + 1}")) is not None:
+        found.append(value)
+    return found
+
+
+def _context_entries(data):
+    entries, index = {}, 1
+    while name := data.get(f"ContextEntries.member.{index}.ContextKeyName"):
+        values = _members(data, f"ContextEntries.member.{index}.ContextKeyValues")
+        several = (data.get(f"ContextEntries.member.{index}.ContextKeyType") or "").endswith("List")
+        entries[name.lower()] = values if several else (values or [""])[0]
+        index += 1
+    return entries
 
 
 def _add_condition_keys():
