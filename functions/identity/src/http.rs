@@ -8,7 +8,9 @@ use domain::use_cases::identity::participants::WorkspacePath;
 use domain::use_cases::identity::{describe, participants, tokens};
 use domain::use_cases::register_login::register_login;
 use http_api::request::whole_number;
-use http_api::wire::identity::{self as wire, OrgsAndWorkspaces, ParticipantAnswer, ParticipantList};
+use http_api::wire::identity::{
+    self as wire, MemberList, OrgsAndWorkspaces, ParticipantAnswer, ParticipantList,
+};
 use http_api::{Answer, Operation, Problem, Request};
 
 use crate::Handler;
@@ -31,6 +33,8 @@ impl Handler {
             Operation::DescribeUser
             | Operation::ListUserWorkspaces
             | Operation::ListOrganizations
+            | Operation::DescribeOrganization
+            | Operation::ListOrganizationMembers
             | Operation::ListWorkspaces => describe(store, &actor, &request).await,
             Operation::ListTokens | Operation::CreateToken | Operation::DeleteToken => {
                 own_tokens(store, &actor, &request, context).await
@@ -40,7 +44,8 @@ impl Handler {
             | Operation::ListParticipants
             | Operation::AddParticipant
             | Operation::UpdateParticipantRole
-            | Operation::DeleteParticipant => in_workspace(store, &actor, &request, context).await,
+            | Operation::DeleteParticipant
+            | Operation::LeaveWorkspace => in_workspace(store, &actor, &request, context).await,
             _ => Err(Problem::new(404, "Not Found")),
         }
     }
@@ -60,6 +65,17 @@ async fn describe(store: &dyn ReadIdentity, actor: &Actor, request: &Request<'_>
         Operation::ListOrganizations => {
             let memberships = describe::workspaces(store, actor).await?;
             Ok(Answer::json(200, &wire::organization_list(actor.user, &memberships)))
+        }
+        Operation::DescribeOrganization => {
+            let org = request.id("orgId", OrgId::new)?;
+            let organization = describe::organization(store, actor, org).await?;
+            Ok(Answer::json(200, &wire::organization_answer(actor.user, &organization)))
+        }
+        Operation::ListOrganizationMembers => {
+            let org = request.id("orgId", OrgId::new)?;
+            let (max, offset) = (number(request, "max", MAX_PAGE)?, number(request, "offset", 0)?);
+            let members = describe::members(store, actor, org).await?;
+            Ok(Answer::json(200, &MemberList::new(&members, request.query("search"), offset, max)))
         }
         _ => {
             let org = request.id("orgId", OrgId::new)?;
@@ -129,6 +145,10 @@ async fn in_workspace(
             participants::change_role(store, actor, path, participant, role, context).await?;
             Ok(Answer::no_content())
         }
+        Operation::LeaveWorkspace => {
+            participants::remove(store, actor, path, actor.user, context).await?;
+            Ok(Answer::no_content())
+        }
         _ => {
             let participant = request.id("participantId", UserId::new)?;
             participants::remove(store, actor, path, participant, context).await?;
@@ -148,5 +168,5 @@ fn number(request: &Request<'_>, name: &str, default: usize) -> Result<usize, Pr
         .ok_or_else(|| Problem::bad_request(format!("{name} must be a whole number, 0 or more.")))
 }
 
-/// The default of `max`: in practice, all participants.
+/// The default of `max`: in practice, all participants or members.
 const MAX_PAGE: usize = 10_000;

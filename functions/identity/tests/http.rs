@@ -188,6 +188,62 @@ async fn participants_are_listed_searched_and_paged() {
 }
 
 #[tokio::test]
+async fn members_are_the_participants_of_the_callers_workspaces_in_the_organization() {
+    let harness = Harness::start().await;
+    let people = ["ann", "anna", "bob", "zoe"];
+    let users: Vec<_> =
+        people.iter().map(|it| json!({ "userName": it, "email": format!("{it}@example.org") })).collect();
+    let owners = |names: &[&str]| -> Vec<_> {
+        names.iter().map(|name| json!({ "user": name, "role": "owner" })).collect()
+    };
+    let applied = harness
+        .apply(&json!({ "users": users, "organizations": [{ "name": "Lab", "workspaces": [
+            { "name": "one", "participants": owners(&["bob", "anna"]) },
+            { "name": "two", "participants": owners(&["ann", "bob"]) },
+            { "name": "three", "participants": owners(&["zoe"]) },
+        ] }] }))
+        .await;
+    let ids = Ids::of(&applied);
+    let members = async |caller: &str, query: &[(&'static str, &str)]| {
+        let request = TestRequest::by(ids.user(caller)).path("orgId", ids.org);
+        let request = query.iter().fold(request, |request, (name, value)| request.query(name, value));
+        let answer = harness.ask(Operation::ListOrganizationMembers, request).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let list = answer.body["members"].as_array().unwrap();
+        let names: Vec<_> = list.iter().map(|it| it["userName"].as_str().unwrap().to_owned()).collect();
+        (names.join(" "), answer.body["totalSize"].clone())
+    };
+    for (caller, query, names, total) in [
+        ("bob", &[][..], "ann anna bob", 3),
+        ("anna", &[], "anna bob", 2),
+        ("zoe", &[], "zoe", 1),
+        ("bob", &[("max", "1"), ("offset", "1")], "anna", 3),
+        ("bob", &[("search", "ANN")], "ann", 1),
+        ("bob", &[("search", "anna@Example.org")], "anna", 1),
+        ("bob", &[("search", "zoe")], "", 0),
+        ("anna", &[("search", "ann")], "", 0),
+    ] {
+        assert_eq!(members(caller, query).await, (names.to_owned(), json!(total)), "{caller} {query:?}");
+    }
+    for (name, value) in
+        [("max", "-1"), ("max", "+1"), ("offset", "x"), ("Search", "ann"), ("search_", "ann")]
+    {
+        let request = TestRequest::by(ids.user("bob")).path("orgId", ids.org).query(name, value);
+        let answer = harness.ask(Operation::ListOrganizationMembers, request).await;
+        assert_eq!(answer.status, 400, "{name}={value}");
+    }
+    let request = TestRequest::by(ids.user("bob")).path("orgId", ids.org);
+    let organization = harness.ask(Operation::DescribeOrganization, request).await.body;
+    assert_eq!(
+        organization,
+        json!({ "organization": {
+            "orgId": ids.org, "name": "Lab", "fullName": "Lab", "description": null, "location": null,
+            "website": null, "logoId": null, "logoUrl": null, "memberId": ids.user("bob"), "memberRole": "member",
+        } })
+    );
+}
+
+#[tokio::test]
 async fn an_exact_match_of_the_search_comes_first() {
     let harness = Harness::start().await;
     let people = ["aal", "al", "alan"];

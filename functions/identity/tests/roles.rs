@@ -24,15 +24,18 @@ fn request(operation: Operation, ids: &Ids, caller: &str) -> TestRequest {
         | Operation::ListOrganizations => TestRequest::by(ids.user(caller)),
         Operation::ListUserWorkspaces => TestRequest::by(ids.user(caller)).path("userId", ids.user(caller)),
         Operation::CreateToken => TestRequest::by(ids.user(caller)).body(json!({ "name": "new" })),
-        Operation::ListWorkspaces | Operation::DescribeWorkspace | Operation::ListParticipants => {
-            in_workspace
-        }
+        Operation::DescribeOrganization
+        | Operation::ListOrganizationMembers
+        | Operation::ListWorkspaces
+        | Operation::DescribeWorkspace
+        | Operation::ListParticipants => in_workspace,
         Operation::UpdateWorkspacePlatforms => in_workspace.body(json!({ "platforms": ["lsf"] })),
         Operation::AddParticipant => in_workspace.body(json!({ "memberId": ids.user("guest") })),
         Operation::UpdateParticipantRole => {
             in_workspace.path("participantId", target).body(json!({ "role": "launch" }))
         }
         Operation::DeleteParticipant => in_workspace.path("participantId", target),
+        Operation::LeaveWorkspace => in_workspace,
         other => panic!("{} is not an operation of this function, or has no case here", other.id()),
     }
 }
@@ -46,7 +49,10 @@ fn roles(operation: Operation) -> Option<Vec<Role>> {
         // participants.
         (Operation::DeleteParticipant, _) => Some(Permission::AdministerWorkspace.roles(&settings)),
         // Only participants of an organization's workspaces can see it.
-        (Operation::ListWorkspaces, _) => Some(Role::ALL.to_vec()),
+        (
+            Operation::DescribeOrganization | Operation::ListOrganizationMembers | Operation::ListWorkspaces,
+            _,
+        ) => Some(Role::ALL.to_vec()),
         (_, Needs::OfPath(permission)) => Some(permission.roles(&settings)),
         (_, Needs::Own) => None,
         (_, Needs::InWorkspace(_)) => panic!("{} is not an operation of this function", operation.id()),
@@ -73,6 +79,12 @@ async fn every_role_has_exactly_the_permissions_of_the_table() {
                 let list = harness.ask(Operation::ListTokens, TestRequest::by(request.user)).await;
                 request = request.path("tokenId", list.body["tokens"][0]["id"].as_i64().unwrap());
             }
+            if *operation == Operation::LeaveWorkspace {
+                // The last owner cannot leave.
+                let second =
+                    ids.request("owner").body(json!({ "memberId": ids.user("guest"), "role": "owner" }));
+                assert_eq!(harness.ask(Operation::AddParticipant, second).await.status, 200);
+            }
             let before = harness.rows().await;
             let answer = harness.ask(*operation, request).await;
             let what = format!("{} as {name}: {answer:?}", operation.id());
@@ -90,7 +102,7 @@ async fn every_role_has_exactly_the_permissions_of_the_table() {
             cases += 1;
         }
     }
-    assert!(cases >= 14 * 7, "{cases}");
+    assert!(cases >= 17 * 7, "{cases}");
 }
 
 #[tokio::test]
@@ -119,12 +131,19 @@ async fn another_workspace_and_an_unknown_workspace_return_the_same_404_after_th
         }
         assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
     }
-    let unknown =
-        harness.ask(Operation::ListWorkspaces, TestRequest::by(ids.user("outsider")).path("orgId", 1)).await;
-    let without_access = harness
-        .ask(Operation::ListWorkspaces, TestRequest::by(ids.user("outsider")).path("orgId", ids.org))
-        .await;
-    assert_eq!(unknown, without_access);
+    for operation in
+        [Operation::DescribeOrganization, Operation::ListOrganizationMembers, Operation::ListWorkspaces]
+    {
+        let mut answers = Vec::new();
+        for org in [1, ids.org] {
+            harness.table.faults.forget();
+            let request = TestRequest::by(ids.user("outsider")).path("orgId", org);
+            let answer = harness.ask(operation, request).await;
+            assert_eq!(answer.status, 404, "{}", operation.id());
+            answers.push((answer, harness.table.faults.operations()));
+        }
+        assert_eq!(answers[0], answers[1], "{}", operation.id());
+    }
 }
 
 #[tokio::test]
@@ -135,6 +154,7 @@ async fn the_last_owner_can_neither_leave_nor_change_role() {
     let own = || ids.request("owner").path("participantId", owner);
     for (operation, request) in [
         (Operation::DeleteParticipant, own()),
+        (Operation::LeaveWorkspace, ids.request("owner")),
         (Operation::UpdateParticipantRole, own().body(json!({ "role": "admin" }))),
     ] {
         let answer = harness.ask(operation, request).await;
@@ -146,17 +166,22 @@ async fn the_last_owner_can_neither_leave_nor_change_role() {
 
 #[tokio::test]
 async fn every_participant_except_the_last_owner_can_leave() {
-    let (harness, ids) = harness().await;
-    for role in Role::ALL.iter().filter(|role| **role != Role::Owner) {
-        let leave = ids.request(role.as_str()).path("participantId", ids.user(role.as_str()));
-        assert_eq!(harness.ask(Operation::DeleteParticipant, leave.clone()).await.status, 204, "{role:?}");
-        assert_eq!(
-            harness.ask(Operation::DeleteParticipant, leave).await.status,
-            404,
-            "a user who left is no longer a participant"
-        );
+    for operation in [Operation::DeleteParticipant, Operation::LeaveWorkspace] {
+        let (harness, ids) = harness().await;
+        for (index, role) in Role::ALL.iter().filter(|role| **role != Role::Owner).enumerate() {
+            let leave = ids.request(role.as_str()).path("participantId", ids.user(role.as_str()));
+            assert_eq!(harness.ask(operation, leave.clone()).await.status, 204, "{role:?}");
+            assert_eq!(harness.roles(ids.workspace).await.len(), 5 - index, "only the caller left");
+            assert_eq!(
+                harness.ask(operation, leave).await.status,
+                404,
+                "a user who left is no longer a participant"
+            );
+        }
+        harness.check().await;
+        let audited = harness.audited().await;
+        assert_eq!(audited.iter().filter(|it| *it == "participant.removed").count(), 5);
     }
-    harness.check().await;
 }
 
 /// Two owners concurrently remove or demote each other, or both leave: one owner remains in every

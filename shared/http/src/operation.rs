@@ -179,6 +179,10 @@ operations! {
     DeleteToken = "DeleteToken", "DELETE" "/tokens/{tokenId}", Identity, User, Own;
     /// List the caller's organizations.
     ListOrganizations = "ListOrganizations", "GET" "/orgs", Identity, User, Own;
+    /// Describe an organization.
+    DescribeOrganization = "DescribeOrganization", "GET" "/orgs/{orgId}", Identity, User, Own;
+    /// List an organization's members.
+    ListOrganizationMembers = "ListOrganizationMembers", "GET" "/orgs/{orgId}/members", Identity, User, Own;
     /// List an organization's workspaces.
     ListWorkspaces = "ListWorkspaces", "GET" "/orgs/{orgId}/workspaces", Identity, User, Own;
     /// Describe a workspace.
@@ -193,6 +197,8 @@ operations! {
     UpdateParticipantRole = "UpdateParticipantRole", "PUT" "/orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}/role", Identity, User, OfPath(P::AdministerWorkspace);
     /// Remove a participant.
     DeleteParticipant = "DeleteParticipant", "DELETE" "/orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}", Identity, User, OfPath(P::ReadWorkspace);
+    /// Leave a workspace.
+    LeaveWorkspace = "LeaveWorkspace", "DELETE" "/orgs/{orgId}/workspaces/{workspaceId}/participants", Identity, User, OfPath(P::ReadWorkspace);
 }
 
 impl Operation {
@@ -225,7 +231,7 @@ impl Operation {
             Self::ImportPipelineSecrets => &["mode"],
             Self::ListRuns => &["max", "after", "state"],
             Self::ListAuditEvents => &["max", "month"],
-            Self::ListParticipants => &["max", "offset", "search"],
+            Self::ListOrganizationMembers | Self::ListParticipants => &["max", "offset", "search"],
             _ => &[],
         }
     }

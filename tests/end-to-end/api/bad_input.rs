@@ -277,7 +277,9 @@ async fn a_non_numeric_id_gives_400_and_an_unknown_id_404() {
         cases.push((ApiRequest::post(format!("/launches?workspaceId={id}"), &json!({})), status, words));
         cases.push((ApiRequest::get(format!("/user/{id}/workspaces")), status, words));
         cases.push((ApiRequest::delete(format!("/tokens/{id}")), status, words));
-        cases.push((ApiRequest::get(format!("/orgs/{id}/workspaces")), status, words));
+        for path in ["", "/members", "/workspaces"] {
+            cases.push((ApiRequest::get(format!("/orgs/{id}{path}")), status, words));
+        }
         cases.push((ApiRequest::get(format!("/orgs/{id}/workspaces/{}", world.workspace)), status, words));
         cases.push((ApiRequest::get(format!("/orgs/{}/workspaces/{id}", world.org)), status, words));
         cases.push((ApiRequest::delete(world.below(&format!("/participants/{id}"))), status, words));

@@ -125,8 +125,15 @@ async fn inaccessible_and_absent_resources_give_the_same_answer() {
     .await;
     let workspaces = |user: i64| ApiRequest::get(format!("/user/{user}/workspaces"));
     same(&owner, workspaces(world.person("stranger").id), workspaces(ABSENT)).await;
-    let org = |org: i64| ApiRequest::get(format!("/orgs/{org}/workspaces"));
-    same(&owner, org(world.other_org), org(ABSENT)).await;
+    for path in ["", "/members", "/workspaces"] {
+        let org = |org: i64| ApiRequest::get(format!("/orgs/{org}{path}"));
+        same(&owner, org(world.other_org), org(ABSENT)).await;
+    }
+    let leave = |org: i64, workspace: i64| {
+        ApiRequest::delete(format!("/orgs/{org}/workspaces/{workspace}/participants"))
+    };
+    same(&owner, leave(world.other_org, world.other_workspace), leave(world.other_org, ABSENT)).await;
+    same(&owner, leave(world.other_org, world.workspace), leave(ABSENT, world.workspace)).await;
     let participant = |user: i64| ApiRequest::delete(world.below(&format!("/participants/{user}")));
     same(&owner, participant(world.person("stranger").id), participant(ABSENT)).await;
     // The stranger's resources still exist.

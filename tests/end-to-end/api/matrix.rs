@@ -82,7 +82,13 @@ async fn calls_by_every_caller(operation: Operation) {
         let message = answer.problem(expected(operation, kind));
         matches_the_api_description(operation, &answer);
         match expected(operation, kind) {
-            403 => assert!(!message.contains("exist"), "{kind:?}: {message}"),
+            403 => {
+                assert!(!message.contains("exist"), "{kind:?}: {message}");
+                // Clients tell a refused token from a role by the body.
+                let refused =
+                    operation.credential() == Credential::User && !matches!(kind, CallerKind::Member(_));
+                assert_eq!(message == "Forbidden", refused, "{kind:?}: {message}");
+            }
             404 => assert_eq!(message, NOT_FOUND, "{kind:?}"),
             _ => {}
         }
@@ -125,7 +131,8 @@ fn expected(operation: Operation, kind: CallerKind) -> u16 {
         | Operation::DeleteToken
         | Operation::UpdateWorkspacePlatforms
         | Operation::UpdateParticipantRole
-        | Operation::DeleteParticipant => 204,
+        | Operation::DeleteParticipant
+        | Operation::LeaveWorkspace => 204,
         _ => 200,
     };
     match (operation.credential(), kind) {
@@ -141,8 +148,8 @@ fn expected(operation: Operation, kind: CallerKind) -> u16 {
         },
         (Credential::User, CallerKind::Stranger) => match needed(operation) {
             Some(_) => 404,
-            // Only members of its workspaces can see an organization.
-            None if operation == Operation::ListWorkspaces => 404,
+            // Only participants of its workspaces can see an organization.
+            None if operation.path().starts_with("/orgs/{orgId}") => 404,
             None => success,
         },
         (Credential::Run, CallerKind::RunToken) => success,
@@ -264,6 +271,8 @@ impl Fixture {
                 request(format!("/tokens/{}", created["token"]["id"]))
             }
             Operation::ListOrganizations => request("/orgs".to_owned()),
+            Operation::DescribeOrganization => request(format!("/orgs/{}", world.org)),
+            Operation::ListOrganizationMembers => request(format!("/orgs/{}/members", world.org)),
             Operation::ListWorkspaces => request(format!("/orgs/{}/workspaces", world.org)),
             Operation::DescribeWorkspace => request(world.below("")),
             Operation::UpdateWorkspacePlatforms => {
@@ -275,11 +284,18 @@ impl Fixture {
                 request(world.below("/participants/add")).json(&json!({"memberId": guest}))
             }
             Operation::UpdateParticipantRole => {
-                let path = world.below(&format!("/participants/{}/role", self.participant().await));
+                let path = world.below(&format!("/participants/{}/role", self.participant("view").await));
                 request(path).json(&json!({"role": "connect"}))
             }
             Operation::DeleteParticipant => {
-                request(world.below(&format!("/participants/{}", self.participant().await)))
+                request(world.below(&format!("/participants/{}", self.participant("view").await)))
+            }
+            Operation::LeaveWorkspace => {
+                // The last owner cannot leave.
+                if kind == CallerKind::Member(Role::Owner) {
+                    self.participant("owner").await;
+                }
+                request(world.below("/participants"))
             }
         }
     }
@@ -293,10 +309,10 @@ impl Fixture {
         }
     }
 
-    /// Adds a new participant with the role `view`.
-    async fn participant(&self) -> i64 {
+    /// Adds a new participant with this role.
+    async fn participant(&self, role: &str) -> i64 {
         let guest = self.world.guest().await.id;
-        let body = json!({"memberId": guest, "role": "view"});
+        let body = json!({"memberId": guest, "role": role});
         let added = self.world.caller("owner").put(self.world.below("/participants/add"), &body).await;
         let _ = added.json();
         guest

@@ -18,6 +18,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         tw_info_accepts_the_service_version,
         seqerakit_creates_overwrites_and_destroys,
         tw_manages_participants_by_name,
+        tw_adds_participants_by_name_and_by_email,
+        tw_shows_organizations_and_members,
+        tw_leaves_a_workspace,
     ]
 }
 
@@ -274,4 +277,115 @@ async fn tw_manages_participants_by_name() {
         .send(ApiRequest::put(world.below("/participants/add"), &json!({"userNameOrEmail": viewer.name})))
         .await;
     assert_eq!(added.json()["participant"]["wspRole"], "view", "the role of least rights");
+}
+
+impl Tw {
+    /// `findOrganizationByRef(…)`: the row of an organization, by name or ID.
+    async fn organization(&self, reference: &str) -> i64 {
+        let rows = self.user_workspaces().await;
+        let row = rows.iter().find(|row| {
+            row["workspaceName"].is_null()
+                && (row["orgName"] == reference || row["orgId"].to_string() == reference)
+        });
+        row.expect("the organization")["orgId"].as_i64().expect("an id")
+    }
+
+    /// `orgId(…)` and the workspace's ID: the path of the workspace.
+    async fn below(&self, path: &str) -> String {
+        let id = self.workspace_id().await.expect("a workspace");
+        let rows = self.user_workspaces().await;
+        let row = rows.iter().find(|row| row["workspaceId"] == id).expect("the workspace");
+        format!("/orgs/{}/workspaces/{id}{path}", row["orgId"])
+    }
+
+    /// `listOrganizationMembers(…)`
+    async fn members(&self, org: i64, query: &str) -> Vec<Value> {
+        let list = self.send(ApiRequest::get(format!("/orgs/{org}/members{query}"))).await.json();
+        list["members"].as_array().expect("a list").clone()
+    }
+
+    /// `tw participants add -t MEMBER [--overwrite]`: the first member that the search finds, or
+    /// else the name as given.
+    async fn add_participant(&self, org: i64, name: &str, overwrite: bool) -> Result<Value, String> {
+        let search = name.replace('@', "%40");
+        let member = self.members(org, &format!("?search={search}")).await.into_iter().next();
+        let body = match &member {
+            Some(member) => json!({"memberId": member["memberId"]}),
+            None => json!({"userNameOrEmail": name}),
+        };
+        if overwrite {
+            let path = self.below(&format!("/participants?search={search}")).await;
+            let list = self.send(ApiRequest::get(path)).await.json();
+            let found = list["participants"].as_array().expect("a list");
+            if let Some(found) = found.iter().find(|row| row["type"] == "MEMBER") {
+                let path = self.below(&format!("/participants/{}", found["participantId"])).await;
+                self.send(ApiRequest::delete(path)).await.no_content();
+            }
+        }
+        let path = self.below("/participants/add").await;
+        let answer = self.send(ApiRequest::put(path, &body)).await;
+        shown(&answer).map(|answer| answer["participant"].clone())
+    }
+}
+
+async fn tw_adds_participants_by_name_and_by_email() {
+    let world = World::make(harness().await).await;
+    let tw = Tw::of(&world, "owner", Some(format!("{}/genomics", world.org_name)));
+    let (by_email, by_name) = (world.guest().await, world.guest().await);
+    for (guest, name) in
+        [(&by_email, format!("{}@example.org", by_email.name)), (&by_name, by_name.name.clone())]
+    {
+        let added = tw.add_participant(world.org, &name, false).await.expect("added");
+        assert_eq!(
+            (&added["memberId"], &added["userName"], &added["wspRole"]),
+            (&json!(guest.id), &json!(guest.name), &json!("view"))
+        );
+        let error = tw.add_participant(world.org, &name, false).await.expect_err("a participant");
+        assert!(error.contains("already a participant"), "{error}");
+        let again = tw.add_participant(world.org, &name, true).await.expect("overwritten");
+        assert_eq!(again["memberId"], json!(guest.id));
+    }
+    // A part of a name is no name: no other person gets access.
+    let part = &by_name.name[..by_name.name.len() - 1];
+    let error = tw.add_participant(world.org, part, false).await.expect_err("a part of a name");
+    assert!(error.contains("does not exist"), "{error}");
+    let viewer = Tw::of(&world, "view", tw.workspace.clone());
+    let error =
+        viewer.add_participant(world.org, &world.guest().await.name, false).await.expect_err("a role");
+    assert!(error.contains("owner or admin"), "{error}");
+}
+
+async fn tw_shows_organizations_and_members() {
+    let world = World::make(harness().await).await;
+    let tw = Tw::of(&world, "view", None);
+    for reference in [world.org_name.clone(), world.org.to_string()] {
+        let org = tw.organization(&reference).await;
+        // `tw organizations view`
+        let viewed = tw.send(ApiRequest::get(format!("/orgs/{org}"))).await.json();
+        let viewed = &viewed["organization"];
+        assert_eq!((&viewed["orgId"], &viewed["name"]), (&json!(world.org), &json!(world.org_name)));
+        assert!(viewed["fullName"].is_string(), "{viewed}");
+        // `tw members list`, with the client's defaults of `--max` and `--offset`
+        let members = tw.members(org, "?max=100&offset=0").await;
+        assert_eq!(members.len(), 6, "{members:?}");
+        for member in &members {
+            assert!(member["memberId"].is_i64() && member["userName"].is_string(), "{member}");
+            assert!(member["email"].is_string() && member["role"] == "member", "{member}");
+        }
+        let page = tw.members(org, "?max=2&offset=2").await;
+        assert_eq!(page, members[2..4]);
+    }
+}
+
+async fn tw_leaves_a_workspace() {
+    let world = World::make(harness().await).await;
+    let workspace = Some(world.workspace.to_string());
+    let tw = Tw::of(&world, "launch", workspace.clone());
+    let path = tw.below("/participants").await;
+    tw.send(ApiRequest::delete(&path)).await.no_content();
+    assert_eq!(tw.user_workspaces().await, [] as [Value; 0]);
+    let _ = tw.send(ApiRequest::delete(&path)).await.problem(404);
+    let owner = Tw::of(&world, "owner", workspace);
+    let error = shown(&owner.send(ApiRequest::delete(path)).await).expect_err("the last owner");
+    assert!(error.contains("at least one owner"), "{error}");
 }

@@ -2,17 +2,19 @@
 
 use domain::ids::ID_BOUND;
 use http_api::wire::identity::{
-    NewParticipant, NewPlatforms, NewRole, NewToken, OrganizationList, OrgsAndWorkspaces, ParticipantAnswer,
-    ParticipantList, ServiceInfo, TokenCreated, TokenList, UserInfo, WorkspaceAnswer, WorkspaceList,
-    service_info,
+    MemberList, NewParticipant, NewPlatforms, NewRole, NewToken, OrganizationAnswer, OrganizationList,
+    OrgsAndWorkspaces, ParticipantAnswer, ParticipantList, ServiceInfo, TokenCreated, TokenList, UserInfo,
+    WorkspaceAnswer, WorkspaceList, service_info,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Described, example};
 use crate::parts::{no_content, query};
 use crate::schemas::Schemas;
 
 const WORKSPACE: &str = r#"{"id": 42, "name": "genomics", "fullName": "Example genomics", "description": null, "visibility": "PRIVATE"}"#;
+const ORGANIZATION: &str = r#"{"orgId": 7, "name": "example", "fullName": "example", "description": null, "location": null,
+    "website": null, "logoId": null, "logoUrl": null, "memberId": 17, "memberRole": "member"}"#;
 const TOKEN: &str = r#"{"id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": null}"#;
 const PARTICIPANT: &str = r#"{"participantId": 18, "memberId": 18, "userName": "liam", "firstName": null, "lastName": null,
     "email": "liam@example.org", "orgRole": "member", "teamId": null, "teamName": null, "wspRole": "launch", "type": "MEMBER",
@@ -87,15 +89,51 @@ pub(super) fn delete_token() -> Described {
 }
 
 pub(super) fn organizations(schemas: &mut Schemas) -> Described {
-    let list = example(
-        r#"{"totalSize": 1, "organizations": [{"orgId": 7, "name": "example", "fullName": "example", "description": null,
-        "location": null, "website": null, "logoId": null, "logoUrl": null, "memberId": 17, "memberRole": "member"}]}"#,
-    );
+    let list = json!({"totalSize": 1, "organizations": [example(ORGANIZATION)]});
     Described::new(
         "List the caller's organizations",
         "Lists the organizations in which the caller is a participant of a workspace.",
         schemas.answer::<OrganizationList<'_>>("The organizations.", &list),
     )
+}
+
+pub(super) fn organization(schemas: &mut Schemas) -> Described {
+    let organization = json!({"organization": example(ORGANIZATION)});
+    Described::new(
+        "Describe an organization",
+        "Returns an organization in which the caller is a participant of a workspace.",
+        schemas.answer::<OrganizationAnswer<'_>>("The organization.", &organization),
+    )
+}
+
+pub(super) fn members(schemas: &mut Schemas) -> Described {
+    let member = example(
+        r#"{"memberId": 18, "userName": "liam", "email": "liam@example.org", "firstName": null, "lastName": null,
+        "avatar": null, "role": "member"}"#,
+    );
+    Described::new(
+        "List an organization's members",
+        "Lists the participants of the caller's workspaces in the organization.",
+        schemas.answer::<MemberList<'_>>(
+            "The members, sorted by name.",
+            &json!({"members": [member], "totalSize": 1}),
+        ),
+    )
+    .parameters(page("members"))
+    .parameters([query(
+        "search",
+        "Returns only the member with this name or email address (case-insensitive, without partial matches).",
+        json!({"type": "string"}),
+    )])
+}
+
+/// The parameters that select a page of a list.
+fn page(of: &str) -> [Value; 2] {
+    let number = || json!({"type": "integer", "minimum": 0, "maximum": ID_BOUND - 1});
+    [
+        query("max", &format!("The maximum number of {of}."), number()),
+        query("offset", &format!("The number of {of} to skip."), number()),
+    ]
 }
 
 pub(super) fn workspaces(schemas: &mut Schemas) -> Described {
@@ -132,22 +170,18 @@ pub(super) fn platforms(schemas: &mut Schemas) -> Described {
 }
 
 pub(super) fn participants(schemas: &mut Schemas) -> Described {
-    let page = json!({"participants": [example(PARTICIPANT)], "totalSize": 1});
-    let number = || json!({"type": "integer", "minimum": 0, "maximum": ID_BOUND - 1});
+    let list = json!({"participants": [example(PARTICIPANT)], "totalSize": 1});
     Described::new(
         "List participants",
         "Lists the participants of the workspace and their roles.",
-        schemas.answer::<ParticipantList<'_>>("The participants, sorted by name.", &page),
+        schemas.answer::<ParticipantList<'_>>("The participants, sorted by name.", &list),
     )
-    .parameters([
-        query("max", "The maximum number of participants.", number()),
-        query("offset", "The number of participants to skip.", number()),
-        query(
-            "search",
-            "Returns only participants whose name or email address contains this text.",
-            json!({"type": "string"}),
-        ),
-    ])
+    .parameters(page("participants"))
+    .parameters([query(
+        "search",
+        "Returns only participants whose name or email address contains this text.",
+        json!({"type": "string"}),
+    )])
 }
 
 pub(super) fn add_participant(schemas: &mut Schemas) -> Described {
@@ -180,6 +214,16 @@ pub(super) fn delete_participant() -> Described {
          to remove an owner, the role owner. The last owner cannot be removed. The removal applies to the next request and \
          to writes that are in progress.",
         no_content("The participant was removed."),
+    )
+    .errors(&[409])
+}
+
+pub(super) fn leave_workspace() -> Described {
+    Described::new(
+        "Leave a workspace",
+        "Removes the caller from the participants of the workspace. The last owner cannot leave. Takes effect as for \
+         DeleteParticipant.",
+        no_content("The caller is no longer a participant."),
     )
     .errors(&[409])
 }

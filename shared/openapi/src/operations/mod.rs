@@ -95,6 +95,8 @@ pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Described
         Operation::CreateToken => identity::create_token(schemas),
         Operation::DeleteToken => identity::delete_token(),
         Operation::ListOrganizations => identity::organizations(schemas),
+        Operation::DescribeOrganization => identity::organization(schemas),
+        Operation::ListOrganizationMembers => identity::members(schemas),
         Operation::ListWorkspaces => identity::workspaces(schemas),
         Operation::DescribeWorkspace => identity::workspace(schemas),
         Operation::UpdateWorkspacePlatforms => identity::platforms(schemas),
@@ -102,6 +104,7 @@ pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Described
         Operation::AddParticipant => identity::add_participant(schemas),
         Operation::UpdateParticipantRole => identity::participant_role(schemas),
         Operation::DeleteParticipant => identity::delete_participant(),
+        Operation::LeaveWorkspace => identity::leave_workspace(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Describes the caller, and the organizations and workspaces of the caller.
 
-use crate::identity::{Actor, User, Workspace};
+use std::collections::BTreeMap;
+
+use crate::identity::{Actor, Organization, User, Workspace};
 use crate::ids::{OrgId, UserId, WorkspaceId};
 use crate::ports::ReadIdentity;
 use crate::role::Role;
@@ -46,6 +48,25 @@ pub async fn workspaces_in(
         return Err(Error::NotFound);
     }
     Ok(memberships)
+}
+
+/// Returns an organization of the caller. Returns [`Error::NotFound`] as [`workspaces_in`].
+pub async fn organization(store: &dyn ReadIdentity, actor: &Actor, org: OrgId) -> Result<Organization> {
+    let mut memberships = workspaces_in(store, actor, org).await?;
+    let (workspace, _) = memberships.pop().ok_or(Error::NotFound)?;
+    Ok(Organization { id: workspace.org, name: workspace.org_name })
+}
+
+/// Returns the members of an organization, by name. An organization only groups workspaces, so its
+/// members are the participants of the caller's workspaces in it. Returns [`Error::NotFound`] as
+/// [`workspaces_in`].
+pub async fn members(store: &dyn ReadIdentity, actor: &Actor, org: OrgId) -> Result<Vec<User>> {
+    let mut members = BTreeMap::new();
+    for (workspace, _) in workspaces_in(store, actor, org).await? {
+        let participants = store.participants(workspace.id).await?;
+        members.extend(participants.into_iter().map(|(user, _)| (user.user_name.clone(), user)));
+    }
+    Ok(members.into_values().collect())
 }
 
 /// Returns a workspace of the caller, with the caller's role, from one consistent read. Returns the

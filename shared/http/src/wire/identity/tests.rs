@@ -282,6 +282,35 @@ fn participants_are_searched_and_paged_with_exact_matches_first() {
 }
 
 #[test]
+fn a_member_is_found_by_the_whole_name_or_address_only() {
+    let row = |name: &str| {
+        json!({
+            "memberId": 17, "userName": name, "email": format!("{name}@example.org"), "firstName": null,
+            "lastName": null, "avatar": null, "role": "member",
+        })
+    };
+    let people = ["Anna", "Joanna", "anna2"].map(|name| user(17, name));
+    for (search, offset, max, total, names) in [
+        (None, 0, 10, 3, &["Anna", "Joanna", "anna2"][..]),
+        (Some(""), 0, 10, 3, &["Anna", "Joanna", "anna2"]),
+        (None, 1, 1, 3, &["Joanna"]),
+        (None, 3, 1, 3, &[]),
+        (None, 0, 0, 3, &[]),
+        (Some("anna"), 0, 10, 1, &["Anna"]),
+        (Some("ANNA@EXAMPLE.ORG"), 0, 10, 1, &["Anna"]),
+        (Some("anna"), 1, 10, 1, &[]),
+        (Some("ann"), 0, 10, 0, &[]),
+        (Some("anna@example"), 0, 10, 0, &[]),
+        (Some("example.org"), 0, 10, 0, &[]),
+        (Some(" anna"), 0, 10, 0, &[]),
+    ] {
+        let list = answer(MemberList::new(&people, search, offset, max));
+        let rows: Vec<_> = names.iter().map(|name| row(name)).collect();
+        assert_eq!(list, json!({ "members": rows, "totalSize": total }), "{search:?} {offset} {max}");
+    }
+}
+
+#[test]
 fn only_a_new_token_shows_its_key() {
     let token = StoredToken {
         id: TokenId::new(5).unwrap(),

@@ -1,6 +1,6 @@
 //! Organizations and workspaces.
 
-use domain::identity::Workspace;
+use domain::identity::{self, Workspace};
 use domain::ids::{OrgId, UserId, WorkspaceId};
 use domain::platform::Platform;
 use domain::role::Role;
@@ -126,14 +126,12 @@ struct Organization<'a> {
     member_role: OrgRole,
 }
 
-/// Creates the answer with the organizations of the caller's memberships.
-#[must_use]
-pub fn organization_list(caller: UserId, memberships: &[(Workspace, Role)]) -> OrganizationList<'_> {
-    let organizations: Vec<_> = organizations(memberships)
-        .map(|workspace| Organization {
-            org_id: workspace.org,
-            name: &workspace.org_name,
-            full_name: &workspace.org_name,
+impl<'a> Organization<'a> {
+    fn new(caller: UserId, org_id: OrgId, name: &'a str) -> Self {
+        Self {
+            org_id,
+            name,
+            full_name: name,
             description: (),
             location: (),
             website: (),
@@ -141,7 +139,28 @@ pub fn organization_list(caller: UserId, memberships: &[(Workspace, Role)]) -> O
             logo_url: (),
             member_id: caller,
             member_role: OrgRole::Member,
-        })
+        }
+    }
+}
+
+/// The response to `GET /orgs/{orgId}`.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OrganizationAnswer<'a> {
+    organization: Organization<'a>,
+}
+
+/// Creates the answer for an organization.
+#[must_use]
+pub fn organization_answer(caller: UserId, organization: &identity::Organization) -> OrganizationAnswer<'_> {
+    OrganizationAnswer { organization: Organization::new(caller, organization.id, &organization.name) }
+}
+
+/// Creates the answer with the organizations of the caller's memberships.
+#[must_use]
+pub fn organization_list(caller: UserId, memberships: &[(Workspace, Role)]) -> OrganizationList<'_> {
+    let organizations: Vec<_> = organizations(memberships)
+        .map(|workspace| Organization::new(caller, workspace.org, &workspace.org_name))
         .collect();
     OrganizationList { total_size: organizations.len(), organizations }
 }

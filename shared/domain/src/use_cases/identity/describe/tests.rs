@@ -80,6 +80,34 @@ fn an_organization_shows_only_the_caller_s_workspaces_in_it() {
 }
 
 #[test]
+fn an_organization_shows_only_the_participants_of_the_caller_s_workspaces_in_it() {
+    let fixture = fixture();
+    for (workspace, number, name) in [
+        (placed(4, 6, "beta", "aardvark"), 8, "vera"),
+        (placed(1, 6, "beta", "alpha"), 8, "vera"),
+        (placed(1, 6, "beta", "alpha"), 9, "adam"),
+        (placed(2, 5, "beta", "omega"), 10, "olga"), // another organization
+        (placed(9, 6, "beta", "hidden"), 11, "hugo"), // a workspace without the caller
+    ] {
+        fixture.table.put_member(workspace, user_id(number), Role::Launch);
+        fixture.table.rows.borrow_mut().users.insert(user_id(number), make_user(number, name));
+    }
+    let in_org = |org| {
+        let members = run_now(members(&*fixture.table, &actor(), org_id(org)))?;
+        Ok::<_, Error>(members.into_iter().map(|user| user.user_name).collect::<Vec<_>>())
+    };
+    assert_eq!(in_org(6).unwrap(), ["adam", "sam", "vera"]);
+    assert_eq!(in_org(5).unwrap(), ["olga", "sam"]);
+    let found = run_now(organization(&*fixture.table, &actor(), org_id(6))).unwrap();
+    assert_eq!(found, Organization { id: org_id(6), name: "beta".into() });
+    for other in [8, 99] {
+        let described = run_now(organization(&*fixture.table, &actor(), org_id(other)));
+        assert_eq!(error_of(described).code(), "not-found", "organization {other}");
+        assert_eq!(error_of(in_org(other)).code(), "not-found", "organization {other}");
+    }
+}
+
+#[test]
 fn a_workspace_is_found_by_its_members_under_its_own_organization_with_one_read() {
     let cases = [
         ("a member", 6, 1, Some(Role::View)),
@@ -106,6 +134,7 @@ fn a_failed_read_is_returned() {
     assert_stops_at_each_failure(fixture, |it| run_now(user(&*it.table, &actor())));
     assert_stops_at_each_failure(fixture, |it| run_now(workspaces_of(&*it.table, &actor(), actor().user)));
     assert_stops_at_each_failure(fixture, |it| run_now(workspaces_in(&*it.table, &actor(), org_id(6))));
+    assert_stops_at_each_failure(fixture, |it| run_now(members(&*it.table, &actor(), org_id(6))));
     assert_stops_at_each_failure(fixture, |it| {
         run_now(workspace(&*it.table, &actor(), org_id(6), workspace_id(1)))
     });
