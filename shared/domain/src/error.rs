@@ -78,6 +78,13 @@ pub enum Error {
         /// The cause, for the log.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// A claim failed after its token was used, or may have been used. The cause could otherwise be
+    /// retried, but a repeated claim would count as a second use.
+    #[error("The run did not get its secrets. Do not repeat the claim: launch the run again.")]
+    ClaimFailed {
+        /// The cause, which also decides code and status.
+        source: Box<Error>,
+    },
     /// The KMS key of the envelopes is disabled, pending deletion, or cannot be accessed.
     #[error("The deployment's encryption key cannot be used ({state}). An operator must restore it.")]
     KeyUnusable {
@@ -116,6 +123,7 @@ impl Error {
             Self::QuotaReached { .. } => "quota-reached",
             Self::EnvelopeRefused => "envelope-refused",
             Self::Unavailable { .. } => "unavailable",
+            Self::ClaimFailed { source } => source.code(),
             Self::KeyUnusable { .. } => "key-unusable",
             Self::Bug { .. } => "bug",
         }
@@ -137,16 +145,21 @@ impl Error {
     /// Whether the service is at fault, rather than the request.
     #[must_use]
     pub fn is_service_fault(&self) -> bool {
-        matches!(
-            self,
-            Self::EnvelopeRefused | Self::Unavailable { .. } | Self::KeyUnusable { .. } | Self::Bug { .. }
-        )
+        match self {
+            Self::ClaimFailed { source } => source.is_service_fault(),
+            Self::EnvelopeRefused
+            | Self::Unavailable { .. }
+            | Self::KeyUnusable { .. }
+            | Self::Bug { .. } => true,
+            _ => false,
+        }
     }
 
     /// Returns the causes of the error, outermost first. For the log only.
     #[must_use]
     pub fn causes(&self) -> String {
         let mut text = match self {
+            Self::ClaimFailed { source } => return source.causes(),
             Self::Unavailable { port, .. } => (*port).to_owned(),
             Self::Bug { what } => (*what).to_owned(),
             Self::KeyUnusable { state } => (*state).to_owned(),
@@ -238,6 +251,18 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), all);
+    }
+
+    #[test]
+    fn a_failed_claim_is_logged_and_counted_as_its_cause_but_never_retried() {
+        for (source, code, _, is_service_fault) in every_variant() {
+            let causes = source.causes();
+            let error = Error::ClaimFailed { source: Box::new(source) };
+            assert_eq!((error.code(), error.causes()), (code, causes));
+            assert_eq!((error.retryable(), error.is_service_fault()), (false, is_service_fault), "{code}");
+            let text = error.to_string();
+            assert!(text.contains("launch the run again") && !text.contains("Retry"), "{code}: {text}");
+        }
     }
 
     #[test]

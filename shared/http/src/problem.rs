@@ -90,22 +90,28 @@ impl Problem {
 /// The only place that maps errors to status codes.
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        let (status, retry_after) = match &error {
-            Error::Invalid(_) | Error::LimitExceeded { .. } => (400, None),
-            Error::Forbidden { .. } => (403, None),
-            Error::NotFound => (404, None),
-            Error::AlreadyExists { .. } | Error::Conflict(_) | Error::KeyUnusable { .. } => (409, None),
-            Error::InProgress => (409, Some(3)),
-            Error::Gone(_) => (410, None),
-            Error::VersionConflict => (412, None),
-            Error::TooLarge(_) => (413, None),
-            Error::Refused(_) | Error::IdempotencyMismatch => (422, None),
-            Error::Contended => (429, Some(1)),
-            Error::QuotaReached { retry_after } => (429, Some(*retry_after)),
-            Error::EnvelopeRefused | Error::Bug { .. } => (500, None),
-            Error::Unavailable { .. } => (503, Some(2)),
-        };
+        let (status, retry_after) = answer_to(&error);
         Self { status, message: error.to_string(), retry_after, cause: Some(error) }
+    }
+}
+
+/// Returns the status of an error, and after how many seconds a client may retry.
+fn answer_to(error: &Error) -> (u16, Option<u32>) {
+    match error {
+        Error::Invalid(_) | Error::LimitExceeded { .. } => (400, None),
+        Error::Forbidden { .. } => (403, None),
+        Error::NotFound => (404, None),
+        Error::AlreadyExists { .. } | Error::Conflict(_) | Error::KeyUnusable { .. } => (409, None),
+        Error::InProgress => (409, Some(3)),
+        Error::Gone(_) => (410, None),
+        Error::VersionConflict => (412, None),
+        Error::TooLarge(_) => (413, None),
+        Error::Refused(_) | Error::IdempotencyMismatch => (422, None),
+        Error::Contended => (429, Some(1)),
+        Error::QuotaReached { retry_after } => (429, Some(*retry_after)),
+        Error::EnvelopeRefused | Error::Bug { .. } => (500, None),
+        Error::Unavailable { .. } => (503, Some(2)),
+        Error::ClaimFailed { source } => (answer_to(source).0, None),
     }
 }
 
@@ -147,6 +153,13 @@ mod tests {
                 Error::unavailable("hidden", std::io::Error::other("hidden")),
                 503,
                 Some("2"),
+                Some("unavailable"),
+            ),
+            (Error::ClaimFailed { source: Box::new(Error::Contended) }, 429, None, None),
+            (
+                Error::ClaimFailed { source: Box::new(Error::unavailable("hidden", "hidden")) },
+                503,
+                None,
                 Some("unavailable"),
             ),
         ] {

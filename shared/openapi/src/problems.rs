@@ -18,7 +18,8 @@ const PROBLEMS: [(u16, &str, &str, &str, bool); 13] = [
     (
         403,
         "Forbidden",
-        "The token is not valid, or the caller's role does not allow the operation.",
+        "The service refuses the token: the body is exactly `{\"message\":\"Forbidden\"}`. With any other message, the token \
+        is valid, and the message says why the caller may not do this, such as the role that is required.",
         "Your role in this workspace does not allow this action. Required role: owner or admin.",
         false,
     ),
@@ -77,7 +78,8 @@ const PROBLEMS: [(u16, &str, &str, &str, bool); 13] = [
     (
         429,
         "TooManyRequests",
-        "Too many requests, or too many concurrent changes to the same resource. Nothing was changed.",
+        "Too many requests, or too many concurrent changes to the same resource. Nothing was changed, except by a claim \
+        without `Retry-After`.",
         "Too many concurrent requests. Nothing was changed. Retry in a moment.",
         true,
     ),
@@ -91,7 +93,8 @@ const PROBLEMS: [(u16, &str, &str, &str, bool); 13] = [
     (
         503,
         "Unavailable",
-        "A service that this API depends on is not available. Nothing is lost.",
+        "A service that this API depends on is not available. Nothing is lost, except the token of a claim without \
+        `Retry-After`.",
         "A service that this request needs is unavailable. Retry in a moment.",
         true,
     ),

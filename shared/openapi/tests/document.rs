@@ -88,6 +88,17 @@ fn the_query_parameters_are_those_that_the_operation_knows() {
     }
 }
 
+/// An HTTP API can answer a refused token only with 403, so clients tell it from a role by the
+/// body. The matrix of `tests/end-to-end` checks that the service does so.
+#[test]
+fn a_refused_token_and_a_forbidden_action_are_told_apart() {
+    let forbidden = &openapi::document()["components"]["responses"]["Forbidden"];
+    let description = forbidden["description"].as_str().unwrap();
+    assert!(description.contains(r#"the body is exactly `{"message":"Forbidden"}`"#), "{description}");
+    let example = &forbidden["content"]["application/json"]["example"]["message"];
+    assert!(example.as_str().is_some_and(|text| text.contains("Required role")), "{example}");
+}
+
 /// A field that is not required narrows or restricts what the operation does, or is harmless: its
 /// absence is described here, so that a new field gets a decision.
 #[test]

@@ -45,7 +45,9 @@ pub enum Claim {
 
 impl Claimer {
     /// Uses the claim token. The token is marked as used, with pinned versions and an audit record,
-    /// before a value is opened. A client that loses the answer must launch a new run.
+    /// before a value is opened. A client that loses the answer must launch a new run. Returns
+    /// [`Error::ClaimFailed`] instead of an error that a client may retry once the token was used,
+    /// or may have been used.
     pub async fn claim(&self, id: &RunId, key: &TokenKey, context: &Context<'_>) -> Result<Claim> {
         let run = self.store.run(id).await?.ok_or(Error::NotFound)?;
         let token_matches = run.lifecycle.claim_token.as_ref().is_some_and(|hash| hash.matches(key));
@@ -84,14 +86,17 @@ impl Claimer {
         let run = match advance(&*self.store, &run, Event::Claimed(pins), context).await {
             Ok(claimed) => claimed.run,
             Err(Error::VersionConflict) => None,
-            Err(error) => return Err(error),
+            Err(Error::Contended) => return Err(Error::Contended), // nothing was written
+            Err(error) => return Err(after_use(error)),
         };
         let Some(run) = run else {
             return self.lost_race(id, context).await;
         };
-        let values = open_values(&*self.keys, &run.lifecycle.secrets, &values, context.settings).await?;
+        let values = open_values(&*self.keys, &run.lifecycle.secrets, &values, context.settings)
+            .await
+            .map_err(after_use)?;
         if let Some(reason) = reason_not_deliverable(&values) {
-            return self.refuse(&run, reason, context).await;
+            return self.refuse(&run, reason, context).await.map_err(after_use);
         }
         let store = nextflow::store(&values, context.randomness);
         if let Err(error) = self.bus.announce(&run.id, RunNotice::Delivered).await {
@@ -127,6 +132,11 @@ impl Claimer {
         advance(&*self.store, run, Event::ClaimRefused, context).await.map_err(conflict_as_contended)?;
         Err(Error::Refused(format!("The run was ended: {reason}.")))
     }
+}
+
+/// Replaces an error that a client may retry, because a repeated claim would count as a second use.
+fn after_use(error: Error) -> Error {
+    if error.retryable() { Error::ClaimFailed { source: Box::new(error) } } else { error }
 }
 
 /// Whether the claim token can no longer be used. It expires relative to the launch time, because

@@ -149,7 +149,8 @@ pub(super) fn claim(schemas: &mut Schemas) -> Described {
     Described::new(
         "Claim a run's secrets",
         "For HPC schedulers: returns the Nextflow secrets store to the head job, once, with the versions that are current \
-         now. Do not retry this operation; if the response is lost, launch a new run. If the user who launched the run no \
+         now. Retry only if the response has `Retry-After`. After any other error, or if the response is lost, launch a new \
+         run: the claim token may have been used. If the user who launched the run no \
          longer has permission to launch it, the claim is refused and the run ends. This is the only response that contains \
          secret values.",
         schemas.answer::<NextflowStore>("The Nextflow secrets store.", &store),

@@ -276,6 +276,64 @@ fn a_claim_whose_record_got_no_answer_opens_nothing_and_uses_the_token() {
     assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())), Err("second use"));
 }
 
+/// Each failure of each call: the claim may be repeated exactly if it then succeeds.
+#[test]
+fn a_claim_may_be_retried_only_if_its_token_is_unused() {
+    type Failure = fn() -> Error;
+    let failures: [Failure; 5] = [
+        unavailable,
+        || Error::Contended,
+        || Error::EnvelopeRefused,
+        || Error::KeyUnusable { state: "Disabled" },
+        || Error::bug("a row without an id"),
+    ];
+    for call in [
+        "run",
+        "role_and_workspace",
+        "current_secrets",
+        "sealed_values",
+        "save_lifecycle",
+        "decrypt_data_key",
+    ] {
+        for failure in failures {
+            // `lost` is the answer to a write that took effect.
+            for lost in [false, true] {
+                if lost && (call != "save_lifecycle" || failure().code() == "contended") {
+                    continue;
+                }
+                let fixture = fixture();
+                let faults =
+                    if call == "decrypt_data_key" { &fixture.keys.faults } else { &fixture.table.faults };
+                if lost {
+                    faults.lose_answer(call, failure());
+                } else {
+                    faults.fail(call, failure());
+                }
+                let case = format!("{call}: {}, lost: {lost}", failure().code());
+                let error = error_of(claim(&fixture, &launched().id, &claim_key()).map(drop));
+                assert_eq!(error.code(), failure().code(), "{case}");
+                // A write without an answer may have taken effect.
+                let may_be_used = call == "decrypt_data_key"
+                    || (call == "save_lifecycle" && failure().code() != "contended");
+                assert_eq!(error.retryable(), failure().retryable() && !may_be_used, "{case}");
+                let repeated = answer(claim(&fixture, &launched().id, &claim_key()));
+                if error.retryable() {
+                    assert_eq!(repeated.as_deref(), Ok(STORE), "{case}");
+                } else if call == "decrypt_data_key" || lost {
+                    assert_eq!(repeated, Err("second use"), "{case}");
+                }
+            }
+        }
+    }
+    // A value that cannot be delivered ends the run, after its token was used.
+    let fixture = fixture();
+    fixture.table.faults.pass("save_lifecycle");
+    fixture.table.faults.fail("save_lifecycle", unavailable());
+    fixture.put_secret(&token(), "two\nlines");
+    let error = error_of(claim(&fixture, &launched().id, &claim_key()).map(drop));
+    assert_eq!((error.code(), error.retryable()), ("unavailable", false));
+}
+
 #[test]
 fn a_value_that_does_not_open_fails_the_claim_and_leaves_it_recorded() {
     let fixture = fixture();
