@@ -51,6 +51,15 @@ pub struct EmulatorOptions {
     pub lifetime: Lifetime,
 }
 
+impl EmulatorOptions {
+    /// The options of a test's emulator: any free ports, and a state that is not kept.
+    #[must_use]
+    pub fn for_test(folder: impl Into<PathBuf>, deployment: &str) -> Self {
+        let deployment = deployment.to_owned();
+        Self { folder: folder.into(), deployment, aws_port: 0, api_port: 0, lifetime: Lifetime::Passing }
+    }
+}
+
 /// The addresses of a running emulator, which it writes itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

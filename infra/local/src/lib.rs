@@ -6,16 +6,10 @@
 //!
 //! ```no_run
 //! # async fn example(folder: std::path::PathBuf) -> local::Result<()> {
-//! use local::{EmulatorOptions, Lifetime, Progress, Stack, Tools};
+//! use local::{EmulatorOptions, Progress, Stack, Tools};
 //!
 //! let tools = Tools::ready(Progress::Quiet).await?;
-//! let options = EmulatorOptions {
-//!     folder,
-//!     deployment: "pipeline-secrets".to_owned(),
-//!     aws_port: 0,
-//!     api_port: 0,
-//!     lifetime: Lifetime::Passing,
-//! };
+//! let options = EmulatorOptions::for_test(folder, "pipeline-secrets");
 //! let stack = Stack::start(&tools, &options, &Default::default()).await?;
 //! println!("{}", stack.api_endpoint);
 //! # Ok(())

@@ -186,13 +186,7 @@ async fn a_stack_that_was_killed_during_its_first_deployment_is_deployed_again()
 }
 
 async fn start(tools: &Tools, folder: &Path) -> local::Result<Emulator> {
-    let options = EmulatorOptions {
-        folder: folder.to_owned(),
-        deployment: "none".to_owned(),
-        aws_port: 0,
-        api_port: 0,
-        lifetime: Lifetime::Bound,
-    };
+    let options = EmulatorOptions { lifetime: Lifetime::Bound, ..EmulatorOptions::for_test(folder, "none") };
     Emulator::start(&tools.checkout, &tools.installation, &options).await
 }
 

@@ -4,20 +4,14 @@
 use std::error::Error;
 use std::process::Command;
 
-use local::{Checkout, Emulator, EmulatorOptions, Installation, Lifetime, Progress};
+use local::{Checkout, Emulator, EmulatorOptions, Installation, Progress};
 
 #[tokio::test]
 async fn the_emulator_refuses_what_aws_is_documented_to_refuse() -> Result<(), Box<dyn Error>> {
     let checkout = Checkout::find()?;
     let installation = Installation::ready(&checkout, Progress::Quiet).await?;
     let folder = tempfile::tempdir()?;
-    let options = EmulatorOptions {
-        folder: folder.path().to_owned(),
-        deployment: "none".to_owned(),
-        aws_port: 0,
-        api_port: 0,
-        lifetime: Lifetime::Passing,
-    };
+    let options = EmulatorOptions::for_test(folder.path(), "none");
     let emulator = Emulator::start(&checkout, &installation, &options).await?;
     let tests = Command::new(installation.python())
         .arg("-B")

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use local::{Caller, Credentials, Emulator, EmulatorOptions, Lifetime, Progress, REGION, Tools};
+use local::{Caller, Credentials, Emulator, EmulatorOptions, Progress, REGION, Tools};
 use package_functions::{Arch, assemble};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -69,13 +69,7 @@ async fn a_release_deploys_itself_without_rust_and_the_service_works() -> Outcom
     let tools = Tools::ready(Progress::Quiet).await?;
     let folder = tempfile::tempdir()?;
     let release = release(&tools, folder.path())?;
-    let options = EmulatorOptions {
-        folder: folder.path().join("emulator"),
-        deployment: STACK.to_owned(),
-        aws_port: 0,
-        api_port: 0,
-        lifetime: Lifetime::Passing,
-    };
+    let options = EmulatorOptions::for_test(folder.path().join("emulator"), STACK);
     let emulator = Emulator::start(&tools.checkout, &tools.installation, &options).await?;
     let addresses = emulator.addresses().clone();
     let cli = Cli { aws: tools.installation.aws(), endpoint: addresses.aws_endpoint };

@@ -12,13 +12,7 @@ use local::{Credentials, EmulatorOptions, Job, JobStatus, Lifetime, Progress, St
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn options(folder: &Path, lifetime: Lifetime) -> EmulatorOptions {
-    EmulatorOptions {
-        folder: folder.to_owned(),
-        deployment: "pipeline-secrets".to_owned(),
-        aws_port: 0,
-        api_port: 0,
-        lifetime,
-    }
+    EmulatorOptions { lifetime, ..EmulatorOptions::for_test(folder, "pipeline-secrets") }
 }
 
 async fn table(stack: &Stack, credentials: &Credentials) -> aws_sdk_dynamodb::Client {

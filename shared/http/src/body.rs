@@ -54,9 +54,6 @@ pub(crate) fn check_name(
     known: &[&str],
     unknown: UnknownNames,
 ) -> Result<(), Problem> {
-    let letters = |name: &str| -> String {
-        name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
-    };
     let refused = match unknown {
         _ if known.contains(&name) => false,
         UnknownNames::Refused => true,
@@ -77,6 +74,11 @@ pub(crate) fn check_name(
         Some(closest) => format!("Unknown {kind}{shown}: remove it, or write `{closest}` if you mean that."),
         None => format!("Unknown {kind}{shown}: remove it."),
     }))
+}
+
+/// Returns a name without case and punctuation.
+pub(crate) fn letters(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// The number of characters to insert, remove or replace (Levenshtein), of the first 40.

@@ -314,11 +314,7 @@ pub fn whole_number(text: &str) -> Option<i64> {
 
 /// Matches `workspaceid`, `workspace_id`, `workspace`, and similar names, but not `workspaceId`.
 fn means_workspace(name: &str) -> bool {
-    if name == "workspaceId" {
-        return false;
-    }
-    let letters = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
-    matches!(&*letters.collect::<String>(), "workspaceid" | "workspace")
+    name != "workspaceId" && matches!(&*body::letters(name), "workspaceid" | "workspace")
 }
 
 #[derive(Deserialize, Default)]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Output;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::{ACCOUNT, Credentials, EmulatorOptions, ExampleUser, Lifetime, Progress, REGION, Stack, Tools};
+use local::{ACCOUNT, Credentials, EmulatorOptions, ExampleUser, Progress, REGION, Stack, Tools};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -82,13 +82,7 @@ impl Harness {
     async fn start() -> Result<Self, Failure> {
         let tools = Tools::ready(Progress::Quiet).await?;
         let folder = tempfile::tempdir()?;
-        let options = EmulatorOptions {
-            folder: folder.path().join("stack"),
-            deployment: "break-glass".to_owned(),
-            aws_port: 0,
-            api_port: 0,
-            lifetime: Lifetime::Passing,
-        };
+        let options = EmulatorOptions::for_test(folder.path().join("stack"), "break-glass");
         let principal = format!("arn:aws:iam::{ACCOUNT}:role/{ROLE}");
         let parameters = BTreeMap::from([("BreakGlassPrincipal".to_owned(), principal)]);
         let stack = Stack::start(&tools, &options, &parameters).await?;

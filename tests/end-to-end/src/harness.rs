@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_config::SdkConfig;
-use local::{Credentials, Emulator, EmulatorOptions, Lifetime, Progress, Stack, Tools};
+use local::{Credentials, Emulator, EmulatorOptions, Progress, Stack, Tools};
 
 /// Is part of every value that tests store. Outside a run's copies and claims, it is a leaked
 /// value.
@@ -40,13 +40,7 @@ impl Harness {
     ) -> local::Result<Self> {
         let tools = Tools::ready(Progress::Quiet).await?;
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let options = EmulatorOptions {
-            folder: folder.path().join("stack"),
-            deployment: "pipeline-secrets-test".to_owned(),
-            aws_port: 0,
-            api_port: 0,
-            lifetime: Lifetime::Passing,
-        };
+        let options = EmulatorOptions::for_test(folder.path().join("stack"), "pipeline-secrets-test");
         let parameters: BTreeMap<_, _> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (checkout, installation) = (&tools.checkout, &tools.installation);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use local::{Caller, Credentials, EmulatorOptions, Lifetime, Progress, Stack, Tools};
+use local::{Caller, Credentials, EmulatorOptions, Progress, Stack, Tools};
 use serde_json::{Value, json};
 
 /// A test's result with any error.
@@ -27,13 +27,7 @@ impl DeployedStack {
     pub async fn new(parameters: &[(&str, &str)]) -> Outcome<Self> {
         let tools = Tools::ready(Progress::Quiet).await?;
         let folder = tempfile::tempdir()?;
-        let options = EmulatorOptions {
-            folder: folder.path().to_owned(),
-            deployment: "nextflow".to_owned(),
-            aws_port: 0,
-            api_port: 0,
-            lifetime: Lifetime::Passing,
-        };
+        let options = EmulatorOptions::for_test(folder.path(), "nextflow");
         let parameters: BTreeMap<_, _> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let stack = Stack::start(&tools, &options, &parameters).await?;

@@ -23,9 +23,6 @@ pub trait ReadSecrets {
     /// Returns the secret with this name (case-insensitive). Its spelling can differ.
     async fn secret_named(&self, scope: &Scope, name: &SecretName) -> Result<Option<Secret>>;
 
-    /// Whether the name is already used (case-insensitive).
-    async fn is_name_taken(&self, scope: &Scope, name: &SecretName) -> Result<bool>;
-
     /// Returns the replaced versions of a secret, newest first, at most 1,000.
     async fn history(&self, scope: &Scope, id: SecretId) -> Result<Vec<OldVersion>>;
 }

@@ -197,10 +197,6 @@ impl ReadSecrets for Table {
         self.read("secret_named", |rows| rows.named(scope.owner(), name).cloned())
     }
 
-    async fn is_name_taken(&self, scope: &Scope, name: &SecretName) -> Result<bool> {
-        self.read("is_name_taken", |rows| rows.named(scope.owner(), name).is_some())
-    }
-
     async fn history(&self, _: &Scope, id: SecretId) -> Result<Vec<OldVersion>> {
         self.read("history", |rows| {
             let of_secret = rows.history.iter().rev().filter(|(secret, _)| *secret == id);

@@ -46,7 +46,7 @@ pub async fn validate_name(
 ) -> Result<()> {
     let scope = authorize(store, settings, actor, workspace, Permission::ReadSecrets).await?;
     let name = SecretName::new(name, settings)?;
-    if store.is_name_taken(&scope, &name).await? {
+    if store.secret_named(&scope, &name).await?.is_some() {
         return Err(Error::AlreadyExists { existing: name.to_string() });
     }
     Ok(())

@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(test.operations(), ["TransactWriteItems"]);
         assert_eq!(test.store.secret(&scope, secret.id).await.unwrap(), None);
         assert_eq!(test.store.sealed_values(&[(scope.owner(), secret.id)]).await.unwrap(), []);
-        assert!(!test.store.is_name_taken(&scope, &secret.name).await.unwrap());
+        assert_eq!(test.store.secret_named(&scope, &secret.name).await.unwrap(), None);
         assert_eq!((test.count(scope.owner()).await, test.audits().await), (Some(0), 2));
         stored(&test, &scope, 8).await;
     }

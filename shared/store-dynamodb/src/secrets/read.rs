@@ -35,10 +35,6 @@ impl ReadSecrets for Store {
         }
     }
 
-    async fn is_name_taken(&self, scope: &Scope, name: &SecretName) -> Result<bool> {
-        Ok(self.get(Key::name(scope.owner(), name)).await?.is_some())
-    }
-
     async fn history(&self, scope: &Scope, id: SecretId) -> Result<Vec<OldVersion>> {
         let versions = self.with_prefix(secrets_of(scope.owner()), history_of(id));
         let newest_first = versions.scan_index_forward(false).limit(page(MAX_HISTORY));
@@ -131,7 +127,7 @@ mod tests {
         assert_eq!(test.store.secret(&workspace, secret.id).await.unwrap(), None);
         assert_eq!(test.store.secret(&of_user, secret.id).await.unwrap(), Some(secret));
         assert_eq!(test.store.secrets(&workspace).await.unwrap(), []);
-        assert!(!test.store.is_name_taken(&workspace, &name("OWN")).await.unwrap());
+        assert_eq!(test.store.secret_named(&workspace, &name("OWN")).await.unwrap(), None);
         assert_eq!(test.store.history(&workspace, secret_id(7)).await.unwrap(), []);
         assert!(test.calls().iter().all(|call| call.body["ConsistentRead"] == true));
     }

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
 use http_api::Operation;
 use http_api::operation::Function;
-use local::{Credentials, Deployed, EmulatorOptions, Lifetime, Progress, Stack, Tools};
+use local::{Credentials, Deployed, EmulatorOptions, Progress, Stack, Tools};
 use serde_json::{Value, json};
 
 use crate::rights::aws::{Invoked, RawClient};
@@ -34,13 +34,7 @@ impl Harness {
     pub async fn start(parameters: &[(&str, &str)]) -> Outcome<Self> {
         let tools = Tools::ready(Progress::Quiet).await?;
         let folder = tempfile::tempdir()?;
-        let options = EmulatorOptions {
-            folder: folder.path().join("stack"),
-            deployment: DEPLOYMENT.to_owned(),
-            aws_port: 0,
-            api_port: 0,
-            lifetime: Lifetime::Passing,
-        };
+        let options = EmulatorOptions::for_test(folder.path().join("stack"), DEPLOYMENT);
         let stack = Stack::start(&tools, &options, &owned(parameters)).await?;
         let operator = stack.sdk_config(&Credentials::operator()).await;
         let raw = RawClient::new(&stack.aws_endpoint, Credentials::operator());

@@ -149,7 +149,7 @@ type Operation = (&'static str, fn(&Fixture) -> Result<()>, bool, &'static [&'st
 const OPERATIONS: [Operation; 5] = [
     ("list", |f| list(f, Some(workspace_id())).map(drop), true, &["secrets"]),
     ("describe", |f| describe(f, Some(workspace_id())).map(drop), true, &["secret"]),
-    ("validate_name", |f| validate_name(f, Some(workspace_id()), "FREE"), true, &["is_name_taken"]),
+    ("validate_name", |f| validate_name(f, Some(workspace_id()), "FREE"), true, &["secret_named"]),
     ("history", |f| history(f, Some(workspace_id())).map(drop), true, &["secret", "history"]),
     ("audit_trail", |f| audit_trail(f, Some(workspace_id()), MONTH, 9).map(drop), false, &["audit"]),
 ];

@@ -36,7 +36,7 @@ async fn a_secret_is_three_rows_a_count_and_an_audit_record_in_one_call() {
     assert_eq!(test.operations(), ["TransactWriteItems"]);
     assert_eq!(test.store.secret(&scope, secret.id).await.unwrap().unwrap(), secret);
     assert_eq!(test.store.sealed_values(&[(scope.owner(), secret.id)]).await.unwrap(), [sealed]);
-    assert!(test.store.is_name_taken(&scope, &name("ncbi_api_key")).await.unwrap());
+    assert!(test.store.secret_named(&scope, &name("ncbi_api_key")).await.unwrap().is_some());
     assert_eq!((test.count(scope.owner()).await, test.audits().await), (Some(1), 1));
 }
 
