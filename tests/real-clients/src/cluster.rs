@@ -47,19 +47,31 @@ impl Cluster {
     /// Submits the guide's job script with these options of sbatch and of the pipeline.
     #[must_use]
     pub fn submit(&self, options: &[&str], pipeline_options: &str) -> Job {
+        self.submit_command(options, "", &self.pipeline(pipeline_options))
+    }
+
+    /// Returns the command that runs the pipeline with these options.
+    #[must_use]
+    pub fn pipeline(&self, options: &str) -> String {
+        let pipeline = folder().join("pipelines/licensed");
+        format!("{} run {} -profile slurm {options}", self.nextflow.display(), pipeline.display())
+    }
+
+    /// Submits the guide's job script with these options of sbatch, another command, and further
+    /// variables, as `NAME=value` in one line.
+    #[must_use]
+    pub fn submit_command(&self, options: &[&str], variables: &str, command: &str) -> Job {
         let project = self.project.path().display();
         let script = format!(
             "#!/bin/bash\n\
              {settings}\
              export PIPELINE_SECRETS_DIR={project}/stores PIPELINE_SECRETS_HEARTBEAT_SECONDS=1 PIPELINE_SECRETS_LEASE_SECONDS=1800\n\
-             export NXF_HOME={project}/nxf SLURM_CONF={conf} PATH='{path}'\n\
-             exec {script} -- {nextflow} run {pipeline} -profile slurm {pipeline_options}\n",
+             export NXF_HOME={project}/nxf SLURM_CONF={conf} PATH='{path}' {variables}\n\
+             exec {script} -- {command}\n",
             settings = self.deployment.settings(),
             conf = self.slurm.directory().join("slurm.conf").display(),
             path = std::env::var("PATH").unwrap_or_default(),
             script = script().display(),
-            nextflow = self.nextflow.display(),
-            pipeline = folder().join("pipelines/licensed").display(),
         );
         self.slurm.submit(self.project.path(), options, &script)
     }
@@ -71,9 +83,23 @@ impl Cluster {
     /// If the task does not start.
     #[must_use]
     pub fn submit_and_wait(&self, options: &[&str]) -> Job {
-        let job = self.submit(options, &format!("--wait_for {}", self.path("go").display()));
-        wait_until("the second task runs", || self.path("call-is-running").exists());
+        let job = self.submit(options, &self.waiting());
+        self.wait_for_task();
         job
+    }
+
+    /// Returns the option with which the second task runs until [`Cluster::release`].
+    #[must_use]
+    pub fn waiting(&self) -> String {
+        format!("--wait_for {}", self.path("go").display())
+    }
+
+    /// Waits until the second task runs.
+    ///
+    /// # Panics
+    /// If the task does not start.
+    pub fn wait_for_task(&self) {
+        wait_until("the second task runs", || self.path("call-is-running").exists());
     }
 
     /// Lets the second task end.

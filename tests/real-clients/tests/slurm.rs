@@ -9,8 +9,10 @@ use real_clients::{Cluster, Deployment, set_age, wait_until};
 /// A version of Nextflow, and the events of a job.
 type Scenario = (&'static str, fn(&Cluster));
 
-/// Two concurrent sequences, for two cores. The longest scenarios come first.
-const SCENARIOS: [&[Scenario]; 2] = [
+/// Concurrent sequences: two for two cores, and one that mostly waits. The longest scenarios come
+/// first.
+const SCENARIOS: [&[Scenario]; 3] = [
+    &[("24.10.0", is_suspended), ("24.10.0", detaches), ("24.10.0", inherits_settings)],
     &[("24.10.0", node_is_lost), ("24.10.0", fails), ("24.10.0", succeeds)],
     &[
         ("24.10.0", runs_out_of_time),
@@ -93,6 +95,61 @@ fn node_is_lost(cluster: &Cluster) {
     let next = cluster.submit(&[], "");
     completes(cluster, &next);
     cluster.assert_nothing_left(3);
+}
+
+/// The job is suspended until its run has ended, and another job of the user starts on the same
+/// host: it leaves the store of a process that exists.
+fn is_suspended(cluster: &Cluster) {
+    let lease = "PIPELINE_SECRETS_LEASE_SECONDS=1";
+    let job = cluster.submit_command(&[], lease, &cluster.pipeline(&cluster.waiting()));
+    cluster.wait_for_task();
+    cluster.slurm.run(&["scontrol", "suspend", &job]);
+    let run = cluster.runs().pop().expect("a run");
+    cluster.deployment.wait_for_lease_end(&run);
+    let next = cluster.submit_command(&[], lease, &cluster.pipeline(""));
+    completes(cluster, &next);
+    assert_eq!(cluster.stores().len(), 1, "the store of the suspended job: {}", cluster.output());
+    fs::remove_file(cluster.path("results/ANNOTATION_DB_PASSWORD.sha256")).expect("the other job's result");
+    cluster.slurm.run(&["scontrol", "resume", &job]);
+    cluster.release();
+    completes(cluster, &job);
+    cluster.assert_values();
+    assert!(cluster.output().contains("the service has ended this run"), "{}", cluster.output());
+    cluster.assert_nothing_left(2);
+}
+
+/// Nextflow's own option to detach is refused. A shell that leaves Nextflow behind is noticed.
+fn detaches(cluster: &Cluster) {
+    for (variables, options) in [("", "-bg"), ("NXF_CLI_OPTS=-bg", "")] {
+        let job = cluster.submit_command(&[], variables, &cluster.pipeline(options));
+        cluster.slurm.wait_for(&job, &["COMPLETED", "FAILED"]);
+        assert_eq!(cluster.slurm.field(&job, "ExitCode"), "64:0", "{}", cluster.output());
+    }
+    assert!(cluster.runs().is_empty() && !cluster.path(".nextflow").exists(), "{}", cluster.output());
+
+    let nextflow = cluster.pipeline(&cluster.waiting());
+    let job = cluster.submit_command(&[], "", &format!("sh -c '{nextflow} &'"));
+    cluster.wait_for_task();
+    wait_until("the script notices Nextflow", || {
+        cluster.output().contains("which it started, still runs with the secrets")
+    });
+    assert_eq!(cluster.stores().len(), 1, "{}", cluster.output());
+    let run = cluster.runs().pop().expect("a run");
+    assert_eq!(cluster.deployment.state(&run), "running");
+    cluster.release();
+    cluster.slurm.wait_for(&job, &["COMPLETED", "FAILED"]);
+    assert_eq!(cluster.slurm.field(&job, "ExitCode"), "71:0", "{}", cluster.output());
+    cluster.assert_values();
+    cluster.assert_nothing_left(1);
+}
+
+/// A site's profile disables Nextflow's secrets, and a task of a job that was submitted with
+/// `--export=NONE`, as all jobs of these tests, calls `srun`.
+fn inherits_settings(cluster: &Cluster) {
+    let job = cluster.submit_command(&[], "NXF_ENABLE_SECRETS=false", &cluster.pipeline("--step srun"));
+    completes(cluster, &job);
+    cluster.assert_values();
+    cluster.assert_nothing_left(1);
 }
 
 fn completes(cluster: &Cluster, job: &str) {

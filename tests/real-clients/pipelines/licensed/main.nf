@@ -5,6 +5,7 @@
 params.results = 'results'
 params.wait_for = '' // the second step waits for this file, so that tests can inspect a running pipeline
 params.fail = false
+params.step = '' // starts a command of the first task: srun, for example
 
 process FETCH {
     secret 'NCBI_API_KEY'
@@ -14,10 +15,10 @@ process FETCH {
     path 'NCBI_API_KEY.sha256'
 
     script:
-    '''
-    [ -z "${ANNOTATION_DB_PASSWORD+set}" ] || { echo 'a secret that this step does not declare'; exit 9; }
-    printf %s "$NCBI_API_KEY" | sha256sum | cut -d ' ' -f 1 >NCBI_API_KEY.sha256
-    '''
+    """
+    [ -z "\${ANNOTATION_DB_PASSWORD+set}" ] || { echo 'a secret that this step does not declare'; exit 9; }
+    ${params.step} sh -c 'printf %s "\$NCBI_API_KEY"' | sha256sum | cut -d ' ' -f 1 >NCBI_API_KEY.sha256
+    """
 }
 
 process CALL {
