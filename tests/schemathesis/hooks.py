@@ -26,6 +26,7 @@ BEYOND_A_SCHEMA = {
 OWN = {
     "DELETE /tokens/{tokenId}": ("tokenId", os.environ["OWN_TOKEN_ID"]),
     "DELETE /orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}": ("participantId", os.environ["OWN_USER_ID"]),
+    "DELETE /orgs/{orgId}/workspaces/{workspaceId}/participants": ("workspaceId", os.environ["PIPELINE_SECRETS_WORKSPACE"]),
 }
 
 
