@@ -21,6 +21,7 @@ ACTIONS = {
     "ClaimRun": {"run.claimed", *RUN_ENDS},
     "ReportRun": {"run.head-job-recorded", *RUN_ENDS},
     "CleanupRun": RUN_ENDS,
+    "Console": set(),
 }
 
 

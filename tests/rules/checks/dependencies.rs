@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::root;
 
 /// The AWS services that each function has permissions for (its policy in `infra/template.yaml`).
-const FUNCTIONS: [(&str, &[&str]); 8] = [
+const FUNCTIONS: [(&str, &[&str]); 9] = [
     ("authorizer", &["dynamodb"]),
     ("identity", &["dynamodb"]),
     ("read-secrets", &["dynamodb"]),
@@ -16,6 +16,7 @@ const FUNCTIONS: [(&str, &[&str]); 8] = [
     ("claim-run", &["dynamodb", "eventbridge", "kms"]),
     ("report-run", &["batch", "dynamodb", "eventbridge"]),
     ("cleanup-run", &["batch", "dynamodb", "secretsmanager"]),
+    ("console", &[]),
 ];
 
 /// The services whose AWS clients a crate links.

@@ -1,4 +1,5 @@
-//! The template's routes must match the table of operations.
+//! The template's routes must match the table of operations. Two routes serve the console's files,
+//! which are not part of the API.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +10,10 @@ use crate::{read, root};
 
 /// A route: its resource, method and path, its function, and whether the authorizer runs first.
 type Route = (String, String, String, bool);
+
+/// The routes of the console: public, because its files contain no data.
+const CONSOLE: [(&str, &str); 2] =
+    [("ConsolePageRoute", "GET /console"), ("ConsoleFileRoute", "GET /console/{proxy+}")];
 
 #[test]
 fn the_template_serves_exactly_the_operations_of_the_api() {
@@ -26,6 +31,7 @@ fn the_template_serves_exactly_the_operations_of_the_api() {
             )
         })
         .chain([unknown])
+        .chain(CONSOLE.map(|(resource, route)| (resource.into(), route.into(), "Console".into(), false)))
         .collect();
     assert_eq!(deployed(), expected);
 }

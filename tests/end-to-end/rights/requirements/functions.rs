@@ -261,15 +261,23 @@ fn routes(template: &Template) -> Vec<String> {
     let unknown = deployed.get("$default").is_some_and(|route| {
         route["Target"].to_string().contains("IdentityIntegration") && route["AuthorizationType"] == "CUSTOM"
     });
-    let known = |route: &String| Operation::of_route(route).is_some() || unknown && route == "$default";
-    violations.extend(deployed.into_keys().filter(|route| !known(route)));
+    // The files of the console, which are public.
+    let console = |route: &String| {
+        ["GET /console", "GET /console/{proxy+}"].contains(&route.as_str())
+            && deployed[route]["Target"].to_string().contains("ConsoleIntegration")
+            && deployed[route]["AuthorizationType"] == "NONE"
+    };
+    let known = |route: &String| {
+        Operation::of_route(route).is_some() || unknown && route == "$default" || console(route)
+    };
+    violations.extend(deployed.keys().filter(|route| !known(route)).cloned());
     violations
 }
 
 /// The variables of all functions. [`OWN`] lists the additional ones of each function.
 const ALL: [&str; 5] = ["TABLE_NAME", "DEPLOYMENT", "ACCOUNT_ID", "RESTORED", "LOG_LEVEL"];
 const TIMES: [&str; 4] = ["PROVISIONING_SECONDS", "PENDING_SECONDS", "LEASE_SECONDS", "LONGEST_RUN_SECONDS"];
-const OWN: [(&str, &[&str], bool); 8] = [
+const OWN: [(&str, &[&str], bool); 9] = [
     ("Authorizer", &["OIDC_ISSUER", "OIDC_AUDIENCE"], false),
     ("Identity", &[], false),
     ("ReadSecrets", &[], false),
@@ -289,6 +297,7 @@ const OWN: [(&str, &[&str], bool); 8] = [
     ("ClaimRun", &["ENVELOPE_KEY_ARN", "EVENT_BUS_NAME"], true),
     ("ReportRun", &["EVENT_BUS_NAME"], true),
     ("CleanupRun", &["RUN_PREFIX"], true),
+    ("Console", &[], false),
 ];
 
 /// Parameters, all different from their defaults.
@@ -321,7 +330,7 @@ fn environment(template: &Template) -> Vec<String> {
         given.insert("AWS_REGION".into(), "eu-west-1".into()); // set by Lambda
         let faults = match function {
             "Authorizer" => faults::<(Table, Settings, Oidc)>(&given),
-            "Identity" | "ReadSecrets" => faults::<(Table, Settings)>(&given),
+            "Identity" | "ReadSecrets" | "Console" => faults::<(Table, Settings)>(&given),
             "WriteSecrets" => faults::<(Table, Settings, EnvelopeKey)>(&given),
             "LaunchRun" => faults::<(Table, Settings, EnvelopeKey, Bus, RunPrefix, Launch)>(&given),
             "ClaimRun" => faults::<(Table, Settings, EnvelopeKey, Bus)>(&given),

@@ -59,6 +59,7 @@ impl<'a> Exercises<'a> {
             "launch-run" => self.launch_run().await,
             "claim-run" => self.claim_run().await,
             "report-run" => self.report_run().await,
+            "console" => self.console().await,
             _ => self.cleanup_run().await,
         }
     }
@@ -227,6 +228,12 @@ impl<'a> Exercises<'a> {
         harness.stack.move_job(&job, JobStatus::Succeeded).await?;
         let end = call(Operation::EndRun).body(&json!({"success": true}));
         harness.done(&end).await.map(drop)
+    }
+
+    /// The page.
+    async fn console(&self) -> Outcome {
+        let page = self.harness.invoke("console", &json!({"version": "2.0", "headers": {}})).await?;
+        ensure(page.http_status() == 200, || format!("console: {}", page.http_status()))
     }
 
     /// An event of each kind, and a sweep.

@@ -1,0 +1,164 @@
+/**
+ * The API. The token lives in this module, and in sessionStorage if the user asks for it.
+ *
+ * @typedef {{id: number, userName: string, email: string}} User
+ * @typedef {"owner" | "admin" | "maintain" | "launch" | "connect" | "view"} Role
+ * @typedef {{orgId: number, orgName: string, workspaceId: number | null, workspaceName: string | null,
+ *   workspaceFullName: string | null, roles: string[]}} Row
+ * @typedef {{id: number, name: string, description?: string, expires?: string, lastUsed: string | null,
+ *   dateCreated: string, lastUpdated: string}} Secret
+ * @typedef {{version: number, writtenBy: number, dateWritten: string, dateReplaced: string | null}} Version
+ * @typedef {{name: string, secretId: number, outcome: "created" | "updated"}} Imported
+ * @typedef {{name: string, owner: "user" | "workspace", secretId: number, version: number,
+ *   overrides: number | boolean | null, expires?: string}} Given
+ * @typedef {{platform: string, layout: string | null, copies: number, secrets: Given[], warnings: string[]}} Preview
+ * @typedef {{result: string, exitStatus: number | null, reportedBy: string}} Outcome
+ * @typedef {{workflowId: string, state: string, userId: number, platform: string, layout: string | null,
+ *   dateLaunched: string, dateDelivered: string | null, dateEnding: string | null, dateRemoved: string | null,
+ *   leaseUntil: string | null, headJob: {jobId: string, jobQueue: string, region: string} | null,
+ *   outcome: Outcome | null, secrets: Given[], copies: string[]}} Run
+ * @typedef {{memberId: number, userName: string, email: string, wspRole: Role}} Participant
+ * @typedef {{id: number, name: string, dateCreated: string, expires?: string, lastUsed: string | null}} Token
+ * @typedef {{date: string, id: string, action: string, actor: number | null, run: string | null,
+ *   person: number | null, detail: string | null, subjects: {name: string, version: number}[]}} Event
+ */
+
+const STORED = "pipeline-secrets-token";
+const TIMEOUT = 35_000; // ms; API Gateway answers within 30 s
+
+let token = sessionStorage.getItem(STORED) ?? "";
+/** @type {(reason: string) => void} */
+let onRefused = () => {};
+
+/** An answer that is not a success. Status 0: no answer. */
+export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} message
+   */
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** The base address of the API, without a slash at the end. */
+export const endpoint = new URL(".", location.href).href.replace(/\/$/, "");
+
+/** @param {(reason: string) => void} listener Is called when the service refuses the token. */
+export function whenRefused(listener) {
+  onRefused = listener;
+}
+
+export function hasToken() {
+  return token !== "";
+}
+
+/**
+ * @param {string} given
+ * @param {boolean} remember Whether to keep it for a reload of this tab.
+ */
+export function setToken(given, remember) {
+  token = given;
+  if (remember) sessionStorage.setItem(STORED, given);
+  else sessionStorage.removeItem(STORED);
+}
+
+export function forgetToken() {
+  token = "";
+  sessionStorage.removeItem(STORED);
+}
+
+/** A new idempotency key. */
+export function newKey() {
+  return crypto.randomUUID();
+}
+
+/**
+ * Calls the API.
+ *
+ * @template T
+ * @param {"GET" | "POST" | "PUT" | "DELETE"} method
+ * @param {string} path
+ * @param {{query?: Record<string, string | number | null | undefined>, body?: unknown, text?: string,
+ *   headers?: Record<string, string>}} [options]
+ * @returns {Promise<{data: T, etag: string | null}>}
+ */
+export async function send(method, path, options = {}) {
+  const url = new URL(endpoint + path);
+  for (const [name, value] of Object.entries(options.query ?? {})) {
+    if (value !== null && value !== undefined && value !== "") url.searchParams.set(name, String(value));
+  }
+  /** @type {Record<string, string>} */
+  const headers = { ...options.headers };
+  /** @type {RequestInit} */
+  const request = {
+    method, headers, cache: "no-store", credentials: "omit", redirect: "error",
+    referrerPolicy: "no-referrer", signal: AbortSignal.timeout(TIMEOUT),
+  };
+  const used = token;
+  headers["Authorization"] = `Bearer ${used}`;
+  if (options.text !== undefined) {
+    headers["Content-Type"] = "text/plain; charset=utf-8";
+    request.body = options.text;
+  } else if (options.body !== undefined) {
+    headers["Content-Type"] = "application/json";
+    request.body = JSON.stringify(options.body);
+  }
+  let answer, body;
+  try {
+    answer = await fetch(url, request);
+    body = await answer.text();
+  } catch {
+    throw new ApiError(0, "The service cannot be reached: the connection was lost or timed out. Check your network, then try again.");
+  }
+  const data = parse(body);
+  if (answer.ok) return { data: /** @type {T} */ (data), etag: answer.headers.get("etag") };
+  throw problem(answer, data, used);
+}
+
+/**
+ * Reads data.
+ *
+ * @template T
+ * @param {string} path
+ * @param {Record<string, string | number | null | undefined>} [query]
+ * @returns {Promise<T>}
+ */
+export async function read(path, query) {
+  /** @type {{data: T}} */
+  const { data } = await send("GET", path, query ? { query } : {});
+  return data;
+}
+
+/** @param {string} body */
+function parse(body) {
+  try {
+    return body === "" ? null : JSON.parse(body);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * @param {Response} answer
+ * @param {any} data
+ * @param {string} used The token of the request.
+ */
+function problem(answer, data, used) {
+  const said = typeof data?.message === "string" ? data.message : `The service answered with status ${answer.status}.`;
+  // The authorizer's refusal. A refusal by the service names the role that is needed.
+  const refused = answer.status === 401
+    || (answer.status === 403 && said === "Forbidden" && Object.keys(data).length === 1);
+  if (refused) {
+    const message = "The service refused the token: it is not valid, has expired, or was revoked. Sign in with another token.";
+    if (used === token) {
+      forgetToken();
+      onRefused(message);
+    }
+    return new ApiError(answer.status, message);
+  }
+  const after = Number(answer.headers.get("retry-after"));
+  const wait = after > 0 ? ` Try again in ${after} ${after === 1 ? "second" : "seconds"}.` : "";
+  return new ApiError(answer.status, said + wait);
+}

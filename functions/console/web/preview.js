@@ -1,0 +1,152 @@
+/**
+ * What a launch would deliver, and the command to launch it elsewhere. The page does not launch: run
+ * and claim tokens have no place in a browser.
+ *
+ * @typedef {import("./main.js").Place} Place
+ * @typedef {import("./api.js").Secret} Secret
+ * @typedef {import("./api.js").Preview} Preview
+ */
+import { endpoint, read, send } from "./api.js";
+import { check, copyable, count, el, expiry, field, fill, problem, select, table, working } from "./ui.js";
+import { list } from "./secrets.js";
+
+const PLATFORMS = ["aws-batch", "slurm", "lsf", "pbs-pro", "grid-engine", "moab"];
+
+/**
+ * @param {HTMLElement} target
+ * @param {Place} place
+ */
+export function preview(target, place) {
+  const load = async () => {
+    const described = place.workspace === null ? null : read(`/orgs/${place.org}/workspaces/${place.workspace}`);
+    const [answer, here, mine] = await Promise.all([described, place.workspace === null ? [] : list(place.workspace), list(null)]);
+    return { platforms: /** @type {string[]} */ (answer?.workspace.platforms ?? PLATFORMS), here, mine };
+  };
+  return fill(target, load, ({ platforms, here, mine }) => {
+    if (platforms.length === 0) return [el("p", {}, "The workspace allows no platform yet. An owner or admin can allow one under People.")];
+    const platform = select(platforms.map((one) => [one, one]));
+    const layout = select([["", "default of the deployment"], ["bundle", "bundle: one copy per run"], ["per-name", "per-name: one copy per secret"]]);
+    const layoutBox = field("Layout of the copies", layout);
+    const forPlatform = () => { layoutBox.hidden = platform.value !== "aws-batch"; };
+    platform.addEventListener("change", forPlatform);
+    forPlatform();
+    const workspaceNames = names("Workspace secrets", here);
+    const userNames = names("My secrets", mine);
+    const result = el("div", { "aria-live": "polite" });
+    const action = el("button", { type: "submit", class: "primary" }, "Preview");
+    const form = el("form", {},
+      el("div", { class: "bar" }, field("Platform", platform), layoutBox),
+      place.workspace !== null && workspaceNames.box, userNames.box,
+      el("p", { class: "buttons" }, action));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      /** @type {Record<string, unknown>} */
+      const body = { platform: platform.value };
+      if (platform.value === "aws-batch" && layout.value !== "") body["layout"] = layout.value;
+      const [fromWorkspace, fromUser] = [place.workspace === null ? null : workspaceNames.chosen(), userNames.chosen()];
+      if (fromWorkspace) body["workspaceSecrets"] = fromWorkspace;
+      if (fromUser) body["userSecrets"] = fromUser;
+      void working(action, async () => {
+        try {
+          /** @type {{data: Preview}} */
+          const { data } = await send("POST", "/launches/preview", { query: { workspaceId: place.workspace }, body });
+          result.replaceChildren(...shown(data), ...commands(place, body));
+        } catch (error) {
+          result.replaceChildren(problem(error));
+        }
+      });
+    });
+    return [el("p", {}, "A preview shows which secrets a launch would deliver. It creates nothing."), form, result];
+  });
+}
+
+/**
+ * A choice of names: all, also those that are added later, or some.
+ *
+ * @param {string} label
+ * @param {Secret[]} secrets
+ */
+function names(label, secrets) {
+  const all = check(`All (${secrets.length})`, true);
+  const boxes = secrets.map((secret) => check(secret.name, false));
+  const listed = el("div", { class: "names", hidden: true, tabIndex: 0, role: "group", "aria-label": `Names of ${label.toLowerCase()}` }, ...boxes.map((one) => one.label));
+  all.box.addEventListener("change", () => { listed.hidden = all.box.checked; });
+  return {
+    box: el("fieldset", {}, el("legend", {}, label), all.label, listed),
+    chosen: () => (all.box.checked ? null : boxes.filter((one) => one.box.checked).map((one) => one.box.value)),
+  };
+}
+
+/** @param {Preview} data */
+function shown(data) {
+  const copies = data.platform === "aws-batch"
+    ? `The launch would create ${data.copies} ${data.copies === 1 ? "copy" : "copies"} in AWS Secrets Manager (${data.layout}).`
+    : "The head job would get the secrets once, with its claim token. The launch would create no copies in AWS.";
+  const rows = data.secrets.map((secret) => [
+    secret.name,
+    el("span", { class: secret.owner === "user" ? "badge" : "badge good" }, secret.owner === "user" ? "mine" : "workspace"),
+    secret.version,
+    secret.overrides !== null && el("span", { class: "badge" }, "overrides the workspace secret"),
+    expiry(secret.expires),
+  ]);
+  return [
+    el("h2", {}, "What a launch would deliver"),
+    el("p", {}, copies),
+    ...data.warnings.map((warning) => el("p", { class: "note" }, warning)),
+    data.secrets.length === 0 ? el("p", {}, "No secrets.") : table(count(data.secrets.length, "secret"), ["Name", "Owner", "Version", "Overrides", "Expires"], rows),
+  ];
+}
+
+/**
+ * @param {Place} place
+ * @param {Record<string, unknown>} body
+ */
+function commands(place, body) {
+  const command = body["platform"] === "aws-batch" ? batch(place, body) : hpc(place, body);
+  const label = body["platform"] === "aws-batch" ? "launch command" : "job script line";
+  return [
+    el("h2", {}, "The command to run it"),
+    el("p", {}, body["platform"] === "aws-batch"
+      ? "Run this where the head job is submitted, with your token in the file ~/.pipeline-secrets/header as “Authorization: Bearer TOKEN” (mode 0600). The response contains the run token."
+      : "Use this as the last line of the job script, with your token in ~/.pipeline-secrets/token (mode 0600)."),
+    copyable(label, command),
+  ];
+}
+
+/**
+ * @param {Place} place
+ * @param {Record<string, unknown>} body
+ */
+function hpc(place, body) {
+  /** @param {unknown} names */
+  const listed = (names) => /** @type {string[]} */ (names).join(",") || "none";
+  const options = [
+    `--endpoint ${quoted(endpoint)}`,
+    place.workspace === null ? null : `--workspace ${place.workspace}`,
+    `--platform ${body["platform"]}`,
+    body["workspaceSecrets"] ? `--workspace-secrets ${listed(body["workspaceSecrets"])}` : null,
+    body["userSecrets"] ? `--user-secrets ${listed(body["userSecrets"])}` : null,
+  ];
+  return `exec nextflow-with-secrets ${options.filter((one) => one !== null).join(" \\\n  ")} \\\n  -- nextflow run main.nf`;
+}
+
+/**
+ * @param {Place} place
+ * @param {Record<string, unknown>} body
+ */
+function batch(place, body) {
+  const url = endpoint + "/launches" + (place.workspace === null ? "" : `?workspaceId=${place.workspace}`);
+  return [
+    "KEY=$(uuidgen)   # a new key for each launch; the same key for each retry",
+    `(umask 077; curl -sS --fail-with-body ${quoted(url)} \\`,
+    "  -H @\"$HOME/.pipeline-secrets/header\" -H 'Content-Type: application/json' \\",
+    `  -H "Idempotency-Key: $KEY" -d ${quoted(JSON.stringify(body))} >launch.json)`,
+    "jq -r .nextflow.config  launch.json >secrets.config",
+    "jq -r .nextflow.prelude launch.json >secrets-prelude.sh",
+  ].join("\n");
+}
+
+/** @param {string} text */
+function quoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
