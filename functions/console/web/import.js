@@ -21,7 +21,7 @@ export function importSecrets(target, place) {
   const file = el("input", { type: "file", accept: ".env,.json,.txt,text/plain,application/json" });
   const upsert = check("Replace secrets that exist", false);
   const result = el("div");
-  const action = el("button", { type: "submit", class: "primary", disabled: true }, "Import");
+  const action = el("button", { type: "submit", class: "primary", disabled: true }, "Import secrets");
   const form = el("form", { autocomplete: "off" }, writeHint(place), field("Choose a file", file), content.box, upsert.label, result, el("p", { class: "buttons" }, action));
   let key = newKey();
 

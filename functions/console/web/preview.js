@@ -33,7 +33,7 @@ export function preview(target, place) {
     const workspaceNames = names("Workspace secrets", here);
     const userNames = names("My secrets", mine);
     const result = el("div", { "aria-live": "polite" });
-    const action = el("button", { type: "submit", class: "primary" }, "Preview");
+    const action = el("button", { type: "submit", class: "primary" }, "Show preview");
     const form = el("form", {},
       el("div", { class: "bar" }, field("Platform", platform), layoutBox),
       place.workspace !== null && workspaceNames.box, userNames.box,

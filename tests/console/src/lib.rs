@@ -1,0 +1,11 @@
+//! The web console in a real browser: a client for Chromium's `WebDriver`, a proxy that records what
+//! the browser sends and injects failures, and what a person does on a page.
+#![expect(clippy::missing_panics_doc, reason = "a panic is how a test fails")]
+
+mod browser;
+mod page;
+mod proxy;
+
+pub use browser::Browser;
+pub use page::Page;
+pub use proxy::{Fault, Proxy, Sent};

@@ -1,0 +1,161 @@
+//! The browser, the service, and the people of the README's story.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use console_tests::{Browser, Page, Proxy};
+use end_to_end::{Harness, MARK};
+use serde_json::{Value, json};
+
+/// The people: names and roles.
+const PEOPLE: [(&str, &str); 3] = [("olivia", "owner"), ("liam", "launch"), ("vera", "view")];
+
+pub(crate) struct Fixture {
+    pub(crate) browser: Browser,
+    pub(crate) proxy: Proxy,
+    pub(crate) org: i64,
+    pub(crate) workspace: i64,
+    harness: Harness,
+    tokens: Vec<String>,
+    /// What the browser logged so far.
+    logged: Mutex<Vec<Value>>,
+}
+
+impl Fixture {
+    /// Starts the browser, then the service. `None` without a browser.
+    pub(crate) async fn start() -> Option<Self> {
+        let browser = Browser::start().await?;
+        // The browser's own start page is not part of what the tests look at.
+        browser.open("about:blank").await;
+        browser.log("performance").await;
+        let parameters = [
+            ("AuthorizerCacheSeconds", "2"), // tests of revoked tokens wait for the cache
+            ("DeletionProtection", "false"),
+            ("ThrottleRate", "10000"),
+            ("ThrottleBurst", "10000"),
+        ];
+        let harness = Harness::start(&parameters).await.expect("a deployed stack");
+        let user = |name: &str| json!({"userName": name, "email": format!("{name}@example.org"), "tokens": [{"name": "laptop"}]});
+        let participants: Vec<_> = PEOPLE.iter().map(|(name, role)| json!({"user": name, "role": role})).collect();
+        let document = json!({
+            "users": [user("olivia"), user("liam"), user("vera"), user("maya")],
+            "organizations": [{"name": "example", "workspaces": [{
+                "name": "genomics", "fullName": "Example genomics", "platforms": ["aws-batch", "slurm"],
+                "participants": participants}]}]});
+        let applied = harness.stack.invoke("identity", &json!({"apply": document})).await.expect("identity");
+        let tokens = applied["users"].as_array().expect("users").iter().map(|user| text(&user["tokens"][0]["accessKey"]));
+        let organization = &applied["organizations"][0];
+        let id = |value: &Value| value["id"].as_i64().expect("an id");
+        let proxy = Proxy::start(&harness.stack.api_endpoint).await;
+        Some(Self {
+            browser,
+            proxy,
+            org: id(organization),
+            workspace: id(&organization["workspaces"][0]),
+            tokens: tokens.collect(),
+            harness,
+            logged: Mutex::default(),
+        })
+    }
+
+    pub(crate) async fn stop(self) {
+        self.browser.stop().await;
+        self.harness.stop().await.expect("a stopped stack");
+    }
+
+    pub(crate) fn page(&self) -> Page<'_> {
+        Page { browser: &self.browser }
+    }
+
+    pub(crate) fn token(&self, name: &str) -> &str {
+        let index = PEOPLE.iter().position(|(known, _)| *known == name).expect("a person");
+        &self.tokens[index]
+    }
+
+    /// Opens the console in a new document and signs in with a token.
+    pub(crate) async fn sign_in_with(&self, token: &str) -> Page<'_> {
+        self.keep_log().await;
+        self.browser.open("about:blank").await;
+        self.browser.open(&format!("{}/console", self.proxy.endpoint)).await;
+        let page = self.page();
+        page.type_into("Access token", token).await;
+        page.click("Sign in").await;
+        page.sees("My secrets").await;
+        page
+    }
+
+    pub(crate) async fn sign_in(&self, name: &str) -> Page<'_> {
+        self.sign_in_with(self.token(name)).await
+    }
+
+    /// Signs in and opens a view of the workspace.
+    pub(crate) async fn view(&self, name: &str, view: &str) -> Page<'_> {
+        let page = self.sign_in(name).await;
+        page.click_workspace().await;
+        if view != "Secrets" {
+            page.click(view).await;
+        }
+        page.sees(&format!("example / genomics: {view}")).await;
+        page.settles().await;
+        page
+    }
+
+    /// Calls the API as a person, without the browser.
+    pub(crate) async fn call(&self, token: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let url = format!("{}{path}", self.harness.stack.api_endpoint);
+        let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let mut request = client.request(method.parse().expect("a method"), url).bearer_auth(token);
+        if !body.is_null() {
+            request = request.json(body);
+        }
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Stores a workspace secret as its owner, unless it exists.
+    pub(crate) async fn store(&self, name: &str) {
+        let path = format!("/pipeline-secrets?workspaceId={}", self.workspace);
+        let body = json!({"name": name, "value": format!("{MARK} stored")});
+        let (status, answer) = self.call(self.token("olivia"), "POST", &path, &body).await;
+        assert!(status == 200 || status == 409, "{status} {answer}");
+    }
+
+    /// Keeps what the browser logged, before another document is opened.
+    pub(crate) async fn keep_log(&self) {
+        for kind in ["browser", "performance"] {
+            let entries = self.browser.log(kind).await;
+            self.logged.lock().expect("the log").extend(entries);
+        }
+    }
+
+    pub(crate) fn logged(&self) -> Vec<Value> {
+        self.logged.lock().expect("the log").clone()
+    }
+
+    /// Saves a picture of the window in `target/console`, for the documents.
+    pub(crate) async fn picture(&self, name: &str) {
+        let folder = root().join("target/console");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join(format!("{name}.png")), self.browser.picture().await).expect("a picture");
+    }
+}
+
+/// The steps of several tests.
+pub(crate) trait Steps {
+    async fn click_workspace(&self);
+}
+
+impl Steps for Page<'_> {
+    async fn click_workspace(&self) {
+        let script = "const link = document.querySelector('ul.cards a[href^=\"#/w/\"]'); link?.click(); return link && true";
+        self.until("choose the workspace", script, &[]).await;
+    }
+}
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("not a text: {value}")).to_owned()
+}
