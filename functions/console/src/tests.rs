@@ -55,8 +55,15 @@ fn browsers_require_https_only_where_the_request_came_over_https() {
 #[test]
 fn other_paths_and_events_do_not_exist() {
     let version = Console::new().version;
-    for path in ["", "/", &version, "main.js", "0/main.js", &format!("{version}/../main.js"), &format!("{version}main.js")]
-    {
+    for path in [
+        "",
+        "/",
+        &version,
+        "main.js",
+        "0/main.js",
+        &format!("{version}/../main.js"),
+        &format!("{version}main.js"),
+    ] {
         let answer = file(path);
         assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(404), &json!("Not Found\n")), "{path}");
         assert_eq!(answer["headers"]["cache-control"], "no-store", "{path}");
@@ -75,7 +82,16 @@ fn the_files_are_small_enough_to_be_read() {
 #[test]
 fn no_file_has_markup_in_script_or_another_origin() {
     for (name, _, content) in FILES.iter().chain([&("console.html", "", PAGE)]) {
-        for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "localStorage", "document.cookie", "console.log"] {
+        for forbidden in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "localStorage",
+            "document.cookie",
+            "console.log",
+        ] {
             assert!(!content.contains(forbidden), "{name} contains {forbidden}");
         }
         let allowed = content.replace("http://www.w3.org/2000/svg", "");

@@ -80,8 +80,8 @@ export function newKey() {
  * @template T
  * @param {"GET" | "POST" | "PUT" | "DELETE"} method
  * @param {string} path
- * @param {{query?: Record<string, string | number | null | undefined>, body?: unknown, text?: string,
- *   headers?: Record<string, string>}} [options]
+ * @param {{query?: Record<string, string | number | null | undefined>, body?: unknown,
+ *   raw?: {type: string, text: string}, headers?: Record<string, string>}} [options] `raw` is sent as it is.
  * @returns {Promise<{data: T, etag: string | null}>}
  */
 export async function send(method, path, options = {}) {
@@ -98,9 +98,9 @@ export async function send(method, path, options = {}) {
   };
   const used = token;
   headers["Authorization"] = `Bearer ${used}`;
-  if (options.text !== undefined) {
-    headers["Content-Type"] = "text/plain; charset=utf-8";
-    request.body = options.text;
+  if (options.raw !== undefined) {
+    headers["Content-Type"] = options.raw.type;
+    request.body = options.raw.text;
   } else if (options.body !== undefined) {
     headers["Content-Type"] = "application/json";
     request.body = JSON.stringify(options.body);

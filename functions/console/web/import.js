@@ -74,10 +74,11 @@ export function importSecrets(target, place) {
       const text = content.control.value;
       const query = { workspaceId: place.workspace, mode: upsert.box.checked ? "upsert" : "create" };
       const headers = { "Idempotency-Key": key };
+      // As it is, so that the service sees what a parser would hide, such as a name that occurs twice.
+      const raw = { type: isJson(text) ? "application/json" : "text/plain; charset=utf-8", text };
       try {
-        const sent = isJson(text) ? { query, headers, body: JSON.parse(text) } : { query, headers, text };
         /** @type {{data: {secrets: Imported[]}}} */
-        const { data } = await send("POST", "/pipeline-secrets/import", sent);
+        const { data } = await send("POST", "/pipeline-secrets/import", { query, headers, raw });
         content.control.value = "";
         result.replaceChildren(
           el("p", { role: "status" }, `Imported ${count(data.secrets.length, "secret")}. `, el("a", { href: place.to("secrets") }, "Show the secrets")),

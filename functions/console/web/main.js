@@ -17,7 +17,7 @@
  * @property {() => Promise<Map<number, string>>} people Names by user ID.
  */
 import { forgetToken, hasToken, read, setToken, whenRefused } from "./api.js";
-import { announce, el, fill, problem, text, wipe, working } from "./ui.js";
+import { el, fill, problem, text, wipe, working } from "./ui.js";
 import { audit } from "./audit.js";
 import { importSecrets } from "./import.js";
 import { people, tokens } from "./people.js";
@@ -199,7 +199,7 @@ function show() {
       views.append(el("a", { href: place.to(name), "aria-current": current }, RENDER[name]?.[0]));
     }
     const render = offered.includes(view) ? RENDER[view] : undefined;
-    title(place.role === "self" ? `${place.title}: ${render?.[0] ?? view}` : `${place.title}: ${render?.[0] ?? view}`, target);
+    title(`${place.title}: ${render?.[0] ?? "Not offered"}`, target);
     if (render) void render[1](target, place, detail);
     else target.append(el("p", {}, "Your role in this workspace does not offer this view."));
   } else {
@@ -243,10 +243,7 @@ signInForm.addEventListener("submit", (event) => {
 // The page has nothing to show without a token.
 signInDialog.addEventListener("cancel", (event) => event.preventDefault());
 signInDialog.addEventListener("close", () => { if (!hasToken()) signInDialog.showModal(); });
-byId("sign-out").addEventListener("click", () => {
-  signOut("You are signed out.");
-  announce("You are signed out.");
-});
+byId("sign-out").addEventListener("click", () => signOut("You are signed out."));
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();

@@ -83,7 +83,7 @@ function row(place, secret, overridden, reload) {
     expiry(secret.expires),
     when(secret.lastUsed),
     when(secret.lastUpdated),
-    el("span", {},
+    el("span", { class: "actions" },
       mayWrite(place) && act("Replace", () => replace(place, secret, reload)),
       act("History", () => history(place, secret)),
       mayWrite(place) && act("Delete", () => remove(place, secret, reload), "danger")),

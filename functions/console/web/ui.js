@@ -244,6 +244,8 @@ export function openDialog(options) {
   dialog.addEventListener("close", () => {
     wipe(dialog);
     dialog.remove();
+    // The button that opened it may be gone.
+    if (document.activeElement === document.body) document.getElementById("main")?.focus();
   });
   document.body.append(dialog);
   dialog.showModal();

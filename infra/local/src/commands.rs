@@ -181,10 +181,14 @@ async fn is_known(stack: &Stack, example: &Example) -> Result<bool> {
 fn explain(stack: &Stack, example: &Example, aws: &Path, out: &mut impl Write) -> Result<()> {
     let api = &stack.api_endpoint;
     let workspace = example.workspace_id;
+    let console = match stack.output("ConsoleFunction") {
+        Ok(_) => format!("  Console       {api}/console (sign in with a token)\n"),
+        Err(_) => String::new(),
+    };
     print(
         out,
         &format!(
-            "\nThe local stack is running. Do not store real secrets in it: its data is not encrypted.\n\n  API           {api}\n  AWS endpoint  {}\n  Workspace     {workspace}\n\n  # Access tokens of the example users, with their roles in the workspace.",
+            "\nThe local stack is running. Do not store real secrets in it: its data is not encrypted.\n\n  API           {api}\n{console}  AWS endpoint  {}\n  Workspace     {workspace}\n\n  # Access tokens of the example users, with their roles in the workspace.",
             stack.aws_endpoint
         ),
     )?;

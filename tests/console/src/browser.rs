@@ -1,7 +1,7 @@
-//! Chromium, driven over `WebDriver` (<https://www.w3.org/TR/webdriver2/>), which is JSON over HTTP.
-//! The tests need ten of its commands. The crates for it link a second version of `base64` and change
-//! the features of `serde_json` for the whole workspace (thirtyfour), or have a license that
-//! `deny.toml` does not allow (fantoccini).
+//! Chromium, driven over `WebDriver` (<https://www.w3.org/TR/webdriver2/>), JSON over HTTP. The
+//! tests need ten of its commands. Of the crates for it, thirtyfour changes the features of
+//! `serde_json` for the whole workspace, and the license of fantoccini's protocol crate is not in
+//! `deny.toml`.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -63,7 +63,9 @@ impl Browser {
         }
         let answer: Value = request.send().await.expect("chromedriver").json().await.expect("JSON");
         match answer["value"]["error"].as_str() {
-            Some(error) => Err(format!("{error}: {}", answer["value"]["message"].as_str().unwrap_or_default())),
+            Some(error) => {
+                Err(format!("{error}: {}", answer["value"]["message"].as_str().unwrap_or_default()))
+            }
             None => Ok(answer["value"].clone()),
         }
     }
@@ -102,7 +104,10 @@ impl Browser {
     /// Presses keys, wherever the focus is.
     pub async fn press(&self, keys: &str) {
         let down_and_up = |key: char| {
-            [json!({"type": "keyDown", "value": key.to_string()}), json!({"type": "keyUp", "value": key.to_string()})]
+            [
+                json!({"type": "keyDown", "value": key.to_string()}),
+                json!({"type": "keyUp", "value": key.to_string()}),
+            ]
         };
         let actions: Vec<_> = keys.chars().flat_map(down_and_up).collect();
         let body = json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]});
@@ -130,7 +135,8 @@ impl Browser {
 
     /// Shows pages in this size, as on a device, in light or dark.
     pub async fn show_as(&self, width: u32, height: u32, dark: bool) {
-        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
+        let metrics =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
         self.devtools("Emulation.setDeviceMetricsOverride", &metrics).await;
         let scheme = if dark { "dark" } else { "light" };
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});

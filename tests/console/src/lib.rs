@@ -1,5 +1,5 @@
-//! The web console in a real browser: a client for Chromium's `WebDriver`, a proxy that records what
-//! the browser sends and injects failures, and what a person does on a page.
+//! The web console in a real browser: a client for Chromium's `WebDriver`, a proxy that records
+//! what the browser sends and injects failures, and the actions of a user on a page.
 #![expect(clippy::missing_panics_doc, reason = "a panic is how a test fails")]
 
 mod browser;

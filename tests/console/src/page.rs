@@ -1,4 +1,4 @@
-//! What a person does and sees on a page: elements are found by their visible labels.
+//! The actions of a user on a page. Elements are found by their visible labels.
 
 use std::time::{Duration, Instant};
 
@@ -34,12 +34,19 @@ impl Page<'_> {
 
     /// Types into the empty field with this label.
     pub async fn type_into(&self, label: &str, text: &str) {
-        self.act(&format!("type into {label}"), &Self::control("control.value = ''; return control"), label, Some(text)).await;
+        self.act(
+            &format!("type into {label}"),
+            &Self::control("control.value = ''; return control"),
+            label,
+            Some(text),
+        )
+        .await;
     }
 
     /// Chooses a file in the field with this label.
     pub async fn choose_file(&self, label: &str, path: &str) {
-        self.act(&format!("choose a file for {label}"), &Self::control("return control"), label, Some(path)).await;
+        self.act(&format!("choose a file for {label}"), &Self::control("return control"), label, Some(path))
+            .await;
     }
 
     /// Sets a field that is not typed into: a choice, a date or a checkbox.
@@ -89,7 +96,8 @@ impl Page<'_> {
 
     /// Returns the names of the visible buttons and links.
     pub async fn offers(&self) -> Vec<String> {
-        let script = format!("{FIND} return [...top.querySelectorAll('button, a')].filter(visible).map(name)");
+        let script =
+            format!("{FIND} return [...top.querySelectorAll('button, a')].filter(visible).map(name)");
         let names = self.browser.run(&script, &[]).await;
         names.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     }

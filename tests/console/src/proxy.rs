@@ -1,5 +1,5 @@
-//! A proxy between the browser and the API. It records every request and injects failures. HTTP/1.1,
-//! with one connection per request.
+//! A proxy between the browser and the API. It records every request and injects failures.
+//! HTTP/1.1, with one connection per request.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +22,10 @@ impl Sent {
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         let line = self.headers.lines().filter_map(|line| line.split_once(": "));
-        line.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).next().unwrap_or_default()
+        line.filter(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+            .next()
+            .unwrap_or_default()
     }
 }
 
@@ -121,7 +124,9 @@ impl Proxy {
             self.http.request(method.parse().expect("a method"), format!("{}{path}", self.upstream));
         for line in sent.headers.lines() {
             let (name, value) = line.split_once(": ").unwrap_or_default();
-            if !["host", "connection", "content-length", "accept-encoding"].contains(&name.to_lowercase().as_str()) {
+            if !["host", "connection", "content-length", "accept-encoding"]
+                .contains(&name.to_lowercase().as_str())
+            {
                 request = request.header(name, value);
             }
         }
@@ -132,7 +137,9 @@ impl Proxy {
         let headers: String = answer
             .headers()
             .iter()
-            .filter(|(name, _)| !["connection", "content-length", "transfer-encoding"].contains(&name.as_str()))
+            .filter(|(name, _)| {
+                !["connection", "content-length", "transfer-encoding"].contains(&name.as_str())
+            })
             .map(|(name, value)| format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())))
             .collect();
         write_answer(status, &headers, &answer.bytes().await.unwrap_or_default())
@@ -165,7 +172,8 @@ async fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<Sent>> {
 
 fn write_answer(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
     let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
-    let mut answer = format!("HTTP/1.1 {status} x\r\n{headers}{length}connection: close\r\n\r\n").into_bytes();
+    let mut answer =
+        format!("HTTP/1.1 {status} x\r\n{headers}{length}connection: close\r\n\r\n").into_bytes();
     answer.extend_from_slice(body);
     answer
 }

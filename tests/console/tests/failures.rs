@@ -37,11 +37,21 @@ pub(crate) async fn a_concurrent_change_is_shown_and_nothing_typed_is_lost(fixtu
     page.click("Replace SHARED").await;
     page.type_into("New value", &format!("{MARK} first")).await;
     page.type_into("Description (optional)", "kept").await;
-    let (_, list) = fixture.call(fixture.token("olivia"), "GET", &format!("/pipeline-secrets?workspaceId={}", fixture.workspace), &Value::Null).await;
+    let (_, list) = fixture
+        .call(
+            fixture.token("olivia"),
+            "GET",
+            &format!("/pipeline-secrets?workspaceId={}", fixture.workspace),
+            &Value::Null,
+        )
+        .await;
     let secrets = list["pipelineSecrets"].as_array().expect("a list").clone();
     let id = &secrets.iter().find(|it| it["name"] == "SHARED").expect("the secret")["id"];
     let path = format!("/pipeline-secrets/{id}?workspaceId={}", fixture.workspace);
-    assert_eq!(fixture.call(fixture.token("olivia"), "PUT", &path, &json!({"value": "another"})).await.0, 204);
+    assert_eq!(
+        fixture.call(fixture.token("olivia"), "PUT", &path, &json!({"value": "another"})).await.0,
+        204
+    );
     page.click("Replace").await;
     page.sees("The secret changed after you read it.").await;
     assert_eq!(page.value("Description (optional)").await, "kept");
@@ -52,14 +62,21 @@ pub(crate) async fn a_concurrent_change_is_shown_and_nothing_typed_is_lost(fixtu
     page.click("Close").await;
 }
 
-pub(crate) async fn throttling_and_an_unavailable_service_are_shown_with_the_services_words(fixture: &Fixture) {
+pub(crate) async fn throttling_and_an_unavailable_service_are_shown_with_the_services_words(
+    fixture: &Fixture,
+) {
     let page = fixture.view("olivia", "Secrets").await;
     fill_in(&page, "AFTER_FAULTS").await;
     let message = |text: &str| json!({ "message": text }).to_string();
-    fixture.proxy.fail_next("POST /pipeline-secrets?", Fault::Answer(429, Some(1), message("Too many requests.")));
+    fixture
+        .proxy
+        .fail_next("POST /pipeline-secrets?", Fault::Answer(429, Some(1), message("Too many requests.")));
     page.click("Add").await;
     page.sees("Too many requests. Try again in 1 second.").await;
-    fixture.proxy.fail_next("POST /pipeline-secrets?", Fault::Answer(503, None, message("The table is being restored.")));
+    fixture.proxy.fail_next(
+        "POST /pipeline-secrets?",
+        Fault::Answer(503, None, message("The table is being restored.")),
+    );
     page.click("Add").await;
     page.sees("The table is being restored.").await;
     page.click("Add").await;
@@ -94,7 +111,8 @@ pub(crate) async fn a_lost_answer_is_repeated_with_the_same_key_and_has_one_effe
 }
 
 pub(crate) async fn a_refused_token_leads_to_sign_in_and_back(fixture: &Fixture) {
-    let (status, made) = fixture.call(fixture.token("olivia"), "POST", "/tokens", &json!({"name": "short"})).await;
+    let (status, made) =
+        fixture.call(fixture.token("olivia"), "POST", "/tokens", &json!({"name": "short"})).await;
     assert_eq!(status, 200, "{made}");
     let token = text(&made["accessKey"]);
     let page = fixture.sign_in_with(&token).await;
@@ -102,7 +120,9 @@ pub(crate) async fn a_refused_token_leads_to_sign_in_and_back(fixture: &Fixture)
     page.click_workspace().await;
     page.sees("Add secret").await;
     fill_in(&page, "AFTER_SIGN_IN").await;
-    fixture.call(fixture.token("olivia"), "DELETE", &format!("/tokens/{}", made["token"]["id"]), &Value::Null).await;
+    fixture
+        .call(fixture.token("olivia"), "DELETE", &format!("/tokens/{}", made["token"]["id"]), &Value::Null)
+        .await;
     while fixture.call(&token, "GET", "/user-info", &Value::Null).await.0 != 403 {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
@@ -110,11 +130,13 @@ pub(crate) async fn a_refused_token_leads_to_sign_in_and_back(fixture: &Fixture)
     page.sees("The service refused the token").await;
     page.type_into("Access token", "wrong").await;
     page.click("Sign in").await;
-    page.until("see the refusal", "return document.querySelector('#sign-in-error').textContent || null", &[]).await;
+    page.until("see the refusal", "return document.querySelector('#sign-in-error').textContent || null", &[])
+        .await;
     page.type_into("Access token", fixture.token("olivia")).await;
     page.click("Sign in").await;
     // Back where it was: all that was typed is there, except for the value.
-    page.until("close the sign-in", "return document.querySelector('#sign-in').open ? null : true", &[]).await;
+    page.until("close the sign-in", "return document.querySelector('#sign-in').open ? null : true", &[])
+        .await;
     assert_eq!(page.value("Name").await, "AFTER_SIGN_IN");
     assert_eq!(page.value("Description (optional)").await, "kept");
     assert_eq!(page.value("Value").await, "");

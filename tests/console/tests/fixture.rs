@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use console_tests::{Browser, Page, Proxy};
 use end_to_end::{Harness, MARK};
+use local::{Progress, Tools};
 use serde_json::{Value, json};
 
 /// The people: names and roles.
@@ -14,7 +15,10 @@ pub(crate) struct Fixture {
     pub(crate) browser: Browser,
     pub(crate) proxy: Proxy,
     pub(crate) org: i64,
+    /// The workspace of the tests, called `genomics`.
     pub(crate) workspace: i64,
+    /// The workspace of the pictures, called `variants`.
+    pub(crate) other_workspace: i64,
     harness: Harness,
     tokens: Vec<String>,
     /// What the browser logged so far.
@@ -36,14 +40,20 @@ impl Fixture {
         ];
         let harness = Harness::start(&parameters).await.expect("a deployed stack");
         let user = |name: &str| json!({"userName": name, "email": format!("{name}@example.org"), "tokens": [{"name": "laptop"}]});
-        let participants: Vec<_> = PEOPLE.iter().map(|(name, role)| json!({"user": name, "role": role})).collect();
+        let participants: Vec<_> =
+            PEOPLE.iter().map(|(name, role)| json!({"user": name, "role": role})).collect();
         let document = json!({
-            "users": [user("olivia"), user("liam"), user("vera"), user("maya")],
-            "organizations": [{"name": "example", "workspaces": [{
-                "name": "genomics", "fullName": "Example genomics", "platforms": ["aws-batch", "slurm"],
-                "participants": participants}]}]});
+        "users": [user("olivia"), user("liam"), user("vera"), user("maya")],
+        "organizations": [{"name": "example", "workspaces": [
+            {"name": "genomics", "fullName": "Example genomics", "platforms": ["aws-batch", "slurm"], "participants": participants},
+            {"name": "variants", "fullName": "Variant calling", "platforms": ["aws-batch", "slurm"], "participants": participants},
+        ]}]});
         let applied = harness.stack.invoke("identity", &json!({"apply": document})).await.expect("identity");
-        let tokens = applied["users"].as_array().expect("users").iter().map(|user| text(&user["tokens"][0]["accessKey"]));
+        let tokens = applied["users"]
+            .as_array()
+            .expect("users")
+            .iter()
+            .map(|user| text(&user["tokens"][0]["accessKey"]));
         let organization = &applied["organizations"][0];
         let id = |value: &Value| value["id"].as_i64().expect("an id");
         let proxy = Proxy::start(&harness.stack.api_endpoint).await;
@@ -52,10 +62,26 @@ impl Fixture {
             proxy,
             org: id(organization),
             workspace: id(&organization["workspaces"][0]),
+            other_workspace: id(&organization["workspaces"][1]),
             tokens: tokens.collect(),
             harness,
             logged: Mutex::default(),
         })
+    }
+
+    /// Deploys again without the console. Returns the status of `GET /console` before and after,
+    /// and the resources that are left of it.
+    pub(crate) async fn leave_out_the_console(&mut self) -> (u16, u16, Vec<String>) {
+        let page = format!("{}/console", self.harness.stack.api_endpoint);
+        let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let status = async || client.get(&page).send().await.expect("an answer").status().as_u16();
+        let before = status().await;
+        let tools = Tools::ready(Progress::Quiet).await.expect("tools");
+        let parameters = [("ServeConsole", "false"), ("DeletionProtection", "false")];
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        self.harness.stack.update(&tools, &parameters).await.expect("an update");
+        let left = self.harness.stack.deployed.resources.keys();
+        (before, status().await, left.filter(|name| name.starts_with("Console")).cloned().collect())
     }
 
     pub(crate) async fn stop(self) {
@@ -132,8 +158,13 @@ impl Fixture {
         self.logged.lock().expect("the log").clone()
     }
 
-    /// Saves a picture of the window in `target/console`, for the documents.
+    /// Saves a picture of the whole page in `target/console`, for the documents.
     pub(crate) async fn picture(&self, name: &str) {
+        let size = "return [innerWidth, Math.min(Math.max(document.body.scrollHeight, 480), 1600), matchMedia('(prefers-color-scheme: dark)').matches]";
+        let shown = self.browser.run(size, &[]).await;
+        let number =
+            |index: usize| shown[index].as_u64().and_then(|it| u32::try_from(it).ok()).expect("a size");
+        self.browser.show_as(number(0), number(1), shown[2] == true).await;
         let folder = root().join("target/console");
         std::fs::create_dir_all(&folder).expect("a folder");
         std::fs::write(folder.join(format!("{name}.png")), self.browser.picture().await).expect("a picture");
@@ -147,7 +178,7 @@ pub(crate) trait Steps {
 
 impl Steps for Page<'_> {
     async fn click_workspace(&self) {
-        let script = "const link = document.querySelector('ul.cards a[href^=\"#/w/\"]'); link?.click(); return link && true";
+        let script = "const link = [...document.querySelectorAll('ul.cards a')].find((one) => one.textContent.includes('genomics')); link?.click(); return link && true";
         self.until("choose the workspace", script, &[]).await;
     }
 }

@@ -1,5 +1,5 @@
-//! The web console, in one browser session against one deployed local stack. The tests run in order,
-//! because they share the window.
+//! The web console, in one browser session against one deployed local stack. The tests run in
+//! order, because they share the window.
 
 mod failures;
 mod fixture;
@@ -9,7 +9,7 @@ mod story;
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
@@ -39,12 +39,16 @@ fn main() -> ExitCode {
     let Some(fixture) = runtime.block_on(Fixture::start()) else {
         assert!(std::env::var_os("CI").is_none(), "no test may be skipped in CI: Chromium is not installed");
         // Errors are ignored: standard error may be closed.
-        let _ = writeln!(std::io::stderr(), "skipped: the console: chromium and chromium-driver are not installed");
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: the console: chromium and chromium-driver are not installed"
+        );
         return ExitCode::SUCCESS;
     };
     let fixture = Arc::new(fixture);
     let tests = trials![
-        runtime, fixture,
+        runtime,
+        fixture,
         story::an_owner_stores_secrets,
         story::a_launcher_previews_a_launch_and_reads_its_receipt,
         story::an_owner_imports_a_file,
@@ -63,11 +67,19 @@ fn main() -> ExitCode {
         looks::every_view_is_accessible_wide_narrow_light_and_dark,
         secrecy::no_value_is_left_anywhere_and_no_other_origin_is_called,
     ];
-    let conclusion = libtest_mimic::run(&arguments, tests);
-    runtime.block_on(async {
-        if let Some(fixture) = Arc::into_inner(fixture) {
+    let first = libtest_mimic::run(&arguments, tests);
+    // This is the last reference: failed tests have dropped theirs as well.
+    let last = Mutex::new(Arc::into_inner(fixture));
+    let afterwards = Trial::test("a_parameter_leaves_the_console_out", move || {
+        let mut fixture = last.lock().expect("the fixture").take().expect("the fixture");
+        runtime.block_on(async {
+            let (before, after, left) = fixture.leave_out_the_console().await;
             fixture.stop().await;
-        }
+            // Other paths are operations that the service does not have, for users only.
+            assert_eq!((before, after, left), (200, 401, Vec::new()));
+        });
+        Ok(())
     });
-    conclusion.exit_code()
+    let then = libtest_mimic::run(&arguments, vec![afterwards]);
+    if first.has_failed() || then.has_failed() { ExitCode::from(101) } else { ExitCode::SUCCESS }
 }

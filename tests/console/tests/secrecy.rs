@@ -10,7 +10,8 @@ pub(crate) async fn markup_stays_text(fixture: &Fixture) {
     let path = format!("/pipeline-secrets?workspaceId={}", fixture.workspace);
     let body = json!({"name": "WITH_MARKUP", "value": "x", "description": MARKUP});
     assert_eq!(fixture.call(fixture.token("olivia"), "POST", &path, &body).await.0, 200);
-    let (status, _) = fixture.call(fixture.token("olivia"), "POST", "/tokens", &json!({"name": "<i>token</i>"})).await;
+    let (status, _) =
+        fixture.call(fixture.token("olivia"), "POST", "/tokens", &json!({"name": "<i>token</i>"})).await;
     assert_eq!(status, 200);
     let page = fixture.view("olivia", "Secrets").await;
     page.sees(MARKUP).await;
@@ -45,7 +46,7 @@ pub(crate) async fn no_value_is_left_anywhere_and_no_other_origin_is_called(fixt
     places.push(("the history".to_owned(), history.to_string()));
 
     fixture.keep_log().await;
-    let mut sent_values = 0;
+    let (mut sent_values, mut requests) = (0, 0);
     for entry in fixture.logged() {
         let message = text(&entry["message"]);
         let event: Value = serde_json::from_str(&message).unwrap_or_default();
@@ -56,26 +57,39 @@ pub(crate) async fn no_value_is_left_anywhere_and_no_other_origin_is_called(fixt
             assert!(!policy.iter().any(|word| message.contains(word)), "{message}");
             places.push(("the browser's console".to_owned(), message));
         } else if event["method"] == "Network.requestWillBeSent" {
+            requests += 1;
             let url = text(&event["params"]["request"]["url"]);
             let ours = format!("{}/", fixture.proxy.endpoint);
             let known = [ours.as_str(), "about:", "blob:"];
-            assert!(known.iter().any(|origin| url.starts_with(*origin)), "a request to another origin: {url}");
+            assert!(
+                known.iter().any(|origin| url.starts_with(*origin)),
+                "a request to another origin: {url}"
+            );
             places.push(("an address".to_owned(), url));
         }
     }
     let tokens = ["olivia", "liam", "vera"].map(|name| fixture.token(name).to_owned());
     for sent in fixture.proxy.sent() {
-        let stores = ["POST /pipeline-secrets?", "POST /pipeline-secrets ", "PUT /pipeline-secrets/", "POST /pipeline-secrets/import"];
+        let stores = [
+            "POST /pipeline-secrets?",
+            "POST /pipeline-secrets ",
+            "PUT /pipeline-secrets/",
+            "POST /pipeline-secrets/import",
+        ];
         if sent.body.contains(MARK) && stores.iter().any(|line| format!("{} ", sent.line).starts_with(line)) {
             sent_values += 1;
         } else {
             places.push((format!("the body of {}", sent.line), sent.body.clone()));
         }
         let headers = sent.headers.lines().filter(|line| !line.to_lowercase().starts_with("authorization: "));
-        places.push(("a line or header".to_owned(), format!("{}\n{}", sent.line, headers.collect::<Vec<_>>().join("\n"))));
+        places.push((
+            "a line or header".to_owned(),
+            format!("{}\n{}", sent.line, headers.collect::<Vec<_>>().join("\n")),
+        ));
         assert!(sent.header("cookie").is_empty() && sent.header("referer").is_empty(), "{}", sent.line);
     }
     assert!(sent_values > 8, "{sent_values} requests with values: the tests did not type them");
+    assert!(requests > 100, "the browser logged only {requests} requests");
     for (place, content) in places {
         let value = encodings().into_iter().find(|form| content.contains(form.as_str()));
         assert!(value.is_none(), "{place} contains a value");

@@ -106,8 +106,7 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
             violations.extend(unless(["dynamodb.".to_owned()], |service| through.contains(service)));
             let principals = statement["Principal"]["AWS"].to_string();
             let with_table = logical_names().filter(|name| name != "Console");
-            violations
-                .extend(unless(with_table, |name| principals.contains(&format!("\"{name}Role\""))));
+            violations.extend(unless(with_table, |name| principals.contains(&format!("\"{name}Role\""))));
             violations
         },
     },
