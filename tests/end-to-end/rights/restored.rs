@@ -47,7 +47,9 @@ async fn a_log_without_lines_is_refused(harness: &Harness) -> Outcome {
     ensure(!run.status.success() && run.stdout.is_empty(), || format!("accepted: {errors}"))?;
     let named: Vec<_> =
         SILENT.iter().filter(|function| errors.contains(&format!("--may-be-empty {function}"))).collect();
-    ensure(named.len() == SILENT.len() && errors.matches("has no audit line").count() == SILENT.len(), || errors)
+    ensure(named.len() == SILENT.len() && errors.matches("has no audit line").count() == SILENT.len(), || {
+        errors
+    })
 }
 
 #[tokio::test]

@@ -39,15 +39,13 @@ pub struct EnvelopeKey {
 
 impl Section for EnvelopeKey {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
-        let key =
-            variables.required("ENVELOPE_KEY_ARN", "the ARN of a KMS key, arn:…:kms:…:key/…", |text| {
-                let parts: Vec<&str> = text.splitn(6, ':').collect();
-                let fits = matches!(parts[..], ["arn", _, "kms", _, _, key]
+        variables.required("ENVELOPE_KEY_ARN", "the ARN of a KMS key, arn:…:kms:…:key/…", |text| {
+            let parts: Vec<&str> = text.splitn(6, ':').collect();
+            let fits = matches!(parts[..], ["arn", _, "kms", _, _, key]
                 if key.strip_prefix("key/").is_some_and(|id| !id.is_empty()));
-                let home = CopyLocation::of_arn(text)?;
-                fits.then(|| Self { arn: text.to_owned(), home })
-            });
-        key
+            let home = CopyLocation::of_arn(text)?;
+            fits.then(|| Self { arn: text.to_owned(), home })
+        })
     }
 }
 
