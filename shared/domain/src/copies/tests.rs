@@ -169,6 +169,9 @@ fn body_of(layout: Layout, holds: &[&str], list: &[(&str, &str)]) -> Result<Stri
     body(layout, &[copy], 0, &values(list), &Ones).map(|text| text.as_str().to_owned())
 }
 
+/// Names and values.
+type Values<'a> = &'a [(&'a str, &'a str)];
+
 /// Only ones.
 struct Ones;
 
@@ -192,7 +195,7 @@ fn bodies(layout: Layout, list: &[(&str, &str)]) -> (Vec<RunCopy>, Vec<String>) 
 #[test]
 fn the_fragments_in_order_are_nextflows_store() {
     let (large, half) = ("x".repeat(32_768), "y".repeat(16_384));
-    let cases: [(&str, &[(&str, &str)], usize); 4] = [
+    let cases: [(&str, Values<'_>, usize); 4] = [
         ("one secret", &[("AA", "1")], 1),
         ("values of every kind", &[("AA", "a\"b\n"), ("BB", "é\u{2028}"), ("CC", "[]")], 1),
         ("two fragments", &[("AA", &large), ("BB", &half), ("CC", &large)], 2),
