@@ -73,7 +73,7 @@ impl ObserveJobs for JobObserver {
 /// definition with the overrides of SubmitJob:
 /// <https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerDetail.html>.
 fn named_runs(job: &JobDetail) -> NamedRuns {
-    let environment = job.container().into_iter().flat_map(|container| container.environment());
+    let environment = job.container().into_iter().flat_map(types::ContainerDetail::environment);
     let environment = environment.filter_map(|variable| variable.name().zip(variable.value()));
     let tags = job.tags().into_iter().flatten().map(|(key, text)| (key.as_str(), text.as_str()));
     NamedRuns::select(environment, tags)

@@ -249,10 +249,22 @@ async fn the_prelude_records_the_head_job_and_writes_the_store_that_nextflow_rea
     for (name, value) in values() {
         deployed.store(name, &value).await?;
     }
-    let answer = deployed.launch(&json!({"platform": "aws-batch", "layout": "per-name"})).await?;
-    let run = text(&answer, "/workflowId").to_owned();
     let platform = Platform::new(&deployed.stack).await;
-    let role = platform.role("head", &answer["iam"]["statements"]).await?;
+    for layout in ["per-name", "plugin"] {
+        the_head_job_has_the_store(&deployed, &platform, layout).await?;
+    }
+    deployed.stack.stop().await?;
+    Ok(())
+}
+
+async fn the_head_job_has_the_store(
+    deployed: &DeployedStack,
+    platform: &Platform<'_>,
+    layout: &str,
+) -> Outcome {
+    let answer = deployed.launch(&json!({"platform": "aws-batch", "layout": layout})).await?;
+    let run = text(&answer, "/workflowId").to_owned();
+    let role = platform.role(&format!("head-{layout}"), &answer["iam"]["statements"]).await?;
     let job = platform.start_head_job(&run).await?;
 
     let folder = tempfile::tempdir()?;
@@ -278,12 +290,12 @@ async fn the_prelude_records_the_head_job_and_writes_the_store_that_nextflow_rea
     };
     let ran = head(text(&answer, "/environment/PIPELINE_SECRETS_RUN_TOKEN")).output().await?;
     let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(ran.status.success(), "{stderr}");
+    assert!(ran.status.success(), "{layout}: {stderr}");
     let store: Vec<BTreeMap<String, String>> = serde_json::from_slice(&ran.stdout)?;
     let mut received: BTreeMap<_, _> =
         store.iter().map(|entry| (entry["name"].as_str(), entry["value"].clone())).collect();
     assert_eq!(received.remove("PIPELINE_SECRETS_SALT").map(|salt| salt.len()), Some(32));
-    assert_eq!(received, values());
+    assert_eq!(received, values(), "{layout}");
     let modes: Vec<_> = stderr.lines().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(modes, ["600", "700"], "{stderr}");
     let left: Vec<_> = std::fs::read_dir(folder.path())?.filter_map(Result::ok).collect();
@@ -301,7 +313,6 @@ async fn the_prelude_records_the_head_job_and_writes_the_store_that_nextflow_rea
     let receipt = deployed.until(&run, "ended").await?;
     assert_eq!(receipt["outcome"]["reportedBy"], "head-job");
     assert_eq!(platform.copies(&run).await?, 0);
-    deployed.stack.stop().await?;
     Ok(())
 }
 
