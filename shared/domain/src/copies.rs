@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::context::Randomness;
 use crate::ids::RunId;
 use crate::name::SecretName;
-use crate::nextflow;
+use crate::nextflow_store;
 use crate::owner::SecretOwner;
 use crate::value::SecretValue;
 use crate::{Error, Result};
@@ -109,7 +109,7 @@ struct Frame {
 /// `{` … `}`, with entries `"NAME":"value",`.
 const BUNDLE: Frame = Frame { shard: 2, entry: 4 };
 
-const STORE: Frame = Frame { shard: nextflow::AROUND_STORE, entry: nextflow::AROUND_ENTRY };
+const STORE: Frame = Frame { shard: nextflow_store::AROUND_STORE, entry: nextflow_store::AROUND_ENTRY };
 
 impl Frame {
     fn entry_bytes(self, name: &SecretName, json_bytes: usize) -> usize {
@@ -173,7 +173,7 @@ pub fn body(
     }
     let first = !copies[..index].iter().any(|copy| copy.store);
     let last = !copies[index + 1..].iter().any(|copy| copy.store);
-    Ok(nextflow::store_fragment(&entries, first, last, randomness))
+    Ok(nextflow_store::store_fragment(&entries, first, last, randomness))
 }
 
 type Entry<'a> = (&'a SecretName, &'a SecretValue);

@@ -20,6 +20,7 @@ pub mod log;
 pub mod name;
 mod names;
 pub mod nextflow;
+mod nextflow_store;
 pub mod owner;
 pub mod platform;
 pub mod ports;

@@ -187,7 +187,7 @@ async fn expect(
     }
 }
 
-/// INV7: every copy of a launch exists with its values, and user secrets override workspace secrets.
+/// INV7: every copy of a launch exists with its values. User secrets override workspace secrets.
 fn delivered(world: &World, id: &RunId, lifecycle: &domain::run::Lifecycle) -> Result<(), String> {
     let state = world.aws.state();
     let (name, of_user) = SECRETS[2];

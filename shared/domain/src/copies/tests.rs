@@ -77,8 +77,8 @@ fn a_bundle_is_as_few_copies_as_their_size_allows() {
 
 #[test]
 fn the_plugin_has_the_copies_of_a_bundle_and_the_store() {
-    // An entry `{"name":"NAME","value":"value"},` takes 21 bytes more than name and value. The store
-    // takes 77: brackets, and an entry with 22 bytes, a name of 21 and a value of 32.
+    // An entry `{"name":"NAME","value":"value"},` takes 21 bytes more than name and value. The
+    // store takes 77: brackets, and an entry with 22 bytes, a name of 21 and a value of 32.
     let fits = MAX_COPY_BYTES - 77;
     let (bundle, second, third) =
         ("tower-ab12ABCDEFGHIJ", "tower-ab12ABCDEFGHIJ.2", "tower-ab12ABCDEFGHIJ.3");
@@ -224,7 +224,7 @@ fn the_fragments_in_order_are_nextflows_store() {
         if fragments == 1 {
             assert_eq!(
                 texts.concat(),
-                *nextflow::store(&values(list), &Ones),
+                *nextflow_store::store(&values(list), &Ones),
                 "{case}: as a claim delivers it"
             );
         }

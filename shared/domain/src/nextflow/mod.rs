@@ -9,15 +9,13 @@
 
 use std::collections::BTreeMap;
 
-use zeroize::Zeroizing;
-
-use crate::context::Randomness;
 use crate::copies::{self, Layout};
 use crate::iam::CopyLocation;
 use crate::name::SecretName;
 use crate::run::Run;
 use crate::value::SecretValue;
 
+pub use crate::nextflow_store::{SALT, store};
 pub use crate::value::nextflow_store_preserves;
 
 /// Finds the first secret whose value Nextflow would mistake for the assignment of another secret.
@@ -39,68 +37,6 @@ fn holds_assignment(value: &str, name: &str) -> bool {
         let before = value.as_bytes()[..at].last().copied();
         value[at + name.len()..].starts_with('=') && !before.is_some_and(word)
     })
-}
-
-/// The bytes of an entry of a store in addition to its name and its value as JSON.
-pub(crate) const AROUND_ENTRY: usize = r#"{"name":"","value":},"#.len();
-
-/// The bytes of a store in addition to its entries: brackets and the random entry.
-pub(crate) const AROUND_STORE: usize = r#"[{"name":"","value":""}]"#.len() + SALT.len() + SALT_DIGITS;
-
-const SALT_DIGITS: usize = 32;
-
-/// The name of the random entry of a store. The prefix is reserved, so no secret has this name.
-pub const SALT: &str = "PIPELINE_SECRETS_SALT";
-
-/// Writes Nextflow's store: a JSON array of `{"name","value"}`.
-///
-/// The last entry is random. From version 25.04, Nextflow names a file by an unsalted hash of its
-/// store, and this name is in every `.command.run`: without the entry, it would confirm a guessed
-/// value to users who can read the work directory.
-#[must_use]
-pub fn store(values: &BTreeMap<SecretName, SecretValue>, randomness: &dyn Randomness) -> Zeroizing<String> {
-    if values.is_empty() {
-        return Zeroizing::new("[]".to_owned());
-    }
-    let entries: Vec<_> = values.iter().collect();
-    store_fragment(&entries, true, true, randomness)
-}
-
-/// Writes a fragment of Nextflow's store. The fragments in order, with or without line breaks
-/// between them, are a store like that of [`store`].
-pub(crate) fn store_fragment(
-    entries: &[(&SecretName, &SecretValue)],
-    first: bool,
-    last: bool,
-    randomness: &dyn Randomness,
-) -> Zeroizing<String> {
-    let entry_bytes = |(name, value): &(&SecretName, &SecretValue)| {
-        name.as_str().len() + value.json_length() + AROUND_ENTRY
-    };
-    let length: usize = entries.iter().map(entry_bytes).sum();
-    // Sized up front: a buffer that grows would leave copies of values in memory.
-    let mut text = Zeroizing::new(String::with_capacity(length + AROUND_STORE));
-    if first {
-        text.push('[');
-    }
-    for (name, value) in entries {
-        text.push_str("{\"name\":\"");
-        text.push_str(name.as_str());
-        text.push_str("\",\"value\":");
-        value.write_json(&mut text);
-        text.push_str("},");
-    }
-    if last {
-        text.push_str(&salt_entry(randomness));
-        text.push(']');
-    }
-    text
-}
-
-fn salt_entry(randomness: &dyn Randomness) -> String {
-    let mut salt = [0; 16];
-    randomness.fill(&mut salt);
-    format!("{{\"name\":\"{SALT}\",\"value\":\"{:0SALT_DIGITS$x}\"}}", u128::from_be_bytes(salt))
 }
 
 /// Returns the Nextflow config for AWS Batch runs in which each task reads the `per-name` copies

@@ -4,16 +4,6 @@ use serde_json::json;
 use super::*;
 use crate::ids::{RunId, UserId};
 use crate::platform::Platform;
-use crate::settings::Settings;
-
-/// Repeats one byte.
-struct Bytes(u8);
-
-impl Randomness for Bytes {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(self.0);
-    }
-}
 
 fn home() -> CopyLocation {
     CopyLocation::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap()
@@ -94,37 +84,6 @@ fn a_value_that_looks_like_another_secrets_entry_is_found() {
         let collision = store_collision(&values).map(|(holder, name)| format!("{holder} {name}"));
         assert_eq!(collision.as_deref(), found, "AA is {first:?}, BB is {second:?}");
     }
-}
-
-#[test]
-fn the_store_is_the_json_that_nextflow_reads() {
-    for (pairs, expected) in [
-        (&[][..], "[]"),
-        (
-            &[("AA", "1\" 2")],
-            r#"[{"name":"AA","value":"1\" 2"},{"name":"PIPELINE_SECRETS_SALT","value":"@"}]"#,
-        ),
-        (
-            &[("AA", "1"), ("BB", "é"), ("CC", "\n")],
-            concat!(
-                r#"[{"name":"AA","value":"1"},{"name":"BB","value":"é"},{"name":"CC","value":"\n"},"#,
-                r#"{"name":"PIPELINE_SECRETS_SALT","value":"@"}]"#
-            ),
-        ),
-    ] {
-        let store = store(&values(pairs), &Bytes(1));
-        assert_eq!(*store, expected.replace('@', &"01".repeat(16)));
-        // A buffer that grew would have left a copy of the values behind and would have a
-        // different capacity.
-        assert_eq!(store.capacity(), store.len(), "{expected}");
-    }
-}
-
-#[test]
-fn two_stores_of_the_same_values_differ() {
-    let values = values(&[("AA", "1")]);
-    assert_ne!(store(&values, &Bytes(1)), store(&values, &Bytes(2)));
-    assert!(SecretName::parse(SALT).unwrap().is_reserved(&Settings::new("test")));
 }
 
 #[test]
@@ -234,19 +193,6 @@ fn a_copy_that_the_prelude_cannot_read_stops_the_head_job_with_the_name_of_the_c
         let (ran, text) = store_of_prelude(layout, &["AA"], "aws() { return 255; }");
         assert!(!ran && text.starts_with(&format!("pipeline-secrets: {named}")), "{layout}: {text}");
         assert_eq!(text.lines().count(), 1, "{layout}: {text}");
-    }
-}
-
-#[test]
-fn a_fragment_leaves_no_copy_of_its_values() {
-    let values = values(&[("AA", "1"), ("BB", "2")]);
-    let entries: Vec<_> = values.iter().collect();
-    for (first, last) in [(true, true), (true, false), (false, true), (false, false)] {
-        let fragment = store_fragment(&entries, first, last, &Bytes(1));
-        let around = usize::from(first) + usize::from(last) * (AROUND_STORE - 1);
-        let entries = 2 * ("AA".len() + "\"1\"".len() + AROUND_ENTRY);
-        assert_eq!(fragment.len(), entries + around, "{first} {last}");
-        assert_eq!(fragment.capacity(), entries + AROUND_STORE, "{first} {last}: the buffer never grows");
     }
 }
 

@@ -205,8 +205,8 @@ struct BatchSecret<'a> {
 
 /// For open-source Nextflow: a configuration file for `-c`, and a script that the head job sources.
 /// With the layout `per-name`, tasks read their secrets with the AWS CLI. With the layouts `plugin`
-/// and `bundle`, the configuration needs the plugin `nf-pipeline-secrets`. With the layout `bundle`,
-/// the head job has no `secrets.NAME`.
+/// and `bundle`, the configuration needs the plugin `nf-pipeline-secrets`. With the layout
+/// `bundle`, the head job has no `secrets.NAME`.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LaunchedNextflow"))]
 struct ForNextflow {
