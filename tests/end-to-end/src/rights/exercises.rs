@@ -220,7 +220,7 @@ impl<'a> Exercises<'a> {
         let id = text(&run, "workflowId");
         let call = |operation| Call::new(operation).path("workflowId", &id).bearer(&run["runToken"]);
         harness.done(&call(Operation::RenewLease)).await?;
-        let job = Platform::new(&harness.stack).await.start_head_job(&id).await?;
+        let job = Platform::new(&harness.stack).await.start_head_job(id).await?;
         let recorded =
             harness.request(&call(Operation::RecordHeadJob).body(&Platform::head_job(&job))).await?;
         ensure(recorded.http_status() == 200, || format!("head-job: {}", recorded.answer))?;
@@ -244,7 +244,7 @@ impl<'a> Exercises<'a> {
         let id = text(&run, "workflowId");
         let event = |kind: &str| json!({"source": "pipeline-secrets", "detail-type": kind, "detail": {"workflowId": id}});
         self.clean(&event("Run Delivered")).await?;
-        let job = Platform::new(&harness.stack).await.start_head_job(&id).await?;
+        let job = Platform::new(&harness.stack).await.start_head_job(id).await?;
         let record = Call::new(Operation::RecordHeadJob).path("workflowId", &id).bearer(&run["runToken"]);
         harness.done(&record.body(&Platform::head_job(&job))).await?;
         harness.stack.move_job_silently(&job, JobStatus::Succeeded).await?;
