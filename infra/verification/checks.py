@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 
+REPAIR = "Deploy again; if it stays, another tool changes this resource."
 WORKS, FAILS, NOT_TRIED = "works", "does not work", "not tried"
 
 # `function(run)` returns a remark or None. `needs` names the checks whose results it uses.

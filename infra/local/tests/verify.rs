@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::process::Command;
 
-use local::{Credentials, EmulatorOptions, Lifetime, Progress, Stack, Tools};
+use local::{ACCOUNT, Credentials, EmulatorOptions, Lifetime, Progress, Stack, Tools};
 
 #[tokio::test]
 async fn verify_passes_and_names_each_fault_of_a_deployed_stack() -> Result<(), Box<dyn Error>> {
@@ -18,7 +18,9 @@ async fn verify_passes_and_names_each_fault_of_a_deployed_stack() -> Result<(), 
         api_port: 0,
         lifetime: Lifetime::Passing,
     };
-    let stack = Stack::start(&tools, &options, &BTreeMap::new()).await?;
+    let break_glass = format!("arn:aws:iam::{ACCOUNT}:role/break-glass");
+    let parameters = BTreeMap::from([("BreakGlassPrincipal".to_owned(), break_glass)]);
+    let stack = Stack::start(&tools, &options, &parameters).await?;
     let programs = tools.installation.aws().parent().ok_or("no folder")?.to_owned();
     let search = std::env::var("PATH")?;
     let search = std::env::join_paths(std::iter::once(programs).chain(std::env::split_paths(&search)))?;
