@@ -85,13 +85,12 @@ struct Head<'a> {
 impl Head<'_> {
     /// Returns the variables of the host: programs, Nextflow's home, no UTF-8 locale.
     fn environment(&self) -> BTreeMap<String, String> {
-        let mut path = String::new();
-        for program in [self.deployed.tools.installation.aws(), self.launcher.to_owned(), script()] {
-            path += &format!("{}:", program.parent().unwrap_or(&program).display());
-        }
+        let programs = [self.deployed.tools.installation.aws(), self.launcher.to_owned(), script()];
+        let folders = programs.map(|program| program.parent().unwrap_or(&program).display().to_string());
+        let path = folders.join(":") + ":/usr/local/bin:/usr/bin:/bin";
         let folder = self.folder.display();
         let mut variables = BTreeMap::from([
-            ("PATH".to_owned(), path + "/usr/local/bin:/usr/bin:/bin"),
+            ("PATH".to_owned(), path),
             ("HOME".to_owned(), folder.to_string()),
             ("NXF_HOME".to_owned(), format!("{folder}/home")),
         ]);
