@@ -15,7 +15,9 @@ BEYOND_A_SCHEMA = {
     ("POST /tokens", 400): r"The expiry date must be in the future\.",
     # The lines of a .env file, and names that differ only by case, which a JSON map allows.
     ("POST /pipeline-secrets/import", 400): r"(Line \d+: .*|.*the same name.*)",
-    # The user must exist. An integer must fit into 64 bits and have no fraction: 7, not 7.0.
+    # An integer must fit into 64 bits and have no fraction: 7, not 7.0.
+    ("POST /runs/{workflowId}/end", 400): r"`exitStatus` must be a whole number\.",
+    # The user must exist, and the same rule.
     ("PUT /orgs/{orgId}/workspaces/{workspaceId}/participants/add", 400): (
         r"The user does not exist in this deployment\.|`memberId` must be a whole number\."
     ),
