@@ -19,6 +19,8 @@ const FILES: &[&str] = &[
     "README.md",
     "SECURITY.md",
     "docs/alarms.md",
+    "docs/console.md",
+    "docs/console/*",
     "docs/demo.svg",
     "docs/envelope.md",
     "docs/guide-*",
