@@ -127,7 +127,7 @@ async function signIn() {
 
 /** @returns {{view: string, detail: string, place: Place | null} | null} */
 function route() {
-  const parts = location.hash.slice(1).split("/").filter(Boolean).map(decodeURIComponent);
+  const parts = location.hash.slice(1).split("/").filter(Boolean);
   if (user === null || parts.length === 0) return null;
   if (parts[0] === "tokens") return { view: "tokens", detail: "", place: null };
   if (parts[0] === "me") return { view: parts[1] ?? "secrets", detail: parts[2] ?? "", place: self(user) };
