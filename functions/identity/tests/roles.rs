@@ -28,14 +28,14 @@ fn request(operation: Operation, ids: &Ids, caller: &str) -> TestRequest {
         | Operation::ListOrganizationMembers
         | Operation::ListWorkspaces
         | Operation::DescribeWorkspace
-        | Operation::ListParticipants => in_workspace,
+        | Operation::ListParticipants
+        | Operation::LeaveWorkspace => in_workspace,
         Operation::UpdateWorkspacePlatforms => in_workspace.body(json!({ "platforms": ["lsf"] })),
         Operation::AddParticipant => in_workspace.body(json!({ "memberId": ids.user("guest") })),
         Operation::UpdateParticipantRole => {
             in_workspace.path("participantId", target).body(json!({ "role": "launch" }))
         }
         Operation::DeleteParticipant => in_workspace.path("participantId", target),
-        Operation::LeaveWorkspace => in_workspace,
         other => panic!("{} is not an operation of this function, or has no case here", other.id()),
     }
 }
