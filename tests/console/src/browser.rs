@@ -45,7 +45,7 @@ impl Browser {
         };
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let profile = tempfile::tempdir().expect("a folder");
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(120)).build();
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(2)).build();
         let http = http.expect("an HTTP client");
         let created = http
             .post(format!("http://127.0.0.1:{port}/session"))

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::Browser;
 
 /// For how long a test waits for something on the page. The machines of CI are slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Finds elements in the topmost open dialog, or in the page if none is open.
 const FIND: &str = r#"

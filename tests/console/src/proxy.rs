@@ -134,14 +134,12 @@ impl Proxy {
             return write_answer(502, "", b"");
         };
         let status = answer.status().as_u16();
-        let headers: String = answer
-            .headers()
-            .iter()
-            .filter(|(name, _)| {
-                !["connection", "content-length", "transfer-encoding"].contains(&name.as_str())
-            })
-            .map(|(name, value)| format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())))
-            .collect();
+        let mut headers = String::new();
+        for (name, value) in answer.headers() {
+            if !["connection", "content-length", "transfer-encoding"].contains(&name.as_str()) {
+                headers.extend([name.as_str(), ": ", &String::from_utf8_lossy(value.as_bytes()), "\r\n"]);
+            }
+        }
         write_answer(status, &headers, &answer.bytes().await.unwrap_or_default())
     }
 }

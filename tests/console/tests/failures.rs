@@ -4,7 +4,7 @@ use console_tests::{Fault, Page};
 use end_to_end::MARK;
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, text};
+use crate::fixture::{Fixture, Steps as _, text};
 
 /// Fills in the dialog that adds a secret.
 async fn fill_in(page: &Page<'_>, name: &str) {
@@ -116,7 +116,6 @@ pub(crate) async fn a_refused_token_leads_to_sign_in_and_back(fixture: &Fixture)
     assert_eq!(status, 200, "{made}");
     let token = text(&made["accessKey"]);
     let page = fixture.sign_in_with(&token).await;
-    use crate::fixture::Steps as _;
     page.click_workspace().await;
     page.sees("Add secret").await;
     fill_in(&page, "AFTER_SIGN_IN").await;
@@ -149,6 +148,31 @@ pub(crate) async fn a_refused_token_leads_to_sign_in_and_back(fixture: &Fixture)
     page.click("Runs").await;
     page.sees("Forbidden: your role does not allow this.").await;
     assert!(!page.offers().await.contains(&"Sign in".to_owned()));
+}
+
+pub(crate) async fn a_role_that_was_revoked_meanwhile_is_shown_and_nothing_typed_is_lost(fixture: &Fixture) {
+    let participants = format!("/orgs/{}/workspaces/{}/participants", fixture.org, fixture.workspace);
+    let add = format!("{participants}/add");
+    let admin = json!({"userNameOrEmail": "maya", "role": "admin"});
+    let (status, added) = fixture.call(fixture.token("olivia"), "PUT", &add, &admin).await;
+    assert_eq!(status, 200, "{added}");
+    let page = fixture.view("maya", "Secrets").await;
+    fill_in(&page, "TOO_LATE").await;
+    let role = format!("{participants}/{}/role", added["participant"]["memberId"]);
+    let (status, _) = fixture.call(fixture.token("olivia"), "PUT", &role, &json!({"role": "view"})).await;
+    assert_eq!(status, 204);
+    page.click("Add").await;
+    page.sees("Your role in this workspace does not allow this action.").await;
+    assert_eq!(page.value("Description (optional)").await, "kept");
+    page.click("Cancel").await;
+    // The page offers what the role allows from the next choice of a workspace on.
+    page.click("Workspaces").await;
+    page.sees("Example genomics").await;
+    page.settles().await;
+    page.click_workspace().await;
+    page.sees("example / genomics: Secrets").await;
+    page.settles().await;
+    assert!(!page.offers().await.contains(&"Add secret".to_owned()));
 }
 
 pub(crate) async fn idle_users_and_users_who_sign_out_leave_nothing_behind(fixture: &Fixture) {

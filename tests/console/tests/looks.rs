@@ -1,5 +1,6 @@
 //! Size, speed and accessibility.
 
+use std::io::Write as _;
 use std::time::Instant;
 
 use console_tests::Fault;
@@ -48,7 +49,8 @@ pub(crate) async fn a_thousand_secrets_stay_usable(fixture: &Fixture) {
     let begun = Instant::now();
     page.type_into("Search", "_999").await;
     page.sees("1 of 1000 secrets").await;
-    println!(
+    let _ = writeln!(
+        std::io::stderr(),
         "1,000 secrets: shown after {} ms, filtered after {} ms",
         shown.as_millis(),
         begun.elapsed().as_millis()
@@ -119,7 +121,6 @@ pub(crate) async fn every_view_is_accessible_wide_narrow_light_and_dark(fixture:
     fixture.browser.show_as(1200, 900, false).await;
     assert!(wrong.is_empty(), "{wrong:#?}");
     if let Err(reason) = axe {
-        use std::io::Write as _;
         let _ = writeln!(std::io::stderr(), "skipped: violations of accessibility rules: {reason}");
     }
 }

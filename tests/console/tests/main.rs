@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         failures::throttling_and_an_unavailable_service_are_shown_with_the_services_words,
         failures::a_lost_answer_is_repeated_with_the_same_key_and_has_one_effect,
         failures::a_refused_token_leads_to_sign_in_and_back,
+        failures::a_role_that_was_revoked_meanwhile_is_shown_and_nothing_typed_is_lost,
         failures::idle_users_and_users_who_sign_out_leave_nothing_behind,
         secrecy::markup_stays_text,
         looks::the_first_view_is_small,

@@ -3,7 +3,7 @@
 use end_to_end::MARK;
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, text};
+use crate::fixture::{Fixture, Steps as _, text};
 
 pub(crate) async fn an_owner_stores_secrets(fixture: &Fixture) {
     let page = fixture.view("olivia", "Secrets").await;
@@ -62,7 +62,6 @@ pub(crate) async fn a_launcher_previews_a_launch_and_reads_its_receipt(fixture: 
     page.click("Add").await;
     page.sees("Added NCBI_API_KEY.").await;
     page.click("Workspaces").await;
-    use crate::fixture::Steps as _;
     page.click_workspace().await;
     page.sees("overridden by yours").await;
     assert!(!page.offers().await.iter().any(|it| it == "Add secret" || it.starts_with("Delete")));
@@ -182,13 +181,18 @@ pub(crate) async fn an_owner_manages_people_and_tokens_and_reads_the_audit_trail
     page.sees("Revoked ci.").await;
 
     page.click("Workspaces").await;
-    use crate::fixture::Steps as _;
     page.click_workspace().await;
     page.click("Audit").await;
     page.sees("participant.removed").await;
     page.set("Action", "participant.set").await;
     let actions = "const rows = [...document.querySelectorAll('tbody tr')].filter((one) => one.checkVisibility()); return [...new Set(rows.map((one) => one.cells[1].textContent))]";
     assert_eq!(fixture.browser.run(actions, &[]).await, json!(["participant.set"]));
+    let keep = "const make = URL.createObjectURL; URL.createObjectURL = (file) => { window.csv = file; return make.call(URL, file); }";
+    fixture.browser.run(keep, &[]).await;
+    page.click("Download CSV").await;
+    let csv = text(&fixture.browser.run("return window.csv.text()", &[]).await);
+    assert!(csv.starts_with("\"time\",\"id\",\"action\""), "{csv}");
+    assert!(csv.contains("\"participant.set\"") && !csv.contains("participant.removed"), "{csv}");
     page.type_into("Secret", "no such secret").await;
     page.sees("0 of ").await;
 }
