@@ -249,7 +249,7 @@ impl Fixture {
             Operation::ListAuditEvents => request(world.inside("/audit-events")),
             Operation::ClaimRun => request(format!("/runs/{run}/claim")).allowing_values(),
             Operation::RecordHeadJob => {
-                request(format!("/runs/{run}/head-job")).json(&world.harness.head_job(&run).await)
+                request(format!("/runs/{run}/head-job")).json(&world.harness.head_job(run).await)
             }
             Operation::RenewLease => request(format!("/runs/{run}/heartbeat")),
             Operation::EndRun => request(format!("/runs/{run}/end")).json(&json!({"success": true})),

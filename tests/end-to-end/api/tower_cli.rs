@@ -285,7 +285,7 @@ impl Tw {
         let rows = self.user_workspaces().await;
         let row = rows.iter().find(|row| {
             row["workspaceName"].is_null()
-                && (row["orgName"] == reference || row["orgId"].to_string() == reference)
+                && (row["orgName"] == reference || row["orgId"].as_i64() == reference.parse().ok())
         });
         row.expect("the organization")["orgId"].as_i64().expect("an id")
     }

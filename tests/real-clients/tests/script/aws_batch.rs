@@ -198,7 +198,8 @@ fn a_pipeline_that_cannot_get_its_secrets_is_refused_before_the_launch() {
     let composed = "process.beforeScript = { \"\"\"\n${task.ext.pipelineSecrets}\nfoo = 1\n\"\"\" }\n";
     let role = "aws.batch.executionRole = 'arn'\n";
     let cases = [
-        // the config, the version of an installed plugin and of Nextflow, --use; how, or the refusal
+        // The config, the versions of an installed plugin and of Nextflow, --use; the layout of the
+        // launch, or the refusal.
         ("", "", "", "", Ok("per-name")),
         ("", "0.1.0", "", "", Ok("per-name")),
         (role, "0.1.0", "", "", Ok("plugin")),
