@@ -25,7 +25,7 @@ export function preview(target, place) {
   return fill(target, load, ({ platforms, here, mine }) => {
     if (platforms.length === 0) return [el("p", {}, "The workspace allows no platform yet. An owner or admin can allow one under People.")];
     const platform = select(platforms.map((one) => [one, one]));
-    const layout = select([["", "default of the deployment"], ["bundle", "bundle: one copy per run"], ["per-name", "per-name: one copy per secret"]]);
+    const layout = select([["", "default of the deployment"], ["plugin", "plugin: for the Nextflow plugin"], ["per-name", "per-name: one copy per secret"], ["bundle", "bundle: for job definitions"]]);
     const layoutBox = field("Layout of the copies", layout);
     const forPlatform = () => { layoutBox.hidden = platform.value !== "aws-batch"; };
     platform.addEventListener("change", forPlatform);
@@ -102,47 +102,47 @@ function shown(data) {
  * @param {Record<string, unknown>} body
  */
 function commands(place, body) {
-  const command = body["platform"] === "aws-batch" ? batch(place, body) : hpc(place, body);
-  const label = body["platform"] === "aws-batch" ? "launch command" : "job script line";
-  return [
-    el("h2", {}, "The command to run it"),
-    el("p", {}, body["platform"] === "aws-batch"
-      ? "Run this where the head job is submitted, with your token in the file ~/.pipeline-secrets/header as “Authorization: Bearer TOKEN” (mode 0600). The response contains the run token."
-      : "Use this as the last line of the job script, with your token in ~/.pipeline-secrets/token (mode 0600)."),
-    copyable(label, command),
-  ];
+  const token = "with your token in ~/.pipeline-secrets/token (mode 0600).";
+  let [where, label, command] = [`Use this as the last line of the job script, ${token}`, "job script line", script(place, body)];
+  if (body["platform"] === "aws-batch") [where, label] = [`Run this where Nextflow runs, ${token}`, "command"];
+  if (body["layout"] === "bundle") {
+    where = "Run this where the job definition is registered, with your token in the file ~/.pipeline-secrets/header as “Authorization: Bearer TOKEN” (mode 0600). The response contains the run token.";
+    [label, command] = ["launch command", request(place, body)];
+  }
+  return [el("h2", {}, "The command to run it"), el("p", {}, where), copyable(label, command)];
 }
 
 /**
  * @param {Place} place
  * @param {Record<string, unknown>} body
  */
-function hpc(place, body) {
+function script(place, body) {
   /** @param {unknown} names */
   const listed = (names) => /** @type {string[]} */ (names).join(",") || "none";
   const options = [
     `--endpoint ${quoted(endpoint)}`,
     place.workspace === null ? null : `--workspace ${place.workspace}`,
     `--platform ${body["platform"]}`,
+    body["layout"] === "plugin" ? "--use plugin" : body["layout"] === "per-name" ? "--use config" : null,
     body["workspaceSecrets"] ? `--workspace-secrets ${listed(body["workspaceSecrets"])}` : null,
     body["userSecrets"] ? `--user-secrets ${listed(body["userSecrets"])}` : null,
   ];
-  return `exec nextflow-with-secrets ${options.filter((one) => one !== null).join(" \\\n  ")} \\\n  -- nextflow run main.nf`;
+  const [exec, profile] = body["platform"] === "aws-batch" ? ["", " -profile awsbatch"] : ["exec ", ""];
+  return `${exec}nextflow-with-secrets ${options.filter((one) => one !== null).join(" \\\n  ")} \\\n  -- nextflow run main.nf${profile}`;
 }
 
 /**
  * @param {Place} place
  * @param {Record<string, unknown>} body
  */
-function batch(place, body) {
+function request(place, body) {
   const url = endpoint + "/launches" + (place.workspace === null ? "" : `?workspaceId=${place.workspace}`);
   return [
     "KEY=$(uuidgen)   # a new key for each launch; the same key for each retry",
     `(umask 077; curl -sS --fail-with-body ${quoted(url)} \\`,
     "  -H @\"$HOME/.pipeline-secrets/header\" -H 'Content-Type: application/json' \\",
     `  -H "Idempotency-Key: $KEY" -d ${quoted(JSON.stringify(body))} >launch.json)`,
-    "jq -r .nextflow.config  launch.json >secrets.config",
-    "jq -r .nextflow.prelude launch.json >secrets-prelude.sh",
+    "jq .batch.secrets launch.json",
   ].join("\n");
 }
 

@@ -77,7 +77,10 @@ pub(crate) async fn a_launcher_previews_a_launch_and_reads_its_receipt(fixture: 
     page.set("Platform", "aws-batch").await;
     page.click("Show preview").await;
     page.sees("The launch would create 1 copy in AWS Secrets Manager (bundle).").await;
-    page.sees(r#"-d '{"platform":"aws-batch"}'"#).await;
+    page.sees("-- nextflow run main.nf -profile awsbatch").await;
+    page.set("Layout of the copies", "bundle").await;
+    page.click("Show preview").await;
+    page.sees(r#"-d '{"platform":"aws-batch","layout":"bundle"}'"#).await;
 
     let path = format!("/launches?workspaceId={}", fixture.workspace);
     let (status, run) =
