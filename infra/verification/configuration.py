@@ -96,10 +96,6 @@ def functions(run):
         ]
         if configuration.get("State", "Active") != "Active" or configuration.get("LastUpdateStatus", "Successful") != "Successful":
             lines.append(f"{where} is {configuration.get('State')}: {configuration.get('StateReason') or configuration.get('LastUpdateStatusReason')}")
-        if "ReservedConcurrentExecutions" in function:
-            reserved = run.aws("lambda", "get-function-concurrency", "--function-name", physical)
-            wanted = {"ReservedConcurrentExecutions": function["ReservedConcurrentExecutions"]}
-            lines += [f"{where}: {one}. {REPAIR}" for one in differences(wanted, reserved)]
     lines += _run_prefix(run)
     lines += _retries(run)
     expect(lines)
