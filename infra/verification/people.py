@@ -6,6 +6,7 @@ import time
 from datetime import datetime, timedelta, timezone
 
 from .aws import Refused, Unreachable
+from .checks import Wrong
 
 NAME_OF_TOKEN = "verify"
 USERS = {"owner": "owner", "launcher": "launch", "viewer": "view"}
@@ -24,7 +25,8 @@ class People:
         self.begun = False
         self.workspace = self.organization = None
         self.users, self.tokens = {}, {}
-        self.secrets, self.runs, self.copies = [], [], []
+        self.secrets, self.copies = [], []
+        self.launches = {}  # idempotency key: the request, and the answer or None
         self.role = None
 
     def path(self, path, **query):
@@ -60,13 +62,22 @@ class People:
             raise Unreachable(f"identity could not make users and a workspace: {words}.{self.run.log_words('Identity')}")
         return result
 
+    def launch(self, body, key):
+        """Launches a run, or returns the run of this key with new tokens."""
+        self.launches.setdefault(key, (body, None))  # first: an interrupted request can have made the run
+        launched = self.run.called("POST", self.path("/launches"), "launcher", body, {"Idempotency-Key": key}, log_of="LaunchRun")
+        self.launches[key] = (body, launched)
+        receipt = self.run.called("GET", f"/runs/{launched['workflowId']}", "launcher")
+        self.copies += [name for name in receipt["copies"] if name not in self.copies]
+        return launched
+
     def create_role(self, statements):
         name = f"{self.name}-jobs"  # not with the stack's name, for which RoleChangesAlarm goes off
         principal = {"AWS": f"arn:{self.run.deployed.partition}:iam::{self.run.deployed.account}:root"}
         trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]}
         policy = {"Version": "2012-10-17", "Statement": statements}
+        self.role = name  # first: an interrupted call can have made the role
         made = self.run.aws("iam", "create-role", "--role-name", name, "--assume-role-policy-document", json.dumps(trust))
-        self.role = name
         self.run.aws("iam", "put-role-policy", "--role-name", name, "--policy-name", "copies", "--policy-document", json.dumps(policy))
         return made["Role"]["Arn"]
 
@@ -97,6 +108,8 @@ class People:
     def remove(self):
         """Removes everything, and returns what is left as texts that say what to do."""
         left = []
+        if self.run.mark:
+            left.append(f"the event {self.run.mark} arrives in the queue FailedCleanups within five minutes: delete its message")
         for step in (self._end_runs, self._delete_secrets, self._delete_role, self._revoke_tokens, self._delete_rows):
             try:
                 left += step() or []
@@ -106,9 +119,19 @@ class People:
 
     def _end_runs(self):
         """Runs of the story, which end by themselves within a day:"""
-        for launched in self.runs:
+        for key, (body, launched) in list(self.launches.items()):
+            tries = 3 if launched is None and self.tokens else 0  # the answer was lost: repeat the request
+            while tries:
+                tries -= 1
+                try:
+                    self.launch(body, key)
+                    break
+                except Wrong:
+                    time.sleep(2)
+        runs = [launched for _, launched in self.launches.values() if launched]
+        for launched in runs:
             self.run.api("POST", f"/runs/{launched['workflowId']}/end", launched["runToken"], {"success": True})
-        states = {launched["workflowId"]: self.wait_for_end(launched, 60) for launched in self.runs}
+        states = {launched["workflowId"]: self.wait_for_end(launched, 60) for launched in runs}
         left = [f"run {name} is {state}; the sweep deletes its copies" for name, state in states.items() if state != "ended"]
         return left + [f"the copy {name}; delete it: aws secretsmanager delete-secret --secret-id {name}" for name in self.copies_left()]
 

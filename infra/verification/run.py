@@ -32,6 +32,7 @@ class Run:
         self.begun_ms = None
         self.reader = self.reader_name = None
         self.metrics_read = 0
+        self.mark = None  # of the event that cleanup-run refuses
 
     def original_template(self):
         return self.aws("cloudformation", "get-template", "--stack-name", self.options.stack, "--template-stage", "Original")["TemplateBody"]

@@ -90,14 +90,10 @@ def per_name(run):
 
 def _launch_copies(run, layout, copies):
     """Launches twice with one idempotency key: both answers are one run, with this many copies."""
-    key, path = uuid.uuid4().hex, run.people.path("/launches")
-    body = {"platform": "aws-batch", "layout": layout}
-    launched = run.called("POST", path, "launcher", body, {"Idempotency-Key": key}, log_of="LaunchRun")
-    run.people.runs.append(launched)
-    again = run.called("POST", path, "launcher", body, {"Idempotency-Key": key}, log_of="LaunchRun")
-    run.people.runs[-1] = again
+    key, body = uuid.uuid4().hex, {"platform": "aws-batch", "layout": layout}
+    launched = run.people.launch(body, key)
+    again = run.people.launch(body, key)
     receipt = run.called("GET", f"/runs/{launched['workflowId']}", "launcher")
-    run.people.copies += receipt["copies"]
     prefix = run.deployed.parameters["RunPrefix"]
     if not launched["workflowId"].startswith(prefix):
         raise Wrong(
@@ -216,8 +212,7 @@ def gone(run):
 def claim(run):
     """A run on HPC gets its secrets once."""
     body = {"platform": "slurm", "workspaceSecrets": [LINE], "userSecrets": []}
-    launched = run.called("POST", run.people.path("/launches"), "launcher", body, log_of="LaunchRun")
-    run.people.runs.append(launched)
+    launched = run.people.launch(body, uuid.uuid4().hex)
     path, token = f"/runs/{launched['workflowId']}/claim", launched["claimToken"]
     first = run.api("POST", path, token)
     if first.status != 200:
@@ -267,6 +262,7 @@ def letter(run):
         for one in received.get("Messages") or []:
             if run.mark in one["Body"]:
                 run.aws("sqs", "delete-message", "--queue-url", queue, "--receipt-handle", one["ReceiptHandle"])
+                run.mark = None
                 return "it can set off FailedCleanupsAlarm, once"
     waiting = run.aws("sqs", "get-queue-attributes", "--queue-url", queue, "--attribute-names", "All")["Attributes"]
     if int(waiting.get("ApproximateNumberOfMessages", 0)) > 10:
