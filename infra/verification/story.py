@@ -21,8 +21,8 @@ def people(run):
     return f"workspace {run.people.workspace}, users {run.people.name}-…"
 
 
-def poison(run):
-    """cleanup-run must refuse this event and send it to FailedCleanups. `letter` looks for it."""
+def send_bad_event(run):
+    """cleanup-run must refuse this event and send it to FailedCleanups. `find_dead_letter` looks for it."""
     run.mark = f"{run.people.name}-{uuid.uuid4()}"
     event = run.write("event.json", {"source": "pipeline-secrets.verify", "detail": {}, "mark": run.mark})
     run.aws(
@@ -250,7 +250,7 @@ def audit(run):
     raise Wrong(f"the log group {group} has no line of run {run.bundle['workflowId']}: a restore would lose the audit trail")
 
 
-def letter(run):
+def find_dead_letter(run):
     """The event that cleanup-run refused is in FailedCleanups."""
     queue = run.deployed.outputs["FailedCleanupsUrl"]
     deadline = time.monotonic() + LETTER_ARRIVES
@@ -275,7 +275,7 @@ def letter(run):
 
 CHECKS = [
     Check("people", "identity makes users and a workspace", people, ()),
-    Check("poison", "an event that cleanup-run cannot read is accepted", poison, ("people",)),
+    Check("bad-event", "an event that cleanup-run cannot read is accepted", send_bad_event, ("people",)),
     Check("store", "secrets are stored", store, ("people",)),
     Check("write-only", "no read returns a value", write_only, ("store",)),
     Check("access", "callers without a right are refused", access, ("people",)),
@@ -291,5 +291,5 @@ CHECKS = [
     Check("claim", "a run on HPC claims its secrets once", claim, ("store",)),
     Check("sweep", "the sweep works", sweep, ()),
     Check("audit", "the audit trail is complete, also in the logs", audit, ("end", "claim")),
-    Check("letter", "what cleanup-run refused is in FailedCleanups", letter, ("poison",)),
+    Check("dead-letter", "that event fails and reaches FailedCleanups", find_dead_letter, ("bad-event",)),
 ]
