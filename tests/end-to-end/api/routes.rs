@@ -51,6 +51,7 @@ async fn the_deployed_routes_match_the_operations_and_their_credentials() {
             (operation.route_key().to_owned(), authorizer_of_route.to_owned())
         })
         .chain([("$default".to_owned(), authorizer.to_owned())])
+        .chain(["GET /console", "GET /console/{proxy+}"].map(|route| (route.to_owned(), "NONE".to_owned())))
         .collect();
     assert_eq!(authorizers.len(), 1);
     assert_eq!(routes, expected);
