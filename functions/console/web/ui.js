@@ -193,7 +193,8 @@ export function announce(message) {
 }
 
 /**
- * Loads data into an element, which shows that it loads, and what is wrong.
+ * Loads data into an element, which shows that it loads, and what is wrong. An answer that comes
+ * after a later call for the same element is ignored.
  *
  * @template T
  * @param {HTMLElement} target
@@ -201,16 +202,19 @@ export function announce(message) {
  * @param {(data: T) => Child[]} render
  */
 export async function fill(target, load, render) {
+  const waiting = el("p", { class: "quiet" }, "Loading …");
   target.setAttribute("aria-busy", "true");
-  target.replaceChildren(el("p", { class: "quiet" }, "Loading …"));
+  target.replaceChildren(waiting);
+  let content;
   try {
-    const children = render(await load());
-    target.replaceChildren(el("div", {}, ...children));
+    const data = await load();
+    if (waiting.parentNode === target) content = el("div", {}, ...render(data));
   } catch (error) {
-    target.replaceChildren(problem(error, () => void fill(target, load, render)));
-  } finally {
-    target.removeAttribute("aria-busy");
+    content = problem(error, () => void fill(target, load, render));
   }
+  if (waiting.parentNode !== target || !content) return;
+  target.replaceChildren(content);
+  target.removeAttribute("aria-busy");
 }
 
 /**
