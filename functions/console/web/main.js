@@ -73,10 +73,19 @@ async function loadUser() {
   byId("account").hidden = false;
 }
 
+/** Closes and removes the dialogs of views at once: the event of a dialog that closes comes later. */
+function closeDialogs() {
+  for (const dialog of /** @type {NodeListOf<HTMLDialogElement>} */ (document.querySelectorAll("dialog.view"))) {
+    wipe(dialog);
+    dialog.close();
+    dialog.remove();
+  }
+}
+
 /** Removes everything that a user has seen or typed. */
 function leave() {
   wipe();
-  for (const dialog of document.querySelectorAll("dialog.view")) /** @type {HTMLDialogElement} */ (dialog).close();
+  closeDialogs();
   main.replaceChildren();
   views.replaceChildren();
   views.hidden = true;
@@ -262,7 +271,7 @@ document.addEventListener("visibilitychange", isIdle);
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
 addEventListener("hashchange", () => {
-  for (const dialog of document.querySelectorAll("dialog.view")) /** @type {HTMLDialogElement} */ (dialog).close();
+  closeDialogs();
   show();
   main.focus();
 });
