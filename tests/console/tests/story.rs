@@ -253,6 +253,7 @@ pub(crate) async fn the_keyboard_is_enough_to_sign_in_and_store_a_secret(fixture
     tab_to(fixture, "Add").await;
     fixture.browser.press(ENTER).await;
     page.sees("Added BY_KEYBOARD.").await;
+    page.settles().await;
     // Escape closes a dialog, and the focus returns to the button that opened it.
     tab_to(fixture, "History BY_KEYBOARD").await;
     fixture.browser.press(ENTER).await;
@@ -266,7 +267,7 @@ pub(crate) async fn the_keyboard_is_enough_to_sign_in_and_store_a_secret(fixture
 async fn tab_to(fixture: &Fixture, name: &str) {
     let focused =
         "const one = document.activeElement; return one.getAttribute('aria-label') ?? one.textContent.trim()";
-    for _ in 0..60 {
+    for _ in 0..200 {
         fixture.browser.press("\u{e004}").await;
         let found = fixture.browser.run(focused, &[]).await;
         if found.as_str().is_some_and(|found| found == name || found.starts_with(&format!("{name}E"))) {
