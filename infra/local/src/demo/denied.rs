@@ -11,7 +11,7 @@ use crate::{Error, Result, Stack};
 /// The number of calls that IAM must deny.
 pub(super) const EXPECTED: usize = 2 + FUNCTIONS.len() + 4;
 
-const FUNCTIONS: [&str; 8] = [
+const FUNCTIONS: [&str; 9] = [
     "authorizer",
     "identity",
     "read-secrets",
@@ -20,6 +20,7 @@ const FUNCTIONS: [&str; 8] = [
     "claim-run",
     "report-run",
     "cleanup-run",
+    "console",
 ];
 
 /// The items that the roles try to access.
