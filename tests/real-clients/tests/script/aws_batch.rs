@@ -7,7 +7,9 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use real_clients::{Answer, Harness, Outcome, RUN_TOKEN, USER_TOKEN, WORKFLOW, under_every_shell};
+use real_clients::{
+    Answer, Harness, Outcome, RUN_TOKEN, Run, USER_TOKEN, WORKFLOW, under_every_shell, wait_until,
+};
 use serde_json::{Value, json};
 
 /// Notes its arguments, prints the config in the file `flat`, and copies what it gets for a run.
@@ -28,6 +30,8 @@ exit "$(cat "$HOME/status" 2>/dev/null || echo 0)"
 /// Notes its arguments. A file `aws.fails` is the message of every call.
 const AWS: &str = r#"#!/bin/sh
 printf '%s|' "$@" >>"$HOME/aws.calls"; echo >>"$HOME/aws.calls"
+case $AWS_CLI_HISTORY_FILE in "$HOME"/stores/run.*) ;; *) exit 1 ;; esac
+while [ -e "$HOME/aws.waits" ]; do sleep 0.05; done
 if [ -e "$HOME/aws.fails" ]; then cat "$HOME/aws.fails" >&2; exit 254; fi
 for word in "$@"; do
   case $word in
@@ -278,6 +282,25 @@ fn fusion_that_the_command_enables_is_found() {
 }
 
 #[test]
+fn options_that_nextflow_takes_from_its_environment_count() {
+    under_every_shell(|harness| {
+        prepare(harness, PLAIN);
+        for (options, message) in [
+            ("-with-fusion", "with Fusion, tasks have no AWS CLI"),
+            ("-C x.config", "NXF_CLI_OPTS contains -C"),
+        ] {
+            let mut command = command(harness, &[], &["nextflow", "run", "main.nf"]);
+            assert_refused(harness, &harness.finish(command.env("NXF_CLI_OPTS", options)), message);
+        }
+        expect_launch(harness);
+        let mut command = command(harness, &[], &["nextflow", "run", "main.nf"]);
+        let outcome = harness.finish(command.env("NXF_CLI_OPTS", "-c site.config -dump-hashes"));
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        assert!(read(harness, "nextflow.calls").contains("|-c|site.config|config|-flat|main.nf|\n"));
+    });
+}
+
+#[test]
 fn the_pipelines_own_before_script_keeps_its_place_if_it_contains_the_secrets() {
     let composed = "process.beforeScript = { \"${task.ext.pipelineSecrets}\\nmodule load x\" }\n";
     let selector =
@@ -390,6 +413,7 @@ fn submit(harness: &Harness, options: &[&str]) -> (Vec<String>, Vec<(String, Str
     assert_eq!((outcome.status, outcome.stdout.as_str()), (0, "j-1\n"), "{outcome:?}");
     assert!(outcome.stderr.contains(&format!("submitted job j-1 for run {WORKFLOW}")), "{outcome:?}");
     assert!(harness.stores().is_empty() && harness.service.count("POST /runs") == 0);
+    assert_eq!(harness.service.count("PUT "), 1, "a job that cannot start is recorded as well");
     let overrides: Value = serde_json::from_str(&read(harness, "overrides")).expect("JSON");
     let words = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let command = overrides["command"].as_array().into_iter().flatten().map(words).collect();
@@ -491,6 +515,24 @@ fn a_submission_that_fails_ends_the_run() {
 }
 
 #[test]
+fn a_signal_does_not_hide_a_job_that_was_submitted() {
+    under_every_shell(|harness| {
+        prepare(harness, PLAIN);
+        harness.write_private("aws.waits", "");
+        expect_launch(harness);
+        let options = ["--submit", "--job-queue", "q", "--job-definition", "d"];
+        let run = Run::start(&mut command(harness, &options, &["nextflow", "run", "main.nf"]));
+        wait_until("AWS Batch is called", || read(harness, "aws.calls").contains("submit-job"));
+        run.signal("TERM");
+        fs::remove_file(harness.path("aws.waits")).expect("a file");
+        let outcome = run.finish();
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (0, "j-1\n"), "{outcome:?}");
+        assert_eq!(harness.service.count(&format!("POST /runs/{WORKFLOW}/end")), 0, "{outcome:?}");
+        assert!(harness.stores().is_empty());
+    });
+}
+
+#[test]
 fn a_wrong_submission_is_refused_before_the_launch() {
     under_every_shell(|harness| {
         prepare(harness, PLAIN);
@@ -499,6 +541,10 @@ fn a_wrong_submission_is_refused_before_the_launch() {
             (&["--submit", "--job-queue", "q"], "--job-queue and --job-definition"),
             (&["--submit", "--job-queue", "q", "--job-definition", "d", "--job-name", "a b"], "--job-name"),
             (&["--submit", "--job-queue", "q", "--job-definition", "d", "--job-name", "-a"], "--job-name"),
+            (&["--submit", "--job-queue", "file:///etc/passwd", "--job-definition", "d"], "names or ARNs"),
+            (&["--submit", "--job-queue", "q", "--job-definition", "https://example.org"], "names or ARNs"),
+            (&["--submit", "--job-queue", "q", "--job-definition", "-d"], "names or ARNs"),
+            (&["--submit", "--job-queue", "q q", "--job-definition", "d"], "names or ARNs"),
         ] {
             assert_refused(harness, &run(harness, options, &["nextflow", "run", "main.nf"]), message);
         }
@@ -532,6 +578,14 @@ fn a_job_that_launches_its_run_proves_it_with_a_tag() {
             assert_eq!(outcome.stderr.contains("could not be tagged: denied"), !tagged, "{outcome:?}");
             assert_eq!(harness.service.end()["exitStatus"], 3, "a second attempt launches another run");
         }
+        let harness = Harness::like(harness);
+        prepare(&harness, PLAIN);
+        expect_launch(&harness);
+        let mut command = harness.command(["--", "nextflow", "run", "main.nf"]);
+        let outcome =
+            harness.finish(command.env("AWS_BATCH_JOB_ID", "j-1").env("AWS_BATCH_JQ_NAME", "a\",\"b"));
+        assert_eq!((outcome.status, harness.service.count("PUT ")), (0, 0), "{outcome:?}");
+        assert!(outcome.stderr.contains("AWS_BATCH_JQ_NAME is not the name of a queue"), "{outcome:?}");
     });
 }
 
