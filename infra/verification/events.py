@@ -79,7 +79,7 @@ def trail(run):
             return f"trail {one['Name']}"
     kinds = "read and write" if needs_reads else "write"
     text = (
-        f"no trail of CloudTrail in {run.deployed.region} records {kinds} management events, including those of KMS: "
+        f"no CloudTrail trail in {run.deployed.region} records {kinds} management events with those of KMS: "
         "AdministrationAlarm and BreakGlassAlarm cannot go off. Create one (docs/operations.md)"
     )
     if needs_reads:

@@ -43,7 +43,7 @@ def counts(outcomes):
 
 def summary(run, outcomes, left, seconds):
     found = counts(outcomes)
-    yield f"{found[WORKS]} work, {found[FAILS]} do not work, {found[NOT_TRIED]} not tried; {seconds:.0f} s, at most ${cost(run):.4f}"
+    yield f"works: {found[WORKS]}, does not work: {found[FAILS]}, not tried: {found[NOT_TRIED]}; {seconds:.0f} s, at most ${cost(run):.4f}"
     if run.people.begun:
         kept = f"workspace {run.people.workspace} ({run.people.name})"
         yield f"Removed what was made. The audit records and receipts of {kept} stay." if not left else f"Left of {kept}:"

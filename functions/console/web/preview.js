@@ -138,7 +138,7 @@ function script(place, body) {
 function request(place, body) {
   const url = endpoint + "/launches" + (place.workspace === null ? "" : `?workspaceId=${place.workspace}`);
   return [
-    "KEY=$(uuidgen)   # a new key for each launch; the same key for each retry",
+    "KEY=$(openssl rand -hex 16)   # a new key for each launch; the same key for each retry",
     `(umask 077; curl -sS --fail-with-body ${quoted(url)} \\`,
     "  -H @\"$HOME/.pipeline-secrets/header\" -H 'Content-Type: application/json' \\",
     `  -H "Idempotency-Key: $KEY" -d ${quoted(JSON.stringify(body))} >launch.json)`,

@@ -51,7 +51,7 @@ impl Cluster<'_> {
         let expected: Expected<'_> =
             BTreeMap::from([("NCBI_API_KEY", key), ("SENTIEON_LICENSE_LINE", &one_line)]);
         log.step(
-            "Olivia stores the licence as one line of base64. Liam selects both secrets of the pipeline",
+            "Olivia stores the license as one line of base64. Liam selects both secrets of the pipeline",
         )?;
 
         let stores = self.folder.join("stores");

@@ -217,7 +217,7 @@ fn a_pipeline_that_cannot_get_its_secrets_is_refused_before_the_launch() {
         ("", "0.1.0", "", "plugin", Err("aws.batch.executionRole is not set")),
         (role, "0.1.0", "25.04.9", "plugin", Err("it needs Nextflow 25.10 or later, and this is 25.04")),
         (fusion, "", "", "", Err("with Fusion, tasks have no AWS CLI")),
-        (fusion, "0.1.0", "", "config", Err("or use the plugin")),
+        (fusion, "0.1.0", "", "config", Err("Or use the plugin")),
         ("fusion.enabled = false\n", "", "", "", Ok("per-name")),
         ("aws.batch.platformType = 'fargate'\n", "", "", "", Err("on Fargate")),
         ("aws.batch.platformType = 'ec2'\n", "", "", "", Ok("per-name")),
@@ -368,7 +368,7 @@ fn a_config_that_cannot_be_looked_up_is_reported_and_does_not_stop_the_run() {
         expect_launch(harness);
         let outcome = run(harness, &[], &["nextflow", "run", "org/pipeline"]);
         assert_eq!(outcome.status, 0, "{outcome:?}");
-        assert!(outcome.stderr.contains("the config of the pipeline was not checked: "), "{outcome:?}");
+        assert!(outcome.stderr.contains("the config of the pipeline cannot be checked: "), "{outcome:?}");
     });
 }
 
@@ -382,7 +382,7 @@ fn a_run_whose_copies_or_config_cannot_be_used_fails_and_leaves_nothing() {
         let outcome = run(&denied, &[], &["nextflow", "run", "main.nf"]);
         assert_eq!(outcome.status, 75, "{outcome:?}");
         assert!(
-            outcome.stderr.contains("/AA cannot be read: An error occurred (AccessDeniedException)[1m. Acc"),
+            outcome.stderr.contains("/AA cannot be read: An error occurred (AccessDeniedException)[1m. The role"),
             "{outcome:?}"
         );
 
