@@ -165,6 +165,8 @@ impl Story {
             (Self::LaunchBundle | Self::LaunchPerName, 409) if fault.is_some_and(Fault::kills) => {
                 return None;
             }
+            // Once its token is used, a claim that fails must not be retried.
+            (Self::Claim, 503) => fault.is_some() && !answer.retry_after,
             (Self::Claim, 200) => answer.body.to_string().contains(MARK),
             (Self::LaunchBundle | Self::LaunchPerName, 200) => answer.body["runToken"].is_string(),
             (_, 200 | 204) => true,
