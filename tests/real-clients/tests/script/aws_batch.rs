@@ -382,7 +382,9 @@ fn a_run_whose_copies_or_config_cannot_be_used_fails_and_leaves_nothing() {
         let outcome = run(&denied, &[], &["nextflow", "run", "main.nf"]);
         assert_eq!(outcome.status, 75, "{outcome:?}");
         assert!(
-            outcome.stderr.contains("/AA cannot be read: An error occurred (AccessDeniedException)[1m. The role"),
+            outcome
+                .stderr
+                .contains("/AA cannot be read: An error occurred (AccessDeniedException)[1m. The role"),
             "{outcome:?}"
         );
 
