@@ -63,7 +63,7 @@ async fn the_guides_commands_work() {
     assert!(stale["message"].as_str().is_some_and(|it| it.contains("changed after you read it")), "{stale}");
     assert_eq!((&history["totalSize"], &imported["totalSize"]), (&json!(2), &json!(2)));
 
-    assert_eq!(world.names().await, ["DOCKER_TOKEN", "LICENCE", "SENTIEON_LICENSE"]);
+    assert_eq!(world.names().await, ["DOCKER_TOKEN", "LICENSE", "SENTIEON_LICENSE"]);
     let tokens = world.caller("owner").get("/tokens").await.json();
     assert_eq!(tokens["tokens"].as_array().map(Vec::len), Some(1), "{tokens}");
 }
