@@ -72,7 +72,8 @@ fn help_explains_every_option_and_variable() {
         let outcome = harness.finish(&mut harness.command(["--help"]));
         let script = fs::read_to_string(script()).expect("the script");
         for word in script.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
-            if word.starts_with("PIPELINE_SECRETS_") {
+            // The last one is not a variable.
+            if word.starts_with("PIPELINE_SECRETS_") && word != "PIPELINE_SECRETS_SALT" {
                 assert!(outcome.stdout.contains(word), "{word}");
             }
         }

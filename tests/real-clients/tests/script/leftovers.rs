@@ -119,14 +119,20 @@ fn malformed_owner_files_are_harmless() {
 }
 
 #[test]
-fn a_directory_without_a_claim_is_removed_only_if_it_is_empty() {
+fn a_directory_without_a_claim_is_removed_only_if_it_has_no_store() {
     under_every_shell(|harness| {
-        for name in ["empty", "full"] {
+        for name in ["empty", "stopped", "full"] {
             let directory = harness.leave(name, "", OLD);
             fs::write(directory.join("owner"), "process=1 on node\n").expect("an owner file");
             set_age(&directory.join("owner"), OLD);
         }
         fs::remove_file(harness.path("stores/run.empty/store.json")).expect("a file");
+        // As a start leaves it that is killed while it looks up a config or submits a job.
+        fs::rename(
+            harness.path("stores/run.stopped/store.json"),
+            harness.path("stores/run.stopped/overrides"),
+        )
+        .expect("a file");
         start_and_end(harness);
         assert_eq!(harness.stores(), [harness.path("stores/run.full")]);
         assert!(harness.path("stores/run.full/store.json").exists());
