@@ -275,7 +275,7 @@ FAULTS = (
     (alarm_on_a_wrong_dimension, {"alarms": "alarm SecondClaimsAlarm: Dimensions.Deployment must be \S+, and is another-stack"}),
     (lambda: patched_setting("LaunchRun", RUN_PREFIX="zzzz"), {"functions": "LaunchRun .* setting.RUN_PREFIX must be .*, and is zzzz"}),
     (no_time_to_live, {"table": "has no time to live on ttl"}),
-    (trail_without_read_events, {"trail": "no trail .* records read and write management events"}),
+    (trail_without_read_events, {"trail": "no CloudTrail trail .* records read and write management events"}),
     (stage_without_logs, {"stage": r"stage \$default .* writes no access log"}),
 )
 
