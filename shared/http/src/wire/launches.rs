@@ -329,26 +329,24 @@ fn delivered(run: &Run) -> Vec<DeliveredSecret<'_>> {
     secrets.collect()
 }
 
-/// Returns the location of the run's copies, or `None` if the run has no copies.
-fn home(run: &Run) -> Option<CopyLocation> {
-    CopyLocation::of_arn(run.lifecycle.copies.iter().find_map(|copy| copy.arn.as_deref())?)
+/// Whether the run has copies, without which a job needs no config and no permission.
+fn has_copies(run: &Run) -> bool {
+    run.lifecycle.copies.iter().any(|copy| copy.arn.is_some())
 }
 
 fn for_nextflow(run: &Run, batch: &Batch<'_>, deployment: &Deployment<'_>) -> Option<ForNextflow> {
-    let home = home(run)?;
     let references = batch.secrets.iter().map(|secret| (secret.name, secret.value_from.as_str()));
-    Some(ForNextflow {
+    has_copies(run).then(|| ForNextflow {
         config: match run.layout {
-            Layout::PerName => nextflow::tasks_config(run, &home),
+            Layout::PerName => nextflow::tasks_config(run, deployment.home),
             Layout::Bundle | Layout::Plugin => nextflow::plugin_config(run, references),
         },
-        prelude: nextflow::head_job_prelude(run, &home, deployment.endpoint),
+        prelude: nextflow::head_job_prelude(run, deployment.home, deployment.endpoint),
     })
 }
 
 fn statements(run: &Run, deployment: &Deployment<'_>) -> Option<Statements> {
-    run.lifecycle.copies.iter().find_map(|copy| copy.arn.as_deref())?;
-    Some(Statements {
+    has_copies(run).then(|| Statements {
         statements: read(deployment, Readable::OfScope(deployment.prefix), run.scope()),
         run_statements: read(deployment, Readable::OfRun(&run.id), run.scope()),
     })
