@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_batch::types::ArrayProperties;
 use local::platform::Platform;
-use local::{Credentials, EmulatorOptions, Job, Lifetime, Progress, Stack, Tools};
+use local::{Credentials, EmulatorOptions, Job, Progress, Stack, Tools};
 use serde_json::{Value, json};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -27,13 +27,7 @@ impl Jobs {
     async fn start() -> Outcome<Self> {
         let tools = Tools::ready(Progress::Quiet).await?;
         let folder = tempfile::tempdir()?;
-        let options = EmulatorOptions {
-            folder: folder.path().to_owned(),
-            deployment: "pipeline-secrets".to_owned(),
-            aws_port: 0,
-            api_port: 0,
-            lifetime: Lifetime::Passing,
-        };
+        let options = EmulatorOptions::for_test(folder.path(), "pipeline-secrets");
         let stack = Stack::start(&tools, &options, &[].into()).await?;
         let queue = stack.create_executing_queue("tasks").await?;
         Ok(Self { stack, queue, _folder: folder })

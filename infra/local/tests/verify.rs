@@ -5,19 +5,13 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::process::Command;
 
-use local::{ACCOUNT, Credentials, EmulatorOptions, Lifetime, Progress, Stack, Tools};
+use local::{ACCOUNT, Credentials, EmulatorOptions, Progress, Stack, Tools};
 
 #[tokio::test]
 async fn verify_passes_and_names_each_fault_of_a_deployed_stack() -> Result<(), Box<dyn Error>> {
     let tools = Tools::ready(Progress::Quiet).await?;
     let folder = tempfile::tempdir()?;
-    let options = EmulatorOptions {
-        folder: folder.path().to_owned(),
-        deployment: "verified".to_owned(),
-        aws_port: 0,
-        api_port: 0,
-        lifetime: Lifetime::Passing,
-    };
+    let options = EmulatorOptions::for_test(folder.path(), "verified");
     let break_glass = format!("arn:aws:iam::{ACCOUNT}:role/break-glass");
     let parameters = BTreeMap::from([("BreakGlassPrincipal".to_owned(), break_glass)]);
     let stack = Stack::start(&tools, &options, &parameters).await?;

@@ -74,25 +74,7 @@ fn salt_entry(randomness: &dyn Randomness) -> String {
 mod tests {
     use super::*;
     use crate::settings::Settings;
-
-    /// Repeats one byte.
-    struct Bytes(u8);
-
-    impl Randomness for Bytes {
-        fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill(self.0);
-        }
-    }
-
-    fn values(pairs: &[(&str, &str)]) -> BTreeMap<SecretName, SecretValue> {
-        pairs
-            .iter()
-            .map(|(name, value)| {
-                let value = SecretValue::new((*value).to_owned().into()).unwrap();
-                (SecretName::parse(name).unwrap(), value)
-            })
-            .collect()
-    }
+    use crate::testing::{Repeating, values};
 
     #[test]
     fn the_store_is_the_json_that_nextflow_reads() {
@@ -110,7 +92,7 @@ mod tests {
                 ),
             ),
         ] {
-            let store = store(&values(pairs), &Bytes(1));
+            let store = store(&values(pairs), &Repeating(1));
             assert_eq!(*store, expected.replace('@', &"01".repeat(16)));
             // A buffer that grew would have left a copy of the values behind and would have a
             // different capacity.
@@ -121,7 +103,7 @@ mod tests {
     #[test]
     fn two_stores_of_the_same_values_differ() {
         let values = values(&[("AA", "1")]);
-        assert_ne!(store(&values, &Bytes(1)), store(&values, &Bytes(2)));
+        assert_ne!(store(&values, &Repeating(1)), store(&values, &Repeating(2)));
         assert!(SecretName::parse(SALT).unwrap().is_reserved(&Settings::new("test")));
     }
 
@@ -130,7 +112,7 @@ mod tests {
         let values = values(&[("AA", "1"), ("BB", "2")]);
         let entries: Vec<_> = values.iter().collect();
         for (first, last) in [(true, true), (true, false), (false, true), (false, false)] {
-            let fragment = store_fragment(&entries, first, last, &Bytes(1));
+            let fragment = store_fragment(&entries, first, last, &Repeating(1));
             let around = usize::from(first) + usize::from(last) * (AROUND_STORE - 1);
             let entries = 2 * ("AA".len() + "\"1\"".len() + AROUND_ENTRY);
             assert_eq!(fragment.len(), entries + around, "{first} {last}");

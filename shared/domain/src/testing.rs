@@ -144,6 +144,15 @@ impl Faults {
     }
 }
 
+/// Repeats one byte.
+pub(crate) struct Repeating(pub(crate) u8);
+
+impl Randomness for Repeating {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(self.0);
+    }
+}
+
 /// Pseudorandom bytes that do not repeat.
 #[derive(Default)]
 pub(crate) struct Sequence(Cell<u64>);
@@ -274,6 +283,11 @@ pub(crate) fn name(text: &str) -> SecretName {
 
 pub(crate) fn value(text: &str) -> SecretValue {
     SecretValue::new(text.to_owned().into()).unwrap()
+}
+
+/// Secrets by name.
+pub(crate) fn values(list: &[(&str, &str)]) -> BTreeMap<SecretName, SecretValue> {
+    list.iter().map(|(text, content)| (name(text), value(content))).collect()
 }
 
 /// A secret at version 3 with a small value that every platform can carry.

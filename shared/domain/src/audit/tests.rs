@@ -4,20 +4,11 @@ use super::*;
 use crate::copies::Layout;
 use crate::identity::Actor;
 use crate::platform::Platform;
-use crate::ports::Randomness;
 use crate::role::Permission;
 use crate::run::Run;
 use crate::settings::Settings;
-use crate::testing::Backoff;
+use crate::testing::{Backoff, Repeating};
 use crate::value::ValueProperties;
-
-struct Repeating(u8);
-
-impl Randomness for Repeating {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(self.0);
-    }
-}
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()

@@ -3,10 +3,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::context::Randomness;
 use crate::platform::Platform;
 use crate::run::State;
-use crate::testing::{name, of_workspace, run, value};
+use crate::testing::{Repeating, name, of_workspace, run, values};
 
 fn id() -> RunId {
     RunId::new("ab12ABCDEFGHIJ").unwrap()
@@ -159,27 +158,14 @@ fn a_row_marks_the_copies_of_the_store_only() {
     }
 }
 
-fn values(list: &[(&str, &str)]) -> BTreeMap<SecretName, SecretValue> {
-    list.iter().map(|(text, content)| (name(text), value(content))).collect()
-}
-
 fn body_of(layout: Layout, holds: &[&str], list: &[(&str, &str)]) -> Result<String> {
     let holds = holds.iter().map(|text| name(text)).collect();
     let copy = RunCopy { name: "tower-ab12ABCDEFGHIJ".into(), arn: None, holds, store: false };
-    body(layout, &[copy], 0, &values(list), &Ones).map(|text| text.as_str().to_owned())
+    body(layout, &[copy], 0, &values(list), &Repeating(0x11)).map(|text| text.as_str().to_owned())
 }
 
 /// Names and values.
 type Values<'a> = &'a [(&'a str, &'a str)];
-
-/// Only ones.
-struct Ones;
-
-impl Randomness for Ones {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(0x11);
-    }
-}
 
 /// The bodies of all copies of a run with these values, planned from the sizes of their classes.
 fn bodies(layout: Layout, list: &[(&str, &str)]) -> (Vec<RunCopy>, Vec<String>) {
@@ -187,7 +173,7 @@ fn bodies(layout: Layout, list: &[(&str, &str)]) -> (Vec<RunCopy>, Vec<String>) 
     let sizes: Vec<_> =
         values.iter().map(|(name, value)| (name.clone(), value.properties().json_bytes)).collect();
     let copies = plan(&id(), layout, &sizes);
-    let body = |index| body(layout, &copies, index, &values, &Ones).unwrap().as_str().to_owned();
+    let body = |index| body(layout, &copies, index, &values, &Repeating(0x11)).unwrap().as_str().to_owned();
     let bodies = (0..copies.len()).map(body).collect();
     (copies, bodies)
 }
@@ -224,7 +210,7 @@ fn the_fragments_in_order_are_nextflows_store() {
         if fragments == 1 {
             assert_eq!(
                 texts.concat(),
-                *nextflow_store::store(&values(list), &Ones),
+                *nextflow_store::store(&values(list), &Repeating(0x11)),
                 "{case}: as a claim delivers it"
             );
         }
@@ -252,7 +238,7 @@ fn a_fragment_of_the_largest_value_fits_and_a_value_that_grew_is_a_conflict() {
     for (bytes, fits) in [(32_642, true), (32_643, false)] {
         // Both values have quotes; each entry has 23 bytes more with its name, the store 77.
         let values = values(&[("AA", &"a".repeat(bytes)), ("BB", &"b".repeat(32_767))]);
-        let body = body(Layout::Plugin, &copies, 1, &values, &Ones).map(|text| text.len());
+        let body = body(Layout::Plugin, &copies, 1, &values, &Repeating(0x11)).map(|text| text.len());
         match fits {
             true => assert_eq!(body.unwrap(), MAX_COPY_BYTES),
             false => assert!(matches!(body, Err(Error::Conflict(_))), "{body:?}"),

@@ -4,6 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::ids::{RunId, UserId};
 use crate::platform::Platform;
+use crate::testing::values;
 
 fn home() -> CopyLocation {
     CopyLocation::of_arn("arn:aws:dynamodb:eu-west-1:123456789012:table/t").unwrap()
@@ -35,16 +36,6 @@ fn run(names: &[&str]) -> Run {
 fn placeholder_in(text: &str) -> bool {
     let placeholder = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_uppercase());
     text.split('@').skip(1).any(placeholder)
-}
-
-fn values(pairs: &[(&str, &str)]) -> BTreeMap<SecretName, SecretValue> {
-    pairs
-        .iter()
-        .map(|(name, value)| {
-            let value = SecretValue::new((*value).to_owned().into()).unwrap();
-            (SecretName::parse(name).unwrap(), value)
-        })
-        .collect()
 }
 
 #[test]
