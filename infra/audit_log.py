@@ -19,7 +19,7 @@ ACTIONS = {
     "WriteSecrets": {"secret.created", "secret.updated", "secret.deleted"},
     "LaunchRun": {"run.launched", "run.repinned", "run.tokens-renewed", *RUN_ENDS},
     "ClaimRun": {"run.claimed", *RUN_ENDS},
-    "ReportRun": {"run.head-job-recorded", *RUN_ENDS},
+    "ReportRun": {"run.head-job-recorded", "run.cancelled", *RUN_ENDS},
     "CleanupRun": RUN_ENDS,
     "Console": set(),
 }

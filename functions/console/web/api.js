@@ -12,7 +12,7 @@
  * @typedef {{name: string, owner: "user" | "workspace", secretId: number, version: number,
  *   overrides: number | boolean | null, expires?: string}} Given
  * @typedef {{platform: string, layout: string | null, copies: number, secrets: Given[], warnings: string[]}} Preview
- * @typedef {{result: string, exitStatus: number | null, reportedBy: string}} Outcome
+ * @typedef {{result: string, exitStatus: number | null, reportedBy: string, cancelledBy: number | null}} Outcome
  * @typedef {{workflowId: string, state: string, userId: number, platform: string, layout: string | null,
  *   dateLaunched: string, dateDelivered: string | null, dateEnding: string | null, dateRemoved: string | null,
  *   leaseUntil: string | null, headJob: {jobId: string, jobQueue: string, region: string} | null,

@@ -4,8 +4,8 @@
  * @typedef {import("./main.js").Place} Place
  * @typedef {import("./api.js").Run} Run
  */
-import { read } from "./api.js";
-import { button, count, el, field, fill, select, table, when } from "./ui.js";
+import { ApiError, read, send } from "./api.js";
+import { button, check, count, el, field, fill, openDialog, select, table, when } from "./ui.js";
 
 const STATES = ["provisioning", "pending", "running", "ending", "ended"];
 const PAGE = 50;
@@ -80,7 +80,7 @@ function receipt(target, place, id) {
     el("ol", { class: "timeline" },
       step("Launched", run.dateLaunched),
       step(run.platform === "aws-batch" ? "Copies created" : "Secrets claimed by the head job", run.dateDelivered),
-      step(run.outcome ? `Ended: ${REPORTED[run.outcome.reportedBy] ?? run.outcome.reportedBy}` : "Ended", run.dateEnding),
+      step(run.outcome ? `Ended: ${endedBy(run.outcome, people)}` : "Ended", run.dateEnding),
       step(run.copies.length === 0 ? "Closed" : "Last copy deleted", run.dateRemoved)),
     el("h2", {}, "What it received"),
     run.secrets.length === 0 ? el("p", {}, "No secrets.") : table(count(run.secrets.length, "secret"), ["Name", "Owner", "Version", "Overrides"], run.secrets.map((secret) => [
@@ -93,8 +93,55 @@ function receipt(target, place, id) {
       el("h2", {}, run.dateRemoved ? "Copies, deleted" : "Copies in AWS Secrets Manager"),
       el("ul", {}, ...run.copies.map((copy) => el("li", {}, el("code", {}, copy)))),
     ]),
-    el("p", { class: "buttons" }, button("Refresh", () => receipt(target, place, id))),
+    el("p", { class: "buttons" }, button("Refresh", () => receipt(target, place, id)),
+      mayCancel(place, run) && button("End run", () => cancel(place, run, () => void receipt(target, place, id)), { class: "danger" })),
   ]);
+}
+
+/** @param {import("./api.js").Outcome} outcome @param {Map<number, string>} people */
+function endedBy(outcome, people) {
+  if (outcome.cancelledBy !== null) return `cancelled by ${nameOf(people, outcome.cancelledBy)}`;
+  return REPORTED[outcome.reportedBy] ?? outcome.reportedBy;
+}
+
+/** @param {Place} place @param {Run} run */
+function mayCancel(place, run) {
+  return ["provisioning", "pending", "running"].includes(run.state)
+    && (["owner", "admin", "maintain"].includes(place.role) || run.userId === place.user.id);
+}
+
+/**
+ * Ends a run after a confirmation. If the service says that its head job is alive, the dialog offers
+ * to end it nevertheless.
+ *
+ * @param {Place} place
+ * @param {Run} run
+ * @param {() => void} reload
+ */
+function cancel(place, run, reload) {
+  const force = check("End it although its head job may need the secrets", false);
+  force.label.hidden = true;
+  openDialog({
+    title: `End run ${run.workflowId}`, action: "End run", danger: true,
+    content: [
+      el("p", {}, run.platform === "aws-batch"
+        ? "The copies of its secrets are deleted. Tasks that start later cannot read them and fail."
+        : "A claim token that was not used becomes invalid. Secrets that the head job has claimed stay with it."),
+      el("p", {}, "This stops no job: cancel the job where it runs."),
+      force.label,
+    ],
+    submit: async () => {
+      try {
+        await send("POST", `/workflow/${encodeURIComponent(run.workflowId)}/cancel`, {
+          query: { workspaceId: place.workspace, force: force.box.checked ? "true" : null } });
+      } catch (error) {
+        force.label.hidden = !(run.headJob && error instanceof ApiError && error.status === 409);
+        throw error;
+      }
+      reload();
+      return `Ended run ${run.workflowId}.`;
+    },
+  });
 }
 
 /** @param {string} name @param {import("./ui.js").Child} detail */

@@ -1,11 +1,12 @@
-//! Reports of runs, sent with the run token. This function cannot open, read, create or delete
-//! secrets or copies: it records reports and notifies cleanup-run.
+//! Reports of runs, sent with the run token, and cancellations by users. This function cannot open,
+//! read, create or delete secrets or copies: it moves a run forward and notifies cleanup-run.
 
 mod trace;
 
 use domain::Context;
 use domain::ids::RunId;
 use domain::token::{PresentedToken, TokenKey};
+use domain::use_cases::cancel_run::Canceller;
 use domain::use_cases::report::Reporter;
 use http_api::wire::reports;
 use http_api::wire::runs::{RunState, lines};
@@ -15,10 +16,18 @@ use http_api::{Answer, Handle, Operation, Problem, Request};
 pub struct Handler {
     /// Records reports.
     pub reporter: Reporter,
+    /// Cancels runs.
+    pub canceller: Canceller,
 }
 
 impl Handle for Handler {
     async fn handle(&self, request: Request<'_>, context: &Context<'_>) -> Result<Answer, Problem> {
+        if request.operation == Operation::CancelRun {
+            let (actor, workspace) = (request.actor()?, request.workspace()?);
+            let (id, forced) = (request.run_id()?, request.flag("force")?);
+            self.canceller.cancel(&actor, workspace, &id, forced, context).await?;
+            return Ok(Answer::no_content());
+        }
         let reporter = &self.reporter;
         let (run, key) = run_token(&request)?;
         if request.operation.is_trace() {

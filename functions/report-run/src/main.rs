@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use domain::use_cases::cancel_run::Canceller;
 use domain::use_cases::report::Reporter;
 use events_eventbridge::RunAnnouncer;
 use jobs_batch::JobObserver;
@@ -19,6 +20,9 @@ fn main() -> ExitCode {
         let bus = RunAnnouncer::new(aws_sdk_eventbridge::Client::new(control), bus.name);
         store.warm_for_runs().await;
         let (store, jobs, bus) = (Rc::new(store), Rc::new(jobs), Rc::new(bus));
-        Handler { reporter: Reporter { store, jobs, bus, region: home.region } }
+        Handler {
+            canceller: Canceller { store: store.clone(), jobs: jobs.clone(), bus: bus.clone() },
+            reporter: Reporter { store, jobs, bus, region: home.region },
+        }
     })
 }

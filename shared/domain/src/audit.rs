@@ -123,6 +123,8 @@ names! {
         RunClaimed = "run.claimed",
         /// A head job was recorded.
         RunHeadJobRecorded = "run.head-job-recorded",
+        /// A user ended a run. Its copies are being deleted.
+        RunCancelled = "run.cancelled",
         /// A run has ended. Its copies are being deleted.
         RunEnding = "run.ending",
         /// A run is cleaned up: no copies are left.

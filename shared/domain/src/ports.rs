@@ -45,6 +45,8 @@ stores! {
     RunReader: ReadMembership + ReadRuns + ListRuns;
     /// Table access for launches.
     LaunchStore: SecretReader + ReadSealedValues + LaunchRuns + ReserveCreations;
+    /// Table access for cancelling runs.
+    CancelStore: ReadMembership + SaveRuns;
     /// Table access for claims.
     ClaimStore: ReadMembership + ReadSealedValues + SaveRuns;
 }

@@ -41,6 +41,8 @@ names! {
         DeleteSecrets = "pipeline_secrets:delete",
         /// Launch a run with the workspace's secrets.
         Launch = "workflow:execute",
+        /// End runs of others. Who launched a run can always end it.
+        CancelRuns = "workflow:cancel",
         /// Read the receipts of runs.
         ReadRuns = "workflow:read",
         /// Read the audit trail.
@@ -67,6 +69,7 @@ impl Permission {
                 vec![Owner, Admin]
             }
             Self::Launch => vec![Owner, Admin, Maintain, Launch],
+            Self::CancelRuns => vec![Owner, Admin, Maintain],
         }
     }
 }
@@ -75,8 +78,8 @@ impl Permission {
 mod tests {
     use super::*;
     use Permission::{
-        AdministerWorkspace, DeleteSecrets, Launch, ReadAudit, ReadRuns, ReadSecrets, ReadWorkspace,
-        WriteSecrets,
+        AdministerWorkspace, CancelRuns, DeleteSecrets, Launch, ReadAudit, ReadRuns, ReadSecrets,
+        ReadWorkspace, WriteSecrets,
     };
 
     fn settings(maintain_may_write: bool) -> Settings {
@@ -103,6 +106,7 @@ mod tests {
             (WriteSecrets, "OA....", "OAM..."),
             (DeleteSecrets, "OA....", "OAM..."),
             (Launch, "OAML..", "OAML.."),
+            (CancelRuns, "OAM...", "OAM..."),
             (ReadRuns, "OAMLCV", "OAMLCV"),
             (ReadAudit, "OA....", "OA...."),
             (ReadWorkspace, "OAMLCV", "OAMLCV"),
@@ -129,6 +133,7 @@ mod tests {
                 "pipeline_secrets:write",
                 "pipeline_secrets:delete",
                 "workflow:execute",
+                "workflow:cancel",
                 "workflow:read",
                 "audit:read",
                 "workspace:read",

@@ -178,6 +178,9 @@ pub struct Outcome {
     /// Where the outcome came from.
     #[serde(rename = "toldBy")]
     pub reported_by: ReportedBy,
+    /// The user who cancelled the run.
+    #[serde(default)]
+    pub cancelled_by: Option<UserId>,
 }
 
 names! {
@@ -191,6 +194,8 @@ names! {
         LaunchFailed = "launch-failed",
         /// The run stopped sending heartbeats.
         Lost = "lost",
+        /// A user ended the run.
+        Cancelled = "cancelled",
     }
 }
 
@@ -205,6 +210,8 @@ names! {
         HeadJob = "head-job",
         /// The sweep, because the due time passed.
         Sweep = "sweep",
+        /// A user who cancelled the run.
+        User = "user",
     }
 }
 
@@ -251,6 +258,16 @@ pub enum Event {
     HeadJobRecorded(HeadJob),
     /// A report with the run token that the run has ended.
     Reported(Outcome),
+    /// A user ends the run.
+    Cancelled {
+        /// The user.
+        by: UserId,
+        /// What DescribeJobs returned for the recorded head job. Not needed if the cancellation is
+        /// forced.
+        head_job: Option<JobStatus>,
+        /// Whether to end the run even though its head job may need the copies.
+        forced: bool,
+    },
     /// DescribeJobs returned the status of the recorded head job.
     HeadJobObserved(JobStatus),
     /// The sweep, or an event that is only a hint, checks whether the run is due.
@@ -289,14 +306,18 @@ const RECHECK: SignedDuration = SignedDuration::from_mins(5);
 #[must_use]
 pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
     let event_action = event.audit_action();
-    let detail = (event == Event::ClaimRefused).then_some("claim refused");
+    let detail = match event {
+        Event::ClaimRefused => Some("claim refused"),
+        Event::Cancelled { forced: true, .. } => Some("forced"),
+        _ => None,
+    };
     let (lifecycle, action) = decide(run, event, now, limits);
     // Saturates instead of panicking: the store rejects a row with the maximum revision.
     let revision = run.lifecycle.revision.saturating_add(1);
     let lifecycle = lifecycle.map(|lifecycle| Lifecycle { revision, ..lifecycle });
     let audit = lifecycle
         .as_ref()
-        .and_then(|after| event_action.or_else(|| ending_audit_action(run.lifecycle.state, after.state)))
+        .and_then(|after| event_action.or_else(|| ending_audit_action(run.lifecycle.state, after)))
         .map(|action| StepAudit { action, detail });
     Step { lifecycle, audit, action }
 }
@@ -382,6 +403,9 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
             })
         }
         (_, Event::Reported(outcome)) => reported(lifecycle, outcome, now),
+        (_, Event::Cancelled { by, head_job, forced }) => {
+            cancelled(lifecycle, by, head_job, forced, now, limits)
+        }
         (_, Event::HeadJobObserved(status)) => head_job_observed(lifecycle, &status, now, limits),
         (_, Event::Inspected) if lifecycle.head_job.is_some() => act(Action::ObserveHeadJob),
         // Reports renew no lease after the latest end, so no lease can last longer than this.
@@ -390,7 +414,12 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
         {
             end(
                 lifecycle,
-                Outcome { result: RunResult::Lost, exit_status: None, reported_by: ReportedBy::Sweep },
+                Outcome {
+                    result: RunResult::Lost,
+                    exit_status: None,
+                    reported_by: ReportedBy::Sweep,
+                    cancelled_by: None,
+                },
                 now,
             )
         }
@@ -423,6 +452,33 @@ fn reported(lifecycle: &Lifecycle, outcome: Outcome, now: Timestamp) -> Decision
     (Some(asked), Some(Action::ObserveHeadJob))
 }
 
+/// A cancellation ends a run without a head job. A head job needs the copies until it has ended, so
+/// only its own end ends the run, unless the user forces the cancellation. A run that is still being
+/// launched is not cancelled: its copies could be created after the clean-up has looked for them.
+fn cancelled(
+    lifecycle: &Lifecycle,
+    by: UserId,
+    head_job: Option<JobStatus>,
+    forced: bool,
+    now: Timestamp,
+    limits: &Limits,
+) -> Decision {
+    if lifecycle.head_job.is_none() || forced {
+        let outcome = Outcome {
+            result: RunResult::Cancelled,
+            exit_status: None,
+            reported_by: ReportedBy::User,
+            cancelled_by: Some(by),
+        };
+        return end(lifecycle, outcome, now);
+    }
+    let observed = head_job.map_or(NO_CHANGE, |status| head_job_observed(lifecycle, &status, now, limits));
+    match observed.0.as_ref().is_some_and(|after| !after.state.is_live()) {
+        true => observed,
+        false => NO_CHANGE,
+    }
+}
+
 fn head_job_observed(lifecycle: &Lifecycle, status: &JobStatus, now: Timestamp, limits: &Limits) -> Decision {
     if lifecycle.head_job.is_none() {
         return NO_CHANGE;
@@ -430,7 +486,8 @@ fn head_job_observed(lifecycle: &Lifecycle, status: &JobStatus, now: Timestamp, 
     match *status {
         JobStatus::Final { succeeded, exit_status } => {
             let result = if succeeded { RunResult::Succeeded } else { RunResult::Failed };
-            let outcome = Outcome { result, exit_status, reported_by: ReportedBy::HeadJob };
+            let outcome =
+                Outcome { result, exit_status, reported_by: ReportedBy::HeadJob, cancelled_by: None };
             end(lifecycle, outcome, now)
         }
         JobStatus::NotFinal => {
@@ -445,7 +502,12 @@ fn head_job_observed(lifecycle: &Lifecycle, status: &JobStatus, now: Timestamp, 
         // SubmitJob.
         JobStatus::Unknown if now >= lifecycle.lease_until => end(
             lifecycle,
-            Outcome { result: RunResult::Lost, exit_status: None, reported_by: ReportedBy::HeadJob },
+            Outcome {
+                result: RunResult::Lost,
+                exit_status: None,
+                reported_by: ReportedBy::HeadJob,
+                cancelled_by: None,
+            },
             now,
         ),
         JobStatus::Unknown if lifecycle.due == Some(lifecycle.lease_until) => NO_CHANGE,
@@ -504,7 +566,7 @@ fn ended(lifecycle: Lifecycle, now: Timestamp) -> Lifecycle {
 }
 
 fn launch_failed(reported_by: ReportedBy) -> Outcome {
-    Outcome { result: RunResult::LaunchFailed, exit_status: None, reported_by }
+    Outcome { result: RunResult::LaunchFailed, exit_status: None, reported_by, cancelled_by: None }
 }
 
 #[cfg(test)]

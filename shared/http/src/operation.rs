@@ -143,6 +143,8 @@ operations! {
     ListRuns = "ListRuns", "GET" "/runs", ReadSecrets, User, InWorkspace(P::ReadRuns);
     /// Describe a run.
     DescribeRun = "DescribeRun", "GET" "/runs/{workflowId}", ReadSecrets, User, InWorkspace(P::ReadRuns);
+    /// Cancel a run.
+    CancelRun = "CancelRun", "POST" "/workflow/{workflowId}/cancel", ReportRun, User, InWorkspace(P::CancelRuns);
     /// Read the audit trail.
     ListAuditEvents = "ListAuditEvents", "GET" "/audit-events", ReadSecrets, User, InWorkspace(P::ReadAudit);
 
@@ -230,6 +232,7 @@ impl Operation {
             Self::ValidatePipelineSecretName => &["name"],
             Self::ImportPipelineSecrets => &["mode"],
             Self::ListRuns => &["max", "after", "state"],
+            Self::CancelRun => &["force"],
             Self::ListAuditEvents => &["max", "month"],
             Self::ListOrganizationMembers | Self::ListParticipants => &["max", "offset", "search"],
             _ => &[],
@@ -245,6 +248,7 @@ impl Operation {
             | Self::PreviewLaunch
             | Self::ListRuns
             | Self::DescribeRun
+            | Self::CancelRun
             | Self::ListAuditEvents
             | Self::CreateToken
             | Self::UpdateWorkspacePlatforms => UnknownNames::Refused,

@@ -268,6 +268,15 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Returns a query parameter that must be `true` or `false`; false if it is absent.
+    pub fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.query(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::bad_request(format!("{name} must be true or false."))),
+        }
+    }
+
     /// Returns a query parameter that must be a number from 1 to `most`.
     pub fn limit(&self, name: &str, default: u32, most: u32) -> Result<u32, Problem> {
         match self.query(name) {

@@ -9,7 +9,11 @@ use serde_json::{Value, json};
 use crate::trial::{harness, trials};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    trials![the_job_of_another_run_is_refused, a_job_without_the_variable_is_recorded_once_it_has_the_tag]
+    trials![
+        the_job_of_another_run_is_refused,
+        a_job_without_the_variable_is_recorded_once_it_has_the_tag,
+        a_run_with_a_live_head_job_is_cancelled_only_by_force,
+    ]
 }
 
 /// A launched run with a client for its token.
@@ -61,4 +65,24 @@ async fn a_job_without_the_variable_is_recorded_once_it_has_the_tag() {
     batch.tag_resource().resource_arn(arn).tags("pipeline-secrets:run", &run).send().await.expect("tagged");
     let _ = caller.send(record(&run, &job)).await.json();
     assert_eq!(recorded_job(&world, &run).await, id);
+}
+
+async fn a_run_with_a_live_head_job_is_cancelled_only_by_force() {
+    let world = World::make(harness().await).await;
+    let (run, caller) = launch(&world).await;
+    let job = world.harness.head_job(&run).await;
+    let _ = caller.send(record(&run, &job)).await.json();
+    let cancel =
+        |query: &str| ApiRequest::new("POST", world.inside(&format!("/workflow/{run}/cancel")) + query);
+    let owner = world.caller("owner");
+    let refused = owner.send(cancel("")).await.problem(409);
+    assert!(refused.contains(job["jobId"].as_str().expect("an id")), "{refused}");
+    assert!(owner.send(cancel("&force=1")).await.problem(400).contains("force"));
+    assert_eq!(owner.send(cancel("&forced=true")).await.status, 400);
+    owner.send(cancel("&force=true")).await.no_content();
+    let trail = owner.get(world.inside("/audit-events")).await.json();
+    let cancelled =
+        trail["events"].as_array().expect("events").iter().find(|it| it["action"] == "run.cancelled");
+    let event = cancelled.expect("an event");
+    assert_eq!((&event["actor"], &event["detail"]), (&json!(world.person("owner").id), &json!("forced")));
 }

@@ -128,6 +128,7 @@ fn expected(operation: Operation, kind: CallerKind) -> u16 {
         Operation::ValidatePipelineSecretName
         | Operation::UpdatePipelineSecret
         | Operation::DeletePipelineSecret
+        | Operation::CancelRun
         | Operation::DeleteToken
         | Operation::UpdateWorkspacePlatforms
         | Operation::UpdateParticipantRole
@@ -246,6 +247,11 @@ impl Fixture {
             Operation::PreviewLaunch => request(world.inside("/launches/preview")).json(&launch),
             Operation::ListRuns => request(world.inside("/runs")),
             Operation::DescribeRun => request(world.inside(&format!("/runs/{run}"))),
+            Operation::CancelRun => {
+                // Not launched by the caller with the role launch, who could cancel it.
+                let run = launch_as(world, "owner", "slurm").await;
+                request(world.inside(&format!("/workflow/{}/cancel", text(&run["workflowId"]))))
+            }
             Operation::ListAuditEvents => request(world.inside("/audit-events")),
             Operation::ClaimRun => request(format!("/runs/{run}/claim")).allowing_values(),
             Operation::RecordHeadJob => {
@@ -329,8 +335,12 @@ fn caller(world: &World, kind: CallerKind) -> Caller {
 }
 
 async fn launch(world: &World, platform: &str) -> Value {
+    launch_as(world, "launch", platform).await
+}
+
+async fn launch_as(world: &World, role: &str, platform: &str) -> Value {
     let body = json!({"platform": platform, "userSecrets": [], "workspaceSecrets": []});
-    let run = world.caller("launch").post(world.inside("/launches"), &body).await.json();
+    let run = world.caller(role).post(world.inside("/launches"), &body).await.json();
     for token in [&run["runToken"], &run["claimToken"]] {
         if let Some(token) = token.as_str() {
             world.harness.record_token(token);

@@ -21,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         tw_adds_participants_by_name_and_by_email,
         tw_shows_organizations_and_members,
         tw_leaves_a_workspace,
+        tw_cancels_a_run,
     ]
 }
 
@@ -388,4 +389,26 @@ async fn tw_leaves_a_workspace() {
     let owner = Tw::of(&world, "owner", workspace);
     let error = shown(&owner.send(ApiRequest::delete(path)).await).expect_err("the last owner");
     assert!(error.contains("at least one owner"), "{error}");
+}
+
+/// `tw runs cancel --id`: a POST without a body.
+async fn tw_cancels_a_run() {
+    let world = World::make(harness().await).await;
+    let body = json!({"platform": "slurm", "userSecrets": [], "workspaceSecrets": []});
+    let run = world.caller("launch").post(world.inside("/launches"), &body).await.json();
+    for token in [&run["runToken"], &run["claimToken"]] {
+        world.harness.record_token(token.as_str().expect("a token"));
+    }
+    let path = format!("/workflow/{}/cancel", run["workflowId"].as_str().expect("an id"));
+    let tw = Tw::of(&world, "maintain", Some(world.workspace.to_string()));
+    // Without --workspace, tw names none.
+    let _ = tw.send(ApiRequest::new("POST", &path)).await.problem(404);
+    for _ in 0..2 {
+        tw.send(ApiRequest::new("POST", world.inside(&path))).await.no_content();
+    }
+    let receipt = world.inside(&format!("/runs/{}", run["workflowId"].as_str().expect("an id")));
+    let receipt = world.caller("view").get(receipt).await.json();
+    let expected = json!({"result": "cancelled", "exitStatus": null, "reportedBy": "user",
+        "cancelledBy": world.person("maintain").id});
+    assert_eq!((&receipt["state"], &receipt["outcome"]), (&json!("ended"), &expected));
 }

@@ -13,6 +13,7 @@ use domain::run::{HeadJob, Outcome, ReportedBy, Run, RunResult};
 use domain::secret::Secret;
 use domain::settings::Settings;
 use domain::token::{PresentedToken, TokenKey};
+use domain::use_cases::cancel_run::Canceller;
 use domain::use_cases::change_secret::Change;
 use domain::use_cases::claim::{Claim, Claimer};
 use domain::use_cases::clean_up::{Cleaner, CleanupOutcome};
@@ -73,6 +74,7 @@ impl World {
                     result: RunResult::Succeeded,
                     exit_status: Some(0),
                     reported_by: ReportedBy::Report,
+                    cancelled_by: None,
                 };
                 reporter.end(run, &key, outcome, &context).await
             }
@@ -81,6 +83,17 @@ impl World {
                 reporter.record_head_job(run, &key, &job, &context).await
             }
         }
+    }
+
+    /// Cancels a run as its launcher.
+    pub async fn cancel(&self, run: &RunId) -> Result<()> {
+        let deadline = self.deadline();
+        let canceller = Canceller {
+            store: Rc::new(self.store.clone()),
+            jobs: Rc::new(self.observer.clone()),
+            bus: Rc::new(self.announcer.clone()),
+        };
+        canceller.cancel(&actor(LAUNCHER), Some(workspace()), run, false, &self.context(&deadline)).await
     }
 
     /// Runs an operation of cleanup-run.

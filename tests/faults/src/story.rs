@@ -40,6 +40,8 @@ pub enum Story {
     EndHpc,
     /// A report of the end by the first attempt of a head job that is still running.
     EndOfAttempt,
+    /// A cancellation by the launcher.
+    Cancel,
     /// A heartbeat.
     Heartbeat,
     /// A head job is recorded.
@@ -116,7 +118,7 @@ pub const JOB: &str = "9d7a1f2e-0000-4000-8000-000000000001";
 
 impl Story {
     /// Every story.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::LaunchBundle,
         Self::LaunchPerName,
         Self::LaunchPlugin,
@@ -128,6 +130,7 @@ impl Story {
         Self::End,
         Self::EndHpc,
         Self::EndOfAttempt,
+        Self::Cancel,
         Self::Heartbeat,
         Self::RecordJob,
         Self::JobEnded,
@@ -262,6 +265,7 @@ impl Story {
             Self::End | Self::EndHpc | Self::EndOfAttempt => {
                 world.report(run, &prepared.token, Report::Over).await?;
             }
+            Self::Cancel => world.cancel(run).await?,
             Self::Heartbeat => {
                 world.report(run, &prepared.token, Report::Alive).await?;
             }

@@ -222,7 +222,7 @@ fn done(rows: &[Row], story: Story, prepared: &Prepared) -> Result<(), String> {
     let job = run.as_ref().and_then(|lifecycle| lifecycle.head_job.as_ref());
     let secrets = rows.iter().filter(|row| row.text("sk").starts_with("SECRET#")).count();
     let good = match story {
-        Story::End => matches!(state, Some(State::Ending | State::Ended)),
+        Story::End | Story::Cancel => matches!(state, Some(State::Ending | State::Ended)),
         Story::EndHpc | Story::JobEnded | Story::Look | Story::Sweep => state == Some(State::Ended),
         Story::EndOfAttempt | Story::JobChanged => state == Some(State::Running) && job.is_some(),
         Story::Heartbeat => state == Some(State::Running),

@@ -112,6 +112,7 @@ fn an_entry_about_a_run_names_its_secrets_and_the_launcher_where_the_launcher_ac
         (AuditAction::RunTokensRenewed, Some(user())),
         (AuditAction::RunClaimed, Some(user())),
         (AuditAction::RunHeadJobRecorded, None),
+        (AuditAction::RunCancelled, None),
         (AuditAction::RunEnding, None),
         (AuditAction::RunEnded, None),
     ] {

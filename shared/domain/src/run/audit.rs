@@ -1,6 +1,6 @@
 //! The audit records of a run.
 
-use super::{Event, PinnedSecret, Run, State};
+use super::{Event, Lifecycle, PinnedSecret, Run, RunResult, State};
 use crate::audit::{AuditAction, AuditRecord, Subject};
 use crate::context::Context;
 
@@ -27,8 +27,12 @@ impl Event {
 }
 
 /// Returns the audit action of a transition to an end state, whatever the event.
-pub(super) fn ending_audit_action(before: State, after: State) -> Option<AuditAction> {
-    match (before, after) {
+pub(super) fn ending_audit_action(before: State, after: &Lifecycle) -> Option<AuditAction> {
+    let cancelled = after.outcome.as_ref().is_some_and(|outcome| outcome.result == RunResult::Cancelled);
+    match (before, after.state) {
+        (before, State::Ending | State::Ended) if before.is_live() && cancelled => {
+            Some(AuditAction::RunCancelled)
+        }
         (State::Ended, _) => None,
         (_, State::Ended) => Some(AuditAction::RunEnded),
         (before, State::Ending) if before.is_live() => Some(AuditAction::RunEnding),
@@ -38,17 +42,20 @@ pub(super) fn ending_audit_action(before: State, after: State) -> Option<AuditAc
 
 impl Run {
     /// Returns an audit record about the run, with its secrets. The launcher is the actor of
-    /// launches and claims, the service of everything else.
+    /// launches and claims, the user who cancelled it of its cancellation, and the service of
+    /// everything else.
     #[must_use]
     pub fn audit_record(&self, action: AuditAction, context: &Context<'_>) -> AuditRecord {
-        let by_launcher = matches!(
-            action,
+        let actor = match action {
             AuditAction::RunLaunched
-                | AuditAction::RunRepinned
-                | AuditAction::RunTokensRenewed
-                | AuditAction::RunClaimed
-        );
-        let actor = by_launcher.then_some(self.user);
+            | AuditAction::RunRepinned
+            | AuditAction::RunTokensRenewed
+            | AuditAction::RunClaimed => Some(self.user),
+            AuditAction::RunCancelled => {
+                self.lifecycle.outcome.as_ref().and_then(|outcome| outcome.cancelled_by)
+            }
+            _ => None,
+        };
         AuditRecord {
             subjects: self.lifecycle.secrets.iter().map(PinnedSecret::subject).collect(),
             run: Some(self.id.clone()),

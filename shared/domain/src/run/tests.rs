@@ -74,7 +74,23 @@ fn reported() -> Event {
         result: RunResult::Succeeded,
         exit_status: Some(0),
         reported_by: ReportedBy::Report,
+        cancelled_by: None,
     })
+}
+
+const CANCELLER: i64 = 9;
+
+fn cancelled(head_job: Option<JobStatus>, forced: bool) -> Event {
+    Event::Cancelled { by: UserId::new(CANCELLER).unwrap(), head_job, forced }
+}
+
+fn cancellation() -> Outcome {
+    Outcome {
+        result: RunResult::Cancelled,
+        exit_status: None,
+        reported_by: ReportedBy::User,
+        cancelled_by: UserId::new(CANCELLER),
+    }
 }
 
 fn observed(succeeded: bool) -> Event {
@@ -103,13 +119,14 @@ fn in_short(run: &Run, step: &Step) -> String {
 #[test]
 fn reports_and_clean_ups_change_nothing_of_what_a_run_was_given() {
     let not_final = || Event::HeadJobObserved(JobStatus::NotFinal);
-    let by_both: [fn() -> Event; 6] = [
+    let by_both: [fn() -> Event; 7] = [
         || Event::Heartbeat,
         reported,
         || observed(true),
         || Event::Inspected,
         || Event::Restored,
         || Event::CopiesDeleted,
+        || cancelled(None, true),
     ];
     let mut changed = 0;
     for state in State::ALL {
@@ -170,6 +187,50 @@ fn every_event_in_every_state_does_what_the_table_says() {
         ("reported", batch, reported(), ["-", "ending!remove", "ending!remove", "-", "-"]),
         ("reported, on HPC", slurm, reported(), ["-", "ended", "ended", "-", "-"]),
         ("reported, with a head job", with_head_job, reported(), ["-", "=!observe", "=!observe", "-", "-"]),
+        ("cancelled", batch, cancelled(None, false), ["-", "ending!remove", "ending!remove", "-", "-"]),
+        (
+            "cancelled, forced",
+            batch,
+            cancelled(None, true),
+            ["-", "ending!remove", "ending!remove", "-", "-"],
+        ),
+        ("cancelled, on HPC", slurm, cancelled(None, false), ["-", "ended", "ended", "-", "-"]),
+        (
+            "cancelled, with a live head job",
+            with_head_job,
+            cancelled(Some(JobStatus::NotFinal), false),
+            ["-", "-", "-", "-", "-"],
+        ),
+        (
+            "cancelled, with a head job that AWS Batch does not list",
+            with_head_job,
+            cancelled(Some(JobStatus::Unknown), false),
+            ["-", "-", "-", "-", "-"],
+        ),
+        (
+            "cancelled, with a head job that was not observed",
+            with_head_job,
+            cancelled(None, false),
+            ["-", "-", "-", "-", "-"],
+        ),
+        (
+            "cancelled, forced, with a live head job",
+            with_head_job,
+            cancelled(Some(JobStatus::NotFinal), true),
+            ["-", "ending!remove", "ending!remove", "-", "-"],
+        ),
+        (
+            "cancelled, with a final head job",
+            with_head_job,
+            cancelled(Some(JobStatus::Final { succeeded: true, exit_status: Some(0) }), false),
+            ["-", "ending!remove", "ending!remove", "-", "-"],
+        ),
+        (
+            "cancelled, with a head job that AWS Batch has forgotten",
+            |state| with(with_head_job(state), |run| run.lifecycle.lease_until = NOW),
+            cancelled(Some(JobStatus::Unknown), false),
+            ["-", "ending!remove", "ending!remove", "-", "-"],
+        ),
         ("head job final", with_head_job, observed(true), ["-", "ending!remove", "ending!remove", "-", "-"]),
         ("head job final, and none recorded", batch, observed(true), ["-", "-", "-", "-", "-"]),
         (
@@ -290,6 +351,7 @@ fn an_event_changes_only_what_it_is_about() {
                 result: RunResult::Succeeded,
                 exit_status: Some(0),
                 reported_by: ReportedBy::Report,
+                cancelled_by: None,
             });
         }),
         (
@@ -302,6 +364,7 @@ fn an_event_changes_only_what_it_is_about() {
                     result: RunResult::Succeeded,
                     exit_status: Some(0),
                     reported_by: ReportedBy::Report,
+                    cancelled_by: None,
                 });
             },
         ),
@@ -319,6 +382,7 @@ fn an_event_changes_only_what_it_is_about() {
                 result: RunResult::Succeeded,
                 exit_status: Some(0),
                 reported_by: ReportedBy::Report,
+                cancelled_by: None,
             });
         }),
     ];
@@ -331,7 +395,8 @@ fn an_event_changes_only_what_it_is_about() {
 
 #[test]
 fn the_outcome_and_its_source_follow_from_the_event() {
-    let outcome = |result, exit_status, reported_by| Outcome { result, exit_status, reported_by };
+    let outcome =
+        |result, exit_status, reported_by| Outcome { result, exit_status, reported_by, cancelled_by: None };
     let cases = [
         (
             "a launch that failed",
@@ -374,6 +439,21 @@ fn the_outcome_and_its_source_follow_from_the_event() {
             with_head_job(State::Running),
             observed(false),
             outcome(RunResult::Failed, Some(3), ReportedBy::HeadJob),
+        ),
+        ("a cancellation", batch(State::Running), cancelled(None, false), cancellation()),
+        (
+            "a forced cancellation after a report of the live head job",
+            with(with_head_job(State::Running), |run| {
+                run.lifecycle.outcome = Some(outcome(RunResult::Failed, Some(1), ReportedBy::Report));
+            }),
+            cancelled(None, true),
+            cancellation(),
+        ),
+        (
+            "a cancellation after the end of the head job: not what ended it",
+            with_head_job(State::Running),
+            cancelled(Some(JobStatus::Final { succeeded: true, exit_status: Some(3) }), false),
+            outcome(RunResult::Succeeded, Some(3), ReportedBy::HeadJob),
         ),
         (
             "a restored run whose claim token may have been used",
@@ -500,6 +580,7 @@ fn a_head_job_that_may_run_again_renews_the_lease_and_is_checked_again() {
                 result: RunResult::Failed,
                 exit_status: None,
                 reported_by: ReportedBy::Report,
+                cancelled_by: None,
             });
         });
         next(&run, event(), NOW, &Limits { lease, ..limits() }).lifecycle.expect("a change").due
@@ -521,7 +602,12 @@ fn a_run_whose_head_job_is_unknown_ends_when_its_lease_expires() {
     for lease_until in [NOW, NOW - second] {
         let (_, step) = unknown(lease_until, NOW);
         let outcome = step.lifecycle.expect("an end").outcome;
-        let lost = Outcome { result: RunResult::Lost, exit_status: None, reported_by: ReportedBy::HeadJob };
+        let lost = Outcome {
+            result: RunResult::Lost,
+            exit_status: None,
+            reported_by: ReportedBy::HeadJob,
+            cancelled_by: None,
+        };
         assert_eq!(outcome, Some(lost));
         assert_eq!(step.action, Some(Action::RemoveCopies));
     }
@@ -634,6 +720,18 @@ fn the_audit_record_of_a_step_follows_from_event_and_states() {
         ),
         ("after the end", slurm(State::Ended), reported(), None),
         (
+            "a forced cancellation",
+            with_head_job(State::Running),
+            cancelled(None, true),
+            Some(StepAudit { action: AuditAction::RunCancelled, detail: Some("forced") }),
+        ),
+        (
+            "a cancellation after the end of the head job",
+            with_head_job(State::Running),
+            cancelled(Some(JobStatus::Final { succeeded: true, exit_status: None }), false),
+            Some(StepAudit { action: AuditAction::RunEnding, detail: None }),
+        ),
+        (
             "claim refused",
             slurm(State::Pending),
             Event::ClaimRefused,
@@ -647,16 +745,23 @@ fn the_audit_record_of_a_step_follows_from_event_and_states() {
 
 #[test]
 fn an_end_is_audited_once_for_every_pair_of_states() {
-    use AuditAction::{RunEnded, RunEnding};
+    use AuditAction::{RunCancelled, RunEnded, RunEnding};
     for before in State::ALL {
         for after in State::ALL {
             let expected = match (before, after) {
-                (State::Ended, _) => None,
-                (_, State::Ended) => Some(RunEnded),
-                (State::Provisioning | State::Pending | State::Running, State::Ending) => Some(RunEnding),
-                _ => None,
+                (State::Ended, _) => [None, None],
+                (State::Provisioning | State::Pending | State::Running, State::Ending) => {
+                    [Some(RunEnding), Some(RunCancelled)]
+                }
+                (State::Ending, State::Ended) => [Some(RunEnded); 2],
+                (_, State::Ended) => [Some(RunEnded), Some(RunCancelled)],
+                _ => [None, None],
             };
-            assert_eq!(ending_audit_action(before, after), expected, "{before:?} to {after:?}");
+            let case = format!("{before:?} to {after:?}");
+            let mut lifecycle = batch(after).lifecycle;
+            assert_eq!(ending_audit_action(before, &lifecycle), expected[0], "{case}");
+            lifecycle.outcome = Some(cancellation());
+            assert_eq!(ending_audit_action(before, &lifecycle), expected[1], "{case}, cancelled");
         }
     }
 }

@@ -3,6 +3,7 @@
 mod advance;
 pub mod authenticate;
 mod authorize;
+pub mod cancel_run;
 pub mod change_secret;
 pub mod claim;
 pub mod clean_up;

@@ -54,7 +54,7 @@ impl Reporter {
             let step =
                 advance(&*self.store, &run, event.clone(), context).await.map_err(conflict_as_contended)?;
             if step.run.is_some() && step.action.is_some() {
-                self.request_inspection(id).await;
+                request_inspection(&*self.bus, id).await;
             }
             Ok(step.run.unwrap_or(run))
         })
@@ -98,7 +98,7 @@ impl Reporter {
                 .record_head_job(&run, &recorded.lifecycle, &job, &audit)
                 .await
                 .map_err(conflict_as_contended)?;
-            self.request_inspection(id).await;
+            request_inspection(&*self.bus, id).await;
             Ok(recorded)
         })
         .await
@@ -114,13 +114,13 @@ impl Reporter {
         }
         head_job::confirm(run, job, self.jobs.observe_job(&job.job_id).await?)
     }
+}
 
-    /// Asks cleanup-run to inspect the run. A lost event only causes a delay: the run is due, and
-    /// the sweep finds it.
-    async fn request_inspection(&self, id: &RunId) {
-        if let Err(error) = self.bus.announce(id, RunNotice::Look).await {
-            log::error(&error).run(id).warn("could not announce a run; the sweep will find it");
-        }
+/// Asks cleanup-run to inspect the run. A lost event only causes a delay: the run is due, and the
+/// sweep finds it.
+pub(super) async fn request_inspection(bus: &dyn AnnounceRuns, id: &RunId) {
+    if let Err(error) = bus.announce(id, RunNotice::Look).await {
+        log::error(&error).run(id).warn("could not announce a run; the sweep will find it");
     }
 }
 

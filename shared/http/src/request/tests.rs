@@ -322,6 +322,21 @@ fn a_month_has_one_form_and_defaults_to_the_current_one() {
 }
 
 #[test]
+fn a_flag_is_true_or_false_and_false_if_it_is_absent() {
+    for (text, expected) in [
+        (None, Ok(false)),
+        (Some("false"), Ok(false)),
+        (Some("true"), Ok(true)),
+        (Some(""), Err(400)),
+        (Some("1"), Err(400)),
+        (Some("True"), Err(400)),
+    ] {
+        let query = text.map_or_else(|| json!({}), |text| json!({ "force": text }));
+        assert_eq!(outcome(with_query(&query).flag("force")), expected, "{text:?}");
+    }
+}
+
+#[test]
 fn a_limit_is_a_number_from_1_to_the_maximum() {
     for (text, expected) in [
         (None, Ok(50)),

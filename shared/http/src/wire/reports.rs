@@ -62,7 +62,7 @@ pub fn ended(body: &EndReport) -> Outcome {
 
 fn outcome(succeeded: bool, exit_status: Option<i64>) -> Outcome {
     let result = if succeeded { RunResult::Succeeded } else { RunResult::Failed };
-    Outcome { result, exit_status, reported_by: ReportedBy::Report }
+    Outcome { result, exit_status, reported_by: ReportedBy::Report, cancelled_by: None }
 }
 
 /// Reads how the run ended from Nextflow's last message. A message that cannot be read also ends

@@ -54,6 +54,8 @@ struct Outcome {
     result: RunResult,
     exit_status: Option<i64>,
     reported_by: ReportedBy,
+    /// The user who cancelled the run.
+    cancelled_by: Option<UserId>,
 }
 
 #[derive(Serialize)]
@@ -104,6 +106,7 @@ impl<'a> From<&'a Run> for Receipt<'a> {
                 result: outcome.result,
                 exit_status: outcome.exit_status,
                 reported_by: outcome.reported_by,
+                cancelled_by: outcome.cancelled_by,
             }),
             secrets: lifecycle.secrets.iter().map(ReceiptSecret::from).collect(),
             copies: lifecycle.copies.iter().map(|copy: &RunCopy| copy.name.as_str()).collect(),
@@ -228,6 +231,7 @@ mod tests {
             result: RunResult::LaunchFailed,
             exit_status: Some(-1),
             reported_by: ReportedBy::HeadJob,
+            cancelled_by: Some(user_id(18)),
         });
         let expected = json!({
             "workflowId": RUN, "state": "ended", "workspaceId": null, "userId": 17, "platform": "aws-batch",
@@ -235,7 +239,9 @@ mod tests {
             "dateDelivered": "2026-10-25T12:42:22Z", "dateEnding": "2026-10-25T14:00:01Z",
             "dateRemoved": "2026-10-25T14:00:02Z", "leaseUntil": null,
             "headJob": { "jobId": "876da822", "jobQueue": "heads", "region": "us-east-1" },
-            "outcome": { "result": "launch-failed", "exitStatus": -1, "reportedBy": "head-job" },
+            "outcome": {
+                "result": "launch-failed", "exitStatus": -1, "reportedBy": "head-job", "cancelledBy": 18,
+            },
             "secrets": [{
                 "name": "NCBI_API_KEY", "owner": "user", "secretId": 502, "version": 3, "overrides": true,
             }],

@@ -9,7 +9,7 @@ use http_api::wire::runs::{NextflowStore, Receipt, RunList, RunState};
 use serde_json::{Value, json};
 
 use super::{Described, END, example};
-use crate::parts::{idempotency_key, query};
+use crate::parts::{idempotency_key, no_content, query};
 use crate::schemas::Schemas;
 
 const RUN: &str = "0a1bABCDEFGHIJ";
@@ -109,7 +109,7 @@ fn receipt() -> Value {
         "dateLaunched": "2026-10-25T12:42:21Z", "dateDelivered": "2026-10-25T12:42:22Z",
         "dateEnding": "2026-10-25T14:00:01Z", "dateRemoved": "2026-10-25T14:00:02Z", "leaseUntil": null,
         "headJob": {"jobId": "876da822-4198-45f2-a252-6cea32512ea8", "jobQueue": "heads", "region": "us-east-1"},
-        "outcome": {"result": "succeeded", "exitStatus": 0, "reportedBy": "head-job"},
+        "outcome": {"result": "succeeded", "exitStatus": 0, "reportedBy": "head-job", "cancelledBy": null},
         "secrets": [given()],
         "copies": [format!("tower-{RUN}")],
     })
@@ -139,6 +139,25 @@ pub(super) fn describe(schemas: &mut Schemas) -> Described {
          run and the participants of its workspace can read it, with or without `workspaceId`.",
         schemas.answer_or_lines::<Receipt<'_>>("The receipt.", &receipt(), &lines),
     )
+}
+
+pub(super) fn cancel() -> Described {
+    Described::new(
+        "Cancel a run",
+        "Ends the run and deletes its copies, as if the run had reported its end. The user who launched the run and the \
+         roles owner, admin and maintain of its workspace can cancel it. Stops no job: on AWS Batch, terminate the head job \
+         with `aws batch terminate-job`, which also ends the run; on other platforms, cancel the job of the scheduler. \
+         While the recorded head job may run, and while the run is being launched, the request is refused with 409. A run \
+         that has ended does not change.",
+        no_content("The run has ended. Its copies are deleted within seconds."),
+    )
+    .parameters([query(
+        "force",
+        "Ends the run even if its recorded head job may run. Its later tasks cannot read the secrets and fail. A run that \
+         is being launched is refused nevertheless.",
+        json!({"type": "boolean", "default": false}),
+    )])
+    .errors(&[409])
 }
 
 pub(super) fn claim(schemas: &mut Schemas) -> Described {

@@ -107,6 +107,19 @@ async fn row_of_a_plugin_run(test: &TestStore) -> Value {
     put_rows(test).swap_remove(0)
 }
 
+async fn row_of_a_cancelled_run(test: &TestStore) -> Value {
+    let mut run = a_run("d");
+    run.lifecycle.outcome = Some(Outcome {
+        result: RunResult::Cancelled,
+        exit_status: None,
+        reported_by: ReportedBy::User,
+        cancelled_by: Some(user(9)),
+    });
+    let launched = audit(run_audit(&run, AuditAction::RunCancelled), 7);
+    test.store.begin_run(&run, None, None, &launched).await.unwrap();
+    put_rows(test).swap_remove(0)
+}
+
 async fn row_of_an_upsert(test: &TestStore) -> Value {
     let scope = test.scope(Permission::WriteSecrets).await;
     let old = test.store.secret(&scope, secret_id(7)).await.unwrap().unwrap();
@@ -140,6 +153,7 @@ fn an_ended_run() -> Run {
         result: RunResult::LaunchFailed,
         exit_status: Some(-9),
         reported_by: ReportedBy::HeadJob,
+        cancelled_by: None,
     });
     run
 }
@@ -184,6 +198,7 @@ async fn the_stored_form_of_every_row_is_frozen() {
     rows.push(row_of_the_queue(&test).await);
     rows.push(row_of_a_plugin_run(&test).await);
     rows.push(row_of_an_upsert(&test).await);
+    rows.push(row_of_a_cancelled_run(&test).await);
     for (row, frozen) in rows.iter().zip(&frozen) {
         assert_eq!(row, frozen);
     }

@@ -112,6 +112,7 @@ mod tests {
                 result: RunResult::Failed,
                 exit_status: Some(-9),
                 reported_by: ReportedBy::HeadJob,
+                cancelled_by: None,
             });
         })
     }

@@ -227,7 +227,10 @@ impl<'a> Exercises<'a> {
         ensure(!recorded.log.contains("could not announce"), || "no event announced the head job".into())?;
         harness.stack.move_job(&job, JobStatus::Succeeded).await?;
         let end = call(Operation::EndRun).body(&json!({"success": true}));
-        harness.done(&end).await.map(drop)
+        harness.done(&end).await?;
+        let run = self.launch(&no_secrets("slurm")).await?;
+        let cancel = self.world.call(Operation::CancelRun).path("workflowId", &text(&run, "workflowId"));
+        harness.done(&cancel).await.map(drop)
     }
 
     /// The page.

@@ -217,6 +217,7 @@ impl Lifecycle {
         [
             ModelEvent::Heartbeat,
             ModelEvent::Reported,
+            ModelEvent::Cancelled,
             ModelEvent::HeadJobRecorded,
             ModelEvent::Claimed,
             ModelEvent::ClaimRefused,

@@ -49,6 +49,7 @@ pub(super) enum ModelEvent {
     Heartbeat,
     HeadJobRecorded,
     Reported,
+    Cancelled,
     JobRunning,
     JobFinal,
     JobUnknown,
@@ -58,7 +59,7 @@ pub(super) enum ModelEvent {
 }
 
 impl ModelEvent {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Provisioned,
         Self::Repinned,
         Self::TokensRenewed,
@@ -68,6 +69,7 @@ impl ModelEvent {
         Self::Heartbeat,
         Self::HeadJobRecorded,
         Self::Reported,
+        Self::Cancelled,
         Self::JobRunning,
         Self::JobFinal,
         Self::JobUnknown,
@@ -174,6 +176,7 @@ fn run_of(kind: Kind, row: Row) -> Run {
         },
         exit_status: None,
         reported_by: ReportedBy::Report,
+        cancelled_by: None,
     });
     Run {
         id: RunId::new("ab12ABCDEFGHIJ").expect("an id"),
@@ -212,7 +215,8 @@ fn row_of(lifecycle: &Lifecycle) -> Row {
         job: lifecycle.head_job.is_some(),
         result: lifecycle.outcome.as_ref().map(|outcome| match outcome.result {
             RunResult::Succeeded => Result::Succeeded,
-            RunResult::Failed => Result::Failed,
+            // The model does not need the difference.
+            RunResult::Failed | RunResult::Cancelled => Result::Failed,
             RunResult::LaunchFailed => Result::LaunchFailed,
             RunResult::Lost => Result::Lost,
         }),
@@ -238,7 +242,16 @@ fn event(kind: Kind, row: Row, event_kind: ModelEvent) -> Event {
         ModelEvent::HeadJobRecorded => Event::HeadJobRecorded(job()),
         ModelEvent::Reported => {
             let reported_by = ReportedBy::Report;
-            Event::Reported(Outcome { result: RunResult::Failed, exit_status: None, reported_by })
+            Event::Reported(Outcome {
+                result: RunResult::Failed,
+                exit_status: None,
+                reported_by,
+                cancelled_by: None,
+            })
+        }
+        ModelEvent::Cancelled => {
+            let by = UserId::new(1).expect("an id");
+            Event::Cancelled { by, head_job: None, forced: false }
         }
         ModelEvent::JobRunning => Event::HeadJobObserved(JobStatus::NotFinal),
         ModelEvent::JobFinal => {

@@ -2,6 +2,7 @@ use std::rc::Rc;
 
 use domain::settings::Settings;
 use domain::token::PresentedToken;
+use domain::use_cases::cancel_run::Canceller;
 use domain::use_cases::report::Reporter;
 use events_eventbridge::RunAnnouncer;
 use http_api::{Handle as _, Operation};
@@ -35,13 +36,13 @@ pub fn run(data: &[u8]) {
     let aws = Aws::answering(move |call| answer(call, &row).into_bytes());
     let config = aws.config();
     let settings = Settings::new("test");
-    let reporter = Reporter {
-        store: Rc::new(aws.store()),
-        jobs: Rc::new(JobObserver::new(aws_sdk_batch::Client::new(&config))),
-        bus: Rc::new(RunAnnouncer::new(aws_sdk_eventbridge::Client::new(&config), "bus")),
-        region: REGION.into(),
+    let store = Rc::new(aws.store());
+    let jobs = Rc::new(JobObserver::new(aws_sdk_batch::Client::new(&config)));
+    let bus = Rc::new(RunAnnouncer::new(aws_sdk_eventbridge::Client::new(&config), "bus"));
+    let handler = Handler {
+        canceller: Canceller { store: store.clone(), jobs: jobs.clone(), bus: bus.clone() },
+        reporter: Reporter { store, jobs, bus, region: REGION.into() },
     };
-    let handler = Handler { reporter };
     let event = json!({
         "routeKey": operation.route_key(),
         "headers": { "content-type": "application/json", "authorization": format!("Bearer {TOKEN}") },

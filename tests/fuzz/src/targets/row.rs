@@ -55,12 +55,13 @@ async fn read_all(store: &Store) -> Result<()> {
 
 /// Applies every event to the run, and saves the result.
 async fn apply_events(store: &Store, run: &Run, settings: &Settings, now: Timestamp) {
-    let outcome = Outcome { result: RunResult::Failed, exit_status: Some(1), reported_by: ReportedBy::Report };
+    let outcome = Outcome { result: RunResult::Failed, exit_status: Some(1), reported_by: ReportedBy::Report, cancelled_by: None };
     let final_status = JobStatus::Final { succeeded: true, exit_status: Some(0) };
     for event in [
         Event::LaunchFailed,
         Event::Heartbeat,
         Event::Reported(outcome),
+        Event::Cancelled { by: run.user, head_job: None, forced: true },
         Event::HeadJobObserved(final_status),
         Event::HeadJobObserved(JobStatus::NotFinal),
         Event::Inspected,

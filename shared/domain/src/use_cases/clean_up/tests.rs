@@ -43,7 +43,7 @@ fn with_head_job(mut run: Run) -> Run {
 }
 
 fn outcome(result: RunResult, exit_status: Option<i64>, reported_by: ReportedBy) -> Outcome {
-    Outcome { result, exit_status, reported_by }
+    Outcome { result, exit_status, reported_by, cancelled_by: None }
 }
 
 fn actions(fixture: &Fixture) -> Vec<AuditAction> {

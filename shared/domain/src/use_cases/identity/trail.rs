@@ -95,6 +95,7 @@ impl Trail {
             | AuditAction::RunTokensRenewed
             | AuditAction::RunClaimed
             | AuditAction::RunHeadJobRecorded
+            | AuditAction::RunCancelled
             | AuditAction::RunEnding
             | AuditAction::RunEnded => {}
         }

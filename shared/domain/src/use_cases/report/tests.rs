@@ -44,7 +44,12 @@ fn report(fixture: &Fixture, run: &Run, report: &Report) -> Result<Run> {
 }
 
 fn failed() -> Outcome {
-    Outcome { result: RunResult::Failed, exit_status: Some(1), reported_by: ReportedBy::Report }
+    Outcome {
+        result: RunResult::Failed,
+        exit_status: Some(1),
+        reported_by: ReportedBy::Report,
+        cancelled_by: None,
+    }
 }
 
 /// A running job that names this run.

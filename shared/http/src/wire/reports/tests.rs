@@ -94,7 +94,7 @@ fn an_end_is_reported_with_its_exit_status() {
         (r#"{"success": false, "exitStatus": -1}"#, RunResult::Failed, Some(-1)),
         (r#"{"success": false, "exitStatus": null}"#, RunResult::Failed, None),
     ] {
-        let expected = Outcome { result, exit_status, reported_by: ReportedBy::Report };
+        let expected = Outcome { result, exit_status, reported_by: ReportedBy::Report, cancelled_by: None };
         assert_eq!(read_end(body.as_bytes()).unwrap(), expected, "{body}");
     }
 }
@@ -127,7 +127,7 @@ fn nextflows_last_message_ends_the_run_and_a_corrupt_one_ends_it_as_failed() {
         ("", RunResult::Failed, None),
         ("corrupt", RunResult::Failed, None),
     ] {
-        let expected = Outcome { result, exit_status, reported_by: ReportedBy::Report };
+        let expected = Outcome { result, exit_status, reported_by: ReportedBy::Report, cancelled_by: None };
         assert_eq!(completed(message), expected, "{}", &message[..message.len().min(80)]);
     }
 }

@@ -89,8 +89,12 @@ fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
 
 fn assert_ended(fixture: &Fixture, case: &str) {
     let lifecycle = stored(fixture).lifecycle;
-    let outcome =
-        Outcome { result: RunResult::LaunchFailed, exit_status: None, reported_by: ReportedBy::Launch };
+    let outcome = Outcome {
+        result: RunResult::LaunchFailed,
+        exit_status: None,
+        reported_by: ReportedBy::Launch,
+        cancelled_by: None,
+    };
     assert_eq!((lifecycle.state, lifecycle.outcome), (State::Ended, Some(outcome)), "{case}");
     let last = fixture.table.audit().pop().unwrap();
     assert_eq!((last.action, last.actor), (AuditAction::RunEnded, None), "{case}");

@@ -80,8 +80,12 @@ fn a_failed_launch_ends_its_run() {
         assert_eq!(error.code(), code, "{case}");
 
         let run = only_run(&fixture);
-        let outcome =
-            Outcome { result: RunResult::LaunchFailed, exit_status: None, reported_by: ReportedBy::Launch };
+        let outcome = Outcome {
+            result: RunResult::LaunchFailed,
+            exit_status: None,
+            reported_by: ReportedBy::Launch,
+            cancelled_by: None,
+        };
         assert_eq!((run.lifecycle.state, run.lifecycle.due), (State::Ending, Some(NOW)), "{case}");
         assert_eq!(run.lifecycle.outcome, Some(outcome), "{case}");
         assert!(!run.lifecycle.copies.is_empty(), "{case}: cleanup does not know what to remove");

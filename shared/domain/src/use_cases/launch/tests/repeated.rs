@@ -23,7 +23,8 @@ fn change_run(fixture: &Fixture, id: &RunId, change: impl FnOnce(&mut Run)) {
 
 fn end(run: &mut Run, state: State, result: RunResult) {
     run.lifecycle.state = state;
-    run.lifecycle.outcome = Some(Outcome { result, exit_status: None, reported_by: ReportedBy::Report });
+    run.lifecycle.outcome =
+        Some(Outcome { result, exit_status: None, reported_by: ReportedBy::Report, cancelled_by: None });
 }
 
 fn head_job() -> HeadJob {
