@@ -453,7 +453,7 @@ fn reported(lifecycle: &Lifecycle, outcome: Outcome, now: Timestamp) -> Decision
 }
 
 /// A cancellation ends a run without a head job. A head job needs the copies until it has ended, so
-/// only its own end ends the run, unless the user forces the cancellation. A run that is still being
+/// only its own end ends the run, unless the user forces the cancellation. A run that is being
 /// launched is not cancelled: its copies could be created after the clean-up has looked for them.
 fn cancelled(
     lifecycle: &Lifecycle,

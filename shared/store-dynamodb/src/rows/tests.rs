@@ -108,7 +108,7 @@ async fn row_of_a_plugin_run(test: &TestStore) -> Value {
 }
 
 async fn row_of_a_cancelled_run(test: &TestStore) -> Value {
-    let mut run = a_run("d");
+    let mut run = a_run("e");
     run.lifecycle.outcome = Some(Outcome {
         result: RunResult::Cancelled,
         exit_status: None,
@@ -244,6 +244,7 @@ fn frozen_runs_are_read_with_the_copies_that_job_definitions_refer_to_and_the_st
         (Layout::Bundle, vec![(named("a", ""), false)]),
         (Layout::Bundle, vec![(named("b", ""), false)]),
         (Layout::Plugin, vec![(named("d", ""), false), (named("d", ".nextflow"), true)]),
+        (Layout::Bundle, vec![(named("e", ""), false)]),
     ];
     assert_eq!(read, expected);
 }
