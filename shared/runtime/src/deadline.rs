@@ -48,7 +48,10 @@ impl Backoff for Deadline {
     }
 
     async fn pause(&self, time: Duration) {
-        tokio::time::sleep(time).await;
+        // Even a sleep of zero lasts until the timer's next millisecond.
+        if !time.is_zero() {
+            tokio::time::sleep(time).await;
+        }
     }
 }
 
@@ -105,6 +108,15 @@ mod tests {
             assert_eq!(deadline.remaining(), Duration::from_millis(left));
         }
         assert_eq!(Deadline::at(SystemTime::UNIX_EPOCH).remaining(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_of_no_length_waits_for_no_timer() {
+        // Between two ticks of the timer, which has a resolution of a millisecond.
+        tokio::time::advance(Duration::from_micros(300)).await;
+        let before = Instant::now();
+        Deadline::after(Duration::from_secs(29)).pause(Duration::ZERO).await;
+        assert_eq!(before.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

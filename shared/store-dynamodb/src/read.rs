@@ -64,8 +64,8 @@ impl Store {
     /// Reads one batch. `BatchGetItem` has no paginator, so this retries unprocessed keys.
     async fn get_batch(&self, keys: &[Key], rows: &mut Vec<Row>) -> Result<()> {
         let mut pending: Vec<_> = keys.iter().cloned().map(Key::attributes).collect();
-        for delay in DELAYS {
-            tokio::time::sleep(delay).await;
+        let mut delays = DELAYS.into_iter();
+        loop {
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(pending))
                 .consistent_read(true)
@@ -86,8 +86,9 @@ impl Store {
                 Some(rest) if !rest.keys.is_empty() => pending = rest.keys,
                 _ => return Ok(()),
             }
+            // Only before a retry: even a sleep of zero lasts until the timer's next millisecond.
+            tokio::time::sleep(delays.next().ok_or(Error::Contended)?).await;
         }
-        Err(Error::Contended)
     }
 
     /// A consistent query for the rows of a partition.
@@ -147,10 +148,9 @@ pub(crate) fn page(rows: u32) -> i32 {
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>.
 const BATCH: usize = 100;
 
-/// The delays before the first request for a batch and before each retry. AWS recommends a growing
-/// delay, and the SDK does not retry unprocessed keys.
-const DELAYS: [Duration; 6] = [
-    Duration::ZERO,
+/// The delay before each retry of a batch. AWS recommends a growing delay, and the SDK does not
+/// retry unprocessed keys.
+const DELAYS: [Duration; 5] = [
     Duration::from_millis(20),
     Duration::from_millis(50),
     Duration::from_millis(100),

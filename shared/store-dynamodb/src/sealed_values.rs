@@ -31,6 +31,8 @@ fn keys(secrets: &[(SecretOwner, SecretId)], key: fn(SecretOwner, SecretId) -> K
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use domain::Error;
     use domain::role::Permission;
     use serde_json::{Value, json};
@@ -84,6 +86,18 @@ mod tests {
         let keys = stored(&test, 101).await;
         assert_eq!(test.store.sealed_values(&keys).await.unwrap().len(), 101);
         assert_eq!(test.operations().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_complete_batch_waits_for_no_timer() {
+        let test = TestStore::start().await;
+        let keys = stored(&test, 1).await;
+        let body = json!({ "Responses": { "pipeline-secrets": [] }, "UnprocessedKeys": {} });
+        test.table.faults.fail_next(Fault::Answer { status: 200, body });
+        tokio::time::pause();
+        let before = tokio::time::Instant::now();
+        assert_eq!(test.store.sealed_values(&keys).await.unwrap(), []);
+        assert_eq!(before.elapsed(), Duration::ZERO, "the paused clock advances only for a timer");
     }
 
     #[tokio::test]
