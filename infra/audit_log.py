@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from argparse import ArgumentTypeError
 from datetime import datetime, timezone
 
 RUN_ENDS = {"run.ending", "run.ended"}
@@ -36,7 +37,16 @@ def folder(function):
 
 
 def moment(text):
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
+    """Returns the time of an argument. A time without a zone is refused: it would mean local time."""
+    try:
+        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise ArgumentTypeError(f"{text!r} is not a time with a zone: write it as 2026-11-24T10:00:00Z")
+    if time > datetime.now(timezone.utc):
+        raise ArgumentTypeError(f"{text} is in the future")
+    return time.astimezone(timezone.utc)
 
 
 # The format of each field that functions log. A holder of a function's credentials can write any

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,9 @@ BAD_CREDENTIALS = (
     "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId",
     "SignatureDoesNotMatch", "IncompleteSignature", "AuthFailure", "NoCredentials",
 )
+# With `cli_history = enabled` in its configuration, the CLI stores the answers of its calls, and some
+# contain credentials. This folder is deleted when the process ends.
+HISTORY = tempfile.TemporaryDirectory(prefix="pipeline-secrets-verify-")
 API_TIMEOUT = 35  # seconds: API Gateway gives up after 30
 
 
@@ -40,7 +44,12 @@ class Aws:
     """The AWS CLI with the caller's credentials, or with those of a role's session."""
 
     def __init__(self, session=None):
-        self.environment = {**os.environ, "AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off"}
+        self.environment = {
+            **os.environ,
+            "AWS_PAGER": "",
+            "AWS_CLI_AUTO_PROMPT": "off",
+            "AWS_CLI_HISTORY_FILE": os.path.join(HISTORY.name, "history.db"),
+        }
         if session:
             self.environment.pop("AWS_PROFILE", None)
             self.environment.update(
