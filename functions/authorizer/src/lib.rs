@@ -64,25 +64,35 @@ struct CallerContext {
     #[serde(skip_serializing_if = "Option::is_none")]
     token_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workspace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign_up: Option<&'static str>,
 }
 
 fn answer(caller: Option<Caller>) -> Result<Box<RawValue>> {
     let context = match caller {
         None => None,
-        Some(Caller::User(Actor { user, token })) => Some(CallerContext {
+        Some(Caller::User(Actor { user, token, workspace, scope })) => Some(CallerContext {
             user_id: Some(user.to_string()),
             token_id: token.map(|token| token.to_string()),
+            // Functions refuse a token without its scope.
+            scope: token.map(|_| scope.as_str()),
+            workspace_id: workspace.map(|workspace| workspace.to_string()),
             ..CallerContext::default()
         }),
         Some(Caller::NewLogin(verified)) => Some(CallerContext {
             issuer: Some(verified.login.issuer),
             subject: Some(verified.login.subject),
             email: verified.verified_email,
+            sign_up: Some(if verified.sign_up { "true" } else { "false" }),
             ..CallerContext::default()
         }),
     };

@@ -3,12 +3,13 @@
 use crate::harness::{Harness, text};
 use authorizer::oidc::Jwts;
 use aws_lc_rs::hmac;
+use domain::issuer::Issuers;
 use domain::ports::VerifyJwt;
 use domain::{Error, Timestamp};
 use futures_util::future::join_all;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use support::oidc::{AUDIENCE, Issuer, Key, encode, http};
+use support::oidc::{Issuer, Key, encode, http};
 
 async fn issuer() -> (Issuer, Key, Harness) {
     let key = Key::make("sig-1", "ES256");
@@ -43,7 +44,7 @@ async fn a_new_login_is_returned_and_nothing_is_written() {
     for (verified, email) in [(true, json!("ada@example.org")), (false, Value::Null)] {
         claims["email_verified"] = json!(verified);
         let answer = harness.answer(&bearer(&key.token(&claims))).await.unwrap();
-        let mut context = json!({ "issuer": issuer.url, "subject": "ada", "email": email });
+        let mut context = json!({ "issuer": issuer.url, "subject": "ada", "email": email, "signUp": "true" });
         context.as_object_mut().unwrap().retain(|_, value| !value.is_null());
         assert_eq!(answer, json!({ "isAuthorized": true, "context": context }));
     }
@@ -179,6 +180,45 @@ async fn invalid_claims_are_refused() {
     assert!(harness.user(&bearer(&key.token(&latest))).await.is_some(), "the largest possible time");
 }
 
+/// Each issuer's tokens are verified with its own keys and its own requirements.
+#[tokio::test]
+async fn the_issuer_of_a_token_decides_its_keys_and_requirements() {
+    let (staff_key, ci_key, foreign_key) =
+        (Key::make("k", "ES256"), Key::make("k", "ES256"), Key::make("k", "ES256"));
+    let staff = Issuer::start(&[&staff_key]).await;
+    let ci = Issuer::start(&[&ci_key]).await;
+    let foreign = Issuer::start(&[&foreign_key]).await;
+    let required = json!({ "kind": "ci", "audience": "ci", "requiredClaims": { "owner": "123" } });
+    let harness = Harness::with(&[staff.entry(&json!({ "signUp": false })), ci.entry(&required)]).await;
+    let of = |issuer: &Issuer, changes: &Value| {
+        let mut claims = issuer.claims("ada");
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        claims
+    };
+    let ci_claims = of(&ci, &json!({ "aud": "ci", "owner": "123", "nonce": "n" }));
+    for (what, key, claims, accepted) in [
+        ("staff", &staff_key, of(&staff, &json!({})), true),
+        ("CI", &ci_key, ci_claims.clone(), true),
+        ("staff, signed by CI", &ci_key, of(&staff, &json!({})), false),
+        ("CI, signed by staff", &staff_key, ci_claims, false),
+        ("staff with CI's audience", &staff_key, of(&staff, &json!({ "aud": "ci", "owner": "123" })), false),
+        ("CI without the claim", &ci_key, of(&ci, &json!({ "aud": "ci" })), false),
+        ("CI of another owner", &ci_key, of(&ci, &json!({ "aud": "ci", "owner": "124" })), false),
+        ("an ID token of staff", &staff_key, of(&staff, &json!({ "typ": "ID" })), false),
+        ("an issuer that is not configured", &foreign_key, of(&foreign, &json!({})), false),
+        ("staff, signed by it", &foreign_key, of(&staff, &json!({})), false),
+    ] {
+        let answer = harness.answer(&bearer(&key.token(&claims))).await.unwrap();
+        assert_eq!(answer["isAuthorized"], accepted, "{what}");
+        if accepted {
+            assert_eq!(answer["context"]["issuer"], claims["iss"], "{what}");
+            assert_eq!(answer["context"]["signUp"], (what == "CI").to_string(), "{what}");
+        }
+    }
+    assert_eq!(foreign.requests(), 0, "nothing is fetched from an issuer that is not configured");
+    assert_eq!((staff.requests(), ci.requests()), (2, 2), "each issuer has its own cache");
+}
+
 #[tokio::test]
 async fn a_signature_by_another_key_is_refused() {
     let (issuer, key, harness) = issuer().await;
@@ -305,7 +345,8 @@ struct Clock {
 
 impl Clock {
     fn of(issuer: &Issuer) -> Self {
-        Self { jwts: Jwts::of(&issuer.url, AUDIENCE).unwrap(), start: Timestamp::now() }
+        let issuers = Issuers::parse(&json!([issuer.entry(&json!({}))]).to_string()).unwrap();
+        Self { jwts: Jwts::new(&issuers).unwrap(), start: Timestamp::now() }
     }
 
     async fn at(&self, seconds: i64, key: &Key, issuer: &Issuer) -> domain::Result<bool> {

@@ -26,7 +26,7 @@ async fn ada() -> (Harness, Actor, String) {
     let applied = harness.apply(&one_user(None)).await;
     let (user, token) = (&applied.users[0], &applied.users[0].tokens[0]);
     let key = token.access_key.as_ref().unwrap().to_string();
-    (harness, Actor { user: user.id, token: Some(token.id) }, key)
+    (harness, Actor { token: Some(token.id), ..Actor::without_token(user.id) }, key)
 }
 
 #[tokio::test]
@@ -36,7 +36,11 @@ async fn a_token_is_accepted_as_bearer_and_as_basic_and_identifies_user_and_toke
     for header in [format!("Bearer {key}"), format!("bearer {key}"), format!("Basic {basic}")] {
         let expected = json!({
             "isAuthorized": true,
-            "context": { "userId": ada.user.to_string(), "tokenId": ada.token.unwrap().to_string() },
+            "context": {
+                "userId": ada.user.to_string(),
+                "tokenId": ada.token.unwrap().to_string(),
+                "scope": "all",
+            },
         });
         assert_eq!(harness.answer(&header).await.unwrap(), expected);
     }

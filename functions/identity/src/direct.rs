@@ -50,6 +50,7 @@ impl Handler {
         }
         let declared = fields.get("apply").ok_or_else(unknown)?;
         let document = Document::parse(declared)?;
+        document.check_issuers(&self.issuers)?;
         let applied = apply(&*self.store, &document, context).await?;
         tracing::info!(operation = "Apply", changes = applied.changes, "applied a declaration");
         raw(&AppliedAnswer::from(&applied))

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use domain::Context;
+use domain::issuer::Issuers;
 use domain::ports::IdentityStore;
 use http_api::Served;
 use serde_json::value::RawValue;
@@ -20,6 +21,8 @@ use serde_json::value::RawValue;
 pub struct Handler {
     /// The table.
     pub store: Rc<dyn IdentityStore>,
+    /// The issuers whose logins operators can declare.
+    pub issuers: Issuers,
 }
 
 impl Handler {

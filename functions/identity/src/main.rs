@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use domain::issuer::Issuers;
 use domain::settings::Settings;
 use identity::Handler;
 use runtime::config::{self, Table};
@@ -11,11 +12,11 @@ use store_dynamodb::Store;
 
 fn main() -> ExitCode {
     runtime::run(async |clients: &Clients| {
-        let (table, settings) = config::load::<(Table, Settings)>(config::process)?;
+        let (table, settings, issuers) = config::load::<(Table, Settings, Issuers)>(config::process)?;
         let metrics = Metrics::new(&settings.deployment);
         let store = Store::new(aws_sdk_dynamodb::Client::new(clients.data()), table.name);
         store.warm().await;
-        let handler = Handler { store: Rc::new(store) };
+        let handler = Handler { store: Rc::new(store), issuers };
         let randomness = SystemRandomness::default();
         Ok(async move |invocation: Invocation| {
             let context = invocation.context(&settings, &randomness);

@@ -1,6 +1,6 @@
 //! The operations over HTTP: formats, tokens, and no access to operators' actions.
 
-use crate::harness::{Harness, Ids, TestRequest, declaration, event, names};
+use crate::harness::{Harness, ISSUER, Ids, TestRequest, declaration, event, names};
 use http_api::Operation;
 use serde_json::{Value, json};
 
@@ -37,6 +37,43 @@ async fn requests_without_an_authorized_caller_are_refused() {
             assert!(matches!(answer["statusCode"].as_u64(), Some(400 | 403)), "{} {answer}", operation.id());
         }
     }
+}
+
+#[tokio::test]
+async fn an_unknown_login_signs_up_or_is_refused_until_an_operator_declares_it() {
+    let (harness, ids) = Harness::with_declaration().await;
+    let ask = async |subject: &str, sign_up: &str| {
+        let mut event = event(Operation::DescribeUser, TestRequest::default());
+        let lambda = json!({ "issuer": ISSUER, "subject": subject, "signUp": sign_up });
+        event["requestContext"]["authorizer"]["lambda"] = lambda;
+        let answer = harness.send(&event).await.unwrap();
+        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        (answer["statusCode"].as_u64().unwrap(), body)
+    };
+    let before = harness.rows().await;
+    let (status, body) = ask("s1", "false").await;
+    let words = format!(
+        "No user of this service has your login. Ask an operator to declare it: issuer {ISSUER}, subject s1"
+    );
+    assert_eq!((status, &body["message"]), (403, &json!(words)));
+    assert_eq!(harness.rows().await, before);
+
+    let declare = |issuer: &str| {
+        let login = json!({ "issuer": issuer, "subject": "s1" });
+        json!({ "users": [{ "userName": "outsider", "email": "outsider@example.org", "logins": [login] }] })
+    };
+    let misspelled = harness.send(&json!({ "apply": declare("https://login.example.org/") })).await.unwrap();
+    assert!(misspelled["error"]["message"].as_str().unwrap().contains("OidcIssuers"), "{misspelled}");
+    assert_eq!(harness.rows().await, before);
+    assert_eq!(harness.apply(&declare(ISSUER)).await["changes"], 1);
+    assert_eq!(harness.apply(&declare(ISSUER)).await["changes"], 0);
+    let (status, body) = ask("s1", "false").await;
+    assert_eq!((status, &body["user"]["id"]), (200, &json!(ids.user("outsider"))));
+
+    let (status, body) = ask("s2", "true").await;
+    assert_eq!(status, 200);
+    assert!(body["user"]["userName"].as_str().unwrap().starts_with("oidc-"), "{body}");
+    assert_eq!(ask("s2", "false").await, (200, body), "a registered login stays known without sign-up");
 }
 
 #[tokio::test]

@@ -131,6 +131,8 @@ names! {
         RunEnded = "run.ended",
         /// A user was created.
         UserCreated = "user.created",
+        /// A login was added to a user.
+        UserLoginAdded = "user.login-added",
         /// A token was created.
         TokenCreated = "token.created",
         /// A token was revoked.

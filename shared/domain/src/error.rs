@@ -24,6 +24,17 @@ pub enum Error {
         /// The roles that have the permission, in words.
         needs: String,
     },
+    /// An issuer vouches for the caller, no user has this login, and the issuer has no sign-up. The
+    /// text is for an operator, who can declare the login.
+    #[error(
+        "No user of this service has your login. Ask an operator to declare it: issuer {issuer}, subject {subject}"
+    )]
+    UnknownLogin {
+        /// The `iss` of the caller's token.
+        issuer: String,
+        /// The `sub` of the caller's token.
+        subject: String,
+    },
     /// The name is already used in this scope.
     #[error(
         "A secret named {existing} already exists, or its name differs only in case. Choose another name."
@@ -111,6 +122,7 @@ impl Error {
             Self::TooLarge(_) => "too-large",
             Self::NotFound => "not-found",
             Self::Forbidden { .. } => "forbidden",
+            Self::UnknownLogin { .. } => "unknown-login",
             Self::AlreadyExists { .. } => "already-exists",
             Self::Conflict(_) => "conflict",
             Self::VersionConflict => "version-conflict",
@@ -218,6 +230,7 @@ mod tests {
             (Error::TooLarge("a limit".into()), "too-large", false, false),
             (Error::NotFound, "not-found", false, false),
             (Error::Forbidden { needs: "owner or admin".into() }, "forbidden", false, false),
+            (Error::UnknownLogin { issuer: "i".into(), subject: "s".into() }, "unknown-login", false, false),
             (Error::AlreadyExists { existing }, "already-exists", false, false),
             (Error::Conflict("a state".into()), "conflict", false, false),
             (Error::VersionConflict, "version-conflict", true, false),

@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
 use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use crate::platform::Platform;
 use crate::role::Role;
 use crate::token::TokenHash;
+use crate::token_scope::TokenScope;
 
 /// An authenticated user. The authorizer vouches for the identity only; each request reads the
 /// role.
@@ -16,6 +18,18 @@ pub struct Actor {
     pub user: UserId,
     /// The personal access token of the request; `None` for a JSON Web Token.
     pub token: Option<TokenId>,
+    /// The only workspace in which the token can be used; `None` if it is not restricted.
+    pub workspace: Option<WorkspaceId>,
+    /// The operations for which the token can be used.
+    pub scope: TokenScope,
+}
+
+impl Actor {
+    /// Creates a user who acts without a personal access token, and so without its limits.
+    #[must_use]
+    pub fn without_token(user: UserId) -> Self {
+        Self { user, token: None, workspace: None, scope: TokenScope::All }
+    }
 }
 
 /// The caller, as the authorizer identified it.
@@ -23,8 +37,8 @@ pub struct Actor {
 pub enum Caller {
     /// A known user.
     User(Actor),
-    /// A login that an issuer vouches for and that no user has. It can only be registered, and only
-    /// by the `identity` function.
+    /// A login that an issuer vouches for and that no user has. It can only be registered, only by
+    /// the `identity` function, and only if its issuer has sign-up.
     NewLogin(VerifiedLogin),
 }
 
@@ -107,11 +121,20 @@ pub struct StoredToken {
     pub last_used: Option<Timestamp>,
     /// When the token expires.
     pub expires: Option<Timestamp>,
+    /// The only workspace in which it can be used; `None` if it is not restricted.
+    pub workspace: Option<WorkspaceId>,
+    /// The operations for which it can be used.
+    #[serde(
+        default = "TokenScope::absent",
+        deserialize_with = "TokenScope::stored",
+        skip_serializing_if = "TokenScope::is_all"
+    )]
+    pub scope: TokenScope,
 }
 
 /// A login at an OpenID Connect issuer. Only this pair identifies a user: e-mail addresses and
 /// names can pass from one person to another.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Login {
     /// The issuer, as in the token's `iss`.
     pub issuer: String,
@@ -126,6 +149,16 @@ pub struct VerifiedLogin {
     pub login: Login,
     /// The e-mail address, if the issuer has verified it.
     pub verified_email: Option<String>,
+    /// Whether the issuer's configuration lets an unknown login become a user.
+    pub sign_up: bool,
+}
+
+impl Login {
+    /// Returns the refusal of a login that no user has and that cannot sign up.
+    #[must_use]
+    pub fn unknown(&self) -> Error {
+        Error::UnknownLogin { issuer: self.issuer.clone(), subject: self.subject.clone() }
+    }
 }
 
 /// A membership that must still exist when a change takes effect.
@@ -146,6 +179,8 @@ pub enum Change {
     /// Creates a user with an unused name and e-mail address, and with an unused login if there is
     /// one.
     CreateUser(User, Option<Login>),
+    /// Adds an unused login to a user.
+    AddLogin(UserId, Login),
     /// Creates a token whose name the user does not use yet.
     CreateToken(StoredToken),
     /// Revokes the token.
@@ -180,7 +215,7 @@ impl Change {
             Self::CreateUser(..) => 5,
             Self::CreateToken(_) | Self::RevokeToken(_) | Self::SetRole { .. } => 4,
             Self::CreateWorkspace(_) => 3,
-            Self::CreateOrganization(_) | Self::SetPlatforms(..) => 2,
+            Self::AddLogin(..) | Self::CreateOrganization(_) | Self::SetPlatforms(..) => 2,
         }
     }
 
@@ -225,6 +260,8 @@ mod tests {
             created: Timestamp::UNIX_EPOCH,
             last_used: None,
             expires: None,
+            workspace: None,
+            scope: TokenScope::All,
         }
     }
 
@@ -257,10 +294,11 @@ mod tests {
     }
 
     /// Every change except role changes, with the rows of its transaction.
-    fn other_changes() -> [(Change, &'static [&'static str]); 6] {
+    fn other_changes() -> [(Change, &'static [&'static str]); 7] {
         let login = Login { issuer: "https://issuer.example".into(), subject: "olivia".into() };
         [
-            (Change::CreateUser(user(), Some(login)), &["user", "name", "e-mail", "login", "audit"]),
+            (Change::CreateUser(user(), Some(login.clone())), &["user", "name", "e-mail", "login", "audit"]),
+            (Change::AddLogin(user().id, login), &["login", "audit"]),
             (Change::CreateToken(token()), &["token", "token of the user", "name", "audit"]),
             (Change::RevokeToken(token()), &["token", "token of the user", "name", "audit"]),
             (Change::CreateOrganization(organization()), &["organization", "name"]),

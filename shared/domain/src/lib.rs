@@ -15,6 +15,7 @@ pub mod iam;
 pub mod idempotency;
 pub mod identity;
 pub mod ids;
+pub mod issuer;
 mod layout;
 pub mod log;
 pub mod name;
@@ -33,6 +34,8 @@ mod schema;
 pub mod secret;
 pub mod settings;
 pub mod token;
+pub mod token_scope;
+pub mod unique_map;
 pub mod use_cases;
 pub mod value;
 

@@ -68,10 +68,12 @@ mod tests {
     use super::*;
     use crate::audit::AuditAction;
     use crate::copies::Layout;
+    use crate::issuer::IssuerKind;
     use crate::platform::Platform;
     use crate::ports::RunNotice;
     use crate::role::{Permission, Role};
     use crate::run::{ReportedBy, RunResult, State};
+    use crate::token_scope::TokenScope;
 
     #[test]
     fn every_value_has_a_unique_name_and_parses_from_it() {
@@ -86,7 +88,7 @@ mod tests {
                 }
             )*};
         }
-        check!(AuditAction Layout Permission Platform Role RunNotice RunResult State ReportedBy);
+        check!(AuditAction IssuerKind Layout Permission Platform Role RunNotice RunResult State ReportedBy TokenScope);
     }
 
     #[test]

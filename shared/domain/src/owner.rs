@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn actor() -> Actor {
-        Actor { user: user(7), token: None }
+        Actor::without_token(user(7))
     }
 
     fn settings(maintain_may_write: bool) -> Settings {

@@ -266,7 +266,7 @@ pub(crate) fn user_id(number: i64) -> UserId {
 
 /// The user who launches runs and stores secrets in most tests.
 pub(crate) fn actor() -> Actor {
-    Actor { user: user_id(7), token: None }
+    Actor::without_token(user_id(7))
 }
 
 pub(crate) fn of_workspace() -> SecretOwner {

@@ -10,6 +10,7 @@ use domain::Timestamp;
 use domain::identity::{Actor, Caller, Login, VerifiedLogin};
 use domain::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
 use domain::token::PresentedToken;
+use domain::token_scope::TokenScope;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -42,34 +43,58 @@ impl<'a> Request<'a> {
         let refused = || Problem::new(403, "Forbidden");
         let authorizer = self.event.request_context.authorizer.as_ref().ok_or_else(refused)?;
         match &authorizer.lambda {
-            AuthorizerContext { user_id: Some(user), token_id, issuer: None, subject: None, email: None } => {
+            AuthorizerContext {
+                user_id: Some(user),
+                token_id,
+                scope,
+                workspace_id,
+                issuer: None,
+                subject: None,
+                email: None,
+                sign_up: None,
+            } => {
                 let user: UserId = user.parse().map_err(|_| refused())?;
-                let token = token_id.as_ref().map(|id| id.parse::<TokenId>()).transpose();
-                Ok(Caller::User(Actor { user, token: token.map_err(|_| refused())? }))
+                match (token_id, scope) {
+                    // A token without its scope is refused: a lost limit must not widen it.
+                    (Some(token), Some(scope)) => {
+                        let token: TokenId = token.parse().map_err(|_| refused())?;
+                        let scope: TokenScope = scope.parse().map_err(|_| refused())?;
+                        let workspace = workspace_id.as_ref().map(|id| id.parse()).transpose();
+                        let workspace = workspace.map_err(|_| refused())?;
+                        Ok(Caller::User(Actor { user, token: Some(token), workspace, scope }))
+                    }
+                    (None, None) if workspace_id.is_none() => Ok(Caller::User(Actor::without_token(user))),
+                    _ => Err(refused()),
+                }
             }
             AuthorizerContext {
                 user_id: None,
                 token_id: None,
+                scope: None,
+                workspace_id: None,
                 issuer: Some(issuer),
                 subject: Some(subject),
                 email,
+                sign_up: Some(sign_up),
             } => Ok(Caller::NewLogin(VerifiedLogin {
                 login: Login { issuer: issuer.to_string(), subject: subject.to_string() },
                 verified_email: email.as_ref().map(ToString::to_string),
+                sign_up: sign_up.parse().map_err(|_| refused())?,
             })),
             _ => Err(refused()),
         }
     }
 
-    /// Returns the user who calls. Refuses a login that is not registered: only `identity`
-    /// registers logins.
+    /// Returns the user who calls. Refuses a login that no user has: only `identity` registers
+    /// logins.
     pub fn actor(&self) -> Result<Actor, Problem> {
         match self.caller()? {
             Caller::User(actor) => Ok(actor),
-            Caller::NewLogin(_) => Err(Problem::new(
+            Caller::NewLogin(verified) if verified.sign_up => Err(Problem::new(
                 403,
                 "Your login is not registered yet. Call GET /user-info once, wait a minute, and repeat this request.",
             )),
+            Caller::NewLogin(verified) => Err(verified.login.unknown().into()),
         }
     }
 
@@ -347,11 +372,17 @@ struct AuthorizerContext<'a> {
     #[serde(borrow, default)]
     token_id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    scope: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    workspace_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     issuer: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     subject: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     email: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    sign_up: Option<Cow<'a, str>>,
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@
 //! No variable contains a secret. Faults name the variable and the rule, never the variable's
 //! content.
 
+use std::borrow::Cow;
 use std::fmt;
 
 mod sections;
 
-pub use sections::{Bus, EnvelopeKey, Home, Launch, Oidc, OidcIssuer, Table};
+pub use sections::{Bus, EnvelopeKey, Home, Launch, Table};
 
 /// A part of the configuration.
 pub trait Section: Sized {
@@ -25,12 +26,12 @@ pub struct Variables<'a> {
 }
 
 /// A missing or invalid variable.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
     /// The variable's name.
     pub variable: &'static str,
     /// The rule for its content.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
     /// Whether it is missing or empty.
     pub missing: bool,
 }
@@ -86,7 +87,7 @@ impl Variables<'_> {
     ) -> Option<T> {
         match self.optional(variable, rule, parse)? {
             Some(value) => Some(value),
-            None => self.fault(Fault { variable, rule, missing: true }),
+            None => self.fault(Fault { variable, rule: rule.into(), missing: true }),
         }
     }
 
@@ -98,11 +99,22 @@ impl Variables<'_> {
         rule: &'static str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<Option<T>> {
+        self.checked(variable, |text| parse(text).ok_or(rule.into()))
+    }
+
+    /// Reads an optional variable with a parser that says which rule is violated. Returns
+    /// `Some(None)` if the variable is missing or empty.
+    #[allow(clippy::option_option, reason = "invalid, absent, present")]
+    pub fn checked<T>(
+        &mut self,
+        variable: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Cow<'static, str>>,
+    ) -> Option<Option<T>> {
         match (self.lookup)(variable).filter(|text| !text.is_empty()) {
             None => Some(None),
             Some(text) => match parse(&text) {
-                Some(value) => Some(Some(value)),
-                None => self.fault(Fault { variable, rule, missing: false }),
+                Ok(value) => Some(Some(value)),
+                Err(rule) => self.fault(Fault { variable, rule, missing: false }),
             },
         }
     }

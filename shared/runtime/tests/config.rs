@@ -2,10 +2,11 @@
 
 use domain::copies::Layout;
 use domain::ids::RunPrefix;
+use domain::issuer::Issuers;
 use domain::settings::{Limits, Settings};
-use runtime::config::{Bus, EnvelopeKey, Home, Launch, Misconfigured, Oidc, Section, Table, load};
+use runtime::config::{Bus, EnvelopeKey, Home, Launch, Misconfigured, Section, Table, load};
 
-type Everything = (Table, Settings, EnvelopeKey, Bus, (RunPrefix, Launch), Oidc);
+type Everything = (Table, Settings, EnvelopeKey, Bus, (RunPrefix, Launch), Issuers);
 
 const GOOD: [(&str, &str); 7] = [
     ("TABLE_NAME", "prod-Table-1ABC"),
@@ -31,11 +32,11 @@ fn faulty<S: Section>(changes: &[(&str, &str)]) -> Vec<&'static str> {
 
 #[test]
 fn a_missing_variable_has_a_safe_default() {
-    let (table, settings, key, bus, (prefix, launch), oidc) = with::<Everything>(&[]).unwrap();
+    let (table, settings, key, bus, (prefix, launch), issuers) = with::<Everything>(&[]).unwrap();
     assert_eq!((table.name.as_str(), bus.name.as_str()), ("prod-Table-1ABC", "prod-runs"));
     assert_eq!((key.arn.as_str(), prefix.as_str()), (GOOD[2].1, "3f2a"));
     assert_eq!(launch, Launch { api_endpoint: GOOD[5].1.into(), copy_key: None });
-    assert_eq!(oidc, Oidc(None));
+    assert_eq!(issuers, Issuers::default());
     assert_eq!(format!("{settings:?}"), format!("{:?}", Settings::new("prod")));
 }
 
@@ -55,8 +56,9 @@ fn variables_override_the_defaults() {
     assert_eq!(settings.default_layout, Layout::Plugin);
     let Limits { provisioning, pending, lease, longest_run } = settings.limits;
     assert_eq!([provisioning, pending, lease, longest_run].map(|limit| limit.as_secs()), [1, 2, 3, 4]);
-    let oidc: Oidc = with(&[("OIDC_ISSUER", "https://login.example.org"), ("OIDC_AUDIENCE", "ps")]).unwrap();
-    assert_eq!(oidc.0.unwrap().audience, "ps");
+    let issuers = r#"[{"issuer":"https://login.example.org","audience":"ps","kind":"people"}]"#;
+    let issuers: Issuers = with(&[("OIDC_ISSUERS", issuers)]).unwrap();
+    assert_eq!(issuers.all()[0].audience, "ps");
 }
 
 #[test]
@@ -68,7 +70,7 @@ fn all_faults_are_reported_with_variable_and_rule_but_without_content() {
         ("RUN_PREFIX", "canary"),
         ("API_ENDPOINT", "https://canary/"),
         ("LEASE_SECONDS", "canary"),
-        ("OIDC_ISSUER", "https://canary"),
+        ("OIDC_ISSUERS", r#"[{"issuer":"https://canary","audience":"canary","kind":"people","canary":1}]"#),
     ])
     .unwrap_err();
     let named: Vec<_> = misconfigured.faults().iter().map(|fault| fault.variable).collect();
@@ -79,12 +81,13 @@ fn all_faults_are_reported_with_variable_and_rule_but_without_content() {
         "ENVELOPE_KEY_ARN",
         "RUN_PREFIX",
         "API_ENDPOINT",
-        "OIDC_AUDIENCE",
+        "OIDC_ISSUERS",
     ];
     assert_eq!(named, expected);
     let text = misconfigured.to_string();
     assert!(text.starts_with("TABLE_NAME is missing and must be a table name"), "{text}");
     assert!(text.contains("; DEPLOYMENT must be a stack name"), "{text}");
+    assert!(text.contains("; OIDC_ISSUERS must be a list of at most three"), "{text}");
     assert!(!text.contains("canary") && !format!("{misconfigured:?}").contains("canary"));
 }
 
@@ -97,15 +100,25 @@ fn invalid_values_are_refused() {
     let keys = ["1234abcd", "arn:aws:kms:r:1:alias/a", "arn:aws:kms:r:1:key/", "arn:aws:s3:r:1:key/1"];
     let refused = |key: &&str| faulty::<EnvelopeKey>(&[("ENVELOPE_KEY_ARN", key)]) == ["ENVELOPE_KEY_ARN"];
     assert!(keys.iter().all(refused));
-    let urls =
-        ["api.example.org", "https://", "https:///x", "ftp://x", "https://x?y", "https://x#y", "https://x y"];
+    let urls = [
+        "api.example.org",
+        "https://",
+        "https:///x",
+        "ftp://x",
+        "https://x?y",
+        "https://x#y",
+        "https://x y",
+        "https://x/",
+        "http://api.example.org",
+        "https://u@x",
+    ];
     assert!(urls.iter().all(|url| faulty::<Launch>(&[("API_ENDPOINT", url)]) == ["API_ENDPOINT"]), "URL");
     for seconds in ["0", "-1", "1.5", "315360001", "99999999999999999999"] {
         assert_eq!(faulty::<Limits>(&[("LEASE_SECONDS", seconds)]), ["LEASE_SECONDS"], "{seconds}");
     }
     assert_eq!(faulty::<Settings>(&[("ALLOW_AWS_NAMES", "yes")]), ["ALLOW_AWS_NAMES"]);
     assert_eq!(faulty::<Settings>(&[("DEFAULT_LAYOUT", "Bundle")]), ["DEFAULT_LAYOUT"]);
-    assert_eq!(faulty::<Oidc>(&[("OIDC_AUDIENCE", "x")]), ["OIDC_ISSUER"]);
+    assert_eq!(faulty::<Issuers>(&[("OIDC_ISSUERS", "https://login.example.org")]), ["OIDC_ISSUERS"]);
     let home = [("ACCOUNT_ID", "1234"), ("AWS_REGION", "eu central")];
     assert_eq!(faulty::<Home>(&home), ["ACCOUNT_ID", "AWS_REGION"]);
     assert_eq!(faulty::<Bus>(&[("EVENT_BUS_NAME", "a:b")]), ["EVENT_BUS_NAME"]);

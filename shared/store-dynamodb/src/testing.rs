@@ -107,7 +107,7 @@ impl TestStore {
         permission: Permission,
     ) -> Result<Scope> {
         let quiet = Store::new(self.table.quiet().clone(), self.table.name.clone());
-        let actor = Actor { user: user(number), token: None };
+        let actor = Actor::without_token(user(number));
         authorize(&quiet, &Settings::new("test"), &actor, workspace, permission).await
     }
 

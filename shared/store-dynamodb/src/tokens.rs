@@ -31,6 +31,7 @@ impl ReadTokens for Store {
 mod tests {
     use domain::ids::UserId;
     use domain::token::TokenKey;
+    use domain::token_scope::TokenScope;
 
     use super::*;
     use crate::rows::{fields, s};
@@ -45,6 +46,8 @@ mod tests {
             created: now(),
             last_used: None,
             expires: Some(later(60)),
+            workspace: None,
+            scope: TokenScope::All,
         };
         test.seed(Key::token(token.id).row(fields(&token).unwrap())).await;
         token

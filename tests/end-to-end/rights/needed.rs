@@ -7,7 +7,8 @@ use end_to_end::rights::exercises::Exercises;
 use end_to_end::rights::harness::{Harness, World};
 use end_to_end::rights::statements::{Grant, Rights};
 use end_to_end::rights::{Outcome, ensure, functions};
-use support::oidc::{AUDIENCE, Issuer, Key};
+use serde_json::json;
+use support::oidc::{Issuer, Key};
 
 use crate::requirements::UNTESTED;
 
@@ -15,8 +16,8 @@ use crate::requirements::UNTESTED;
 async fn each_function_needs_each_of_its_rights() -> Outcome {
     let key = Key::make("1", "ES256");
     let issuer = Issuer::start(&[&key]).await;
-    let parameters =
-        [("OidcIssuer", issuer.url.as_str()), ("OidcAudience", AUDIENCE), ("SweepSchedule", "rate(7 days)")];
+    let issuers = json!([issuer.entry(&json!({}))]).to_string();
+    let parameters = [("OidcIssuers", issuers.as_str()), ("SweepSchedule", "rate(7 days)")];
     let harness = Harness::start(&parameters).await?;
     let world = World::make(&harness, "needed").await?;
     let exercises = Exercises::new(&harness, (&issuer, &key), &world);

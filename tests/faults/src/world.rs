@@ -205,7 +205,7 @@ pub fn workspace() -> WorkspaceId {
 /// Returns a caller.
 #[must_use]
 pub fn actor(user: i64) -> Actor {
-    Actor { user: UserId::new(user).expect("a positive number"), token: None }
+    Actor::without_token(UserId::new(user).expect("a positive number"))
 }
 
 /// The start time of every trial.

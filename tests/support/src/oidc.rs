@@ -20,6 +20,21 @@ use tokio::net::{TcpListener, TcpStream};
 /// The audience of the issuer's tokens.
 pub const AUDIENCE: &str = "pipeline-secrets";
 
+/// Returns the entry of `OIDC_ISSUERS` for an issuer with sign-up for people, with these fields in
+/// addition.
+///
+/// # Panics
+///
+/// If `fields` is not an object.
+#[must_use]
+pub fn entry(url: &str, fields: &Value) -> Value {
+    let mut entry = json!({
+        "issuer": url, "audience": AUDIENCE, "kind": "people", "authorizedParties": ["cli"], "signUp": true,
+    });
+    entry.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+    entry
+}
+
 /// An issuer on loopback.
 #[derive(Clone)]
 pub struct Issuer {
@@ -56,6 +71,12 @@ impl Issuer {
             }
         });
         issuer
+    }
+
+    /// Returns the entry of `OIDC_ISSUERS` for this issuer, with these fields in addition.
+    #[must_use]
+    pub fn entry(&self, fields: &Value) -> Value {
+        entry(&self.url, fields)
     }
 
     /// Replaces the published keys.

@@ -1,4 +1,4 @@
-//! JSON Web Tokens of the OpenID Connect issuer that the deployment trusts.
+//! JSON Web Tokens of the OpenID Connect issuers that the deployment trusts.
 //!
 //! The `jsonwebtoken` crate checks signatures with an algorithm from [`ALGORITHMS`] and a key that
 //! the issuer publishes for this algorithm. Keys that a token contains or points to (`jwk`, `jku`,
@@ -10,10 +10,12 @@ mod keys;
 
 use async_trait::async_trait;
 use domain::identity::VerifiedLogin;
+use domain::issuer::{Issuer, Issuers};
 use domain::ports::VerifyJwt;
 use domain::{Error, Result, Timestamp};
 use jsonwebtoken::{Algorithm, Validation};
-use runtime::config::{Fault, Oidc, Section, Variables};
+use runtime::config::{Fault, Section, Variables};
+use serde::Deserialize;
 
 use claims::Claims;
 use fetch::Source;
@@ -31,50 +33,64 @@ pub const ALGORITHMS: [Algorithm; 7] = [
     Algorithm::EdDSA,
 ];
 
-/// The trusted issuer. Without one, every JSON Web Token is refused.
-pub struct Jwts(Option<Issuer>);
+/// The trusted issuers. Without one, every JSON Web Token is refused.
+pub struct Jwts(Vec<Trusted>);
 
-/// An issuer, the audience that its tokens must have, and its cached keys.
-struct Issuer {
-    name: String,
-    audience: String,
+/// An issuer and its cached keys.
+struct Trusted {
+    issuer: Issuer,
     keys: Keys,
 }
 
-/// Reads `OIDC_ISSUER` and `OIDC_AUDIENCE`. The issuer's URL must use HTTPS, or HTTP on loopback.
+/// Reads `OIDC_ISSUERS`.
 impl Section for Jwts {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
-        let Some(oidc) = Oidc::read(variables)?.0 else {
-            return Some(Self(None));
-        };
-        match Self::of(&oidc.issuer, &oidc.audience) {
-            Ok(jwts) => Some(jwts),
-            Err(rule) => variables.fault(Fault { variable: "OIDC_ISSUER", rule, missing: false }),
+        let issuers = Issuers::read(variables)?;
+        match Self::new(&issuers) {
+            Some(jwts) => Some(jwts),
+            None => {
+                let rule = "issuers with URLs that can be fetched".into();
+                variables.fault(Fault { variable: "OIDC_ISSUERS", rule, missing: false })
+            }
         }
     }
 }
 
 impl Jwts {
-    /// Accepts this issuer's tokens for this audience. Fetches nothing before the first token. An
-    /// error names the rule that the issuer violates.
-    pub fn of(issuer: &str, audience: &str) -> std::result::Result<Self, &'static str> {
-        let source = Source::of(issuer).ok_or("an https URL, or an http URL on loopback")?;
-        let (name, audience) = (issuer.to_owned(), audience.to_owned());
-        Ok(Self(Some(Issuer { name, audience, keys: Keys::new(source) })))
+    /// Accepts tokens of these issuers. Fetches nothing before the first token. Returns `None` if
+    /// an issuer is not a valid URL.
+    #[must_use]
+    pub fn new(issuers: &Issuers) -> Option<Self> {
+        let trusted = issuers.all().iter().map(|issuer| {
+            let keys = Keys::new(Source::of(&issuer.issuer)?);
+            Some(Trusted { issuer: issuer.clone(), keys })
+        });
+        trusted.collect::<Option<_>>().map(Self)
+    }
+
+    /// Returns the issuer that the token names. Nothing of the token is verified yet, so that this
+    /// decides only with which keys it is verified.
+    fn issuer_of(&self, token: &str) -> Option<&Trusted> {
+        #[derive(Deserialize)]
+        struct Unverified {
+            iss: String,
+        }
+        let named: Unverified = jsonwebtoken::dangerous::insecure_decode_claims(token).ok()?;
+        self.0.iter().find(|trusted| trusted.issuer.issuer == named.iss)
     }
 }
 
 #[async_trait(?Send)]
 impl VerifyJwt for Jwts {
     async fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Option<VerifiedLogin>> {
-        let Some(issuer) = &self.0 else {
-            return Ok(refused("the deployment has no OpenID Connect issuer"));
-        };
-        issuer.verify(token, now).await
+        match self.issuer_of(token) {
+            Some(trusted) => trusted.verify(token, now).await,
+            None => Ok(refused("the token is malformed, or the deployment does not have its issuer")),
+        }
     }
 }
 
-impl Issuer {
+impl Trusted {
     async fn verify(&self, token: &str, now: Timestamp) -> Result<Option<VerifiedLogin>> {
         // `alg: none` fails here: the crate does not support it.
         let Ok(header) = jsonwebtoken::decode_header(token) else {
@@ -92,7 +108,7 @@ impl Issuer {
         let Ok(token) = jsonwebtoken::decode::<Claims>(token, &key, &signature_only(header.alg)) else {
             return Ok(refused("the signature is not valid, or the claims cannot be read"));
         };
-        match token.claims.check(&self.name, &self.audience, now) {
+        match token.claims.check(&self.issuer, header.typ.as_deref(), now) {
             Ok(verified) => Ok(Some(verified)),
             Err(why) => Ok(refused(why)),
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use authorizer::Handler;
 use authorizer::oidc::Jwts;
 use domain::identity::{Login, VerifiedLogin};
+use domain::issuer::Issuers;
 use domain::settings::Settings;
 use domain::use_cases::identity::apply::{Applied, apply};
 use domain::use_cases::identity::document::Document;
@@ -16,7 +17,7 @@ use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use store_dynamodb::Store;
 use support::Table;
-use support::oidc::AUDIENCE;
+use support::oidc::entry;
 
 pub(crate) struct Harness {
     pub(crate) table: Table,
@@ -29,11 +30,16 @@ pub(crate) struct Harness {
 impl Harness {
     /// Starts with this issuer, or without one if `issuer` is empty.
     pub(crate) async fn start(issuer: &str) -> Self {
-        let table = Table::start().await;
-        let store = Store::new(table.client.clone(), table.name.clone());
         // Nothing listens at this address: tests without an issuer fetch no keys.
         let issuer = if issuer.is_empty() { "http://127.0.0.1:9" } else { issuer };
-        let jwts = Jwts::of(issuer, AUDIENCE).unwrap();
+        Self::with(&[entry(issuer, &json!({}))]).await
+    }
+
+    /// Starts with these entries of `OIDC_ISSUERS`.
+    pub(crate) async fn with(issuers: &[Value]) -> Self {
+        let table = Table::start().await;
+        let store = Store::new(table.client.clone(), table.name.clone());
+        let jwts = Jwts::new(&Issuers::parse(&json!(issuers).to_string()).unwrap()).unwrap();
         let handler = Handler { store: Rc::new(store.clone()), jwts: Rc::new(jwts) };
         let (randomness, settings) = (SystemRandomness::default(), Settings::new("test"));
         Self { table, store, handler, randomness, settings }
@@ -75,7 +81,8 @@ impl Harness {
             return Some(user);
         }
         let login = Login { issuer: text("issuer").unwrap(), subject: text("subject").unwrap() };
-        let verified = VerifiedLogin { login, verified_email: text("email") };
+        let sign_up = text("signUp").unwrap() == "true";
+        let verified = VerifiedLogin { login, verified_email: text("email"), sign_up };
         let deadline = deadline();
         let context = &self.context(Timestamp::now(), &deadline);
         let actor = register_login(&self.store, &verified, context).await.unwrap();

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::issuer::Issuers;
 use domain::settings::Settings;
 use domain::{Context, Timestamp};
 use http_api::Operation;
@@ -14,6 +15,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use store_dynamodb::Store;
 use support::{Fault, Table};
+
+/// The only issuer of the deployment.
+pub(crate) const ISSUER: &str = "https://login.example.org";
 
 pub(crate) struct Harness {
     pub(crate) table: Table,
@@ -42,7 +46,8 @@ impl Harness {
     pub(crate) async fn start() -> Self {
         let table = Table::start().await;
         let store = Store::new(table.client.clone(), table.name.clone());
-        let handler = Handler { store: Rc::new(store) };
+        let issuers = json!([{ "issuer": ISSUER, "audience": "secrets", "kind": "people" }]).to_string();
+        let handler = Handler { store: Rc::new(store), issuers: Issuers::parse(&issuers).unwrap() };
         Self { table, handler, randomness: SystemRandomness::default(), settings: Settings::new("test") }
     }
 

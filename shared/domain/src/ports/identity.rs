@@ -66,7 +66,7 @@ pub trait RegisterLogins: ReadLogins {
 
 /// Reads users, workspaces and participants. Every read is strongly consistent.
 #[async_trait(?Send)]
-pub trait ReadIdentity: ReadMembership {
+pub trait ReadIdentity: ReadMembership + ReadLogins {
     /// Returns the user with this id.
     async fn user(&self, id: UserId) -> Result<Option<User>>;
 

@@ -5,6 +5,7 @@ use crate::identity::{Organization, StoredToken, User, Workspace};
 use crate::ids::{OrgId, TokenId};
 use crate::platform::Platform;
 use crate::token::TokenKey;
+use crate::token_scope::TokenScope;
 
 pub(crate) fn user(number: i64, user_name: &str) -> User {
     User {
@@ -41,5 +42,7 @@ pub(crate) fn stored_token(id: i64, user: i64, token_name: &str, key: &TokenKey)
         created: NOW,
         last_used: None,
         expires: None,
+        workspace: None,
+        scope: TokenScope::All,
     }
 }

@@ -591,6 +591,7 @@ impl Rows {
                 self.logins.extend(login.map(|login| (login, user.id)));
                 self.users.insert(user.id, user);
             }
+            Change::AddLogin(user, login) => self.logins.push((login, user)),
             Change::CreateToken(token) => {
                 self.tokens.insert(token.id, token);
             }

@@ -54,7 +54,8 @@ async fn by_token(
         return Ok(refused("the token has expired"));
     }
     record_use(store, &token, now).await;
-    Ok(Some(Actor { user: token.user, token: Some(id) }))
+    let StoredToken { user, workspace, scope, .. } = token;
+    Ok(Some(Actor { user, token: Some(id), workspace, scope }))
 }
 
 /// Records the use of a token. A failure does not affect the request.
@@ -70,7 +71,7 @@ async fn record_use(store: &dyn ReadTokens, token: &StoredToken, now: Timestamp)
 /// Returns the caller for a login that the issuer vouches for.
 async fn by_login(store: &dyn ReadLogins, verified: VerifiedLogin) -> Result<Caller> {
     let user = store.user_of_login(&verified.login).await?;
-    Ok(user.map_or(Caller::NewLogin(verified), |user| Caller::User(Actor { user, token: None })))
+    Ok(user.map_or(Caller::NewLogin(verified), |user| Caller::User(Actor::without_token(user))))
 }
 
 fn refused<T>(why: &'static str) -> Option<T> {

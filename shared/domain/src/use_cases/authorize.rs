@@ -64,7 +64,7 @@ mod tests {
     }
 
     fn actor() -> Actor {
-        Actor { user: UserId::new(7).unwrap(), token: None }
+        Actor::without_token(UserId::new(7).unwrap())
     }
 
     fn settings() -> Settings {

@@ -112,7 +112,7 @@ impl Claimer {
         let Some(workspace) = run.workspace else {
             return Ok(false);
         };
-        let launcher = Actor { user: run.user, token: None };
+        let launcher = Actor::without_token(run.user);
         match authorize_platform(&*self.store, context.settings, &launcher, workspace, run.platform).await {
             Ok(_) => Ok(false),
             Err(Error::NotFound | Error::Forbidden { .. } | Error::Refused(_)) => Ok(true),

@@ -9,8 +9,9 @@ use crate::owner::SecretOwner;
 use crate::ports::RegisterLogins;
 use crate::{Error, Result};
 
-/// Returns the user of this login. A new login becomes a new user without permissions, never an
-/// existing user, because a name or an e-mail address proves nothing.
+/// Returns the user of this login. If its issuer has sign-up, a new login becomes a new user
+/// without permissions, never an existing user, because a name or an e-mail address proves nothing.
+/// Without sign-up, a new login is [`Error::UnknownLogin`]: an operator declares it first.
 pub async fn register_login(
     store: &dyn RegisterLogins,
     verified: &VerifiedLogin,
@@ -22,7 +23,7 @@ pub async fn register_login(
             Err(Attempt::Raced) => Err(Error::Contended),
             // Also for a throttled table: another attempt would only add load.
             Err(Attempt::Failed(error)) => Ok(Err(error)),
-            Ok(user) => Ok(Ok(Actor { user, token: None })),
+            Ok(user) => Ok(Ok(Actor::without_token(user))),
         }
     })
     .await?
@@ -47,6 +48,9 @@ async fn find_or_create(
 ) -> std::result::Result<UserId, Attempt> {
     if let Some(user) = store.user_of_login(&verified.login).await? {
         return Ok(user);
+    }
+    if !verified.sign_up {
+        return Err(Attempt::Failed(verified.login.unknown()));
     }
     let user = make_user(store, verified, context).await?;
     let scope = SecretOwner::User(user.id);

@@ -51,7 +51,11 @@ fn a_malformed_event_is_refused_without_quoting_it() {
 fn the_caller_is_the_user_that_the_authorizer_names() {
     let token = TokenId::new(5);
     for (case, context, expected) in [
-        ("a token", json!({ "authorizer": { "lambda": { "userId": "17", "tokenId": "5" } } }), Ok(token)),
+        (
+            "a token",
+            json!({ "authorizer": { "lambda": { "userId": "17", "tokenId": "5", "scope": "all" } } }),
+            Ok(token),
+        ),
         ("a JSON Web Token", json!({ "authorizer": { "lambda": { "userId": "17" } } }), Ok(None)),
         ("no token id", json!({ "authorizer": { "lambda": { "userId": "17", "tokenId": null } } }), Ok(None)),
         ("no authorizer", json!({}), Err(403)),
@@ -60,7 +64,7 @@ fn the_caller_is_the_user_that_the_authorizer_names() {
         ("out of range", json!({ "authorizer": { "lambda": { "userId": "0" } } }), Err(403)),
         (
             "no token's id",
-            json!({ "authorizer": { "lambda": { "userId": "17", "tokenId": "x" } } }),
+            json!({ "authorizer": { "lambda": { "userId": "17", "tokenId": "x", "scope": "all" } } }),
             Err(403),
         ),
         ("a new login", json!({ "authorizer": { "lambda": { "issuer": "i", "subject": "s" } } }), Err(403)),
@@ -71,7 +75,7 @@ fn the_caller_is_the_user_that_the_authorizer_names() {
         ),
     ] {
         let actor = request(Operation::ListRuns, &json!({ "requestContext": context })).actor();
-        let expected = expected.map(|token| Actor { user: user_id(17), token });
+        let expected = expected.map(|token| Actor { token, ..Actor::without_token(user_id(17)) });
         assert_eq!(outcome(actor), expected, "{case}");
     }
 }
@@ -82,17 +86,23 @@ fn a_caller_is_a_user_or_a_new_login_and_never_both_or_half() {
         Caller::NewLogin(VerifiedLogin {
             login: Login { issuer: "i".into(), subject: "s".into() },
             verified_email: email.map(str::to_owned),
+            sign_up: email.is_some(),
         })
     };
     for (context, expected) in [
-        (json!({ "userId": "17" }), Ok(Caller::User(Actor { user: user_id(17), token: None }))),
-        (json!({ "issuer": "i", "subject": "s" }), Ok(login(None))),
-        (json!({ "issuer": "i", "subject": "s", "email": "a@b" }), Ok(login(Some("a@b")))),
+        (json!({ "userId": "17" }), Ok(Caller::User(Actor::without_token(user_id(17))))),
+        (json!({ "issuer": "i", "subject": "s", "signUp": "false" }), Ok(login(None))),
+        (json!({ "issuer": "i", "subject": "s", "email": "a@b", "signUp": "true" }), Ok(login(Some("a@b")))),
+        (json!({ "issuer": "i", "subject": "s" }), Err(403)),
+        (json!({ "issuer": "i", "subject": "s", "signUp": "yes" }), Err(403)),
+        (json!({ "userId": "17", "signUp": "true" }), Err(403)),
         (json!({ "issuer": "i" }), Err(403)),
         (json!({ "subject": "s" }), Err(403)),
         (json!({ "email": "a@b" }), Err(403)),
         (json!({ "userId": "17", "email": "a@b" }), Err(403)),
         (json!({ "tokenId": "5", "issuer": "i", "subject": "s" }), Err(403)),
+        (json!({ "scope": "all", "issuer": "i", "subject": "s" }), Err(403)),
+        (json!({ "workspaceId": "42", "issuer": "i", "subject": "s" }), Err(403)),
         (json!({}), Err(403)),
     ] {
         let event = json!({ "requestContext": { "authorizer": { "lambda": context } } });
@@ -101,11 +111,45 @@ fn a_caller_is_a_user_or_a_new_login_and_never_both_or_half() {
 }
 
 #[test]
+fn a_token_is_accepted_only_with_its_limits() {
+    let limited = |scope, workspace| {
+        let workspace = WorkspaceId::new(workspace);
+        Ok(Actor { user: user_id(17), token: TokenId::new(5), workspace, scope })
+    };
+    for (limits, expected) in [
+        (json!({ "tokenId": "5", "scope": "all" }), limited(TokenScope::All, 0)),
+        (json!({ "tokenId": "5", "scope": "read" }), limited(TokenScope::Read, 0)),
+        (json!({ "tokenId": "5", "scope": "launch", "workspaceId": "42" }), limited(TokenScope::Launch, 42)),
+        (json!({ "tokenId": "5" }), Err(403)),
+        (json!({ "tokenId": "5", "workspaceId": "42" }), Err(403)),
+        (json!({ "tokenId": "5", "scope": null }), Err(403)),
+        (json!({ "tokenId": "5", "scope": "" }), Err(403)),
+        (json!({ "tokenId": "5", "scope": "All" }), Err(403)),
+        (json!({ "tokenId": "5", "scope": "all", "workspaceId": "" }), Err(403)),
+        (json!({ "tokenId": "5", "scope": "all", "workspaceId": "0" }), Err(403)),
+        (json!({ "tokenId": "5", "scope": "all", "workspaceId": "x" }), Err(403)),
+        (json!({ "scope": "all" }), Err(403)),
+        (json!({ "workspaceId": "42" }), Err(403)),
+    ] {
+        let mut context = limits.clone();
+        context["userId"] = json!("17");
+        let event = json!({ "requestContext": { "authorizer": { "lambda": context } } });
+        assert_eq!(outcome(request(Operation::DescribeUser, &event).actor()), expected, "{limits}");
+    }
+}
+
+#[test]
 fn a_new_login_is_refused_with_instructions_to_register() {
-    let event =
-        json!({ "requestContext": { "authorizer": { "lambda": { "issuer": "i", "subject": "s" } } } });
-    let refused = request(Operation::ListRuns, &event).actor().unwrap_err();
-    assert!(refused.message().contains("GET /user-info"), "{}", refused.message());
+    for (sign_up, words) in [
+        ("true", "Call GET /user-info once"),
+        ("false", "Ask an operator to declare it: issuer https://i.example, subject s"),
+    ] {
+        let lambda = json!({ "issuer": "https://i.example", "subject": "s", "signUp": sign_up });
+        let event = json!({ "requestContext": { "authorizer": { "lambda": lambda } } });
+        let refused = request(Operation::ListRuns, &event).actor().unwrap_err();
+        assert_eq!(refused.status(), 403);
+        assert!(refused.message().contains(words), "{}", refused.message());
+    }
 }
 
 #[test]

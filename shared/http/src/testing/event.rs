@@ -17,7 +17,7 @@ pub(crate) fn event(operation: Operation, changes: &Value) -> String {
         "headers": { "content-type": "application/json" },
         "requestContext": {
             "accountId": "123456789012",
-            "authorizer": { "lambda": { "userId": "17", "tokenId": "5" } },
+            "authorizer": { "lambda": { "userId": "17", "tokenId": "5", "scope": "all" } },
         },
         "isBase64Encoded": false,
     });

@@ -1,13 +1,15 @@
 //! The sections and their variables, which `infra/template.yaml` sets.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use domain::copies::Layout;
 use domain::iam::CopyLocation;
 use domain::ids::RunPrefix;
+use domain::issuer::{Issuers, is_secure_url};
 use domain::settings::{Limits, Settings};
 
-use super::{Fault, Section, Variables};
+use super::{Section, Variables};
 
 /// The DynamoDB table.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -106,9 +108,9 @@ pub struct Launch {
 
 impl Section for Launch {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
-        let rule = "an http or https URL without query, fragment and trailing slash";
+        let rule = "an https URL without user, query, fragment and trailing slash (http only on loopback)";
         let api_endpoint = variables.required("API_ENDPOINT", rule, |text| {
-            (is_url(text) && !text.ends_with('/')).then(|| text.to_owned())
+            (is_secure_url(text) && !text.ends_with('/')).then(|| text.to_owned())
         });
         let rule = "the ID, ARN or alias of a KMS key: at most 2048 characters without blanks";
         let copy_key = variables.optional("COPY_KEY_ID", rule, |text| {
@@ -119,44 +121,12 @@ impl Section for Launch {
     }
 }
 
-/// The OpenID Connect issuer whose JSON Web Tokens are accepted, if any.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Oidc(pub Option<OidcIssuer>);
-
-/// An issuer and the audience that its tokens must have.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct OidcIssuer {
-    /// `OIDC_ISSUER`, exactly as in the `iss` claim of its tokens.
-    pub issuer: String,
-    /// `OIDC_AUDIENCE`.
-    pub audience: String,
-}
-
-impl Section for Oidc {
+/// `OIDC_ISSUERS`: the OpenID Connect issuers whose JSON Web Tokens are accepted, as a JSON array.
+/// Without it, only personal access tokens are accepted.
+impl Section for Issuers {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
-        let issuer =
-            variables.optional("OIDC_ISSUER", "an http or https URL without query and fragment", |text| {
-                is_url(text).then(|| text.to_owned())
-            });
-        let audience =
-            variables.optional("OIDC_AUDIENCE", "an audience, without control characters", |text| {
-                (!text.contains(char::is_control)).then(|| text.to_owned())
-            });
-        match (issuer?, audience?) {
-            (None, None) => Some(Self(None)),
-            (Some(issuer), Some(audience)) => Some(Self(Some(OidcIssuer { issuer, audience }))),
-            // One without the other would accept every audience or no token: certainly a mistake.
-            (None, Some(_)) => variables.fault(Fault {
-                variable: "OIDC_ISSUER",
-                rule: "set with OIDC_AUDIENCE",
-                missing: true,
-            }),
-            (Some(_), None) => variables.fault(Fault {
-                variable: "OIDC_AUDIENCE",
-                rule: "set with OIDC_ISSUER",
-                missing: true,
-            }),
-        }
+        let issuers = variables.checked("OIDC_ISSUERS", |text| Self::parse(text).map_err(Cow::from));
+        Some(issuers?.unwrap_or_default())
     }
 }
 
@@ -224,14 +194,6 @@ fn flag(variables: &mut Variables<'_>, variable: &'static str) -> Option<bool> {
 
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
-}
-
-fn is_url(text: &str) -> bool {
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let fits = |byte: u8| {
-        byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'"' | b'\'' | b'\\' | b'<' | b'>')
-    };
-    host.is_some_and(|host| !host.is_empty() && !host.starts_with('/') && host.bytes().all(fits))
 }
 
 /// Far longer than any run, and far below the range of dates.

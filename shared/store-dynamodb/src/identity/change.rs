@@ -39,6 +39,9 @@ impl ChangeIdentity for Store {
         for change in changes {
             match change {
                 Change::CreateUser(user, login) => create_user(&mut transaction, user, login.as_ref())?,
+                Change::AddLogin(user, login) => {
+                    transaction.put_new(Part::Row, Key::login(login).with([("user", n(*user))]));
+                }
                 Change::CreateToken(token) => create_token(&mut transaction, token)?,
                 Change::RevokeToken(token) => revoke_token(&mut transaction, token),
                 Change::CreateOrganization(organization) => {

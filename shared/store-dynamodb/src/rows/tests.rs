@@ -15,6 +15,7 @@ use domain::role::{Permission, Role};
 use domain::run::{HeadJob, Outcome, ReportedBy, Run, RunResult, State};
 use domain::secret::{OldVersion, SealedValue, Secret, SecretWrite, WriteOutcome, Written};
 use domain::token::TokenKey;
+use domain::token_scope::TokenScope;
 use serde_json::{Value, json};
 
 use super::*;
@@ -167,7 +168,27 @@ fn a_token() -> StoredToken {
         created: now(),
         last_used: None,
         expires: Some(later(60)),
+        workspace: None,
+        scope: TokenScope::All,
     }
+}
+
+/// A token with every limit. [`a_token`] has none: its row is that of tokens before limits.
+fn a_limited_token() -> StoredToken {
+    StoredToken {
+        workspace: Some(a_workspace().id),
+        scope: TokenScope::Launch,
+        name: "HPC".into(),
+        ..a_token()
+    }
+}
+
+async fn row_of_a_limited_token(test: &TestStore) -> Value {
+    let id = TokenId::new(6).unwrap();
+    let changes = [Change::CreateToken(StoredToken { id, ..a_limited_token() })];
+    let created = an_audit(SecretOwner::User(user(9)), AuditAction::TokenCreated, &[]);
+    test.store.change_identity(&changes, &[audit(created, 5)], None).await.unwrap();
+    put_rows(test).swap_remove(0)
 }
 
 async fn rows_of_identity(test: &TestStore) -> Vec<Value> {
@@ -199,6 +220,7 @@ async fn the_stored_form_of_every_row_is_frozen() {
     rows.push(row_of_a_plugin_run(&test).await);
     rows.push(row_of_an_upsert(&test).await);
     rows.push(row_of_a_cancelled_run(&test).await);
+    rows.push(row_of_a_limited_token(&test).await);
     for (row, frozen) in rows.iter().zip(&frozen) {
         assert_eq!(row, frozen);
     }
@@ -276,7 +298,7 @@ async fn rows_with_readers() -> Vec<(Row, Read, &'static [&'static str])> {
     let key = Key::history(secret.owner, secret.id, 1);
     let run = Run { workspace: Some(a_workspace().id), ..an_ended_run() };
     let run = Key::run(&run.id).row(fields(&run).unwrap());
-    let token = fields(&a_token()).unwrap();
+    let token = fields(&a_limited_token()).unwrap();
     vec![
         (Row(secret_row(&secret).unwrap()), read::<Secret>, &[]),
         (Row(sealed_row(&sealed)), read::<SealedValue>, &[]),

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use domain::copies::CopyTags;
 use domain::ids::RunPrefix;
+use domain::issuer::Issuers;
 use domain::settings::Settings;
 use end_to_end::rights::harness::folder;
 use end_to_end::rights::statements::texts;
 use end_to_end::rights::template::Template;
 use http_api::Operation;
-use runtime::config::{self, Bus, EnvelopeKey, Home, Launch, Oidc, Section, Table};
+use runtime::config::{self, Bus, EnvelopeKey, Home, Launch, Section, Table};
 use serde_json::json;
 
 use super::{Requirement, logical_names, unless};
@@ -278,8 +279,8 @@ fn routes(template: &Template) -> Vec<String> {
 const ALL: [&str; 5] = ["TABLE_NAME", "DEPLOYMENT", "ACCOUNT_ID", "RESTORED", "LOG_LEVEL"];
 const TIMES: [&str; 4] = ["PROVISIONING_SECONDS", "PENDING_SECONDS", "LEASE_SECONDS", "LONGEST_RUN_SECONDS"];
 const OWN: [(&str, &[&str], bool); 9] = [
-    ("Authorizer", &["OIDC_ISSUER", "OIDC_AUDIENCE"], false),
-    ("Identity", &[], false),
+    ("Authorizer", &["OIDC_ISSUERS"], false),
+    ("Identity", &["OIDC_ISSUERS"], false),
     ("ReadSecrets", &[], false),
     ("WriteSecrets", &["ENVELOPE_KEY_ARN", "ALLOW_AWS_NAMES", "MAINTAIN_MAY_WRITE"], false),
     (
@@ -297,14 +298,13 @@ const OWN: [(&str, &[&str], bool); 9] = [
     ("ClaimRun", &["ENVELOPE_KEY_ARN", "EVENT_BUS_NAME"], true),
     ("ReportRun", &["EVENT_BUS_NAME"], true),
     ("CleanupRun", &["RUN_PREFIX"], true),
-    ("Console", &[], false),
+    ("Console", &["OIDC_ISSUERS"], false),
 ];
 
 /// Parameters, all different from their defaults.
-const CHOSEN: [(&str, &str); 14] = [
+const CHOSEN: [(&str, &str); 13] = [
     ("RunPrefix", "a1b2"),
-    ("OidcIssuer", "https://issuer.example.org"),
-    ("OidcAudience", "secrets"),
+    ("OidcIssuers", r#"[{"issuer":"https://issuer.example.org","audience":"secrets","kind":"people"}]"#),
     ("AllowAwsNames", "true"),
     ("MaintainMayWrite", "true"),
     ("DefaultLayout", "per-name"),
@@ -329,8 +329,8 @@ fn environment(template: &Template) -> Vec<String> {
         violations.extend(given.keys().filter(|it| !expected.contains(&it.as_str())).cloned());
         given.insert("AWS_REGION".into(), "eu-west-1".into()); // set by Lambda
         let faults = match function {
-            "Authorizer" => faults::<(Table, Settings, Oidc)>(&given),
-            "Identity" | "ReadSecrets" | "Console" => faults::<(Table, Settings)>(&given),
+            "Authorizer" | "Identity" | "Console" => faults::<(Table, Settings, Issuers)>(&given),
+            "ReadSecrets" => faults::<(Table, Settings)>(&given),
             "WriteSecrets" => faults::<(Table, Settings, EnvelopeKey)>(&given),
             "LaunchRun" => faults::<(Table, Settings, EnvelopeKey, Bus, RunPrefix, Launch)>(&given),
             "ClaimRun" => faults::<(Table, Settings, EnvelopeKey, Bus)>(&given),

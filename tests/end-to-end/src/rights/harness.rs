@@ -245,7 +245,7 @@ impl<'a> Call<'a> {
     /// Sets a login that does not have a user yet.
     #[must_use]
     pub fn by_new_login(self, issuer: &str, subject: &str) -> Self {
-        Self { caller: Some(json!({"issuer": issuer, "subject": subject})), ..self }
+        Self { caller: Some(json!({"issuer": issuer, "subject": subject, "signUp": "true"})), ..self }
     }
 
     /// Adds a path parameter.

@@ -1,5 +1,6 @@
 use std::rc::Rc;
 
+use domain::issuer::Issuers;
 use domain::settings::Settings;
 use domain::use_cases::identity::document::Document;
 use identity::Handler;
@@ -15,7 +16,7 @@ pub fn run(data: &[u8]) {
         return; // Lambda delivers only JSON
     };
     let aws = Aws::empty();
-    let handler = Handler { store: Rc::new(aws.store()) };
+    let handler = Handler { store: Rc::new(aws.store()), issuers: Issuers::default() };
     let served = wait(handler.handle(&event, &context(&Settings::new("test"))));
     let answer: Value = match &served {
         Ok(served) => serde_json::from_str(served.answer.get()).expect("an answer is JSON"),

@@ -28,7 +28,7 @@ async fn read_all(store: &Store) -> Result<()> {
     let now = Timestamp::now();
     let user = UserId::new(1).expect("an id");
     let (secret, workspace) = (SecretId::new(7).expect("an id"), WorkspaceId::new(42).expect("an id"));
-    let actor = Actor { user, token: None };
+    let actor = Actor::without_token(user);
     let scope: Scope = authorize(store, &settings, &actor, None, Permission::ReadSecrets).await?;
     let _ = (store.secrets(&scope).await, store.secret(&scope, secret).await);
     let _ = store.history(&scope, secret).await;

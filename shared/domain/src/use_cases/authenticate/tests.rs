@@ -10,6 +10,7 @@ use super::*;
 use crate::identity::Login;
 use crate::ids::RunId;
 use crate::testing::*;
+use crate::token_scope::TokenScope;
 
 /// The issuer's answer for every token.
 enum Issuer {
@@ -63,7 +64,7 @@ fn with_token(token: StoredToken) -> Fixture {
 }
 
 fn token_user() -> Caller {
-    Caller::User(Actor { user: user_id(7), token: Some(token_id()) })
+    Caller::User(Actor { token: Some(token_id()), ..Actor::without_token(user_id(7)) })
 }
 
 /// Asserts that the header is refused, and that the log contains the reason and no part of the
@@ -116,6 +117,17 @@ fn a_header_that_identifies_no_caller_is_refused_without_reading_the_table() {
         let fixture = with_token(stored());
         assert_refused(&fixture, &Issuer::Fails, &header, reason);
         assert!(fixture.table.faults.calls().is_empty(), "{header}");
+    }
+}
+
+#[test]
+fn a_token_passes_on_its_limits() {
+    for scope in TokenScope::ALL {
+        for workspace in [None, Some(workspace_id())] {
+            let fixture = with_token(StoredToken { workspace, scope, ..stored() });
+            let actor = Actor { user: user_id(7), token: Some(token_id()), workspace, scope };
+            assert_eq!(presented(&fixture, &bearer()).unwrap(), Some(Caller::User(actor)), "{scope}");
+        }
     }
 }
 

@@ -154,6 +154,10 @@ async fn read(store: &dyn ReadIdentity, document: &Document) -> Result<Known> {
         .map(|user| user.email.clone());
     let holders = all(new, async |email| store.user_by_email(&email).await).await?;
     known.emails = holders.into_iter().flatten().map(|user| fold(&user.email)).collect();
+    let logins: Vec<_> = document.users.iter().flat_map(|user| &user.logins).collect();
+    let holders = all(logins.iter().copied(), async |login| store.user_of_login(login).await).await?;
+    let held = logins.into_iter().zip(holders).filter_map(|(login, user)| Some((login.clone(), user?)));
+    known.logins = held.collect();
     let organizations = &document.organizations;
     let found = all(organizations, async |it| read_organization(store, it).await).await?;
     for (organization, workspaces) in found.into_iter().flatten() {

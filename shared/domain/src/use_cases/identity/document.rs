@@ -3,11 +3,14 @@
 //! Unknown fields are problems too: a misspelt field could grant a permission, or leave one in
 //! place.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::problems::{Fields, Problems, reject_duplicates};
-use crate::identity::fold;
+use crate::identity::{Login, fold};
+use crate::issuer::Issuers;
 use crate::platform::Platform;
 use crate::role::Role;
 use crate::use_cases::register_login::LOGIN_NAME_PREFIX;
@@ -62,6 +65,8 @@ pub struct DeclaredUser {
     pub user_name: String,
     /// Unique in the deployment.
     pub email: String,
+    /// Logins at the deployment's issuers. Logins that are not declared are left alone.
+    pub logins: Vec<Login>,
     /// Declared or revoked tokens.
     pub tokens: Vec<DeclaredToken>,
 }
@@ -85,6 +90,22 @@ impl Document {
         problems.into_result()?;
         Ok(document)
     }
+
+    /// Refuses logins of issuers that the deployment does not have: such a login is misspelled, or
+    /// would take effect for another issuer later.
+    pub fn check_issuers(&self, issuers: &Issuers) -> Result<()> {
+        let mut problems = Problems::default();
+        for (index, user) in self.users.iter().enumerate() {
+            for (login, declared) in user.logins.iter().enumerate() {
+                if issuers.find(&declared.issuer).is_none() {
+                    let place = format!("users[{index}].logins[{login}].issuer");
+                    problems
+                        .add(&place, "it must be an issuer of the parameter OidcIssuers, exactly as there.");
+                }
+            }
+        }
+        problems.into_result()
+    }
 }
 
 fn read_document(json: &Value, problems: &mut Problems) -> Document {
@@ -96,8 +117,21 @@ fn read_document(json: &Value, problems: &mut Problems) -> Document {
     };
     reject_duplicates("organizations", "name", document.organizations.iter().map(|it| &it.name), problems);
     reject_duplicates("users", "userName", document.users.iter().map(|it| &it.user_name), problems);
+    reject_repeated_logins(&document.users, problems);
     reject_duplicates("users", "email", document.users.iter().map(|it| &it.email), problems);
     document
+}
+
+/// A login identifies one user, by its exact issuer and subject.
+fn reject_repeated_logins(users: &[DeclaredUser], problems: &mut Problems) {
+    let mut seen = HashSet::new();
+    for (index, user) in users.iter().enumerate() {
+        for (login, declared) in user.logins.iter().enumerate() {
+            if !seen.insert((&declared.issuer, &declared.subject)) {
+                problems.add(&format!("users[{index}].logins[{login}]"), "it is declared twice.");
+            }
+        }
+    }
 }
 
 fn read_organization(json: &Value, place: &str, problems: &mut Problems) -> DeclaredOrganization {
@@ -148,15 +182,37 @@ fn read_participant(json: &Value, place: &str, problems: &mut Problems) -> Decla
 }
 
 fn read_user(json: &Value, place: &str, problems: &mut Problems) -> DeclaredUser {
-    let fields = Fields::of(json, place, &["userName", "email", "tokens"], problems);
+    let fields = Fields::of(json, place, &["userName", "email", "logins", "tokens"], problems);
+    let logins = fields.list("logins", problems, read_login);
+    if logins.len() > MAX_LOGINS {
+        problems.add(&format!("{place}.logins"), &format!("a user can have at most {MAX_LOGINS}."));
+    }
     let tokens = fields.list("tokens", problems, read_token);
     let names = tokens.iter().map(|it: &DeclaredToken| &it.name);
     reject_duplicates(&format!("{place}.tokens"), "name", names, problems);
     DeclaredUser {
         user_name: fields.text("userName", problems, check_user_name),
         email: fields.text("email", problems, check_email),
+        logins,
         tokens,
     }
+}
+
+fn read_login(json: &Value, place: &str, problems: &mut Problems) -> Login {
+    let fields = Fields::of(json, place, &["issuer", "subject"], problems);
+    let issuer = fields.text("issuer", problems, |text| check_text(text, 255));
+    Login { issuer, subject: fields.text("subject", problems, check_subject) }
+}
+
+/// The maximum number of a user's declared logins: each is a row of the user's transaction.
+const MAX_LOGINS: usize = 10;
+
+/// The rule for subjects that tokens have (OpenID Connect Core, section 2).
+fn check_subject(text: &str) -> std::result::Result<(), String> {
+    if text.is_empty() || text.len() > 255 || text.contains(char::is_control) {
+        return Err("it must have 1 to 255 bytes without control characters.".into());
+    }
+    Ok(())
 }
 
 fn read_token(json: &Value, place: &str, problems: &mut Problems) -> DeclaredToken {

@@ -45,6 +45,13 @@ pub(crate) fn record_of(
         Change::CreateUser(user, _) => {
             (SecretOwner::User(user.id), AuditAction::UserCreated, Some(user.id), None)
         }
+        Change::AddLogin(user, login) => (
+            SecretOwner::User(*user),
+            AuditAction::UserLoginAdded,
+            Some(*user),
+            // The subject can be a name, so the trail has only the issuer.
+            Some(format!("login of {}", login.issuer)),
+        ),
         Change::CreateToken(token) | Change::RevokeToken(token) => {
             let created = matches!(change, Change::CreateToken(_));
             (

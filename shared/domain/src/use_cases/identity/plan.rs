@@ -9,12 +9,13 @@ use super::record_of;
 use crate::Result;
 use crate::audit::AuditRecord;
 use crate::context::Context;
-use crate::identity::{Change, Organization, StoredToken, User, Workspace, fold};
+use crate::identity::{Change, Login, Organization, StoredToken, User, Workspace, fold};
 use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use crate::platform::Platform;
 use crate::ports::MAX_ROWS;
 use crate::role::Role;
 use crate::token::TokenKey;
+use crate::token_scope::TokenScope;
 
 /// A workspace with its participants.
 pub(super) type KnownWorkspace = (Workspace, Vec<(User, Role)>);
@@ -26,6 +27,8 @@ pub(super) struct Known {
     pub(super) users: HashMap<String, (User, Vec<StoredToken>)>,
     /// E-mail addresses that are already used.
     pub(super) emails: HashSet<String>,
+    /// The users of the document's logins.
+    pub(super) logins: HashMap<Login, UserId>,
     /// Organizations by name.
     pub(super) organizations: HashMap<String, Organization>,
     /// Workspaces by organization and name, with their participants.
@@ -147,6 +150,7 @@ impl Planner<'_> {
             self.first.push(vec![Change::CreateUser(user, None)]);
             created
         };
+        self.logins(id, declared, place);
         let tokens = declared
             .tokens
             .iter()
@@ -154,6 +158,18 @@ impl Planner<'_> {
             .filter_map(|(index, token)| self.token(id, token, tokens, &format!("{place}.tokens[{index}]")))
             .collect();
         AppliedUser { id, user_name, tokens }
+    }
+
+    fn logins(&mut self, user: UserId, declared: &DeclaredUser, place: &str) {
+        for (index, login) in declared.logins.iter().enumerate() {
+            match self.known.logins.get(login) {
+                Some(known) if *known == user => {}
+                Some(_) => {
+                    self.problems.add(&format!("{place}.logins[{index}]"), "another user has this login.");
+                }
+                None => self.first.push(vec![Change::AddLogin(user, login.clone())]),
+            }
+        }
     }
 
     fn token(
@@ -185,6 +201,8 @@ impl Planner<'_> {
             created: self.context.now,
             last_used: None,
             expires: declared.expires,
+            workspace: None,
+            scope: TokenScope::All,
         };
         let applied = AppliedToken { id: token.id, name: token.name.clone(), access_key: None };
         self.keys.insert(token.id, key);

@@ -24,7 +24,20 @@ fn each_change_is_recorded_in_the_trail_of_the_user_or_workspace_it_concerns() {
     let platforms = |list: &[Platform]| Change::SetPlatforms(workspace(), list.to_vec());
     let cases = [
         (Change::CreateUser(user(7, "sam"), None), of_user, AuditAction::UserCreated, Some(7), None),
-        (Change::CreateUser(user(7, "sam"), Some(login)), of_user, AuditAction::UserCreated, Some(7), None),
+        (
+            Change::CreateUser(user(7, "sam"), Some(login.clone())),
+            of_user,
+            AuditAction::UserCreated,
+            Some(7),
+            None,
+        ),
+        (
+            Change::AddLogin(user_id(7), login),
+            of_user,
+            AuditAction::UserLoginAdded,
+            Some(7),
+            Some("login of https://issuer"),
+        ),
         (Change::CreateToken(token()), of_user, AuditAction::TokenCreated, Some(7), Some("token 12")),
         (Change::RevokeToken(token()), of_user, AuditAction::TokenRevoked, Some(7), Some("token 12")),
         (

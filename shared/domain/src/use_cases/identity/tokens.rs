@@ -10,6 +10,7 @@ use crate::identity::{Actor, Change, StoredToken, fold};
 use crate::ids::TokenId;
 use crate::ports::{ChangeIdentity, ReadIdentity};
 use crate::token::TokenKey;
+use crate::token_scope::TokenScope;
 use crate::use_cases::retry_contended;
 use crate::{Error, Result};
 
@@ -53,6 +54,8 @@ pub async fn create(
             created: context.now,
             last_used: None,
             expires,
+            workspace: None,
+            scope: TokenScope::All,
         };
         change_one(store, Change::CreateToken(token.clone()), Some(actor.user), None, context).await?;
         let access_key = key.access_token(token.id);

@@ -88,6 +88,7 @@ impl Trail {
             // Grants and creations since the backup must be repeated by their owners. Runs are not
             // restored.
             AuditAction::UserCreated
+            | AuditAction::UserLoginAdded
             | AuditAction::TokenCreated
             | AuditAction::WorkspaceCreated
             | AuditAction::RunLaunched

@@ -7,7 +7,12 @@ fn login() -> Login {
 }
 
 fn sign_in(fixture: &Fixture, verified_email: Option<&str>) -> Result<Actor> {
-    let verified_login = VerifiedLogin { login: login(), verified_email: verified_email.map(str::to_owned) };
+    sign_in_if(fixture, verified_email, true)
+}
+
+fn sign_in_if(fixture: &Fixture, verified_email: Option<&str>, sign_up: bool) -> Result<Actor> {
+    let verified_email = verified_email.map(str::to_owned);
+    let verified_login = VerifiedLogin { login: login(), verified_email, sign_up };
     run_now(register_login(&*fixture.table, &verified_login, &fixture.context()))
 }
 
@@ -23,8 +28,23 @@ fn user_by_login(fixture: &Fixture) -> User {
 fn a_known_login_returns_its_user_and_writes_nothing() {
     let fixture = Fixture::new();
     fixture.table.rows.borrow_mut().logins.push((login(), user_id(7)));
-    assert_eq!(sign_in(&fixture, None).unwrap(), Actor { user: user_id(7), token: None });
+    assert_eq!(sign_in(&fixture, None).unwrap(), Actor::without_token(user_id(7)));
     assert_eq!(fixture.table.faults.calls(), ["user_of_login"]);
+}
+
+#[test]
+fn without_sign_up_a_new_login_is_refused_with_its_names_and_a_declared_one_is_known() {
+    let fixture = Fixture::new();
+    let refused = error_of(sign_in_if(&fixture, Some("ada@example.org"), false));
+    assert_eq!(
+        refused.to_string(),
+        "No user of this service has your login. Ask an operator to declare it: issuer \
+         https://issuer.example, subject subject-1"
+    );
+    assert_eq!((refused.code(), refused.retryable()), ("unknown-login", false));
+    assert_eq!(fixture.table.faults.calls(), ["user_of_login"], "nothing is written");
+    fixture.table.rows.borrow_mut().logins.push((login(), user_id(7)));
+    assert_eq!(sign_in_if(&fixture, None, false).unwrap(), Actor::without_token(user_id(7)));
 }
 
 #[test]
@@ -37,7 +57,7 @@ fn another_issuer_or_another_subject_is_another_user() {
         let fixture = Fixture::new();
         fixture.table.rows.borrow_mut().logins.push((other.clone(), user_id(7)));
         let actor = sign_in(&fixture, None).unwrap();
-        assert_eq!(actor, Actor { user: user_by_login(&fixture).id, token: None }, "{other:?}");
+        assert_eq!(actor, Actor::without_token(user_by_login(&fixture).id), "{other:?}");
         assert_ne!(actor.user, user_id(7), "{other:?}");
     }
 }
@@ -47,7 +67,7 @@ fn the_first_login_creates_a_user_without_permissions_once() {
     let fixture = Fixture::new();
     let actor = sign_in(&fixture, Some("ada@example.org")).unwrap();
     let user = user_by_login(&fixture);
-    assert_eq!(actor, Actor { user: user.id, token: None });
+    assert_eq!(actor, Actor::without_token(user.id));
     assert_eq!((&user.user_name, user.created), (&format!("oidc-{}", user.id), NOW));
     let [record] = fixture.table.audit().try_into().expect("one record");
     assert_eq!((record.scope, record.actor), (SecretOwner::User(user.id), Some(user.id)));
@@ -97,7 +117,7 @@ fn two_simultaneous_first_logins_create_one_user() {
         rows.users.insert(first.id, first);
     });
     fixture.table.faults.fail("register_login", Error::Contended);
-    assert_eq!(sign_in(&fixture, None).unwrap(), Actor { user: id, token: None });
+    assert_eq!(sign_in(&fixture, None).unwrap(), Actor::without_token(id));
     assert_eq!(user_by_login(&fixture).id, id, "there is no second user");
     assert!(fixture.table.audit().is_empty(), "the other login is audited by itself");
 }

@@ -9,6 +9,7 @@ use domain::identity::StoredToken;
 use domain::ids::TokenId;
 use domain::platform::Platform;
 use domain::role::Role;
+use domain::token_scope::TokenScope;
 use domain::use_cases::identity::participants::UserRef;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -320,11 +321,15 @@ fn only_a_new_token_shows_its_key() {
         created: at("2026-10-25T12:42:21.987Z"),
         last_used: None,
         expires: None,
+        workspace: None,
+        scope: TokenScope::All,
     };
     let plain = json!({ "id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": null });
     let used = StoredToken {
         last_used: Some(at("2026-10-26T07:00:00Z")),
         expires: Some(at("2030-01-31T00:00:00Z")),
+        workspace: None,
+        scope: TokenScope::All,
         ..token.clone()
     };
     let shown = json!({

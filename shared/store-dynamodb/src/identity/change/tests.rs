@@ -3,6 +3,7 @@ use domain::ids::{OrgId, TokenId};
 use domain::owner::SecretOwner;
 use domain::ports::{ReadIdentity, ReadMembership, ReadTokens};
 use domain::token::TokenKey;
+use domain::token_scope::TokenScope;
 use futures_util::future::join_all;
 use serde_json::json;
 use support::Fault;
@@ -62,6 +63,8 @@ fn a_token(number: i64, of: i64, name: &str) -> StoredToken {
         created: now(),
         last_used: None,
         expires: Some(later(60)),
+        workspace: None,
+        scope: TokenScope::All,
     }
 }
 

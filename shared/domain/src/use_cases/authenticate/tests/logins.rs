@@ -7,7 +7,8 @@ fn login() -> Login {
 }
 
 fn issuer(verified_email: Option<&str>) -> Issuer {
-    Issuer::VouchesFor(VerifiedLogin { login: login(), verified_email: verified_email.map(str::to_owned) })
+    let verified_email = verified_email.map(str::to_owned);
+    Issuer::VouchesFor(VerifiedLogin { login: login(), verified_email, sign_up: true })
 }
 
 fn sign_in(fixture: &Fixture, verified_email: Option<&str>) -> Result<Option<Caller>> {
@@ -21,7 +22,7 @@ fn a_known_login_identifies_its_user_and_writes_nothing() {
         let fixture = Fixture::new();
         fixture.table.rows.borrow_mut().logins.push((login(), user_id(7)));
         let actor = authenticate_by(&fixture, &issuer(Some("ada@example.org")), &header).unwrap();
-        assert_eq!(actor, Some(Caller::User(Actor { user: user_id(7), token: None })), "{header}");
+        assert_eq!(actor, Some(Caller::User(Actor::without_token(user_id(7)))), "{header}");
         assert_eq!(fixture.table.faults.calls(), ["user_of_login"], "{header}");
     }
 }
@@ -44,7 +45,8 @@ fn an_unknown_login_is_a_new_login_and_writes_nothing() {
     for other in others {
         let fixture = Fixture::new();
         fixture.table.rows.borrow_mut().logins.push((other.clone(), user_id(7)));
-        let verified = VerifiedLogin { login: login(), verified_email: Some("ada@example.org".into()) };
+        let verified_email = Some("ada@example.org".into());
+        let verified = VerifiedLogin { login: login(), verified_email, sign_up: true };
         let caller = sign_in(&fixture, Some("ada@example.org")).unwrap();
         assert_eq!(caller, Some(Caller::NewLogin(verified)), "{other:?}");
         assert_eq!(fixture.table.faults.calls(), ["user_of_login"], "{other:?}");

@@ -44,7 +44,7 @@ fn ids(memberships: &[(Workspace, Role)]) -> Vec<(i64, Role)> {
 fn a_caller_is_described_unless_deleted() {
     let fixture = fixture();
     assert_eq!(run_now(user(&*fixture.table, &actor())).unwrap(), make_user(7, "sam"));
-    let deleted = Actor { user: user_id(8), token: None };
+    let deleted = Actor::without_token(user_id(8));
     assert_eq!(error_of(run_now(user(&*fixture.table, &deleted))).code(), "not-found");
 }
 
@@ -55,7 +55,7 @@ fn memberships_are_sorted_by_organization_and_name() {
     assert_eq!(ids(&run_now(workspaces(&*fixture.table, &actor())).unwrap()), expected);
     let own = run_now(workspaces_of(&*fixture.table, &actor(), actor().user)).unwrap();
     assert_eq!(ids(&own), expected);
-    let none = Actor { user: user_id(8), token: None };
+    let none = Actor::without_token(user_id(8));
     assert_eq!(ids(&run_now(workspaces(&*fixture.table, &none)).unwrap()), []);
 }
 

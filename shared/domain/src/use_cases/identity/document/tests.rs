@@ -44,13 +44,60 @@ fn with_workspace(workspace: &Value) -> Value {
 }
 
 #[test]
+fn a_login_has_an_exact_issuer_and_subject_and_is_declared_once() {
+    let login = |issuer: &str, subject: &str| json!({"issuer": issuer, "subject": subject});
+    let with = |logins: &[Value]| {
+        with_user(&json!({"userName": "sam", "email": "sam@example.org", "logins": logins}))
+    };
+    let (i, long) = ("https://i.example", "x".repeat(256));
+    let subject = "it must have 1 to 255 bytes without control characters.";
+    assert_problems(&[
+        (with(&[login("", "s")]), format!("users[0].logins[0].issuer: it must have 1 to 255 {TEXT_RULE}")),
+        (with(&[login(i, "")]), format!("users[0].logins[0].subject: {subject}")),
+        (with(&[login(i, &long)]), format!("users[0].logins[0].subject: {subject}")),
+        (with(&[login(i, "a\u{1}")]), format!("users[0].logins[0].subject: {subject}")),
+        (with(&[json!({"issuer": i})]), format!("users[0].logins[0].subject: {NO_TEXT}")),
+        (
+            with(&[json!({"issuer": i, "subject": "s", "sub": "s"})]),
+            "users[0].logins[0]: it can have only the fields issuer, subject.".into(),
+        ),
+        (with(&[login(i, "s"), login(i, "s")]), "users[0].logins[1]: it is declared twice.".into()),
+    ]);
+    let eleven: Vec<_> = (0..11).map(|number| login(i, &number.to_string())).collect();
+    assert_problems(&[(with(&eleven), "users[0].logins: a user can have at most 10.".into())]);
+    assert!(problems_of(&with(&[login(i, "s"), login(i, "S"), login("https://j.example", "s")])).is_empty());
+}
+
+#[test]
+fn a_login_of_an_issuer_that_the_deployment_does_not_have_is_refused() {
+    let login = |issuer: &str| json!({"issuer": issuer, "subject": "s"});
+    let with = |issuer: &str| {
+        let user = json!({"userName": "sam", "email": "sam@example.org", "logins": [login(issuer)]});
+        Document::parse(&with_user(&user)).unwrap()
+    };
+    let entry = json!([{"issuer": "https://i.example", "audience": "a", "kind": "people"}]).to_string();
+    let issuers = Issuers::parse(&entry).unwrap();
+    assert!(with("https://i.example").check_issuers(&issuers).is_ok());
+    for other in ["https://i.example/", "https://I.example", "https://j.example"] {
+        let refused = with(other).check_issuers(&issuers).unwrap_err().to_string();
+        assert!(
+            refused.contains("users[0].logins[0].issuer: it must be an issuer of the parameter"),
+            "{refused}"
+        );
+    }
+    assert!(Document::default().check_issuers(&Issuers::default()).is_ok());
+}
+
+#[test]
 fn every_field_of_a_document_is_read() {
     let json = json!({
         "organizations": [{"name": "acme", "workspaces": [{
             "name": "research", "fullName": "Research group", "platforms": ["slurm", "aws-batch", "slurm"],
             "participants": [{"user": "sam", "role": "owner"}, {"user": "Vera", "role": "view"}],
         }]}],
-        "users": [{"userName": "sam", "email": "Sam@example.org", "tokens": [
+        "users": [{"userName": "sam", "email": "Sam@example.org", "logins": [
+            {"issuer": "https://i.example", "subject": "S 1"},
+        ], "tokens": [
             {"name": "laptop", "expires": "2030-01-31T00:00:00Z"}, {"name": "old", "revoked": true},
         ]}],
         "prune": true,
@@ -74,6 +121,7 @@ fn every_field_of_a_document_is_read() {
         users: vec![DeclaredUser {
             user_name: "sam".into(),
             email: "Sam@example.org".into(),
+            logins: vec![Login { issuer: "https://i.example".into(), subject: "S 1".into() }],
             tokens: vec![token("laptop", Some("2030-01-31T00:00:00Z"), false), token("old", None, true)],
         }],
         prune: true,
@@ -190,7 +238,7 @@ fn each_problem_of_a_user_names_its_place_and_the_rule() {
         ),
         (
             with_user(&json!({"userName": "sam", "email": "s@example.org", "token": []})),
-            "users[0]: it can have only the fields userName, email, tokens.".into(),
+            "users[0]: it can have only the fields userName, email, logins, tokens.".into(),
         ),
         (
             with_token(&json!({"name": " "})),

@@ -36,7 +36,7 @@ fn place() -> WorkspacePath {
 }
 
 fn by(user: UserId) -> Actor {
-    Actor { user, token: Some(token_id(1)) }
+    Actor { token: Some(token_id(1)), ..Actor::without_token(user) }
 }
 
 fn listed(fixture: &Fixture, caller: UserId, place: WorkspacePath) -> Result<Vec<(User, Role)>> {

@@ -20,9 +20,14 @@ fn known() -> Known {
     Known {
         users: users.into_iter().map(|(user, tokens)| (fold(&user.user_name), (user, tokens))).collect(),
         emails: ["taken@example.org".to_owned()].into(),
+        logins: [(login("https://i.example", "sam"), user_id(4))].into(),
         organizations: [("acme".to_owned(), organization())].into(),
         workspaces: [((organization().id, "research".to_owned()), (workspace(), participants))].into(),
     }
+}
+
+fn login(issuer: &str, subject: &str) -> Login {
+    Login { issuer: issuer.into(), subject: subject.into() }
 }
 
 fn decide(known: &Known, json: &Value) -> Result<Plan> {
@@ -59,6 +64,7 @@ fn steps(plan: &Plan) -> Vec<Vec<String>> {
             assert!(login.is_none(), "a declared user has no login");
             format!("user {}", user.user_name)
         }
+        Change::AddLogin(user, login) => format!("login {} of {}", login.subject, names[&user.number()]),
         Change::CreateToken(token) => format!("token {} of {}", token.name, names[&token.user.number()]),
         Change::RevokeToken(token) => format!("revoke {} of {}", token.name, names[&token.user.number()]),
         Change::CreateOrganization(organization) => format!("organization {}", organization.name),
@@ -104,6 +110,20 @@ fn users_and_tokens_that_differ_are_changed_and_the_rest_is_left() {
         ("an empty document", json!({}), &[]),
         ("a known user, in another case", sam(&json!([])), &[]),
         ("a new user", json!({"users": [{"userName": "Nina", "email": "nina@example.org"}]}), &["user Nina"]),
+        (
+            "a new user with logins",
+            json!({"users": [{"userName": "Nina", "email": "nina@example.org", "logins": [
+                {"issuer": "https://i.example", "subject": "n1"}, {"issuer": "https://j.example", "subject": "sam"},
+            ]}]}),
+            &["user Nina", "login n1 of Nina", "login sam of Nina"],
+        ),
+        (
+            "a known login, and a new one",
+            json!({"users": [{"userName": "sam", "email": "sam@example.org", "logins": [
+                {"issuer": "https://i.example", "subject": "sam"}, {"issuer": "https://i.example", "subject": "Sam"},
+            ]}]}),
+            &["login Sam of Sam"],
+        ),
         ("a known token, in another case", sam(&json!([{"name": "LAPTOP"}])), &[]),
         (
             "a known token that has expired",
@@ -272,6 +292,8 @@ fn a_new_user_workspace_and_token_match_the_declaration() {
             created: NOW,
             last_used: None,
             expires,
+            workspace: None,
+            scope: TokenScope::All,
         };
         assert_eq!(changes[6 + index], Change::CreateToken(token));
     }

@@ -69,6 +69,8 @@ fn a_new_token_is_stored_as_a_hash_recorded_and_shown_once() {
             created: NOW,
             last_used: None,
             expires,
+            workspace: None,
+            scope: TokenScope::All,
         };
         assert_eq!(made, expected);
         assert_eq!(transactions(&fixture), [(vec![Change::CreateToken(made.clone())], None)]);
@@ -192,7 +194,7 @@ fn a_failure_of_any_call_is_returned_and_nothing_is_changed() {
 #[test]
 fn a_caller_may_revoke_the_token_of_the_request() {
     let fixture = fixture();
-    let caller = Actor { user: user_id(7), token: Some(token_id(1)) };
+    let caller = Actor { token: Some(token_id(1)), ..Actor::without_token(user_id(7)) };
     run_now(revoke(&*fixture.table, &caller, token_id(1), &fixture.context())).unwrap();
     assert!(!fixture.table.rows.borrow().tokens.contains_key(&token_id(1)));
 }

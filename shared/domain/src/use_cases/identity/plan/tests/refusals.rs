@@ -21,7 +21,7 @@ fn a_document_that_contradicts_the_table_is_refused_with_the_place_of_the_proble
     let no_user =
         format!("{workspace}.participants[0].user: the user does not exist: declare it under users.");
     let expired = "users[0].tokens[0].expires: a new token must expire in the future.".to_owned();
-    let cases: [(&str, Value, &[&String]); 13] = [
+    let cases: [(&str, Value, &[&String]); 14] = [
         (
             "another e-mail address of a known user",
             json!({"users": [{"userName": "Sam", "email": "other@example.org"}]}),
@@ -32,6 +32,11 @@ fn a_document_that_contradicts_the_table_is_refused_with_the_place_of_the_proble
             "an e-mail address that another user has",
             new_user(json!({"email": "TAKEN@example.org"})),
             &[&"users[0].email: another user has this e-mail address.".into()],
+        ),
+        (
+            "a login that another user has",
+            new_user(json!({"logins": [{"issuer": "https://i.example", "subject": "sam"}]})),
+            &[&"users[0].logins[0]: another user has this login.".into()],
         ),
         ("a token that expires now", expires(NOW), &[&expired]),
         ("a token that expired", expires(minutes(-1)), &[&expired]),
