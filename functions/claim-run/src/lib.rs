@@ -1,9 +1,10 @@
-//! Claims: the head job of an HPC run exchanges its claim token for its Nextflow secrets store,
+//! Claims: the head job of a run on HPC or Kubernetes exchanges its claim token for its secrets,
 //! once. This function can open values and return them; it cannot create or delete anything.
 
 use domain::Context;
 use domain::token::PresentedToken;
 use domain::use_cases::claim::{Claim, Claimer};
+use http_api::wire::runs::claimed_on_kubernetes;
 use http_api::{Answer, Handle, Operation, Problem, Request};
 
 /// Answers the requests of this function.
@@ -26,6 +27,7 @@ impl Handle for Handler {
         };
         match self.claimer.claim(&run, &key, context).await? {
             Claim::Store(store) => Ok(Answer::raw_json(200, store)),
+            Claim::Kubernetes(secrets) => Ok(claimed_on_kubernetes(&secrets, request.wants_text())),
             Claim::Ended => Err(gone("The run has ended. Launch it again.")),
             Claim::AlreadyUsed => {
                 (self.second_use)();

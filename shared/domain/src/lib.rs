@@ -16,6 +16,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod ids;
 pub mod issuer;
+pub mod kubernetes;
 mod layout;
 pub mod log;
 pub mod name;

@@ -100,7 +100,8 @@ mod tests {
         for text in ["", "Owner", "owner ", "viewer"] {
             assert_eq!(refusal::<Role>(text).as_deref(), Some(role), "{text:?}");
         }
-        let platform = "platform must be one of aws-batch, slurm, lsf, pbs-pro, grid-engine or moab.";
+        let platform =
+            "platform must be one of aws-batch, slurm, lsf, pbs-pro, grid-engine, moab or kubernetes.";
         for text in ["", "AWS-Batch", "awsbatch", "slurm ", "k8s"] {
             assert_eq!(refusal::<Platform>(text).as_deref(), Some(platform), "{text:?}");
         }

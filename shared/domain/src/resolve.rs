@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::kubernetes::MAX_SECRET_BYTES;
 use crate::name::SecretName;
 use crate::platform::Platform;
 use crate::run::PinnedSecret;
 use crate::secret::Secret;
 use crate::settings::Settings;
+use crate::value::ValueProperties;
 use crate::{Error, Result};
 
 /// The maximum number of secrets in a launch.
@@ -132,7 +134,7 @@ pub fn resolve(
             ));
         } else if secret.is_expired(now) {
             reasons.push(format!("the {whose} secret {} has expired", secret.name));
-        } else if platform.claims() && !secret.properties.nextflow_store {
+        } else if platform.tasks_read_nextflow_store() && !secret.properties.nextflow_store {
             reasons.push(format!(
                 "the value of the {whose} secret {} cannot pass through Nextflow's secrets store unchanged: store it as \
                  base64 without line breaks (base64 -w0) and decode it in the task, or leave it out by listing the \
@@ -141,6 +143,7 @@ pub fn resolve(
             ));
         }
     }
+    reasons.extend(too_large(resolved.values(), platform));
     if reasons.is_empty() {
         return Ok(Resolved { secrets: resolved.into_values().collect() });
     }
@@ -150,6 +153,19 @@ pub fn resolve(
         reasons.push(format!("and {unsaid} more"));
     }
     Err(Error::Refused(format!("The launch is refused: {}.", reasons.join("; "))))
+}
+
+/// Returns a reason if the values are too large for the Kubernetes Secret of the run. Each value
+/// counts with its size class, so that the decision needs no value.
+fn too_large<'a>(resolved: impl Iterator<Item = &'a ResolvedSecret>, platform: Platform) -> Option<String> {
+    let total: usize = resolved.map(|resolved| resolved.secret.properties.raw_bytes).sum();
+    (platform == Platform::Kubernetes && total > MAX_SECRET_BYTES).then(|| {
+        format!(
+            "the values have {total} bytes, each rounded up to a multiple of {}, and the Kubernetes Secret of a run can \
+             have at most {MAX_SECRET_BYTES}: list the secrets that the launch needs in workspaceSecrets and userSecrets",
+            ValueProperties::STEP
+        )
+    })
 }
 
 /// Returns a reason for each selected name that does not exist and is not optional.

@@ -258,6 +258,7 @@ impl Story {
             Self::Claim => {
                 return match world.claim(run, &prepared.claim).await? {
                     Claim::Store(store) => Ok(Answer::Store(store.to_string())),
+                    Claim::Kubernetes(secrets) => Ok(Answer::Store(secrets.data.to_string())),
                     Claim::AlreadyUsed => Ok(Answer::Spent),
                     Claim::Ended => Err(Error::Gone("ended".into())),
                 };

@@ -176,6 +176,33 @@ fn a_secret_that_cannot_be_delivered_refuses_the_launch_and_is_named() {
             Platform::Moab,
             Some(base64),
         ),
+        (
+            "not carried by the store of a head job, on Kubernetes",
+            with(|secret| secret.properties.nextflow_store = false),
+            Platform::Kubernetes,
+            None,
+        ),
+        (
+            "as large as a Kubernetes Secret",
+            with(|secret| secret.properties.raw_bytes = 1_048_576),
+            Platform::Kubernetes,
+            None,
+        ),
+        (
+            "larger than a Kubernetes Secret",
+            with(|secret| secret.properties.raw_bytes = 1_048_832),
+            Platform::Kubernetes,
+            Some(
+                "the values have 1048832 bytes, each rounded up to a multiple of 256, and the Kubernetes Secret of a run \
+                 can have at most 1048576",
+            ),
+        ),
+        (
+            "larger than a Kubernetes Secret, elsewhere",
+            with(|secret| secret.properties.raw_bytes = 1_048_832),
+            Platform::AwsBatch,
+            None,
+        ),
     ];
     for (case, secret, platform, refusal) in cases {
         let outcome = resolve_on(platform, &SecretSelection::default(), &[secret], &[]);

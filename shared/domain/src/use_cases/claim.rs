@@ -1,4 +1,4 @@
-//! Claims: the head job of an HPC run retrieves its Nextflow store, once.
+//! Claims: the head job of a run on HPC or Kubernetes retrieves its secrets, once.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -13,10 +13,12 @@ use super::preview::authorize_platform;
 use crate::context::Context;
 use crate::identity::Actor;
 use crate::ids::RunId;
+use crate::kubernetes::{self, KubernetesSecrets, MAX_SECRET_BYTES};
 use crate::name::SecretName;
 use crate::nextflow;
+use crate::platform::Platform;
 use crate::ports::{AnnounceRuns, ClaimStore, DecryptDataKey, RunNotice};
-use crate::run::{Event, PinnedSecret, Run, State};
+use crate::run::{Event, Run, State};
 use crate::secret::Secret;
 use crate::token::TokenKey;
 use crate::value::SecretValue;
@@ -36,6 +38,8 @@ pub struct Claimer {
 pub enum Claim {
     /// Nextflow's store.
     Store(Zeroizing<String>),
+    /// What a head job on Kubernetes needs.
+    Kubernetes(KubernetesSecrets),
     /// The token was already used, possibly by an attacker. The run continues, and the caller must
     /// raise an alarm.
     AlreadyUsed,
@@ -76,7 +80,7 @@ impl Claimer {
             let reason = "the user who launched it no longer has permission to launch it".to_owned();
             return self.refuse(&run, reason, context).await;
         }
-        if let Some(reason) = refuse(&run.lifecycle.secrets, &secrets, context) {
+        if let Some(reason) = refuse(&run, &secrets, context) {
             return self.refuse(&run, reason, context).await;
         }
         let (pins, _) = match pin_read_versions(&run.lifecycle.secrets, &values) {
@@ -95,14 +99,17 @@ impl Claimer {
         let values = open_values(&*self.keys, &run.lifecycle.secrets, &values, context.settings)
             .await
             .map_err(after_use)?;
-        if let Some(reason) = reason_not_deliverable(&values) {
+        if let Some(reason) = reason_not_deliverable(run.platform, &values) {
             return self.refuse(&run, reason, context).await.map_err(after_use);
         }
-        let store = nextflow::store(&values, context.randomness);
+        let claim = match run.platform {
+            Platform::Kubernetes => Claim::Kubernetes(KubernetesSecrets::new(&values, context.randomness)),
+            _ => Claim::Store(nextflow::store(&values, context.randomness)),
+        };
         if let Err(error) = self.bus.announce(&run.id, RunNotice::Delivered).await {
             log::error(&error).run(&run.id).warn("could not announce a delivery; lastUsed stays unchanged");
         }
-        Ok(Claim::Store(store))
+        Ok(claim)
     }
 
     /// Whether the launcher could no longer launch this run. A claim may come a day after its
@@ -152,8 +159,9 @@ fn already_used_or_expired(run: &Run, context: &Context<'_>) -> Option<Claim> {
     }
 }
 
-fn refuse(pins: &[PinnedSecret], secrets: &[Secret], context: &Context<'_>) -> Option<String> {
-    pins.iter().find_map(|pin| {
+fn refuse(run: &Run, secrets: &[Secret], context: &Context<'_>) -> Option<String> {
+    let in_store = run.platform.tasks_read_nextflow_store();
+    run.lifecycle.secrets.iter().find_map(|pin| {
         let secret = secrets.iter().find(|secret| secret.id == pin.id && secret.owner == pin.owner);
         match secret {
             None => Some(deleted(&pin.name)),
@@ -164,7 +172,7 @@ fn refuse(pins: &[PinnedSecret], secrets: &[Secret], context: &Context<'_>) -> O
                 Some(format!("the name of the secret {} is reserved for shells and runtimes", pin.name))
             }
             Some(secret) if secret.is_expired(context.now) => Some(format!("the secret {} has expired", pin.name)),
-            Some(secret) if !secret.properties.nextflow_store => Some(format!(
+            Some(secret) if in_store && !secret.properties.nextflow_store => Some(format!(
                 "the new value of the secret {} cannot pass through Nextflow's secrets store: store it as base64",
                 pin.name
             )),
@@ -178,7 +186,12 @@ fn deleted(name: &SecretName) -> String {
 }
 
 /// Returns why the opened values cannot be delivered. These checks need the values themselves.
-fn reason_not_deliverable(values: &BTreeMap<SecretName, SecretValue>) -> Option<String> {
+fn reason_not_deliverable(platform: Platform, values: &BTreeMap<SecretName, SecretValue>) -> Option<String> {
+    if !platform.tasks_read_nextflow_store() {
+        return kubernetes::exceeds_secret(values).then(|| {
+            format!("its values have more than {MAX_SECRET_BYTES} bytes, the limit of a Kubernetes Secret")
+        });
+    }
     if let Some((name, value)) =
         values.iter().find(|(_, value)| !nextflow::nextflow_store_preserves(value.expose()))
     {

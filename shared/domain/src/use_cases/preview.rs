@@ -122,6 +122,9 @@ pub(crate) async fn read_scopes(
     try_join(workspace, store.secrets(&scopes.user)).await
 }
 
+/// The maximum number of names in a warning.
+const MAX_WARNED: usize = 10;
+
 /// The limit in Linux for arguments and environment of a process: a quarter of the usual stack
 /// limit of 8 MiB (execve(2)).
 const MAX_ENVIRONMENT: usize = 2 * 1024 * 1024;
@@ -135,6 +138,9 @@ pub(crate) fn warnings(request: &LaunchRequest, resolved: &Resolved) -> Vec<Stri
                 .to_owned(),
         );
     }
+    if request.platform == Platform::Kubernetes {
+        warnings.extend(not_in_head_store(resolved));
+    }
     let total: usize = resolved
         .secrets
         .iter()
@@ -147,6 +153,26 @@ pub(crate) fn warnings(request: &LaunchRequest, resolved: &Resolved) -> Vec<Stri
         ));
     }
     warnings
+}
+
+/// Names the secrets that [`KubernetesSecrets`](crate::kubernetes::KubernetesSecrets) leaves out of
+/// the store of the head job.
+fn not_in_head_store(resolved: &Resolved) -> Option<String> {
+    let secrets = resolved.secrets.iter().map(|resolved| &resolved.secret);
+    let names: Vec<_> =
+        secrets.filter(|s| !s.properties.nextflow_store).map(|secret| secret.name.as_str()).collect();
+    let unsaid = match names.len().saturating_sub(MAX_WARNED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!names.is_empty()).then(|| {
+        format!(
+            "Only tasks in pods get these secrets: {}{unsaid}. The head job, and processes with the local executor, do \
+             not: a value has a line break, a quotation mark, a dollar sign, a backslash or a backtick, which Nextflow's \
+             secrets store cannot carry. For `secrets.NAME`, store the value as base64.",
+            names[..names.len().min(MAX_WARNED)].join(", ")
+        )
+    })
 }
 
 #[cfg(test)]

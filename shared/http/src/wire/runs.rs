@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use domain::copies::{Layout, RunCopy};
 use domain::ids::{RunId, SecretId, UserId, WorkspaceId};
+use domain::kubernetes::KubernetesSecrets;
 use domain::name::SecretName;
 use domain::platform::Platform;
 use domain::run::{PinnedSecret, ReportedBy, Run, RunResult, State};
@@ -11,6 +12,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{Date, Owner, Version};
+use crate::Answer;
 
 /// The receipt of a run: the secrets that it received, its dates, and its outcome.
 #[derive(Serialize)]
@@ -168,6 +170,43 @@ struct StoredSecret {
     value: String,
 }
 
+/// The schema of [`claimed_on_kubernetes`].
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename_all = "camelCase", description = "What the head job of a run on Kubernetes needs.")]
+#[expect(dead_code, reason = "used only for its schema")]
+pub struct KubernetesClaim {
+    /// Nextflow's secrets store for the head job, without the values that it cannot carry.
+    store: NextflowStore,
+    /// The field `data` of a Kubernetes Secret for tasks: each value in base64.
+    secret_data: std::collections::BTreeMap<String, String>,
+}
+
+/// The schema of the answer to a claim.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged, description = "A store on HPC, and an object on Kubernetes.")]
+pub enum ClaimAnswer {
+    /// On HPC.
+    Store(NextflowStore),
+    /// On Kubernetes.
+    Kubernetes(KubernetesClaim),
+}
+
+/// Returns the answer to a claim on Kubernetes, as JSON or as lines.
+#[must_use]
+pub fn claimed_on_kubernetes(secrets: &KubernetesSecrets, text: bool) -> Answer {
+    let KubernetesSecrets { store, data } = secrets;
+    if text {
+        return Answer::text(200, lines(&[("store", Some(store)), ("secretData", Some(data))]));
+    }
+    let parts = ["{\"store\":", store.as_str(), ",\"secretData\":", data.as_str(), "}"];
+    // Sized up front: a buffer that grows would leave copies of values in memory.
+    let mut json = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    parts.iter().for_each(|part| json.push_str(part));
+    Answer::raw_json(200, json)
+}
+
 /// Returns lines of the form `name=value` that a shell reads, without quotes.
 #[must_use]
 pub fn lines(pairs: &[(&str, Option<&str>)]) -> Zeroizing<String> {
@@ -281,6 +320,25 @@ mod tests {
             let expected = json!({ "workflowId": RUN, "state": state.as_str() });
             assert_eq!(answer(RunState::from(&run)), expected);
         }
+    }
+
+    #[test]
+    fn a_claim_on_kubernetes_is_an_object_or_two_lines() {
+        let secrets = KubernetesSecrets {
+            store: r#"[{"name":"AA","value":"a\"b"}]"#.to_owned().into(),
+            data: r#"{"AA":"YSJi"}"#.to_owned().into(),
+        };
+        let body = |text| {
+            let event: Value =
+                serde_json::from_str(claimed_on_kubernetes(&secrets, text).into_event().get()).unwrap();
+            assert_eq!(event["headers"]["content-type"] == "application/json", !text);
+            event["body"].as_str().unwrap().to_owned()
+        };
+        let json: Value = serde_json::from_str(&body(false)).unwrap();
+        let store = json!([{"name": "AA", "value": "a\"b"}]);
+        assert_eq!(json, json!({"store": store, "secretData": {"AA": "YSJi"}}));
+        let expected = "store=[{\"name\":\"AA\",\"value\":\"a\\\"b\"}]\nsecretData={\"AA\":\"YSJi\"}\n";
+        assert_eq!(body(true), expected);
     }
 
     #[test]

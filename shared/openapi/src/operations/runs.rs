@@ -5,7 +5,7 @@ use domain::resolve::MAX_IN_LAUNCH;
 use domain::run::State;
 use http_api::wire::launches::{LaunchAnswer, LaunchBody, PreviewAnswer};
 use http_api::wire::reports::{EndReport, HeadJobReport, TraceAnswer};
-use http_api::wire::runs::{NextflowStore, Receipt, RunList, RunState};
+use http_api::wire::runs::{ClaimAnswer, Receipt, RunList, RunState};
 use serde_json::{Value, json};
 
 use super::{Described, END, example};
@@ -23,6 +23,9 @@ const LINES: &str = "With `Accept: text/plain`: lines of the form `name=value`, 
     by spaces; and `nextflowConfig`, which is `nextflow.config` in base64. With the layout `plugin`, the copies in `store` \
     are fragments of the store, in order. With `per-name`, each is one value, and the name of the secret follows the slash. \
     `store` is empty with the layout `bundle`. Both are empty for a run without secrets.";
+
+const CLAIM_LINES: &str = "Only for Kubernetes, with `Accept: text/plain`: two lines of the form `name=value`. `store` is \
+    Nextflow's secrets store, and `secretData` is the field `data` of a Secret, both JSON on one line.";
 
 fn launch_body(schemas: &mut Schemas) -> Value {
     schemas.body::<LaunchBody>(&json!({"platform": "aws-batch", "layout": "bundle", "userSecrets": []}))
@@ -75,7 +78,7 @@ pub(super) fn launch(schemas: &mut Schemas) -> Described {
         format!(
             "Resolves the run's secrets, at most {MAX_IN_LAUNCH}. A user secret overrides the workspace secret of the \
              same name. For AWS Batch, copies the secrets to AWS Secrets Manager and returns references to the copies, \
-             which are deleted after the run ends. For an HPC scheduler, returns a claim token. If a secret is missing \
+             which are deleted after the run ends. For an HPC scheduler or Kubernetes, returns a claim token. If a secret is missing \
              or cannot be delivered, nothing is created."
         ),
         (status, answer),
@@ -165,14 +168,19 @@ pub(super) fn claim(schemas: &mut Schemas) -> Described {
         {"name": "NCBI_API_KEY", "value": "0f1e2d3c"},
         {"name": "PIPELINE_SECRETS_SALT", "value": "c6b0a2f5d8414f7f9e3fb2d1a7c05e94"},
     ]);
+    let lines = format!("store={store}\nsecretData={{\"NCBI_API_KEY\":\"MGYxZTJkM2M=\"}}\n");
+    let (status, mut answer) =
+        schemas.answer_or_lines::<ClaimAnswer>("The secrets of the run.", &store, &lines);
+    answer["content"]["text/plain"]["schema"]["description"] = CLAIM_LINES.into();
     Described::new(
         "Claim a run's secrets",
-        "For HPC schedulers: returns the Nextflow secrets store to the head job, once, with the versions that are current \
-         now. Retry only if the response has `Retry-After`. After any other error, or if the response is lost, launch a new \
+        "Returns the secrets of the run to the head job, once, with the versions that are current now. On HPC: Nextflow's \
+         secrets store. On Kubernetes: the store for the head job, without the values that it cannot carry, and the data \
+         of a Secret for tasks. Retry only if the response has `Retry-After`. After any other error, or if the response is lost, launch a new \
          run: the claim token may have been used. If the user who launched the run no \
          longer has permission to launch it, the claim is refused and the run ends. This is the only response that contains \
          secret values.",
-        schemas.answer::<NextflowStore>("The Nextflow secrets store.", &store),
+        (status, answer),
     )
     .errors(&[410, 422])
     .never(&[400])

@@ -8,6 +8,7 @@ use crate::platform::Platform;
 use crate::role::Role;
 use crate::run::Lifecycle;
 use crate::testing::*;
+use crate::value::ValueProperties;
 
 type Arrange = fn(&Fixture);
 type ChangeRun = fn(&mut Run);
@@ -69,6 +70,7 @@ fn answer(outcome: Result<Claim>) -> std::result::Result<String, &'static str> {
             Some((secrets, _)) => Ok(format!("{secrets}]")),
             None => Ok(store.as_str().to_owned()),
         },
+        Ok(Claim::Kubernetes(secrets)) => Ok(format!("{} {}", *secrets.store, *secrets.data)),
         Ok(Claim::AlreadyUsed) => Err("second use"),
         Ok(Claim::Ended) => Err("ended"),
         Err(error) => Err(error.code()),
@@ -142,6 +144,32 @@ fn a_run_without_a_workspace_asks_for_no_membership() {
     assert_eq!(store.as_deref(), Ok(r#"[{"name":"TOKEN","value":"token text"}]"#));
     assert_eq!(fixture.table.faults.count("role_and_workspace"), 0);
     assert_eq!(fixture.table.audit()[0].scope, of_user());
+}
+
+/// A fixture whose run is on Kubernetes, where tasks get values that Nextflow's store cannot carry.
+fn on_kubernetes() -> Fixture {
+    let fixture = fixture();
+    change_run(&fixture, |run| run.platform = Platform::Kubernetes);
+    fixture
+}
+
+#[test]
+fn a_claim_on_kubernetes_delivers_every_value_and_the_store_of_the_head_job() {
+    let fixture = on_kubernetes();
+    fixture.put_secret(
+        &Secret { properties: ValueProperties { nextflow_store: false, ..token().properties }, ..token() },
+        "x LICENCE=\"two\nlines\"",
+    );
+    let answer = answer(claim(&fixture, &launched().id, &claim_key())).unwrap();
+    let (store, data) = answer.rsplit_once(' ').unwrap();
+    let entries = r#"[{"name":"EXTRA","value":"extra text"},{"name":"LICENCE","value":"licence text"},"#;
+    assert!(store.starts_with(entries) && !store.contains("TOKEN"), "{store}");
+    let expected = concat!(
+        r#"{"EXTRA":"ZXh0cmEgdGV4dA==","LICENCE":"bGljZW5jZSB0ZXh0","#,
+        r#""TOKEN":"eCBMSUNFTkNFPSJ0d28KbGluZXMi"}"#
+    );
+    assert_eq!(data, expected);
+    assert_eq!(stored(&fixture).lifecycle.claimed, Some(NOW));
 }
 
 #[test]

@@ -111,6 +111,34 @@ fn a_preview_warns_of_secrets_that_may_not_fit_into_an_environment() {
 }
 
 #[test]
+fn a_preview_on_kubernetes_names_the_secrets_that_only_tasks_get() {
+    let put_not_carried = |fixture: &Fixture, count: i64| {
+        for number in 0..count {
+            let mut lines = secret(of_workspace(), 100 + number, &format!("LINES_{number}"));
+            lines.properties.nextflow_store = false;
+            put(fixture, lines);
+        }
+    };
+    for (platform, count, expected) in [
+        (Platform::Kubernetes, 0, None),
+        (Platform::AwsBatch, 1, None),
+        (Platform::Kubernetes, 1, Some("Only tasks in pods get these secrets: LINES_0. The head job")),
+        (
+            Platform::Kubernetes,
+            2,
+            Some("Only tasks in pods get these secrets: LINES_0, LINES_1. The head job"),
+        ),
+        (Platform::Kubernetes, 12, Some(", LINES_7 and 2 more. The head job")),
+    ] {
+        let fixture = fixture();
+        put_not_carried(&fixture, count);
+        let warnings = preview(&fixture, &request(platform)).unwrap().warnings;
+        assert_eq!(warnings.len(), usize::from(expected.is_some()), "{platform} {count}: {warnings:?}");
+        assert!(expected.is_none_or(|text| warnings[0].contains(text)), "{platform} {count}: {warnings:?}");
+    }
+}
+
+#[test]
 fn a_preview_is_refused_where_the_launch_would_be() {
     type Arrange = fn(&Fixture);
     let cases: [(&str, Arrange, &str, &str); 6] = [

@@ -140,6 +140,30 @@ fn values_that_nextflows_store_would_change_end_the_run_once_they_are_opened() {
     }
 }
 
+/// A launch counts size classes, and a value can grow before its claim.
+#[test]
+fn values_that_are_too_large_for_a_kubernetes_secret_end_the_run() {
+    for (count, refused) in [(30, false), (31, true)] {
+        let fixture = on_kubernetes();
+        let large = "x".repeat(SecretValue::MAX_BYTES);
+        let secrets: Vec<_> =
+            (0..count).map(|number| secret(of_workspace(), 100 + number, &format!("L{number}"))).collect();
+        secrets.iter().for_each(|secret| fixture.put_secret(secret, &large));
+        fixture.put_secret(&licence(), &large);
+        fixture.put_secret(&extra(), "y");
+        change_run(&fixture, |run| run.lifecycle.secrets.extend(secrets.iter().map(pin_of)));
+        fixture.put_secret(&token(), &large[1..]);
+        if refused {
+            let error = error_of(claim(&fixture, &launched().id, &claim_key()));
+            let reason = "its values have more than 1048576 bytes, the limit of a Kubernetes Secret";
+            assert_eq!(error.to_string(), format!("The run was ended: {reason}."));
+            assert_ended(&fixture, "too large");
+        } else {
+            assert!(claim(&fixture, &launched().id, &claim_key()).is_ok());
+        }
+    }
+}
+
 #[test]
 fn a_refusal_that_could_not_be_written_is_repeated_by_the_same_claim() {
     let cases: [(&str, Arrange, &str); 2] = [

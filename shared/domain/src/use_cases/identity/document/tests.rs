@@ -19,7 +19,8 @@ fn problems_of(json: &Value) -> Vec<String> {
 const NAME_RULE: &str =
     "it must have 1 to 40 letters, digits, '.', '_' or '-', and start with a letter or a digit.";
 const TEXT_RULE: &str = "characters, not only spaces, and no control characters.";
-const PLATFORM_RULE: &str = "platform must be one of aws-batch, slurm, lsf, pbs-pro, grid-engine or moab.";
+const PLATFORM_RULE: &str =
+    "platform must be one of aws-batch, slurm, lsf, pbs-pro, grid-engine, moab or kubernetes.";
 const ROLE_RULE: &str = "role must be one of owner, admin, maintain, launch, connect or view.";
 const NO_TEXT: &str = "it is required, as a JSON string.";
 const NO_OBJECT: &str = "it must be a JSON object.";
@@ -194,7 +195,7 @@ fn each_problem_of_a_document_or_workspace_names_its_place_and_the_rule() {
             format!("{workspace}.fullName: it must have 1 to 100 {TEXT_RULE}"),
         ),
         (
-            research(json!({"platforms": ["slurm", "kubernetes"]})),
+            research(json!({"platforms": ["slurm", "nomad"]})),
             format!("{workspace}.platforms[1]: {PLATFORM_RULE}"),
         ),
         (research(json!({"platforms": [7]})), format!("{workspace}.platforms[0]: {PLATFORM_RULE}")),

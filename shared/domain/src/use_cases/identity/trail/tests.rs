@@ -106,7 +106,7 @@ fn a_line_without_a_valid_field_that_its_action_needs_is_refused() {
         ("participant.set", "scope", json!("USER#7")),
         ("participant.removed", "person", json!("sam")),
         ("workspace.platforms-changed", "scope", json!("USER#7")),
-        ("workspace.platforms-changed", "detail", json!("aws-batch, kubernetes")),
+        ("workspace.platforms-changed", "detail", json!("aws-batch, nomad")),
         ("secret.deleted", "message", json!("refused")),
         ("secret.deleted", "audit.at", json!("yesterday")),
         ("secret.deleted", "audit.at", Value::Null),
