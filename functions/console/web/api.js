@@ -5,9 +5,10 @@
  * @typedef {"owner" | "admin" | "maintain" | "launch" | "connect" | "view"} Role
  * @typedef {{orgId: number, orgName: string, workspaceId: number | null, workspaceName: string | null,
  *   workspaceFullName: string | null, roles: string[]}} Row
+ * @typedef {{id: number, userName: string | null}} Author
  * @typedef {{id: number, name: string, description?: string, expires?: string, lastUsed: string | null,
- *   dateCreated: string, lastUpdated: string}} Secret
- * @typedef {{version: number, writtenBy: number, dateWritten: string, dateReplaced: string | null}} Version
+ *   dateCreated: string, lastUpdated: string, author?: Author}} Secret
+ * @typedef {{version: number, author: Author, dateWritten: string, dateReplaced: string | null}} Version
  * @typedef {{name: string, secretId: number, outcome: "created" | "updated"}} Imported
  * @typedef {{name: string, owner: "user" | "workspace", secretId: number, version: number,
  *   overrides: number | boolean | null, expires?: string}} Given

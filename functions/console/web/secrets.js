@@ -28,14 +28,14 @@ export function secrets(target, place) {
   const reload = () => void secrets(target, place);
   const load = async () => {
     const own = place.workspace === null ? null : list(null);
-    const [here, mine] = await Promise.all([list(place.workspace), own]);
+    const [here, mine] = await Promise.all([list(place.workspace, true), own]);
     return { here, mine: new Set(mine?.map((secret) => secret.name)) };
   };
   return fill(target, load, ({ here, mine }) => {
     const search = el("input", { type: "search", autocomplete: "off", spellcheck: false });
     const shown = el("p", { class: "hint", role: "status" });
     const rows = here.map((secret) => row(place, secret, mine.has(secret.name), reload));
-    const found = table(count(here.length, "secret"), ["Name", "Description", "Expires", "Last used", "Updated", "Actions"], rows);
+    const found = table(count(here.length, "secret"), ["Name", "Description", "Expires", "Last used", "Updated", "By", "Actions"], rows);
     const lines = found.querySelectorAll("tbody tr");
     search.addEventListener("input", () => {
       const wanted = search.value.toLowerCase();
@@ -62,10 +62,16 @@ export function secrets(target, place) {
 
 /**
  * @param {number | null} workspace
+ * @param {boolean} [authors] Whether to read who wrote each secret.
  * @returns {Promise<Secret[]>}
  */
-export async function list(workspace) {
-  return (await read("/pipeline-secrets", { workspaceId: workspace })).pipelineSecrets;
+export async function list(workspace, authors) {
+  return (await read("/pipeline-secrets", { workspaceId: workspace, authors: authors ? "true" : null })).pipelineSecrets;
+}
+
+/** @param {import("./api.js").Author} [author] */
+function nameOf(author) {
+  return author && (author.userName ?? `user ${author.id}`);
 }
 
 /**
@@ -83,6 +89,7 @@ function row(place, secret, overridden, reload) {
     expiry(secret.expires),
     when(secret.lastUsed),
     when(secret.lastUpdated),
+    nameOf(secret.author),
     el("span", { class: "actions" },
       mayWrite(place) && act("Replace", () => replace(place, secret, reload)),
       act("History", () => history(place, secret)),
@@ -262,17 +269,12 @@ function remove(place, secret, reload) {
 function history(place, secret) {
   const content = el("div");
   openDialog({ title: `History of ${secret.name}`, content: [content] });
-  const load = async () => {
-    const [{ versions }, people] = await Promise.all([
-      /** @type {Promise<{versions: Version[]}>} */ (read(`/pipeline-secrets/${secret.id}/history`, { workspaceId: place.workspace })),
-      place.people(),
-    ]);
-    return { versions, people };
-  };
-  void fill(content, load, ({ versions, people }) => [
+  const load = async () => /** @type {{versions: Version[]}} */ (
+    await read(`/pipeline-secrets/${secret.id}/history`, { workspaceId: place.workspace, authors: "true" }));
+  void fill(content, load, ({ versions }) => [
     table(count(versions.length, "version"), ["Version", "Written by", "Written", "Replaced"], versions.map((version) => [
       version.version,
-      people.get(version.writtenBy) ?? `user ${version.writtenBy}`,
+      nameOf(version.author),
       when(version.dateWritten, "exact"),
       when(version.dateReplaced, "exact", "current"),
     ])),

@@ -24,8 +24,18 @@ export function el(tag, properties = {}, ...children) {
     else Reflect.set(element, name, value);
   }
   element.append(...children.filter((child) => child !== null && child !== undefined && child !== false)
-    .map((child) => (child instanceof Node ? child : String(child))));
+    .map((child) => (child instanceof Node ? child : visible(String(child)))));
   return element;
+}
+
+/**
+ * Replaces control characters, except for line breaks and tabs, and those that change the direction
+ * of text, so that no text looks like another one.
+ *
+ * @param {string} content
+ */
+function visible(content) {
+  return content.replace(/[^\P{Cc}\n\t]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
 }
 
 let fields = 0;

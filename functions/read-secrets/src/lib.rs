@@ -4,13 +4,13 @@
 use std::rc::Rc;
 
 use domain::Context;
-use domain::ids::RunId;
-use domain::ports::{AuditReader, RunReader, SecretReader};
+use domain::ids::{RunId, UserId};
+use domain::ports::{AuditReader, ReadUserNames, RunReader, SecretReader};
 use domain::run::State;
 use domain::use_cases::{read_runs, read_secrets};
 use http_api::wire::audit::AuditTrail;
 use http_api::wire::runs::{Receipt, RunList, lines};
-use http_api::wire::secrets::{History, SecretAnswer, SecretList, etag};
+use http_api::wire::secrets::{History, SecretAnswer, SecretList, UserNames, etag};
 use http_api::{Answer, Handle, Operation, Problem, Request};
 
 /// Answers the requests of this function.
@@ -21,6 +21,23 @@ pub struct Handler {
     pub audit: Rc<dyn AuditReader>,
     /// The table, for runs.
     pub runs: Rc<dyn RunReader>,
+    /// The table, for the names of authors.
+    pub names: Rc<dyn ReadUserNames>,
+}
+
+impl Handler {
+    /// Returns the names of authors, if the request asks for them. Other clients do not pay for the
+    /// call.
+    async fn names(
+        &self,
+        wanted: bool,
+        authors: impl Iterator<Item = UserId>,
+    ) -> Result<Option<UserNames>, Problem> {
+        match wanted {
+            true => Ok(Some(self.names.user_names(&authors.collect()).await?)),
+            false => Ok(None),
+        }
+    }
 }
 
 impl Handle for Handler {
@@ -29,8 +46,10 @@ impl Handle for Handler {
         let (actor, workspace) = (request.actor()?, request.workspace()?);
         match request.operation {
             Operation::ListPipelineSecrets => {
+                let wanted = request.flag("authors")?;
                 let found = read_secrets::list(secrets, settings, &actor, workspace).await?;
-                Ok(Answer::json(200, &SecretList::new(&found)))
+                let names = self.names(wanted, found.iter().map(|secret| secret.updated_by)).await?;
+                Ok(Answer::json(200, &SecretList::new(&found, names.as_ref())))
             }
             Operation::ValidatePipelineSecretName => {
                 let name = request.query("name").unwrap_or_default();
@@ -43,10 +62,12 @@ impl Handle for Handler {
                 Ok(Answer::json(200, &SecretAnswer::from(&secret)).with_header("etag", etag(&secret)))
             }
             Operation::ListPipelineSecretHistory => {
-                let id = request.secret_id()?;
+                let (id, wanted) = (request.secret_id()?, request.flag("authors")?);
                 let (secret, replaced) =
                     read_secrets::history(secrets, settings, &actor, workspace, id).await?;
-                Ok(Answer::json(200, &History::new(&secret, &replaced)))
+                let authors = replaced.iter().map(|old| old.written_by).chain([secret.updated_by]);
+                let names = self.names(wanted, authors).await?;
+                Ok(Answer::json(200, &History::new(&secret, &replaced, names.as_ref())))
             }
             Operation::DescribeRun => {
                 let id = request.run_id()?;

@@ -12,6 +12,6 @@ fn main() -> ExitCode {
     runtime::serve_http(async |service: &Service<'_>, table: Table| {
         let store = Rc::new(Store::new(aws_sdk_dynamodb::Client::new(service.clients.data()), table.name));
         store.warm().await;
-        Handler { secrets: store.clone(), audit: store.clone(), runs: store }
+        Handler { secrets: store.clone(), audit: store.clone(), runs: store.clone(), names: store }
     })
 }

@@ -82,7 +82,11 @@ inline_schema!(
     json_schema!({
         "type": "string",
         "maxLength": Description::MAX_BYTES,
-        "description": format!("A note of at most {} bytes of UTF-8.", Description::MAX_BYTES),
+        "description": format!(
+            "A note of at most {} bytes of UTF-8, without control characters, line breaks, and characters that change \
+             the direction of text.",
+            Description::MAX_BYTES
+        ),
     })
 );
 

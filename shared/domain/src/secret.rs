@@ -64,8 +64,20 @@ impl Description {
     /// The maximum size of a description, in bytes.
     pub const MAX_BYTES: usize = 256;
 
-    /// Validates a description from a client.
+    /// Validates a description from a client. Characters that cannot be seen could make it look
+    /// like another text, in a terminal or on a page.
     pub fn new(text: &str) -> Result<Self> {
+        if text.contains(is_invisible_control) {
+            return Err(Error::Invalid(
+                "The description contains a control character, such as a line break or a character that changes the \
+                 direction of text. Write it on one line, without them."
+                    .to_owned(),
+            ));
+        }
+        Self::of_length(text)
+    }
+
+    fn of_length(text: &str) -> Result<Self> {
         if text.len() > Self::MAX_BYTES {
             return Err(Error::Invalid(format!(
                 "The description is too long. The maximum is {} bytes.",
@@ -88,12 +100,23 @@ impl From<Description> for String {
     }
 }
 
+/// Reads a stored description. It may be older than the rule about control characters.
 impl TryFrom<String> for Description {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self> {
-        Self::new(&text)
+        Self::of_length(&text)
     }
+}
+
+/// Control characters, line separators, and the controls of bidirectional text:
+/// <https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>.
+fn is_invisible_control(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 /// The sealed value of one version of a secret.
@@ -222,6 +245,31 @@ mod tests {
                 Err(Error::Invalid(message)) => assert!(!fits && message.contains("256 bytes"), "{case}"),
                 Err(error) => panic!("{case}: {error:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_description_has_no_control_characters_but_a_stored_one_is_still_read() {
+        for text in [
+            "a\nb", "\t", "\u{7f}", "\u{85}", "\u{61c}", "\u{200e}", "\u{200f}", "\u{2028}", "\u{2029}",
+            "\u{202a}", "\u{202e}", "\u{2066}", "\u{2069}",
+        ] {
+            let error = Description::new(text).unwrap_err();
+            assert!(matches!(error, Error::Invalid(_)), "{text:?}");
+            assert!(error.to_string().contains("control character"), "{text:?}");
+            assert_eq!(Description::try_from(text.to_owned()).unwrap().as_str(), text, "{text:?}");
+        }
+        for text in [
+            "",
+            "Renew in May",
+            "für das Labor",
+            "\u{5e9}\u{5dc}\u{5d5}\u{5dd}",
+            "\u{202f}",
+            "\u{2065}",
+            "\u{206a}",
+            "\u{200d}",
+        ] {
+            assert_eq!(Description::new(text).unwrap().as_str(), text);
         }
     }
 }

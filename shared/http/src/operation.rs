@@ -229,6 +229,7 @@ impl Operation {
     #[must_use]
     pub fn query(self) -> &'static [&'static str] {
         match self {
+            Self::ListPipelineSecrets | Self::ListPipelineSecretHistory => &["authors"],
             Self::ValidatePipelineSecretName => &["name"],
             Self::ImportPipelineSecrets => &["mode"],
             Self::ListRuns => &["max", "after", "state"],

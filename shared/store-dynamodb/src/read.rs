@@ -54,21 +54,27 @@ impl Store {
 
     /// The existing rows with these keys, in any order. The keys must be distinct.
     pub(crate) async fn get_many(&self, keys: &[Key]) -> Result<Vec<Row>> {
+        self.get_attributes(keys, None).await
+    }
+
+    /// Like [`get_many`](Self::get_many), with only the attributes of a projection expression.
+    pub(crate) async fn get_attributes(&self, keys: &[Key], projection: Option<&str>) -> Result<Vec<Row>> {
         let mut rows = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(BATCH) {
-            self.get_batch(chunk, &mut rows).await?;
+            self.get_batch(chunk, projection, &mut rows).await?;
         }
         Ok(rows)
     }
 
     /// Reads one batch. `BatchGetItem` has no paginator, so this retries unprocessed keys.
-    async fn get_batch(&self, keys: &[Key], rows: &mut Vec<Row>) -> Result<()> {
+    async fn get_batch(&self, keys: &[Key], projection: Option<&str>, rows: &mut Vec<Row>) -> Result<()> {
         let mut pending: Vec<_> = keys.iter().cloned().map(Key::attributes).collect();
         let mut delays = DELAYS.into_iter();
         loop {
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(pending))
                 .consistent_read(true)
+                .set_projection_expression(projection.map(str::to_owned))
                 .build()
                 .map_err(unbuildable)?;
             let mut answer = self

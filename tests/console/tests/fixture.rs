@@ -139,6 +139,13 @@ impl Fixture {
         (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
     }
 
+    /// Starts a head job for the run and records it.
+    pub(crate) async fn record_head_job(&self, run: &str, token: &str) {
+        let job = self.harness.head_job(run).await;
+        let (status, answer) = self.call(token, "PUT", &format!("/runs/{run}/head-job"), &job).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
     /// Stores a workspace secret as its owner, unless it exists.
     pub(crate) async fn store(&self, name: &str) {
         let path = format!("/pipeline-secrets?workspaceId={}", self.workspace);

@@ -3,7 +3,7 @@
 use end_to_end::{MARK, encodings};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, text};
+use crate::fixture::{Fixture, Steps as _, text};
 
 pub(crate) async fn markup_stays_text(fixture: &Fixture) {
     const MARKUP: &str = "<img src=x onerror=\"document.title='hacked'\"><b>bold</b>";
@@ -26,6 +26,19 @@ pub(crate) async fn markup_stays_text(fixture: &Fixture) {
     page.click("Revoke <i>token</i>").await;
     page.click("Revoke").await;
     page.sees_no_more("Revoke <i>token</i>").await;
+    // The service refuses characters that change the direction of text; rows of an earlier version
+    // can have them.
+    let bidi = json!({"name": "BIDI", "value": "x", "description": "a\u{202e}b"});
+    assert_eq!(fixture.call(fixture.token("olivia"), "POST", &path, &bidi).await.0, 400);
+    let row = json!({"id": 1, "name": "BIDI", "description": "safe\u{202e}\u{0}evil", "lastUsed": null,
+        "dateCreated": "2026-01-01T00:00:00Z", "lastUpdated": "2026-01-01T00:00:00Z"});
+    let list = json!({"totalSize": 1, "pipelineSecrets": [row]}).to_string();
+    fixture.proxy.fail_next("GET /pipeline-secrets?", console_tests::Fault::Answer(200, None, list));
+    page.click("Workspaces").await;
+    page.click_workspace().await;
+    page.sees("safe\u{fffd}\u{fffd}evil").await;
+    page.click("Tokens").await;
+    page.sees("personal access tokens").await;
     let script = "return document.querySelectorAll('main img, main b, main i, dialog img, dialog b').length + ' ' + document.title";
     assert_eq!(fixture.browser.run(script, &[]).await, "0 Tokens – Pipeline Secrets");
 }

@@ -28,6 +28,9 @@ pub(crate) async fn an_owner_stores_secrets(fixture: &Fixture) {
     page.type_into("New value", &format!("{MARK} replaced")).await;
     page.click("Replace").await;
     page.sees("Replaced NCBI_API_KEY.").await;
+    page.settles().await;
+    let author = "return [...document.querySelectorAll('tbody tr')].find((one) => one.textContent.includes('NCBI_API_KEY'))?.querySelector('td[data-label=By]')?.textContent ?? null";
+    assert_eq!(page.until("see who wrote it", author, &[]).await, "olivia");
     page.click("History NCBI_API_KEY").await;
     page.sees("2 versions").await;
     page.sees("olivia").await;
@@ -105,6 +108,52 @@ pub(crate) async fn a_launcher_previews_a_launch_and_reads_its_receipt(fixture: 
     // The list of all runs may still be loading.
     page.set("State", "running").await;
     page.sees("No runs.").await;
+}
+
+pub(crate) async fn a_run_is_ended_after_a_confirmation_and_with_a_live_head_job_only_by_force(
+    fixture: &Fixture,
+) {
+    let path = format!("/launches?workspaceId={}", fixture.workspace);
+    let launch = async |platform: &str| {
+        let body = json!({"platform": platform, "workspaceSecrets": [], "userSecrets": []});
+        let (status, run) = fixture.call(fixture.token("liam"), "POST", &path, &body).await;
+        assert_eq!(status, 200, "{run}");
+        (text(&run["workflowId"]), text(&run["runToken"]))
+    };
+    let (run, _) = launch("slurm").await;
+    let page = fixture.view("liam", "Runs").await;
+    page.click(&run).await;
+    page.sees(&format!("Receipt of run {run}")).await;
+    page.click("End run").await;
+    page.sees("This stops no job").await;
+    page.click("Cancel").await;
+    page.click("End run").await;
+    page.click("End run").await;
+    page.sees(&format!("Ended run {run}.")).await;
+    page.sees("Ended: cancelled by liam").await;
+    assert!(!page.offers().await.contains(&"End run".to_owned()));
+
+    let (run, token) = launch("aws-batch").await;
+    fixture.record_head_job(&run, &token).await;
+    let page = fixture.view("olivia", "Runs").await;
+    page.click(&run).await;
+    page.sees(&format!("Receipt of run {run}")).await;
+    page.click("End run").await;
+    let force = "End it although its head job may need the secrets";
+    assert!(!page.text().await.contains(force), "force is not offered before it is needed");
+    page.click("End run").await;
+    page.sees("has not ended in AWS Batch").await;
+    page.set(force, "true").await;
+    page.click("End run").await;
+    page.sees("Ended: cancelled by olivia").await;
+
+    // A viewer may end no run of others.
+    let (run, _) = launch("slurm").await;
+    let page = fixture.view("vera", "Runs").await;
+    page.click(&run).await;
+    page.sees(&format!("Receipt of run {run}")).await;
+    page.settles().await;
+    assert!(!page.offers().await.contains(&"End run".to_owned()));
 }
 
 pub(crate) async fn an_owner_imports_a_file(fixture: &Fixture) {

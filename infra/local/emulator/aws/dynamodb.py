@@ -121,6 +121,10 @@ def _request_context(data):
     found = {name: values for name, values in found.items() if values}
     if data.get("ReturnValues"):
         found["dynamodb:ReturnValues"] = data["ReturnValues"]
+    reads = [one for one in (data.get("RequestItems") or {}).values() if isinstance(one, dict)]
+    if reads:
+        projected = all(one.get("ProjectionExpression") for one in reads)
+        found["dynamodb:Select"] = "SPECIFIC_ATTRIBUTES" if projected else "ALL_ATTRIBUTES"
     return found
 
 
@@ -152,6 +156,10 @@ def _attributes(data):
     """`dynamodb:Attributes`: the top-level attributes of the key, the item and every expression."""
     names = data.get("ExpressionAttributeNames") or {}
     found = {*(data.get("Key") or {}), *(data.get("Item") or {})}
+    for read in (data.get("RequestItems") or {}).values():
+        if isinstance(read, dict):
+            found.update(name for key in read.get("Keys") or [] for name in key)
+            found.update(_attributes({name: value for name, value in read.items() if name != "Keys"}))
     for name in ("UpdateExpression", "ConditionExpression", "ProjectionExpression"):
         for word in _PATH.findall(data.get(name) or ""):
             if word.lower() not in _WORDS:

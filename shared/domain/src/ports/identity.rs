@@ -1,5 +1,7 @@
 //! Users, workspaces, participants and tokens.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -26,6 +28,14 @@ pub trait ReadMembership {
         workspace: WorkspaceId,
         user: UserId,
     ) -> Result<Option<(Role, Workspace)>>;
+}
+
+/// Reads the names of users, to show them.
+#[async_trait(?Send)]
+pub trait ReadUserNames {
+    /// Returns the names of those users that exist, in one call per hundred users, and reads
+    /// nothing else of them.
+    async fn user_names(&self, users: &BTreeSet<UserId>) -> Result<BTreeMap<UserId, String>>;
 }
 
 /// Reads personal access tokens.

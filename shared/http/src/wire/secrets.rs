@@ -1,6 +1,8 @@
 //! Pipeline secrets, in Seqera Platform's format (`docs/openapi.json`). `description` and `expires`
 //! are present only if they were set, because Seqera Platform's clients do not know them.
 
+use std::collections::BTreeMap;
+
 use domain::ids::{SecretId, UserId};
 use domain::name::SecretName;
 use domain::secret::{Description, OldVersion, Secret};
@@ -128,11 +130,33 @@ pub struct PipelineSecret<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Date"))]
     expires: Option<Date>,
+    /// Who wrote the current version. Only in a list that was requested with `authors=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Author"))]
+    author: Option<Author<'a>>,
+}
+
+/// A user who wrote a version.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct Author<'a> {
+    id: UserId,
+    /// Null if the user no longer exists.
+    user_name: Option<&'a str>,
+}
+
+/// The names of users, for an answer in which they were requested.
+pub type UserNames = BTreeMap<UserId, String>;
+
+fn author(names: Option<&UserNames>, id: UserId) -> Option<Author<'_>> {
+    names.map(|names| Author { id, user_name: names.get(&id).map(String::as_str) })
 }
 
 impl<'a> From<&'a Secret> for PipelineSecret<'a> {
     fn from(secret: &'a Secret) -> Self {
         Self {
+            author: None,
             id: secret.id,
             name: &secret.name,
             last_used: secret.last_used.map(Date::from),
@@ -156,11 +180,12 @@ pub struct SecretList<'a> {
 impl<'a> SecretList<'a> {
     /// Creates the answer with all secrets: there is no paging.
     #[must_use]
-    pub fn new(secrets: &'a [Secret]) -> Self {
-        Self {
-            pipeline_secrets: secrets.iter().map(PipelineSecret::from).collect(),
-            total_size: secrets.len(),
-        }
+    pub fn new(secrets: &'a [Secret], names: Option<&'a UserNames>) -> Self {
+        let with_author = |secret: &'a Secret| PipelineSecret {
+            author: author(names, secret.updated_by),
+            ..PipelineSecret::from(secret)
+        };
+        Self { pipeline_secrets: secrets.iter().map(with_author).collect(), total_size: secrets.len() }
     }
 }
 
@@ -191,36 +216,42 @@ pub struct SecretCreated {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretHistory"))]
-pub struct History {
-    versions: Vec<VersionEntry>,
+pub struct History<'a> {
+    versions: Vec<VersionEntry<'a>>,
     total_size: usize,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PipelineSecretVersion"))]
-struct VersionEntry {
+struct VersionEntry<'a> {
     version: Version,
     /// The user who wrote this version.
     written_by: UserId,
+    /// The same user with the name. Only if it was requested with `authors=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Author"))]
+    author: Option<Author<'a>>,
     date_written: Date,
     /// When the next version was written. Null for the current version.
     date_replaced: Option<Date>,
 }
 
-impl History {
+impl<'a> History<'a> {
     /// Creates the answer with the current version first.
     #[must_use]
-    pub fn new(secret: &Secret, replaced: &[OldVersion]) -> Self {
+    pub fn new(secret: &Secret, replaced: &[OldVersion], names: Option<&'a UserNames>) -> Self {
         let current = VersionEntry {
             version: Version(secret.version),
             written_by: secret.updated_by,
+            author: author(names, secret.updated_by),
             date_written: secret.updated.into(),
             date_replaced: None,
         };
         let older = replaced.iter().map(|old| VersionEntry {
             version: Version(old.version),
             written_by: old.written_by,
+            author: author(names, old.written_by),
             date_written: old.written.into(),
             date_replaced: Some(old.replaced.into()),
         });

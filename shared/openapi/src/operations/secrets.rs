@@ -36,6 +36,12 @@ pub(super) fn list(schemas: &mut Schemas) -> Described {
     let list = json!({"pipelineSecrets": [example(SECRET)], "totalSize": 1});
     let all = schemas.answer::<SecretList<'_>>("All secrets, sorted by name. There is no paging.", &list);
     Described::new("List secrets", "Lists the secrets of the workspace, or the caller's user secrets.", all)
+        .parameters([authors()])
+}
+
+fn authors() -> Value {
+    let flag = json!({"type": "boolean", "default": false});
+    query("authors", "Adds `author`: the user who wrote a version, with the current name.", flag)
 }
 
 pub(super) fn create(schemas: &mut Schemas) -> Described {
@@ -144,12 +150,13 @@ pub(super) fn history(schemas: &mut Schemas) -> Described {
         {"version": 2, "writtenBy": 17, "dateWritten": "2026-10-26T07:05:17Z", "dateReplaced": null},
         {"version": 1, "writtenBy": 17, "dateWritten": "2026-10-25T12:42:21Z", "dateReplaced": "2026-10-26T07:05:17Z"},
     ], "totalSize": 2});
-    let found = schemas.answer::<History>("The versions, newest first.", &example);
+    let found = schemas.answer::<History<'_>>("The versions, newest first.", &example);
     Described::new(
         "List a secret's versions",
         "Lists when each version was written, and by which user. Contains no values.",
         found,
     )
+    .parameters([authors()])
 }
 
 pub(super) fn audit_events(schemas: &mut Schemas) -> Described {

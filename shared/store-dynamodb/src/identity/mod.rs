@@ -7,4 +7,5 @@
 mod change;
 mod keys;
 mod login;
+mod names;
 mod read;

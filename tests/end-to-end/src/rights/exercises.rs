@@ -135,6 +135,7 @@ impl<'a> Exercises<'a> {
         for call in [
             world.call(Operation::ListPipelineSecrets),
             world.own(Operation::ListPipelineSecrets),
+            world.call(Operation::ListPipelineSecrets).query("authors", "true"),
             world.call(Operation::ValidatePipelineSecretName).query("name", "NOT_TAKEN"),
             world.call(Operation::DescribePipelineSecret).path("secretId", &secret),
             world.call(Operation::ListPipelineSecretHistory).path("secretId", &secret),

@@ -165,8 +165,8 @@ fn a_secret_shows_description_and_expiry_only_if_set() {
         assert_eq!(answer(SecretAnswer::from(&secret)), json!({ "pipelineSecret": expected }), "{case}");
     }
     let list = json!({ "pipelineSecrets": [shown, plain], "totalSize": 2 });
-    assert_eq!(answer(SecretList::new(&[full, secret()])), list);
-    assert_eq!(answer(SecretList::new(&[])), json!({ "pipelineSecrets": [], "totalSize": 0 }));
+    assert_eq!(answer(SecretList::new(&[full, secret()], None)), list);
+    assert_eq!(answer(SecretList::new(&[], None)), json!({ "pipelineSecrets": [], "totalSize": 0 }));
 }
 
 #[test]
@@ -202,6 +202,20 @@ fn a_history_begins_with_the_current_version() {
             "dateWritten": "2026-10-25T12:42:21Z", "dateReplaced": "2026-10-26T01:00:00Z",
         },
     ]});
-    assert_eq!(answer(History::new(&secret(), &replaced)), expected);
-    assert_eq!(answer(History::new(&secret(), &[])), json!({ "totalSize": 1, "versions": [present] }));
+    assert_eq!(answer(History::new(&secret(), &replaced, None)), expected);
+    assert_eq!(answer(History::new(&secret(), &[], None)), json!({ "totalSize": 1, "versions": [present] }));
+}
+
+#[test]
+fn authors_are_shown_with_their_names_and_without_if_they_no_longer_exist() {
+    let secrets = [secret()];
+    let id = secrets[0].updated_by;
+    let known = UserNames::from([(id, "olivia".to_owned())]);
+    for (names, name) in [(&known, json!("olivia")), (&UserNames::new(), Value::Null)] {
+        let expected = json!({ "id": id.number(), "userName": name });
+        let list = answer(SecretList::new(&secrets, Some(names)));
+        assert_eq!(list["pipelineSecrets"][0]["author"], expected);
+        let history = answer(History::new(&secrets[0], &[], Some(names)));
+        assert_eq!(history["versions"][0]["author"], expected);
+    }
 }
