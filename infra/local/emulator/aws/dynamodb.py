@@ -19,6 +19,7 @@ _OPERANDS = re.compile(r"\bIN\s*\(([^()]*)\)", re.IGNORECASE)
 def install():
     check("dynamodb", _refuse)
     context("dynamodb", _request_context)
+    _add_select_of_batches()
     _authorize_each_item()
     _apply_settings_of_tables()
 
@@ -121,11 +122,21 @@ def _request_context(data):
     found = {name: values for name, values in found.items() if values}
     if data.get("ReturnValues"):
         found["dynamodb:ReturnValues"] = data["ReturnValues"]
-    reads = [one for one in (data.get("RequestItems") or {}).values() if isinstance(one, dict)]
-    if reads:
-        projected = all(one.get("ProjectionExpression") for one in reads)
-        found["dynamodb:Select"] = "SPECIFIC_ATTRIBUTES" if projected else "ALL_ATTRIBUTES"
     return found
+
+
+def _add_select_of_batches():
+    """`dynamodb:Select` of BatchGetItem, whose projections belong to its tables."""
+    known = iam_actions.dynamodb_service_context
+
+    def service_context(body):
+        found = known(body)
+        reads = [one for one in (parsed(body).get("RequestItems") or {}).values() if isinstance(one, dict)]
+        if reads and all(one.get("ProjectionExpression") for one in reads):
+            found["dynamodb:Select"] = "SPECIFIC_ATTRIBUTES"
+        return found
+
+    iam_actions.dynamodb_service_context = service_context
 
 
 def _context_of(details):
