@@ -19,7 +19,8 @@
  *   leaseUntil: string | null, headJob: {jobId: string, jobQueue: string, region: string} | null,
  *   outcome: Outcome | null, secrets: Given[], copies: string[]}} Run
  * @typedef {{memberId: number, userName: string, email: string, wspRole: Role}} Participant
- * @typedef {{id: number, name: string, dateCreated: string, expires?: string, lastUsed: string | null}} Token
+ * @typedef {{id: number, name: string, dateCreated: string, expires?: string, lastUsed: string | null,
+ *   scope: "all" | "read" | "launch", workspaceId: number | null}} Token
  * @typedef {{date: string, id: string, action: string, actor: number | null, run: string | null,
  *   person: number | null, detail: string | null, subjects: {name: string, version: number}[]}} Event
  */

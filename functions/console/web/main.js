@@ -199,7 +199,7 @@ function show() {
     void workspaces(target);
   } else if (found.view === "tokens") {
     title("Tokens", target);
-    void tokens(target);
+    void tokens(target, rows);
   } else if (found.place) {
     const { place, view, detail } = found;
     const offered = VIEWS[place.role];

@@ -4,6 +4,7 @@
  * @typedef {import("./main.js").Place} Place
  * @typedef {import("./api.js").Participant} Participant
  * @typedef {import("./api.js").Role} Role
+ * @typedef {import("./api.js").Row} Row
  * @typedef {import("./api.js").Token} Token
  */
 import { read, send } from "./api.js";
@@ -139,29 +140,47 @@ function platformForm(path, platforms) {
   return form;
 }
 
-/** @param {HTMLElement} target */
-export function tokens(target) {
-  const reload = () => void tokens(target);
+/**
+ * @param {HTMLElement} target
+ * @param {Row[]} rows The organizations and workspaces of the user.
+ */
+export function tokens(target, rows) {
+  const reload = () => void tokens(target, rows);
+  /** @type {[string, string][]} */
+  const workspaces = rows.filter((row) => row.workspaceId !== null)
+    .map((row) => [String(row.workspaceId), `${row.orgName} / ${row.workspaceName}`]);
+  const names = new Map(workspaces);
+  /** @param {Token} one */
+  const where = (one) => one.workspaceId === null ? "everywhere" : names.get(String(one.workspaceId)) ?? `workspace ${one.workspaceId}`;
   return fill(target, async () => /** @type {{tokens: Token[]}} */ (await read("/tokens")).tokens, (list) => [
-    el("p", {}, "Your personal access tokens, for this console and for other clients. A token can do what you can do."),
-    el("div", { class: "bar" }, button("Create token", () => create(reload), { class: "primary" })),
-    table(count(list.length, "token"), ["Name", "Created", "Last used", "Expires", "Actions"], list.map((one) => [
-      one.name, when(one.dateCreated), when(one.lastUsed), expiry(one.expires),
+    el("p", {}, "Your personal access tokens, for this console and for other clients. A token can do what you can do, within its scope and workspace."),
+    el("div", { class: "bar" }, button("Create token", () => create(workspaces, reload), { class: "primary" })),
+    table(count(list.length, "token"), ["Name", "Scope", "Workspace", "Created", "Last used", "Expires", "Actions"], list.map((one) => [
+      one.name, one.scope, where(one), when(one.dateCreated), when(one.lastUsed), expiry(one.expires),
       button("Revoke", () => revoke(one, reload), { class: "danger", "aria-label": `Revoke ${one.name}` }),
     ])),
   ]);
 }
 
-/** @param {() => void} reload */
-function create(reload) {
+/**
+ * @param {[string, string][]} workspaces Ids and names.
+ * @param {() => void} reload
+ */
+function create(workspaces, reload) {
   const name = el("input", { required: true, maxLength: 50, autocomplete: "off", spellcheck: false });
   const expires = el("input", { type: "datetime-local" });
+  const scope = select([["all", "all: what you can do"], ["read", "read: change nothing"], ["launch", "launch: launches only, for clusters"]]);
+  const workspace = select([["", "everywhere"], ...workspaces]);
   openDialog({
     title: "Create a token", action: "Create",
-    content: [field("Name", name, "Where it is used, for example ci."), field("Expires (optional)", expires)],
+    content: [
+      field("Name", name, "Where it is used, for example ci."), field("Scope", scope), field("Workspace", workspace),
+      field("Expires (optional)", expires, "Without a date, as late as the deployment allows."),
+    ],
     submit: async () => {
-      /** @type {Record<string, string>} */
-      const body = { name: name.value };
+      /** @type {Record<string, string | number>} */
+      const body = { name: name.value, scope: scope.value };
+      if (workspace.value) body["workspaceId"] = Number(workspace.value);
       const until = fromLocal(expires.value);
       if (until) body["expires"] = until;
       /** @type {{data: {accessKey: string}}} */

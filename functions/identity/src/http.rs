@@ -97,8 +97,8 @@ async fn own_tokens(
             Ok(Answer::json(200, &wire::TokenList::new(&tokens)))
         }
         Operation::CreateToken => {
-            let (name, expires) = wire::new_token(request.json()?)?;
-            let (token, access_key) = tokens::create(store, actor, &name, expires, context).await?;
+            let new = wire::new_token(request.json()?)?;
+            let (token, access_key) = tokens::create(store, actor, &new, context).await?;
             Ok(Answer::json(200, &wire::TokenCreated::new(&token, &access_key)))
         }
         _ => {

@@ -76,6 +76,52 @@ async fn an_unknown_login_signs_up_or_is_refused_until_an_operator_declares_it()
     assert_eq!(ask("s2", "false").await, (200, body), "a registered login stays known without sign-up");
 }
 
+/// What a token of one workspace sees of the user, and what a token with another scope can call.
+#[tokio::test]
+async fn a_limited_token_is_limited_in_every_operation() {
+    let (harness, ids) = Harness::with_declaration().await;
+    let owner = ids.user("owner");
+    let ask = async |operation: Operation, request: TestRequest, scope: &str, workspace: i64| {
+        let mut event = event(operation, request);
+        event["requestContext"]["authorizer"]["lambda"] = json!({
+            "userId": owner.to_string(), "tokenId": "5", "scope": scope, "workspaceId": workspace.to_string(),
+        });
+        let answer = harness.send(&event).await.unwrap();
+        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap_or("null")).unwrap_or_default();
+        (answer["statusCode"].as_u64().unwrap(), body)
+    };
+    let other = 7;
+    for (operation, here, elsewhere) in [
+        (Operation::DescribeUser, 200, 200),
+        (Operation::ListOrganizations, 200, 200),
+        (Operation::DescribeOrganization, 200, 404),
+        (Operation::ListOrganizationMembers, 200, 404),
+        (Operation::ListWorkspaces, 200, 404),
+        (Operation::DescribeWorkspace, 200, 403),
+        (Operation::ListParticipants, 200, 403),
+        (Operation::ListTokens, 200, 200),
+        // The token of this request is not in the table: it was revoked.
+        (Operation::CreateToken, 403, 403),
+    ] {
+        let request = || match operation {
+            Operation::CreateToken => TestRequest::by(owner).body(json!({ "name": "new" })),
+            _ => ids.request("owner"),
+        };
+        let id = operation.id();
+        assert_eq!(ask(operation, request(), "all", ids.workspace).await.0, here, "{id}");
+        assert_eq!(ask(operation, request(), "all", other).await.0, elsewhere, "{id} elsewhere");
+        let launches = if operation == Operation::DescribeUser { 200 } else { 403 };
+        assert_eq!(ask(operation, request(), "launch", ids.workspace).await.0, launches, "{id} to launch");
+    }
+    let (_, elsewhere) = ask(Operation::ListOrganizations, TestRequest::by(owner), "all", other).await;
+    assert_eq!(elsewhere["totalSize"], 0);
+    let (_, words) = ask(Operation::DescribeWorkspace, ids.request("owner"), "all", other).await;
+    assert_eq!(
+        words["message"],
+        "The token of this request does not allow this: it can be used only in the workspace 7 (workspaceId=7)."
+    );
+}
+
 #[tokio::test]
 async fn an_event_from_api_gateway_is_never_applied() {
     let harness = Harness::start().await;
@@ -143,12 +189,14 @@ async fn users_see_themselves_and_their_workspaces_in_seqera_platform_format() {
 async fn tokens_are_created_shown_once_listed_and_revoked() {
     let (harness, ids) = Harness::with_declaration().await;
     let me = ids.user("view");
-    let body = json!({ "name": "laptop", "expires": "2099-01-01T00:00:00Z" });
+    let body = json!({ "name": "laptop", "scope": "launch", "workspaceId": ids.workspace });
     let made = harness.ask(Operation::CreateToken, TestRequest::by(me).body(body)).await;
     assert_eq!(made.status, 200);
     assert_eq!(names(&made.body), ["accessKey", "token"].into());
     let token = &made.body["token"];
     assert_eq!((&token["name"], &token["lastUsed"]), (&json!("laptop"), &Value::Null));
+    assert_eq!((&token["scope"], &token["workspaceId"]), (&json!("launch"), &json!(ids.workspace)));
+    assert!(token["expires"].is_string(), "it expires without being asked to: {token}");
     let list = harness.ask(Operation::ListTokens, TestRequest::by(me)).await.body;
     let listed: Vec<_> =
         list["tokens"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
@@ -188,6 +236,9 @@ async fn a_token_needs_a_unique_name_and_a_future_expiry() {
         (json!([]), 400),
         (json!({ "name": "late", "expires": "2001-01-01T00:00:00Z" }), 400),
         (json!({ "name": "late", "expires": "tomorrow" }), 400),
+        (json!({ "name": "late", "expires": "2099-01-01T00:00:00Z" }), 400),
+        (json!({ "name": "s", "scope": "write" }), 400),
+        (json!({ "name": "w", "workspaceId": 7 }), 404),
     ] {
         let answer =
             harness.ask(Operation::CreateToken, TestRequest::by(ids.user("view")).body(body.clone())).await;

@@ -24,6 +24,10 @@ pub enum Error {
         /// The roles that have the permission, in words.
         needs: String,
     },
+    /// The limits of the caller's personal access token do not allow the request. The text names
+    /// the limit.
+    #[error("The token of this request does not allow this: {0}")]
+    TokenLimited(String),
     /// An issuer vouches for the caller, no user has this login, and the issuer has no sign-up. The
     /// text is for an operator, who can declare the login.
     #[error(
@@ -122,6 +126,7 @@ impl Error {
             Self::TooLarge(_) => "too-large",
             Self::NotFound => "not-found",
             Self::Forbidden { .. } => "forbidden",
+            Self::TokenLimited(_) => "token-limited",
             Self::UnknownLogin { .. } => "unknown-login",
             Self::AlreadyExists { .. } => "already-exists",
             Self::Conflict(_) => "conflict",
@@ -230,6 +235,7 @@ mod tests {
             (Error::TooLarge("a limit".into()), "too-large", false, false),
             (Error::NotFound, "not-found", false, false),
             (Error::Forbidden { needs: "owner or admin".into() }, "forbidden", false, false),
+            (Error::TokenLimited("a limit".into()), "token-limited", false, false),
             (Error::UnknownLogin { issuer: "i".into(), subject: "s".into() }, "unknown-login", false, false),
             (Error::AlreadyExists { existing }, "already-exists", false, false),
             (Error::Conflict("a state".into()), "conflict", false, false),

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use crate::platform::Platform;
 use crate::role::Role;
 use crate::token::TokenHash;
 use crate::token_scope::TokenScope;
+use crate::{Error, Result};
 
 /// An authenticated user. The authorizer vouches for the identity only; each request reads the
 /// role.
@@ -29,6 +29,23 @@ impl Actor {
     #[must_use]
     pub fn without_token(user: UserId) -> Self {
         Self { user, token: None, workspace: None, scope: TokenScope::All }
+    }
+
+    /// Returns whether the token can be used in this workspace, or without one.
+    #[must_use]
+    pub fn may_use(&self, workspace: Option<WorkspaceId>) -> bool {
+        self.workspace.is_none() || self.workspace == workspace
+    }
+
+    /// Refuses a request in another workspace than the token's, or without one. Reads nothing, so
+    /// the refusal does not show whether the other workspace exists.
+    pub fn check_workspace(&self, workspace: Option<WorkspaceId>) -> Result<()> {
+        match self.workspace {
+            Some(only) if workspace != Some(only) => Err(Error::TokenLimited(format!(
+                "it can be used only in the workspace {only} (workspaceId={only})."
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -106,9 +106,20 @@ impl Scope {
 }
 
 impl Scope {
-    /// Creates a scope for the actor's user secrets.
-    pub(crate) fn own(actor: &Actor, permission: Permission) -> Self {
-        Self { owner: SecretOwner::User(actor.user), actor: actor.user, permission, roles: Vec::new() }
+    /// Creates a scope for the actor's user secrets. Refuses a token of one workspace.
+    pub(crate) fn own(actor: &Actor, permission: Permission) -> Result<Self> {
+        actor.check_workspace(None)?;
+        Ok(Self::of_user(actor.user, permission))
+    }
+
+    /// Creates a scope for the user secrets of an actor who is authorized in a workspace: a launch
+    /// there also delivers them.
+    pub(crate) fn own_beside(workspace: &Self) -> Self {
+        Self::of_user(workspace.actor, workspace.permission)
+    }
+
+    fn of_user(user: UserId, permission: Permission) -> Self {
+        Self { owner: SecretOwner::User(user), actor: user, permission, roles: Vec::new() }
     }
 
     /// Creates a scope for the workspace's secrets, from the role that was just read.
@@ -119,6 +130,7 @@ impl Scope {
         role: Role,
         permission: Permission,
     ) -> Result<Self> {
+        actor.check_workspace(Some(workspace))?;
         let roles = permission.roles(settings);
         if !roles.contains(&role) {
             return Err(Error::Forbidden { needs: Role::in_words(&roles) });
@@ -171,6 +183,26 @@ mod tests {
     }
 
     #[test]
+    fn a_token_of_one_workspace_gets_a_scope_only_there() {
+        let limited = |number| Actor { workspace: WorkspaceId::new(number), ..actor() };
+        let in_workspace = |actor: &Actor| {
+            Scope::for_role(&settings(false), actor, workspace(), Role::Owner, Permission::Launch)
+        };
+        assert!(in_workspace(&limited(42)).is_ok() && in_workspace(&actor()).is_ok());
+        let own = |actor: &Actor| Scope::own(actor, Permission::Launch);
+        assert!(own(&actor()).is_ok());
+        for (refused, only) in
+            [(own(&limited(42)), 42), (own(&limited(43)), 43), (in_workspace(&limited(43)), 43)]
+        {
+            let text = refused.unwrap_err().to_string();
+            assert!(text.ends_with(&format!("only in the workspace {only} (workspaceId={only}).")), "{text}");
+        }
+        let beside = Scope::own_beside(&in_workspace(&limited(42)).unwrap());
+        assert_eq!((beside.owner(), beside.actor()), (SecretOwner::User(actor().user), actor().user));
+        assert_eq!(beside.permission(), Permission::Launch);
+    }
+
+    #[test]
     fn a_role_gets_a_scope_exactly_where_it_holds_the_permission() {
         for maintain_may_write in [false, true] {
             let settings = settings(maintain_may_write);
@@ -199,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_scope_of_user_secrets_has_no_roles_to_check_again() {
-        let scope = Scope::own(&actor(), Permission::WriteSecrets);
+        let scope = Scope::own(&actor(), Permission::WriteSecrets).unwrap();
         assert_eq!(scope.owner(), SecretOwner::User(actor().user));
         assert_eq!(scope.actor(), actor().user);
         assert_eq!(scope.permission(), Permission::WriteSecrets);

@@ -13,6 +13,7 @@ use crate::platform::Platform;
 use crate::role::Role;
 use crate::run::{ReportedBy, RunResult, State};
 use crate::secret::{Description, WriteOutcome};
+use crate::token_scope::TokenScope;
 use crate::use_cases::import_secrets::ImportMode;
 
 /// Implements an inline schema for a type.
@@ -46,6 +47,7 @@ numeric_ids!(OrgId, SecretId, TokenId, UserId, WorkspaceId);
 inline_schema!(RunResult, json_schema!({ "type": "string", "enum": RunResult::ALL }));
 inline_schema!(ReportedBy, json_schema!({ "type": "string", "enum": ReportedBy::ALL }));
 inline_schema!(AuditAction, json_schema!({ "type": "string", "enum": AuditAction::ALL }));
+inline_schema!(TokenScope, json_schema!({ "type": "string", "enum": TokenScope::ALL }));
 inline_schema!(Role, json_schema!({ "type": "string", "enum": Role::ALL }));
 inline_schema!(WriteOutcome, json_schema!({ "type": "string", "enum": WriteOutcome::ALL }));
 inline_schema!(

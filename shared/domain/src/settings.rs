@@ -18,6 +18,8 @@ pub struct Settings {
     pub default_layout: Layout,
     /// The times in a run's lifecycle.
     pub limits: Limits,
+    /// The longest life of a token that a user creates. Default: 365 days.
+    pub max_token_life: SignedDuration,
     /// Whether the table was restored from a backup and is not reconciled yet. Until then no
     /// request is served.
     pub restored: bool,
@@ -58,6 +60,7 @@ impl Settings {
             allow_aws_names: false,
             default_layout: Layout::Bundle,
             limits: Limits::default(),
+            max_token_life: SignedDuration::from_hours(365 * 24),
             restored: false,
         }
     }
@@ -74,6 +77,7 @@ mod tests {
         assert!(!settings.maintain_may_write, "only owners and admins write");
         assert!(!settings.allow_aws_names, "no secret changes the permissions of a task");
         assert_eq!(settings.default_layout, Layout::Bundle, "the layout that costs least");
+        assert_eq!(settings.max_token_life.as_hours(), 365 * 24, "no token lives forever");
         assert!(!settings.restored, "an empty table has nothing to reconcile");
     }
 

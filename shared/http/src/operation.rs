@@ -2,6 +2,7 @@
 //! document, the authorization matrix and the check of the deployed routes use it.
 
 use domain::role::Permission;
+use domain::token_scope::TokenScope;
 
 /// The function that serves an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +59,7 @@ pub enum UnknownNames {
 }
 
 macro_rules! operations {
-    ($($(#[$doc:meta])* $name:ident = $id:literal, $method:literal $path:literal, $function:ident, $credential:ident, $needs:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $id:literal, $method:literal $path:literal, $function:ident, $credential:ident, $needs:expr, $scopes:expr;)*) => {
         /// An operation of the API.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum Operation {
@@ -110,6 +111,13 @@ macro_rules! operations {
             pub fn needs(self) -> Needs {
                 match self { $(Self::$name => $needs),* }
             }
+
+            /// Returns the scopes of the personal access tokens that can be used for the operation.
+            /// Empty if no personal access token can.
+            #[must_use]
+            pub fn scopes(self) -> &'static [TokenScope] {
+                match self { $(Self::$name => $scopes),* }
+            }
         }
     };
 }
@@ -117,90 +125,102 @@ macro_rules! operations {
 use Needs::{InWorkspace, OfPath, Own};
 use Permission as P;
 
+/// Only full tokens.
+const FULL: &[TokenScope] = &[TokenScope::All];
+/// Tokens that can read.
+const READ: &[TokenScope] = &[TokenScope::All, TokenScope::Read];
+/// Tokens that can launch.
+const LAUNCH: &[TokenScope] = &[TokenScope::All, TokenScope::Launch];
+/// Every personal access token: what clients call before anything else, and what a launcher asks
+/// about its runs.
+const ANY: &[TokenScope] = &TokenScope::ALL;
+/// No personal access token: the operation needs another credential, or none.
+const NONE: &[TokenScope] = &[];
+
 operations! {
     /// List secrets.
-    ListPipelineSecrets = "ListPipelineSecrets", "GET" "/pipeline-secrets", ReadSecrets, User, InWorkspace(P::ReadSecrets);
+    ListPipelineSecrets = "ListPipelineSecrets", "GET" "/pipeline-secrets", ReadSecrets, User, InWorkspace(P::ReadSecrets), READ;
     /// Create a secret.
-    CreatePipelineSecret = "CreatePipelineSecret", "POST" "/pipeline-secrets", WriteSecrets, User, InWorkspace(P::WriteSecrets);
+    CreatePipelineSecret = "CreatePipelineSecret", "POST" "/pipeline-secrets", WriteSecrets, User, InWorkspace(P::WriteSecrets), FULL;
     /// Check a secret name.
-    ValidatePipelineSecretName = "ValidatePipelineSecretName", "GET" "/pipeline-secrets/validate", ReadSecrets, User, InWorkspace(P::ReadSecrets);
+    ValidatePipelineSecretName = "ValidatePipelineSecretName", "GET" "/pipeline-secrets/validate", ReadSecrets, User, InWorkspace(P::ReadSecrets), READ;
     /// Import secrets.
-    ImportPipelineSecrets = "ImportPipelineSecrets", "POST" "/pipeline-secrets/import", WriteSecrets, User, InWorkspace(P::WriteSecrets);
+    ImportPipelineSecrets = "ImportPipelineSecrets", "POST" "/pipeline-secrets/import", WriteSecrets, User, InWorkspace(P::WriteSecrets), FULL;
     /// Describe a secret.
-    DescribePipelineSecret = "DescribePipelineSecret", "GET" "/pipeline-secrets/{secretId}", ReadSecrets, User, InWorkspace(P::ReadSecrets);
+    DescribePipelineSecret = "DescribePipelineSecret", "GET" "/pipeline-secrets/{secretId}", ReadSecrets, User, InWorkspace(P::ReadSecrets), READ;
     /// Update a secret.
-    UpdatePipelineSecret = "UpdatePipelineSecret", "PUT" "/pipeline-secrets/{secretId}", WriteSecrets, User, InWorkspace(P::WriteSecrets);
+    UpdatePipelineSecret = "UpdatePipelineSecret", "PUT" "/pipeline-secrets/{secretId}", WriteSecrets, User, InWorkspace(P::WriteSecrets), FULL;
     /// Delete a secret.
-    DeletePipelineSecret = "DeletePipelineSecret", "DELETE" "/pipeline-secrets/{secretId}", WriteSecrets, User, InWorkspace(P::DeleteSecrets);
+    DeletePipelineSecret = "DeletePipelineSecret", "DELETE" "/pipeline-secrets/{secretId}", WriteSecrets, User, InWorkspace(P::DeleteSecrets), FULL;
     /// List a secret's versions.
-    ListPipelineSecretHistory = "ListPipelineSecretHistory", "GET" "/pipeline-secrets/{secretId}/history", ReadSecrets, User, InWorkspace(P::ReadSecrets);
+    ListPipelineSecretHistory = "ListPipelineSecretHistory", "GET" "/pipeline-secrets/{secretId}/history", ReadSecrets, User, InWorkspace(P::ReadSecrets), READ;
 
     /// Launch a run with its secrets.
-    LaunchRun = "LaunchRun", "POST" "/launches", LaunchRun, User, InWorkspace(P::Launch);
+    LaunchRun = "LaunchRun", "POST" "/launches", LaunchRun, User, InWorkspace(P::Launch), LAUNCH;
     /// Preview a launch.
-    PreviewLaunch = "PreviewLaunch", "POST" "/launches/preview", LaunchRun, User, InWorkspace(P::Launch);
+    PreviewLaunch = "PreviewLaunch", "POST" "/launches/preview", LaunchRun, User, InWorkspace(P::Launch), LAUNCH;
     /// List runs.
-    ListRuns = "ListRuns", "GET" "/runs", ReadSecrets, User, InWorkspace(P::ReadRuns);
+    ListRuns = "ListRuns", "GET" "/runs", ReadSecrets, User, InWorkspace(P::ReadRuns), READ;
     /// Describe a run.
-    DescribeRun = "DescribeRun", "GET" "/runs/{workflowId}", ReadSecrets, User, InWorkspace(P::ReadRuns);
+    DescribeRun = "DescribeRun", "GET" "/runs/{workflowId}", ReadSecrets, User, InWorkspace(P::ReadRuns), ANY;
     /// Cancel a run.
-    CancelRun = "CancelRun", "POST" "/workflow/{workflowId}/cancel", ReportRun, User, InWorkspace(P::CancelRuns);
+    CancelRun = "CancelRun", "POST" "/workflow/{workflowId}/cancel", ReportRun, User, InWorkspace(P::CancelRuns), FULL;
     /// Read the audit trail.
-    ListAuditEvents = "ListAuditEvents", "GET" "/audit-events", ReadSecrets, User, InWorkspace(P::ReadAudit);
+    ListAuditEvents = "ListAuditEvents", "GET" "/audit-events", ReadSecrets, User, InWorkspace(P::ReadAudit), READ;
 
     /// Claim a run's secrets.
-    ClaimRun = "ClaimRun", "POST" "/runs/{workflowId}/claim", ClaimRun, Claim, Own;
+    ClaimRun = "ClaimRun", "POST" "/runs/{workflowId}/claim", ClaimRun, Claim, Own, NONE;
     /// Record the head job.
-    RecordHeadJob = "RecordHeadJob", "PUT" "/runs/{workflowId}/head-job", ReportRun, Run, Own;
+    RecordHeadJob = "RecordHeadJob", "PUT" "/runs/{workflowId}/head-job", ReportRun, Run, Own, NONE;
     /// Send a heartbeat.
-    RenewLease = "RenewLease", "POST" "/runs/{workflowId}/heartbeat", ReportRun, Run, Own;
+    RenewLease = "RenewLease", "POST" "/runs/{workflowId}/heartbeat", ReportRun, Run, Own, NONE;
     /// Report the end.
-    EndRun = "EndRun", "POST" "/runs/{workflowId}/end", ReportRun, Run, Own;
+    EndRun = "EndRun", "POST" "/runs/{workflowId}/end", ReportRun, Run, Own, NONE;
     /// Announce the run (Nextflow).
-    TraceCreate = "TraceCreate", "POST" "/trace/create", ReportRun, Run, Own;
+    TraceCreate = "TraceCreate", "POST" "/trace/create", ReportRun, Run, Own, NONE;
     /// Report the start (Nextflow).
-    TraceBegin = "TraceBegin", "PUT" "/trace/{workflowId}/begin", ReportRun, Run, Own;
+    TraceBegin = "TraceBegin", "PUT" "/trace/{workflowId}/begin", ReportRun, Run, Own, NONE;
     /// Report progress (Nextflow).
-    TraceProgress = "TraceProgress", "PUT" "/trace/{workflowId}/progress", ReportRun, Run, Own;
+    TraceProgress = "TraceProgress", "PUT" "/trace/{workflowId}/progress", ReportRun, Run, Own, NONE;
     /// Send a heartbeat (Nextflow).
-    TraceHeartbeat = "TraceHeartbeat", "PUT" "/trace/{workflowId}/heartbeat", ReportRun, Run, Own;
+    TraceHeartbeat = "TraceHeartbeat", "PUT" "/trace/{workflowId}/heartbeat", ReportRun, Run, Own, NONE;
     /// Report the end (Nextflow).
-    TraceComplete = "TraceComplete", "PUT" "/trace/{workflowId}/complete", ReportRun, Run, Own;
+    TraceComplete = "TraceComplete", "PUT" "/trace/{workflowId}/complete", ReportRun, Run, Own, NONE;
 
     /// Describe the service.
-    DescribeService = "DescribeService", "GET" "/service-info", Identity, None, Own;
+    DescribeService = "DescribeService", "GET" "/service-info", Identity, None, Own, NONE;
     /// Describe the caller.
-    DescribeUser = "DescribeUser", "GET" "/user-info", Identity, User, Own;
+    DescribeUser = "DescribeUser", "GET" "/user-info", Identity, User, Own, ANY;
     /// List the caller's organizations and workspaces.
-    ListUserWorkspaces = "ListUserWorkspaces", "GET" "/user/{userId}/workspaces", Identity, User, Own;
+    ListUserWorkspaces = "ListUserWorkspaces", "GET" "/user/{userId}/workspaces", Identity, User, Own, READ;
     /// List the caller's tokens.
-    ListTokens = "ListTokens", "GET" "/tokens", Identity, User, Own;
+    ListTokens = "ListTokens", "GET" "/tokens", Identity, User, Own, READ;
     /// Create a token.
-    CreateToken = "CreateToken", "POST" "/tokens", Identity, User, Own;
+    CreateToken = "CreateToken", "POST" "/tokens", Identity, User, Own, FULL;
     /// Revoke a token.
-    DeleteToken = "DeleteToken", "DELETE" "/tokens/{tokenId}", Identity, User, Own;
+    DeleteToken = "DeleteToken", "DELETE" "/tokens/{tokenId}", Identity, User, Own, FULL;
     /// List the caller's organizations.
-    ListOrganizations = "ListOrganizations", "GET" "/orgs", Identity, User, Own;
+    ListOrganizations = "ListOrganizations", "GET" "/orgs", Identity, User, Own, READ;
     /// Describe an organization.
-    DescribeOrganization = "DescribeOrganization", "GET" "/orgs/{orgId}", Identity, User, Own;
+    DescribeOrganization = "DescribeOrganization", "GET" "/orgs/{orgId}", Identity, User, Own, READ;
     /// List an organization's members.
-    ListOrganizationMembers = "ListOrganizationMembers", "GET" "/orgs/{orgId}/members", Identity, User, Own;
+    ListOrganizationMembers = "ListOrganizationMembers", "GET" "/orgs/{orgId}/members", Identity, User, Own, READ;
     /// List an organization's workspaces.
-    ListWorkspaces = "ListWorkspaces", "GET" "/orgs/{orgId}/workspaces", Identity, User, Own;
+    ListWorkspaces = "ListWorkspaces", "GET" "/orgs/{orgId}/workspaces", Identity, User, Own, READ;
     /// Describe a workspace.
-    DescribeWorkspace = "DescribeWorkspace", "GET" "/orgs/{orgId}/workspaces/{workspaceId}", Identity, User, OfPath(P::ReadWorkspace);
+    DescribeWorkspace = "DescribeWorkspace", "GET" "/orgs/{orgId}/workspaces/{workspaceId}", Identity, User, OfPath(P::ReadWorkspace), READ;
     /// Set the platforms of a workspace.
-    UpdateWorkspacePlatforms = "UpdateWorkspacePlatforms", "PUT" "/orgs/{orgId}/workspaces/{workspaceId}/platforms", Identity, User, OfPath(P::AdministerWorkspace);
+    UpdateWorkspacePlatforms = "UpdateWorkspacePlatforms", "PUT" "/orgs/{orgId}/workspaces/{workspaceId}/platforms", Identity, User, OfPath(P::AdministerWorkspace), FULL;
     /// List participants.
-    ListParticipants = "ListParticipants", "GET" "/orgs/{orgId}/workspaces/{workspaceId}/participants", Identity, User, OfPath(P::ReadWorkspace);
+    ListParticipants = "ListParticipants", "GET" "/orgs/{orgId}/workspaces/{workspaceId}/participants", Identity, User, OfPath(P::ReadWorkspace), READ;
     /// Add a participant.
-    AddParticipant = "AddParticipant", "PUT" "/orgs/{orgId}/workspaces/{workspaceId}/participants/add", Identity, User, OfPath(P::AdministerWorkspace);
+    AddParticipant = "AddParticipant", "PUT" "/orgs/{orgId}/workspaces/{workspaceId}/participants/add", Identity, User, OfPath(P::AdministerWorkspace), FULL;
     /// Change a participant's role.
-    UpdateParticipantRole = "UpdateParticipantRole", "PUT" "/orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}/role", Identity, User, OfPath(P::AdministerWorkspace);
+    UpdateParticipantRole = "UpdateParticipantRole", "PUT" "/orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}/role", Identity, User, OfPath(P::AdministerWorkspace), FULL;
     /// Remove a participant.
-    DeleteParticipant = "DeleteParticipant", "DELETE" "/orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}", Identity, User, OfPath(P::ReadWorkspace);
+    DeleteParticipant = "DeleteParticipant", "DELETE" "/orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}", Identity, User, OfPath(P::ReadWorkspace), FULL;
     /// Leave a workspace.
-    LeaveWorkspace = "LeaveWorkspace", "DELETE" "/orgs/{orgId}/workspaces/{workspaceId}/participants", Identity, User, OfPath(P::ReadWorkspace);
+    LeaveWorkspace = "LeaveWorkspace", "DELETE" "/orgs/{orgId}/workspaces/{workspaceId}/participants", Identity, User, OfPath(P::ReadWorkspace), FULL;
 }
 
 impl Operation {
@@ -283,6 +303,27 @@ mod tests {
         assert_eq!(routes.len(), Operation::ALL.len());
         assert_eq!(ids.len(), Operation::ALL.len());
     }
+
+    /// The operations of each limited scope. The head-job script calls launches, previews and runs,
+    /// and clients describe their user first.
+    #[test]
+    fn a_limited_token_can_be_used_for_these_operations_only() {
+        let of = |scope| {
+            let allowed = Operation::ALL.iter().filter(|operation| operation.scopes().contains(&scope));
+            allowed.map(|operation| operation.id()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(TokenScope::Launch), ["LaunchRun", "PreviewLaunch", "DescribeRun", "DescribeUser"]);
+        let users = |operation: &&Operation| operation.credential() == Credential::User;
+        for operation in Operation::ALL {
+            let is_for_tokens = operation.scopes().contains(&TokenScope::All);
+            assert_eq!(is_for_tokens, users(&operation), "{}", operation.id());
+        }
+        let reads: Vec<_> = Operation::ALL.iter().filter(users).filter(|it| it.method() == "GET").collect();
+        assert_eq!(of(TokenScope::Read), reads.iter().map(|operation| operation.id()).collect::<Vec<_>>());
+        let all = Operation::ALL.iter().filter(users).count();
+        assert_eq!(of(TokenScope::All).len(), all);
+    }
+
     #[test]
     fn imports_and_nextflow_messages_have_larger_body_limits() {
         for operation in Operation::ALL {

@@ -99,7 +99,7 @@ impl From<Error> for Problem {
 fn answer_to(error: &Error) -> (u16, Option<u32>) {
     match error {
         Error::Invalid(_) | Error::LimitExceeded { .. } => (400, None),
-        Error::Forbidden { .. } | Error::UnknownLogin { .. } => (403, None),
+        Error::Forbidden { .. } | Error::TokenLimited(_) | Error::UnknownLogin { .. } => (403, None),
         Error::NotFound => (404, None),
         Error::AlreadyExists { .. } | Error::Conflict(_) | Error::KeyUnusable { .. } => (409, None),
         Error::InProgress => (409, Some(3)),

@@ -38,8 +38,21 @@ impl<'a> Request<'a> {
     }
 
     /// Returns the caller that the authorizer identified. Refuses a request without one: it did not
-    /// pass the authorizer.
+    /// pass the authorizer. Refuses a token whose scope does not have the operation.
     pub fn caller(&self) -> Result<Caller, Problem> {
+        let caller = self.identified()?;
+        match &caller {
+            Caller::User(actor) if !self.operation.scopes().contains(&actor.scope) => {
+                let needs: Vec<_> = self.operation.scopes().iter().map(|scope| scope.as_str()).collect();
+                let (scope, needs) = (actor.scope, needs.join(" or "));
+                let text = format!("it has the scope {scope}, and this operation needs the scope {needs}.");
+                Err(domain::Error::TokenLimited(text).into())
+            }
+            _ => Ok(caller),
+        }
+    }
+
+    fn identified(&self) -> Result<Caller, Problem> {
         let refused = || Problem::new(403, "Forbidden");
         let authorizer = self.event.request_context.authorizer.as_ref().ok_or_else(refused)?;
         match &authorizer.lambda {
@@ -220,7 +233,19 @@ impl<'a> Request<'a> {
         let read = body::parse(&text)?;
         body::check_fields::<T>(&text, self.operation.unknown_names())?;
         let named: Named = body::parse(&text)?;
-        if named.workspace_id.is_some() && named.workspace_id != self.workspace()?.map(WorkspaceId::number) {
+        let of_query = self.workspace()?.map(WorkspaceId::number);
+        // A new token's workspace is in the body alone. In the query alone, it would limit nothing.
+        let is_right = match (self.operation, of_query, named.workspace_id) {
+            (Operation::CreateToken, None, _) => true,
+            (Operation::CreateToken, ..) => of_query == named.workspace_id,
+            (_, _, named) => named.is_none() || named == of_query,
+        };
+        if self.operation == Operation::CreateToken && !is_right {
+            return Err(Problem::bad_request(
+                "The workspace of a new token belongs in the body: remove the query parameter workspaceId.",
+            ));
+        }
+        if !is_right {
             return Err(Problem::bad_request(
                 "workspaceId in the body differs from the query parameter workspaceId: omit it in the body.",
             ));

@@ -140,11 +140,16 @@ fn explain(operation: Operation, described: &Described) -> String {
             format!("\n\nThe caller must {} in the workspace.", roles(permission))
         }
     };
+    let scopes: Vec<_> = operation.scopes().iter().map(|scope| scope.as_str()).collect();
+    let scopes = match operation.credential() {
+        Credential::User => format!("\n\nScopes of personal access tokens: {}.", scopes.join(", ")),
+        _ => String::new(),
+    };
     let body = match &described.body {
         Some(_) => format!("\n\nMaximum body size: {} KiB.", operation.max_body() / 1024),
         None => String::new(),
     };
-    format!("{}{needs}{body}", described.description)
+    format!("{}{needs}{scopes}{body}", described.description)
 }
 
 fn answers(operation: Operation, described: &Described) -> Map<String, Value> {
@@ -190,9 +195,11 @@ fn security_schemes() -> Value {
         "token": {
             "type": "http", "scheme": "bearer",
             "description": "A personal access token (`POST /tokens`), which is base64 of `{\"tid\": <n>}.<40 \
-                hexadecimal characters>`, or a JSON Web Token from the OpenID Connect issuer that the deployment \
+                hexadecimal characters>`, or a JSON Web Token from an OpenID Connect issuer that the deployment \
                 trusts. A request without the header returns 401. An unknown, revoked, or expired token returns 403; \
-                a revocation takes effect within 60 seconds. `GET /user-info` registers a new login; until then, \
+                a revocation takes effect within 60 seconds. So does a request beyond the scope or the workspace of \
+                the token, and the message names the limit. A login that no user has returns 403 with its issuer and \
+                subject, unless the issuer has sign-up: then `GET /user-info` registers it, and until then, \
                 operations on secrets and runs return 403.",
         },
         "tokenAsBasic": {

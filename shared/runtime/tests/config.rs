@@ -46,6 +46,7 @@ fn variables_override_the_defaults() {
         ("MAINTAIN_MAY_WRITE", "true"),
         ("ALLOW_AWS_NAMES", "true"),
         ("DEFAULT_LAYOUT", "plugin"),
+        ("MAX_TOKEN_DAYS", "30"),
         ("PROVISIONING_SECONDS", "1"),
         ("PENDING_SECONDS", "2"),
         ("LEASE_SECONDS", "3"),
@@ -54,6 +55,7 @@ fn variables_override_the_defaults() {
     .unwrap();
     assert!(settings.maintain_may_write && settings.allow_aws_names);
     assert_eq!(settings.default_layout, Layout::Plugin);
+    assert_eq!(settings.max_token_life.as_hours(), 30 * 24);
     let Limits { provisioning, pending, lease, longest_run } = settings.limits;
     assert_eq!([provisioning, pending, lease, longest_run].map(|limit| limit.as_secs()), [1, 2, 3, 4]);
     let issuers = r#"[{"issuer":"https://login.example.org","audience":"ps","kind":"people"}]"#;
@@ -115,6 +117,9 @@ fn invalid_values_are_refused() {
     assert!(urls.iter().all(|url| faulty::<Launch>(&[("API_ENDPOINT", url)]) == ["API_ENDPOINT"]), "URL");
     for seconds in ["0", "-1", "1.5", "315360001", "99999999999999999999"] {
         assert_eq!(faulty::<Limits>(&[("LEASE_SECONDS", seconds)]), ["LEASE_SECONDS"], "{seconds}");
+    }
+    for days in ["0", "-1", "3651", "1.5", "x"] {
+        assert_eq!(faulty::<Settings>(&[("MAX_TOKEN_DAYS", days)]), ["MAX_TOKEN_DAYS"], "{days}");
     }
     assert_eq!(faulty::<Settings>(&[("ALLOW_AWS_NAMES", "yes")]), ["ALLOW_AWS_NAMES"]);
     assert_eq!(faulty::<Settings>(&[("DEFAULT_LAYOUT", "Bundle")]), ["DEFAULT_LAYOUT"]);

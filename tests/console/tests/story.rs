@@ -214,6 +214,7 @@ pub(crate) async fn an_owner_manages_people_and_tokens_and_reads_the_audit_trail
     page.click("Tokens").await;
     page.click("Create token").await;
     page.type_into("Name", "ci").await;
+    page.set("Scope", "read").await;
     page.click("Create").await;
     page.sees("it is shown only once").await;
     let token = text(
@@ -229,6 +230,7 @@ pub(crate) async fn an_owner_manages_people_and_tokens_and_reads_the_audit_trail
     let gone = "return document.documentElement.outerHTML.includes(arguments[0]) ? null : true";
     page.until("remove the token from the page", gone, &[json!(token)]).await;
     assert_eq!(fixture.call(&token, "GET", "/user-info", &Value::Null).await.0, 200);
+    assert_eq!(fixture.call(&token, "POST", "/tokens", &json!({"name": "more"})).await.0, 403);
     page.click("Revoke ci").await;
     page.click("Revoke").await;
     page.sees("Revoked ci.").await;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use domain::role::{Permission, Role};
 use domain::settings::Settings;
+use domain::token_scope::TokenScope;
 use end_to_end::{Answer, ApiRequest, Caller, World};
 use http_api::Operation;
 use http_api::operation::{Credential, Needs};
@@ -20,6 +21,10 @@ use crate::trial::{harness, trial};
 enum CallerKind {
     /// A participant of the workspace.
     Member(Role),
+    /// The owner, with a token of this scope.
+    Scoped(TokenScope),
+    /// The owner, with a full token of this workspace.
+    OfWorkspace,
     /// A participant of another workspace only.
     Stranger,
     /// No credentials.
@@ -34,13 +39,16 @@ enum CallerKind {
     ClaimToken,
 }
 
-const CALLERS: [CallerKind; 12] = [
+const CALLERS: [CallerKind; 15] = [
     CallerKind::Member(Role::Owner),
     CallerKind::Member(Role::Admin),
     CallerKind::Member(Role::Maintain),
     CallerKind::Member(Role::Launch),
     CallerKind::Member(Role::Connect),
     CallerKind::Member(Role::View),
+    CallerKind::Scoped(TokenScope::Read),
+    CallerKind::Scoped(TokenScope::Launch),
+    CallerKind::OfWorkspace,
     CallerKind::Stranger,
     CallerKind::Anonymous,
     CallerKind::Malformed,
@@ -73,8 +81,12 @@ async fn the_matrix_covers_every_role() {
 /// with permission, on a separate target.
 async fn calls_by_every_caller(operation: Operation) {
     let fixture = Fixture::make(operation).await;
+    // The owner can leave only once.
+    let callers = CALLERS
+        .into_iter()
+        .filter(|kind| operation != Operation::LeaveWorkspace || *kind != CallerKind::OfWorkspace);
     let (allowed, denied): (Vec<CallerKind>, Vec<CallerKind>) =
-        CALLERS.into_iter().partition(|kind| expected(operation, *kind) / 100 == 2);
+        callers.partition(|kind| expected(operation, *kind) / 100 == 2);
     let target = fixture.target(operation, CallerKind::Member(Role::Owner)).await;
     let before = fixture.rows().await;
     for kind in denied {
@@ -85,8 +97,9 @@ async fn calls_by_every_caller(operation: Operation) {
             403 => {
                 assert!(!message.contains("exist"), "{kind:?}: {message}");
                 // Clients tell a refused token from a role by the body.
-                let refused =
-                    operation.credential() == Credential::User && !matches!(kind, CallerKind::Member(_));
+                let is_known =
+                    matches!(kind, CallerKind::Member(_) | CallerKind::Scoped(_) | CallerKind::OfWorkspace);
+                let refused = operation.credential() == Credential::User && !is_known;
                 assert_eq!(message == "Forbidden", refused, "{kind:?}: {message}");
             }
             404 => assert_eq!(message, NOT_FOUND, "{kind:?}"),
@@ -143,6 +156,8 @@ fn expected(operation: Operation, kind: CallerKind) -> u16 {
             Credential::User,
             CallerKind::Malformed | CallerKind::RunToken | CallerKind::OtherRunToken | CallerKind::ClaimToken,
         ) => 403,
+        (Credential::User, CallerKind::Scoped(scope)) if !operation.scopes().contains(&scope) => 403,
+        (Credential::User, CallerKind::Scoped(_) | CallerKind::OfWorkspace) => success,
         (Credential::User, CallerKind::Member(role)) => match needed(operation) {
             Some(permission) if !permission.roles(&Settings::new("test")).contains(&role) => 403,
             _ => success,
@@ -178,6 +193,8 @@ struct Fixture {
     secret: i64,
     run: Value,
     other: Value,
+    /// The keys of the owner's limited tokens.
+    limited: Vec<(CallerKind, String)>,
     targets: AtomicU32,
 }
 
@@ -188,13 +205,25 @@ impl Fixture {
         let claims = operation.credential() == Credential::Claim;
         let run = launch(&world, if claims { "slurm" } else { "aws-batch" }).await;
         let other = launch(&world, "slurm").await;
+        let mut limited = Vec::new();
+        for (kind, limits) in [
+            (CallerKind::Scoped(TokenScope::Read), json!({"name": "read", "scope": "read"})),
+            (CallerKind::Scoped(TokenScope::Launch), json!({"name": "launch", "scope": "launch"})),
+            (CallerKind::OfWorkspace, json!({"name": "here", "workspaceId": world.workspace})),
+        ] {
+            let created = world.caller("owner").post("/tokens", &limits).await.json();
+            let key = text(&created["accessKey"]).to_owned();
+            world.harness.record_token(&key);
+            let _ = Caller::bearer(&world.harness, &key).get("/user-info").await.json();
+            limited.push((kind, key));
+        }
         for kind in CALLERS {
             // Record each token's first use before the calls whose changes are checked.
             if matches!(kind, CallerKind::Member(_) | CallerKind::Stranger) {
                 let _ = caller(&world, kind).get("/user-info").await.json();
             }
         }
-        Self { world, secret, run, other, targets: AtomicU32::new(0) }
+        Self { world, secret, run, other, limited, targets: AtomicU32::new(0) }
     }
 
     fn caller(&self, kind: CallerKind) -> Caller {
@@ -204,7 +233,10 @@ impl Fixture {
             CallerKind::OtherRunToken => with(&self.other["runToken"]),
             CallerKind::ClaimToken if self.run["claimToken"].is_string() => with(&self.run["claimToken"]),
             CallerKind::ClaimToken => with(&self.other["claimToken"]),
-            _ => caller(&self.world, kind),
+            _ => match self.limited.iter().find(|(limited, _)| *limited == kind) {
+                Some((_, key)) => Caller::bearer(&self.world.harness, key),
+                None => caller(&self.world, kind),
+            },
         }
     }
 

@@ -19,7 +19,7 @@ macro_rules! replays {
     };
 }
 
-replays! { name request body dotenv envelope row event authorization claims report launch apply }
+replays! { name request body dotenv envelope row event authorization claims issuers report launch apply }
 
 #[test]
 fn every_target_is_replayed_and_has_a_cargo_fuzz_program() {

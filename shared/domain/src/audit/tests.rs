@@ -77,7 +77,7 @@ fn run() -> Run {
 
 #[test]
 fn an_entry_about_a_callers_request_names_the_caller_and_the_scope() {
-    let scope = Scope::own(&Actor::without_token(user()), Permission::WriteSecrets);
+    let scope = Scope::own(&Actor::without_token(user()), Permission::WriteSecrets).unwrap();
     let record = with_context(0, |context| {
         AuditRecord::of_secrets(&scope, AuditAction::SecretUpdated, [&secret()], context)
     });

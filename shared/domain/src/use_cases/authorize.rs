@@ -7,7 +7,8 @@ use crate::settings::Settings;
 use crate::{Error, Result};
 
 /// Checks that the actor has the permission on the workspace's secrets, or on the actor's user
-/// secrets if no workspace is named. Makes one consistent read. Returns the same
+/// secrets if no workspace is named. Refuses a token of another workspace before it reads. Makes
+/// one consistent read. Returns the same
 /// [`Error::NotFound`] for a workspace that does not exist and for one in which the actor is not a
 /// participant.
 pub async fn authorize(
@@ -18,8 +19,9 @@ pub async fn authorize(
     permission: Permission,
 ) -> Result<Scope> {
     let Some(workspace) = workspace else {
-        return Ok(Scope::own(actor, permission));
+        return Scope::own(actor, permission);
     };
+    actor.check_workspace(Some(workspace))?;
     let role = store.role(workspace, actor.user).await?.ok_or(Error::NotFound)?;
     Scope::for_role(settings, actor, workspace, role, permission)
 }
@@ -89,6 +91,18 @@ mod tests {
                 scope.map_or_else(|error| error.code().to_owned(), |scope| scope.owner().to_string());
             assert_eq!(answer, expected, "{case}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_token_of_one_workspace_is_refused_elsewhere_before_anything_is_read() {
+        let limited = Actor { workspace: Some(workspace()), ..actor() };
+        for place in [None, WorkspaceId::new(43)] {
+            let scope = authorize(&Down, &settings(), &limited, place, Permission::ReadSecrets).await;
+            assert_eq!(scope.unwrap_err().code(), "token-limited", "{place:?}");
+        }
+        let owner = OneMember(Some(Role::Owner));
+        let here = authorize(&owner, &settings(), &limited, Some(workspace()), Permission::ReadSecrets).await;
+        assert_eq!(here.unwrap().owner().to_string(), "WS#42");
     }
 
     #[tokio::test]

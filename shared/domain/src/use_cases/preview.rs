@@ -83,11 +83,12 @@ pub(crate) async fn authorize_launch(
     request: &LaunchRequest,
     context: &Context<'_>,
 ) -> Result<LaunchScopes> {
-    let workspace = match request.workspace {
-        Some(id) => Some(authorize_platform(store, context.settings, actor, id, request.platform).await?),
-        None => None,
+    let Some(id) = request.workspace else {
+        return Ok(LaunchScopes { workspace: None, user: Scope::own(actor, Permission::Launch)? });
     };
-    Ok(LaunchScopes { workspace, user: Scope::own(actor, Permission::Launch) })
+    let workspace = authorize_platform(store, context.settings, actor, id, request.platform).await?;
+    let user = Scope::own_beside(&workspace);
+    Ok(LaunchScopes { workspace: Some(workspace), user })
 }
 
 /// Checks that the actor may launch in the workspace on the platform, with one read.
@@ -98,6 +99,7 @@ pub(crate) async fn authorize_platform(
     id: WorkspaceId,
     platform: Platform,
 ) -> Result<Scope> {
+    actor.check_workspace(Some(id))?;
     let (role, workspace) = store.role_and_workspace(id, actor.user).await?.ok_or(Error::NotFound)?;
     let scope = Scope::for_role(settings, actor, id, role, Permission::Launch)?;
     if !workspace.platforms.contains(&platform) {

@@ -19,8 +19,9 @@ pub async fn describe(
     id: &RunId,
 ) -> Result<Run> {
     let run = store.run(id).await?;
-    // If the client names a workspace, the run must be in it.
+    // If the client names a workspace, or its token has one, the run must be in it.
     let run = run.filter(|run| workspace.is_none() || workspace == run.workspace);
+    let run = run.filter(|run| actor.may_use(run.workspace));
     match run.as_ref().map(Run::scope) {
         Some(SecretOwner::User(user)) if user == actor.user => {}
         Some(SecretOwner::Workspace(workspace)) => {

@@ -1,7 +1,7 @@
 mod body;
 
 use super::*;
-use crate::operation::UnknownNames;
+use crate::operation::{Credential, UnknownNames};
 use crate::testing::event::event;
 use crate::testing::sample::{at, user_id};
 use serde_json::{Value, json};
@@ -135,6 +135,39 @@ fn a_token_is_accepted_only_with_its_limits() {
         context["userId"] = json!("17");
         let event = json!({ "requestContext": { "authorizer": { "lambda": context } } });
         assert_eq!(outcome(request(Operation::DescribeUser, &event).actor()), expected, "{limits}");
+    }
+}
+
+#[test]
+fn a_token_is_refused_where_its_scope_does_not_have_the_operation() {
+    let by = |operation: Operation, scope: TokenScope| {
+        let lambda = json!({ "userId": "17", "tokenId": "5", "scope": scope });
+        request(operation, &json!({ "requestContext": { "authorizer": { "lambda": lambda } } })).actor()
+    };
+    for operation in Operation::ALL.iter().filter(|it| it.credential() == Credential::User) {
+        for scope in TokenScope::ALL {
+            let expected = operation.scopes().contains(&scope);
+            let case = format!("{} with {scope}", operation.id());
+            match by(*operation, scope) {
+                Ok(actor) => assert!(expected && actor.scope == scope, "{case}"),
+                Err(problem) => {
+                    assert!(!expected && problem.status() == 403, "{case}: {}", problem.message())
+                }
+            }
+        }
+    }
+    for (operation, scope, needs) in [
+        (
+            Operation::ListPipelineSecrets,
+            TokenScope::Launch,
+            "launch, and this operation needs the scope all or read.",
+        ),
+        (Operation::LaunchRun, TokenScope::Read, "read, and this operation needs the scope all or launch."),
+        (Operation::CreateToken, TokenScope::Launch, "launch, and this operation needs the scope all."),
+    ] {
+        let refused = by(operation, scope).unwrap_err();
+        let text = format!("The token of this request does not allow this: it has the scope {needs}");
+        assert_eq!(refused.message(), text);
     }
 }
 

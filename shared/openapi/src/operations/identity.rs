@@ -15,7 +15,8 @@ use crate::schemas::Schemas;
 const WORKSPACE: &str = r#"{"id": 42, "name": "genomics", "fullName": "Example genomics", "description": null, "visibility": "PRIVATE"}"#;
 const ORGANIZATION: &str = r#"{"orgId": 7, "name": "example", "fullName": "example", "description": null, "location": null,
     "website": null, "logoId": null, "logoUrl": null, "memberId": 17, "memberRole": "member"}"#;
-const TOKEN: &str = r#"{"id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": null}"#;
+const TOKEN: &str = r#"{"id": 5, "name": "cluster", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": null,
+    "expires": "2027-10-25T12:42:21Z", "scope": "launch", "workspaceId": 42}"#;
 const PARTICIPANT: &str = r#"{"participantId": 18, "memberId": 18, "userName": "liam", "firstName": null, "lastName": null,
     "email": "liam@example.org", "orgRole": "member", "teamId": null, "teamName": null, "wspRole": "launch", "type": "MEMBER",
     "teamAvatarUrl": null, "userAvatarUrl": null}"#;
@@ -64,7 +65,7 @@ pub(super) fn tokens(schemas: &mut Schemas) -> Described {
     let tokens = schemas.answer::<TokenList<'_>>("The tokens.", &json!({"tokens": [example(TOKEN)]}));
     Described::new(
         "List the caller's tokens",
-        "Lists the caller's personal access tokens without their keys.",
+        "Lists the caller's personal access tokens without their keys. A token of one workspace sees only tokens of it.",
         tokens,
     )
 }
@@ -73,11 +74,12 @@ pub(super) fn create_token(schemas: &mut Schemas) -> Described {
     let created = json!({"accessKey": "eyJ0aWQiOiA1fS4uLg==", "token": example(TOKEN)});
     Described::new(
         "Create a token",
-        "Creates a personal access token for the caller. Limit: 100 tokens per user. Only this response contains the token.",
+        "Creates a personal access token for the caller. Limit: 100 tokens per user. Only this response contains the \
+         token. A token creates no token that outlives it or exceeds its scope or workspace.",
         schemas.answer::<TokenCreated<'_>>("The token.", &created),
     )
-    .body(schemas.body::<NewToken>(&json!({"name": "ci"})))
-    .errors(&[409])
+    .body(schemas.body::<NewToken>(&json!({"name": "cluster", "scope": "launch", "workspaceId": 42})))
+    .errors(&[404, 409])
 }
 
 pub(super) fn delete_token() -> Described {

@@ -131,8 +131,8 @@ impl Section for Issuers {
 }
 
 /// `DEPLOYMENT`, and optional settings with safe defaults: `MAINTAIN_MAY_WRITE` (false),
-/// `ALLOW_AWS_NAMES` (false), `DEFAULT_LAYOUT` (bundle), `RESTORED` (false), and those of
-/// [`Limits`].
+/// `ALLOW_AWS_NAMES` (false), `DEFAULT_LAYOUT` (bundle), `MAX_TOKEN_DAYS`
+/// (365), `RESTORED` (false), and those of [`Limits`].
 impl Section for Settings {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
         // CloudFormation's rule for stack names. It also excludes characters of the syntax of tag
@@ -149,14 +149,21 @@ impl Section for Settings {
         let layout = variables
             .optional("DEFAULT_LAYOUT", "bundle, per-name or plugin", |text| text.parse::<Layout>().ok());
         let limits = Limits::read(variables);
+        let max_token_days =
+            variables.optional("MAX_TOKEN_DAYS", "a whole number of days, 1 to 3650", |text| {
+                let days: u64 = text.parse().ok().filter(|days| (1..=3650).contains(days))?;
+                Duration::from_secs(days * 24 * 3600).try_into().ok()
+            });
         let restored = flag(variables, "RESTORED");
+        let defaults = Self::new(deployment?);
         Some(Self {
             maintain_may_write: maintain_may_write?,
             allow_aws_names: allow_aws_names?,
             default_layout: layout?.unwrap_or(Layout::Bundle),
             limits: limits?,
+            max_token_life: max_token_days?.unwrap_or(defaults.max_token_life),
             restored: restored?,
-            ..Self::new(deployment?)
+            ..defaults
         })
     }
 }

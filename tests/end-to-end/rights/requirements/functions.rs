@@ -280,7 +280,7 @@ const ALL: [&str; 5] = ["TABLE_NAME", "DEPLOYMENT", "ACCOUNT_ID", "RESTORED", "L
 const TIMES: [&str; 4] = ["PROVISIONING_SECONDS", "PENDING_SECONDS", "LEASE_SECONDS", "LONGEST_RUN_SECONDS"];
 const OWN: [(&str, &[&str], bool); 9] = [
     ("Authorizer", &["OIDC_ISSUERS"], false),
-    ("Identity", &["OIDC_ISSUERS"], false),
+    ("Identity", &["OIDC_ISSUERS", "MAX_TOKEN_DAYS"], false),
     ("ReadSecrets", &[], false),
     ("WriteSecrets", &["ENVELOPE_KEY_ARN", "ALLOW_AWS_NAMES", "MAINTAIN_MAY_WRITE"], false),
     (
@@ -302,9 +302,10 @@ const OWN: [(&str, &[&str], bool); 9] = [
 ];
 
 /// Parameters, all different from their defaults.
-const CHOSEN: [(&str, &str); 13] = [
+const CHOSEN: [(&str, &str); 14] = [
     ("RunPrefix", "a1b2"),
     ("OidcIssuers", r#"[{"issuer":"https://issuer.example.org","audience":"secrets","kind":"people"}]"#),
+    ("MaxTokenDays", "30"),
     ("AllowAwsNames", "true"),
     ("MaintainMayWrite", "true"),
     ("DefaultLayout", "per-name"),
@@ -346,6 +347,7 @@ fn environment(template: &Template) -> Vec<String> {
                 && settings.restored
                 && (!times || seconds == [60, 61, 62, 63])
                 && (function != "WriteSecrets" || (settings.allow_aws_names && settings.maintain_may_write))
+                && (function != "Identity" || settings.max_token_life.as_hours() == 30 * 24)
                 && (function != "LaunchRun" || settings.default_layout.as_str() == "per-name");
             violations.extend(
                 (!correct).then(|| format!("{function} has settings that differ from the parameters")),

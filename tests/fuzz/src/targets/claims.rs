@@ -10,14 +10,17 @@ const NOW: i64 = 1_795_564_800;
 /// A minute of leeway.
 const LEEWAY: f64 = 60.0;
 
-/// An issuer that requires nothing else.
+/// An issuer of people whose tokens must be for one client and have one claim.
 fn issuer() -> Issuer {
-    let entry = json!([{ "issuer": ISSUER, "audience": AUDIENCE, "kind": "people" }]).to_string();
+    let entry = json!([{
+        "issuer": ISSUER, "audience": AUDIENCE, "kind": "people", "authorizedParties": ["console", AUDIENCE],
+        "requiredClaims": { "lab": "7" },
+    }]).to_string();
     Issuers::parse(&entry).expect("a valid issuer").all()[0].clone()
 }
 
-/// Claims are accepted only if issuer, audience and both times are valid according to a check
-/// without our types, and only for their subject.
+/// Claims are accepted only if issuer, audience, client, use, required claim and both times are
+/// valid according to a check without our types, and only for their subject.
 pub fn run(data: &[u8]) {
     let Ok(claims) = serde_json::from_slice::<Claims>(data) else { return };
     let now = Timestamp::from_second(NOW).expect("a time");
@@ -28,7 +31,18 @@ pub fn run(data: &[u8]) {
     assert_eq!(read["iss"], ISSUER, "a token of another issuer was accepted");
     let named = read["aud"] == AUDIENCE
         || read["aud"].as_array().is_some_and(|all| all.iter().any(|one| *one == *AUDIENCE));
-    assert!(named, "a token for another audience was accepted");
+    // Amazon Cognito has the client instead of an audience.
+    let cognito = read["aud"].is_null() && read["token_use"] == "access" && read["client_id"] == AUDIENCE;
+    assert!(named || cognito, "a token for another audience was accepted");
+    let party = ["azp", "client_id", "cid", "appid"].iter().find_map(|name| read[name].as_str());
+    assert!(party.is_some_and(|party| ["console", AUDIENCE].contains(&party)), "another client was accepted");
+    let is = |value: &Value| *value == "7" || *value == 7;
+    let required = is(&read["lab"]) || read["lab"].as_array().is_some_and(|all| all.iter().any(is));
+    assert!(required, "a token without the required claim was accepted");
+    assert!(read.get("cnf").is_none() && read.get("events").is_none(), "not a bearer token was accepted");
+    let id_token = ["nonce", "at_hash", "c_hash", "s_hash"].iter().any(|name| read.get(name).is_some());
+    let access = read["typ"] == "Bearer" || read["token_use"] == "access";
+    assert!(access || !id_token, "an ID token was accepted");
     #[expect(clippy::cast_precision_loss, reason = "seconds of this century")]
     let now = NOW as f64;
     let time = |name: &str| read[name].as_f64();

@@ -37,6 +37,8 @@ targets! {
     authorization;
     /// Claims of a JSON Web Token with a valid signature.
     claims;
+    /// The configuration of OpenID Connect issuers.
+    issuers;
     /// Reports of runs, including Nextflow's messages.
     report;
     /// Launches and previews.

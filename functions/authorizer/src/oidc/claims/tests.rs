@@ -37,7 +37,7 @@ fn access_tokens_of_common_issuers_are_accepted_from_people() {
         ("RFC 9068", &people, "at+jwt", json!({ "client_id": "spa", "jti": "1", "auth_time": 1 })),
         ("RFC 9068, long", &people, "application/at+jwt", json!({ "client_id": "spa" })),
         ("Keycloak", &people, "JWT", json!({ "typ": "Bearer", "azp": "spa", "auth_time": 1, "sid": "1" })),
-        ("Keycloak before 24", &people, "JWT", json!({ "typ": "Bearer", "azp": "spa", "nonce": "n" })),
+        ("Keycloak before 25", &people, "JWT", json!({ "typ": "Bearer", "azp": "spa", "nonce": "n" })),
         (
             "Keycloak, two audiences",
             &listed,

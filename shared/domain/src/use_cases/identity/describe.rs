@@ -26,9 +26,11 @@ pub async fn workspaces_of(
     workspaces(store, actor).await
 }
 
-/// Returns the caller's workspaces, with the role in each, by organization and name.
+/// Returns the caller's workspaces, with the role in each, by organization and name. A token of one
+/// workspace sees only this one.
 pub async fn workspaces(store: &dyn ReadIdentity, actor: &Actor) -> Result<Vec<(Workspace, Role)>> {
     let mut memberships = store.memberships(actor.user).await?;
+    memberships.retain(|(workspace, _)| actor.may_use(Some(workspace.id)));
     memberships.sort_by(|(one, _), (other, _)| {
         (&one.org_name, one.org, &one.name).cmp(&(&other.org_name, other.org, &other.name))
     });
@@ -78,6 +80,7 @@ pub async fn workspace(
     org: OrgId,
     workspace: WorkspaceId,
 ) -> Result<(Workspace, Role)> {
+    actor.check_workspace(Some(workspace))?;
     let (role, workspace) = store
         .role_and_workspace(workspace, actor.user)
         .await?

@@ -13,6 +13,7 @@ use crate::identity::{Login, fold};
 use crate::issuer::Issuers;
 use crate::platform::Platform;
 use crate::role::Role;
+use crate::token_scope::TokenScope;
 use crate::use_cases::register_login::LOGIN_NAME_PREFIX;
 use crate::{Error, Result};
 
@@ -78,6 +79,11 @@ pub struct DeclaredToken {
     pub name: String,
     /// When the token expires.
     pub expires: Option<Timestamp>,
+    /// The operations for which it can be used. A new token defaults to all.
+    pub scope: Option<TokenScope>,
+    /// The organization and name of the only workspace in which it can be used, which the document
+    /// declares.
+    pub workspace: Option<(String, String)>,
     /// Whether the token must not exist.
     pub revoked: bool,
 }
@@ -216,14 +222,31 @@ fn check_subject(text: &str) -> std::result::Result<(), String> {
 }
 
 fn read_token(json: &Value, place: &str, problems: &mut Problems) -> DeclaredToken {
-    let fields = Fields::of(json, place, &["name", "expires", "revoked"], problems);
+    let known = ["name", "expires", "scope", "workspace", "revoked"];
+    let fields = Fields::of(json, place, &known, problems);
     let time =
         |text: &str| text.parse().map_err(|_| "it must be a time such as 2030-01-31T00:00:00Z.".to_owned());
     let expires = fields.has("expires").then(|| fields.read("expires", problems, time));
+    let scope = fields.has("scope").then(|| {
+        fields.read("scope", problems, |text| text.parse().map_err(|error: Error| error.to_string()))
+    });
+    let workspace = fields.has("workspace").then(|| fields.read("workspace", problems, read_path));
     DeclaredToken {
         name: fields.text("name", problems, check_token_name),
         expires: expires.flatten(),
+        scope: scope.flatten(),
+        workspace: workspace.flatten(),
         revoked: fields.flag("revoked", problems),
+    }
+}
+
+/// Reads the path of a workspace: `organization/workspace`.
+fn read_path(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((organization, name)) if check_name(organization).is_ok() && check_name(name).is_ok() => {
+            Ok((organization.to_owned(), name.to_owned()))
+        }
+        _ => Err("it must be the names of an organization and a workspace: organization/workspace.".into()),
     }
 }
 

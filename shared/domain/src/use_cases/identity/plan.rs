@@ -76,8 +76,10 @@ pub(super) fn plan(document: &Document, known: &Known, context: &Context<'_>) ->
     for (folded, (user, _)) in &known.users {
         planner.people.insert(folded.clone(), user.id);
     }
-    let users = planner.users(&document.users);
+    let mut users = planner.users(&document.users);
     let organizations = planner.organizations(&document.organizations);
+    // Last, because a token can be limited to a workspace that the document creates.
+    planner.tokens(&document.users, &mut users, &organizations);
     planner.problems.into_result()?;
     let units = [planner.first, planner.later, planner.last].concat();
     Ok(Plan {
@@ -127,14 +129,13 @@ impl Planner<'_> {
 
     fn user(&mut self, declared: &DeclaredUser, place: &str) -> AppliedUser {
         let folded = fold(&declared.user_name);
-        let none = Vec::new();
-        let (id, user_name, tokens) = if let Some((user, tokens)) = self.known.users.get(&folded) {
+        let (id, user_name) = if let Some((user, _)) = self.known.users.get(&folded) {
             if fold(&user.email) != fold(&declared.email) {
                 let place = format!("{place}.email");
                 self.problems
                     .add(&place, "the user has a different e-mail address, which a document cannot change.");
             }
-            (user.id, user.user_name.clone(), tokens)
+            (user.id, user.user_name.clone())
         } else {
             if self.known.emails.contains(&fold(&declared.email)) {
                 self.problems.add(&format!("{place}.email"), "another user has this e-mail address.");
@@ -145,19 +146,50 @@ impl Planner<'_> {
                 email: declared.email.clone(),
                 created: self.context.now,
             };
-            let created = (user.id, user.user_name.clone(), &none);
+            let created = (user.id, user.user_name.clone());
             self.people.insert(folded, user.id);
             self.first.push(vec![Change::CreateUser(user, None)]);
             created
         };
         self.logins(id, declared, place);
-        let tokens = declared
-            .tokens
+        AppliedUser { id, user_name, tokens: Vec::new() }
+    }
+
+    fn tokens(
+        &mut self,
+        declared: &[DeclaredUser],
+        users: &mut [AppliedUser],
+        organizations: &[AppliedOrganization],
+    ) {
+        for (index, (declared, user)) in declared.iter().zip(users).enumerate() {
+            let known = self.known.users.get(&fold(&declared.user_name));
+            let stored = known.map_or(&[][..], |(_, tokens)| tokens);
+            for (token, declared) in declared.tokens.iter().enumerate() {
+                let place = format!("users[{index}].tokens[{token}]");
+                let workspace = self.workspace_of_token(declared, organizations, &place);
+                let applied = self.token(user.id, declared, workspace, stored, &place);
+                user.tokens.extend(applied);
+            }
+        }
+    }
+
+    fn workspace_of_token(
+        &mut self,
+        declared: &DeclaredToken,
+        organizations: &[AppliedOrganization],
+        place: &str,
+    ) -> Option<WorkspaceId> {
+        let (organization, name) = declared.workspace.as_ref()?;
+        let found = organizations
             .iter()
-            .enumerate()
-            .filter_map(|(index, token)| self.token(id, token, tokens, &format!("{place}.tokens[{index}]")))
-            .collect();
-        AppliedUser { id, user_name, tokens }
+            .filter(|it| fold(&it.name) == fold(organization))
+            .flat_map(|it| &it.workspaces)
+            .find(|it| fold(&it.name) == fold(name));
+        if found.is_none() {
+            self.problems
+                .add(&format!("{place}.workspace"), "the document must declare this workspace, too.");
+        }
+        found.map(|workspace| workspace.id)
     }
 
     fn logins(&mut self, user: UserId, declared: &DeclaredUser, place: &str) {
@@ -176,6 +208,7 @@ impl Planner<'_> {
         &mut self,
         user: UserId,
         declared: &DeclaredToken,
+        workspace: Option<WorkspaceId>,
         stored: &[StoredToken],
         place: &str,
     ) -> Option<AppliedToken> {
@@ -187,6 +220,11 @@ impl Planner<'_> {
             return None;
         }
         if let Some(token) = found {
+            if declared.scope.is_some_and(|scope| scope != token.scope)
+                || workspace.is_some() && workspace != token.workspace
+            {
+                self.problems.add(place, OTHER_LIMITS);
+            }
             return Some(AppliedToken { id: token.id, name: token.name.clone(), access_key: None });
         }
         if declared.expires.is_some_and(|expires| expires <= self.context.now) {
@@ -201,8 +239,8 @@ impl Planner<'_> {
             created: self.context.now,
             last_used: None,
             expires: declared.expires,
-            workspace: None,
-            scope: TokenScope::All,
+            workspace,
+            scope: declared.scope.unwrap_or(TokenScope::All),
         };
         let applied = AppliedToken { id: token.id, name: token.name.clone(), access_key: None };
         self.keys.insert(token.id, key);
@@ -332,6 +370,8 @@ impl Planner<'_> {
     }
 }
 
+const OTHER_LIMITS: &str =
+    "the token has another scope or workspace, which a document cannot change. Revoke it first.";
 const NO_OWNER: &str = "a workspace must have at least one owner.";
 
 #[cfg(test)]

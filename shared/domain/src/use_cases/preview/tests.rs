@@ -189,3 +189,20 @@ fn a_preview_without_a_workspace_reads_user_secrets_alone() {
     assert_eq!(names, ["MINE"]);
     assert_eq!(fixture.table.faults.calls(), ["secrets"]);
 }
+
+#[test]
+fn a_token_of_one_workspace_launches_only_there_and_then_also_with_user_secrets() {
+    let with = |only: i64, workspace: Option<WorkspaceId>| {
+        let fixture = fixture();
+        put(&fixture, secret(of_user(), 3, "TOKEN"));
+        let by = Actor { workspace: WorkspaceId::new(only), ..actor() };
+        let request = LaunchRequest { workspace, ..request(Platform::AwsBatch) };
+        run_now(super::preview(&*fixture.table, &by, &request, &fixture.context()))
+            .map(|preview| preview.resolved.secrets.iter().filter(|it| it.secret.owner == of_user()).count())
+            .map_err(|error| error.code())
+    };
+    let here = workspace_id();
+    assert_eq!(with(here.number(), Some(here)), Ok(1));
+    assert_eq!(with(here.number(), None), Err("token-limited"));
+    assert_eq!(with(43, Some(here)), Err("token-limited"));
+}

@@ -74,6 +74,20 @@ fn a_run_is_shown_to_its_launcher_and_to_every_member_of_its_workspace() {
 }
 
 #[test]
+fn a_token_of_one_workspace_shows_only_its_runs() {
+    let describe_with = |only, run: &Run| {
+        let by = Actor { workspace: WorkspaceId::new(only), ..actor() };
+        let fixture = fixture(Some(Role::View));
+        run_now(super::describe(&*fixture.table, &fixture.settings, &by, None, &run.id))
+    };
+    let only = workspace_id().number();
+    assert_eq!(describe_with(only, &of_the_workspace()).unwrap().id, of_the_workspace().id);
+    for (only, run) in [(only, of_the_caller()), (43, of_the_workspace()), (43, of_the_caller())] {
+        assert_eq!(error_of(describe_with(only, &run)).code(), "not-found", "{only} {}", run.id);
+    }
+}
+
+#[test]
 fn a_launcher_who_left_the_workspace_no_longer_sees_its_runs() {
     let fixture = fixture(None);
     let run = Run { user: actor().user, ..of_the_workspace() };

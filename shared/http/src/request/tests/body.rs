@@ -112,3 +112,20 @@ fn a_workspace_id_in_the_body_must_match_the_query() {
         assert_eq!(outcome(text).map(drop), Ok(()), "a name like any other in a map: {query} {body}");
     }
 }
+
+#[test]
+fn the_workspace_of_a_new_token_is_in_the_body() {
+    for (query, body, expected) in [
+        (json!({}), "{}", Ok(())),
+        (json!({}), "{\"workspaceId\": 42}", Ok(())),
+        (json!({ "workspaceId": "42" }), "{\"workspaceId\": 42}", Ok(())),
+        (json!({ "workspaceId": "43" }), "{\"workspaceId\": 42}", Err(400)),
+        // The query alone would limit nothing.
+        (json!({ "workspaceId": "42" }), "{}", Err(400)),
+        (json!({ "workspaceId": "42" }), "{\"workspaceId\": null}", Err(400)),
+    ] {
+        let changes = json!({ "queryStringParameters": query, "body": body });
+        let read = request(Operation::CreateToken, &changes).json().map(|Anything {}| ());
+        assert_eq!(outcome(read), expected, "{query} {body}");
+    }
+}

@@ -4,13 +4,13 @@ use crate::problem::Problem;
 use crate::testing::event::read_body;
 use crate::testing::form::{self, Presence, Type};
 use crate::testing::sample::{at, user, user_id, workspace};
-use domain::Timestamp;
 use domain::identity::StoredToken;
-use domain::ids::TokenId;
+use domain::ids::{TokenId, WorkspaceId};
 use domain::platform::Platform;
 use domain::role::Role;
 use domain::token_scope::TokenScope;
 use domain::use_cases::identity::participants::UserRef;
+use domain::use_cases::identity::tokens::NewToken as NewTokenRequest;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -118,14 +118,24 @@ fn platforms_are_a_list_of_known_names() {
     }
 }
 
-fn read_token(body: &[u8]) -> Result<(String, Option<Timestamp>), Problem> {
+fn read_token(body: &[u8]) -> Result<NewTokenRequest, Problem> {
     read_body(Operation::CreateToken, body, new_token)
 }
 
 #[test]
 fn a_token_has_a_name_and_may_have_an_expiry() {
-    let fields = [("name", Type::Text, Presence::Required), ("expires", Type::Text, Presence::Optional)];
-    let example = [("name", "\"ci\""), ("expires", "\"2030-01-31T00:00:00Z\"")];
+    let fields = [
+        ("name", Type::Text, Presence::Required),
+        ("expires", Type::Text, Presence::Optional),
+        ("scope", Type::Text, Presence::Optional),
+        ("workspaceId", Type::Number, Presence::Optional),
+    ];
+    let example = [
+        ("name", "\"ci\""),
+        ("expires", "\"2030-01-31T00:00:00Z\""),
+        ("scope", "\"launch\""),
+        ("workspaceId", "42"),
+    ];
     form::check(&example, &fields, |body| read_token(body).map(drop));
     for (body, name, expires) in [
         (r#"{"name": "ci"}"#, "ci", None),
@@ -136,8 +146,18 @@ fn a_token_has_a_name_and_may_have_an_expiry() {
             Some(at("2030-01-31T00:00:00Z")),
         ),
     ] {
-        assert_eq!(read_token(body.as_bytes()).unwrap(), (name.to_owned(), expires), "{body}");
+        let expected = NewTokenRequest { name: name.to_owned(), expires, workspace: None, scope: None };
+        assert_eq!(read_token(body.as_bytes()).unwrap(), expected, "{body}");
     }
+    let limited = read_token(br#"{"name": "ci", "scope": "read", "workspaceId": 42}"#).unwrap();
+    assert_eq!((limited.scope, limited.workspace), (Some(TokenScope::Read), WorkspaceId::new(42)));
+    let null = read_token(br#"{"name": "ci", "scope": null, "workspaceId": null}"#).unwrap();
+    assert_eq!((null.scope, null.workspace), (None, None));
+    for body in [r#"{"name": "ci", "scope": "hidden"}"#, r#"{"name": "ci", "scope": ""}"#] {
+        refuse(read_token, body, "scope must be one of all, read or launch");
+    }
+    let absent = read_token(br#"{"name": "ci", "workspaceId": 0}"#).unwrap_err();
+    assert_eq!(absent.status(), 404);
     for body in [r#"{"name": "ci", "expires": "hidden"}"#, r#"{"name": "ci", "expires": "2030-01-31"}"#] {
         refuse(read_token, body, "expires");
     }
@@ -324,17 +344,20 @@ fn only_a_new_token_shows_its_key() {
         workspace: None,
         scope: TokenScope::All,
     };
-    let plain = json!({ "id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": null });
+    let plain = json!({
+        "id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": null, "scope": "all",
+        "workspaceId": null,
+    });
     let used = StoredToken {
         last_used: Some(at("2026-10-26T07:00:00Z")),
         expires: Some(at("2030-01-31T00:00:00Z")),
-        workspace: None,
-        scope: TokenScope::All,
+        workspace: WorkspaceId::new(42),
+        scope: TokenScope::Launch,
         ..token.clone()
     };
     let shown = json!({
         "id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": "2026-10-26T07:00:00Z",
-        "expires": "2030-01-31T00:00:00Z",
+        "expires": "2030-01-31T00:00:00Z", "scope": "launch", "workspaceId": 42,
     });
     assert_eq!(answer(TokenCreated::new(&token, "key")), json!({ "accessKey": "key", "token": plain }));
     assert_eq!(answer(TokenList::new(&[token, used])), json!({ "tokens": [plain, shown] }));

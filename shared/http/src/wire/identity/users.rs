@@ -1,8 +1,10 @@
 //! The service, the caller, and the caller's tokens.
 
-use domain::Timestamp;
+use domain::Error;
 use domain::identity::{StoredToken, User};
-use domain::ids::{TokenId, UserId};
+use domain::ids::{TokenId, UserId, WorkspaceId};
+use domain::token_scope::TokenScope;
+use domain::use_cases::identity::tokens;
 use serde::{Deserialize, Serialize};
 
 use super::super::{Date, instant};
@@ -131,14 +133,25 @@ pub fn user_info(user: &User) -> UserInfo<'_> {
 
 /// The body of `POST /tokens`.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, inline))]
 pub struct NewToken {
     /// Must be unique among the caller's tokens (case-insensitive).
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 50), regex(pattern = TOKEN_NAME)))]
     name: String,
-    /// After this time, the token is refused. Must be in the future.
+    /// After this time, the token is refused. Must be in the future, within the deployment's limit,
+    /// and not later than the expiry of the token of this request. Default: the latest possible.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Date>"))]
     expires: Option<String>,
+    /// The operations for which the token can be used: `all`, `read` (operations that change
+    /// nothing) or `launch` (launches and their runs). Default: the scope of the token of this
+    /// request, or `all`.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<TokenScope>"))]
+    scope: Option<String>,
+    /// The only workspace in which the token can be used. Default: that of the token of this
+    /// request, or none. The user secrets of the caller can then only be used in launches.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<WorkspaceId>"))]
+    workspace_id: Option<i64>,
 }
 
 /// At least one visible character and no control characters.
@@ -146,11 +159,12 @@ pub struct NewToken {
 const TOKEN_NAME: &str =
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
-/// Checks the body of `POST /tokens` and returns the name and the expiry. The use case validates
-/// the name.
-pub fn new_token(body: NewToken) -> Result<(String, Option<Timestamp>), Problem> {
+/// Reads the body of `POST /tokens`. The use case validates it.
+pub fn new_token(body: NewToken) -> Result<tokens::NewToken, Problem> {
     let expires = body.expires.as_deref().map(|text| instant("expires", text)).transpose()?;
-    Ok((body.name, expires))
+    let scope = body.scope.as_deref().map(str::parse).transpose()?;
+    let workspace = body.workspace_id.map(|id| WorkspaceId::new(id).ok_or(Error::NotFound)).transpose()?;
+    Ok(tokens::NewToken { name: body.name, expires, workspace, scope })
 }
 
 /// A personal access token without its key.
@@ -165,6 +179,9 @@ struct AccessToken<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Date"))]
     expires: Option<Date>,
+    scope: TokenScope,
+    /// The only workspace in which the token can be used.
+    workspace_id: Option<WorkspaceId>,
 }
 
 impl<'a> From<&'a StoredToken> for AccessToken<'a> {
@@ -175,6 +192,8 @@ impl<'a> From<&'a StoredToken> for AccessToken<'a> {
             date_created: token.created.into(),
             last_used: token.last_used.map(Date::from),
             expires: token.expires.map(Date::from),
+            scope: token.scope,
+            workspace_id: token.workspace,
         }
     }
 }

@@ -49,6 +49,20 @@ fn a_caller_is_described_unless_deleted() {
 }
 
 #[test]
+fn a_token_of_one_workspace_sees_only_this_one() {
+    let fixture = fixture();
+    let by = Actor { workspace: WorkspaceId::new(1), ..actor() };
+    assert_eq!(ids(&run_now(workspaces(&*fixture.table, &by)).unwrap()), [(1, Role::View)]);
+    assert_eq!(ids(&run_now(workspaces_in(&*fixture.table, &by, org_id(6))).unwrap()), [(1, Role::View)]);
+    for org in [4, 5] {
+        assert_eq!(error_of(run_now(workspaces_in(&*fixture.table, &by, org_id(org)))).code(), "not-found");
+    }
+    assert!(run_now(workspace(&*fixture.table, &by, org_id(6), workspace_id(1))).is_ok());
+    let other = run_now(workspace(&*fixture.table, &by, org_id(6), workspace_id(4)));
+    assert_eq!(error_of(other).code(), "token-limited");
+}
+
+#[test]
 fn memberships_are_sorted_by_organization_and_name() {
     let fixture = fixture();
     let expected = [(2, Role::Launch), (4, Role::Admin), (1, Role::View), (3, Role::Owner)];

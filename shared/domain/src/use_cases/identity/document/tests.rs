@@ -70,6 +70,27 @@ fn a_login_has_an_exact_issuer_and_subject_and_is_declared_once() {
 }
 
 #[test]
+fn the_limits_of_a_token_have_one_spelling() {
+    let path = "it must be the names of an organization and a workspace: organization/workspace.";
+    let scope = "scope must be one of all, read or launch.";
+    let (at, of) = ("users[0].tokens[0]", |limit: Value| {
+        let mut token = json!({"name": "t"});
+        token.as_object_mut().unwrap().extend(limit.as_object().unwrap().clone());
+        with_token(&token)
+    });
+    let mut cases = Vec::new();
+    for text in ["", "Launch", "all,read"] {
+        cases.push((of(json!({"scope": text})), format!("{at}.scope: {scope}")));
+    }
+    cases.push((of(json!({"scope": ["all"]})), format!("{at}.scope: {NO_TEXT}")));
+    for text in ["", "acme", "acme/", "/lab", "acme/lab/x", "acme /lab", "42"] {
+        cases.push((of(json!({"workspace": text})), format!("{at}.workspace: {path}")));
+    }
+    cases.push((of(json!({"workspace": 42})), format!("{at}.workspace: {NO_TEXT}")));
+    assert_problems(&cases);
+}
+
+#[test]
 fn a_login_of_an_issuer_that_the_deployment_does_not_have_is_refused() {
     let login = |issuer: &str| json!({"issuer": issuer, "subject": "s"});
     let with = |issuer: &str| {
@@ -99,7 +120,8 @@ fn every_field_of_a_document_is_read() {
         "users": [{"userName": "sam", "email": "Sam@example.org", "logins": [
             {"issuer": "https://i.example", "subject": "S 1"},
         ], "tokens": [
-            {"name": "laptop", "expires": "2030-01-31T00:00:00Z"}, {"name": "old", "revoked": true},
+            {"name": "laptop", "expires": "2030-01-31T00:00:00Z", "scope": "launch", "workspace": "Acme/research"},
+            {"name": "old", "revoked": true},
         ]}],
         "prune": true,
     });
@@ -107,6 +129,8 @@ fn every_field_of_a_document_is_read() {
     let token = |name: &str, expires: Option<&str>, revoked| DeclaredToken {
         name: name.into(),
         expires: expires.map(|text| text.parse().unwrap()),
+        scope: expires.map(|_| TokenScope::Launch),
+        workspace: expires.map(|_| ("Acme".into(), "research".into())),
         revoked,
     };
     let expected = Document {
@@ -256,7 +280,8 @@ fn each_problem_of_a_user_names_its_place_and_the_rule() {
         ),
         (
             with_token(&json!({"name": "t", "expire": "2030-01-31T00:00:00Z"})),
-            "users[0].tokens[0]: it can have only the fields name, expires, revoked.".into(),
+            "users[0].tokens[0]: it can have only the fields name, expires, scope, workspace, revoked."
+                .into(),
         ),
     ];
     assert_problems(&cases);

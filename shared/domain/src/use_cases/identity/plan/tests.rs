@@ -105,6 +105,51 @@ fn sam(tokens: &Value) -> Value {
 }
 
 #[test]
+fn a_token_gets_its_limits_also_in_a_workspace_that_the_document_creates() {
+    let owner = people(&[("olivia", "owner")]);
+    let document = |limits: Value| {
+        let mut token = json!({"name": "hpc"});
+        token.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
+        json!({
+            "users": [{"userName": "sam", "email": "sam@example.org", "tokens": [token]}],
+            "organizations": [{"name": "acme", "workspaces": [
+                {"name": "research"}, {"name": "lab", "participants": owner},
+            ]}],
+        })
+    };
+    let limits = |json: Value| {
+        let plan = planned(&document(json));
+        let mut created = plan.batches.iter().flat_map(|batch| &batch.changes).filter_map(|it| match it {
+            Change::CreateToken(token) => Some((token.scope, token.workspace)),
+            _ => None,
+        });
+        let lab = plan.applied.organizations[0].workspaces[1].id;
+        (created.next().unwrap(), lab)
+    };
+    assert_eq!(limits(json!({})).0, (TokenScope::All, None));
+    let (known, _) = limits(json!({"scope": "launch", "workspace": "ACME/Research"}));
+    assert_eq!(known, (TokenScope::Launch, Some(workspace_id())));
+    let (new, lab) = limits(json!({"scope": "read", "workspace": "acme/lab"}));
+    assert_eq!(new, (TokenScope::Read, Some(lab)));
+    for path in ["acme/other", "other/lab"] {
+        let problem = "users[0].tokens[0].workspace: the document must declare this workspace, too.";
+        assert_eq!(problems(&document(json!({"workspace": path}))), [problem]);
+    }
+    // Sam's token `Laptop` is a full one.
+    for (limits, refused) in [
+        (json!({"scope": "all"}), false),
+        (json!({}), false),
+        (json!({"scope": "launch"}), true),
+        (json!({"workspace": "acme/research"}), true),
+    ] {
+        let mut document = document(limits.clone());
+        document["users"][0]["tokens"][0]["name"] = json!("laptop");
+        let expected = if refused { vec![format!("users[0].tokens[0]: {OTHER_LIMITS}")] } else { vec![] };
+        assert_eq!(problems(&document), expected, "{limits}");
+    }
+}
+
+#[test]
 fn users_and_tokens_that_differ_are_changed_and_the_rest_is_left() {
     assert_steps(&[
         ("an empty document", json!({}), &[]),

@@ -4,8 +4,10 @@ use super::super::testing::{
 use super::*;
 use crate::audit::{AuditAction, AuditRecord};
 use crate::owner::SecretOwner;
+use crate::role::Role;
 use crate::testing::{
     Fixture, NOW, Sequence, actor, error_of, minutes, run_now, stored_token, unavailable, user_id,
+    workspace_id,
 };
 
 fn make(
@@ -13,7 +15,20 @@ fn make(
     name: &str,
     expires: Option<Timestamp>,
 ) -> Result<(StoredToken, Zeroizing<String>)> {
-    run_now(create(&*fixture.table, &actor(), name, expires, &fixture.context()))
+    make_as(fixture, &actor(), &NewToken { expires, ..new(name) })
+}
+
+fn make_as(fixture: &Fixture, actor: &Actor, new: &NewToken) -> Result<(StoredToken, Zeroizing<String>)> {
+    run_now(create(&*fixture.table, actor, new, &fixture.context()))
+}
+
+fn new(name: &str) -> NewToken {
+    NewToken { name: name.into(), expires: None, workspace: None, scope: None }
+}
+
+/// The latest expiry of a token, with the default settings.
+fn latest() -> Timestamp {
+    NOW + jiff::SignedDuration::from_hours(365 * 24)
 }
 
 fn drop_token(fixture: &Fixture, id: i64) -> Result<()> {
@@ -68,7 +83,7 @@ fn a_new_token_is_stored_as_a_hash_recorded_and_shown_once() {
             hash: made.hash.clone(),
             created: NOW,
             last_used: None,
-            expires,
+            expires: Some(expires.unwrap_or_else(latest)),
             workspace: None,
             scope: TokenScope::All,
         };
@@ -99,6 +114,93 @@ fn a_token_that_breaks_a_rule_is_refused_before_anything_is_read() {
         assert_eq!((refused.code(), refused.to_string().as_str()), ("invalid", text), "{case}");
         assert!(fixture.table.faults.calls().is_empty(), "{case}");
     }
+}
+
+/// Each row: what the token that makes another has, what is asked for, and what is made.
+#[test]
+fn a_token_makes_none_that_outlives_it_or_exceeds_its_limits() {
+    let (here, there) = (Some(workspace_id()), WorkspaceId::new(43));
+    let (all, read, launch) = (TokenScope::All, TokenScope::Read, TokenScope::Launch);
+    let (minute, hour) = (minutes(1), minutes(60));
+    let ten_years = NOW + jiff::SignedDuration::from_hours(10 * 365 * 24);
+    let ask =
+        |expires: Option<Timestamp>, workspace, scope| NewToken { expires, workspace, scope, ..new("ci") };
+    let cases = [
+        // Life.
+        ((Some(minute), None, all), ask(None, None, None), Ok((minute, None, all))),
+        ((Some(hour), None, all), ask(Some(minute), None, None), Ok((minute, None, all))),
+        ((Some(hour), None, all), ask(Some(hour), None, None), Ok((hour, None, all))),
+        ((Some(minute), None, all), ask(Some(hour), None, None), Err("invalid")),
+        ((None, None, all), ask(None, None, None), Ok((latest(), None, all))),
+        ((Some(ten_years), None, all), ask(None, None, None), Ok((latest(), None, all))),
+        ((None, None, all), ask(Some(latest()), None, None), Ok((latest(), None, all))),
+        ((None, None, all), ask(Some(ten_years), None, None), Err("invalid")),
+        // Scope.
+        ((None, None, all), ask(None, None, Some(launch)), Ok((latest(), None, launch))),
+        ((None, None, read), ask(None, None, None), Ok((latest(), None, read))),
+        ((None, None, read), ask(None, None, Some(all)), Err("token-limited")),
+        ((None, None, launch), ask(None, None, Some(read)), Err("token-limited")),
+        // Workspace.
+        ((None, None, all), ask(None, here, None), Ok((latest(), here, all))),
+        ((None, here, all), ask(None, None, None), Ok((latest(), here, all))),
+        ((None, here, all), ask(None, here, Some(read)), Ok((latest(), here, read))),
+        ((None, here, all), ask(None, there, None), Err("token-limited")),
+    ];
+    for ((expires, workspace, scope), asked, expected) in cases {
+        let maker = StoredToken { expires, workspace, scope, ..token(1, 7, "laptop") };
+        let case = format!("{expires:?} {workspace:?} {scope}: {asked:?}");
+        let fixture = with([maker]);
+        fixture.table.put_member(crate::testing::workspace(), user_id(7), Role::View);
+        // The stored token decides, not the request's copy of it.
+        let by = Actor { token: Some(token_id(1)), ..actor() };
+        let made = make_as(&fixture, &by, &asked).map(|(token, _)| token);
+        let limits = made.map(|token| (token.expires.unwrap(), token.workspace, token.scope));
+        assert_eq!(limits.map_err(|error| error.code()), expected, "{case}");
+        assert_eq!(fixture.table.audit().len(), usize::from(expected.is_ok()), "{case}");
+    }
+}
+
+#[test]
+fn a_login_makes_tokens_within_the_settings() {
+    let mut fixture = fixture();
+    fixture.settings.max_token_life = jiff::SignedDuration::from_hours(24);
+    let day = minutes(24 * 60);
+    assert_eq!(make(&fixture, "a", None).unwrap().0.expires, Some(day));
+    assert_eq!(make(&fixture, "b", Some(day)).unwrap().0.expires, Some(day));
+    let refused = error_of(make(&fixture, "c", Some(day + jiff::SignedDuration::from_secs(1))));
+    assert!(refused.to_string().starts_with("The token would live too long: it can expire at "), "{refused}");
+}
+
+#[test]
+fn a_revoked_token_makes_no_token() {
+    let by = Actor { token: Some(token_id(3)), ..actor() };
+    let fixture = fixture();
+    let refused = error_of(make_as(&fixture, &by, &new("ci")));
+    assert_eq!(refused.to_string(), "The token of this request does not allow this: it was revoked.");
+    assert!(fixture.table.audit().is_empty());
+}
+
+#[test]
+fn a_token_for_a_workspace_needs_a_participant() {
+    let fixture = fixture();
+    let other = NewToken { workspace: WorkspaceId::new(43), ..new("ci") };
+    assert_eq!(error_of(make_as(&fixture, &actor(), &other)).code(), "not-found");
+    assert!(fixture.table.audit().is_empty());
+}
+
+#[test]
+fn a_token_of_one_workspace_sees_and_revokes_only_tokens_of_it() {
+    let here = StoredToken { workspace: Some(workspace_id()), ..token(1, 7, "here") };
+    let there = StoredToken { workspace: WorkspaceId::new(43), ..token(2, 7, "there") };
+    let full = token(3, 7, "full");
+    let fixture = with([here.clone(), there, full]);
+    let by = Actor { token: Some(here.id), workspace: here.workspace, ..actor() };
+    assert_eq!(run_now(list(&*fixture.table, &by)).unwrap(), [here]);
+    let revoke = |id| run_now(revoke(&*fixture.table, &by, token_id(id), &fixture.context()));
+    for id in [2, 3] {
+        assert_eq!(error_of(revoke(id)).code(), "not-found");
+    }
+    assert!(revoke(1).is_ok());
 }
 
 #[test]
