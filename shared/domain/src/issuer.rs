@@ -103,12 +103,14 @@ pub fn is_secure_url(text: &str) -> bool {
         }
 }
 
-/// Returns the host of `host`, `host:port` or `[address]:port`.
+/// Returns the host of `host`, `host:port` or `[address]:port`, or empty text for another form.
 fn host(authority: &str) -> &str {
-    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => authority.split_once(':').map_or(authority, |(host, _)| host),
-    }
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, "")) => (address, None),
+        Some((address, rest)) => (address, Some(rest.strip_prefix(':').unwrap_or("?"))),
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
+    };
+    if port.is_none_or(|port| port.parse::<u16>().is_ok()) { host } else { "" }
 }
 
 fn is_loopback(host: &str) -> bool {
