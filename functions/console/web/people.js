@@ -12,7 +12,7 @@ import { announce, button, check, copyable, count, el, expiry, field, fill, from
 
 /** @type {Role[]} */
 const ROLES = ["owner", "admin", "maintain", "launch", "connect", "view"];
-const PLATFORMS = ["aws-batch", "slurm", "lsf", "pbs-pro", "grid-engine", "moab"];
+const PLATFORMS = ["aws-batch", "slurm", "lsf", "pbs-pro", "grid-engine", "moab", "kubernetes"];
 
 /**
  * @param {HTMLElement} target

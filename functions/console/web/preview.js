@@ -10,7 +10,7 @@ import { endpoint, read, send } from "./api.js";
 import { check, copyable, count, el, expiry, field, fill, problem, select, table, working } from "./ui.js";
 import { list } from "./secrets.js";
 
-const PLATFORMS = ["aws-batch", "slurm", "lsf", "pbs-pro", "grid-engine", "moab"];
+const PLATFORMS = ["aws-batch", "slurm", "lsf", "pbs-pro", "grid-engine", "moab", "kubernetes"];
 
 /**
  * @param {HTMLElement} target
@@ -105,6 +105,7 @@ function commands(place, body) {
   const token = "with your token in ~/.pipeline-secrets/token (mode 0600).";
   let [where, label, command] = [`Use this as the last line of the job script, ${token}`, "job script line", script(place, body)];
   if (body["platform"] === "aws-batch") [where, label] = [`Run this where Nextflow runs, ${token}`, "command"];
+  if (body["platform"] === "kubernetes") [where, label] = ["Use this as the command of the head job’s pod, as in infra/kubernetes/head-job.yaml.", "command of the pod"];
   if (body["layout"] === "bundle") {
     where = "Run this where the job definition is registered, with your token in the file ~/.pipeline-secrets/header as “Authorization: Bearer TOKEN” (mode 0600). The response contains the run token.";
     [label, command] = ["launch command", request(place, body)];

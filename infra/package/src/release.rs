@@ -31,6 +31,7 @@ const FILES: &[&str] = &[
     "infra/check-audit",
     "infra/deploy",
     "infra/head-job/*",
+    "infra/kubernetes/*",
     "infra/nextflow-plugin/README.md",
     "infra/reconcile",
     "infra/verification/*.py",
@@ -240,6 +241,9 @@ mod tests {
             ("infra/deploy", 0o755),
             ("infra/head-job/nextflow-with-secrets", 0o755),
             ("infra/head-job/submit", 0o755),
+            ("infra/kubernetes/head-job.yaml", 0o644),
+            ("infra/kubernetes/nextflow.config", 0o644),
+            ("infra/kubernetes/rbac.yaml", 0o644),
             ("infra/nextflow-plugin/plugin.zip", 0o644),
             ("infra/template.yaml", 0o644),
         ] {

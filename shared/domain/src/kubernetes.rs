@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::context::Randomness;
 use crate::name::SecretName;
 use crate::nextflow_store;
-use crate::value::{SecretValue, nextflow_store_preserves};
+use crate::value::SecretValue;
 
 /// The maximum size of the values of a Kubernetes Secret together, in bytes.
 /// <https://kubernetes.io/docs/concepts/configuration/secret/#restriction-data-size>
@@ -25,13 +25,11 @@ pub struct KubernetesSecrets {
 }
 
 impl KubernetesSecrets {
-    /// Writes both. The store has only the values that Nextflow passes to a local task unchanged:
-    /// such a task runs in the pod of the head job, and a quote or a backtick in another value
-    /// would run a command there.
+    /// Writes both. The store has every name, because Nextflow refuses a task whose secret it does
+    /// not have.
     #[must_use]
     pub fn new(values: &BTreeMap<SecretName, SecretValue>, randomness: &dyn Randomness) -> Self {
-        let in_store = values.iter().filter(|(_, value)| nextflow_store_preserves(value.expose()));
-        Self { store: nextflow_store::store(in_store, randomness), data: secret_data(values) }
+        Self { store: nextflow_store::store(values, randomness), data: secret_data(values) }
     }
 }
 
@@ -65,14 +63,18 @@ mod tests {
     use crate::testing::{Repeating, values};
 
     #[test]
-    fn the_secret_has_every_value_and_the_store_those_that_nextflow_preserves() {
+    fn the_secret_and_the_store_have_every_value() {
         for (pairs, store, data) in [
             (&[][..], "[]", "{}"),
             (&[("AA", "1")], r#"[{"name":"AA","value":"1"},@]"#, r#"{"AA":"MQ=="}"#),
-            (&[("AA", "two\nlines")], "[]", r#"{"AA":"dHdvCmxpbmVz"}"#),
+            (
+                &[("AA", "two\nlines")],
+                r#"[{"name":"AA","value":"two\nlines"},@]"#,
+                r#"{"AA":"dHdvCmxpbmVz"}"#,
+            ),
             (
                 &[("AA", "`id`"), ("BB", "é x"), ("CC", "\"$\\\u{1}")],
-                r#"[{"name":"BB","value":"é x"},@]"#,
+                r#"[{"name":"AA","value":"`id`"},{"name":"BB","value":"é x"},{"name":"CC","value":"\"$\\\u0001"},@]"#,
                 r#"{"AA":"YGlkYA==","BB":"w6kgeA==","CC":"IiRcAQ=="}"#,
             ),
         ] {

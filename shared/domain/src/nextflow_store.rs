@@ -1,5 +1,7 @@
 //! The format of Nextflow's local secrets store, whole or in fragments.
 
+use std::collections::BTreeMap;
+
 use zeroize::Zeroizing;
 
 use crate::context::Randomness;
@@ -23,14 +25,11 @@ pub const SALT: &str = "PIPELINE_SECRETS_SALT";
 /// store, and this name is in every `.command.run`: without the entry, it would confirm a guessed
 /// value to users who can read the work directory.
 #[must_use]
-pub fn store<'a>(
-    values: impl IntoIterator<Item = (&'a SecretName, &'a SecretValue)>,
-    randomness: &dyn Randomness,
-) -> Zeroizing<String> {
-    let entries: Vec<_> = values.into_iter().collect();
-    if entries.is_empty() {
+pub fn store(values: &BTreeMap<SecretName, SecretValue>, randomness: &dyn Randomness) -> Zeroizing<String> {
+    if values.is_empty() {
         return Zeroizing::new("[]".to_owned());
     }
+    let entries: Vec<_> = values.iter().collect();
     store_fragment(&entries, true, true, randomness)
 }
 

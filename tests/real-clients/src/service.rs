@@ -111,6 +111,12 @@ impl Service {
         self.lock().plans.entry(line.to_owned()).or_default().push_back(Box::new(plan));
     }
 
+    /// Replaces the plans for this line (without query).
+    pub fn replace_next(&self, line: &str, answer: Answer) {
+        self.lock().plans.remove(line);
+        self.next(line, |_| answer);
+    }
+
     /// Sets the answer to every request with this line (without query) that has no plan.
     pub fn always(&self, line: &str, status: u16, body: &str) {
         self.lock().fixed.insert(line.to_owned(), (status, body.to_owned()));

@@ -141,7 +141,7 @@ pub(crate) fn warnings(request: &LaunchRequest, resolved: &Resolved) -> Vec<Stri
         );
     }
     if request.platform == Platform::Kubernetes {
-        warnings.extend(not_in_head_store(resolved));
+        warnings.extend(not_for_local_tasks(resolved));
     }
     let total: usize = resolved
         .secrets
@@ -157,9 +157,8 @@ pub(crate) fn warnings(request: &LaunchRequest, resolved: &Resolved) -> Vec<Stri
     warnings
 }
 
-/// Names the secrets that [`KubernetesSecrets`](crate::kubernetes::KubernetesSecrets) leaves out of
-/// the store of the head job.
-fn not_in_head_store(resolved: &Resolved) -> Option<String> {
+/// Names the secrets that processes with the local executor do not get unchanged.
+fn not_for_local_tasks(resolved: &Resolved) -> Option<String> {
     let secrets = resolved.secrets.iter().map(|resolved| &resolved.secret);
     let names: Vec<_> =
         secrets.filter(|s| !s.properties.nextflow_store).map(|secret| secret.name.as_str()).collect();
@@ -169,9 +168,10 @@ fn not_in_head_store(resolved: &Resolved) -> Option<String> {
     };
     (!names.is_empty()).then(|| {
         format!(
-            "Only tasks in pods get these secrets: {}{unsaid}. The head job, and processes with the local executor, do \
-             not: a value has a line break, a quotation mark, a dollar sign, a backslash or a backtick, which Nextflow's \
-             secrets store cannot carry. For `secrets.NAME`, store the value as base64.",
+            "Tasks in pods and `secrets.NAME` get every value unchanged. Processes with the local executor, which run in \
+             the pod of the head job, do not get these: {}{unsaid}. Nextflow's secrets store cannot carry their line breaks, \
+             quotation marks, dollar signs, backslashes or backticks. Do not name them in such a process, or store them as \
+             base64.",
             names[..names.len().min(MAX_WARNED)].join(", ")
         )
     })

@@ -176,7 +176,7 @@ struct StoredSecret {
 #[schemars(rename_all = "camelCase", description = "What the head job of a run on Kubernetes needs.")]
 #[expect(dead_code, reason = "used only for its schema")]
 pub struct KubernetesClaim {
-    /// Nextflow's secrets store for the head job, without the values that it cannot carry.
+    /// Nextflow's secrets store for the head job.
     store: NextflowStore,
     /// The field `data` of a Kubernetes Secret for tasks: each value in base64.
     secret_data: std::collections::BTreeMap<String, String>,

@@ -175,8 +175,7 @@ pub(super) fn claim(schemas: &mut Schemas) -> Described {
     Described::new(
         "Claim a run's secrets",
         "Returns the secrets of the run to the head job, once, with the versions that are current now. On HPC: Nextflow's \
-         secrets store. On Kubernetes: the store for the head job, without the values that it cannot carry, and the data \
-         of a Secret for tasks. Retry only if the response has `Retry-After`. After any other error, or if the response is lost, launch a new \
+         secrets store. On Kubernetes: the store for the head job, and the data of a Secret for tasks. Retry only if the response has `Retry-After`. After any other error, or if the response is lost, launch a new \
          run: the claim token may have been used. If the user who launched the run no \
          longer has permission to launch it, the claim is refused and the run ends. This is the only response that contains \
          secret values.",

@@ -21,6 +21,9 @@ struct Options {
     /// Print the figures as one JSON object on one line.
     #[arg(long)]
     json: bool,
+    /// Prove the delivery to Kubernetes instead, on a real control plane (`tests/kubernetes`).
+    #[arg(long, conflicts_with_all = ["quick", "json"])]
+    kubernetes: bool,
 }
 
 /// The figures in the output.
@@ -41,6 +44,9 @@ struct Report {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if options.kubernetes {
+        return on_kubernetes();
+    }
     let started = Instant::now();
     let parts = parts(&options);
     let figures: Figures = parts
@@ -63,6 +69,18 @@ fn main() -> ExitCode {
     match written.is_ok() && figures.violations.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
+    }
+}
+
+fn on_kubernetes() -> ExitCode {
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../kubernetes/run");
+    match std::process::Command::new(program).status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            note(&format!("{program} cannot be started: {error}"));
+            ExitCode::FAILURE
+        }
     }
 }
 

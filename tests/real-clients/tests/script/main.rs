@@ -7,6 +7,7 @@ mod command;
 mod detached;
 mod files;
 mod inherited;
+mod kubernetes;
 mod launch;
 mod launch_file;
 mod lease;

@@ -163,7 +163,7 @@ fn a_claim_on_kubernetes_delivers_every_value_and_the_store_of_the_head_job() {
     let answer = answer(claim(&fixture, &launched().id, &claim_key())).unwrap();
     let (store, data) = answer.rsplit_once(' ').unwrap();
     let entries = r#"[{"name":"EXTRA","value":"extra text"},{"name":"LICENCE","value":"licence text"},"#;
-    assert!(store.starts_with(entries) && !store.contains("TOKEN"), "{store}");
+    assert!(store.starts_with(entries) && store.contains(r#""value":"x LICENCE=\"two\nlines\""#), "{store}");
     let expected = concat!(
         r#"{"EXTRA":"ZXh0cmEgdGV4dA==","LICENCE":"bGljZW5jZSB0ZXh0","#,
         r#""TOKEN":"eCBMSUNFTkNFPSJ0d28KbGluZXMi"}"#

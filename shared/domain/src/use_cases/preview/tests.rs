@@ -111,7 +111,7 @@ fn a_preview_warns_of_secrets_that_may_not_fit_into_an_environment() {
 }
 
 #[test]
-fn a_preview_on_kubernetes_names_the_secrets_that_only_tasks_get() {
+fn a_preview_on_kubernetes_names_the_secrets_that_local_tasks_do_not_get() {
     let put_not_carried = |fixture: &Fixture, count: i64| {
         for number in 0..count {
             let mut lines = secret(of_workspace(), 100 + number, &format!("LINES_{number}"));
@@ -122,13 +122,9 @@ fn a_preview_on_kubernetes_names_the_secrets_that_only_tasks_get() {
     for (platform, count, expected) in [
         (Platform::Kubernetes, 0, None),
         (Platform::AwsBatch, 1, None),
-        (Platform::Kubernetes, 1, Some("Only tasks in pods get these secrets: LINES_0. The head job")),
-        (
-            Platform::Kubernetes,
-            2,
-            Some("Only tasks in pods get these secrets: LINES_0, LINES_1. The head job"),
-        ),
-        (Platform::Kubernetes, 12, Some(", LINES_7 and 2 more. The head job")),
+        (Platform::Kubernetes, 1, Some(" do not get these: LINES_0. Nextflow's")),
+        (Platform::Kubernetes, 2, Some(" do not get these: LINES_0, LINES_1. Nextflow's")),
+        (Platform::Kubernetes, 12, Some(", LINES_7 and 2 more. Nextflow's")),
     ] {
         let fixture = fixture();
         put_not_carried(&fixture, count);
