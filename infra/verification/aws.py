@@ -19,8 +19,8 @@ BAD_CREDENTIALS = (
     "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId",
     "SignatureDoesNotMatch", "IncompleteSignature", "AuthFailure", "NoCredentials",
 )
-# With `cli_history = enabled` in its configuration, the CLI stores the answers of its calls, and some
-# contain credentials. This folder is deleted when the process ends.
+# With `cli_history = enabled` in its configuration, the CLI stores the answers of its calls, and
+# some contain credentials. This folder is deleted when the process ends.
 HISTORY = tempfile.TemporaryDirectory(prefix="pipeline-secrets-verify-")
 API_TIMEOUT = 35  # seconds: API Gateway gives up after 30
 
