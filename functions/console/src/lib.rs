@@ -1,7 +1,9 @@
 //! The web console: static files that are compiled in. This function calls no AWS service and reads
-//! nothing of a request except the path. The page calls the API with the token of its user.
+//! nothing of a request except the path. It reads the discovery documents of the providers with
+//! which people sign in. The page calls the API with the token of its user.
 
 mod files;
+mod providers;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,12 +13,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use files::{FILES, PAGE};
+use providers::Offer;
+pub use providers::Providers;
 
 /// What a page can load and do. The page runs no script and applies no style except its files,
-/// calls only this API, cannot be framed, and cannot turn text into markup or script.
+/// calls only this API and the token endpoints of providers, which follow, cannot be framed, and
+/// cannot turn text into markup or script.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; \
-    connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'; \
-    require-trusted-types-for 'script'; trusted-types 'none'";
+    form-action 'none'; frame-ancestors 'none'; base-uri 'none'; \
+    require-trusted-types-for 'script'; trusted-types 'none'; connect-src 'self'";
 
 /// Every feature off, except for the button that copies a command.
 const PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), clipboard-write=(self), \
@@ -34,18 +39,13 @@ pub struct Console {
     version: String,
     /// The page, which refers to the files of this version.
     page: String,
-}
-
-impl Default for Console {
-    fn default() -> Self {
-        Self::new()
-    }
+    providers: Providers,
 }
 
 impl Console {
     /// Computes the version of the files.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(providers: Providers) -> Self {
         let mut digest = Context::new(&SHA256);
         for (name, _, content) in FILES.iter().chain([&("", "", PAGE)]) {
             for part in [name, content] {
@@ -59,23 +59,30 @@ impl Console {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        Self { page: PAGE.replace("@VERSION@", &version), version }
+        Self { page: PAGE.replace("@VERSION@", &version), version, providers }
     }
 
     /// Answers an event of API Gateway. Never fails: an event that is not understood gets a 404.
-    #[must_use]
-    pub fn answer(&self, payload: &RawValue) -> Box<RawValue> {
+    pub async fn answer(&self, payload: &RawValue) -> Box<RawValue> {
         let event: Event = serde_json::from_str(payload.get()).unwrap_or_default();
         let path = event.path_parameters.unwrap_or_default().remove("proxy");
-        let (status, content_type, cache, body) = match self.find(path.as_deref()) {
-            Some((content_type, body)) if path.is_some() => (200, content_type, IMMUTABLE, body),
-            Some((content_type, body)) => (200, content_type, "no-store", body),
-            None => (404, "text/plain; charset=utf-8", "no-store", "Not Found\n"),
+        let (page, policy);
+        let (status, content_type, cache, body, policy) = match path {
+            None => {
+                let offers = self.providers.offers().await;
+                page = self.page.replace("@PROVIDERS@", &attribute(&offers));
+                policy = policy_with(&offers);
+                (200, "text/html; charset=utf-8", "no-store", page.as_str(), policy.as_str())
+            }
+            Some(path) => match self.find(&path) {
+                Some((content_type, body)) => (200, content_type, IMMUTABLE, body, POLICY),
+                None => (404, "text/plain; charset=utf-8", "no-store", "Not Found\n", POLICY),
+            },
         };
         tracing::info!(operation = "console", http.status = status, "answered");
         let mut headers = BTreeMap::from([
             ("cache-control", cache),
-            ("content-security-policy", POLICY),
+            ("content-security-policy", policy),
             ("content-type", content_type),
             ("cross-origin-opener-policy", "same-origin"),
             ("cross-origin-resource-policy", "same-origin"),
@@ -91,15 +98,27 @@ impl Console {
         serde_json::value::to_raw_value(&answer).unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 
-    /// Returns the type and the content of the page, or of the file at a path below it.
-    fn find(&self, path: Option<&str>) -> Option<(&'static str, &str)> {
-        let Some(path) = path else {
-            return Some(("text/html; charset=utf-8", &self.page));
-        };
+    /// Returns the type and the content of the file at a path below the page.
+    fn find(&self, path: &str) -> Option<(&'static str, &'static str)> {
         let name = path.strip_prefix(&self.version)?.strip_prefix('/')?;
         let (_, content_type, content) = FILES.iter().find(|(known, ..)| *known == name)?;
         Some((content_type, content))
     }
+}
+
+/// Returns the providers as JSON in the value of an HTML attribute.
+fn attribute(offers: &[Offer]) -> String {
+    let json = serde_json::to_string(offers).unwrap_or_else(|_| "[]".to_owned());
+    json.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Allows requests to the token endpoints. The last directive of the policy is `connect-src`.
+fn policy_with(offers: &[Offer]) -> String {
+    let mut policy = POLICY.to_owned();
+    for origin in offers.iter().filter_map(Offer::token_origin) {
+        policy.extend([" ", &origin]);
+    }
+    policy
 }
 
 /// The parts of an event (payload format 2.0) that matter here.

@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
-use console::Console;
-use runtime::{Clients, Invocation};
+use console::{Console, Providers};
+use domain::issuer::Issuers;
+use runtime::{Clients, Invocation, config};
 
 fn main() -> ExitCode {
     runtime::run(async |_: &Clients| {
-        let console = Console::new();
-        Ok(async move |invocation: Invocation| Ok(console.answer(invocation.payload())))
+        let issuers = config::load::<Issuers>(config::process)?;
+        let console = Console::new(Providers::of(issuers.all()));
+        Ok(async move |invocation: Invocation| Ok(console.answer(invocation.payload()).await))
     })
 }

@@ -2,9 +2,14 @@ use serde_json::{Value, json};
 
 use super::*;
 
+fn ask_of(providers: Providers, payload: &RawValue) -> Value {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    serde_json::from_str(runtime.block_on(Console::new(providers).answer(payload)).get()).unwrap()
+}
+
 fn ask(event: &Value) -> Value {
     let payload = serde_json::value::to_raw_value(event).unwrap();
-    serde_json::from_str(Console::new().answer(&payload).get()).unwrap()
+    ask_of(Providers::default(), &payload)
 }
 
 fn file(path: &str) -> Value {
@@ -19,7 +24,8 @@ fn the_page_is_not_cached_and_its_files_are_cached_forever() {
     assert_eq!(page["headers"]["content-type"], "text/html; charset=utf-8");
     let body = page["body"].as_str().unwrap();
     assert!(!body.contains("@VERSION@"), "the page names the folder of its files");
-    let version = Console::new().version;
+    assert!(body.contains("<meta name=\"providers\" content=\"[]\">"), "the page offers no provider");
+    let version = Console::new(Providers::default()).version;
     for (name, kind, content) in FILES {
         let answer = file(&format!("{version}/{name}"));
         assert_eq!(answer["statusCode"], 200, "{name}");
@@ -32,7 +38,7 @@ fn the_page_is_not_cached_and_its_files_are_cached_forever() {
 
 #[test]
 fn every_answer_has_the_strict_headers() {
-    let version = Console::new().version;
+    let version = Console::new(Providers::default()).version;
     for answer in [ask(&json!({})), file(&format!("{version}/main.js")), file("x/main.js")] {
         let headers = &answer["headers"];
         let policy = headers["content-security-policy"].as_str().unwrap();
@@ -54,7 +60,7 @@ fn browsers_require_https_only_where_the_request_came_over_https() {
 
 #[test]
 fn other_paths_and_events_do_not_exist() {
-    let version = Console::new().version;
+    let version = Console::new(Providers::default()).version;
     for path in [
         "",
         "/",
@@ -97,4 +103,48 @@ fn no_file_has_markup_in_script_or_another_origin() {
         let allowed = content.replace("http://www.w3.org/2000/svg", "");
         assert!(!allowed.contains("http://") && !allowed.contains("https://"), "{name} names another origin");
     }
+}
+
+fn people(issuer: &str) -> Providers {
+    let declared =
+        json!([{"issuer": issuer, "audience": "secrets", "kind": "people", "clientId": "a\"<b>&"}]);
+    Providers::of(domain::issuer::Issuers::parse(&declared.to_string()).unwrap().all())
+}
+
+fn page_with(providers: Providers) -> (String, String) {
+    let payload = serde_json::value::to_raw_value(&json!({"headers": {}})).unwrap();
+    let page = ask_of(providers, &payload);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    (text(&page["body"]), text(&page["headers"]["content-security-policy"]))
+}
+
+#[test]
+fn a_provider_that_does_not_answer_is_shown_as_such_and_the_page_is_served() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let issuer = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let (body, policy) = page_with(people(&issuer));
+    let offer = format!("[{{&quot;issuer&quot;:&quot;{issuer}&quot;,&quot;signIn&quot;:null}}]");
+    assert!(body.contains(&offer), "{body}");
+    assert!(policy.ends_with("connect-src 'self'"), "{policy}");
+}
+
+#[test]
+fn the_policy_gains_only_the_origin_of_the_token_endpoint_and_a_client_id_stays_text() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (body, policy, origin) = runtime.block_on(async {
+        let issuer = support::oidc::Issuer::start(&[]).await;
+        let payload = serde_json::value::to_raw_value(&json!({"headers": {}})).unwrap();
+        let page: Value =
+            serde_json::from_str(Console::new(people(&issuer.url)).answer(&payload).await.get()).unwrap();
+        let origin = issuer.url.trim_end_matches("/realms/lab").to_owned();
+        (
+            page["body"].as_str().unwrap().to_owned(),
+            page["headers"]["content-security-policy"].clone(),
+            origin,
+        )
+    });
+    assert!(policy.as_str().unwrap().ends_with(&format!("; connect-src 'self' {origin}")), "{policy}");
+    assert!(body.contains("a\\&quot;&lt;b&gt;&amp;") && !body.contains("<b>"), "{body}");
+    assert!(body.contains("&quot;authorize&quot;"), "{body}");
 }

@@ -25,7 +25,14 @@
  *   person: number | null, detail: string | null, subjects: {name: string, version: number}[]}} Event
  */
 
+/**
+ * @typedef {{issuer: string, signIn: {authorize: string, token: string, namesIssuer: boolean,
+ *   parameters: [string, string][]} | null}} Provider An OpenID Connect provider; `signIn` is null if it does not answer.
+ * @typedef {{issuer: string, state: string, verifier: string, view: string}} Pending A sign-in that was started.
+ */
+
 const STORED = "pipeline-secrets-token";
+const PENDING = "pipeline-secrets-sign-in";
 const TIMEOUT = 35_000; // ms; API Gateway answers within 30 s
 
 let token = sessionStorage.getItem(STORED) ?? "";
@@ -69,6 +76,84 @@ export function setToken(given, remember) {
 export function forgetToken() {
   token = "";
   sessionStorage.removeItem(STORED);
+}
+
+/** @type {Provider[]} */
+export const providers = JSON.parse(/** @type {HTMLMetaElement} */ (document.querySelector("meta[name=providers]")).content);
+
+/** What a provider sent back in the address, which it leaves at once. */
+const returned = new URLSearchParams(location.search);
+if (location.search !== "") history.replaceState(null, "", location.pathname + location.hash);
+
+/** @param {Uint8Array} bytes */
+function base64url(bytes) {
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+function random() {
+  return base64url(crypto.getRandomValues(new Uint8Array(32)));
+}
+
+/**
+ * Leaves the page for the provider's sign-in: an authorization code with PKCE (RFC 7636). This tab
+ * keeps the verifier until the provider sends the user back.
+ *
+ * @param {Provider} provider
+ */
+export async function startSignIn({ issuer, signIn }) {
+  if (signIn === null) return;
+  /** @type {Pending} */
+  const pending = { issuer, state: random(), verifier: random(), view: location.hash };
+  const challenge = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(pending.verifier));
+  const address = new URL(signIn.authorize);
+  for (const [name, value] of [...signIn.parameters, ["response_type", "code"], ["redirect_uri", `${endpoint}/console`],
+    ["state", pending.state], ["code_challenge", base64url(new Uint8Array(challenge))], ["code_challenge_method", "S256"]]) {
+    address.searchParams.set(/** @type {string} */ (name), /** @type {string} */ (value));
+  }
+  sessionStorage.setItem(PENDING, JSON.stringify(pending));
+  location.assign(address);
+}
+
+/** Ends a sign-in, if the provider has sent the user back: the page then has an access token. */
+export async function finishSignIn() {
+  const stored = sessionStorage.getItem(PENDING);
+  sessionStorage.removeItem(PENDING);
+  if (!returned.has("state")) return;
+  /** @type {Pending | null} */
+  const pending = stored === null ? null : JSON.parse(stored);
+  if (pending === null || returned.get("state") !== pending.state) {
+    throw new ApiError(0, "This sign-in was not started in this tab, or another one was started after it. Sign in again.");
+  }
+  history.replaceState(null, "", location.pathname + pending.view);
+  const signIn = providers.find((one) => one.issuer === pending.issuer)?.signIn;
+  if (!signIn) throw new ApiError(0, "The provider does not answer. Sign in again in a minute.");
+  const named = returned.get("iss");
+  if (named === null ? signIn.namesIssuer : named !== pending.issuer) {
+    throw new ApiError(0, "The answer to the sign-in is from another provider. Sign in again.");
+  }
+  const code = returned.get("code");
+  if (code === null) {
+    throw new ApiError(0, returned.get("error") === "access_denied"
+      ? "The provider denied access: you cancelled the sign-in, or you may not use this service."
+      : "The provider refused the sign-in. Sign in again. If it is refused again, ask your operators to check the client ID and the scopes.");
+  }
+  // RFC 8707: the resource of the token, too.
+  const body = new URLSearchParams(signIn.parameters.filter(([name]) => ["client_id", "resource"].includes(name)));
+  for (const [name, value] of [["grant_type", "authorization_code"], ["code", code], ["redirect_uri", `${endpoint}/console`],
+    ["code_verifier", pending.verifier]]) body.set(/** @type {string} */ (name), /** @type {string} */ (value));
+  let answer, data;
+  try {
+    answer = await fetch(signIn.token, {
+      method: "POST", body, cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer",
+      signal: AbortSignal.timeout(TIMEOUT) });
+    data = parse(await answer.text());
+  } catch {
+    throw new ApiError(0, "The provider cannot be reached, or does not allow this page as an origin. Sign in again.");
+  }
+  if (!answer.ok || typeof data?.access_token !== "string") {
+    throw new ApiError(0, "The provider issued no token: its code has expired or was used before. Sign in again.");
+  }
+  setToken(data.access_token, false);
 }
 
 /** A new idempotency key. */

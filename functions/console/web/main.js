@@ -16,8 +16,8 @@
  * @property {(view: string, detail?: string) => string} to The address of a view of this place.
  * @property {() => Promise<Map<number, string>>} people Names by user ID.
  */
-import { forgetToken, hasToken, read, setToken, whenRefused } from "./api.js";
-import { el, fill, problem, text, wipe, working } from "./ui.js";
+import { finishSignIn, forgetToken, hasToken, providers, read, setToken, startSignIn, whenRefused } from "./api.js";
+import { button, el, fill, problem, text, wipe, working } from "./ui.js";
 import { audit } from "./audit.js";
 import { importSecrets } from "./import.js";
 import { people, tokens } from "./people.js";
@@ -112,7 +112,17 @@ function askForToken(reason) {
   byId("sign-in-reason").textContent = reason;
   byId("sign-in-error").textContent = "";
   if (!signInDialog.open) signInDialog.showModal();
-  tokenField.focus();
+  (byId("providers").querySelector("button") ?? tokenField).focus();
+}
+
+/** Offers sign-in at each provider, besides that by token. */
+function showProviders() {
+  byId("providers").replaceChildren(...providers.map((provider) => {
+    const name = new URL(provider.issuer).host;
+    return provider.signIn === null
+      ? el("p", { class: "note" }, `${name} does not answer. Reload this page in a minute, or sign in with a token.`)
+      : el("p", { class: "buttons" }, button(`Sign in with ${name}`, () => startSignIn(provider), { class: "primary" }));
+  }));
 }
 
 async function signIn() {
@@ -245,7 +255,7 @@ async function workspaces(target) {
 
 signInForm.addEventListener("submit", (event) => {
   event.preventDefault();
-  const control = /** @type {HTMLButtonElement} */ (signInForm.querySelector("button"));
+  const control = /** @type {HTMLButtonElement} */ (signInForm.querySelector("button[type=submit]"));
   byId("sign-in-error").textContent = "";
   if (!control.disabled) void working(control, signIn);
 });
@@ -276,6 +286,13 @@ addEventListener("hashchange", () => {
   main.focus();
 });
 
+showProviders();
+let reason = "";
+try {
+  await finishSignIn();
+} catch (error) {
+  reason = text(error);
+}
 if (hasToken()) {
   try {
     await loadUser();
@@ -285,5 +302,5 @@ if (hasToken()) {
     else askForToken(text(error));
   }
 } else {
-  askForToken("");
+  askForToken(reason);
 }

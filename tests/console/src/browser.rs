@@ -162,7 +162,7 @@ fn capabilities(profile: &str) -> Value {
         "--no-proxy-server",
         "--lang=en-US",
         "--window-size=1200,900",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
     ];
     let mut arguments: Vec<String> = arguments.map(str::to_owned).into();
     arguments.push(format!("--user-data-dir={profile}"));

@@ -4,8 +4,10 @@
 
 mod browser;
 mod page;
+mod provider;
 mod proxy;
 
 pub use browser::Browser;
 pub use page::Page;
+pub use provider::{AUDIENCE, CLIENT, Provider};
 pub use proxy::{Fault, Proxy, Sent};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use console_tests::{Browser, Page, Proxy};
+use console_tests::{AUDIENCE, Browser, CLIENT, Page, Provider, Proxy};
 use end_to_end::{Harness, MARK};
 use local::{Progress, Tools};
 use serde_json::{Value, json};
@@ -14,6 +14,8 @@ const PEOPLE: [(&str, &str); 3] = [("olivia", "owner"), ("liam", "launch"), ("ve
 pub(crate) struct Fixture {
     pub(crate) browser: Browser,
     pub(crate) proxy: Proxy,
+    /// A provider for people, if it is installed.
+    pub(crate) provider: Option<Provider>,
     pub(crate) org: i64,
     /// The workspace of the tests, called `genomics`.
     pub(crate) workspace: i64,
@@ -32,7 +34,17 @@ impl Fixture {
         // The browser's own start page is not part of what the tests look at.
         browser.open("about:blank").await;
         browser.log("performance").await;
+        let provider = Provider::start(&root().join(".local/console-checks")).await;
+        assert!(
+            provider.is_some() || std::env::var_os("CI").is_none(),
+            "no test may be skipped in CI: tests/console/install-checkers installs the provider"
+        );
+        let issuers = provider.as_ref().map_or_else(String::new, |provider| {
+            json!([{"issuer": provider.issuer, "audience": AUDIENCE, "kind": "people", "clientId": CLIENT, "signUp": true}])
+                .to_string()
+        });
         let parameters = [
+            ("OidcIssuers", issuers.as_str()),
             ("AuthorizerCacheSeconds", "2"), // tests of revoked tokens wait for the cache
             ("DeletionProtection", "false"),
             ("ThrottleRate", "10000"),
@@ -60,6 +72,7 @@ impl Fixture {
         Some(Self {
             browser,
             proxy,
+            provider,
             org: id(organization),
             workspace: id(&organization["workspaces"][0]),
             other_workspace: id(&organization["workspaces"][1]),

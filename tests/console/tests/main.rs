@@ -4,6 +4,7 @@
 mod failures;
 mod fixture;
 mod looks;
+mod oidc;
 mod secrecy;
 mod story;
 
@@ -63,6 +64,9 @@ fn main() -> ExitCode {
         failures::a_refused_token_leads_to_sign_in_and_back,
         failures::a_role_that_was_revoked_meanwhile_is_shown_and_nothing_typed_is_lost,
         failures::idle_users_and_users_who_sign_out_leave_nothing_behind,
+        oidc::people_sign_in_and_return_to_where_they_were,
+        oidc::answers_that_belong_to_no_sign_in_are_refused,
+        oidc::a_denied_sign_in_and_an_expired_code_are_explained,
         secrecy::markup_stays_text,
         looks::the_first_view_is_small,
         looks::a_thousand_secrets_stay_usable,

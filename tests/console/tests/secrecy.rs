@@ -100,7 +100,10 @@ pub(crate) async fn no_value_is_left_anywhere_and_no_other_origin_is_called(fixt
             "a line or header".to_owned(),
             format!("{}\n{}", sent.line, headers.collect::<Vec<_>>().join("\n")),
         ));
-        assert!(sent.header("cookie").is_empty() && sent.header("referer").is_empty(), "{}", sent.line);
+        // The provider's page sends its own address when it sends the user back.
+        let from_elsewhere = sent.line.starts_with("GET /console?");
+        let referer = sent.header("referer").is_empty() || from_elsewhere;
+        assert!(sent.header("cookie").is_empty() && referer, "{}", sent.line);
     }
     assert!(sent_values > 8, "{sent_values} requests with values: the tests did not type them");
     assert!(requests > 100, "the browser logged only {requests} requests");

@@ -11,9 +11,9 @@ use domain::{Result, Timestamp};
 use jiff::SignedDuration;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use oidc_discovery::{Source, unavailable};
 
-use super::fetch::Source;
-use super::unavailable;
+use super::fetch;
 
 /// How long keys are used before they are fetched again.
 const FRESH: SignedDuration = SignedDuration::from_hours(1);
@@ -69,7 +69,7 @@ impl Keys {
             return cached.ok_or_else(|| unavailable("the last fetch failed less than 30 seconds ago"));
         }
         self.cache.borrow_mut().tried = Some(now);
-        match (self.source.keys().await, cached) {
+        match (fetch::keys(&self.source).await, cached) {
             (Ok(keys), _) => {
                 let keys = Rc::new(keys);
                 let mut cache = self.cache.borrow_mut();

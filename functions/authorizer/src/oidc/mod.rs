@@ -12,14 +12,14 @@ use async_trait::async_trait;
 use domain::identity::VerifiedLogin;
 use domain::issuer::{Issuer, Issuers};
 use domain::ports::VerifyJwt;
-use domain::{Error, Result, Timestamp};
+use domain::{Result, Timestamp};
 use jsonwebtoken::{Algorithm, Validation};
 use runtime::config::{Fault, Section, Variables};
 use serde::Deserialize;
 
 use claims::Claims;
-use fetch::Source;
 use keys::Keys;
+use oidc_discovery::Source;
 
 /// The accepted algorithms: public-key signatures of current strength. HMAC is not accepted,
 /// because its key would be a published key, and `none` is not accepted either.
@@ -128,10 +128,4 @@ fn signature_only(algorithm: Algorithm) -> Validation {
 fn refused(why: &'static str) -> Option<VerifiedLogin> {
     tracing::info!(reason = why, "refused a JSON Web Token");
     None
-}
-
-/// Reports that the issuer is not available. Its answers are not logged, because they can contain
-/// anything.
-fn unavailable(why: &'static str) -> Error {
-    Error::unavailable("OpenID Connect issuer", why)
 }

@@ -1,0 +1,180 @@
+//! Reads documents of OpenID Connect issuers: only over HTTPS, or HTTP on loopback, without
+//! redirects, within a time and a size.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use domain::{Error, Result};
+use reqwest::{Client, redirect};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+pub use reqwest::Url;
+
+/// The location of an issuer's documents.
+pub struct Source {
+    issuer: String,
+    discovery: Url,
+}
+
+/// The limit for all documents of a call together. The functions have a timeout of five seconds.
+const TIME: Duration = Duration::from_secs(3);
+const CONNECT: Duration = Duration::from_millis(1_500);
+/// Maximum size of a document: a hundred keys with their certificates.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// The parts of a discovery document that the service reads:
+/// <https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata>.
+#[derive(Deserialize)]
+pub struct Discovery {
+    /// The issuer's name. It is that of the [`Source`].
+    pub issuer: String,
+    /// Where the issuer publishes its keys.
+    pub jwks_uri: String,
+    /// Where users sign in.
+    #[serde(default)]
+    pub authorization_endpoint: Option<String>,
+    /// Where a client gets tokens for a code.
+    #[serde(default)]
+    pub token_endpoint: Option<String>,
+    /// The supported methods of PKCE (RFC 8414).
+    #[serde(default)]
+    pub code_challenge_methods_supported: Option<Vec<String>>,
+    /// Whether answers to authorization requests name the issuer (RFC 9207).
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
+impl Source {
+    /// Creates the source of an issuer. Returns `None` unless the issuer's URL uses HTTPS, or HTTP
+    /// on loopback.
+    #[must_use]
+    pub fn of(issuer: &str) -> Option<Self> {
+        // OpenID Connect Discovery §4: a trailing slash of the issuer is removed first.
+        let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        let discovery = trusted(&discovery)?;
+        Some(Self { issuer: issuer.to_owned(), discovery })
+    }
+
+    /// Reads the discovery document.
+    pub async fn discover(&self) -> Result<Discovery> {
+        in_time(async { self.read_discovery(&client()?).await }).await
+    }
+
+    /// Reads the discovery document, then the document of the issuer's keys.
+    pub async fn keys<T: DeserializeOwned>(&self) -> Result<T> {
+        in_time(async {
+            let client = client()?;
+            let discovery = self.read_discovery(&client).await?;
+            let keys = trusted(&discovery.jwks_uri)
+                .ok_or_else(|| unavailable("the URL of the issuer's keys is not https"))?;
+            fetch(&client, keys).await
+        })
+        .await
+    }
+
+    async fn read_discovery(&self, client: &Client) -> Result<Discovery> {
+        let discovery: Discovery = fetch(client, self.discovery.clone()).await?;
+        match discovery.issuer == self.issuer {
+            true => Ok(discovery),
+            false => Err(unavailable("the discovery document has another issuer")),
+        }
+    }
+}
+
+/// Returns the URL of an address if it is safe to fetch.
+#[must_use]
+pub fn trusted(address: &str) -> Option<Url> {
+    let url = Url::parse(address).ok()?;
+    let is_plain = url.username().is_empty() && url.password().is_none();
+    let is_allowed = match url.scheme() {
+        "https" => true,
+        "http" => url.host_str().is_some_and(is_loopback),
+        _ => false,
+    };
+    (is_plain && is_allowed).then_some(url)
+}
+
+/// Creates the error for an issuer that cannot be used at the moment.
+#[must_use]
+pub fn unavailable(what: &'static str) -> Error {
+    Error::unavailable("OpenID Connect issuer", what)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+async fn in_time<T>(read: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(TIME, read).await {
+        Ok(read) => read,
+        Err(_) => Err(unavailable("the issuer did not answer in time")),
+    }
+}
+
+fn client() -> Result<Client> {
+    Client::builder()
+        .connect_timeout(CONNECT)
+        .timeout(TIME)
+        // A redirect would bypass the check of the address.
+        .redirect(redirect::Policy::none())
+        .build()
+        .map_err(|_| unavailable("the HTTP client could not be created"))
+}
+
+async fn fetch<T: DeserializeOwned>(client: &Client, url: Url) -> Result<T> {
+    let broken = |_| unavailable("the issuer did not answer");
+    let mut answer = client.get(url).send().await.map_err(broken)?;
+    if answer.status() != reqwest::StatusCode::OK {
+        return Err(unavailable("the issuer did not answer with status 200"));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+        if body.len() + chunk.len() > MAX_BYTES {
+            return Err(unavailable("the issuer's document is too large"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body).map_err(|_| unavailable("the issuer's document cannot be parsed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_accepted_only_on_loopback() {
+        for address in [
+            "https://login.example.org",
+            "https://login.example.org/realms/a/",
+            "http://127.0.0.1:80",
+            "http://localhost:8",
+            "http://[::1]/a",
+        ] {
+            assert!(Source::of(address).is_some(), "{address}");
+        }
+        for address in [
+            "http://login.example.org",
+            "http://169.254.169.254",
+            "http://127.0.0.1.example.org",
+            "http://localhost.example.org",
+            "https://user@login.example.org",
+            "file:///etc/passwd",
+            "login.example.org",
+        ] {
+            assert!(Source::of(address).is_none(), "{address}");
+        }
+    }
+
+    #[test]
+    fn the_discovery_document_is_under_the_issuer_url() {
+        for issuer in ["https://login.example.org/realms/a", "https://login.example.org/realms/a/"] {
+            let source = Source::of(issuer).unwrap();
+            assert_eq!(
+                source.discovery.as_str(),
+                "https://login.example.org/realms/a/.well-known/openid-configuration"
+            );
+        }
+    }
+}
