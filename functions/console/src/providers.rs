@@ -141,8 +141,8 @@ fn endpoints(discovery: &Discovery) -> Option<Endpoints> {
 
 /// Returns the parameters that make the access token one for this service. Auth0 needs `audience`;
 /// Amazon Cognito and providers of RFC 8707 need `resource`, which must be a URI. Okta and Keycloak
-/// ignore both and decide by their configuration. Entra ID derives the audience from a scope such as
-/// `api://…/access`, and refuses `resource`.
+/// ignore both and decide by their configuration. Entra ID derives the audience from a scope such
+/// as `api://…/access`, and refuses `resource`.
 fn parameters(client_id: &str, audience: &str, scopes: &[String]) -> Vec<(&'static str, String)> {
     let mut scope = scopes.join(" ");
     if scope.is_empty() {
