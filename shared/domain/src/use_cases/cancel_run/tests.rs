@@ -79,15 +79,12 @@ fn a_run_is_cancelled_by_its_launcher_and_by_who_manages_runs_of_its_workspace()
         let outcome = cancel(&fixture, named, &run.id, false);
         assert_eq!(outcome.err().map(|error| error.code()), expected, "{case}");
         let after = fixture.table.stored_run(&run.id);
-        match expected {
-            Some(_) => {
-                assert_eq!(after, run, "{case}");
-                assert!(fixture.bus.announced.borrow().is_empty(), "{case}");
-            }
-            None => {
-                assert_eq!(after.lifecycle.state, State::Ending, "{case}");
-                assert_eq!(*fixture.bus.announced.borrow(), [(run.id.clone(), RunNotice::Look)], "{case}");
-            }
+        if expected.is_some() {
+            assert_eq!(after, run, "{case}");
+            assert!(fixture.bus.announced.borrow().is_empty(), "{case}");
+        } else {
+            assert_eq!(after.lifecycle.state, State::Ending, "{case}");
+            assert_eq!(*fixture.bus.announced.borrow(), [(run.id.clone(), RunNotice::Look)], "{case}");
         }
     }
 }

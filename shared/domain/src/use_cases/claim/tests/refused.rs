@@ -148,7 +148,9 @@ fn values_that_are_too_large_for_a_kubernetes_secret_end_the_run() {
         let large = "x".repeat(SecretValue::MAX_BYTES);
         let secrets: Vec<_> =
             (0..count).map(|number| secret(of_workspace(), 100 + number, &format!("L{number}"))).collect();
-        secrets.iter().for_each(|secret| fixture.put_secret(secret, &large));
+        for secret in &secrets {
+            fixture.put_secret(secret, &large);
+        }
         fixture.put_secret(&licence(), &large);
         fixture.put_secret(&extra(), "y");
         change_run(&fixture, |run| run.lifecycle.secrets.extend(secrets.iter().map(pin_of)));
