@@ -70,8 +70,10 @@ mod tests {
 
     /// Returns a list with one token in which one field has the given value.
     fn tokens(field: &str, value: Value) -> Value {
-        let mut token =
-            json!({"id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": null});
+        let mut token = json!({
+            "id": 5, "name": "ci", "scope": "all", "workspaceId": null, "dateCreated": "2026-10-25T12:42:21Z",
+            "lastUsed": null,
+        });
         token[field] = value;
         json!({"tokens": [token]})
     }
