@@ -183,7 +183,8 @@ impl Claims {
     fn has(&self, claim: &str, expected: &str) -> bool {
         let is = |value: &Value| match value {
             Value::String(text) => text == expected,
-            Value::Bool(_) | Value::Number(_) => value.to_string() == expected,
+            Value::Bool(flag) => flag.to_string() == expected,
+            Value::Number(number) => number.to_string() == expected,
             _ => false,
         };
         match self.all.0.get(claim) {

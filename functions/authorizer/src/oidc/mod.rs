@@ -46,13 +46,10 @@ struct Trusted {
 impl Section for Jwts {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
         let issuers = Issuers::read(variables)?;
-        match Self::new(&issuers) {
-            Some(jwts) => Some(jwts),
-            None => {
-                let rule = "issuers with URLs that can be fetched".into();
-                variables.fault(Fault { variable: "OIDC_ISSUERS", rule, missing: false })
-            }
-        }
+        Self::new(&issuers).or_else(|| {
+            let rule = "issuers with URLs that can be fetched".into();
+            variables.fault(Fault { variable: "OIDC_ISSUERS", rule, missing: false })
+        })
     }
 }
 

@@ -151,7 +151,7 @@ fn a_token_is_refused_where_its_scope_does_not_have_the_operation() {
             match by(*operation, scope) {
                 Ok(actor) => assert!(expected && actor.scope == scope, "{case}"),
                 Err(problem) => {
-                    assert!(!expected && problem.status() == 403, "{case}: {}", problem.message())
+                    assert!(!expected && problem.status() == 403, "{case}: {}", problem.message());
                 }
             }
         }

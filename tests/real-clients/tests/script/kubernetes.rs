@@ -345,7 +345,7 @@ fn what_the_cluster_refuses_fails_the_run_before_its_claim() {
         ),
         (
             |cluster, _| {
-                fs::write(cluster.path("rules.json"), r#"{"verbs": ["create"], "quota": 0}"#).expect("rules")
+                fs::write(cluster.path("rules.json"), r#"{"verbs": ["create"], "quota": 0}"#).expect("rules");
             },
             77,
             "exceeded quota: few, requested: secrets=1",
@@ -440,6 +440,7 @@ fn a_lost_answer_of_the_api_server_leads_to_another_name() {
 
 #[test]
 fn a_run_that_was_launched_elsewhere_belongs_to_the_pod_that_claimed_it() {
+    type Case<'a> = (fn(&Cluster), i32, &'a str);
     let no_role =
         |cluster: &Cluster| fs::write(cluster.path("rules.json"), r#"{"verbs": []}"#).expect("rules");
     let no_account = |cluster: &Cluster| fs::remove_dir_all(cluster.path("account")).expect("an account");
@@ -451,7 +452,7 @@ fn a_run_that_was_launched_elsewhere_belongs_to_the_pod_that_claimed_it() {
         let other = json!({SECRET: {"metadata": {"name": SECRET}}}).to_string();
         fs::write(cluster.path("secrets.json"), other).expect("a Secret");
     };
-    let cases: [(fn(&Cluster), i32, &str); 4] =
+    let cases: [Case<'_>; 4] =
         [(conflict, 75, ""), (claimed, 77, "claim"), (no_role, 77, "end"), (no_account, 64, "end")];
     under_every_shell(|harness| {
         for (arrange, status, last) in cases {
