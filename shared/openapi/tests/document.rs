@@ -109,7 +109,10 @@ fn every_optional_field_of_a_body_is_decided() {
         "AddParticipant.role",            // the lowest role
         "CreatePipelineSecret.description",
         "CreatePipelineSecret.expires", // null and absent: no expiry
-        "CreateToken.expires",          // null and absent: no expiry; an unknown name is refused
+        // Absent: the limits of the caller's token; without limits there, MaxTokenDays and none.
+        "CreateToken.expires",
+        "CreateToken.scope",
+        "CreateToken.workspaceId",
         "EndRun.exitStatus",
         "LaunchRun.layout",
         "LaunchRun.optional",         // null and absent: no secret may be missing
