@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use domain::issuer::{Issuer, IssuerKind};
 use futures_util::future::join_all;
-use oidc_discovery::{Discovery, Source, Url, trusted};
+use oidc_discovery::{Discovery, Source, Url};
 use serde::Serialize;
 
 /// After a failure, the page offers only sign-in by token for this time, and is not slowed down.
@@ -70,7 +70,19 @@ impl Providers {
 
     /// Returns all providers, in the configured order.
     pub(crate) async fn offers(&self) -> Vec<Offer> {
-        join_all(self.0.iter().map(Configured::offer)).await
+        let mut offers = join_all(self.0.iter().map(Configured::offer)).await;
+        keep_distinguishable(&mut offers);
+        offers
+    }
+}
+
+/// Leaves one provider whose answers do not name it. The page could not tell the answers of two such
+/// providers apart, and would send the code of one to the other:
+/// <https://www.rfc-editor.org/rfc/rfc9700.html#section-4.4>.
+fn keep_distinguishable(offers: &mut [Offer]) {
+    let is_nameless = |offer: &&mut Offer| offer.sign_in.as_ref().is_some_and(|it| !it.names_issuer);
+    for offer in offers.iter_mut().filter(is_nameless).skip(1) {
+        offer.sign_in = None;
     }
 }
 
@@ -133,8 +145,8 @@ fn endpoints(discovery: &Discovery) -> Option<Endpoints> {
         return None;
     }
     Some(Endpoints {
-        authorize: trusted(discovery.authorization_endpoint.as_deref()?)?,
-        token: trusted(discovery.token_endpoint.as_deref()?)?,
+        authorize: discovery.endpoint(discovery.authorization_endpoint.as_deref()?)?,
+        token: discovery.endpoint(discovery.token_endpoint.as_deref()?)?,
         names_issuer: discovery.authorization_response_iss_parameter_supported,
     })
 }
@@ -177,7 +189,7 @@ mod tests {
     #[test]
     fn a_provider_is_offered_only_with_safe_endpoints_and_pkce() {
         type Change = fn(&mut Discovery);
-        let cases: [(&str, Change, bool); 7] = [
+        let cases: [(&str, Change, bool); 8] = [
             ("complete", |_| (), true),
             ("without a list of methods, as Entra ID", |it| it.code_challenge_methods_supported = None, true),
             ("only plain PKCE", |it| it.code_challenge_methods_supported = Some(vec!["plain".into()]), false),
@@ -193,9 +205,39 @@ mod tests {
                 |it| it.token_endpoint = Some("http://api.example.org/token".into()),
                 false,
             ),
+            (
+                "a token endpoint on loopback",
+                |it| it.token_endpoint = Some("http://127.0.0.1:9001/token".into()),
+                false,
+            ),
         ];
         for (case, change, offered) in cases {
             assert_eq!(endpoints(&discovery(change)).is_some(), offered, "{case}");
+        }
+    }
+
+    #[test]
+    fn of_the_providers_that_do_not_name_themselves_only_one_is_offered() {
+        let offer = |names_issuer: Option<bool>| Offer {
+            issuer: "https://login.example.org".into(),
+            sign_in: names_issuer.map(|names_issuer| SignIn {
+                authorize: "https://login.example.org/authorize".into(),
+                token: "https://login.example.org/token".into(),
+                names_issuer,
+                parameters: Vec::new(),
+            }),
+        };
+        let (named, nameless, unavailable) = (Some(true), Some(false), None);
+        for (configured, offered) in [
+            ([nameless, named, unavailable], [true, true, false]),
+            ([nameless, nameless, named], [true, false, true]),
+            ([unavailable, nameless, nameless], [false, true, false]),
+            ([named, named, nameless], [true, true, true]),
+            ([nameless, nameless, nameless], [true, false, false]),
+        ] {
+            let mut offers = configured.map(offer);
+            keep_distinguishable(&mut offers);
+            assert_eq!(offers.map(|offer| offer.sign_in.is_some()), offered, "{configured:?}");
         }
     }
 

@@ -45,6 +45,15 @@ pub struct Discovery {
     pub authorization_response_iss_parameter_supported: bool,
 }
 
+impl Discovery {
+    /// Returns the URL of an endpoint if it is safe to use. Only an issuer that itself uses HTTP on
+    /// loopback can name such an endpoint: in a function, loopback has Lambda's runtime API.
+    #[must_use]
+    pub fn endpoint(&self, address: &str) -> Option<Url> {
+        trusted(address).filter(|url| url.scheme() == "https" || self.issuer.starts_with("http://"))
+    }
+}
+
 impl Source {
     /// Creates the source of an issuer. Returns `None` unless the issuer's URL uses HTTPS, or HTTP
     /// on loopback.
@@ -66,7 +75,8 @@ impl Source {
         in_time(async {
             let client = client()?;
             let discovery = self.read_discovery(&client).await?;
-            let keys = trusted(&discovery.jwks_uri)
+            let keys = discovery
+                .endpoint(&discovery.jwks_uri)
                 .ok_or_else(|| unavailable("the URL of the issuer's keys is not https"))?;
             fetch(&client, keys).await
         })
@@ -82,11 +92,16 @@ impl Source {
     }
 }
 
-/// Returns the URL of an address if it is safe to fetch.
-#[must_use]
-pub fn trusted(address: &str) -> Option<Url> {
+/// Returns the URL of an address if it is safe to fetch, and its origin is safe in a
+/// Content-Security-Policy, where `;`, `,` and `*` have a meaning.
+fn trusted(address: &str) -> Option<Url> {
     let url = Url::parse(address).ok()?;
-    let is_plain = url.username().is_empty() && url.password().is_none();
+    let is_name =
+        |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let is_literal = |host: &str| host.starts_with('[');
+    let is_plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.host_str().is_some_and(|host| is_literal(host) || is_name(host));
     let is_allowed = match url.scheme() {
         "https" => true,
         "http" => url.host_str().is_some_and(is_loopback),
@@ -162,8 +177,28 @@ mod tests {
             "https://user@login.example.org",
             "file:///etc/passwd",
             "login.example.org",
+            "https://login.example.org;sandbox",
+            "https://login.example.org%3bsandbox",
+            "https://*",
+            "https://a,b",
         ] {
             assert!(Source::of(address).is_none(), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_with_https_names_no_endpoint_with_http() {
+        let runtime_api = "http://127.0.0.1:9001/2018-06-01/runtime/invocation/next";
+        for (issuer, address, is_safe) in [
+            ("https://login.example.org", "https://keys.example.org", true),
+            ("https://login.example.org", runtime_api, false),
+            ("https://localhost", runtime_api, false),
+            ("http://localhost:8", runtime_api, true),
+            ("http://localhost:8", "http://login.example.org", false),
+        ] {
+            let document = serde_json::json!({ "issuer": issuer, "jwks_uri": address });
+            let discovery: Discovery = serde_json::from_value(document).unwrap();
+            assert_eq!(discovery.endpoint(address).is_some(), is_safe, "{issuer} {address}");
         }
     }
 

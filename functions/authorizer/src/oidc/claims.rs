@@ -137,7 +137,11 @@ impl Claims {
         if is_id_token {
             return Err("the token is an ID token: an access token is required");
         }
-        Ok(())
+        // RFC 9068 §2.2.3; Okta and Microsoft Entra ID have `scp`. ID tokens have neither.
+        match ["scope", "scp"].iter().any(|it| self.all.0.contains_key(*it)) {
+            true => Ok(()),
+            false => Err("the token has no scope, as an ID token: an access token is required"),
+        }
     }
 
     /// Checks the audience, and the client for which the token was issued. A token that is also for

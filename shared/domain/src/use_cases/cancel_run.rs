@@ -69,6 +69,7 @@ impl Canceller {
         id: &RunId,
         context: &Context<'_>,
     ) -> Result<Run> {
+        actor.check_workspace(workspace)?;
         let run = self.store.run(id).await?.filter(|run| run.workspace == workspace);
         let launched = run.as_ref().is_some_and(|run| run.user == actor.user);
         // Every participant can read runs, so a launcher needs no other role to end a run.

@@ -389,7 +389,7 @@ fn a_claim_that_cannot_become_a_secret_fails_the_run() {
         let values: Vec<_> = (0..33).map(|number| (format!("L{number}"), "x".repeat(32_000))).collect();
         answer_next_claim(cluster, claim_text(&values));
     };
-    let cases: [(Arrange, i32, &str); 4] = [
+    let cases: [(Arrange, i32, &str); 5] = [
         (large, 77, "(422): Secret 'tower-a1b2xyz0123456' is invalid: data: Too long"),
         (
             |cluster, _| answer_next_claim(cluster, "store=[]\nsecretData={\"A\":\"eA=".to_owned()),
@@ -397,6 +397,14 @@ fn a_claim_that_cannot_become_a_secret_fails_the_run() {
             "the response with the secrets is incomplete",
         ),
         (|cluster, _| answer_next_claim(cluster, "<html>".to_owned()), 69, "did not answer as the service"),
+        (
+            |cluster, _| {
+                let data = r#"{"A":"eA=="},"type":"kubernetes.io/tls","metadata":{"name":"evil"},"z":{}"#;
+                answer_next_claim(cluster, format!("store=[]\nsecretData={data}"));
+            },
+            69,
+            "did not answer as the service",
+        ),
         (
             |cluster, _| fs::write(cluster.path("fault"), "real 4 500").expect("a fault"),
             77,

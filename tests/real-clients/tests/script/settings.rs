@@ -33,6 +33,24 @@ fn an_option_with_an_empty_value_is_refused() {
 }
 
 #[test]
+fn a_plain_http_endpoint_is_refused_unless_its_host_is_loopback() {
+    let endpoints = [
+        "http://example.org",
+        "http://localhost.example.org",
+        "http://example.org:80:x.localhost",
+        "http://example.org%2f.localhost",
+        "http://[example]x.localhost:5",
+    ];
+    under_every_shell(|harness| {
+        for endpoint in endpoints {
+            let outcome =
+                harness.finish(&mut harness.command(["--endpoint", endpoint, "--", "touch", "ran"]));
+            assert_refused(harness, &outcome, "");
+        }
+    });
+}
+
+#[test]
 fn an_empty_variable_is_refused() {
     let variables = [
         "ENDPOINT",

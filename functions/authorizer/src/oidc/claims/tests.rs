@@ -14,10 +14,11 @@ fn issuer(fields: &Value) -> Issuer {
     Issuers::parse(&json!([issuer]).to_string()).unwrap().all()[0].clone()
 }
 
-/// Checks a token with these claims, and with valid ones that are not named. `null` removes one.
+/// Checks a token with these claims, and with valid ones of an access token that are not named.
+/// `null` removes one.
 fn check(issuer: &Issuer, typ: Option<&str>, claims: &Value) -> Result<String, &'static str> {
     let mut all = json!({
-        "iss": "https://i.example", "sub": "s", "aud": AUDIENCE, "exp": NOW.as_second() + 60,
+        "iss": "https://i.example", "sub": "s", "aud": AUDIENCE, "exp": NOW.as_second() + 60, "scope": "openid",
     });
     all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
     all.as_object_mut().unwrap().retain(|_, value| !value.is_null());
@@ -79,6 +80,8 @@ fn id_tokens_of_common_issuers_are_refused_from_people() {
         ("of the hybrid flow", "JWT", json!({ "c_hash": "h", "azp": AUDIENCE })),
         ("of FAPI", "JWT", json!({ "s_hash": "h", "azp": AUDIENCE })),
         ("Keycloak", "JWT", json!({ "typ": "ID", "azp": AUDIENCE })),
+        ("Entra", "JWT", json!({ "azp": AUDIENCE, "scope": null, "ver": "2.0", "oid": "1", "uti": "1" })),
+        ("Google", "JWT", json!({ "azp": AUDIENCE, "scope": null, "hd": "example.org" })),
         ("Keycloak, refresh token", "JWT", json!({ "typ": "Refresh", "azp": AUDIENCE })),
         ("Cognito", "JWT", json!({ "token_use": "id", "azp": AUDIENCE })),
         ("a claim of another type", "JWT", json!({ "token_use": ["access"], "azp": AUDIENCE })),

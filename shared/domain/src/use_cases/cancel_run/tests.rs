@@ -9,10 +9,19 @@ use crate::run::{JobStatus, Outcome, ReportedBy, RunResult};
 use crate::testing::*;
 
 fn cancel(fixture: &Fixture, workspace: Option<WorkspaceId>, id: &RunId, forced: bool) -> Result<()> {
+    cancel_as(fixture, &actor(), workspace, id, forced)
+}
+
+fn cancel_as(
+    fixture: &Fixture,
+    actor: &Actor,
+    workspace: Option<WorkspaceId>,
+    id: &RunId,
+    forced: bool,
+) -> Result<()> {
     let canceller =
         Canceller { store: fixture.table.clone(), jobs: fixture.jobs.clone(), bus: fixture.bus.clone() };
-    let context = fixture.context();
-    run_now(canceller.cancel(&actor(), workspace, id, forced, &context))
+    run_now(canceller.cancel(actor, workspace, id, forced, &fixture.context()))
 }
 
 /// A table with this run, in which the caller has this role in the workspace.
@@ -86,6 +95,20 @@ fn a_run_is_cancelled_by_its_launcher_and_by_who_manages_runs_of_its_workspace()
             assert_eq!(after.lifecycle.state, State::Ending, "{case}");
             assert_eq!(*fixture.bus.announced.borrow(), [(run.id.clone(), RunNotice::Look)], "{case}");
         }
+    }
+}
+
+#[test]
+fn a_token_of_another_workspace_does_not_show_whether_a_run_exists() {
+    let unknown = RunId::new("ab12JIHGFEDCBA").unwrap();
+    for run in [of_another(running()), Run { workspace: None, ..running() }] {
+        let fixture = with_run(Some(Role::Owner), &run);
+        let limited = Actor { workspace: WorkspaceId::new(43), ..actor() };
+        for (named, id) in [(run.workspace, &run.id), (run.workspace, &unknown)] {
+            let outcome = cancel_as(&fixture, &limited, named, id, false);
+            assert_eq!(outcome.unwrap_err().code(), "token-limited");
+        }
+        assert!(fixture.table.faults.calls().is_empty(), "nothing is read");
     }
 }
 
