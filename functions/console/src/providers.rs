@@ -76,8 +76,8 @@ impl Providers {
     }
 }
 
-/// Leaves one provider whose answers do not name it. The page could not tell the answers of two such
-/// providers apart, and would send the code of one to the other:
+/// Leaves one provider whose answers do not name it. The page could not tell the answers of two
+/// such providers apart, and would send the code of one to the other:
 /// <https://www.rfc-editor.org/rfc/rfc9700.html#section-4.4>.
 fn keep_distinguishable(offers: &mut [Offer]) {
     let is_nameless = |offer: &&mut Offer| offer.sign_in.as_ref().is_some_and(|it| !it.names_issuer);

@@ -42,7 +42,8 @@ pub fn run(data: &[u8]) {
     assert!(read.get("cnf").is_none() && read.get("events").is_none(), "not a bearer token was accepted");
     let id_token = ["nonce", "at_hash", "c_hash", "s_hash"].iter().any(|name| read.get(name).is_some());
     let access = read["typ"] == "Bearer" || read["token_use"] == "access";
-    assert!(access || !id_token, "an ID token was accepted");
+    let scope = ["scope", "scp"].iter().any(|name| read.get(name).is_some());
+    assert!(access || (scope && !id_token), "an ID token was accepted");
     #[expect(clippy::cast_precision_loss, reason = "seconds of this century")]
     let now = NOW as f64;
     let time = |name: &str| read[name].as_f64();
