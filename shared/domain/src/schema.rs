@@ -84,6 +84,7 @@ inline_schema!(
     json_schema!({
         "type": "string",
         "maxLength": Description::MAX_BYTES,
+        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]*$",
         "description": format!(
             "A note of at most {} bytes of UTF-8, without control characters, line breaks, and characters that change \
              the direction of text.",

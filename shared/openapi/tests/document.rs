@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use domain::secret::Description;
 use http_api::Operation;
 use serde_json::{Value, json};
 
@@ -23,6 +24,20 @@ fn the_document_contains_every_operation_once() {
         }
     }
     assert_eq!(ids, Operation::ALL.iter().map(|operation| operation.id().to_owned()).collect());
+}
+
+#[test]
+fn the_pattern_of_a_description_refuses_the_characters_that_the_service_refuses() {
+    let document = openapi::document();
+    let body = &document["paths"]["/pipeline-secrets"]["post"]["requestBody"]["content"]["application/json"]
+        ["schema"];
+    let pattern = json!({"pattern": body["properties"]["description"]["pattern"]});
+    let pattern = jsonschema::validator_for(&pattern).unwrap();
+    for character in '\0'..='\u{ffff}' {
+        let text = format!("a{character}b");
+        let taken = Description::new(&text).is_ok();
+        assert_eq!(pattern.is_valid(&json!(text)), taken, "{:?}", character.escape_unicode().to_string());
+    }
 }
 
 #[test]

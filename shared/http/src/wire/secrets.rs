@@ -123,8 +123,9 @@ pub struct PipelineSecret<'a> {
     date_created: Date,
     /// When the current value was written.
     last_updated: Date,
+    /// A note. An old one may contain characters that a new one must not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(with = "Description"))]
+    #[cfg_attr(feature = "schema", schemars(with = "&str", length(max = Description::MAX_BYTES)))]
     description: Option<&'a str>,
     /// After this time, a launch that selects the secret is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
