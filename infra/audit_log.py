@@ -13,7 +13,8 @@ RUN_ENDS = {"run.ending", "run.ended"}
 ACTIONS = {
     "Authorizer": set(),
     "Identity": {
-        "user.created", "user.login-added", "token.created", "token.revoked", "workspace.created", "workspace.platforms-changed",
+        "user.created", "user.login-added", "user.disabled", "user.enabled", "token.created", "token.revoked",
+        "workspace.created", "workspace.platforms-changed",
         "participant.set", "participant.removed", "secret.updated", "secret.deleted",
     },
     "ReadSecrets": set(),

@@ -213,6 +213,14 @@ def logs(run):
             continue
         wanted = {"retentionInDays": group["RetentionInDays"], "kmsKeyId": group["KmsKeyId"]}
         lines += [f"log group {name} ({physical}): {one}. {REPAIR}" for one in differences(wanted, present)]
+    for name, expected in run.deployed.of_type("AWS::Logs::MetricFilter").items():
+        listed = run.pages("logs", "describe-metric-filters", "metricFilters", "--log-group-name", expected["LogGroupName"])
+        present = next((one for one in listed if one["filterName"] == run.deployed.physical[name]), {})
+        wanted = {"filterPattern": expected["FilterPattern"]}
+        wanted["metricTransformations"] = [
+            {part: one[part] for part in ("MetricNamespace", "MetricName", "MetricValue")} for one in expected["MetricTransformations"]
+        ]
+        lines += [f"metric filter {name}: {one}. {REPAIR}" for one in differences(wanted, present)]
     expect(lines)
     return f"{len(expected)} log groups"
 
@@ -225,5 +233,5 @@ CHECKS = [
     Check("permissions", "which services may invoke the functions", permissions, ()),
     Check("alarms", "alarms: metrics, dimensions, thresholds, topic", alarm_settings, ()),
     Check("table", "table: encryption, recovery, time to live", table, ()),
-    Check("logs", "log groups: retention, encryption", logs, ()),
+    Check("logs", "log groups: retention, encryption, metric filters", logs, ()),
 ]

@@ -40,6 +40,16 @@ def _function_in(uri):
     return uri.split("/functions/")[-1].split("/invocations")[0].rsplit(":", 1)[-1]
 
 
+def endpoint(run):
+    """Whether requests can go around a custom domain."""
+    lines = []
+    for name, expected in run.deployed.of_type("AWS::ApiGatewayV2::Api").items():
+        present = run.aws("apigatewayv2", "get-api", "--api-id", run.deployed.physical[name])
+        wanted = {"DisableExecuteApiEndpoint": expected["DisableExecuteApiEndpoint"]}
+        lines += [f"API {name}: {one}. {REPAIR}" for one in differences(wanted, present)]
+    expect(lines)
+
+
 def authorizer(run):
     api = run.deployed.outputs["ApiId"]
     found = {one["Name"]: one for one in run.aws("apigatewayv2", "get-authorizers", "--api-id", api)["Items"]}
@@ -74,7 +84,7 @@ def stage(run):
                 lines.append(f"{where} logs to {group[1]}, and must log to {group[0]}. {REPAIR}")
             if wanted["Format"].split() != settings.get("Format", "").split():
                 lines.append(f"{where} logs in another format, which can contain tokens. {REPAIR}")
-        wanted = {one: expected[one] for one in ("AutoDeploy", "DefaultRouteSettings")}
+        wanted = {one: expected[one] for one in ("AutoDeploy", "DefaultRouteSettings", "RouteSettings")}
         lines += [f"{where}: {one}. {REPAIR}" for one in differences(wanted, present)]
     expect(lines)
 
@@ -86,5 +96,6 @@ def _log_group(arn):
 CHECKS = [
     Check("routes", "routes: function and authorizer of each", routes, ()),
     Check("authorizer", "the authorizer of the API", authorizer, ()),
+    Check("endpoint", "the default endpoint of the API", endpoint, ()),
     Check("stage", "access logs and throttle of the API", stage, ()),
 ]

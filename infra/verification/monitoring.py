@@ -17,6 +17,7 @@ ONLY_WHEN_IT_HAPPENS = {
     ("PipelineSecrets", "OrphansFound"): "an orphan is found",
     ("PipelineSecrets", "UnknownCopies"): "a copy of an unknown run is found",
     ("PipelineSecrets", "AuthorizerFailures"): "the authorizer fails",
+    ("PipelineSecrets/Api", "TooManyRequests"): "a request is refused with 429",
     ("AWS/Lambda", "AsyncEventsDropped"): "an event is dropped",
     ("AWS/Lambda", "DestinationDeliveryFailures"): "a destination fails",
     ("AWS/Events", "FailedInvocations"): "an invocation fails",

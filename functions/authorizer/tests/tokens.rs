@@ -116,6 +116,22 @@ async fn a_revoked_token_is_refused() {
 }
 
 #[tokio::test]
+async fn a_disabled_user_is_refused_until_enabled() {
+    let (harness, ada, key) = ada().await;
+    let header = format!("Bearer {key}");
+    for (disabled, accepted) in [(true, false), (false, true)] {
+        let user = json!({ "userName": "ada", "email": "ada@example.org", "disabled": disabled });
+        harness.apply(&json!({ "users": [user] })).await;
+        assert_eq!(harness.user(&header).await.is_some(), accepted, "disabled: {disabled}");
+    }
+    let (pk, sk) = (format!("USER#{}", ada.user), "META");
+    let remove = harness.table.quiet().delete_item().table_name(&harness.table.name);
+    let remove = remove.key("pk", aws_sdk_dynamodb::types::AttributeValue::S(pk));
+    remove.key("sk", aws_sdk_dynamodb::types::AttributeValue::S(sk.into())).send().await.unwrap();
+    assert!(harness.user(&header).await.is_none(), "a token without a user identifies no caller");
+}
+
+#[tokio::test]
 async fn the_last_use_is_recorded_once_an_hour_and_a_failure_to_record_it_is_ignored() {
     let (harness, _, key) = ada().await;
     let header = format!("Bearer {key}");
@@ -127,15 +143,15 @@ async fn the_last_use_is_recorded_once_an_hour_and_a_failure_to_record_it_is_ign
     assert!(harness.user(&header).await.is_some());
     harness.table.faults.forget();
     assert!(harness.user(&header).await.is_some());
-    assert_eq!(harness.table.faults.operations(), ["GetItem", "UpdateItem"]);
+    assert_eq!(harness.table.faults.operations(), ["GetItem", "GetItem", "UpdateItem"]);
     harness.table.faults.forget();
     assert!(harness.user(&header).await.is_some());
-    assert_eq!(harness.table.faults.operations(), ["GetItem"], "no update within the hour");
+    assert_eq!(harness.table.faults.operations(), ["GetItem", "GetItem"], "no update within the hour");
     let later = Timestamp::now() + jiff::SignedDuration::from_mins(61);
     let handler = &harness.handler;
     let deadline = deadline();
     authenticate(&*handler.store, &*handler.jwts, &header, &harness.context(later, &deadline)).await.unwrap();
-    assert_eq!(harness.table.faults.operations(), ["GetItem", "GetItem", "UpdateItem"]);
+    assert_eq!(harness.table.faults.operations(), ["GetItem", "GetItem", "GetItem", "GetItem", "UpdateItem"]);
     let rows = harness.table.rows().await;
     let token = rows.iter().find(|row| text(row, "sk") == "TOKEN").unwrap();
     assert_eq!(text(token, "lastUsed"), later.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());

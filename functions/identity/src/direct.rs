@@ -6,6 +6,7 @@
 
 use domain::use_cases::identity::apply::apply;
 use domain::use_cases::identity::document::Document;
+use domain::use_cases::identity::operators::{self, ListUsers};
 use domain::use_cases::identity::reconcile::reconcile;
 use domain::use_cases::identity::trail::Trail;
 use domain::{Context, Error, Result};
@@ -29,11 +30,12 @@ impl Handler {
         }
     }
 
-    /// Runs the command in the event: `apply` or `reconcile`.
+    /// Runs the command in the event: `apply`, `list`, `revoke` or `reconcile`.
     async fn execute(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
         let unknown = || {
             Error::Invalid(
-                "The event must be a JSON object with exactly one field: apply or reconcile.".into(),
+                "The event must be a JSON object with exactly one field: apply, list, revoke or reconcile."
+                    .into(),
             )
         };
         let event: Value = serde_json::from_str(event.get()).map_err(|_| unknown())?;
@@ -47,6 +49,18 @@ impl Handler {
             let reconciled = reconcile(&*self.store, &Trail::parse(lines)?, context).await?;
             tracing::info!(operation = "Reconcile", lines = lines.len(), "reconciled a restored table");
             return raw(&reconciled);
+        }
+        if let Some(request) = fields.get("list") {
+            return raw(&operators::list(&*self.store, &ListUsers::parse(request)?).await?);
+        }
+        if let Some(request) = fields.get("revoke") {
+            let revoked = operators::revoke_tokens(&*self.store, request, context).await?;
+            tracing::info!(
+                operation = "Revoke",
+                tokens = revoked.tokens_revoked,
+                "revoked the tokens of a user"
+            );
+            return raw(&revoked);
         }
         let declared = fields.get("apply").ok_or_else(unknown)?;
         let document = Document::parse(declared)?;

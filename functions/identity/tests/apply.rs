@@ -1,9 +1,10 @@
 //! Declarations of users, workspaces and roles: idempotent, complete and safe to repeat.
 
-use crate::harness::{Harness, Ids, declaration};
+use crate::harness::{Harness, Ids, TestRequest, declaration};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join;
+use http_api::Operation;
 use serde_json::{Value, json};
 use support::Fault;
 
@@ -202,4 +203,111 @@ async fn an_event_that_is_not_a_declaration_is_refused() {
         assert_eq!(answer["error"]["code"], "invalid", "{event}");
     }
     assert_eq!(harness.apply(&json!({})).await["changes"], 0);
+}
+
+#[tokio::test]
+async fn a_disabled_user_is_out_until_enabled_and_a_document_that_does_not_say_so_changes_nothing() {
+    let (harness, ids) = Harness::with_declaration().await;
+    let admin = |field: Value| {
+        let mut user = json!({ "userName": "admin", "email": "admin@example.org" });
+        user.as_object_mut().unwrap().extend(field.as_object().unwrap().clone());
+        json!({ "users": [user] })
+    };
+    let status = async || harness.ask(Operation::ListParticipants, ids.request("admin")).await.status;
+    assert_eq!(status().await, 200);
+    for (field, changes, expected) in [
+        (json!({ "disabled": true }), 1, 404),
+        (json!({ "disabled": true }), 0, 404),
+        (json!({}), 0, 404),
+        (json!({ "disabled": false }), 1, 200),
+    ] {
+        assert_eq!(harness.apply(&admin(field.clone())).await["changes"], changes, "{field}");
+        assert_eq!(status().await, expected, "{field}");
+        harness.check().await;
+    }
+    let audited = harness.audited().await;
+    assert!(["user.disabled", "user.enabled"].iter().all(|it| audited.iter().any(|action| action == it)));
+}
+
+#[tokio::test]
+async fn a_disabled_participant_keeps_the_role_and_can_be_changed_and_removed_but_not_added() {
+    let (harness, ids) = Harness::with_declaration().await;
+    let disabled = json!({ "userName": "view", "email": "view@example.org", "disabled": true });
+    harness.apply(&json!({ "users": [disabled] })).await;
+    let participant = || ids.request("owner").path("participantId", ids.user("view"));
+    let listed = harness.ask(Operation::ListParticipants, ids.request("owner")).await;
+    assert_eq!(listed.body["totalSize"], 6);
+    let role = participant().body(json!({ "role": "launch" }));
+    assert_eq!(harness.ask(Operation::UpdateParticipantRole, role).await.status, 204);
+    assert_eq!(harness.roles(ids.workspace).await["view"], "launch");
+    assert_eq!(harness.ask(Operation::ListParticipants, ids.request("view")).await.status, 404);
+    assert_eq!(harness.ask(Operation::DeleteParticipant, participant()).await.status, 204);
+    let add = ids.request("owner").body(json!({ "userNameOrEmail": "view" }));
+    let added = harness.ask(Operation::AddParticipant, add).await;
+    assert_eq!(added.status, 409, "{}", added.body);
+    assert!(added.body["message"].as_str().unwrap().contains("disabled"), "{}", added.body);
+    harness.check().await;
+}
+
+#[tokio::test]
+async fn operators_list_who_has_what_page_by_page_without_a_hash() {
+    let (harness, ids) = Harness::with_declaration().await;
+    let disabled = json!({ "userName": "view", "email": "view@example.org", "disabled": true });
+    harness.apply(&json!({ "users": [disabled] })).await;
+    let (mut users, mut after) = (Vec::new(), Value::Null);
+    loop {
+        let page = harness.send(&json!({ "list": { "limit": 3, "after": after } })).await.unwrap();
+        users.extend(page["users"].as_array().unwrap().clone());
+        after = page["next"].clone();
+        if after.is_null() {
+            break;
+        }
+    }
+    let names: Vec<_> = users.iter().map(|user| user["userName"].as_str().unwrap()).collect();
+    assert_eq!(names, ["admin", "connect", "launch", "maintain", "outsider", "owner", "view"]);
+    let owner = &users[5];
+    let role = json!([{
+        "orgId": ids.org, "orgName": "Lab", "workspaceId": ids.workspace, "workspaceName": "genomics", "role": "owner",
+    }]);
+    assert_eq!((&owner["workspaces"], &owner["tokens"][0]["name"]), (&role, &json!("cli")));
+    assert_eq!(owner["tokens"][0]["scope"], "all");
+    assert!(owner["disabled"].is_null() && users[6]["disabled"].is_string());
+    let text = json!(users).to_string();
+    assert!(!text.contains("hash") && !text.contains("accessKey"), "{text}");
+    for bad in [
+        json!({ "limit": 0 }),
+        json!({ "limit": 501 }),
+        json!({ "limit": "1" }),
+        json!({ "from": "a" }),
+        json!(7),
+    ] {
+        let answer = harness.send(&json!({ "list": bad })).await.unwrap();
+        assert_eq!(answer["error"]["code"], "invalid", "{bad}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn operators_revoke_every_token_of_a_user_and_of_no_other() {
+    let (harness, ids) = Harness::with_declaration().await;
+    for number in 0..30 {
+        let create = TestRequest::by(ids.user("launch")).body(json!({ "name": format!("token-{number}") }));
+        assert_eq!(harness.ask(Operation::CreateToken, create).await.status, 200);
+    }
+    let revoke = async || harness.send(&json!({ "revoke": { "user": "LAUNCH" } })).await.unwrap();
+    assert_eq!(revoke().await, json!({ "userId": ids.user("launch"), "tokensRevoked": 31 }));
+    assert_eq!(revoke().await["tokensRevoked"], 0);
+    let list = |user: &str| TestRequest::by(ids.user(user));
+    let tokens = harness.ask(Operation::ListTokens, list("launch")).await;
+    assert_eq!(tokens.body["tokens"], json!([]));
+    let others = harness.ask(Operation::ListTokens, list("owner")).await;
+    assert_eq!(others.body["tokens"].as_array().unwrap().len(), 1);
+    harness.check().await;
+    let audited = harness.audited().await;
+    assert_eq!(audited.iter().filter(|action| *action == "token.revoked").count(), 31);
+    for bad in
+        [json!({ "user": "somebody" }), json!({}), json!({ "user": 7 }), json!({ "user": "launch", "x": 1 })]
+    {
+        let answer = harness.send(&json!({ "revoke": bad })).await.unwrap();
+        assert_eq!(answer["error"]["code"], "invalid", "{bad}: {answer}");
+    }
 }

@@ -43,6 +43,9 @@ async fn trail(harness: &Harness, ids: &Ids) -> Vec<Value> {
         role(ids, 3, "view", Some("admin")),
         line("token.revoked", 4, &outsider, &json!({"detail": format!("token {token}")})),
         line("workspace.platforms-changed", 5, &format!("WS#{}", ids.workspace), &json!({"detail": "none"})),
+        line("user.disabled", 6, &outsider, &json!({"person": ids.user("outsider").to_string()})),
+        line("user.disabled", 5, &outsider, &json!({"person": ids.user("maintain").to_string()})),
+        line("user.enabled", 6, &outsider, &json!({"person": ids.user("maintain").to_string()})),
         line("secret.created", 6, &outsider, &json!({"subjects": "42@1"})),
         line("run.launched", 7, &outsider, &json!({"run.id": "ab12ABCDEFGHIJ"})),
     ]
@@ -54,7 +57,7 @@ async fn removals_are_repeated_nothing_is_granted_and_a_repeat_changes_nothing()
     let events = trail(&harness, &ids).await;
     let done = reconcile(&harness, &events).await;
     let expected = json!({"secretsDeleted": 0, "secretsOutdated": 0, "secretsMissing": 1, "tokensRevoked": 1,
-        "rolesRemoved": 1, "rolesLowered": 1, "platformsNarrowed": 1, "ownersKept": []});
+        "usersDisabled": 1, "rolesRemoved": 1, "rolesLowered": 1, "platformsNarrowed": 1, "ownersKept": []});
     assert_eq!(done, expected);
     let roles = harness.roles(ids.workspace).await;
     assert_eq!(
@@ -64,7 +67,7 @@ async fn removals_are_repeated_nothing_is_granted_and_a_repeat_changes_nothing()
     harness.check().await;
     let audited = harness.audited().await;
     let repeated = reconcile(&harness, &events).await;
-    assert_eq!((repeated["rolesRemoved"].as_u64(), repeated["tokensRevoked"].as_u64()), (Some(0), Some(0)));
+    assert_eq!((repeated["rolesRemoved"].as_u64(), repeated["usersDisabled"].as_u64()), (Some(0), Some(0)));
     assert_eq!(harness.audited().await, audited);
 }
 

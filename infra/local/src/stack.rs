@@ -298,6 +298,9 @@ async fn deploy(
         ("CodePrefix".to_owned(), tools.packages.prefix.clone()),
         ("PublicEndpoint".to_owned(), api_endpoint.to_owned()),
         ("RunPrefix".to_owned(), run_prefix(name)),
+        // Tests send more requests than people.
+        ("ThrottleRate".to_owned(), "1000".to_owned()),
+        ("ThrottleBurst".to_owned(), "2000".to_owned()),
     ]);
     all.extend(parameters.clone());
     let request = DeployRequest {

@@ -833,6 +833,21 @@ class Stacks(Case):
         found, = client("apigatewayv2").get_stages(ApiId=ids["Api"])["Items"]
         self.assertEqual(found["DefaultRouteSettings"]["ThrottlingRateLimit"], 7)
 
+    def test_a_stage_has_settings_only_for_routes_that_exist(self):
+        properties = {"ApiId": {"Ref": "Api"}, "StageName": "$default", "RouteSettings": {"GET /path": {"ThrottlingRateLimit": 7}}}
+        route = {"Type": "AWS::ApiGatewayV2::Route", "Properties": {"ApiId": {"Ref": "Api"}, "RouteKey": "GET /path"}}
+        resources = {
+            "Api": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "routes", "ProtocolType": "HTTP"}},
+            "Stage": {"Type": "AWS::ApiGatewayV2::Stage", "Properties": properties},
+        }
+        self.assertNotEqual(self.outcome("without-route", resources), "CREATE_COMPLETE")
+        resources = {**resources, "Route": route, "Stage": {**resources["Stage"], "DependsOn": ["Route"]}}
+        self.assertEqual(self.outcome("with-route", resources), "CREATE_COMPLETE")
+        listed = self.stacks.list_stack_resources(StackName="with-route")["StackResourceSummaries"]
+        ids = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in listed}
+        found, = client("apigatewayv2").get_stages(ApiId=ids["Api"])["Items"]
+        self.assertEqual(found["RouteSettings"]["GET /path"]["ThrottlingRateLimit"], 7)
+
     def test_rules(self):
         target = {"Id": "t", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"}
         self.check(
@@ -924,6 +939,18 @@ class HttpApi(Case):
         self.assertEqual(status(body=b"x" * (10 * 1024 * 1024 + 1)), 413)
 
 
+    def test_a_flood_of_other_routes_uses_up_no_route_with_limits_of_its_own(self):
+        api = self.api("throttled", ANSWERS % sys.executable)
+        self.allow("throttled", api, "*")
+        limits = {"ThrottlingRateLimit": 0.001, "ThrottlingBurstLimit": 2, "DetailedMetricsEnabled": True}
+        stage = {"ApiId": api, "StageName": "$default", "DefaultRouteSettings": limits}
+        self.gateway.update_stage(**stage, RouteSettings={"GET /path": limits})
+        other = [self.get(api, path)[0] for path in ("other", "another", "third")]
+        self.assertEqual(other, [404, 404, 429])
+        self.assertEqual([self.get(api)[0] for _ in range(3)], [200, 200, 429])
+        self.gateway.update_stage(**stage, RouteSettings={})
+        self.assertEqual(self.get(api), (429, {"message": "Too Many Requests"}))
+
     def test_a_function_error_is_hidden(self):
         api = self.api("fails", "#!/bin/sh\nexit 1\n")
         self.allow("fails", api, "*")
@@ -981,8 +1008,8 @@ class HttpApi(Case):
             SourceArn=f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{api}/{source}",
         )
 
-    def get(self, api):
-        url = f"{ENDPOINT}/_aws/execute-api/{api}/$default/path"
+    def get(self, api, path="path"):
+        url = f"{ENDPOINT}/_aws/execute-api/{api}/$default/{path}"
         try:
             with urllib.request.urlopen(urllib.request.Request(url, headers={"Authorization": "a"})) as answer:
                 return answer.status, json.load(answer)

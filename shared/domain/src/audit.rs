@@ -133,6 +133,10 @@ names! {
         UserCreated = "user.created",
         /// A login was added to a user.
         UserLoginAdded = "user.login-added",
+        /// A user was disabled.
+        UserDisabled = "user.disabled",
+        /// A disabled user was enabled.
+        UserEnabled = "user.enabled",
         /// A token was created.
         TokenCreated = "token.created",
         /// A token was revoked.

@@ -82,6 +82,10 @@ pub enum Error {
         /// The number of seconds after which to retry.
         retry_after: u32,
     },
+    /// The user or the workspace has the maximum number of live runs or copies. The text names the
+    /// limit. A retry succeeds once runs have ended; when that is cannot be said.
+    #[error("{0}")]
+    TooManyLiveRuns(String),
     /// A sealed value could not be opened. The error deliberately says nothing else.
     #[error("A stored secret could not be decrypted. The failure was logged for the operators.")]
     EnvelopeRefused,
@@ -138,6 +142,7 @@ impl Error {
             Self::Gone(_) => "gone",
             Self::Contended => "contended",
             Self::QuotaReached { .. } => "quota-reached",
+            Self::TooManyLiveRuns(_) => "too-many-live-runs",
             Self::EnvelopeRefused => "envelope-refused",
             Self::Unavailable { .. } => "unavailable",
             Self::ClaimFailed { source } => source.code(),
@@ -153,6 +158,7 @@ impl Error {
             self,
             Self::Contended
                 | Self::QuotaReached { .. }
+                | Self::TooManyLiveRuns(_)
                 | Self::Unavailable { .. }
                 | Self::InProgress
                 | Self::VersionConflict
@@ -247,6 +253,7 @@ mod tests {
             (Error::Gone("a reason".into()), "gone", false, false),
             (Error::Contended, "contended", true, false),
             (Error::QuotaReached { retry_after: 23 }, "quota-reached", true, false),
+            (Error::TooManyLiveRuns("a limit".into()), "too-many-live-runs", true, false),
             (Error::EnvelopeRefused, "envelope-refused", false, true),
             (Error::unavailable("kms", call_failed()), "unavailable", true, true),
             (Error::KeyUnusable { state: "Disabled" }, "key-unusable", false, true),

@@ -72,6 +72,9 @@ pub struct User {
     /// When the user was created.
     #[serde(rename = "createdAt")]
     pub created: Timestamp,
+    /// Since when the user is disabled: nothing that identifies the user is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<Timestamp>,
 }
 
 /// An organization.
@@ -198,7 +201,16 @@ pub enum Change {
     CreateUser(User, Option<Login>),
     /// Adds an unused login to a user.
     AddLogin(UserId, Login),
-    /// Creates a token whose name the user does not use yet.
+    /// Disables or enables the user, in these workspaces too.
+    SetDisabled {
+        /// The user's id.
+        user: UserId,
+        /// Since when; `None` to enable the user.
+        disabled: Option<Timestamp>,
+        /// The workspaces in which the user has a role.
+        workspaces: Vec<WorkspaceId>,
+    },
+    /// Creates a token whose name the user does not use yet. The user must not be disabled.
     CreateToken(StoredToken),
     /// Revokes the token.
     RevokeToken(StoredToken),
@@ -210,8 +222,8 @@ pub enum Change {
     CreateWorkspace(Workspace),
     /// Replaces the platforms that the workspace allows.
     SetPlatforms(Workspace, Vec<Platform>),
-    /// Adds a participant (from no role), changes a role, or removes a participant (to no role). A
-    /// workspace keeps its last owner.
+    /// Adds a participant who is not disabled (from no role), changes a role, or removes a
+    /// participant (to no role). A workspace keeps its last owner.
     SetRole {
         /// The workspace's id.
         workspace: WorkspaceId,
@@ -224,13 +236,20 @@ pub enum Change {
     },
 }
 
+/// The maximum number of rows of changes in a transaction. DynamoDB's limit is 100, and one row
+/// checks the required membership.
+pub const MAX_ROWS: usize = 99;
+
 impl Change {
     /// The maximum number of transaction rows that this change takes, including its audit record.
     #[must_use]
     pub fn rows(&self) -> usize {
         match self {
             Self::CreateUser(..) => 5,
-            Self::CreateToken(_) | Self::RevokeToken(_) | Self::SetRole { .. } => 4,
+            // Another change may write the same rows, so it takes a transaction of its own.
+            Self::SetDisabled { .. } => MAX_ROWS,
+            Self::CreateToken(_) | Self::SetRole { from: None, .. } => 5,
+            Self::RevokeToken(_) | Self::SetRole { .. } => 4,
             Self::CreateWorkspace(_) => 3,
             Self::AddLogin(..) | Self::CreateOrganization(_) | Self::SetPlatforms(..) => 2,
         }
@@ -265,6 +284,7 @@ mod tests {
             user_name: "olivia".into(),
             email: "olivia@example.org".into(),
             created: Timestamp::UNIX_EPOCH,
+            disabled: None,
         }
     }
 
@@ -306,6 +326,11 @@ mod tests {
         }
     }
 
+    fn disabled() -> Change {
+        let workspaces = vec![workspace().id, WorkspaceId::new(43).unwrap()];
+        Change::SetDisabled { user: user().id, disabled: Some(Timestamp::UNIX_EPOCH), workspaces }
+    }
+
     fn set_role(from: Option<Role>, to: Option<Role>) -> Change {
         Change::SetRole { workspace: workspace().id, user: user().id, from, to }
     }
@@ -316,7 +341,7 @@ mod tests {
         [
             (Change::CreateUser(user(), Some(login.clone())), &["user", "name", "e-mail", "login", "audit"]),
             (Change::AddLogin(user().id, login), &["login", "audit"]),
-            (Change::CreateToken(token()), &["token", "token of the user", "name", "audit"]),
+            (Change::CreateToken(token()), &["token", "token of the user", "name", "user", "audit"]),
             (Change::RevokeToken(token()), &["token", "token of the user", "name", "audit"]),
             (Change::CreateOrganization(organization()), &["organization", "name"]),
             (Change::CreateWorkspace(workspace()), &["workspace", "name", "audit"]),
@@ -329,9 +354,12 @@ mod tests {
         for (change, rows) in other_changes() {
             assert_eq!(change.rows(), rows.len(), "{change:?}");
         }
+        assert_eq!(disabled().rows(), MAX_ROWS);
+        assert_eq!(disabled().owners(), 0);
         for (from, to) in [(None, Some(Role::Owner)), (Some(Role::Owner), None)] {
             let rows = ["participant of the workspace", "workspace of the user", "workspace", "audit"];
-            assert_eq!(set_role(from, to).rows(), rows.len(), "{from:?} to {to:?}");
+            let user = usize::from(from.is_none());
+            assert_eq!(set_role(from, to).rows(), rows.len() + user, "{from:?} to {to:?}");
         }
     }
 

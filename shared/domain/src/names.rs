@@ -73,6 +73,7 @@ mod tests {
     use crate::ports::RunNotice;
     use crate::role::{Permission, Role};
     use crate::run::{ReportedBy, RunResult, State};
+    use crate::settings::LaunchWithoutWorkspace;
     use crate::token_scope::TokenScope;
 
     #[test]
@@ -88,7 +89,8 @@ mod tests {
                 }
             )*};
         }
-        check!(AuditAction IssuerKind Layout Permission Platform Role RunNotice RunResult State ReportedBy TokenScope);
+        check!(AuditAction IssuerKind Layout Permission Platform Role RunNotice RunResult State ReportedBy TokenScope
+            LaunchWithoutWorkspace);
     }
 
     #[test]

@@ -32,11 +32,15 @@ macro_rules! stores {
 
 stores! {
     /// Table access of the authorizer.
-    AuthenticationStore: ReadTokens + ReadLogins;
+    AuthenticationStore: ReadTokens + ReadLogins + ReadUserStatus;
     /// Table access of the identity function.
     IdentityStore: Reconcile + RegisterLogins;
-    /// Table access for reading secrets and previewing launches.
+    /// Table access for reading secrets.
     SecretReader: ReadMembership + ReadSecrets;
+    /// Table access for authorizing launches.
+    LaunchAuthority: ReadMembership + ReadUserRoles;
+    /// Table access for previewing launches.
+    LaunchPreviewer: LaunchAuthority + ReadSecrets;
     /// Table access for reading the audit trail.
     AuditReader: ReadMembership + ReadAudit;
     /// Table access for writing secrets.
@@ -44,9 +48,9 @@ stores! {
     /// Table access for reading runs.
     RunReader: ReadMembership + ReadRuns + ListRuns;
     /// Table access for launches.
-    LaunchStore: SecretReader + ReadSealedValues + LaunchRuns + ReserveCreations;
+    LaunchStore: LaunchPreviewer + ReadSealedValues + LaunchRuns + ListLiveRuns + ReserveCreations;
     /// Table access for cancelling runs.
     CancelStore: ReadMembership + SaveRuns;
     /// Table access for claims.
-    ClaimStore: ReadMembership + ReadSealedValues + SaveRuns;
+    ClaimStore: ReadMembership + ReadUserStatus + ReadSealedValues + SaveRuns;
 }

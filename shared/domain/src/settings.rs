@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use crate::layout::Layout;
+use crate::names::names;
 
 /// The settings of a deployment.
 #[derive(Clone, Debug)]
@@ -20,9 +21,50 @@ pub struct Settings {
     pub limits: Limits,
     /// The longest life of a token that a user creates. Default: 365 days.
     pub max_token_life: SignedDuration,
+    /// How many live runs and copies there may be.
+    pub live_limits: LiveLimits,
+    /// Who may launch with user secrets alone.
+    pub launch_without_workspace: LaunchWithoutWorkspace,
     /// Whether the table was restored from a backup and is not reconciled yet. Until then no
     /// request is served.
     pub restored: bool,
+}
+
+names! {
+    /// Which users may launch without a workspace, with user secrets alone.
+    "launch without a workspace" pub enum LaunchWithoutWorkspace {
+        /// Users with permission to launch in at least one workspace.
+        Launchers = "launchers",
+        /// Every user.
+        Everyone = "everyone",
+        /// No user.
+        NoOne = "none",
+    }
+}
+
+/// The maximum numbers of live runs and of their copies. A run counts until its copies are deleted.
+/// The limits are soft: launches in flight can exceed them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LiveLimits {
+    /// Live runs of one user in one workspace, or without a workspace. Default: 100.
+    pub runs_per_user: u32,
+    /// Live runs in one workspace. Default: 500.
+    pub runs_per_workspace: u32,
+    /// Copies of one user's live runs in one workspace, or without a workspace. Default: 2,000.
+    pub copies_per_user: u32,
+    /// Copies of the live runs in one workspace. Default: 10,000.
+    pub copies_per_workspace: u32,
+}
+
+impl Default for LiveLimits {
+    fn default() -> Self {
+        Self {
+            runs_per_user: 100,
+            runs_per_workspace: 500,
+            copies_per_user: 2_000,
+            copies_per_workspace: 10_000,
+        }
+    }
 }
 
 /// The times in a run's lifecycle ([`next`](crate::run::next)).
@@ -61,6 +103,8 @@ impl Settings {
             default_layout: Layout::Bundle,
             limits: Limits::default(),
             max_token_life: SignedDuration::from_hours(365 * 24),
+            live_limits: LiveLimits::default(),
+            launch_without_workspace: LaunchWithoutWorkspace::Launchers,
             restored: false,
         }
     }
@@ -79,6 +123,7 @@ mod tests {
         assert_eq!(settings.default_layout, Layout::Bundle, "the layout that costs least");
         assert_eq!(settings.max_token_life.as_hours(), 365 * 24, "no token lives forever");
         assert!(!settings.restored, "an empty table has nothing to reconcile");
+        assert_eq!(settings.launch_without_workspace, LaunchWithoutWorkspace::Launchers);
     }
 
     #[test]

@@ -78,8 +78,8 @@ const PROBLEMS: [(u16, &str, &str, &str, bool); 13] = [
     (
         429,
         "TooManyRequests",
-        "Too many requests, or too many concurrent changes to the same resource. Nothing was changed, except by a claim \
-        without `Retry-After`.",
+        "Too many requests, too many concurrent changes to the same resource, or a launch beyond the limit of live runs \
+        or copies, which succeeds when runs have ended. Nothing was changed, except by a claim without `Retry-After`.",
         "Too many concurrent requests. Nothing was changed. Retry in a moment.",
         true,
     ),

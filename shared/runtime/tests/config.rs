@@ -3,7 +3,7 @@
 use domain::copies::Layout;
 use domain::ids::RunPrefix;
 use domain::issuer::Issuers;
-use domain::settings::{Limits, Settings};
+use domain::settings::{LaunchWithoutWorkspace, Limits, LiveLimits, Settings};
 use runtime::config::{Bus, EnvelopeKey, Home, Launch, Misconfigured, Section, Table, load};
 
 type Everything = (Table, Settings, EnvelopeKey, Bus, (RunPrefix, Launch), Issuers);
@@ -51,6 +51,11 @@ fn variables_override_the_defaults() {
         ("PENDING_SECONDS", "2"),
         ("LEASE_SECONDS", "3"),
         ("LONGEST_RUN_SECONDS", "4"),
+        ("LIVE_RUNS_PER_USER", "5"),
+        ("LIVE_RUNS_PER_WORKSPACE", "6"),
+        ("LIVE_COPIES_PER_USER", "7"),
+        ("LIVE_COPIES_PER_WORKSPACE", "8"),
+        ("LAUNCH_WITHOUT_WORKSPACE", "none"),
     ])
     .unwrap();
     assert!(settings.maintain_may_write && settings.allow_aws_names);
@@ -61,6 +66,10 @@ fn variables_override_the_defaults() {
     let issuers = r#"[{"issuer":"https://login.example.org","audience":"ps","kind":"people"}]"#;
     let issuers: Issuers = with(&[("OIDC_ISSUERS", issuers)]).unwrap();
     assert_eq!(issuers.all()[0].audience, "ps");
+    let LiveLimits { runs_per_user, runs_per_workspace, copies_per_user, copies_per_workspace } =
+        settings.live_limits;
+    assert_eq!([runs_per_user, runs_per_workspace, copies_per_user, copies_per_workspace], [5, 6, 7, 8]);
+    assert_eq!(settings.launch_without_workspace, LaunchWithoutWorkspace::NoOne);
 }
 
 #[test]
@@ -121,6 +130,12 @@ fn invalid_values_are_refused() {
     for days in ["0", "-1", "3651", "1.5", "x"] {
         assert_eq!(faulty::<Settings>(&[("MAX_TOKEN_DAYS", days)]), ["MAX_TOKEN_DAYS"], "{days}");
     }
+    for number in ["0", "-1", "1.5", "10001"] {
+        let variable = [("LIVE_RUNS_PER_USER", number)];
+        assert_eq!(faulty::<LiveLimits>(&variable), ["LIVE_RUNS_PER_USER"], "{number}");
+    }
+    let without = [("LAUNCH_WITHOUT_WORKSPACE", "Everyone")];
+    assert_eq!(faulty::<Settings>(&without), ["LAUNCH_WITHOUT_WORKSPACE"]);
     assert_eq!(faulty::<Settings>(&[("ALLOW_AWS_NAMES", "yes")]), ["ALLOW_AWS_NAMES"]);
     assert_eq!(faulty::<Settings>(&[("DEFAULT_LAYOUT", "Bundle")]), ["DEFAULT_LAYOUT"]);
     assert_eq!(faulty::<Issuers>(&[("OIDC_ISSUERS", "https://login.example.org")]), ["OIDC_ISSUERS"]);

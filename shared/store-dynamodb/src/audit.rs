@@ -46,7 +46,6 @@ fn audit_from(scope: SecretOwner, mut row: Row) -> Result<AuditRecord> {
 #[cfg(test)]
 mod tests {
     use domain::audit::AuditAction;
-    use domain::ports::LaunchRuns;
     use domain::role::Permission;
 
     use super::*;
@@ -65,7 +64,7 @@ mod tests {
     }
 
     async fn write(test: &TestStore, id: &str, audit: &AuditRecord) -> Result<()> {
-        test.store.begin_run(&a_run(id), None, None, audit).await.map(|_| ())
+        test.begin_run(&a_run(id), None, None, audit).await.map(|_| ())
     }
 
     #[tokio::test]

@@ -23,6 +23,8 @@ pub(crate) const SECRETS: &str = "SECRET#";
 pub(crate) const DUE_INDEX: &str = "due";
 /// The index of runs by scope.
 pub(crate) const SCOPE_INDEX: &str = "by-workspace";
+/// The sparse index of live runs by scope.
+pub(crate) const LIVE_INDEX: &str = "live";
 
 /// The partitions of the due index: enough for the runs that are due at once, and few enough to
 /// query all of them every time.

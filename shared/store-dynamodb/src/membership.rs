@@ -13,12 +13,13 @@ use domain::role::Role;
 use crate::Store;
 use crate::keys::Key;
 use crate::rows::{Row, s};
+use crate::transaction::DISABLED;
 
 #[async_trait(?Send)]
 impl ReadMembership for Store {
     async fn role(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>> {
         match self.get(Key::member(workspace, user)).await? {
-            Some(row) => role_from(&row),
+            Some(row) => enabled_role_from(&row),
             None => Ok(None),
         }
     }
@@ -35,11 +36,16 @@ impl ReadMembership for Store {
         let (Some(member), Some(meta)) = (find(&member), find(&meta)) else {
             return Ok(None);
         };
-        let Some(role) = role_from(member)? else {
+        let Some(role) = enabled_role_from(member)? else {
             return Ok(None);
         };
         Ok(Some((role, meta.clone().read()?)))
     }
+}
+
+/// The membership of a disabled user grants no permission.
+fn enabled_role_from(row: &Row) -> Result<Option<Role>> {
+    if row.0.contains_key(DISABLED) { Ok(None) } else { role_from(row) }
 }
 
 /// A role that this version does not know grants no permission.
@@ -49,7 +55,10 @@ pub(crate) fn role_from(row: &Row) -> Result<Option<Role>> {
 
 #[cfg(test)]
 mod tests {
+    use domain::ports::ReadIdentity;
+
     use super::*;
+    use crate::rows::n;
     use crate::testing::{OWNER, TestStore, VIEWER, a_workspace, user, workspace};
 
     #[tokio::test]
@@ -78,6 +87,16 @@ mod tests {
         assert_eq!(found, Some((Role::Owner, a_workspace())));
         assert_eq!(test.operations(), ["BatchGetItem"]);
         assert_eq!(test.calls()[0].body["RequestItems"]["pipeline-secrets"]["ConsistentRead"], true);
+    }
+
+    #[tokio::test]
+    async fn a_disabled_users_role_grants_no_permission() {
+        let test = TestStore::start().await;
+        test.set(Key::member(workspace(), user(OWNER)), DISABLED, n(1)).await;
+        assert_eq!(test.store.role(workspace(), user(OWNER)).await.unwrap(), None);
+        assert_eq!(test.store.role_and_workspace(workspace(), user(OWNER)).await.unwrap(), None);
+        let known = test.store.role_of_participant(workspace(), user(OWNER)).await.unwrap();
+        assert_eq!(known, Some(Role::Owner));
     }
 
     #[tokio::test]

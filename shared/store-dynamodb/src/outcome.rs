@@ -95,7 +95,6 @@ const PORT: &str = "dynamodb TransactWriteItems";
 #[cfg(test)]
 mod tests {
     use domain::audit::AuditAction;
-    use domain::ports::LaunchRuns;
     use serde_json::json;
     use support::Fault;
 
@@ -105,7 +104,7 @@ mod tests {
     async fn begin(test: &TestStore) -> Result<()> {
         let run = a_run("a");
         let audit = run_audit(&run, AuditAction::RunLaunched);
-        test.store.begin_run(&run, None, None, &audit).await.map(|_| ())
+        test.begin_run(&run, None, None, &audit).await.map(|_| ())
     }
 
     /// Answers every attempt of one call with this error.

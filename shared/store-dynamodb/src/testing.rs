@@ -10,7 +10,7 @@ use domain::ids::{OrgId, RunId, SecretId, UserId, WorkspaceId};
 use domain::name::SecretName;
 use domain::owner::{Scope, SecretOwner};
 use domain::platform::Platform;
-use domain::ports::Randomness;
+use domain::ports::{Created, LaunchRuns, Randomness};
 use domain::role::{Permission, Role};
 use domain::run::{Lifecycle, PinnedSecret, Run, State};
 use domain::secret::{Description, OldVersion, SealedValue, Secret};
@@ -59,6 +59,7 @@ impl TestStore {
         let key = Key::meta(SecretOwner::Workspace(workspace()));
         test.seed(key.row(fields(&a_workspace()).unwrap())).await;
         test.seed(Key::meta(SecretOwner::User(user(OWNER))).attributes()).await;
+        test.seed(Key::meta(SecretOwner::User(user(VIEWER))).attributes()).await;
         test.join(OWNER, Role::Owner).await;
         test.join(VIEWER, Role::View).await;
         test
@@ -109,6 +110,18 @@ impl TestStore {
         let quiet = Store::new(self.table.quiet().clone(), self.table.name.clone());
         let actor = Actor::without_token(user(number));
         authorize(&quiet, &Settings::new("test"), &actor, workspace, permission).await
+    }
+
+    /// Begins a run with the permission of its scope.
+    pub(crate) async fn begin_run(
+        &self,
+        run: &Run,
+        idempotency: Option<&Idempotency>,
+        replaces: Option<&RunId>,
+        audit: &AuditRecord,
+    ) -> Result<Created> {
+        let scope = self.scope_of(OWNER, run.workspace, Permission::Launch).await.unwrap();
+        self.store.begin_run(&scope, run, idempotency, replaces, audit).await
     }
 
     pub(crate) async fn row(&self, key: Key) -> Option<Row> {

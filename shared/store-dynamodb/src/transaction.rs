@@ -37,12 +37,12 @@ impl Store {
 
 impl<'a, P: PartialEq> Transaction<'a, P> {
     /// Requires that the scope's membership still exists or, for a user's scope, that the user
-    /// still exists.
+    /// still exists. A disabled user fails both.
     pub(crate) fn still_member(&mut self, scope: &Scope) {
         match scope.owner() {
             SecretOwner::Workspace(workspace) => self.still_in(workspace, scope.actor(), scope.roles()),
             SecretOwner::User(_) => {
-                self.check(Key::meta(scope.owner()), PRESENT, ExpressionAttributes::default());
+                self.enabled(Part::Membership, Key::meta(scope.owner()));
             }
         }
     }
@@ -51,11 +51,23 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
     pub(crate) fn still_in(&mut self, workspace: WorkspaceId, user: UserId, roles: &[Role]) {
         let mut attributes = ExpressionAttributes::default();
         let roles: Vec<_> = roles.iter().map(|role| attributes.value(s(role.as_str()))).collect();
-        let condition = format!("{} IN ({})", attributes.name("role"), roles.join(", "));
-        self.check(Key::member(workspace, user), &condition, attributes);
+        let enabled = format!("attribute_not_exists({})", attributes.name(DISABLED));
+        let condition = format!("{} IN ({}) AND {enabled}", attributes.name("role"), roles.join(", "));
+        self.check(Part::Membership, Key::member(workspace, user), &condition, attributes);
     }
 
-    fn check(&mut self, key: Key, condition: &str, attributes: ExpressionAttributes) {
+    /// Requires that the user exists and is not disabled.
+    pub(crate) fn still_enabled(&mut self, part: P, user: UserId) {
+        self.enabled(Part::Other(part), Key::meta(SecretOwner::User(user)));
+    }
+
+    fn enabled(&mut self, part: Part<P>, key: Key) {
+        let mut attributes = ExpressionAttributes::default();
+        let condition = format!("{PRESENT} AND attribute_not_exists({})", attributes.name(DISABLED));
+        self.check(part, key, &condition, attributes);
+    }
+
+    fn check(&mut self, part: Part<P>, key: Key, condition: &str, attributes: ExpressionAttributes) {
         let (names, values) = attributes.parts();
         let check = ConditionCheck::builder()
             .table_name(&self.store.table)
@@ -64,7 +76,7 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
             .build();
-        self.push(Part::Membership, check, |check, item| item.condition_check(check));
+        self.push(part, check, |check, item| item.condition_check(check));
     }
 
     /// Adds an audit record.
@@ -183,6 +195,9 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
 }
 
 type Builder = aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;
+
+/// The attribute of a disabled user and of the user's memberships.
+pub(crate) const DISABLED: &str = "disabled";
 
 /// The condition that the row does not exist.
 pub(crate) const ABSENT: &str = "attribute_not_exists(pk)";

@@ -5,15 +5,20 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::audit::{AuditAction, AuditRecord, Subject};
 use domain::copies::Layout;
+use domain::identity::Actor;
 use domain::ids::{RunId, SecretId, UserId};
 use domain::name::SecretName;
 use domain::owner::SecretOwner;
 use domain::platform::Platform;
 use domain::ports::{LaunchRuns, Randomness};
+use domain::role::Permission;
 use domain::run::{Lifecycle, Run, State};
+use domain::settings::Settings;
 use domain::token::TokenKey;
+use domain::use_cases::authorize;
 use serde_json::Value;
 use store_dynamodb::Store;
 use support::{Fault, Table};
@@ -107,7 +112,14 @@ async fn a_record_is_logged_with_ids_only_and_only_after_its_transaction_took_ef
     let table = Table::start().await;
     let store = Store::new(table.client.clone(), table.name.clone());
     let run = run("ab12ABCDEFGHIJ");
-    let begin = async |audit: &str| store.begin_run(&run, None, None, &record(&run, audit)).await;
+    let actor = Actor::without_token(run.user);
+    let settings = Settings::new("test");
+    let scope = authorize(&store, &settings, &actor, None, Permission::Launch).await.unwrap();
+    let user = [("pk", "USER#1"), ("sk", "META")]
+        .map(|(name, text)| (name.to_owned(), AttributeValue::S(text.into())));
+    let put = table.quiet().put_item().table_name(&table.name).set_item(Some(user.into()));
+    put.send().await.unwrap();
+    let begin = async |audit: &str| store.begin_run(&scope, &run, None, None, &record(&run, audit)).await;
 
     for _ in 0..3 {
         table.faults.fail_next(Fault::Internal);

@@ -64,6 +64,7 @@ const PROTECTED: [(&str, &[&str]); 3] = [
             "notAfter",
             "created",
             "runScope",
+            "copyCount",
             "secrets",
             "copies",
             "runToken",

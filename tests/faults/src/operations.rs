@@ -50,10 +50,19 @@ impl World {
         key: Option<&str>,
         secrets: SecretSelection,
     ) -> Result<Launched> {
-        let launcher = self.launcher();
-        let deadline = self.deadline();
         let request = LaunchRequest { workspace: Some(workspace()), platform, layout: Some(layout), secrets };
+        let (launcher, deadline) = (self.launcher(), self.deadline());
         launcher.launch(&actor(LAUNCHER), &request, key, &self.context(&deadline)).await
+    }
+
+    /// Launches on AWS Batch without a workspace, with every user secret.
+    pub async fn launch_own(&self, user: i64, layout: Layout, settings: &Settings) -> Result<Launched> {
+        let secrets = SecretSelection::default();
+        let request =
+            LaunchRequest { workspace: None, platform: Platform::AwsBatch, layout: Some(layout), secrets };
+        let (launcher, deadline) = (self.launcher(), self.deadline());
+        let context = Context { settings, ..self.context(&deadline) };
+        launcher.launch(&actor(user), &request, None, &context).await
     }
 
     /// Uses a claim token.

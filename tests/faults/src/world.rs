@@ -8,7 +8,7 @@ use domain::Timestamp;
 use domain::identity::Actor;
 use domain::ids::{RunPrefix, UserId, WorkspaceId};
 use domain::ports::Randomness;
-use domain::settings::Settings;
+use domain::settings::{LiveLimits, Settings};
 use events_eventbridge::RunAnnouncer;
 use jiff::SignedDuration;
 use jobs_batch::JobObserver;
@@ -102,7 +102,8 @@ impl World {
             remover: CopyRemover::new(target),
             announcer: RunAnnouncer::new(client!(aws_sdk_eventbridge, control), "bus"),
             observer: JobObserver::new(client!(aws_sdk_batch, control)),
-            settings: Settings::new(DEPLOYMENT),
+            // Storms are larger than the default limits of live runs.
+            settings: Settings { live_limits: MOST_LIVE, ..Settings::new(DEPLOYMENT) },
             prefix: RunPrefix::new(PREFIX).expect("four characters"),
             randomness: Sequence::default(),
             now: Cell::new(start()),
@@ -180,6 +181,13 @@ impl Default for World {
         Self::new()
     }
 }
+
+const MOST_LIVE: LiveLimits = LiveLimits {
+    runs_per_user: 10_000,
+    runs_per_workspace: 10_000,
+    copies_per_user: 10_000,
+    copies_per_workspace: 10_000,
+};
 
 /// The workspace.
 pub const WORKSPACE: i64 = 42;

@@ -104,9 +104,15 @@ mod tests {
             assert!(template.contains(&format!("{{AttributeName:{name},AttributeType:{kind}}}")), "{name}");
         }
         assert_eq!(template.matches("AttributeType:").count(), ATTRIBUTES.len());
-        for (name, schema, projection) in &INDEXES {
-            let index =
-                format!("IndexName:{name}{}Projection:{{ProjectionType:{projection}}}", keys(*schema));
+        for (name, schema, projection, included) in &INDEXES {
+            let included = match included.is_empty() {
+                true => String::new(),
+                false => format!(",NonKeyAttributes:[{}]", included.join(",")),
+            };
+            let index = format!(
+                "IndexName:{name}{}Projection:{{ProjectionType:{projection}{included}}}",
+                keys(*schema)
+            );
             assert!(template.contains(&index), "{index}");
         }
         assert_eq!(template.matches("IndexName:").count(), INDEXES.len());

@@ -1,6 +1,7 @@
 """API Gateway: which requests an HTTP API passes to its functions, and the settings of a stage."""
 
 import json
+import time
 
 from ministack.core import responses
 from ministack.services import apigateway, lambda_svc
@@ -20,6 +21,7 @@ def install():
     _check_requests()
     _enforce_resource_policies()
     _show_route_settings()
+    _throttle()
 
 
 def _check_requests():
@@ -70,10 +72,58 @@ def _show_route_settings():
 
     def stage_props(props):
         stage = known(props)
-        settings = stage["defaultRouteSettings"]
-        return {**stage, "defaultRouteSettings": {name[0].lower() + name[1:]: value for name, value in settings.items()}}
+        for key in stage["routeSettings"]:
+            if not any(route["routeKey"] == key for route in apigateway._routes.get(props["ApiId"], {}).values()):
+                raise ValueError(f"Unable to find Route by key {key} within the provided RouteSettings")
+        routes = {key: _camel(settings) for key, settings in stage["routeSettings"].items()}
+        return {**stage, "defaultRouteSettings": _camel(stage["defaultRouteSettings"]), "routeSettings": routes}
 
     provisioners._apigw_v2_stage_props = stage_props
+
+
+def _camel(settings):
+    return {name[0].lower() + name[1:]: value for name, value in settings.items()}
+
+
+def _throttle():
+    """The limits of a stage: a bucket of tokens for each route with settings, and one for the others.
+
+    AWS does not say whether routes without settings share a bucket. A shared one is stricter.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html
+    """
+    known, buckets = apigateway.handle_execute, {}
+
+    async def handle_execute(api, stage, path, *rest, **more):
+        limits = _limits(api, stage, path, rest[0])
+        if limits and not _take(buckets, (api, stage, limits[0]), *limits[1:]):
+            return _message(429, "Too Many Requests")
+        return await known(api, stage, path, *rest, **more)
+
+    apigateway.handle_execute = handle_execute
+
+
+def _limits(api, stage, path, method):
+    """The bucket of a request, its rate and its burst, if the stage has limits."""
+    scope = apigateway.find_api_scope(api)
+    if scope is None:
+        return None
+    with apigateway.request_scope(*scope):
+        described = (apigateway._stages.get(api) or {}).get(stage) or {}
+        route = apigateway._match_route(api, method, "/" + path.lstrip("/")) or {}
+    key = route.get("routeKey")
+    own = (described.get("routeSettings") or {}).get(key)
+    settings = own or described.get("defaultRouteSettings") or {}
+    if "throttlingRateLimit" not in settings or "throttlingBurstLimit" not in settings:
+        return None
+    return key if own else None, float(settings["throttlingRateLimit"]), int(settings["throttlingBurstLimit"])
+
+
+def _take(buckets, name, rate, burst):
+    now = time.monotonic()
+    tokens, filled = buckets.get(name, (burst, now))
+    tokens = min(burst, tokens + (now - filled) * rate)
+    buckets[name] = (tokens - 1 if tokens >= 1 else tokens, now)
+    return tokens >= 1
 
 
 def _is_allowed(uri, source):

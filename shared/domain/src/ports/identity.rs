@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::Result;
 use crate::audit::AuditRecord;
+pub use crate::identity::MAX_ROWS;
 use crate::identity::{
     Change, Login, Organization, RequiredMembership, StoredToken, User, VerifiedLogin, Workspace,
 };
@@ -36,6 +37,20 @@ pub trait ReadUserNames {
     /// Returns the names of those users that exist, in one call per hundred users, and reads
     /// nothing else of them.
     async fn user_names(&self, users: &BTreeSet<UserId>) -> Result<BTreeMap<UserId, String>>;
+}
+
+/// Reads the roles of a user in all workspaces.
+#[async_trait(?Send)]
+pub trait ReadUserRoles {
+    /// Returns the user's role in each workspace, in any order.
+    async fn roles_of_user(&self, user: UserId) -> Result<Vec<Role>>;
+}
+
+/// Reads whether users are disabled.
+#[async_trait(?Send)]
+pub trait ReadUserStatus {
+    /// Whether the user exists and is not disabled.
+    async fn is_enabled(&self, user: UserId) -> Result<bool>;
 }
 
 /// Reads personal access tokens.
@@ -79,6 +94,13 @@ pub trait RegisterLogins: ReadLogins {
 pub trait ReadIdentity: ReadMembership + ReadLogins {
     /// Returns the user with this id.
     async fn user(&self, id: UserId) -> Result<Option<User>>;
+
+    /// Returns at most `limit` users, by name in lower case, after this name.
+    async fn users(&self, after: Option<&str>, limit: u32) -> Result<Vec<User>>;
+
+    /// Returns a participant's role, even if the user is disabled. For changes of the participant,
+    /// not for authorization.
+    async fn role_of_participant(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>>;
 
     /// Returns the user with this name (case-insensitive).
     async fn user_by_name(&self, name: &str) -> Result<Option<User>>;
@@ -138,7 +160,3 @@ pub trait Reconcile: ChangeIdentity + ReadTokens {
     /// [`UpdateSecrets::update_secret`](super::UpdateSecrets::update_secret).
     async fn mark_value_lost(&self, secret: &Secret, lost: &Secret, audit: &AuditRecord) -> Result<()>;
 }
-
-/// The maximum number of rows of changes in a transaction. DynamoDB's limit is 100, and one row
-/// checks the required membership.
-pub const MAX_ROWS: usize = 99;

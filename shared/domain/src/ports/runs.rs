@@ -8,7 +8,7 @@ use crate::Result;
 use crate::audit::AuditRecord;
 use crate::head_job::ObservedJob;
 use crate::idempotency::{Idempotency, IdempotencyRecord};
-use crate::ids::{RunId, SecretId};
+use crate::ids::{RunId, SecretId, UserId};
 use crate::names::names;
 use crate::owner::{Scope, SecretOwner};
 use crate::reservation::{Slot, SlotRequest};
@@ -33,6 +33,26 @@ pub trait ListRuns {
         limit: u32,
         after: Option<&RunId>,
     ) -> Result<Vec<Run>>;
+}
+
+/// A run that has not ended, in the index of live runs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiveRun {
+    /// Its id.
+    pub id: RunId,
+    /// The user who launched it.
+    pub user: UserId,
+    /// The number of its copies.
+    pub copies: u32,
+}
+
+/// Lists live runs.
+#[async_trait(?Send)]
+pub trait ListLiveRuns {
+    /// Returns at most `limit` runs of the scope whose copies may still exist, in any order. The
+    /// index is eventually consistent: the latest launches may be missing, and runs that have just
+    /// ended may be included.
+    async fn live_runs(&self, scope: SecretOwner, limit: u32) -> Result<Vec<LiveRun>>;
 }
 
 /// Changes the lifecycle of a run.
@@ -61,10 +81,12 @@ pub trait LaunchRuns: SaveRuns {
 
     /// Writes the intent: run, idempotency record and audit record, or nothing. The idempotency
     /// record replaces an expired one, or the one of the run `replaces`. Returns
-    /// [`Created::Replayed`] if another request with the key was faster, and
+    /// [`Created::Replayed`] if another request with the key was faster,
+    /// [`Error::NotFound`](crate::Error::NotFound) if the scope's permission no longer holds, and
     /// [`Error::Contended`](crate::Error::Contended) if the run's id is already used.
     async fn begin_run(
         &self,
+        scope: &Scope,
         run: &Run,
         idempotency: Option<&Idempotency>,
         replaces: Option<&RunId>,

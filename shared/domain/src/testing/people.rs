@@ -13,6 +13,7 @@ pub(crate) fn user(number: i64, user_name: &str) -> User {
         user_name: user_name.into(),
         email: format!("{user_name}@example.org"),
         created: minutes(-1_000),
+        disabled: None,
     }
 }
 

@@ -10,14 +10,15 @@ use jiff::Timestamp;
 use super::Faults;
 use crate::audit::{AuditAction, AuditRecord};
 use crate::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
-use crate::identity::{Change, Login, Organization, RequiredMembership, StoredToken, User, Workspace};
+use crate::identity::{Change, Login, Organization, RequiredMembership, StoredToken, User, Workspace, fold};
 use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
 use crate::name::SecretName;
 use crate::owner::{Scope, SecretOwner};
 use crate::ports::{
-    ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, HeadJobs, LaunchRuns, ListRuns,
-    ReadAudit, ReadIdentity, ReadLogins, ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets, ReadTokens,
-    Reconcile, RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets, UpsertSecrets,
+    ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, HeadJobs, LaunchRuns, ListLiveRuns,
+    ListRuns, LiveRun, ReadAudit, ReadIdentity, ReadLogins, ReadMembership, ReadRuns, ReadSealedValues,
+    ReadSecrets, ReadTokens, ReadUserRoles, ReadUserStatus, Reconcile, RegisterLogins, ReserveCreations,
+    SaveRuns, UpdateSecrets, UpsertSecrets,
 };
 use crate::reservation::{Slot, SlotRequest};
 use crate::role::Role;
@@ -122,6 +123,11 @@ impl Table {
 }
 
 impl Rows {
+    fn enabled_role(&self, workspace: WorkspaceId, user: UserId) -> Option<Role> {
+        let disabled = self.users.get(&user).is_some_and(|user| user.disabled.is_some());
+        self.roles.get(&(workspace, user)).copied().filter(|_| !disabled)
+    }
+
     fn save(&mut self, run: &Run, lifecycle: &Lifecycle) -> Result<()> {
         let stored = self.runs.get_mut(&run.id).ok_or(Error::VersionConflict)?;
         if lifecycle.revision != stored.lifecycle.revision + 1 {
@@ -153,7 +159,7 @@ impl Rows {
 #[async_trait(?Send)]
 impl ReadMembership for Table {
     async fn role(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>> {
-        self.read("role", |rows| rows.roles.get(&(workspace, user)).copied())
+        self.read("role", |rows| rows.enabled_role(workspace, user))
     }
 
     async fn role_and_workspace(
@@ -162,8 +168,8 @@ impl ReadMembership for Table {
         user: UserId,
     ) -> Result<Option<(Role, Workspace)>> {
         self.read("role_and_workspace", |rows| {
-            let role = rows.roles.get(&(workspace, user))?;
-            Some((*role, rows.workspaces.get(&workspace)?.clone()))
+            let role = rows.enabled_role(workspace, user)?;
+            Some((role, rows.workspaces.get(&workspace)?.clone()))
         })
     }
 }
@@ -371,6 +377,38 @@ impl ListRuns for Table {
 }
 
 #[async_trait(?Send)]
+impl ListLiveRuns for Table {
+    async fn live_runs(&self, scope: SecretOwner, limit: u32) -> Result<Vec<LiveRun>> {
+        self.read("live_runs", |rows| {
+            let live = rows.runs.values().filter(|run| run.scope() == scope && run.lifecycle.due.is_some());
+            let live = live.map(|run| LiveRun {
+                id: run.id.clone(),
+                user: run.user,
+                copies: u32::try_from(run.lifecycle.copies.len()).unwrap(),
+            });
+            live.take(limit as usize).collect()
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl ReadUserStatus for Table {
+    /// Users who are not in the table are enabled: most tests do not put them there.
+    async fn is_enabled(&self, user: UserId) -> Result<bool> {
+        self.read("is_enabled", |rows| rows.users.get(&user).is_none_or(|user| user.disabled.is_none()))
+    }
+}
+
+#[async_trait(?Send)]
+impl ReadUserRoles for Table {
+    async fn roles_of_user(&self, user: UserId) -> Result<Vec<Role>> {
+        self.read("roles_of_user", |rows| {
+            rows.roles.iter().filter(|((_, of), _)| *of == user).map(|(_, role)| *role).collect()
+        })
+    }
+}
+
+#[async_trait(?Send)]
 impl SaveRuns for Table {
     async fn save_lifecycle(
         &self,
@@ -400,6 +438,7 @@ impl LaunchRuns for Table {
 
     async fn begin_run(
         &self,
+        _scope: &Scope,
         run: &Run,
         idempotency: Option<&Idempotency>,
         replaces: Option<&RunId>,
@@ -521,6 +560,20 @@ impl ReadIdentity for Table {
         self.read("user", |rows| rows.users.get(&id).cloned())
     }
 
+    async fn users(&self, after: Option<&str>, limit: u32) -> Result<Vec<User>> {
+        self.read("users", |rows| {
+            let mut users: Vec<_> = rows.users.values().cloned().collect();
+            users.sort_by_key(|user| fold(&user.user_name));
+            users.retain(|user| after.is_none_or(|after| fold(&user.user_name) > fold(after)));
+            users.truncate(limit as usize);
+            users
+        })
+    }
+
+    async fn role_of_participant(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>> {
+        self.read("role_of_participant", |rows| rows.roles.get(&(workspace, user)).copied())
+    }
+
     async fn user_by_name(&self, name: &str) -> Result<Option<User>> {
         self.read("user_by_name", |rows| {
             rows.users.values().find(|user| user.user_name.eq_ignore_ascii_case(name)).cloned()
@@ -592,6 +645,11 @@ impl Rows {
                 self.users.insert(user.id, user);
             }
             Change::AddLogin(user, login) => self.logins.push((login, user)),
+            Change::SetDisabled { user, disabled, .. } => {
+                if let Some(user) = self.users.get_mut(&user) {
+                    user.disabled = disabled;
+                }
+            }
             Change::CreateToken(token) => {
                 self.tokens.insert(token.id, token);
             }

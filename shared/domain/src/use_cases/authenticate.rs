@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::context::Context;
 use crate::identity::{Actor, Caller, StoredToken, VerifiedLogin};
 use crate::ids::TokenId;
-use crate::ports::{AuthenticationStore, ReadLogins, ReadTokens, VerifyJwt};
+use crate::ports::{AuthenticationStore, ReadTokens, VerifyJwt};
 use crate::token::{PresentedToken, TokenKey};
 use crate::{Result, log};
 
@@ -29,7 +29,7 @@ pub async fn authenticate(
             Ok(by_token(store, id, &key, context.now).await?.map(Caller::User))
         }
         Some(PresentedToken::Jwt(token)) => match jwts.verify_jwt(&token, context.now).await? {
-            Some(verified) => by_login(store, verified).await.map(Some),
+            Some(verified) => by_login(store, verified).await,
             None => Ok(None),
         },
         Some(PresentedToken::Run(..)) => Ok(refused("a run token does not identify a caller")),
@@ -39,7 +39,7 @@ pub async fn authenticate(
 }
 
 async fn by_token(
-    store: &dyn ReadTokens,
+    store: &dyn AuthenticationStore,
     id: TokenId,
     key: &TokenKey,
     now: Timestamp,
@@ -52,6 +52,9 @@ async fn by_token(
     }
     if token.expires.is_some_and(|expires| expires <= now) {
         return Ok(refused("the token has expired"));
+    }
+    if !store.is_enabled(token.user).await? {
+        return Ok(refused("the token's user is disabled"));
     }
     record_use(store, &token, now).await;
     let StoredToken { user, workspace, scope, .. } = token;
@@ -69,9 +72,14 @@ async fn record_use(store: &dyn ReadTokens, token: &StoredToken, now: Timestamp)
 }
 
 /// Returns the caller for a login that the issuer vouches for.
-async fn by_login(store: &dyn ReadLogins, verified: VerifiedLogin) -> Result<Caller> {
-    let user = store.user_of_login(&verified.login).await?;
-    Ok(user.map_or(Caller::NewLogin(verified), |user| Caller::User(Actor::without_token(user))))
+async fn by_login(store: &dyn AuthenticationStore, verified: VerifiedLogin) -> Result<Option<Caller>> {
+    let Some(user) = store.user_of_login(&verified.login).await? else {
+        return Ok(Some(Caller::NewLogin(verified)));
+    };
+    if !store.is_enabled(user).await? {
+        return Ok(refused("the login's user is disabled"));
+    }
+    Ok(Some(Caller::User(Actor::without_token(user))))
 }
 
 fn refused<T>(why: &'static str) -> Option<T> {

@@ -117,7 +117,7 @@ impl Claimer {
     /// least of all values updated since then.
     async fn lost_permission(&self, run: &Run, context: &Context<'_>) -> Result<bool> {
         let Some(workspace) = run.workspace else {
-            return Ok(false);
+            return Ok(!self.store.is_enabled(run.user).await?);
         };
         let launcher = Actor::without_token(run.user);
         match authorize_platform(&*self.store, context.settings, &launcher, workspace, run.platform).await {

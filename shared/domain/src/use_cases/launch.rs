@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use futures_util::future::{join, join_all, try_join};
+use futures_util::future::{join, join_all, try_join3};
 use zeroize::Zeroizing;
 
 use self::slot::Clock;
 use super::advance::advance;
 use super::open_values::{open_values, pin_read_versions};
-use super::preview::{LaunchRequest, LaunchScopes, authorize_launch, layout, read_scopes};
+use super::preview::{LaunchRequest, LaunchScopes, authorize_launch, count_copies, layout, read_scopes};
 use super::retry_contended;
 use crate::audit::AuditAction;
 use crate::context::Context;
@@ -127,8 +127,9 @@ impl Launcher {
                 None => Ok(None),
             }
         };
-        let (record, (workspace, user)) =
-            try_join(find_idempotency_record, read_scopes(&*self.store, &scopes)).await?;
+        let live = limits::read_live_runs(&*self.store, &scopes, context);
+        let (record, (workspace, user), live) =
+            try_join3(find_idempotency_record, read_scopes(&*self.store, &scopes), live).await?;
         let mut replaces = None;
         if let (Some(idempotency), Some(record)) = (&idempotency, &record) {
             match self.replay(actor, request, idempotency, record, context).await? {
@@ -138,6 +139,7 @@ impl Launcher {
         }
         let resolved =
             resolve(&request.secrets, &workspace, &user, request.platform, context.now, context.settings)?;
+        limits::check(&live, &scopes, count_copies(request, &resolved, context), context)?;
         let idempotency = idempotency.as_ref();
         let intent = Intent { actor, request, resolved: &resolved, scopes: &scopes, idempotency };
         let mut reserved = false;
@@ -179,7 +181,7 @@ impl Launcher {
                 false => self.store.sealed_values(&pinned).await,
             }
         };
-        let begun = self.store.begin_run(&run, intent.idempotency, replaces, &audit);
+        let begun = self.store.begin_run(intent.scopes.of_run(), &run, intent.idempotency, replaces, &audit);
         let (created, values) = join(begun, values).await;
         match created {
             Ok(Created::Created) => {}
@@ -396,6 +398,7 @@ fn bind(key: &str, actor: &Actor, request: &LaunchRequest) -> Result<Idempotency
     Idempotency::new(actor.user, key, parts.map(str::as_bytes))
 }
 
+mod limits;
 mod slot;
 #[cfg(test)]
 mod tests;

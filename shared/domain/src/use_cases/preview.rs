@@ -8,11 +8,11 @@ use crate::identity::Actor;
 use crate::ids::WorkspaceId;
 use crate::owner::Scope;
 use crate::platform::Platform;
-use crate::ports::{ReadMembership, ReadSecrets, SecretReader};
+use crate::ports::{LaunchAuthority, LaunchPreviewer, ReadMembership, ReadSecrets};
 use crate::resolve::{Resolved, SecretSelection, resolve};
 use crate::role::Permission;
 use crate::secret::Secret;
-use crate::settings::Settings;
+use crate::settings::{LaunchWithoutWorkspace, Settings};
 use crate::{Error, Result};
 
 /// A request to launch a run, or to preview the launch.
@@ -55,7 +55,7 @@ pub(crate) fn count_copies(request: &LaunchRequest, resolved: &Resolved, context
 
 /// Resolves a launch like [`Launcher::launch`](super::launch::Launcher::launch) does.
 pub async fn preview(
-    store: &dyn SecretReader,
+    store: &dyn LaunchPreviewer,
     actor: &Actor,
     request: &LaunchRequest,
     context: &Context<'_>,
@@ -76,19 +76,55 @@ pub(crate) struct LaunchScopes {
     pub(crate) user: Scope,
 }
 
+impl LaunchScopes {
+    /// The scope that the run belongs to.
+    pub(crate) fn of_run(&self) -> &Scope {
+        self.workspace.as_ref().unwrap_or(&self.user)
+    }
+}
+
 /// Authorizes a launch. A claim, which may come much later, is authorized again.
 pub(crate) async fn authorize_launch(
-    store: &dyn ReadMembership,
+    store: &dyn LaunchAuthority,
     actor: &Actor,
     request: &LaunchRequest,
     context: &Context<'_>,
 ) -> Result<LaunchScopes> {
     let Some(id) = request.workspace else {
-        return Ok(LaunchScopes { workspace: None, user: Scope::own(actor, Permission::Launch)? });
+        let user = Scope::own(actor, Permission::Launch)?;
+        authorize_without_workspace(store, actor, context.settings).await?;
+        return Ok(LaunchScopes { workspace: None, user });
     };
     let workspace = authorize_platform(store, context.settings, actor, id, request.platform).await?;
     let user = Scope::own_beside(&workspace);
     Ok(LaunchScopes { workspace: Some(workspace), user })
+}
+
+/// Checks that the actor may launch with user secrets alone. Anyone who can sign in could otherwise
+/// fill the account's secret manager.
+async fn authorize_without_workspace(
+    store: &dyn LaunchAuthority,
+    actor: &Actor,
+    settings: &Settings,
+) -> Result<()> {
+    let refused = |who: &str| {
+        Err(Error::Refused(format!(
+            "This deployment does not allow launches without a workspace{who}. Name a workspace in which you have \
+             permission to launch: workspaceId."
+        )))
+    };
+    match settings.launch_without_workspace {
+        LaunchWithoutWorkspace::Everyone => Ok(()),
+        LaunchWithoutWorkspace::NoOne => refused(""),
+        LaunchWithoutWorkspace::Launchers => {
+            let launchers = Permission::Launch.roles(settings);
+            let roles = store.roles_of_user(actor.user).await?;
+            match roles.iter().any(|role| launchers.contains(role)) {
+                true => Ok(()),
+                false => refused(" for users without permission to launch in any workspace"),
+            }
+        }
+    }
 }
 
 /// Checks that the actor may launch in the workspace on the platform, with one read.

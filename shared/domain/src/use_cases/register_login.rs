@@ -77,7 +77,13 @@ async fn make_user(
         Some(email) if !store.is_email_taken(email).await? => email.clone(),
         _ => format!("{id}@{NO_EMAIL_DOMAIN}"),
     };
-    Ok(User { id, user_name: format!("{LOGIN_NAME_PREFIX}{id}"), email, created: context.now })
+    Ok(User {
+        id,
+        user_name: format!("{LOGIN_NAME_PREFIX}{id}"),
+        email,
+        created: context.now,
+        disabled: None,
+    })
 }
 
 /// The prefix of user names that are created at login. Declared names must not start with it.

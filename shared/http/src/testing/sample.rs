@@ -42,6 +42,7 @@ pub(crate) fn user(number: i64, name: &str) -> User {
         user_name: name.to_owned(),
         email: format!("{name}@example.org"),
         created: at("2026-10-25T12:42:21.987Z"),
+        disabled: None,
     }
 }
 

@@ -7,7 +7,7 @@ use domain::copies::Layout;
 use domain::iam::CopyLocation;
 use domain::ids::RunPrefix;
 use domain::issuer::{Issuers, is_secure_url};
-use domain::settings::{Limits, Settings};
+use domain::settings::{LaunchWithoutWorkspace, Limits, LiveLimits, Settings};
 
 use super::{Section, Variables};
 
@@ -131,8 +131,8 @@ impl Section for Issuers {
 }
 
 /// `DEPLOYMENT`, and optional settings with safe defaults: `MAINTAIN_MAY_WRITE` (false),
-/// `ALLOW_AWS_NAMES` (false), `DEFAULT_LAYOUT` (bundle), `MAX_TOKEN_DAYS`
-/// (365), `RESTORED` (false), and those of [`Limits`].
+/// `ALLOW_AWS_NAMES` (false), `DEFAULT_LAYOUT` (bundle), `MAX_TOKEN_DAYS` (365), `RESTORED` (false),
+/// `LAUNCH_WITHOUT_WORKSPACE` (launchers), and those of [`Limits`] and [`LiveLimits`].
 impl Section for Settings {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
         // CloudFormation's rule for stack names. It also excludes characters of the syntax of tag
@@ -154,6 +154,10 @@ impl Section for Settings {
                 let days: u64 = text.parse().ok().filter(|days| (1..=3650).contains(days))?;
                 Duration::from_secs(days * 24 * 3600).try_into().ok()
             });
+        let live_limits = LiveLimits::read(variables);
+        let rule = "launchers, everyone or none";
+        let without_workspace =
+            variables.optional("LAUNCH_WITHOUT_WORKSPACE", rule, |text| text.parse().ok());
         let restored = flag(variables, "RESTORED");
         let defaults = Self::new(deployment?);
         Some(Self {
@@ -162,6 +166,8 @@ impl Section for Settings {
             default_layout: layout?.unwrap_or(Layout::Bundle),
             limits: limits?,
             max_token_life: max_token_days?.unwrap_or(defaults.max_token_life),
+            live_limits: live_limits?,
+            launch_without_workspace: without_workspace?.unwrap_or(LaunchWithoutWorkspace::Launchers),
             restored: restored?,
             ..defaults
         })
@@ -194,6 +200,32 @@ impl Section for Limits {
     }
 }
 
+/// `LIVE_RUNS_PER_USER` (100), `LIVE_RUNS_PER_WORKSPACE` (500), `LIVE_COPIES_PER_USER` (2000),
+/// `LIVE_COPIES_PER_WORKSPACE` (10000).
+impl Section for LiveLimits {
+    fn read(variables: &mut Variables<'_>) -> Option<Self> {
+        let Self { runs_per_user, runs_per_workspace, copies_per_user, copies_per_workspace } =
+            Self::default();
+        let mut number = |variable| {
+            variables.optional(variable, "a whole number, 1 to 10000", |text| {
+                text.parse().ok().filter(|number| (1..=MOST_LIVE).contains(number))
+            })
+        };
+        let read = [
+            number("LIVE_RUNS_PER_USER"),
+            number("LIVE_RUNS_PER_WORKSPACE"),
+            number("LIVE_COPIES_PER_USER"),
+            number("LIVE_COPIES_PER_WORKSPACE"),
+        ];
+        Some(Self {
+            runs_per_user: read[0]?.unwrap_or(runs_per_user),
+            runs_per_workspace: read[1]?.unwrap_or(runs_per_workspace),
+            copies_per_user: read[2]?.unwrap_or(copies_per_user),
+            copies_per_workspace: read[3]?.unwrap_or(copies_per_workspace),
+        })
+    }
+}
+
 fn flag(variables: &mut Variables<'_>, variable: &'static str) -> Option<bool> {
     let flag = variables.optional(variable, "true or false", |text| text.parse().ok())?;
     Some(flag.unwrap_or(false))
@@ -202,6 +234,9 @@ fn flag(variables: &mut Variables<'_>, variable: &'static str) -> Option<bool> {
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
 }
+
+/// A launch reads an index entry of about 100 bytes for each live run, 1 MB at most in a page.
+const MOST_LIVE: u32 = 10_000;
 
 /// Far longer than any run, and far below the range of dates.
 const TEN_YEARS: u64 = 10 * 365 * 24 * 3600;

@@ -1,6 +1,6 @@
 //! Identity changes: each set is one transaction with all its audit records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
@@ -11,13 +11,14 @@ use domain::ids::{UserId, WorkspaceId};
 use domain::platform::Platform;
 use domain::ports::ChangeIdentity;
 use domain::role::Role;
-use domain::{Error, Result};
+use domain::use_cases::identity::USER_DISABLED;
+use domain::{Error, Result, Timestamp};
 
 use crate::Store;
 use crate::expression_attributes::{Changes, ExpressionAttributes};
 use crate::keys::Key;
 use crate::rows::{attribute, fields, n, s};
-use crate::transaction::{ExistingItem, PRESENT, Refusal, Transaction};
+use crate::transaction::{DISABLED, ExistingItem, PRESENT, Refusal, Transaction};
 
 #[async_trait(?Send)]
 impl ChangeIdentity for Store {
@@ -29,6 +30,9 @@ impl ChangeIdentity for Store {
     ) -> Result<()> {
         let mut transaction = self.transaction();
         let mut metas: BTreeMap<WorkspaceId, Meta> = BTreeMap::new();
+        for user in must_be_enabled(changes) {
+            transaction.still_enabled(Part::Enabled, user);
+        }
         // If the caller leaves or steps down, the change to the caller's role already carries a
         // condition.
         if let Some(required) =
@@ -41,6 +45,9 @@ impl ChangeIdentity for Store {
                 Change::CreateUser(user, login) => create_user(&mut transaction, user, login.as_ref())?,
                 Change::AddLogin(user, login) => {
                     transaction.put_new(Part::Row, Key::login(login).with([("user", n(*user))]));
+                }
+                Change::SetDisabled { user, disabled, workspaces } => {
+                    set_disabled(&mut transaction, *user, *disabled, workspaces)?;
                 }
                 Change::CreateToken(token) => create_token(&mut transaction, token)?,
                 Change::RevokeToken(token) => revoke_token(&mut transaction, token),
@@ -77,6 +84,8 @@ impl ChangeIdentity for Store {
 enum Part {
     /// A row that must be as it was when the change was decided.
     Row,
+    /// A user who must not be disabled.
+    Enabled,
     /// A workspace's row: its number of owners and its platforms.
     Workspace(WorkspaceId),
 }
@@ -94,6 +103,22 @@ fn sets_role_of(change: &Change, required: &RequiredMembership) -> bool {
         if (*workspace, *user) == (required.workspace, required.user))
 }
 
+/// The users who must not be disabled: those who get a token or a role. A transaction cannot check
+/// a row that it also writes.
+fn must_be_enabled(changes: &[Change]) -> BTreeSet<UserId> {
+    let gets = |change: &Change| match change {
+        Change::CreateToken(token) => Some(token.user),
+        Change::SetRole { user, from: None, .. } => Some(*user),
+        _ => None,
+    };
+    let written = |change: &Change| match change {
+        Change::CreateUser(user, _) => Some(user.id),
+        _ => None,
+    };
+    let written: BTreeSet<_> = changes.iter().filter_map(written).collect();
+    changes.iter().filter_map(gets).filter(|user| !written.contains(user)).collect()
+}
+
 type Changing<'a> = Transaction<'a, Part>;
 
 fn create_user(transaction: &mut Changing, user: &User, login: Option<&Login>) -> Result<()> {
@@ -101,6 +126,23 @@ fn create_user(transaction: &mut Changing, user: &User, login: Option<&Login>) -
     let login = login.map(Key::login);
     for guard in [Key::user_name(&user.user_name), Key::email(&user.email)].into_iter().chain(login) {
         transaction.put_new(Part::Row, guard.with([("user", n(user.id))]));
+    }
+    Ok(())
+}
+
+/// Authorization reads the memberships, so each is marked as well.
+fn set_disabled(
+    transaction: &mut Changing,
+    user: UserId,
+    disabled: Option<Timestamp>,
+    workspaces: &[WorkspaceId],
+) -> Result<()> {
+    let disabled = disabled.map(|at| attribute(&at)).transpose()?;
+    let memberships = workspaces.iter().map(|workspace| Key::member(*workspace, user));
+    for key in [Key::user(user)].into_iter().chain(memberships) {
+        let mut changes = Changes::default();
+        changes.set_or_remove([(DISABLED.to_owned(), disabled.clone())].into());
+        transaction.change_if(Part::Row, key, changes, PRESENT);
     }
     Ok(())
 }
@@ -196,6 +238,9 @@ fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Resul
 /// rows.
 fn refused(refusal: &Refusal<Part>, metas: &BTreeMap<WorkspaceId, Meta>) -> Result<()> {
     refusal.unless_contended()?;
+    if refusal.of(&Part::Enabled).is_some() {
+        return Err(Error::Conflict(USER_DISABLED.into()));
+    }
     if refusal.of(&Part::Row).is_some() {
         return Err(Error::Contended);
     }

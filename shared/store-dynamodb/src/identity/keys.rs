@@ -14,6 +14,9 @@ pub(super) const MEMBERSHIPS: &str = "IN#";
 /// The sort key prefix of a user's tokens.
 pub(super) const TOKENS: &str = "TOKEN#";
 
+/// The partition of the guards of user names.
+pub(super) const USER_NAMES: &str = "LOGIN#name";
+
 impl Key {
     pub(super) fn user(id: UserId) -> Self {
         Self::meta(SecretOwner::User(id))
@@ -29,7 +32,7 @@ impl Key {
     }
 
     pub(super) fn user_name(name: &str) -> Self {
-        Self::new("LOGIN#name", fold(name))
+        Self::new(USER_NAMES, fold(name))
     }
 
     pub(super) fn email(email: &str) -> Self {

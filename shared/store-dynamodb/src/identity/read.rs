@@ -3,24 +3,50 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use domain::identity::{Organization, StoredToken, User, Workspace};
+use domain::identity::{Organization, StoredToken, User, Workspace, fold};
 use domain::ids::{OrgId, UserId, WorkspaceId};
 use domain::owner::SecretOwner;
-use domain::ports::ReadIdentity;
+use domain::ports::{ReadIdentity, ReadUserRoles, ReadUserStatus};
 use domain::role::Role;
 use domain::{Error, Result};
 
-use super::keys::{MEMBERS, MEMBERSHIPS, TOKENS};
+use super::keys::{MEMBERS, MEMBERSHIPS, TOKENS, USER_NAMES};
 use crate::Store;
 use crate::keys::{Key, members_of};
 use crate::membership::role_from;
-use crate::read::all;
-use crate::rows::Row;
+use crate::read::{all, at_most, page};
+use crate::rows::{Row, s};
+use crate::transaction::DISABLED;
 
 #[async_trait(?Send)]
 impl ReadIdentity for Store {
     async fn user(&self, id: UserId) -> Result<Option<User>> {
         self.find(Key::user(id)).await
+    }
+
+    async fn users(&self, after: Option<&str>, limit: u32) -> Result<Vec<User>> {
+        let guards = self.partition(USER_NAMES);
+        let guards = match after {
+            None => guards,
+            Some(name) => guards
+                .key_condition_expression("pk = :pk AND sk > :after")
+                .expression_attribute_values(":after", s(fold(name))),
+        };
+        let guards = at_most(limit, guards.limit(page(limit)), "dynamodb Query").await?;
+        let keys: Result<Vec<_>> = guards.iter().map(|row| row.field("user").map(Key::user)).collect();
+        let mut users: Vec<User> = self.find_many(&keys?).await?;
+        if users.len() != guards.len() {
+            return Err(Error::bug("the guard of a user's name refers to a missing user"));
+        }
+        users.sort_by_key(|user| fold(&user.user_name));
+        Ok(users)
+    }
+
+    async fn role_of_participant(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>> {
+        match self.get(Key::member(workspace, user)).await? {
+            Some(row) => role_from(&row),
+            None => Ok(None),
+        }
     }
 
     async fn user_by_name(&self, name: &str) -> Result<Option<User>> {
@@ -74,6 +100,21 @@ impl ReadIdentity for Store {
     }
 }
 
+#[async_trait(?Send)]
+impl ReadUserRoles for Store {
+    async fn roles_of_user(&self, user: UserId) -> Result<Vec<Role>> {
+        let mirrors = all(self.with_prefix(SecretOwner::User(user), MEMBERSHIPS)).await?;
+        Ok(roles::<WorkspaceId>(&mirrors)?.into_values().collect())
+    }
+}
+
+#[async_trait(?Send)]
+impl ReadUserStatus for Store {
+    async fn is_enabled(&self, user: UserId) -> Result<bool> {
+        Ok(self.get(Key::user(user)).await?.is_some_and(|row| !row.0.contains_key(DISABLED)))
+    }
+}
+
 impl Store {
     async fn guarded_user(&self, guard: Key) -> Result<Option<User>> {
         let Some(guard) = self.get(guard).await? else {
@@ -98,14 +139,15 @@ fn roles<Id: std::str::FromStr + Eq + std::hash::Hash>(rows: &[Row]) -> Result<H
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::{n, s};
+    use crate::rows::n;
     use crate::testing::{OWNER, TestStore, VIEWER, a_workspace, now, user, workspace};
 
     async fn with_users() -> TestStore {
         let test = TestStore::start().await;
         for (number, name) in [(OWNER, "olivia"), (VIEWER, "victor")] {
             let email = format!("{name}@example.org");
-            let user = User { id: user(number), user_name: name.into(), email, created: now() };
+            let user =
+                User { id: user(number), user_name: name.into(), email, created: now(), disabled: None };
             test.seed(Key::user(user.id).row(crate::rows::fields(&user).unwrap())).await;
         }
         test.table.faults.forget();
@@ -135,6 +177,53 @@ mod tests {
         test.set(Key::membership(user(OWNER), workspace()), "role", s("owner")).await;
         let memberships = test.store.memberships(user(OWNER)).await.unwrap();
         assert_eq!(memberships, [(a_workspace(), Role::Owner)]);
+    }
+
+    #[tokio::test]
+    async fn users_are_listed_by_name_page_by_page() {
+        let test = TestStore::start().await;
+        for (number, name) in [(11, "Bob"), (12, "alice"), (13, "carol")] {
+            let email = format!("{name}@example.org");
+            let new =
+                User { id: user(number), user_name: name.into(), email, created: now(), disabled: None };
+            test.seed(Key::user(new.id).row(crate::rows::fields(&new).unwrap())).await;
+            test.seed(Key::user_name(name).with([("user", n(number))])).await;
+        }
+        test.table.faults.forget();
+        let names = async |after: Option<&str>, limit| {
+            let users = test.store.users(after, limit).await.unwrap();
+            users.into_iter().map(|user| user.user_name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(names(None, 2).await, "alice Bob");
+        assert_eq!(test.operations(), ["Query", "BatchGetItem"]);
+        assert_eq!(names(Some("BOB"), 2).await, "carol");
+        assert_eq!(names(Some("carol"), 2).await, "");
+    }
+
+    #[tokio::test]
+    async fn only_a_user_who_exists_and_is_not_disabled_is_enabled() {
+        let test = with_users().await;
+        assert!(test.store.is_enabled(user(OWNER)).await.unwrap());
+        assert_eq!(test.calls()[0].body["ConsistentRead"], true);
+        assert!(!test.store.is_enabled(user(99)).await.unwrap());
+        test.set(Key::user(user(OWNER)), DISABLED, s("x")).await;
+        assert!(!test.store.is_enabled(user(OWNER)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_roles_of_a_user_are_one_consistent_query() {
+        let test = with_users().await;
+        for (workspace, role) in [(42, "owner"), (43, "view"), (44, "emperor")] {
+            let workspace = WorkspaceId::new(workspace).unwrap();
+            test.seed(Key::membership(user(OWNER), workspace).with([("role", s(role))])).await;
+        }
+        test.table.faults.forget();
+        let mut roles = test.store.roles_of_user(user(OWNER)).await.unwrap();
+        roles.sort_unstable();
+        assert_eq!(roles, [Role::Owner, Role::View]);
+        assert_eq!(test.operations(), ["Query"]);
+        assert_eq!(test.calls()[0].body["ConsistentRead"], true);
+        assert_eq!(test.store.roles_of_user(user(99)).await.unwrap(), []);
     }
 
     #[tokio::test]

@@ -7,8 +7,7 @@ use domain::identity::{Change, Login, Organization, StoredToken, User, Workspace
 use domain::ids::{OrgId, TokenId, WorkspaceId};
 use domain::owner::SecretOwner;
 use domain::ports::{
-    ChangeIdentity, CreateSecrets, HeadJobs, LaunchRuns, ReadSecrets, ReserveCreations, UpdateSecrets,
-    UpsertSecrets,
+    ChangeIdentity, CreateSecrets, HeadJobs, ReadSecrets, ReserveCreations, UpdateSecrets, UpsertSecrets,
 };
 use domain::reservation::SlotRequest;
 use domain::role::{Permission, Role};
@@ -56,18 +55,18 @@ async fn rows_of_runs(test: &TestStore) -> Vec<Value> {
     run.lifecycle.due = Some(now());
     let launched = audit(run_audit(&run, AuditAction::RunLaunched), 2);
     let launched = AuditRecord { person: Some(user(2)), detail: Some("why".into()), ..launched };
-    test.store.begin_run(&run, Some(&idempotency("b")), None, &launched).await.unwrap();
+    test.begin_run(&run, Some(&idempotency("b")), None, &launched).await.unwrap();
     let mut rows = put_rows(test);
     let run = an_ended_run();
     let launched = audit(run_audit(&run, AuditAction::RunLaunched), 3);
-    test.store.begin_run(&run, None, None, &launched).await.unwrap();
+    test.begin_run(&run, None, None, &launched).await.unwrap();
     rows.push(put_rows(test).swap_remove(0));
     rows
 }
 
 async fn row_of_a_head_job(test: &TestStore) -> Value {
     let run = a_run("c");
-    test.store.begin_run(&run, None, None, &run_audit(&run, AuditAction::RunLaunched)).await.unwrap();
+    test.begin_run(&run, None, None, &run_audit(&run, AuditAction::RunLaunched)).await.unwrap();
     let job = HeadJob { job_id: "j-1".into(), queue: "q".into(), region: "eu-west-1".into() };
     let recorded = advanced(&run, |lifecycle| lifecycle.head_job = Some(job.clone()));
     let audit = run_audit(&recorded, AuditAction::RunHeadJobRecorded);
@@ -104,7 +103,7 @@ fn copy(run: &Run) -> RunCopy {
 async fn row_of_a_plugin_run(test: &TestStore) -> Value {
     let run = a_plugin_run();
     let launched = audit(run_audit(&run, AuditAction::RunLaunched), 5);
-    test.store.begin_run(&run, None, None, &launched).await.unwrap();
+    test.begin_run(&run, None, None, &launched).await.unwrap();
     put_rows(test).swap_remove(0)
 }
 
@@ -117,7 +116,7 @@ async fn row_of_a_cancelled_run(test: &TestStore) -> Value {
         cancelled_by: Some(user(9)),
     });
     let launched = audit(run_audit(&run, AuditAction::RunCancelled), 7);
-    test.store.begin_run(&run, None, None, &launched).await.unwrap();
+    test.begin_run(&run, None, None, &launched).await.unwrap();
     put_rows(test).swap_remove(0)
 }
 
@@ -192,7 +191,13 @@ async fn row_of_a_limited_token(test: &TestStore) -> Value {
 }
 
 async fn rows_of_identity(test: &TestStore) -> Vec<Value> {
-    let new = User { id: user(9), user_name: "Olivia".into(), email: "O@example.org".into(), created: now() };
+    let new = User {
+        id: user(9),
+        user_name: "Olivia".into(),
+        email: "O@example.org".into(),
+        created: now(),
+        disabled: None,
+    };
     let login = Login { issuer: "https://issuer".into(), subject: "s".into() };
     let created = Workspace { id: WorkspaceId::new(77).unwrap(), ..a_workspace() };
     let changes = [
@@ -221,11 +226,14 @@ async fn the_stored_form_of_every_row_is_frozen() {
     rows.push(row_of_an_upsert(&test).await);
     rows.push(row_of_a_cancelled_run(&test).await);
     rows.push(row_of_a_limited_token(&test).await);
-    for (row, frozen) in rows.iter().zip(&frozen) {
-        assert_eq!(row, frozen);
+    for row in &rows {
+        assert!(frozen.contains(row), "not frozen: {row}");
     }
-    assert_eq!(rows.len(), frozen.len());
+    assert_eq!(rows.len() + WRITTEN_BY_EARLIER_VERSIONS, frozen.len());
 }
+
+/// The number of lines whose form is still read but no longer written.
+const WRITTEN_BY_EARLIER_VERSIONS: usize = 1;
 
 /// A row in DynamoDB's JSON.
 fn row_of(row: &Value) -> Row {
@@ -267,6 +275,7 @@ fn frozen_runs_are_read_with_the_copies_that_job_definitions_refer_to_and_the_st
         (Layout::Bundle, vec![(named("b", ""), false)]),
         (Layout::Plugin, vec![(named("d", ""), false), (named("d", ".nextflow"), true)]),
         (Layout::Bundle, vec![(named("e", ""), false)]),
+        (Layout::Plugin, vec![(named("d", ""), false), (named("d", ".nextflow"), true)]),
     ];
     assert_eq!(read, expected);
 }

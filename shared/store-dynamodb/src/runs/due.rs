@@ -70,7 +70,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use domain::audit::AuditAction;
-    use domain::ports::{LaunchRuns, ReadRuns, SaveRuns};
+    use domain::ports::{ReadRuns, SaveRuns};
     use domain::role::Permission;
     use domain::run::{Run, State};
 
@@ -82,7 +82,7 @@ mod tests {
         let mut run = a_run(id);
         run.lifecycle.due = due.map(later);
         let audit = run_audit(&run, AuditAction::RunLaunched);
-        test.store.begin_run(&run, None, None, &audit).await.unwrap();
+        test.begin_run(&run, None, None, &audit).await.unwrap();
         run
     }
 

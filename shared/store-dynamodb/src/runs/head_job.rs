@@ -51,7 +51,7 @@ impl HeadJobs for Store {
 #[cfg(test)]
 mod tests {
     use domain::audit::AuditAction;
-    use domain::ports::{FindDueRuns, LaunchRuns, ReadRuns};
+    use domain::ports::{FindDueRuns, ReadRuns};
     use support::Fault;
 
     use super::*;
@@ -60,7 +60,7 @@ mod tests {
     async fn begun(test: &TestStore, id: &str) -> Run {
         let run = a_run(id);
         let audit = run_audit(&run, AuditAction::RunLaunched);
-        test.store.begin_run(&run, None, None, &audit).await.unwrap();
+        test.begin_run(&run, None, None, &audit).await.unwrap();
         test.table.faults.forget();
         run
     }

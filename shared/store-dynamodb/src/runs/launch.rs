@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use domain::ids::RunId;
+use domain::owner::Scope;
 use domain::ports::{Created, LaunchRuns};
 use domain::run::Run;
 use domain::{Error, Result, Timestamp};
@@ -33,12 +34,14 @@ impl LaunchRuns for Store {
 
     async fn begin_run(
         &self,
+        scope: &Scope,
         run: &Run,
         idempotency: Option<&Idempotency>,
         replaces: Option<&RunId>,
         audit: &AuditRecord,
     ) -> Result<Created> {
         let mut transaction = self.transaction();
+        transaction.still_member(scope);
         transaction.put_new(Part::Run, run_row(self, run)?);
         if let Some(idempotency) = idempotency {
             let record = idempotency.record(IdempotentResult::Run(run.id.clone()), audit.at);
@@ -62,12 +65,15 @@ impl LaunchRuns for Store {
 #[cfg(test)]
 mod tests {
     use domain::audit::AuditAction;
+    use domain::owner::SecretOwner;
     use domain::ports::ReadRuns;
+    use domain::role::Permission;
     use futures_util::future::join_all;
     use support::Fault;
 
     use super::*;
-    use crate::testing::{TestStore, a_run, idempotency, later, run_audit, run_id};
+    use crate::rows::s;
+    use crate::testing::{OWNER, TestStore, a_run, idempotency, later, run_audit, run_id, user};
 
     async fn begin(
         test: &TestStore,
@@ -77,7 +83,7 @@ mod tests {
     ) -> Result<Created> {
         let audit = run_audit(run, AuditAction::RunLaunched);
         let audit = AuditRecord { at: run.created, ..audit };
-        test.store.begin_run(run, idempotency, replaces, &audit).await
+        test.begin_run(run, idempotency, replaces, &audit).await
     }
 
     fn result(created: Created) -> IdempotentResult {
@@ -99,6 +105,30 @@ mod tests {
         let of_user = Run { workspace: None, ..a_run("o") };
         begin(&test, &of_user, None, None).await.unwrap();
         assert_eq!(test.store.run(&of_user.id).await.unwrap(), Some(of_user));
+    }
+
+    #[tokio::test]
+    async fn a_disabled_or_removed_user_begins_no_run() {
+        let member = Key::member(crate::testing::workspace(), user(OWNER));
+        let meta = Key::meta(SecretOwner::User(user(OWNER)));
+        for (workspace, key) in [(true, member), (false, meta)] {
+            let test = TestStore::start().await;
+            let mut run = a_run("a");
+            if !workspace {
+                run.workspace = None;
+            }
+            let scope = test.scope_of(OWNER, run.workspace, Permission::Launch).await.unwrap();
+            let audit = run_audit(&run, AuditAction::RunLaunched);
+            test.set(key.clone(), "disabled", s("2026-11-23T10:20:30Z")).await;
+            for disabled in [true, false] {
+                if !disabled {
+                    test.remove(key.clone()).await;
+                }
+                let error = test.store.begin_run(&scope, &run, None, None, &audit).await.unwrap_err();
+                assert!(matches!(error, Error::NotFound), "{workspace} {disabled}: {error}");
+            }
+            assert_eq!((test.store.run(&run.id).await.unwrap(), test.audits().await), (None, 0));
+        }
     }
 
     #[tokio::test]
@@ -168,8 +198,8 @@ mod tests {
     async fn a_run_does_not_begin_without_its_audit_record() {
         let test = TestStore::start().await;
         let audit = run_audit(&a_run("a"), AuditAction::RunLaunched);
-        test.store.begin_run(&a_run("a"), None, None, &audit).await.unwrap();
-        let error = test.store.begin_run(&a_run("b"), None, None, &audit).await.unwrap_err();
+        test.begin_run(&a_run("a"), None, None, &audit).await.unwrap();
+        let error = test.begin_run(&a_run("b"), None, None, &audit).await.unwrap_err();
         assert!(matches!(error, Error::Contended), "{error}");
         assert_eq!(test.store.run(&run_id("b")).await.unwrap(), None);
     }

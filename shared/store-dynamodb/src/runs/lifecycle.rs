@@ -75,7 +75,7 @@ pub(super) fn overtaken<P: PartialEq>(refusal: &Refusal<P>, revision: &P) -> Err
 #[cfg(test)]
 mod tests {
     use domain::audit::AuditAction;
-    use domain::ports::{LaunchRuns, ReadRuns};
+    use domain::ports::ReadRuns;
     use domain::run::{HeadJob, Outcome as Ending, ReportedBy, RunResult, State};
     use futures_util::future::join_all;
     use support::Fault;
@@ -87,7 +87,7 @@ mod tests {
     async fn begun(test: &TestStore) -> Run {
         let run = a_run("a");
         let audit = run_audit(&run, AuditAction::RunLaunched);
-        test.store.begin_run(&run, None, None, &audit).await.unwrap();
+        test.begin_run(&run, None, None, &audit).await.unwrap();
         test.table.faults.forget();
         run
     }

@@ -66,7 +66,6 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use domain::audit::AuditAction;
-    use domain::ports::LaunchRuns;
     use domain::role::Permission;
 
     use super::*;
@@ -79,7 +78,7 @@ mod tests {
             run.workspace = None;
         }
         let audit = run_audit(&run, AuditAction::RunLaunched);
-        test.store.begin_run(&run, None, None, &audit).await.unwrap();
+        test.begin_run(&run, None, None, &audit).await.unwrap();
     }
 
     #[tokio::test]

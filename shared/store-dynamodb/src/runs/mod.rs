@@ -6,6 +6,7 @@ mod head_job;
 mod launch;
 mod lifecycle;
 mod list;
+mod live;
 mod row;
 
 use async_trait::async_trait;

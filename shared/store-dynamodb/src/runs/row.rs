@@ -1,6 +1,6 @@
-//! A run's row. In addition to the run's fields, it has the attributes of the two indexes:
-//! `runScope` with `created`, and `dueShard` with `due` while the run has a due time, both times in
-//! epoch milliseconds. An ended run also has `ttl`.
+//! A run's row. In addition to the run's fields, it has the attributes of the indexes: `runScope`,
+//! `created`, `copyCount`, and `dueShard` with `due` while the run has a due time. `created` and
+//! `due` are in epoch milliseconds. An ended run also has `ttl`.
 
 use domain::Result;
 use domain::ids::RunId;
@@ -15,6 +15,9 @@ pub(super) fn run_row(store: &Store, run: &Run) -> Result<Attributes> {
     row.remove("id");
     row.insert("runScope".into(), Some(s(run.scope())));
     row.insert("created".into(), Some(n(run.created.as_millisecond())));
+    // The index of live runs has this number, but not the copies. Almost all runs have one.
+    let copies = run.lifecycle.copies.len();
+    row.insert("copyCount".into(), (copies != 1).then(|| n(copies)));
     row.extend(lifecycle_fields(store, run, &run.lifecycle)?);
     Ok(Key::run(&run.id).row(row))
 }

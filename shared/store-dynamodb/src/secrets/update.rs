@@ -136,6 +136,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_disabled_user_stops_the_write() {
+        for workspace in [true, false] {
+            let test = TestStore::start().await;
+            let scope = match workspace {
+                true => test.scope(Permission::WriteSecrets).await,
+                false => test.user_scope(Permission::WriteSecrets).await,
+            };
+            let first = stored(&test, &scope).await;
+            let key = match workspace {
+                true => Key::member(crate::testing::workspace(), crate::testing::user(OWNER)),
+                false => Key::meta(scope.owner()),
+            };
+            test.set(key, "disabled", crate::rows::s("2026-11-23T10:20:30Z")).await;
+            let error = update(&test, &scope, &first).await.unwrap_err();
+            assert!(matches!(error, Error::NotFound), "{error}");
+            assert_eq!(test.store.secret(&scope, first.id).await.unwrap().unwrap(), first);
+        }
+    }
+
+    #[tokio::test]
     async fn parallel_writers_lose_no_update() {
         let test = TestStore::start().await;
         let scope = test.scope(Permission::WriteSecrets).await;

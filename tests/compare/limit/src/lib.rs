@@ -92,6 +92,14 @@ impl Table {
         request.expression_attribute_values(":due", now).send().await.expect("rows");
     }
 
+    /// `Query` of the index of live runs.
+    pub async fn query_live(&self) {
+        let request = self.client.query().table_name(&self.name).index_name("live").limit(500);
+        let request = request.key_condition_expression("#scope = :scope");
+        let request = request.expression_attribute_names("#scope", "runScope");
+        request.expression_attribute_values(":scope", text(&self.scope)).send().await.expect("rows");
+    }
+
     /// `BatchGetItem` of two rows.
     pub async fn batch_get(&self) {
         let keys = [key(&self.scope, "META"), key("LIMIT", "MEMBER")];

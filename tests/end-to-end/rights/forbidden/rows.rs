@@ -16,12 +16,12 @@ const OPERATIONS: [&str; 5] = ["GetItem", "Query", "PutItem", "UpdateItem", "Del
 #[expect(clippy::match_same_arms, reason = "grouped by function")]
 fn allowed(function: &str, kind: &str, operation: &str) -> bool {
     let kinds: &[&str] = match (function, operation) {
-        ("authorizer", "GetItem") => &["TOKEN#", "LOGIN#"],
+        ("authorizer", "GetItem") => &["TOKEN#", "LOGIN#", "USER#"],
         ("authorizer", "UpdateItem") => &["TOKEN#"],
         ("identity", "GetItem") => &["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#"],
-        ("identity", "Query") => &["MEMBERS#", "USER#"],
+        ("identity", "Query") => &["MEMBERS#", "USER#", "LOGIN#"],
         ("identity", "PutItem") => &["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "AUDIT#"],
-        ("identity", "UpdateItem") => &["WS#", "MEMBERS#", "SECRETS#"],
+        ("identity", "UpdateItem") => &["WS#", "MEMBERS#", "SECRETS#", "USER#"],
         ("identity", "DeleteItem") => &["MEMBERS#", "USER#", "TOKEN#", "SECRETS#"],
         ("read-secrets", "GetItem") => &["MEMBERS#", "SECRETS#", "RUN#"],
         ("read-secrets", "Query") => &["SECRETS#", "AUDIT#"],
@@ -29,9 +29,9 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
         ("write-secrets", "PutItem") => &["SECRETS#", "IDEM#", "AUDIT#"],
         ("write-secrets", "UpdateItem" | "DeleteItem") => &["SECRETS#"],
         ("launch-run", "GetItem") => &["RUN#", "LAUNCH#"],
-        ("launch-run", "Query") => &["SECRETS#"],
+        ("launch-run", "Query") => &["SECRETS#", "USER#"],
         ("launch-run", "PutItem") => &["RUN#", "LAUNCH#", "AUDIT#"],
-        ("claim-run", "GetItem") => &["RUN#"],
+        ("claim-run", "GetItem") => &["RUN#", "USER#"],
         ("report-run", "GetItem") => &["MEMBERS#", "RUN#"],
         ("report-run", "PutItem") => &["JOB#", "AUDIT#"],
         ("cleanup-run", "GetItem") => &["RUN#", "JOB#"],

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use domain::copies::CopyTags;
 use domain::ids::RunPrefix;
 use domain::issuer::Issuers;
-use domain::settings::Settings;
+use domain::settings::{LaunchWithoutWorkspace, Settings};
 use end_to_end::rights::harness::folder;
 use end_to_end::rights::statements::texts;
 use end_to_end::rights::template::Template;
@@ -186,12 +186,15 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         },
     },
     Requirement {
-        what: "the function that events invoke has a bounded share of the account's concurrency",
+        what: "the function that events invoke has a bounded share of the account's concurrency, and that of heartbeats its own",
         page: "https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html",
         violations: |template| {
             let reserved = &template.properties("CleanupRun")["ReservedConcurrentExecutions"];
             let expected = json!({"Fn::If": ["ReservesConcurrency", {"Ref": "CleanupConcurrency"}, {"Ref": "AWS::NoValue"}]});
-            if *reserved == expected { vec![] } else { vec!["CleanupRun".into()] }
+            let reports = &template.properties("ReportRun")["ReservedConcurrentExecutions"];
+            let of_reports = json!({"Fn::If": ["ReservesForReports", {"Ref": "ReportConcurrency"}, {"Ref": "AWS::NoValue"}]});
+            let holds = *reserved == expected && *reports == of_reports;
+            if holds { vec![] } else { vec!["CleanupRun".into()] }
         },
     },
     Requirement {
@@ -292,6 +295,11 @@ const OWN: [(&str, &[&str], bool); 9] = [
             "API_ENDPOINT",
             "COPY_KEY_ID",
             "DEFAULT_LAYOUT",
+            "LAUNCH_WITHOUT_WORKSPACE",
+            "LIVE_RUNS_PER_USER",
+            "LIVE_RUNS_PER_WORKSPACE",
+            "LIVE_COPIES_PER_USER",
+            "LIVE_COPIES_PER_WORKSPACE",
         ],
         true,
     ),
@@ -302,7 +310,7 @@ const OWN: [(&str, &[&str], bool); 9] = [
 ];
 
 /// Parameters, all different from their defaults.
-const CHOSEN: [(&str, &str); 14] = [
+const CHOSEN: [(&str, &str); 19] = [
     ("RunPrefix", "a1b2"),
     ("OidcIssuers", r#"[{"issuer":"https://issuer.example.org","audience":"secrets","kind":"people"}]"#),
     ("MaxTokenDays", "30"),
@@ -316,6 +324,11 @@ const CHOSEN: [(&str, &str); 14] = [
     ("LeaseSeconds", "62"),
     ("LongestRunSeconds", "63"),
     ("Restored", "true"),
+    ("LaunchWithoutWorkspace", "none"),
+    ("LiveRunsPerUser", "5"),
+    ("LiveRunsPerWorkspace", "6"),
+    ("LiveCopiesPerUser", "7"),
+    ("LiveCopiesPerWorkspace", "8"),
     ("RestoredTable", "restored-table"),
 ];
 
@@ -343,12 +356,22 @@ fn environment(template: &Template) -> Vec<String> {
             let limits = settings.limits;
             let seconds = [limits.provisioning, limits.pending, limits.lease, limits.longest_run]
                 .map(|it| it.as_secs());
+            let live = settings.live_limits;
+            let live = [
+                live.runs_per_user,
+                live.runs_per_workspace,
+                live.copies_per_user,
+                live.copies_per_workspace,
+            ];
+            let launch = settings.default_layout.as_str() == "per-name"
+                && live == [5, 6, 7, 8]
+                && settings.launch_without_workspace == LaunchWithoutWorkspace::NoOne;
             let correct = table.name == "restored-table"
                 && settings.restored
                 && (!times || seconds == [60, 61, 62, 63])
                 && (function != "WriteSecrets" || (settings.allow_aws_names && settings.maintain_may_write))
                 && (function != "Identity" || settings.max_token_life.as_hours() == 30 * 24)
-                && (function != "LaunchRun" || settings.default_layout.as_str() == "per-name");
+                && (function != "LaunchRun" || launch);
             violations.extend(
                 (!correct).then(|| format!("{function} has settings that differ from the parameters")),
             );

@@ -1,6 +1,8 @@
 //! Requirements on data, queues, logs, events and the API: protection and limits.
 
 use end_to_end::rights::template::Template;
+use http_api::Operation;
+use http_api::operation::Function;
 use serde_json::{Value, json};
 
 use super::keys::is_kept;
@@ -131,6 +133,30 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
                 && settings["ThrottlingBurstLimit"]["Ref"] == "ThrottleBurst"
                 && settings["DetailedMetricsEnabled"] == true;
             if holds { vec![] } else { vec!["ApiStage".into()] }
+        },
+    },
+    Requirement {
+        what: "each route of running pipelines has limits of its own, which a flood of other routes cannot use up",
+        page: "https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html",
+        violations: |template| {
+            let stage = &template.document["Resources"]["ApiStage"];
+            let expected = json!({
+                "ThrottlingRateLimit": {"Ref": "RunThrottleRate"},
+                "ThrottlingBurstLimit": {"Ref": "RunThrottleBurst"},
+                "DetailedMetricsEnabled": true,
+            });
+            let reports = Operation::ALL.into_iter().filter(|it| it.function() == Function::ReportRun);
+            let routes: Vec<_> = reports.map(|it| it.route_key()).collect();
+            let known = stage["Properties"]["RouteSettings"].as_object().map_or(0, serde_json::Map::len);
+            let mut found = unless(routes.iter().map(|it| (*it).to_owned()), |route| {
+                let id = template.of_type("AWS::ApiGatewayV2::Route");
+                let id =
+                    id.into_iter().find(|(_, it)| it["Properties"]["RouteKey"] == route).map(|(id, _)| id);
+                stage["Properties"]["RouteSettings"][route] == expected
+                    && stage["DependsOn"].as_array().is_some_and(|all| all.iter().any(|it| it.as_str() == id))
+            });
+            found.extend((known != routes.len()).then(|| format!("{known} routes have settings")));
+            found
         },
     },
     Requirement {

@@ -116,6 +116,15 @@ impl<'a> Exercises<'a> {
         ensure(listed["tokens"].as_array().is_some_and(|tokens| tokens.len() == 2), || format!("{listed}"))?;
         let token = created["token"]["id"].as_i64().ok_or_else(|| format!("no token id: {created}"))?;
         harness.done(&by(Operation::DeleteToken).path("tokenId", &token)).await?;
+        let listed = harness.invoke("identity", &json!({"list": {"limit": 1}})).await?;
+        ensure(!listed.failed && listed.answer["users"][0].is_object(), || format!("{}", listed.answer))?;
+        for disabled in [true, false] {
+            let user = format!("{name}-disabled");
+            let email = format!("{user}@example.org");
+            harness.apply(&json!({"users": [{"userName": user, "email": email}]})).await?;
+            let user = json!({"userName": user, "email": email, "disabled": disabled});
+            harness.apply(&json!({"users": [user]})).await?;
+        }
         let platforms = json!({"platforms": ["aws-batch"]});
         harness.done(&inside(Operation::UpdateWorkspacePlatforms).body(&platforms)).await?;
         let role = json!({"role": "view"});
@@ -183,6 +192,10 @@ impl<'a> Exercises<'a> {
         })?;
         let end = Call::new(Operation::EndRun).path("workflowId", &run).bearer(&replayed["runToken"]);
         harness.done(&end.body(&json!({"success": true}))).await?;
+        let own = world.own(Operation::LaunchRun).body(&no_secrets("slurm"));
+        let (own, run) = (harness.done(&own).await?, Operation::EndRun);
+        let end = Call::new(run).path("workflowId", &text(&own, "workflowId")).bearer(&own["runToken"]);
+        harness.done(&end.body(&json!({"success": true}))).await?;
         self.launch_with_many_copies().await?;
         pair.delete(self).await
     }
@@ -212,6 +225,10 @@ impl<'a> Exercises<'a> {
         let claimed = self.harness.request(&claim.bearer(&run["claimToken"])).await?;
         ensure(claimed.http_status() == 200, || format!("claim: {}", claimed.http_status()))?;
         ensure(!claimed.log.contains("could not announce"), || "no event announced the delivery".into())?;
+        let own = self.world.own(Operation::LaunchRun).body(&no_secrets("slurm"));
+        let run = self.harness.done(&own).await?;
+        let claim = Call::new(Operation::ClaimRun).path("workflowId", &text(&run, "workflowId"));
+        self.harness.done(&claim.bearer(&run["claimToken"])).await?;
         pair.delete(self).await
     }
 

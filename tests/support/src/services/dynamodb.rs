@@ -108,18 +108,24 @@ fn run<Request: DeserializeOwned, Response: Serialize>(
 pub(crate) const ATTRIBUTES: [(&str, &str); 6] =
     [("pk", "S"), ("sk", "S"), ("dueShard", "S"), ("due", "N"), ("runScope", "S"), ("created", "N")];
 
-/// The indexes: name, key, projection.
-pub(crate) const INDEXES: [(&str, [&str; 2], &str); 2] =
-    [("due", ["dueShard", "due"], "KEYS_ONLY"), ("by-workspace", ["runScope", "created"], "ALL")];
+/// An index: its name, its key, its projection, and the attributes of the projection `INCLUDE`.
+pub(crate) type Index = (&'static str, [&'static str; 2], &'static str, &'static [&'static str]);
+
+/// The indexes.
+pub(crate) const INDEXES: [Index; 3] = [
+    ("due", ["dueShard", "due"], "KEYS_ONLY", &[]),
+    ("by-workspace", ["runScope", "created"], "ALL", &[]),
+    ("live", ["runScope", "dueShard"], "INCLUDE", &["user", "copyCount"]),
+];
 
 fn table() -> Value {
     let keys = |[hash, range]: [&str; 2]| json!([{ "AttributeName": hash, "KeyType": "HASH" }, { "AttributeName": range, "KeyType": "RANGE" }]);
-    let indexes = INDEXES.map(|(name, schema, projection)| {
-        json!({
-            "IndexName": name,
-            "KeySchema": keys(schema),
-            "Projection": { "ProjectionType": projection },
-        })
+    let indexes = INDEXES.map(|(name, schema, kind, included)| {
+        let mut projection = json!({ "ProjectionType": kind });
+        if !included.is_empty() {
+            projection["NonKeyAttributes"] = json!(included);
+        }
+        json!({ "IndexName": name, "KeySchema": keys(schema), "Projection": projection })
     });
     let attributes = ATTRIBUTES.map(|(name, kind)| json!({ "AttributeName": name, "AttributeType": kind }));
     json!({

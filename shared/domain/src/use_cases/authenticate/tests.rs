@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
-use crate::identity::Login;
+use crate::identity::{Login, User};
 use crate::ids::RunId;
 use crate::testing::*;
 use crate::token_scope::TokenScope;
@@ -160,6 +160,30 @@ fn an_unknown_or_expired_token_and_a_wrong_key_are_refused() {
             }
         }
     }
+}
+
+#[test]
+fn a_disabled_user_is_refused_by_token_and_by_login() {
+    let disabled = User { disabled: Some(NOW), ..user(7, "ada") };
+    let verified = VerifiedLogin {
+        login: Login { issuer: "https://issuer.example".into(), subject: "subject-1".into() },
+        verified_email: None,
+        sign_up: false,
+    };
+    let fixture = with_token(stored());
+    fixture.table.rows.borrow_mut().users.insert(disabled.id, disabled);
+    fixture.table.rows.borrow_mut().logins.push((verified.login.clone(), user_id(7)));
+    assert_refused(&fixture, &Issuer::Refuses, &bearer(), "the token's user is disabled");
+    let jwt = format!("Bearer {JWT}");
+    assert_refused(&fixture, &Issuer::VouchesFor(verified), &jwt, "the login's user is disabled");
+    assert_eq!(fixture.table.faults.count("record_token_use"), 0);
+}
+
+#[test]
+fn a_user_whose_status_cannot_be_read_is_an_error_and_not_a_refusal() {
+    let fixture = with_token(stored());
+    fixture.table.faults.fail("is_enabled", unavailable());
+    assert_eq!(error_of(presented(&fixture, &bearer())).code(), "unavailable");
 }
 
 #[test]

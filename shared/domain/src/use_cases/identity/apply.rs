@@ -8,7 +8,7 @@ use futures_util::stream;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::document::{DeclaredOrganization, Document};
+use super::document::{DeclaredOrganization, DeclaredUser, Document};
 use super::plan::{Known, KnownWorkspace, plan};
 use super::problems::NOTHING_CHANGED;
 use crate::context::Context;
@@ -138,15 +138,12 @@ async fn read(store: &dyn ReadIdentity, document: &Document) -> Result<Known> {
         .flat_map(|workspace| &workspace.participants)
         .map(|participant| &participant.user);
     let names: HashSet<_> = declared.chain(taking_part).map(|name| fold(name)).collect();
-    let with_tokens: HashSet<_> = document
-        .users
-        .iter()
-        .filter(|user| !user.tokens.is_empty())
-        .map(|user| fold(&user.user_name))
-        .collect();
-    let users = all(names, async |name| read_user(store, &name, with_tokens.contains(&name)).await).await?;
-    known.users =
-        users.into_iter().flatten().map(|(user, tokens)| (fold(&user.user_name), (user, tokens))).collect();
+    let declared: HashMap<_, _> = document.users.iter().map(|user| (fold(&user.user_name), user)).collect();
+    let users = all(names, async |name| read_user(store, &name, declared.get(&name).copied()).await).await?;
+    for (user, tokens, workspaces) in users.into_iter().flatten() {
+        known.memberships.insert(user.id, workspaces);
+        known.users.insert(fold(&user.user_name), (user, tokens));
+    }
     let new = document
         .users
         .iter()
@@ -173,13 +170,21 @@ async fn read(store: &dyn ReadIdentity, document: &Document) -> Result<Known> {
 async fn read_user(
     store: &dyn ReadIdentity,
     name: &str,
-    with_tokens: bool,
-) -> Result<Option<(User, Vec<StoredToken>)>> {
+    declared: Option<&DeclaredUser>,
+) -> Result<Option<(User, Vec<StoredToken>, Vec<WorkspaceId>)>> {
     let Some(user) = store.user_by_name(name).await? else {
         return Ok(None);
     };
-    let tokens = if with_tokens { store.tokens(user.id).await? } else { Vec::new() };
-    Ok(Some((user, tokens)))
+    let tokens = match declared {
+        Some(declared) if !declared.tokens.is_empty() => store.tokens(user.id).await?,
+        _ => Vec::new(),
+    };
+    let memberships = match declared {
+        Some(declared) if declared.disabled.is_some() => store.memberships(user.id).await?,
+        _ => Vec::new(),
+    };
+    let workspaces = memberships.into_iter().map(|(workspace, _)| workspace.id).collect();
+    Ok(Some((user, tokens, workspaces)))
 }
 
 async fn read_organization(

@@ -68,6 +68,8 @@ pub struct DeclaredUser {
     pub email: String,
     /// Logins at the deployment's issuers. Logins that are not declared are left alone.
     pub logins: Vec<Login>,
+    /// Whether the user is disabled; `None` leaves it unchanged.
+    pub disabled: Option<bool>,
     /// Declared or revoked tokens.
     pub tokens: Vec<DeclaredToken>,
 }
@@ -188,7 +190,7 @@ fn read_participant(json: &Value, place: &str, problems: &mut Problems) -> Decla
 }
 
 fn read_user(json: &Value, place: &str, problems: &mut Problems) -> DeclaredUser {
-    let fields = Fields::of(json, place, &["userName", "email", "logins", "tokens"], problems);
+    let fields = Fields::of(json, place, &["userName", "email", "logins", "disabled", "tokens"], problems);
     let logins = fields.list("logins", problems, read_login);
     if logins.len() > MAX_LOGINS {
         problems.add(&format!("{place}.logins"), &format!("a user can have at most {MAX_LOGINS}."));
@@ -200,6 +202,7 @@ fn read_user(json: &Value, place: &str, problems: &mut Problems) -> DeclaredUser
         user_name: fields.text("userName", problems, check_user_name),
         email: fields.text("email", problems, check_email),
         logins,
+        disabled: fields.has("disabled").then(|| fields.flag("disabled", problems)),
         tokens,
     }
 }

@@ -4,6 +4,7 @@
 pub mod apply;
 pub mod describe;
 pub mod document;
+pub mod operators;
 pub mod participants;
 mod plan;
 mod problems;
@@ -21,6 +22,9 @@ use crate::ids::UserId;
 use crate::owner::SecretOwner;
 use crate::platform::Platform;
 use crate::ports::ChangeIdentity;
+
+/// The reason for which a disabled user gets no token and no role.
+pub const USER_DISABLED: &str = "The user is disabled. An operator can enable the user.";
 
 /// Makes one change, with its audit record. The actor is `None` for an operator.
 pub(crate) async fn change_one(
@@ -52,6 +56,10 @@ pub(crate) fn record_of(
             // The subject can be a name, so the trail has only the issuer.
             Some(format!("login of {}", login.issuer)),
         ),
+        Change::SetDisabled { user, disabled, .. } => {
+            let action = disabled.map_or(AuditAction::UserEnabled, |_| AuditAction::UserDisabled);
+            (SecretOwner::User(*user), action, Some(*user), None)
+        }
         Change::CreateToken(token) | Change::RevokeToken(token) => {
             let created = matches!(change, Change::CreateToken(_));
             (

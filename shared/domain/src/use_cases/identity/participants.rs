@@ -61,7 +61,7 @@ pub async fn add(
         let (_, own_role) = describe::workspace(store, actor, place.org, place.workspace).await?;
         let roles = admit(context.settings, own_role, &[role])?;
         let user = find(store, user_ref).await?;
-        if store.role(place.workspace, user.id).await?.is_some() {
+        if store.role_of_participant(place.workspace, user.id).await?.is_some() {
             return Err(Error::Conflict(
                 "The user is already a participant of this workspace. Change the role instead.".into(),
             ));
@@ -86,7 +86,7 @@ pub async fn change_role(
     retry_contended(context.backoff, async || {
         let (_, own_role) = describe::workspace(store, actor, place.org, place.workspace).await?;
         admit(context.settings, own_role, &[role])?;
-        let present = store.role(place.workspace, user).await?.ok_or(Error::NotFound)?;
+        let present = store.role_of_participant(place.workspace, user).await?.ok_or(Error::NotFound)?;
         if present == role {
             return Ok(());
         }
@@ -127,7 +127,7 @@ pub async fn remove(
             .await;
         }
         admit(context.settings, own_role, &[])?;
-        let present = store.role(place.workspace, user).await?.ok_or(Error::NotFound)?;
+        let present = store.role_of_participant(place.workspace, user).await?.ok_or(Error::NotFound)?;
         let roles = admit(context.settings, own_role, &[present])?;
         let required = RequiredMembership { workspace: place.workspace, user: actor.user, roles };
         change_one(

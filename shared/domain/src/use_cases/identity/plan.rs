@@ -25,6 +25,8 @@ pub(super) type KnownWorkspace = (Workspace, Vec<(User, Role)>);
 pub(super) struct Known {
     /// Users by name, with their tokens.
     pub(super) users: HashMap<String, (User, Vec<StoredToken>)>,
+    /// The workspaces of users whose tokens or status are declared.
+    pub(super) memberships: HashMap<UserId, Vec<WorkspaceId>>,
     /// E-mail addresses that are already used.
     pub(super) emails: HashSet<String>,
     /// The users of the document's logins.
@@ -72,6 +74,7 @@ pub(super) fn plan(document: &Document, known: &Known, context: &Context<'_>) ->
         later: Vec::new(),
         last: Vec::new(),
         keys: HashMap::new(),
+        disabled: HashMap::new(),
     };
     for (folded, (user, _)) in &known.users {
         planner.people.insert(folded.clone(), user.id);
@@ -120,6 +123,8 @@ struct Planner<'a> {
     /// Tokens. Their keys are shown only once, so no change that could fail comes after them.
     last: Vec<Vec<Change>>,
     keys: HashMap<TokenId, TokenKey>,
+    /// The users that the document disables (true) or enables (false).
+    disabled: HashMap<UserId, bool>,
 }
 
 impl Planner<'_> {
@@ -135,6 +140,7 @@ impl Planner<'_> {
                 self.problems
                     .add(&place, "the user has a different e-mail address, which a document cannot change.");
             }
+            self.set_disabled(user, declared.disabled);
             (user.id, user.user_name.clone())
         } else {
             if self.known.emails.contains(&fold(&declared.email)) {
@@ -145,6 +151,7 @@ impl Planner<'_> {
                 user_name: declared.user_name.clone(),
                 email: declared.email.clone(),
                 created: self.context.now,
+                disabled: declared.disabled.filter(|it| *it).map(|_| self.context.now),
             };
             let created = (user.id, user.user_name.clone());
             self.people.insert(folded, user.id);
@@ -204,6 +211,34 @@ impl Planner<'_> {
         }
     }
 
+    /// Disables or enables the user if the document says so.
+    fn set_disabled(&mut self, user: &User, disabled: Option<bool>) {
+        let Some(disabled) = disabled else {
+            return;
+        };
+        let workspaces = self.known.memberships.get(&user.id).cloned().unwrap_or_default();
+        // An earlier call may have stopped between two transactions.
+        if disabled == user.disabled.is_some() && workspaces.len() <= MOST_MEMBERSHIPS {
+            return;
+        }
+        let disabled = disabled.then_some(self.context.now);
+        self.disabled.insert(user.id, disabled.is_some());
+        for workspaces in workspaces.chunks(MOST_MEMBERSHIPS) {
+            let workspaces = workspaces.to_vec();
+            self.first.push(vec![Change::SetDisabled { user: user.id, disabled, workspaces }]);
+        }
+        if workspaces.is_empty() {
+            self.first.push(vec![Change::SetDisabled { user: user.id, disabled, workspaces }]);
+        }
+    }
+
+    /// Whether the user is disabled once the document is applied.
+    fn is_disabled(&self, user: UserId) -> bool {
+        let stored =
+            || self.known.users.values().any(|(known, _)| known.id == user && known.disabled.is_some());
+        self.disabled.get(&user).copied().unwrap_or_else(stored)
+    }
+
     fn token(
         &mut self,
         user: UserId,
@@ -229,6 +264,9 @@ impl Planner<'_> {
         }
         if declared.expires.is_some_and(|expires| expires <= self.context.now) {
             self.problems.add(&format!("{place}.expires"), "a new token must expire in the future.");
+        }
+        if self.is_disabled(user) {
+            self.problems.add(place, NO_TOKEN);
         }
         let key = TokenKey::make_random(self.context.randomness);
         let token = StoredToken {
@@ -356,6 +394,10 @@ impl Planner<'_> {
                 continue;
             };
             let (from, to) = (remaining.remove(&user), Some(participant.role));
+            if from.is_none() && self.is_disabled(user) {
+                let place = format!("{place}.participants[{index}].user");
+                self.problems.add(&place, "the user is disabled.");
+            }
             if from != to {
                 changes.push(Change::SetRole { workspace, user, from, to });
             }
@@ -372,6 +414,10 @@ impl Planner<'_> {
 
 const OTHER_LIMITS: &str =
     "the token has another scope or workspace, which a document cannot change. Revoke it first.";
+/// The memberships that one transaction can mark, with the user and the audit record.
+pub(super) const MOST_MEMBERSHIPS: usize = 90;
+
+const NO_TOKEN: &str = "a disabled user cannot have a new token.";
 const NO_OWNER: &str = "a workspace must have at least one owner.";
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
+use super::plan::MOST_MEMBERSHIPS;
 use super::record_of;
 use super::trail::Trail;
 use crate::audit::{AuditAction, AuditRecord, Subject};
@@ -35,6 +36,8 @@ pub struct ReconcileSummary {
     pub secrets_missing: u32,
     /// Tokens revoked again.
     pub tokens_revoked: u32,
+    /// Users disabled again.
+    pub users_disabled: u32,
     /// Participants removed again.
     pub roles_removed: u32,
     /// Participants whose role was lowered again.
@@ -76,6 +79,8 @@ pub async fn reconcile(
     let left = trail.written.iter().filter(|(key, _)| !trail.deleted.contains(key));
     let versions = each(left, |(key, version)| mark_value_lost(store, *key, *version, context)).await?;
     let tokens = each(trail.revoked.iter(), |id| revoke_token(store, *id, context)).await?;
+    let disabled = trail.disabled.iter().filter(|(_, (_, disabled))| *disabled);
+    let users = each(disabled, |(user, _)| disable(store, *user, context)).await?;
     let roles =
         each(trail.roles.iter(), |(place, (_, role))| lower_role(store, *place, *role, context)).await?;
     let platforms = each(trail.platforms.iter(), |(workspace, (_, allowed))| {
@@ -90,6 +95,7 @@ pub async fn reconcile(
         secrets_outdated: count(&versions, &Effect::Done),
         secrets_missing: count(&versions, &Effect::Missing),
         tokens_revoked: count(&tokens, &Effect::Done),
+        users_disabled: count(&users, &Effect::Done),
         roles_removed: count(&roles, &Effect::Done),
         roles_lowered: count(&roles, &Effect::Lowered),
         platforms_narrowed: count(&platforms, &Effect::Done),
@@ -164,6 +170,30 @@ async fn revoke_token(store: &dyn Reconcile, id: TokenId, context: &Context<'_>)
     .await
 }
 
+async fn disable(store: &dyn Reconcile, id: UserId, context: &Context<'_>) -> Result<Effect> {
+    retry_contended(context.backoff, async || {
+        let Some(user) = store.user(id).await? else {
+            return Ok(Effect::Nothing);
+        };
+        let memberships = store.memberships(user.id).await?;
+        let workspaces: Vec<_> = memberships.into_iter().map(|(workspace, _)| workspace.id).collect();
+        // An earlier call may have stopped between two transactions.
+        if user.disabled.is_some() && workspaces.len() <= MOST_MEMBERSHIPS {
+            return Ok(Effect::Nothing);
+        }
+        let mut chunks: Vec<_> = workspaces.chunks(MOST_MEMBERSHIPS).map(<[_]>::to_vec).collect();
+        if chunks.is_empty() {
+            chunks.push(Vec::new());
+        }
+        for workspaces in chunks {
+            let disabled = Some(context.now);
+            change(store, Change::SetDisabled { user: id, disabled, workspaces }, context).await?;
+        }
+        Ok(Effect::Done)
+    })
+    .await
+}
+
 async fn lower_role(
     store: &dyn Reconcile,
     (workspace, user): (WorkspaceId, UserId),
@@ -171,7 +201,7 @@ async fn lower_role(
     context: &Context<'_>,
 ) -> Result<Effect> {
     retry_contended(context.backoff, async || {
-        let Some(from) = store.role(workspace, user).await? else {
+        let Some(from) = store.role_of_participant(workspace, user).await? else {
             return Ok(Effect::Nothing);
         };
         // Roles are ordered strongest first.

@@ -25,6 +25,8 @@ pub struct Trail {
     pub(super) written: BTreeMap<(SecretOwner, SecretId), u64>,
     /// Tokens that were revoked.
     pub(super) revoked: BTreeSet<TokenId>,
+    /// Whether the latest change of a user's status disabled the user.
+    pub(super) disabled: BTreeMap<UserId, (Timestamp, bool)>,
     /// The latest role of a user in a workspace; `None` if the user was removed.
     pub(super) roles: BTreeMap<(WorkspaceId, UserId), (Timestamp, Option<Role>)>,
     /// The latest platforms of a workspace.
@@ -68,6 +70,10 @@ impl Trail {
             }
             AuditAction::TokenRevoked => {
                 self.revoked.insert(detail?.strip_prefix("token ")?.parse().ok()?);
+            }
+            AuditAction::UserDisabled | AuditAction::UserEnabled => {
+                let disabled = line.action == AuditAction::UserDisabled;
+                keep_latest(self.disabled.entry(line.person?).or_insert((at, disabled)), at, disabled);
             }
             AuditAction::ParticipantSet | AuditAction::ParticipantRemoved => {
                 let role = match line.action {

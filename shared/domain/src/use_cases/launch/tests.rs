@@ -180,7 +180,15 @@ fn a_launch_on_aws_batch_creates_copies_and_shows_a_run_token() {
     assert_eq!(*fixture.bus.announced.borrow(), [(run.id.clone(), RunNotice::Delivered)]);
     assert_eq!(
         fixture.table.faults.calls(),
-        ["role_and_workspace", "secrets", "secrets", "begin_run", "sealed_values", "save_lifecycle"]
+        [
+            "role_and_workspace",
+            "secrets",
+            "secrets",
+            "live_runs",
+            "begin_run",
+            "sealed_values",
+            "save_lifecycle"
+        ]
     );
     assert_eq!(
         fixture.table.audit(),
@@ -251,7 +259,10 @@ fn a_launch_without_a_workspace_delivers_only_user_secrets() {
     let run = launch(&fixture, &request, None).unwrap().run;
     assert_eq!(run.lifecycle.secrets, [pin_of(&token())]);
     assert_eq!(fixture.table.audit()[0].scope, of_user());
-    assert_eq!(fixture.table.faults.calls(), ["secrets", "begin_run", "sealed_values", "save_lifecycle"]);
+    assert_eq!(
+        fixture.table.faults.calls(),
+        ["roles_of_user", "secrets", "live_runs", "begin_run", "sealed_values", "save_lifecycle"]
+    );
 }
 
 #[test]

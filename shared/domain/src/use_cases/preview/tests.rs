@@ -183,7 +183,7 @@ fn a_preview_without_a_workspace_reads_user_secrets_alone() {
     let names: Vec<_> =
         preview.resolved.secrets.iter().map(|resolved| resolved.secret.name.as_str()).collect();
     assert_eq!(names, ["MINE"]);
-    assert_eq!(fixture.table.faults.calls(), ["secrets"]);
+    assert_eq!(fixture.table.faults.calls(), ["roles_of_user", "secrets"]);
 }
 
 #[test]

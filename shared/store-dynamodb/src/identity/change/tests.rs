@@ -47,7 +47,13 @@ async fn owners(test: &TestStore) -> i64 {
 }
 
 fn a_user(number: i64, name: &str) -> User {
-    User { id: user(number), user_name: name.into(), email: format!("{name}@example.org"), created: now() }
+    User {
+        id: user(number),
+        user_name: name.into(),
+        email: format!("{name}@example.org"),
+        created: now(),
+        disabled: None,
+    }
 }
 
 fn a_login(subject: &str) -> Login {
@@ -279,4 +285,33 @@ async fn a_transaction_conflict_is_contended_whatever_the_conditions_say() {
         let error = change(&test, &[role(OWNER, Some(Role::Owner), None)]).await.unwrap_err();
         assert_eq!(error.code(), expected, "{error}");
     }
+}
+
+fn disable(number: i64, disabled: bool, workspaces: &[WorkspaceId]) -> Change {
+    let disabled = disabled.then(now);
+    Change::SetDisabled { user: user(number), disabled, workspaces: workspaces.to_vec() }
+}
+
+#[tokio::test]
+async fn a_disabled_user_makes_no_change_and_gets_no_role_and_no_token_until_enabled() {
+    let test = start().await;
+    change(&test, &[Change::CreateUser(a_user(9, "nina"), None)]).await.unwrap();
+    let join = |from, to| Change::SetRole { workspace: workspace(), user: user(9), from, to };
+    let token = Change::CreateToken(a_token(5, 9, "cli"));
+    change(&test, &[join(None, Some(Role::Admin))]).await.unwrap();
+    change(&test, &[disable(9, true, &[workspace()])]).await.unwrap();
+    assert_eq!(test.store.user(user(9)).await.unwrap().unwrap().disabled, Some(now()));
+    assert_eq!(test.store.role(workspace(), user(9)).await.unwrap(), None);
+    all_are_refused(&test, "conflict", &[std::slice::from_ref(&token)]).await;
+    let required = RequiredMembership { workspace: workspace(), user: user(9), roles: vec![Role::Admin] };
+    let viewer =
+        |to| Change::SetRole { workspace: workspace(), user: user(VIEWER), from: Some(Role::View), to };
+    let error = change_as(&test, &[viewer(None)], Some(&required)).await.unwrap_err();
+    assert_eq!(error.code(), "not-found", "the check in the transaction");
+    change(&test, &[join(Some(Role::Admin), None)]).await.unwrap();
+    all_are_refused(&test, "conflict", &[&[join(None, Some(Role::View))]]).await;
+    change(&test, &[disable(9, false, &[])]).await.unwrap();
+    change(&test, &[token, join(None, Some(Role::View))]).await.unwrap();
+    assert_eq!(test.store.role(workspace(), user(9)).await.unwrap(), Some(Role::View));
+    all_are_refused(&test, "contended", &[&[disable(9, true, &[WorkspaceId::new(43).unwrap()])]]).await;
 }

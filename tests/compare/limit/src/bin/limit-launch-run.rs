@@ -1,5 +1,5 @@
-//! `BatchGetItem`, `Query` twice, `TransactWriteItems`, `BatchGetItem`, `Decrypt`, `CreateSecret`,
-//! `TransactWriteItems`, `PutEvents`.
+//! `BatchGetItem`, `Query` three times, `TransactWriteItems`, `BatchGetItem`, `Decrypt`,
+//! `CreateSecret`, `TransactWriteItems`, `PutEvents`.
 
 use limit::{Bus, Keys, Table, Target};
 
@@ -9,7 +9,7 @@ fn main() -> std::process::ExitCode {
         let (target, bus) = (Target::new(&config), Bus::new(&config));
         async move || {
             table.batch_get().await;
-            tokio::join!(table.query(), table.query());
+            tokio::join!(table.query(), table.query(), table.query_live());
             table.transact(3).await;
             table.batch_get().await;
             keys.decrypt().await;

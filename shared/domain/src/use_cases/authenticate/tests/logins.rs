@@ -23,7 +23,7 @@ fn a_known_login_identifies_its_user_and_writes_nothing() {
         fixture.table.rows.borrow_mut().logins.push((login(), user_id(7)));
         let actor = authenticate_by(&fixture, &issuer(Some("ada@example.org")), &header).unwrap();
         assert_eq!(actor, Some(Caller::User(Actor::without_token(user_id(7)))), "{header}");
-        assert_eq!(fixture.table.faults.calls(), ["user_of_login"], "{header}");
+        assert_eq!(fixture.table.faults.calls(), ["user_of_login", "is_enabled"], "{header}");
     }
 }
 

@@ -17,10 +17,15 @@ fn a_claimed_secret_is_delivered_until_it_expires() {
     }
 }
 
+fn disable(fixture: &Fixture) {
+    let user = crate::identity::User { disabled: Some(NOW), ..user(actor().user.number(), "ada") };
+    fixture.table.rows.borrow_mut().users.insert(user.id, user);
+}
+
 #[test]
 fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
     const NO_PERMISSION: &str = "the user who launched it no longer has permission to launch it";
-    let cases: [(&str, Arrange, &str); 11] = [
+    let cases: [(&str, Arrange, &str); 13] = [
         (
             "deleted",
             |f| {
@@ -63,6 +68,15 @@ fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
             |f| change_run(f, |run| run.lifecycle.secrets[0].name = name("LD_PRELOAD")),
             "the name of the secret LD_PRELOAD is reserved for shells and runtimes",
         ),
+        ("disabled", disable, NO_PERMISSION),
+        (
+            "disabled, with user secrets alone",
+            |f| {
+                change_run(f, |run| run.workspace = None);
+                disable(f);
+            },
+            NO_PERMISSION,
+        ),
         ("left the workspace", |f| f.table.rows.borrow_mut().roles.clear(), NO_PERMISSION),
         ("lost the right", |f| f.table.put_member(workspace(), actor().user, Role::Connect), NO_PERMISSION),
         (
@@ -99,7 +113,7 @@ fn assert_ended(fixture: &Fixture, case: &str) {
     let last = fixture.table.audit().pop().unwrap();
     assert_eq!((last.action, last.actor), (AuditAction::RunEnded, None), "{case}");
     assert_eq!(last.detail.as_deref(), Some("claim refused"), "{case}");
-    assert_eq!((last.scope, last.run), (of_workspace(), Some(launched().id)), "{case}");
+    assert_eq!((last.scope, last.run), (stored(fixture).scope(), Some(launched().id)), "{case}");
     assert!(fixture.bus.announced.borrow().is_empty(), "{case}: announced as delivered");
 }
 

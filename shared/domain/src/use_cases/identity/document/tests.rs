@@ -117,7 +117,7 @@ fn every_field_of_a_document_is_read() {
             "name": "research", "fullName": "Research group", "platforms": ["slurm", "aws-batch", "slurm"],
             "participants": [{"user": "sam", "role": "owner"}, {"user": "Vera", "role": "view"}],
         }]}],
-        "users": [{"userName": "sam", "email": "Sam@example.org", "logins": [
+        "users": [{"userName": "sam", "email": "Sam@example.org", "disabled": true, "logins": [
             {"issuer": "https://i.example", "subject": "S 1"},
         ], "tokens": [
             {"name": "laptop", "expires": "2030-01-31T00:00:00Z", "scope": "launch", "workspace": "Acme/research"},
@@ -147,6 +147,7 @@ fn every_field_of_a_document_is_read() {
             user_name: "sam".into(),
             email: "Sam@example.org".into(),
             logins: vec![Login { issuer: "https://i.example".into(), subject: "S 1".into() }],
+            disabled: Some(true),
             tokens: vec![token("laptop", Some("2030-01-31T00:00:00Z"), false), token("old", None, true)],
         }],
         prune: true,
@@ -263,7 +264,7 @@ fn each_problem_of_a_user_names_its_place_and_the_rule() {
         ),
         (
             with_user(&json!({"userName": "sam", "email": "s@example.org", "token": []})),
-            "users[0]: it can have only the fields userName, email, logins, tokens.".into(),
+            "users[0]: it can have only the fields userName, email, logins, disabled, tokens.".into(),
         ),
         (
             with_token(&json!({"name": " "})),

@@ -199,7 +199,7 @@ fn owners_and_admins_add_people_and_only_owners_add_owners() {
                     assert_changed(&fixture, member(caller), roles, &change, &case);
                     assert_eq!(
                         fixture.table.faults.calls(),
-                        ["role_and_workspace", "user", "role", "change_identity"]
+                        ["role_and_workspace", "user", "role_of_participant", "change_identity"]
                     );
                 }
                 Err(error) => {
@@ -253,7 +253,11 @@ fn a_participant_is_not_added_again() {
         let refused = error_of(add_in(&fixture, member(Role::Admin), place(), &user_ref, role));
         let text = "The user is already a participant of this workspace. Change the role instead.";
         assert_eq!((refused.code(), refused.to_string().as_str()), ("conflict", text));
-        assert_unchanged(&fixture, &["role_and_workspace", "user", "role"], "already a participant");
+        assert_unchanged(
+            &fixture,
+            &["role_and_workspace", "user", "role_of_participant"],
+            "already a participant",
+        );
     }
 }
 

@@ -19,6 +19,7 @@ fn known() -> Known {
     let users = [(olivia, vec![]), (adam, vec![]), (vera, vec![]), (sam, vec![token])];
     Known {
         users: users.into_iter().map(|(user, tokens)| (fold(&user.user_name), (user, tokens))).collect(),
+        memberships: [(user_id(2), vec![workspace_id()])].into(),
         emails: ["taken@example.org".to_owned()].into(),
         logins: [(login("https://i.example", "sam"), user_id(4))].into(),
         organizations: [("acme".to_owned(), organization())].into(),
@@ -65,6 +66,10 @@ fn steps(plan: &Plan) -> Vec<Vec<String>> {
             format!("user {}", user.user_name)
         }
         Change::AddLogin(user, login) => format!("login {} of {}", login.subject, names[&user.number()]),
+        Change::SetDisabled { user, disabled, workspaces } => {
+            let word = disabled.map_or("enable", |_| "disable");
+            format!("{word} {} in {} workspaces", names[&user.number()], workspaces.len())
+        }
         Change::CreateToken(token) => format!("token {} of {}", token.name, names[&token.user.number()]),
         Change::RevokeToken(token) => format!("revoke {} of {}", token.name, names[&token.user.number()]),
         Change::CreateOrganization(organization) => format!("organization {}", organization.name),
@@ -98,6 +103,65 @@ fn in_research(workspace: &Value, prune: bool) -> Value {
     let mut declared = json!({"name": "Research"});
     declared.as_object_mut().unwrap().extend(workspace.as_object().unwrap().clone());
     json!({"organizations": [{"name": "Acme", "workspaces": [declared]}], "prune": prune})
+}
+
+/// Adam, with this field.
+fn adam(disabled: &Value) -> Value {
+    let adam = json!({"userName": "adam", "email": "adam@example.org", "disabled": disabled});
+    json!({"users": [adam]})
+}
+
+#[test]
+fn a_document_disables_and_enables_a_user_only_if_it_says_so() {
+    assert_steps(&[
+        ("disable", adam(&json!(true)), &["disable Adam in 1 workspaces"]),
+        ("already enabled", adam(&json!(false)), &[]),
+        ("not said", adam(&Value::Null), &[]),
+    ]);
+    let mut known = known();
+    known.users.get_mut("adam").unwrap().0.disabled = Some(NOW);
+    for (said, expected) in [
+        (json!(true), vec![]),
+        (json!(false), vec![vec!["enable Adam in 1 workspaces".to_owned()]]),
+        (Value::Null, vec![]),
+    ] {
+        assert_eq!(steps(&decide(&known, &adam(&said)).unwrap()), expected, "{said}");
+    }
+}
+
+#[test]
+fn a_user_with_more_workspaces_than_a_transaction_takes_is_marked_in_several_and_each_time() {
+    let mut known = known();
+    let workspaces = (1..=MOST_MEMBERSHIPS + 1).map(|id| WorkspaceId::new(id.try_into().unwrap()).unwrap());
+    known.memberships.insert(user_id(2), workspaces.collect());
+    let expected = [["disable Adam in 90 workspaces"], ["disable Adam in 1 workspaces"]];
+    for disabled in [None, Some(NOW)] {
+        known.users.get_mut("adam").unwrap().0.disabled = disabled;
+        assert_eq!(steps(&decide(&known, &adam(&json!(true))).unwrap()), expected);
+    }
+}
+
+#[test]
+fn a_disabled_user_gets_no_role_and_no_token() {
+    let mut known = known();
+    for name in ["adam", "sam"] {
+        known.users.get_mut(name).unwrap().0.disabled = Some(NOW);
+    }
+    let participants = people(&[("olivia", "owner"), ("adam", "view"), ("sam", "view")]);
+    let mut document = in_research(&json!({"participants": participants}), false);
+    document["users"] = sam(&json!([{"name": "new"}]))["users"].clone();
+    let Err(Error::Invalid(text)) = decide(&known, &document) else { panic!("it was accepted") };
+    let problems: Vec<_> = text.lines().skip(1).collect();
+    let place = "organizations[0].workspaces[0].participants[2].user";
+    assert_eq!(
+        problems,
+        [
+            "users[0].tokens[0]: a disabled user cannot have a new token.",
+            &format!("{place}: the user is disabled.")
+        ]
+    );
+    document["users"][0]["disabled"] = json!(false);
+    assert!(decide(&known, &document).is_ok(), "the document enables the user");
 }
 
 fn sam(tokens: &Value) -> Value {
@@ -309,8 +373,13 @@ fn a_new_user_workspace_and_token_match_the_declaration() {
     let changes = &plan.batches[0].changes;
     let applied = &plan.applied;
     let (nina, new) = (&applied.users[0], &applied.organizations[0]);
-    let expected =
-        User { id: nina.id, user_name: "Nina".into(), email: "Nina@example.org".into(), created: NOW };
+    let expected = User {
+        id: nina.id,
+        user_name: "Nina".into(),
+        email: "Nina@example.org".into(),
+        created: NOW,
+        disabled: None,
+    };
     assert_eq!(changes[0], Change::CreateUser(expected, None));
     assert_eq!(changes[1], Change::CreateOrganization(Organization { id: new.id, name: "New".into() }));
     let made = |index: usize, full_name: &str, platform| {

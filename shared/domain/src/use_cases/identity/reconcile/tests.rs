@@ -228,7 +228,7 @@ fn a_role_is_removed_or_lowered_but_never_raised() {
             };
             assert_eq!(done, expected, "{case}");
             if expected == ReconcileSummary::default() {
-                assert_eq!(fixture.table.faults.calls(), ["role"], "{case}");
+                assert_eq!(fixture.table.faults.calls(), ["role_of_participant"], "{case}");
                 continue;
             }
             let (workspace, user) = (workspace_id(), user_id(7));
@@ -250,7 +250,7 @@ fn a_user_who_is_not_a_participant_gets_no_role() {
             ReconcileSummary::default(),
             "{last:?}"
         );
-        assert_eq!(fixture.table.faults.calls(), ["role"], "{last:?}");
+        assert_eq!(fixture.table.faults.calls(), ["role_of_participant"], "{last:?}");
     }
 }
 
@@ -319,12 +319,19 @@ fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
         let token = stored_token(id, 7, &format!("t{id}"), &TokenKey::make_random(&Sequence::default()));
         fixture.table.rows.borrow_mut().tokens.insert(token.id, token);
     }
+    for (id, disabled) in [(7, None), (8, None), (9, Some(NOW))] {
+        let user = crate::identity::User { disabled, ..crate::testing::user(id, &format!("u{id}")) };
+        fixture.table.rows.borrow_mut().users.insert(user.id, user);
+    }
     let roles = [(7, Some(Role::Owner)), (8, Some(Role::View)), (9, None), (10, None)];
     let trail = Trail {
         deleted: [key(of_workspace(), 1), key(of_user(), 2), key(of_user(), 99)].into(),
         written: [(key(of_workspace(), 3), 4), (key(of_workspace(), 4), 3), (key(of_workspace(), 99), 1)]
             .into(),
         revoked: [token_id(5), token_id(6), token_id(99)].into(),
+        disabled: [(7, false), (8, true), (9, true), (99, true)]
+            .map(|(user, disabled)| (user_id(user), (minutes(-1), disabled)))
+            .into(),
         roles: roles.map(|(user, to)| ((workspace_id(), user_id(user)), (minutes(-1), to))).into(),
         platforms: platforms(&[Platform::Lsf]).platforms,
     };
@@ -334,16 +341,17 @@ fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
         secrets_outdated: 1,
         secrets_missing: 1,
         tokens_revoked: 2,
+        users_disabled: 1,
         roles_removed: 2,
         roles_lowered: 1,
         platforms_narrowed: 1,
         owners_kept: Vec::new(),
     };
     assert_eq!(done, expected);
-    assert_eq!(fixture.table.audit().len(), 9);
+    assert_eq!(fixture.table.audit().len(), 10);
     let again = reconcile_with(&fixture, &trail).unwrap();
     assert_eq!(again, ReconcileSummary { secrets_missing: 1, ..ReconcileSummary::default() });
-    assert_eq!(fixture.table.audit().len(), 9, "nothing is recorded twice");
+    assert_eq!(fixture.table.audit().len(), 10, "nothing is recorded twice");
 }
 
 #[test]
@@ -353,6 +361,7 @@ fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
         secrets_outdated: 2,
         secrets_missing: 3,
         tokens_revoked: 4,
+        users_disabled: 8,
         roles_removed: 5,
         roles_lowered: 6,
         platforms_narrowed: 7,
@@ -363,6 +372,7 @@ fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
         "secretsOutdated": 2,
         "secretsMissing": 3,
         "tokensRevoked": 4,
+        "usersDisabled": 8,
         "rolesRemoved": 5,
         "rolesLowered": 6,
         "platformsNarrowed": 7,

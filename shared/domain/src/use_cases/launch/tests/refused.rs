@@ -1,8 +1,9 @@
 //! Launches that are refused before the intent is written.
 
 use super::*;
+use crate::settings::{LaunchWithoutWorkspace, LiveLimits};
 
-type Arrange = fn(&Fixture, &mut LaunchRequest);
+type Arrange = fn(&mut Fixture, &mut LaunchRequest);
 
 #[test]
 fn a_refused_launch_writes_and_opens_nothing() {
@@ -10,7 +11,7 @@ fn a_refused_launch_writes_and_opens_nothing() {
         let mut rows = fixture.table.rows.borrow_mut();
         change(rows.secrets.get_mut(&(of_user(), token().id)).unwrap());
     }
-    let cases: [(&str, Arrange, &str, &str); 11] = [
+    let cases: [(&str, Arrange, &str, &str); 15] = [
         ("no member", |f, _| f.table.rows.borrow_mut().roles.clear(), "not-found", "Not found"),
         (
             "role without the right",
@@ -64,6 +65,39 @@ fn a_refused_launch_writes_and_opens_nothing() {
             "Retry in a moment",
         ),
         (
+            "live runs cannot be counted",
+            |f, _| f.table.faults.fail("live_runs", unavailable()),
+            "unavailable",
+            "Retry in a moment",
+        ),
+        (
+            "no role in any workspace",
+            |f, request| {
+                request.workspace = None;
+                f.table.put_member(workspace(), actor().user, Role::View);
+            },
+            "refused",
+            "for users without permission to launch in any workspace. Name a workspace",
+        ),
+        (
+            "launches without a workspace are not allowed",
+            |f, request| {
+                request.workspace = None;
+                f.settings.launch_without_workspace = LaunchWithoutWorkspace::NoOne;
+            },
+            "refused",
+            "does not allow launches without a workspace. Name",
+        ),
+        (
+            "roles cannot be read",
+            |f, request| {
+                request.workspace = None;
+                f.table.faults.fail("roles_of_user", unavailable());
+            },
+            "unavailable",
+            "Retry in a moment",
+        ),
+        (
             "idempotency key cannot be looked up",
             |f, _| f.table.faults.fail("find_idempotency_record", unavailable()),
             "unavailable",
@@ -77,8 +111,8 @@ fn a_refused_launch_writes_and_opens_nothing() {
         ),
     ];
     for (case, arrange, code, text) in cases {
-        let (fixture, mut request) = (fixture(), request(Platform::AwsBatch));
-        arrange(&fixture, &mut request);
+        let (mut fixture, mut request) = (fixture(), request(Platform::AwsBatch));
+        arrange(&mut fixture, &mut request);
         let error = error_of(launch(&fixture, &request, Some("a-key-of-this-request")));
         assert_eq!(error.code(), code, "{case}");
         assert!(error.to_string().contains(text), "{case}: {error}");
@@ -89,6 +123,29 @@ fn a_refused_launch_writes_and_opens_nothing() {
         assert_eq!(fixture.table.faults.count("run"), 0, "{case}: there is no run to end");
         assert_eq!(fixture.backoff.attempts(), [0; 0], "{case}: retried");
     }
+}
+
+#[test]
+fn a_launch_beyond_the_limit_of_live_runs_is_refused_unless_it_repeats_an_earlier_one() {
+    let mut fixture = fixture();
+    fixture.settings.live_limits = LiveLimits { runs_per_user: 1, ..LiveLimits::default() };
+    let (request, key) = (request(Platform::AwsBatch), Some("a-key-of-this-request"));
+    let run = launch(&fixture, &request, key).unwrap().run;
+    let error = error_of(launch(&fixture, &request, None));
+    assert_eq!(error.code(), "too-many-live-runs");
+    assert_eq!(launch(&fixture, &request, key).unwrap().run.id, run.id);
+    assert_eq!(only_run(&fixture).id, run.id, "nothing was written");
+    let own = LaunchRequest { workspace: None, ..request };
+    launch(&fixture, &own, None).unwrap();
+}
+
+#[test]
+fn everyone_may_launch_without_a_workspace_where_the_deployment_allows_it() {
+    let mut fixture = fixture();
+    fixture.settings.launch_without_workspace = LaunchWithoutWorkspace::Everyone;
+    fixture.table.rows.borrow_mut().roles.clear();
+    launch(&fixture, &LaunchRequest { workspace: None, ..request(Platform::AwsBatch) }, None).unwrap();
+    assert_eq!(fixture.table.faults.count("roles_of_user"), 0);
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn the_reservation_comes_after_all_reads_and_before_the_intent() {
         "find_idempotency_record",
         "secrets",
         "secrets",
+        "live_runs",
         "reserve_creations",
         "begin_run",
         "sealed_values",
@@ -92,7 +93,7 @@ fn a_launch_waits_for_its_slot_and_is_then_authorized_again() {
     launch(&fixture, &request, None).unwrap();
     assert_eq!(fixture.backoff.pauses()[0], Duration::from_secs(5));
     let calls = fixture.table.faults.calls();
-    assert_eq!(calls[3..6], ["reserve_creations", "role_and_workspace", "begin_run"]);
+    assert_eq!(calls[4..7], ["reserve_creations", "role_and_workspace", "begin_run"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn owners_and_admins_change_roles_and_only_owners_add_or_demote_owners() {
                 match change(&fixture, member(caller), user, to) {
                     Ok(()) if present == to => {
                         assert!(may_touch(&[to]).contains(&caller), "{case}");
-                        assert_unchanged(&fixture, &["role_and_workspace", "role"], &case);
+                        assert_unchanged(&fixture, &["role_and_workspace", "role_of_participant"], &case);
                     }
                     Ok(()) => {
                         let roles = may_touch(&[present, to]);
@@ -28,7 +28,7 @@ fn owners_and_admins_change_roles_and_only_owners_add_or_demote_owners() {
                         assert!(!roles.contains(&caller), "{case}: {error}");
                         assert_forbidden(&error, roles, &case);
                         let calls = if read_role {
-                            &["role_and_workspace", "role"][..]
+                            &["role_and_workspace", "role_of_participant"][..]
                         } else {
                             &["role_and_workspace"]
                         };
@@ -53,7 +53,7 @@ fn only_owners_and_admins_learn_that_a_user_is_not_a_participant() {
                 "{caller:?}"
             );
             assert_eq!(error_of(remove_user(&fixture, member(caller), user)).code(), code, "{caller:?}");
-            let reads = fixture.table.faults.count("role");
+            let reads = fixture.table.faults.count("role_of_participant");
             assert_eq!(reads, if allowed { 2 } else { 0 }, "{caller:?} learns nothing of others");
             assert!(transactions(&fixture).is_empty());
         }
@@ -77,8 +77,11 @@ fn owners_and_admins_remove_people_and_only_owners_remove_owners() {
                 Err(error) => {
                     assert!(!roles.contains(&caller), "{case}: {error}");
                     assert_forbidden(&error, roles, &case);
-                    let calls =
-                        if may_ask { &["role_and_workspace", "role"][..] } else { &["role_and_workspace"] };
+                    let calls = if may_ask {
+                        &["role_and_workspace", "role_of_participant"][..]
+                    } else {
+                        &["role_and_workspace"]
+                    };
                     assert_unchanged(&fixture, calls, &case);
                 }
             }

@@ -1,0 +1,98 @@
+//! Listing live runs, from a sparse index: `dueShard` is an attribute of a run until it has ended.
+
+use async_trait::async_trait;
+use domain::Result;
+use domain::owner::SecretOwner;
+use domain::ports::{ListLiveRuns, LiveRun};
+
+use super::row::run_id;
+use crate::Store;
+use crate::expression_attributes::ExpressionAttributes;
+use crate::keys::LIVE_INDEX;
+use crate::read::{at_most, page, readable};
+use crate::rows::s;
+
+#[async_trait(?Send)]
+impl ListLiveRuns for Store {
+    async fn live_runs(&self, scope: SecretOwner, limit: u32) -> Result<Vec<LiveRun>> {
+        let mut attributes = ExpressionAttributes::default();
+        let of_scope = attributes.equals("runScope", s(scope));
+        let (names, values) = attributes.parts();
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(LIVE_INDEX)
+            .key_condition_expression(of_scope)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .limit(page(limit));
+        let rows = at_most(limit, query, "dynamodb Query live").await?;
+        Ok(readable(rows, |row| {
+            let copies = row.some_field("copyCount")?.unwrap_or(1);
+            Ok(LiveRun { id: run_id(&row)?, user: row.field("user")?, copies })
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::audit::AuditAction;
+    use domain::ports::SaveRuns;
+    use domain::run::{Run, State};
+
+    use super::*;
+    use crate::keys::Key;
+    use crate::testing::{TestStore, a_run, advanced, run_audit, run_id as id_of, user};
+
+    async fn begin(test: &TestStore, id: &str, change: impl FnOnce(&mut Run)) -> Run {
+        let mut run = a_run(id);
+        change(&mut run);
+        let audit = run_audit(&run, AuditAction::RunLaunched);
+        test.begin_run(&run, None, None, &audit).await.unwrap();
+        run
+    }
+
+    async fn live(test: &TestStore, scope: &str, limit: u32) -> Vec<LiveRun> {
+        let mut live = test.store.live_runs(scope.parse().unwrap(), limit).await.unwrap();
+        live.sort_by(|one, other| one.id.cmp(&other.id));
+        live
+    }
+
+    #[tokio::test]
+    async fn a_run_is_live_in_its_scope_until_it_has_ended() {
+        let test = TestStore::start().await;
+        let run = begin(&test, "a", |_| ()).await;
+        begin(&test, "b", |run| run.user = user(8)).await;
+        begin(&test, "c", |run| run.workspace = None).await;
+        test.table.faults.forget();
+        let expected = |id, number| LiveRun { id: id_of(id), user: user(number), copies: 1 };
+        assert_eq!(live(&test, "WS#42", 10).await, [expected("a", 1), expected("b", 8)]);
+        assert_eq!(test.operations(), ["Query"]);
+        assert_eq!(live(&test, "USER#1", 10).await, [expected("c", 1)]);
+        assert_eq!((live(&test, "WS#42", 1).await.len(), live(&test, "WS#43", 10).await.len()), (1, 0));
+        let ending = advanced(&run, |lifecycle| lifecycle.state = State::Ending);
+        test.store.save_lifecycle(&run, &ending.lifecycle, None).await.unwrap();
+        assert_eq!(live(&test, "WS#42", 10).await.len(), 2, "its copies exist until it has ended");
+        let ended = advanced(&ending, |lifecycle| {
+            lifecycle.state = State::Ended;
+            lifecycle.due = None;
+        });
+        test.store.save_lifecycle(&ending, &ended.lifecycle, None).await.unwrap();
+        assert_eq!(live(&test, "WS#42", 10).await, [expected("b", 8)]);
+    }
+
+    #[tokio::test]
+    async fn the_number_of_copies_is_that_of_the_launch_and_one_if_an_earlier_version_wrote_the_row() {
+        let test = TestStore::start().await;
+        let copies = |run: &Run, count| vec![run.lifecycle.copies[0].clone(); count];
+        begin(&test, "a", |run| run.lifecycle.copies = copies(run, 0)).await;
+        begin(&test, "b", |run| run.lifecycle.copies = copies(run, 64)).await;
+        begin(&test, "c", |run| run.lifecycle.copies = copies(run, 64)).await;
+        let mut row = test.row(Key::run(&id_of("c"))).await.unwrap().0;
+        row.remove("copyCount");
+        test.seed(row).await;
+        let counts: Vec<_> = live(&test, "WS#42", 10).await.iter().map(|run| run.copies).collect();
+        assert_eq!(counts, [0, 64, 1]);
+    }
+}
