@@ -59,7 +59,6 @@ impl TestStore {
         let key = Key::meta(SecretOwner::Workspace(workspace()));
         test.seed(key.row(fields(&a_workspace()).unwrap())).await;
         test.seed(Key::meta(SecretOwner::User(user(OWNER))).attributes()).await;
-        test.seed(Key::meta(SecretOwner::User(user(VIEWER))).attributes()).await;
         test.join(OWNER, Role::Owner).await;
         test.join(VIEWER, Role::View).await;
         test

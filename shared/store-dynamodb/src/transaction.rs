@@ -42,7 +42,10 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
         match scope.owner() {
             SecretOwner::Workspace(workspace) => self.still_in(workspace, scope.actor(), scope.roles()),
             SecretOwner::User(_) => {
-                self.enabled(Part::Membership, Key::meta(scope.owner()));
+                let mut attributes = ExpressionAttributes::default();
+                let enabled = format!("attribute_not_exists({})", attributes.name(DISABLED));
+                let condition = format!("{PRESENT} AND {enabled}");
+                self.check(Part::Membership, Key::meta(scope.owner()), &condition, attributes);
             }
         }
     }
@@ -56,15 +59,11 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
         self.check(Part::Membership, Key::member(workspace, user), &condition, attributes);
     }
 
-    /// Requires that the user exists and is not disabled.
+    /// Requires that the user is not disabled.
     pub(crate) fn still_enabled(&mut self, part: P, user: UserId) {
-        self.enabled(Part::Other(part), Key::meta(SecretOwner::User(user)));
-    }
-
-    fn enabled(&mut self, part: Part<P>, key: Key) {
         let mut attributes = ExpressionAttributes::default();
-        let condition = format!("{PRESENT} AND attribute_not_exists({})", attributes.name(DISABLED));
-        self.check(part, key, &condition, attributes);
+        let condition = format!("attribute_not_exists({})", attributes.name(DISABLED));
+        self.check(Part::Other(part), Key::meta(SecretOwner::User(user)), &condition, attributes);
     }
 
     fn check(&mut self, part: Part<P>, key: Key, condition: &str, attributes: ExpressionAttributes) {
