@@ -92,7 +92,8 @@ mod tests {
             Scope::for_role(&fixture.settings, &actor, workspace_id(), Role::Launch, Permission::Launch)
                 .unwrap()
         };
-        LaunchScopes { workspace: workspace.then(scope), user: Scope::own(&actor, Permission::Launch) }
+        let user = Scope::own(&actor, Permission::Launch).unwrap();
+        LaunchScopes { workspace: workspace.then(scope), user }
     }
 
     #[test]
