@@ -245,10 +245,9 @@ impl Change {
     #[must_use]
     pub fn rows(&self) -> usize {
         match self {
-            Self::CreateUser(..) => 5,
             // Another change may write the same rows, so it takes a transaction of its own.
             Self::SetDisabled { .. } => MAX_ROWS,
-            Self::CreateToken(_) | Self::SetRole { from: None, .. } => 5,
+            Self::CreateUser(..) | Self::CreateToken(_) | Self::SetRole { from: None, .. } => 5,
             Self::RevokeToken(_) | Self::SetRole { .. } => 4,
             Self::CreateWorkspace(_) => 3,
             Self::AddLogin(..) | Self::CreateOrganization(_) | Self::SetPlatforms(..) => 2,

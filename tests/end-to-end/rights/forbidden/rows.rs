@@ -13,7 +13,6 @@ const KINDS: [&str; 13] = [
 const OPERATIONS: [&str; 5] = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];
 
 /// The operations that each function may use, by kind of row. IAM denies all others.
-#[expect(clippy::match_same_arms, reason = "grouped by function")]
 fn allowed(function: &str, kind: &str, operation: &str) -> bool {
     let kinds: &[&str] = match (function, operation) {
         ("authorizer", "GetItem") => &["TOKEN#", "LOGIN#", "USER#"],

@@ -145,7 +145,7 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
                 "ThrottlingBurstLimit": {"Ref": "RunThrottleBurst"},
                 "DetailedMetricsEnabled": true,
             });
-            let reports = Operation::ALL.into_iter().filter(|it| it.function() == Function::ReportRun);
+            let reports = Operation::ALL.iter().filter(|it| it.function() == Function::ReportRun);
             let routes: Vec<_> = reports.map(|it| it.route_key()).collect();
             let known = stage["Properties"]["RouteSettings"].as_object().map_or(0, serde_json::Map::len);
             let mut found = unless(routes.iter().map(|it| (*it).to_owned()), |route| {

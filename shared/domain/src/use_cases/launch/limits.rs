@@ -96,6 +96,10 @@ mod tests {
         LaunchScopes { workspace: workspace.then(scope), user }
     }
 
+    /// Live runs as user and copies, the copies of the launch, and the outcome in a workspace and
+    /// without one.
+    type Case = (&'static str, &'static [(UserId, u32)], usize, &'static str, &'static str);
+
     #[test]
     fn a_launch_is_refused_at_each_limit_and_not_before() {
         let mut fixture = Fixture::new();
@@ -106,9 +110,7 @@ mod tests {
             copies_per_workspace: 20,
         };
         let (me, other) = (actor().user, user_id(8));
-        // Live runs as user and copies, the copies of the launch, and the outcome in a workspace
-        // and without one.
-        let cases: [(&str, &[(UserId, u32)], usize, &str, &str); 10] = [
+        let cases: [Case; 10] = [
             ("none", &[], 1, "", ""),
             ("one below", &[(me, 1)], 1, "", ""),
             ("as many as a user may have", &[(me, 1), (me, 1)], 1, "Your live runs", "Your live runs"),

@@ -5,13 +5,16 @@ use crate::settings::{LaunchWithoutWorkspace, LiveLimits};
 
 type Arrange = fn(&mut Fixture, &mut LaunchRequest);
 
+/// What is wrong, and the code and text of the error.
+type Case = (&'static str, Arrange, &'static str, &'static str);
+
 #[test]
 fn a_refused_launch_writes_and_opens_nothing() {
     fn change(fixture: &Fixture, change: impl FnOnce(&mut Secret)) {
         let mut rows = fixture.table.rows.borrow_mut();
         change(rows.secrets.get_mut(&(of_user(), token().id)).unwrap());
     }
-    let cases: [(&str, Arrange, &str, &str); 15] = [
+    let cases: [Case; 12] = [
         ("no member", |f, _| f.table.rows.borrow_mut().roles.clear(), "not-found", "Not found"),
         (
             "role without the right",
@@ -71,6 +74,25 @@ fn a_refused_launch_writes_and_opens_nothing() {
             "Retry in a moment",
         ),
         (
+            "idempotency key cannot be looked up",
+            |f, _| f.table.faults.fail("find_idempotency_record", unavailable()),
+            "unavailable",
+            "Retry in a moment",
+        ),
+        (
+            "write not allowed",
+            |f, _| f.table.faults.fail("begin_run", Error::NotFound),
+            "not-found",
+            "Not found",
+        ),
+    ];
+    check_refused(&cases);
+}
+
+#[test]
+fn a_refused_launch_without_a_workspace_writes_and_opens_nothing() {
+    let cases: [Case; 3] = [
+        (
             "no role in any workspace",
             |f, request| {
                 request.workspace = None;
@@ -97,25 +119,17 @@ fn a_refused_launch_writes_and_opens_nothing() {
             "unavailable",
             "Retry in a moment",
         ),
-        (
-            "idempotency key cannot be looked up",
-            |f, _| f.table.faults.fail("find_idempotency_record", unavailable()),
-            "unavailable",
-            "Retry in a moment",
-        ),
-        (
-            "write not allowed",
-            |f, _| f.table.faults.fail("begin_run", Error::NotFound),
-            "not-found",
-            "Not found",
-        ),
     ];
+    check_refused(&cases);
+}
+
+fn check_refused(cases: &[Case]) {
     for (case, arrange, code, text) in cases {
         let (mut fixture, mut request) = (fixture(), request(Platform::AwsBatch));
         arrange(&mut fixture, &mut request);
         let error = error_of(launch(&fixture, &request, Some("a-key-of-this-request")));
-        assert_eq!(error.code(), code, "{case}");
-        assert!(error.to_string().contains(text), "{case}: {error}");
+        assert_eq!(error.code(), *code, "{case}");
+        assert!(error.to_string().contains(*text), "{case}: {error}");
         assert_nothing_opened(&fixture, case);
         assert!(fixture.table.rows.borrow().runs.is_empty(), "{case}: a run was written");
         assert!(fixture.table.rows.borrow().idempotency.is_empty(), "{case}: the key was taken");
