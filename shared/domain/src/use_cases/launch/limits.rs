@@ -98,7 +98,7 @@ mod tests {
 
     /// Live runs as user and copies, the copies of the launch, and the outcome in a workspace and
     /// without one.
-    type Case = (&'static str, &'static [(UserId, u32)], usize, &'static str, &'static str);
+    type Case<'a> = (&'a str, &'a [(UserId, u32)], usize, &'a str, &'a str);
 
     #[test]
     fn a_launch_is_refused_at_each_limit_and_not_before() {
@@ -110,7 +110,7 @@ mod tests {
             copies_per_workspace: 20,
         };
         let (me, other) = (actor().user, user_id(8));
-        let cases: [Case; 10] = [
+        let cases: [Case<'_>; 10] = [
             ("none", &[], 1, "", ""),
             ("one below", &[(me, 1)], 1, "", ""),
             ("as many as a user may have", &[(me, 1), (me, 1)], 1, "Your live runs", "Your live runs"),
