@@ -131,8 +131,9 @@ impl Section for Issuers {
 }
 
 /// `DEPLOYMENT`, and optional settings with safe defaults: `MAINTAIN_MAY_WRITE` (false),
-/// `ALLOW_AWS_NAMES` (false), `DEFAULT_LAYOUT` (bundle), `MAX_TOKEN_DAYS` (365), `RESTORED` (false),
-/// `LAUNCH_WITHOUT_WORKSPACE` (launchers), and those of [`Limits`] and [`LiveLimits`].
+/// `ALLOW_AWS_NAMES` (false), `DEFAULT_LAYOUT` (bundle), `MAX_TOKEN_DAYS` (365),
+/// `LAUNCH_WITHOUT_WORKSPACE` (launchers), `RESTORED` (false), and those of [`Limits`] and
+/// [`LiveLimits`].
 impl Section for Settings {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
         // CloudFormation's rule for stack names. It also excludes characters of the syntax of tag

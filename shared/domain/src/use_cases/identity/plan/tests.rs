@@ -156,8 +156,8 @@ fn a_disabled_user_gets_no_role_and_no_token() {
     assert_eq!(
         problems,
         [
-            "users[0].tokens[0]: a disabled user cannot have a new token.",
-            &format!("{place}: the user is disabled.")
+            &format!("{place}: the user is disabled."),
+            "users[0].tokens[0]: a disabled user cannot have a new token."
         ]
     );
     document["users"][0]["disabled"] = json!(false);
