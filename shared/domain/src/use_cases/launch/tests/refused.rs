@@ -154,6 +154,32 @@ fn a_launch_beyond_the_limit_of_live_runs_is_refused_unless_it_repeats_an_earlie
 }
 
 #[test]
+fn a_workspace_has_the_limit_of_all_its_users_and_user_secrets_alone_that_of_one() {
+    let mut fixture = fixture();
+    let limits = |user, workspace| LiveLimits {
+        runs_per_user: user,
+        runs_per_workspace: workspace,
+        ..LiveLimits::default()
+    };
+    let of_workspace = request(Platform::AwsBatch);
+    for of_others in [true, false] {
+        let request = match of_others {
+            true => of_workspace.clone(),
+            false => LaunchRequest { workspace: None, ..of_workspace.clone() },
+        };
+        fixture.settings.live_limits = if of_others { limits(1, 2) } else { limits(2, 1) };
+        for _ in 0..2 {
+            let run = launch(&fixture, &request, None).unwrap().run;
+            if of_others {
+                fixture.table.rows.borrow_mut().runs.get_mut(&run.id).unwrap().user = user_id(8);
+            }
+        }
+        let text = error_of(launch(&fixture, &request, None)).to_string();
+        assert!(text.contains("reached the limit of 2"), "{of_others}: {text}");
+    }
+}
+
+#[test]
 fn everyone_may_launch_without_a_workspace_where_the_deployment_allows_it() {
     let mut fixture = fixture();
     fixture.settings.launch_without_workspace = LaunchWithoutWorkspace::Everyone;
