@@ -2,7 +2,7 @@
 
 use end_to_end::rights::template::Template;
 use http_api::Operation;
-use http_api::operation::Function;
+use http_api::operation::Credential;
 use serde_json::{Value, json};
 
 use super::keys::is_kept;
@@ -145,8 +145,8 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
                 "ThrottlingBurstLimit": {"Ref": "RunThrottleBurst"},
                 "DetailedMetricsEnabled": true,
             });
-            let reports = Operation::ALL.iter().filter(|it| it.function() == Function::ReportRun);
-            let routes: Vec<_> = reports.map(|it| it.route_key()).collect();
+            let of_runs = Operation::ALL.iter().filter(|it| it.credential() == Credential::Run);
+            let routes: Vec<_> = of_runs.map(|it| it.route_key()).collect();
             let known = stage["Properties"]["RouteSettings"].as_object().map_or(0, serde_json::Map::len);
             let mut found = unless(routes.iter().map(|it| (*it).to_owned()), |route| {
                 let id = template.of_type("AWS::ApiGatewayV2::Route");
