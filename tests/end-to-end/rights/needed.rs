@@ -17,7 +17,14 @@ async fn each_function_needs_each_of_its_rights() -> Outcome {
     let key = Key::make("1", "ES256");
     let issuer = Issuer::start(&[&key]).await;
     let issuers = json!([issuer.entry(&json!({}))]).to_string();
-    let parameters = [("OidcIssuers", issuers.as_str()), ("SweepSchedule", "rate(7 days)")];
+    // The exercises launch more runs than a user has by default.
+    let parameters = [
+        ("OidcIssuers", issuers.as_str()),
+        ("SweepSchedule", "rate(7 days)"),
+        ("LiveRunsPerUser", "10000"),
+        ("LiveRunsPerWorkspace", "10000"),
+        ("LiveCopiesPerUser", "10000"),
+    ];
     let harness = Harness::start(&parameters).await?;
     let world = World::make(&harness, "needed").await?;
     let exercises = Exercises::new(&harness, (&issuer, &key), &world);
