@@ -75,6 +75,10 @@ pub struct User {
     /// Since when the user is disabled: nothing that identifies the user is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<Timestamp>,
+    /// How many roles the user was given so far. A change of all memberships names the number that
+    /// it read, so it misses no role that was given meanwhile.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub grants: u64,
 }
 
 /// An organization.
@@ -205,6 +209,8 @@ pub enum Change {
     SetDisabled {
         /// The user's id.
         user: UserId,
+        /// The user's [`User::grants`], read before the workspaces.
+        grants: u64,
         /// Since when; `None` to enable the user.
         disabled: Option<Timestamp>,
         /// The workspaces in which the user has a role.
@@ -266,6 +272,12 @@ impl Change {
     }
 }
 
+/// Whether a number is not stored.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// Returns the case-folded form of a name or e-mail address, for comparisons.
 #[must_use]
 pub fn fold(name: &str) -> String {
@@ -284,6 +296,7 @@ mod tests {
             email: "olivia@example.org".into(),
             created: Timestamp::UNIX_EPOCH,
             disabled: None,
+            grants: 0,
         }
     }
 
@@ -327,7 +340,7 @@ mod tests {
 
     fn disabled() -> Change {
         let workspaces = vec![workspace().id, WorkspaceId::new(43).unwrap()];
-        Change::SetDisabled { user: user().id, disabled: Some(Timestamp::UNIX_EPOCH), workspaces }
+        Change::SetDisabled { user: user().id, grants: 0, disabled: Some(Timestamp::UNIX_EPOCH), workspaces }
     }
 
     fn set_role(from: Option<Role>, to: Option<Role>) -> Change {

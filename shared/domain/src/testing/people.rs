@@ -14,6 +14,7 @@ pub(crate) fn user(number: i64, user_name: &str) -> User {
         email: format!("{user_name}@example.org"),
         created: minutes(-1_000),
         disabled: None,
+        grants: 0,
     }
 }
 

@@ -627,6 +627,13 @@ impl ChangeIdentity for Table {
         required: Option<&RequiredMembership>,
     ) -> Result<()> {
         self.write("change_identity", |rows| {
+            let changed = |change: &Change| {
+                matches!(change, Change::SetDisabled { user, grants, .. }
+                    if rows.users.get(user).is_some_and(|user| user.grants != *grants))
+            };
+            if changes.iter().any(changed) {
+                return Err(Error::Contended);
+            }
             for change in changes {
                 rows.change(change.clone());
             }
@@ -663,7 +670,10 @@ impl Rows {
             Change::SetPlatforms(workspace, platforms) => {
                 self.workspaces.insert(workspace.id, Workspace { platforms, ..workspace });
             }
-            Change::SetRole { workspace, user, to, .. } => {
+            Change::SetRole { workspace, user, from, to } => {
+                if let (None, Some(user)) = (from, self.users.get_mut(&user)) {
+                    user.grants += 1;
+                }
                 match to {
                     Some(role) => self.roles.insert((workspace, user), role),
                     None => self.roles.remove(&(workspace, user)),

@@ -83,6 +83,7 @@ async fn make_user(
         email,
         created: context.now,
         disabled: None,
+        grants: 0,
     })
 }
 

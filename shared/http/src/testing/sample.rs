@@ -43,6 +43,7 @@ pub(crate) fn user(number: i64, name: &str) -> User {
         email: format!("{name}@example.org"),
         created: at("2026-10-25T12:42:21.987Z"),
         disabled: None,
+        grants: 0,
     }
 }
 

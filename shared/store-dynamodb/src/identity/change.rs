@@ -30,8 +30,11 @@ impl ChangeIdentity for Store {
     ) -> Result<()> {
         let mut transaction = self.transaction();
         let mut metas: BTreeMap<WorkspaceId, Meta> = BTreeMap::new();
-        for user in must_be_enabled(changes) {
-            transaction.still_enabled(Part::Enabled, user);
+        for (user, grants) in must_be_enabled(changes) {
+            match grants {
+                0 => transaction.still_enabled(Part::Enabled, user),
+                grants => count_grants(&mut transaction, user, grants),
+            }
         }
         // If the caller leaves or steps down, the change to the caller's role already carries a
         // condition.
@@ -46,8 +49,8 @@ impl ChangeIdentity for Store {
                 Change::AddLogin(user, login) => {
                     transaction.put_new(Part::Row, Key::login(login).with([("user", n(*user))]));
                 }
-                Change::SetDisabled { user, disabled, workspaces } => {
-                    set_disabled(&mut transaction, *user, *disabled, workspaces)?;
+                Change::SetDisabled { user, grants, disabled, workspaces } => {
+                    set_disabled(&mut transaction, *user, *grants, *disabled, workspaces)?;
                 }
                 Change::CreateToken(token) => create_token(&mut transaction, token)?,
                 Change::RevokeToken(token) => revoke_token(&mut transaction, token),
@@ -86,6 +89,8 @@ enum Part {
     Row,
     /// A user who must not be disabled.
     Enabled,
+    /// A user who gets a role: must exist and not be disabled.
+    Granted,
     /// A workspace's row: its number of owners and its platforms.
     Workspace(WorkspaceId),
 }
@@ -103,12 +108,12 @@ fn sets_role_of(change: &Change, required: &RequiredMembership) -> bool {
         if (*workspace, *user) == (required.workspace, required.user))
 }
 
-/// The users who must not be disabled: those who get a token or a role. A transaction cannot check
-/// a row that it also writes.
-fn must_be_enabled(changes: &[Change]) -> BTreeSet<UserId> {
+/// The users who must not be disabled: those who get a token or a role, with the number of these
+/// roles. A transaction cannot check a row that it also writes.
+fn must_be_enabled(changes: &[Change]) -> BTreeMap<UserId, u64> {
     let gets = |change: &Change| match change {
-        Change::CreateToken(token) => Some(token.user),
-        Change::SetRole { user, from: None, .. } => Some(*user),
+        Change::CreateToken(token) => Some((token.user, 0)),
+        Change::SetRole { user, from: None, .. } => Some((*user, 1)),
         _ => None,
     };
     let written = |change: &Change| match change {
@@ -116,7 +121,19 @@ fn must_be_enabled(changes: &[Change]) -> BTreeSet<UserId> {
         _ => None,
     };
     let written: BTreeSet<_> = changes.iter().filter_map(written).collect();
-    changes.iter().filter_map(gets).filter(|user| !written.contains(user)).collect()
+    let mut users = BTreeMap::new();
+    for (user, roles) in changes.iter().filter_map(gets).filter(|(user, _)| !written.contains(user)) {
+        *users.entry(user).or_default() += roles;
+    }
+    users
+}
+
+/// Requires that the user exists and is not disabled, and counts the roles that the user gets.
+fn count_grants(transaction: &mut Changing, user: UserId, grants: u64) {
+    let mut changes = Changes::default();
+    changes.add(GRANTS, n(grants));
+    let enabled = format!("attribute_not_exists({})", changes.attributes().name(DISABLED));
+    transaction.change_if(Part::Granted, Key::user(user), changes, &format!("{PRESENT} AND {enabled}"));
 }
 
 type Changing<'a> = Transaction<'a, Part>;
@@ -134,17 +151,32 @@ fn create_user(transaction: &mut Changing, user: &User, login: Option<&Login>) -
 fn set_disabled(
     transaction: &mut Changing,
     user: UserId,
+    grants: u64,
     disabled: Option<Timestamp>,
     workspaces: &[WorkspaceId],
 ) -> Result<()> {
     let disabled = disabled.map(|at| attribute(&at)).transpose()?;
-    let memberships = workspaces.iter().map(|workspace| Key::member(*workspace, user));
-    for key in [Key::user(user)].into_iter().chain(memberships) {
+    let mark = || {
         let mut changes = Changes::default();
         changes.set_or_remove([(DISABLED.to_owned(), disabled.clone())].into());
-        transaction.change_if(Part::Row, key, changes, PRESENT);
+        changes
+    };
+    let mut changes = mark();
+    let condition = format!("{PRESENT} AND {}", same_grants(&mut changes, grants));
+    transaction.change_if(Part::Row, Key::user(user), changes, &condition);
+    for workspace in workspaces {
+        transaction.change_if(Part::Row, Key::member(*workspace, user), mark(), PRESENT);
     }
     Ok(())
+}
+
+/// The condition that no role was given since this number was read.
+fn same_grants(changes: &mut Changes, grants: u64) -> String {
+    let attributes = changes.attributes();
+    match grants {
+        0 => format!("attribute_not_exists({})", attributes.name(GRANTS)),
+        grants => attributes.equals(GRANTS, n(grants)),
+    }
 }
 
 fn create_token(transaction: &mut Changing, token: &StoredToken) -> Result<()> {
@@ -238,7 +270,8 @@ fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Resul
 /// rows.
 fn refused(refusal: &Refusal<Part>, metas: &BTreeMap<WorkspaceId, Meta>) -> Result<()> {
     refusal.unless_contended()?;
-    if refusal.of(&Part::Enabled).is_some() {
+    let disabled = matches!(refusal.of(&Part::Granted), Some(ExistingItem::Row(_)));
+    if disabled || refusal.of(&Part::Enabled).is_some() {
         return Err(Error::Conflict(USER_DISABLED.into()));
     }
     if refusal.of(&Part::Row).is_some() {
@@ -257,6 +290,8 @@ fn refused(refusal: &Refusal<Part>, metas: &BTreeMap<WorkspaceId, Meta>) -> Resu
     Err(Error::Contended)
 }
 
+/// The number of roles that a user was given.
+const GRANTS: &str = "grants";
 /// The number of owners of a workspace.
 const OWNERS: &str = "ownerCount";
 

@@ -46,7 +46,14 @@ mod tests {
 
     async fn register(test: &TestStore, number: i64, name: &str, login: &Login) -> Result<()> {
         let email = format!("{name}@example.org");
-        let new = User { id: user(number), user_name: name.into(), email, created: now(), disabled: None };
+        let new = User {
+            id: user(number),
+            user_name: name.into(),
+            email,
+            created: now(),
+            disabled: None,
+            grants: 0,
+        };
         let audit = an_audit(SecretOwner::User(new.id), AuditAction::UserCreated, &[]);
         test.store.register_login(&new, login, &audit).await
     }

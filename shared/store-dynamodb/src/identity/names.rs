@@ -37,8 +37,14 @@ mod tests {
         let test = TestStore::start().await;
         for (number, name) in [(OWNER, "olivia"), (VIEWER, "victor")] {
             let email = format!("{name}@example.org");
-            let user =
-                User { id: user(number), user_name: name.into(), email, created: now(), disabled: None };
+            let user = User {
+                id: user(number),
+                user_name: name.into(),
+                email,
+                created: now(),
+                disabled: None,
+                grants: 0,
+            };
             test.seed(Key::user(user.id).row(fields(&user).unwrap())).await;
         }
         test.table.faults.forget();

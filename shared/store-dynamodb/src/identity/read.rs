@@ -146,8 +146,14 @@ mod tests {
         let test = TestStore::start().await;
         for (number, name) in [(OWNER, "olivia"), (VIEWER, "victor")] {
             let email = format!("{name}@example.org");
-            let user =
-                User { id: user(number), user_name: name.into(), email, created: now(), disabled: None };
+            let user = User {
+                id: user(number),
+                user_name: name.into(),
+                email,
+                created: now(),
+                disabled: None,
+                grants: 0,
+            };
             test.seed(Key::user(user.id).row(crate::rows::fields(&user).unwrap())).await;
         }
         test.table.faults.forget();
@@ -184,8 +190,14 @@ mod tests {
         let test = TestStore::start().await;
         for (number, name) in [(11, "Bob"), (12, "alice"), (13, "carol")] {
             let email = format!("{name}@example.org");
-            let new =
-                User { id: user(number), user_name: name.into(), email, created: now(), disabled: None };
+            let new = User {
+                id: user(number),
+                user_name: name.into(),
+                email,
+                created: now(),
+                disabled: None,
+                grants: 0,
+            };
             test.seed(Key::user(new.id).row(crate::rows::fields(&new).unwrap())).await;
             test.seed(Key::user_name(name).with([("user", n(number))])).await;
         }

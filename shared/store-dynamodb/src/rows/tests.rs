@@ -197,6 +197,7 @@ async fn rows_of_identity(test: &TestStore) -> Vec<Value> {
         email: "O@example.org".into(),
         created: now(),
         disabled: None,
+        grants: 0,
     };
     let login = Login { issuer: "https://issuer".into(), subject: "s".into() };
     let created = Workspace { id: WorkspaceId::new(77).unwrap(), ..a_workspace() };

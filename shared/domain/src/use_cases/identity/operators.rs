@@ -40,8 +40,12 @@ pub struct UserPage {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ListedUser {
-    #[serde(flatten)]
-    user: User,
+    id: UserId,
+    user_name: String,
+    email: String,
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled: Option<Timestamp>,
     workspaces: Vec<ListedRole>,
     tokens: Vec<ListedToken>,
 }
@@ -117,7 +121,11 @@ async fn listed(store: &dyn ReadIdentity, user: User) -> Result<ListedUser> {
     Ok(ListedUser {
         workspaces: memberships.into_iter().map(ListedRole::from).collect(),
         tokens: tokens.into_iter().map(ListedToken::from).collect(),
-        user,
+        id: user.id,
+        user_name: user.user_name,
+        email: user.email,
+        created_at: user.created,
+        disabled: user.disabled,
     })
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
+
 use super::apply::{Applied, AppliedOrganization, AppliedToken, AppliedUser, AppliedWorkspace};
 use super::document::{DeclaredOrganization, DeclaredToken, DeclaredUser, DeclaredWorkspace, Document};
 use super::problems::Problems;
@@ -109,6 +111,22 @@ fn pack(units: Vec<Vec<Change>>, context: &Context<'_>) -> Vec<Batch> {
     batches
 }
 
+/// Returns the changes that disable or enable the user, as many as the workspaces need.
+pub(super) fn set_disabled(
+    user: &User,
+    disabled: Option<Timestamp>,
+    workspaces: &[WorkspaceId],
+) -> impl Iterator<Item = Change> {
+    let (user, grants) = (user.id, user.grants);
+    let none = workspaces.is_empty().then(|| &workspaces[..0]);
+    workspaces.chunks(MOST_MEMBERSHIPS).chain(none).map(move |workspaces| Change::SetDisabled {
+        user,
+        grants,
+        disabled,
+        workspaces: workspaces.to_vec(),
+    })
+}
+
 struct Planner<'a> {
     known: &'a Known,
     context: &'a Context<'a>,
@@ -152,6 +170,7 @@ impl Planner<'_> {
                 email: declared.email.clone(),
                 created: self.context.now,
                 disabled: declared.disabled.filter(|it| *it).map(|_| self.context.now),
+                grants: 0,
             };
             let created = (user.id, user.user_name.clone());
             self.people.insert(folded, user.id);
@@ -223,13 +242,7 @@ impl Planner<'_> {
         }
         let disabled = disabled.then_some(self.context.now);
         self.disabled.insert(user.id, disabled.is_some());
-        for workspaces in workspaces.chunks(MOST_MEMBERSHIPS) {
-            let workspaces = workspaces.to_vec();
-            self.first.push(vec![Change::SetDisabled { user: user.id, disabled, workspaces }]);
-        }
-        if workspaces.is_empty() {
-            self.first.push(vec![Change::SetDisabled { user: user.id, disabled, workspaces }]);
-        }
+        self.first.extend(set_disabled(user, disabled, &workspaces).map(|change| vec![change]));
     }
 
     /// Whether the user is disabled once the document is applied.

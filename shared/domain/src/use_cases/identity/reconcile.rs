@@ -8,7 +8,7 @@
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
-use super::plan::MOST_MEMBERSHIPS;
+use super::plan::{MOST_MEMBERSHIPS, set_disabled};
 use super::record_of;
 use super::trail::Trail;
 use crate::audit::{AuditAction, AuditRecord, Subject};
@@ -181,13 +181,8 @@ async fn disable(store: &dyn Reconcile, id: UserId, context: &Context<'_>) -> Re
         if user.disabled.is_some() && workspaces.len() <= MOST_MEMBERSHIPS {
             return Ok(Effect::Nothing);
         }
-        let mut chunks: Vec<_> = workspaces.chunks(MOST_MEMBERSHIPS).map(<[_]>::to_vec).collect();
-        if chunks.is_empty() {
-            chunks.push(Vec::new());
-        }
-        for workspaces in chunks {
-            let disabled = Some(context.now);
-            change(store, Change::SetDisabled { user: id, disabled, workspaces }, context).await?;
+        for disable in set_disabled(&user, Some(context.now), &workspaces) {
+            change(store, disable, context).await?;
         }
         Ok(Effect::Done)
     })

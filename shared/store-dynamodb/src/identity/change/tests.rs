@@ -19,6 +19,15 @@ async fn start() -> TestStore {
     test
 }
 
+/// Also with the users of the role changes.
+async fn start_with_users() -> TestStore {
+    let test = start().await;
+    for number in [VIEWER, 9, 10] {
+        test.seed(Key::user(user(number)).row(fields(&a_user(number, "someone")).unwrap())).await;
+    }
+    test
+}
+
 async fn change(test: &TestStore, changes: &[Change]) -> Result<()> {
     change_as(test, changes, None).await
 }
@@ -53,6 +62,7 @@ fn a_user(number: i64, name: &str) -> User {
         email: format!("{name}@example.org"),
         created: now(),
         disabled: None,
+        grants: 0,
     }
 }
 
@@ -162,7 +172,7 @@ async fn names_of_organizations_and_of_workspaces_within_them_are_unique() {
 
 #[tokio::test]
 async fn a_workspace_without_an_owner_is_not_created() {
-    let test = start().await;
+    let test = start_with_users().await;
     let created = Change::CreateWorkspace(another_workspace(43, "main"));
     let viewer = role_in(WorkspaceId::new(43).unwrap(), VIEWER, None, Some(Role::View));
     all_are_refused(&test, "bug", &[std::slice::from_ref(&created), &[created.clone(), viewer]]).await;
@@ -171,7 +181,7 @@ async fn a_workspace_without_an_owner_is_not_created() {
 
 #[tokio::test]
 async fn a_membership_and_its_mirror_are_written_together() {
-    let test = start().await;
+    let test = start_with_users().await;
     for (from, to) in
         [(None, Some(Role::Launch)), (Some(Role::Launch), Some(Role::Admin)), (Some(Role::Admin), None)]
     {
@@ -185,7 +195,7 @@ async fn a_membership_and_its_mirror_are_written_together() {
 
 #[tokio::test]
 async fn a_role_that_is_not_the_expected_one_is_contended() {
-    let test = start().await;
+    let test = start_with_users().await;
     let joins_again = role(VIEWER, None, Some(Role::Admin));
     let was_another = role(VIEWER, Some(Role::Launch), Some(Role::Admin));
     let leaves_as_another = role(VIEWER, Some(Role::Launch), None);
@@ -201,7 +211,7 @@ async fn a_role_that_is_not_the_expected_one_is_contended() {
 
 #[tokio::test]
 async fn the_last_owner_can_neither_leave_nor_step_down() {
-    let test = start().await;
+    let test = start_with_users().await;
     let leaves = role(OWNER, Some(Role::Owner), None);
     let steps_down = role(OWNER, Some(Role::Owner), Some(Role::Admin));
     all_are_refused(&test, "conflict", &[std::slice::from_ref(&leaves), &[steps_down]]).await;
@@ -213,12 +223,12 @@ async fn the_last_owner_can_neither_leave_nor_step_down() {
     assert_eq!(owners(&test).await, 1);
     let transfers = [role(9, Some(Role::Owner), None), role(VIEWER, Some(Role::View), Some(Role::Owner))];
     change(&test, &transfers).await.unwrap();
-    assert_eq!((owners(&test).await, test.store.participants(workspace()).await.unwrap().len()), (1, 0));
+    assert_eq!((owners(&test).await, test.store.participants(workspace()).await.unwrap().len()), (1, 1));
 }
 
 #[tokio::test]
 async fn one_owner_remains_when_all_leave_at_once() {
-    let test = start().await;
+    let test = start_with_users().await;
     change(&test, &[role(9, None, Some(Role::Owner))]).await.unwrap();
     let (test, leave) = (&test, |number| [role(number, Some(Role::Owner), None)]);
     let left = join_all([OWNER, 9].map(async |number| change(test, &leave(number)).await)).await;
@@ -239,7 +249,7 @@ async fn platforms_are_replaced_only_if_they_have_not_changed() {
 
 #[tokio::test]
 async fn a_lost_required_membership_is_not_found_whatever_else_is_wrong() {
-    let test = start().await;
+    let test = start_with_users().await;
     let required = RequiredMembership {
         workspace: workspace(),
         user: user(OWNER),
@@ -258,7 +268,7 @@ async fn a_lost_required_membership_is_not_found_whatever_else_is_wrong() {
 
 #[tokio::test]
 async fn a_caller_who_leaves_is_checked_by_the_condition_on_the_role_change() {
-    let test = start().await;
+    let test = start_with_users().await;
     let required = RequiredMembership { workspace: workspace(), user: user(VIEWER), roles: vec![Role::View] };
     let leaves = [role(VIEWER, Some(Role::View), None)];
     change_as(&test, &leaves, Some(&required)).await.unwrap();
@@ -268,7 +278,7 @@ async fn a_caller_who_leaves_is_checked_by_the_condition_on_the_role_change() {
 
 #[tokio::test]
 async fn a_lost_answer_is_retried_and_has_one_effect() {
-    let test = start().await;
+    let test = start_with_users().await;
     test.table.faults.fail_next(Fault::LostReply);
     change(&test, &[role(9, None, Some(Role::Owner))]).await.unwrap();
     assert_eq!((owners(&test).await, test.operations().len(), test.audits().await), (2, 2, 1));
@@ -288,8 +298,22 @@ async fn a_transaction_conflict_is_contended_whatever_the_conditions_say() {
 }
 
 fn disable(number: i64, disabled: bool, workspaces: &[WorkspaceId]) -> Change {
-    let disabled = disabled.then(now);
-    Change::SetDisabled { user: user(number), disabled, workspaces: workspaces.to_vec() }
+    Change::SetDisabled {
+        user: user(number),
+        grants: 0,
+        disabled: disabled.then(now),
+        workspaces: workspaces.to_vec(),
+    }
+}
+
+/// The same change after this number of roles.
+fn after(grants: u64, change: Change) -> Change {
+    match change {
+        Change::SetDisabled { user, disabled, workspaces, .. } => {
+            Change::SetDisabled { user, grants, disabled, workspaces }
+        }
+        other => other,
+    }
 }
 
 #[tokio::test]
@@ -299,7 +323,7 @@ async fn a_disabled_user_makes_no_change_and_gets_no_role_and_no_token_until_ena
     let join = |from, to| Change::SetRole { workspace: workspace(), user: user(9), from, to };
     let token = Change::CreateToken(a_token(5, 9, "cli"));
     change(&test, &[join(None, Some(Role::Admin))]).await.unwrap();
-    change(&test, &[disable(9, true, &[workspace()])]).await.unwrap();
+    change(&test, &[after(1, disable(9, true, &[workspace()]))]).await.unwrap();
     assert_eq!(test.store.user(user(9)).await.unwrap().unwrap().disabled, Some(now()));
     assert_eq!(test.store.role(workspace(), user(9)).await.unwrap(), None);
     all_are_refused(&test, "conflict", &[std::slice::from_ref(&token)]).await;
@@ -310,8 +334,32 @@ async fn a_disabled_user_makes_no_change_and_gets_no_role_and_no_token_until_ena
     assert_eq!(error.code(), "not-found", "the check in the transaction");
     change(&test, &[join(Some(Role::Admin), None)]).await.unwrap();
     all_are_refused(&test, "conflict", &[&[join(None, Some(Role::View))]]).await;
-    change(&test, &[disable(9, false, &[])]).await.unwrap();
+    change(&test, &[after(1, disable(9, false, &[]))]).await.unwrap();
     change(&test, &[token, join(None, Some(Role::View))]).await.unwrap();
     assert_eq!(test.store.role(workspace(), user(9)).await.unwrap(), Some(Role::View));
-    all_are_refused(&test, "contended", &[&[disable(9, true, &[WorkspaceId::new(43).unwrap()])]]).await;
+    let elsewhere = after(2, disable(9, true, &[WorkspaceId::new(43).unwrap()]));
+    all_are_refused(&test, "contended", &[&[elsewhere]]).await;
+}
+
+/// Otherwise the membership would have no mark, and would grant its permissions to requests that
+/// began before.
+#[tokio::test]
+async fn a_role_that_is_given_while_a_user_is_disabled_stops_the_change() {
+    let test = start_with_users().await;
+    let disable = |grants| after(grants, disable(9, true, &[]));
+    let elsewhere = WorkspaceId::new(43).unwrap();
+    all_are_refused(&test, "contended", &[&[disable(1)]]).await;
+    let roles = [role(9, None, Some(Role::View)), role_in(elsewhere, 9, None, Some(Role::View))];
+    change(&test, &roles).await.unwrap();
+    assert_eq!(test.store.user(user(9)).await.unwrap().unwrap().grants, 2);
+    all_are_refused(&test, "contended", &[&[disable(0)], &[disable(1)]]).await;
+    change(&test, &[role(9, Some(Role::View), Some(Role::Admin))]).await.unwrap();
+    change(&test, &[disable(2)]).await.unwrap();
+    all_are_refused(&test, "conflict", &[&[role_in(workspace(), 9, None, Some(Role::View))]]).await;
+}
+
+#[tokio::test]
+async fn a_user_who_does_not_exist_gets_no_role() {
+    let test = start().await;
+    all_are_refused(&test, "contended", &[&[role(9, None, Some(Role::View))]]).await;
 }

@@ -66,7 +66,7 @@ fn steps(plan: &Plan) -> Vec<Vec<String>> {
             format!("user {}", user.user_name)
         }
         Change::AddLogin(user, login) => format!("login {} of {}", login.subject, names[&user.number()]),
-        Change::SetDisabled { user, disabled, workspaces } => {
+        Change::SetDisabled { user, disabled, workspaces, .. } => {
             let word = disabled.map_or("enable", |_| "disable");
             format!("{word} {} in {} workspaces", names[&user.number()], workspaces.len())
         }
@@ -379,6 +379,7 @@ fn a_new_user_workspace_and_token_match_the_declaration() {
         email: "Nina@example.org".into(),
         created: NOW,
         disabled: None,
+        grants: 0,
     };
     assert_eq!(changes[0], Change::CreateUser(expected, None));
     assert_eq!(changes[1], Change::CreateOrganization(Organization { id: new.id, name: "New".into() }));

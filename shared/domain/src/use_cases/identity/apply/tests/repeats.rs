@@ -126,3 +126,30 @@ fn a_late_problem_reports_the_changes_that_took_effect() {
     assert_eq!((refused.code(), refused.to_string()), ("invalid", text));
     assert_eq!(fixture.table.rows.borrow().tokens.len(), 18);
 }
+
+/// The changes that disable a user, with the number of workspaces of each.
+fn disabled_in(fixture: &Fixture) -> Vec<usize> {
+    let changes = transactions(fixture).into_iter().flat_map(|(changes, _)| changes);
+    let workspaces = changes.filter_map(|change| match change {
+        Change::SetDisabled { workspaces, .. } => Some(workspaces.len()),
+        _ => None,
+    });
+    workspaces.collect()
+}
+
+#[test]
+fn a_role_that_is_given_while_a_user_is_disabled_is_marked_as_well() {
+    for call in ["memberships", "change_identity"] {
+        let fixture = with_sam();
+        fixture.table.before(call, |rows| {
+            rows.workspaces.insert(workspace().id, workspace());
+            rows.roles.insert((workspace().id, user_id(4)), Role::View);
+            rows.users.get_mut(&user_id(4)).unwrap().grants += 1;
+        });
+        let json = json!({"users": [
+            {"userName": "sam", "email": "sam@example.org", "disabled": true},
+        ]});
+        assert_eq!(declare(&fixture, &json).unwrap().changes, 1, "{call}");
+        assert_eq!((disabled_in(&fixture), fixture.backoff.attempts()), (vec![1], vec![1]), "{call}");
+    }
+}
