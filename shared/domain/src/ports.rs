@@ -9,11 +9,13 @@
 //! Use cases may retry the latter.
 
 mod copies;
+mod environments;
 mod identity;
 mod runs;
 mod secrets;
 
 pub use self::copies::*;
+pub use self::environments::*;
 pub use self::identity::*;
 pub use self::runs::*;
 pub use self::secrets::*;

@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::copies::{CopyTags, Layout, RunCopy};
+use crate::environment::Target;
 use crate::ids::{RunId, SecretId, UserId, WorkspaceId};
 use crate::name::SecretName;
 use crate::names::names;
@@ -46,6 +47,9 @@ pub struct Run {
     pub created: Timestamp,
     /// The latest end: after it, reports no longer renew the lease. Only a live head job does.
     pub not_after: Timestamp,
+    /// Where it executes, and where its copies are.
+    #[serde(default)]
+    pub target: Target,
     /// The part that changes.
     #[serde(flatten)]
     pub lifecycle: Lifecycle,
@@ -164,6 +168,28 @@ pub struct HeadJob {
     pub queue: String,
     /// The region.
     pub region: String,
+    /// The account; `None` for the account and region of the deployment.
+    #[serde(default)]
+    pub account: Option<String>,
+}
+
+impl HeadJob {
+    /// Returns where the job is.
+    #[must_use]
+    pub fn location(&self) -> JobLocation<'_> {
+        JobLocation { account: self.account.as_deref(), region: &self.region, job_id: &self.job_id }
+    }
+}
+
+/// Where a job is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct JobLocation<'a> {
+    /// The account; `None` for the account and region of the deployment.
+    pub account: Option<&'a str>,
+    /// The region.
+    pub region: &'a str,
+    /// The job's id.
+    pub job_id: &'a str,
 }
 
 /// How a run ended.

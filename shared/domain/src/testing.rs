@@ -357,6 +357,7 @@ pub(crate) fn run(platform: Platform, state: State) -> Run {
         layout: Layout::Bundle,
         created: minutes(-10),
         not_after: minutes(30 * 24 * 60),
+        target: crate::environment::Target::Home,
         lifecycle: Lifecycle {
             revision: 5,
             state,

@@ -9,7 +9,7 @@ use domain::name::SecretName;
 use domain::platform::Platform;
 use domain::ports::ReadRuns as _;
 use domain::resolve::{SecretSelection, Selection};
-use domain::run::{HeadJob, Outcome, ReportedBy, Run, RunResult};
+use domain::run::{HeadJob, JobLocation, Outcome, ReportedBy, Run, RunResult};
 use domain::secret::Secret;
 use domain::settings::Settings;
 use domain::token::{PresentedToken, TokenKey};
@@ -79,7 +79,8 @@ impl World {
                 reporter.end(run, &key, outcome, &context).await
             }
             Report::Job(id) => {
-                let job = HeadJob { job_id: id.into(), queue: QUEUE.into(), region: REGION.into() };
+                let job =
+                    HeadJob { job_id: id.into(), queue: QUEUE.into(), region: REGION.into(), account: None };
                 reporter.record_head_job(run, &key, &job, &context).await
             }
         }
@@ -103,7 +104,10 @@ impl World {
         let outcome = match operation {
             CleanupOperation::Sweep => return cleaner.sweep(&context).await,
             CleanupOperation::Look(run) => cleaner.inspect(run, &context).await?,
-            CleanupOperation::JobChanged(job) => cleaner.head_job_changed(REGION, job, &context).await?,
+            CleanupOperation::JobChanged(job) => {
+                let job = JobLocation { account: None, region: REGION, job_id: job };
+                cleaner.head_job_changed(&job, &context).await?
+            }
             CleanupOperation::Delivered(run) => {
                 cleaner.record_delivery(run, context.now).await?;
                 CleanupOutcome::Unchanged

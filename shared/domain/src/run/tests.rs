@@ -27,7 +27,7 @@ fn slurm(state: State) -> Run {
 }
 
 fn job() -> HeadJob {
-    HeadJob { job_id: "job-1".into(), queue: "arn:queue".into(), region: "eu-west-1".into() }
+    HeadJob { job_id: "job-1".into(), queue: "arn:queue".into(), region: "eu-west-1".into(), account: None }
 }
 
 fn with(mut run: Run, change: impl FnOnce(&mut Run)) -> Run {

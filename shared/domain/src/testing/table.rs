@@ -21,9 +21,16 @@ use crate::ports::{
 };
 use crate::reservation::{Slot, SlotRequest};
 use crate::role::Role;
-use crate::run::{HeadJob, Lifecycle, Run, State};
+use crate::run::{HeadJob, JobLocation, Lifecycle, Run, State};
 use crate::secret::{MAX_IN_SCOPE, OldVersion, SealedValue, Secret, SecretWrite};
 use crate::{Error, Result};
+
+/// The account, the region and the id of a job.
+type JobKey = (Option<String>, String, String);
+
+fn job_key(job: &JobLocation<'_>) -> JobKey {
+    (job.account.map(str::to_owned), job.region.to_owned(), job.job_id.to_owned())
+}
 
 #[derive(Default)]
 pub(crate) struct Rows {
@@ -39,7 +46,7 @@ pub(crate) struct Rows {
     pub(crate) runs: BTreeMap<RunId, Run>,
     /// When the index lists runs that were put off.
     pub(crate) postpone_inspection: BTreeMap<RunId, Timestamp>,
-    pub(crate) head_jobs: BTreeMap<(String, String), RunId>,
+    pub(crate) head_jobs: BTreeMap<JobKey, RunId>,
     pub(crate) idempotency: BTreeMap<String, IdempotencyRecord>,
     pub(crate) audit: Vec<AuditRecord>,
     /// Each call that changed identity: its changes and the membership it required.
@@ -78,7 +85,7 @@ impl Table {
     pub(crate) fn put_run(&self, run: Run) {
         let mut rows = self.rows.borrow_mut();
         if let Some(job) = &run.lifecycle.head_job {
-            rows.head_jobs.insert((job.region.clone(), job.job_id.clone()), run.id.clone());
+            rows.head_jobs.insert(job_key(&job.location()), run.id.clone());
         }
         rows.runs.insert(run.id.clone(), run);
     }
@@ -443,7 +450,7 @@ impl HeadJobs for Table {
         audit: &AuditRecord,
     ) -> Result<()> {
         self.write("record_head_job", |rows| {
-            let key = (job.region.clone(), job.job_id.clone());
+            let key = job_key(&job.location());
             if rows.head_jobs.contains_key(&key) {
                 return Err(Error::Conflict("The job is another run's.".into()));
             }
@@ -476,8 +483,8 @@ impl FindDueRuns for Table {
         })
     }
 
-    async fn run_of_head_job(&self, region: &str, job_id: &str) -> Result<Option<RunId>> {
-        self.read("run_of_head_job", |rows| rows.head_jobs.get(&(region.into(), job_id.into())).cloned())
+    async fn run_of_head_job(&self, job: &JobLocation<'_>) -> Result<Option<RunId>> {
+        self.read("run_of_head_job", |rows| rows.head_jobs.get(&job_key(job)).cloned())
     }
 
     async fn record_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()> {

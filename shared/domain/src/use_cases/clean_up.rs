@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::copies::RunCopy;
 use crate::ids::RunId;
 use crate::ports::{CopyStatus, FindDueRuns, ObserveJobs, RemoveCopies};
-use crate::run::{Action, Event, Run, State};
+use crate::run::{Action, Event, JobLocation, Run, State};
 use crate::{Error, Result};
 
 /// Inspects and cleans up runs.
@@ -38,11 +38,10 @@ impl Cleaner {
     /// DescribeJobs about the recorded head job. Jobs that are not a recorded head job are ignored.
     pub async fn head_job_changed(
         &self,
-        region: &str,
-        job_id: &str,
+        job: &JobLocation<'_>,
         context: &Context<'_>,
     ) -> Result<CleanupOutcome> {
-        match self.store.run_of_head_job(region, job_id).await? {
+        match self.store.run_of_head_job(job).await? {
             Some(run) => self.inspect(&run, context).await,
             None => Ok(CleanupOutcome::Unchanged),
         }

@@ -18,6 +18,7 @@ use super::retry_contended;
 use crate::audit::AuditAction;
 use crate::context::Context;
 use crate::copies::{self, Layout, RunCopy};
+use crate::environment::Target;
 use crate::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use crate::identity::Actor;
 use crate::ids::{RunId, RunPrefix};
@@ -232,6 +233,7 @@ impl Launcher {
             layout,
             created: now,
             not_after: now + limits.longest_run,
+            target: Target::Home,
             lifecycle: Lifecycle {
                 revision: 1,
                 state: State::Provisioning,

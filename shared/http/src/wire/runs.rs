@@ -265,6 +265,7 @@ mod tests {
             job_id: "876da822".to_owned(),
             queue: "heads".to_owned(),
             region: "us-east-1".to_owned(),
+            account: None,
         });
         ended.lifecycle.outcome = Some(run::Outcome {
             result: RunResult::LaunchFailed,

@@ -186,6 +186,7 @@ fn run_of(kind: Kind, row: Row) -> Run {
         layout: Layout::Bundle,
         created: at(0),
         not_after: at(LONGEST),
+        target: domain::environment::Target::Home,
         lifecycle: Lifecycle {
             revision: 1,
             state: row.state,
@@ -224,7 +225,7 @@ fn row_of(lifecycle: &Lifecycle) -> Row {
 }
 
 fn job() -> HeadJob {
-    HeadJob { job_id: "j".into(), queue: "q".into(), region: "r".into() }
+    HeadJob { job_id: "j".into(), queue: "q".into(), region: "r".into(), account: None }
 }
 
 fn event(kind: Kind, row: Row, event_kind: ModelEvent) -> Event {

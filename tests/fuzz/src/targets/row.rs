@@ -6,7 +6,7 @@ use domain::ports::{
     ReadTokens, SaveRuns,
 };
 use domain::role::Permission;
-use domain::run::{Event, Outcome, Run, RunResult, JobStatus, ReportedBy, next};
+use domain::run::{Event, JobLocation, Outcome, Run, RunResult, JobStatus, ReportedBy, next};
 use domain::settings::Settings;
 use domain::{Result, Timestamp};
 use domain::use_cases::authorize;
@@ -40,7 +40,7 @@ async fn read_all(store: &Store) -> Result<()> {
     let _ = (store.user(user).await, store.tokens(user).await, store.memberships(user).await);
     let _ = store.participants(workspace).await;
     let _ = store.due_runs(now, 10).await;
-    let _ = store.run_of_head_job(REGION, "job").await;
+    let _ = store.run_of_head_job(&JobLocation { account: None, region: REGION, job_id: "job" }).await;
     if let Ok(Some(token)) = store.token(TokenId::new(42).expect("an id")).await {
         let header = format!("Bearer {}", super::authorization::TOKEN);
         let jwts = super::authorization::no_jwts();

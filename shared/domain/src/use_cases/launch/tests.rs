@@ -130,6 +130,7 @@ fn the_intent_names_every_secret_and_copy_before_one_exists() {
         layout: Layout::Bundle,
         created: NOW,
         not_after: minutes(30 * DAY),
+        target: crate::environment::Target::Home,
         lifecycle: Lifecycle {
             revision: 1,
             state: State::Provisioning,

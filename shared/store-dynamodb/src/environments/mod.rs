@@ -1,0 +1,5 @@
+//! Compute environments and their credentials, in the partition of their workspace, and the list of
+//! all environments.
+
+mod read;
+pub(crate) mod row;
