@@ -171,8 +171,8 @@ impl RoleArn {
         let own = name.strip_prefix(Self::NAME_PREFIX).unwrap_or_default();
         let is_known = matches!(partition, "aws" | "aws-cn" | "aws-us-gov");
         let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-        // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: names of roles
-        // can have these characters. A role with a path is not accepted: the policies name none.
+        // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+        // A role with a path is not accepted: the policies of the functions name none.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
         let is_name = !own.is_empty() && name.len() <= Self::MAX_NAME && name.bytes().all(plain);
         match is_known && is_account && is_name {

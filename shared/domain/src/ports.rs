@@ -37,7 +37,7 @@ stores! {
     AuthenticationStore: ReadTokens + ReadLogins;
     /// Table access of the identity function.
     IdentityStore: Reconcile + RegisterLogins;
-    /// Table access for reading secrets and previewing launches.
+    /// Table access for reading secrets.
     SecretReader: ReadMembership + ReadSecrets;
     /// Table access for reading the audit trail.
     AuditReader: ReadMembership + ReadAudit;
@@ -45,10 +45,14 @@ stores! {
     SecretWriter: SecretReader + CreateSecrets + UpdateSecrets + UpsertSecrets + DeleteSecrets;
     /// Table access for reading runs.
     RunReader: ReadMembership + ReadRuns + ListRuns;
+    /// Table access for previews of launches.
+    LaunchReader: SecretReader + ReadEnvironments;
     /// Table access for launches.
-    LaunchStore: SecretReader + ReadSealedValues + LaunchRuns + ReserveCreations;
+    LaunchStore: LaunchReader + ReadSealedValues + LaunchRuns + ReserveCreations;
     /// Table access for cancelling runs.
     CancelStore: ReadMembership + SaveRuns;
+    /// Table access for the cleanup of runs.
+    CleanupStore: FindDueRuns + ListTargets;
     /// Table access for claims.
     ClaimStore: ReadMembership + ReadSealedValues + SaveRuns;
 }

@@ -23,9 +23,10 @@ use jiff::{SignedDuration, Timestamp};
 pub(crate) use self::log::{logged, logged_json};
 pub(crate) use self::people::*;
 pub(crate) use self::table::{Rows, Table};
-pub(crate) use self::target::{Bus, Jobs, Keys, Target};
+pub(crate) use self::target::{Bus, Environments, Jobs, Keys, Target};
 use crate::context::Context as UseCaseContext;
 use crate::copies::{Layout, RunCopy};
+use crate::environment::{self, Environment, EnvironmentId, ExternalId, Region, RoleArn};
 use crate::identity::Actor;
 use crate::ids::{RunId, RunPrefix, SecretId, UserId, WorkspaceId};
 use crate::name::SecretName;
@@ -53,6 +54,7 @@ pub(crate) struct Fixture {
     pub(crate) keys: Rc<Keys>,
     pub(crate) target: Rc<Target>,
     pub(crate) jobs: Rc<Jobs>,
+    pub(crate) environments: Rc<Environments>,
     pub(crate) bus: Rc<Bus>,
     pub(crate) randomness: Sequence,
     pub(crate) backoff: Backoff,
@@ -67,6 +69,7 @@ impl Fixture {
             keys: Rc::default(),
             target: Rc::default(),
             jobs: Rc::default(),
+            environments: Rc::default(),
             bus: Rc::default(),
             randomness: Sequence::default(),
             backoff: Backoff::of(3),
@@ -254,6 +257,26 @@ pub(crate) fn error_of<T>(outcome: Result<T>) -> Error {
 
 pub(crate) fn unavailable() -> Error {
     Error::unavailable("test", "planned by a test")
+}
+
+/// An environment of the workspace in another account.
+pub(crate) fn environment() -> Environment {
+    Environment {
+        id: EnvironmentId::parse("0123456789abcdefghijkl").unwrap(),
+        region: Region::parse("ap-southeast-2").unwrap(),
+        role: RoleArn::parse("arn:aws:iam::210987654321:role/pipeline-secrets-team").unwrap(),
+        external_id: ExternalId::parse("0123456789abcdefghijklmnopqrstuv").unwrap(),
+        copy_key: None,
+    }
+}
+
+/// The same run in [`environment`].
+pub(crate) fn elsewhere(run: Run) -> Run {
+    Run { target: environment::Target::Elsewhere(environment()), ..run }
+}
+
+pub(crate) fn environment_refused() -> Error {
+    Error::EnvironmentRefused { account: "210987654321".into(), cause: "planned by a test" }
 }
 
 pub(crate) fn workspace_id() -> WorkspaceId {

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use delivery_secretsmanager::{CopyMaker, CopyRemover};
 use domain::copies::Layout;
+use domain::environment::Environment;
 use domain::ids::{RunId, SecretId};
 use domain::name::SecretName;
 use domain::platform::Platform;
-use domain::ports::ReadRuns as _;
+use domain::ports::{CleanupSession, CreateCopies, ObserveAt, ObserveJobs, ReadRuns as _};
 use domain::resolve::{SecretSelection, Selection};
 use domain::run::{HeadJob, JobLocation, Outcome, ReportedBy, Run, RunResult};
 use domain::secret::Secret;
@@ -27,7 +29,9 @@ use domain::use_cases::report::Reporter;
 use domain::use_cases::sweep::SweepSummary;
 use domain::value::SecretValue;
 use domain::{Context, Result};
-use runtime::Deadline;
+use environments_sts::{Deliveries, Observations, Removals};
+use jobs_batch::JobObserver;
+use runtime::{Deadline, SdkConfig};
 use serde_json::json;
 
 use crate::world::{LAUNCHER, OWNER, WORKSPACE, World, actor, scope, workspace};
@@ -52,7 +56,13 @@ impl World {
     ) -> Result<Launched> {
         let launcher = self.launcher();
         let deadline = self.deadline();
-        let request = LaunchRequest { workspace: Some(workspace()), platform, layout: Some(layout), secrets };
+        let request = LaunchRequest {
+            compute_env: None,
+            workspace: Some(workspace()),
+            platform,
+            layout: Some(layout),
+            secrets,
+        };
         launcher.launch(&actor(LAUNCHER), &request, key, &self.context(&deadline)).await
     }
 
@@ -92,6 +102,7 @@ impl World {
         let canceller = Canceller {
             store: Rc::new(self.store.clone()),
             jobs: Rc::new(self.observer.clone()),
+            environments: self.observations(),
             bus: Rc::new(self.announcer.clone()),
         };
         canceller.cancel(&actor(LAUNCHER), Some(workspace()), run, false, &self.context(&deadline)).await
@@ -194,6 +205,10 @@ impl World {
             store: Rc::new(self.store.clone()),
             keys: Rc::new(self.opener.clone()),
             copies: Rc::new(self.maker.clone()),
+            environments: Rc::new(Deliveries(self.roles.clone(), |session: &SdkConfig, _: &Environment| {
+                let client = aws_sdk_secretsmanager::Client::new(session);
+                Rc::new(CopyMaker::new(client, None)) as Rc<dyn CreateCopies>
+            })),
             bus: Rc::new(self.announcer.clone()),
             prefix: self.prefix.clone(),
         }
@@ -208,12 +223,20 @@ impl World {
         }
     }
 
+    fn observations(&self) -> Rc<dyn ObserveAt> {
+        Rc::new(Observations(self.roles.clone(), |session: &SdkConfig| {
+            Rc::new(JobObserver::new(aws_sdk_batch::Client::new(session))) as Rc<dyn ObserveJobs>
+        }))
+    }
+
     /// Returns the report use case.
     pub fn reporter(&self) -> Reporter {
         Reporter {
             store: Rc::new(self.store.clone()),
             jobs: Rc::new(self.observer.clone()),
             bus: Rc::new(self.announcer.clone()),
+            environments: self.observations(),
+            account: "111122223333".into(),
             region: REGION.into(),
         }
     }
@@ -224,6 +247,10 @@ impl World {
             store: Rc::new(self.store.clone()),
             jobs: Rc::new(self.observer.clone()),
             copies: Rc::new(self.remover.clone()),
+            environments: Rc::new(Removals(self.roles.clone(), |session: &SdkConfig| CleanupSession {
+                jobs: Rc::new(JobObserver::new(aws_sdk_batch::Client::new(session))),
+                copies: Rc::new(CopyRemover::new(aws_sdk_secretsmanager::Client::new(session))),
+            })),
         }
     }
 

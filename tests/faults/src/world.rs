@@ -9,6 +9,7 @@ use domain::identity::Actor;
 use domain::ids::{RunPrefix, UserId, WorkspaceId};
 use domain::ports::Randomness;
 use domain::settings::Settings;
+use environments_sts::RoleAssumer;
 use events_eventbridge::RunAnnouncer;
 use jiff::SignedDuration;
 use jobs_batch::JobObserver;
@@ -47,6 +48,8 @@ pub struct World {
     pub announcer: RunAnnouncer,
     /// Reads jobs of AWS Batch.
     pub observer: JobObserver,
+    /// Assumes roles of environments.
+    pub roles: RoleAssumer,
     /// The deployment's settings.
     pub settings: Settings,
     /// The prefix of run ids.
@@ -102,6 +105,7 @@ impl World {
             remover: CopyRemover::new(target),
             announcer: RunAnnouncer::new(client!(aws_sdk_eventbridge, control), "bus"),
             observer: JobObserver::new(client!(aws_sdk_batch, control)),
+            roles: RoleAssumer::new(control, clients.elsewhere()),
             settings: Settings::new(DEPLOYMENT),
             prefix: RunPrefix::new(PREFIX).expect("four characters"),
             randomness: Sequence::default(),

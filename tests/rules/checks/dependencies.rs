@@ -12,10 +12,10 @@ const FUNCTIONS: [(&str, &[&str]); 9] = [
     ("identity", &["dynamodb"]),
     ("read-secrets", &["dynamodb"]),
     ("write-secrets", &["dynamodb", "kms"]),
-    ("launch-run", &["dynamodb", "eventbridge", "kms", "secretsmanager"]),
+    ("launch-run", &["dynamodb", "eventbridge", "kms", "secretsmanager", "sts"]),
     ("claim-run", &["dynamodb", "eventbridge", "kms"]),
-    ("report-run", &["batch", "dynamodb", "eventbridge"]),
-    ("cleanup-run", &["batch", "dynamodb", "secretsmanager"]),
+    ("report-run", &["batch", "dynamodb", "eventbridge", "sts"]),
+    ("cleanup-run", &["batch", "dynamodb", "secretsmanager", "sts"]),
     ("console", &[]),
 ];
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{CreateCopies, ObserveJobs, RemoveCopies};
 use crate::Result;
+use crate::context::Randomness;
 use crate::environment::{
     CredentialsId, Environment, EnvironmentId, ListedEnvironment, StoredCredentials, StoredEnvironment,
 };
@@ -63,7 +64,7 @@ pub enum Verdict {
 pub trait CheckTarget {
     /// Assumes the role with its external id and with a random one, and uses its permissions. The
     /// caller decides about repetitions: a new role takes some seconds until it works.
-    async fn check_target(&self, environment: &Environment) -> Result<Verdict>;
+    async fn check_target(&self, environment: &Environment, randomness: &dyn Randomness) -> Result<Verdict>;
 }
 
 /// Delivers to environments, with the duty `deliver`.

@@ -9,6 +9,9 @@ use jiff::Timestamp;
 
 use super::Faults;
 use crate::audit::{AuditAction, AuditRecord};
+use crate::environment::{
+    CredentialsId, EnvironmentId, ListedEnvironment, StoredCredentials, StoredEnvironment,
+};
 use crate::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use crate::identity::{Change, Login, Organization, RequiredMembership, StoredToken, User, Workspace};
 use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
@@ -16,8 +19,9 @@ use crate::name::SecretName;
 use crate::owner::{Scope, SecretOwner};
 use crate::ports::{
     ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, HeadJobs, LaunchRuns, ListRuns,
-    ReadAudit, ReadIdentity, ReadLogins, ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets, ReadTokens,
-    Reconcile, RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets, UpsertSecrets,
+    ListTargets, ReadAudit, ReadEnvironments, ReadIdentity, ReadLogins, ReadMembership, ReadRuns,
+    ReadSealedValues, ReadSecrets, ReadTokens, Reconcile, RegisterLogins, ReserveCreations, SaveRuns,
+    UpdateSecrets, UpsertSecrets,
 };
 use crate::reservation::{Slot, SlotRequest};
 use crate::role::Role;
@@ -48,6 +52,9 @@ pub(crate) struct Rows {
     pub(crate) postpone_inspection: BTreeMap<RunId, Timestamp>,
     pub(crate) head_jobs: BTreeMap<JobKey, RunId>,
     pub(crate) idempotency: BTreeMap<String, IdempotencyRecord>,
+    pub(crate) environments: BTreeMap<(WorkspaceId, EnvironmentId), StoredEnvironment>,
+    pub(crate) credentials: BTreeMap<(WorkspaceId, CredentialsId), StoredCredentials>,
+    pub(crate) listed_environments: Vec<ListedEnvironment>,
     pub(crate) audit: Vec<AuditRecord>,
     /// Each call that changed identity: its changes and the membership it required.
     pub(crate) changes: Vec<(Vec<Change>, Option<RequiredMembership>)>,
@@ -459,6 +466,44 @@ impl HeadJobs for Table {
             rows.audit.push(audit.clone());
             Ok(())
         })
+    }
+}
+
+#[async_trait(?Send)]
+impl ReadEnvironments for Table {
+    async fn environment(
+        &self,
+        workspace: WorkspaceId,
+        id: &EnvironmentId,
+    ) -> Result<Option<StoredEnvironment>> {
+        self.read("environment", |rows| rows.environments.get(&(workspace, id.clone())).cloned())
+    }
+
+    async fn environments(&self, workspace: WorkspaceId) -> Result<Vec<StoredEnvironment>> {
+        self.read("environments", |rows| {
+            rows.environments.values().filter(|stored| stored.workspace == workspace).cloned().collect()
+        })
+    }
+
+    async fn credentials(
+        &self,
+        workspace: WorkspaceId,
+        id: &CredentialsId,
+    ) -> Result<Option<StoredCredentials>> {
+        self.read("credentials", |rows| rows.credentials.get(&(workspace, id.clone())).cloned())
+    }
+
+    async fn all_credentials(&self, workspace: WorkspaceId) -> Result<Vec<StoredCredentials>> {
+        self.read("all_credentials", |rows| {
+            rows.credentials.values().filter(|stored| stored.workspace == workspace).cloned().collect()
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl ListTargets for Table {
+    async fn targets(&self) -> Result<Vec<ListedEnvironment>> {
+        self.read("targets", |rows| rows.listed_environments.clone())
     }
 }
 

@@ -298,6 +298,7 @@ fn frozen_runs_are_read_with_the_copies_that_job_definitions_refer_to_and_the_st
         (Layout::Bundle, vec![(named("b", ""), false)]),
         (Layout::Plugin, vec![(named("d", ""), false), (named("d", ".nextflow"), true)]),
         (Layout::Bundle, vec![(named("e", ""), false)]),
+        (Layout::Bundle, vec![(named("f", ""), false)]),
     ];
     assert_eq!(read, expected);
 }

@@ -1,6 +1,7 @@
 //! Inspections of runs. Deletion of copies and concurrent writers are in `copies` and `writers`.
 
 mod copies;
+mod environments;
 mod writers;
 
 use super::*;
@@ -12,7 +13,12 @@ use crate::testing::*;
 
 /// Also used by the tests of the sweep and of lease extension.
 pub(in crate::use_cases) fn cleaner(fixture: &Fixture) -> Cleaner {
-    Cleaner { store: fixture.table.clone(), jobs: fixture.jobs.clone(), copies: fixture.target.clone() }
+    Cleaner {
+        store: fixture.table.clone(),
+        jobs: fixture.jobs.clone(),
+        copies: fixture.target.clone(),
+        environments: fixture.environments.clone(),
+    }
 }
 
 fn inspect(fixture: &Fixture, id: &RunId) -> Result<CleanupOutcome> {
@@ -53,7 +59,7 @@ fn actions(fixture: &Fixture) -> Vec<AuditAction> {
 #[test]
 fn an_inspection_ends_only_a_run_that_is_due() {
     use AuditAction::{RunEnded, RunEnding};
-    use CleanupOutcome::{Ended, Unchanged};
+    use CleanupOutcome::{Abandoned, Ended, Unchanged, Unreachable};
     use Platform::{AwsBatch, Slurm};
     let launch_failed = Some(outcome(RunResult::LaunchFailed, None, ReportedBy::Sweep));
     let lost = Some(outcome(RunResult::Lost, None, ReportedBy::Sweep));
@@ -100,6 +106,7 @@ fn an_inspection_ends_only_a_run_that_is_due() {
                     "{case}: each write is a revision"
                 );
             }
+            Unreachable | Abandoned => panic!("{case}: it is at home"),
         }
         assert_eq!(lifecycle.outcome, expected, "{case}");
         assert_eq!(actions(&fixture), audited, "{case}");

@@ -27,6 +27,8 @@ fn report_as(fixture: &Fixture, id: &RunId, key: &TokenKey, report: &Report) -> 
         store: fixture.table.clone(),
         jobs: fixture.jobs.clone(),
         bus: fixture.bus.clone(),
+        environments: fixture.environments.clone(),
+        account: "111122223333".into(),
         region: REGION.into(),
     };
     let context = fixture.context();
