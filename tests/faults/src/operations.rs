@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::time::Duration;
 
 use delivery_secretsmanager::{CopyMaker, CopyRemover};
 use domain::copies::Layout;
-use domain::environment::Environment;
+use domain::environment::{Environment, EnvironmentId};
 use domain::ids::{RunId, SecretId};
 use domain::name::SecretName;
 use domain::platform::Platform;
@@ -34,9 +35,12 @@ use jobs_batch::JobObserver;
 use runtime::{Deadline, SdkConfig};
 use serde_json::json;
 
-use crate::world::{LAUNCHER, OWNER, WORKSPACE, World, actor, scope, workspace};
+use crate::story::Story;
+use crate::world::{LAUNCHER, OWNER, WORKSPACE, World, actor, environment, scope, workspace};
 use support::{QUEUE, REGION};
 
+/// The timeout of cleanup-run in `infra/template.yaml`.
+const CLEANUP_RUN: Duration = Duration::from_mins(4);
 /// An idempotency key.
 pub const KEY: &str = "0123456789abcdef";
 
@@ -54,10 +58,29 @@ impl World {
         key: Option<&str>,
         secrets: SecretSelection,
     ) -> Result<Launched> {
+        self.launch_in(None, platform, layout, key, secrets).await
+    }
+
+    /// Launches like a story.
+    pub async fn launch_for(&self, story: Story) -> Result<Launched> {
+        let (platform, layout) = story.platform();
+        let environment = story.is_elsewhere().then(|| environment().id);
+        self.launch_in(environment, platform, layout, story.key(), SecretSelection::default()).await
+    }
+
+    /// Launches in this environment.
+    pub async fn launch_in(
+        &self,
+        compute_env: Option<EnvironmentId>,
+        platform: Platform,
+        layout: Layout,
+        key: Option<&str>,
+        secrets: SecretSelection,
+    ) -> Result<Launched> {
         let launcher = self.launcher();
         let deadline = self.deadline();
         let request = LaunchRequest {
-            compute_env: None,
+            compute_env,
             workspace: Some(workspace()),
             platform,
             layout: Some(layout),
@@ -88,9 +111,10 @@ impl World {
                 };
                 reporter.end(run, &key, outcome, &context).await
             }
-            Report::Job(id) => {
-                let job =
-                    HeadJob { job_id: id.into(), queue: QUEUE.into(), region: REGION.into(), account: None };
+            Report::Job(id) | Report::JobElsewhere(id) => {
+                let elsewhere = matches!(report, Report::JobElsewhere(_));
+                let region = if elsewhere { environment().region.to_string() } else { REGION.into() };
+                let job = HeadJob { job_id: id.into(), queue: QUEUE.into(), region, account: None };
                 reporter.record_head_job(run, &key, &job, &context).await
             }
         }
@@ -110,7 +134,7 @@ impl World {
 
     /// Runs an operation of cleanup-run.
     pub async fn clean(&self, operation: CleanupOperation<'_>) -> Result<SweepSummary> {
-        let deadline = self.deadline();
+        let deadline = Deadline::after(CLEANUP_RUN);
         let (cleaner, context) = (self.cleaner(), self.context(&deadline));
         let outcome = match operation {
             CleanupOperation::Sweep => return cleaner.sweep(&context).await,
@@ -119,12 +143,20 @@ impl World {
                 let job = JobLocation { account: None, region: REGION, job_id: job };
                 cleaner.head_job_changed(&job, &context).await?
             }
+            CleanupOperation::JobElsewhereChanged(job) => {
+                let environment = environment();
+                let (account, region) = (environment.role.account(), environment.region.as_str());
+                let job = JobLocation { account: Some(account), region, job_id: job };
+                cleaner.head_job_changed(&job, &context).await?
+            }
             CleanupOperation::Delivered(run) => {
                 cleaner.record_delivery(run, context.now).await?;
                 CleanupOutcome::Unchanged
             }
         };
-        Ok(SweepSummary { ended: u32::from(outcome == CleanupOutcome::Ended), ..SweepSummary::default() })
+        let is = |expected| u32::from(outcome == expected);
+        let (ended, unreachable) = (is(CleanupOutcome::Ended), is(CleanupOutcome::Unreachable));
+        Ok(SweepSummary { ended, unreachable, ..SweepSummary::default() })
     }
 
     /// Stores these secrets in the workspace as its owner.
@@ -275,6 +307,8 @@ pub enum Report {
     Over,
     /// The id of the head job.
     Job(&'static str),
+    /// The id of the head job in the environment.
+    JobElsewhere(&'static str),
 }
 
 /// An operation of cleanup-run.
@@ -286,6 +320,8 @@ pub enum CleanupOperation<'a> {
     Look(&'a RunId),
     /// An event of AWS Batch about a job.
     JobChanged(&'a str),
+    /// The same, forwarded from the environment.
+    JobElsewhereChanged(&'a str),
     /// An event that a run's secrets were delivered.
     Delivered(&'a RunId),
 }

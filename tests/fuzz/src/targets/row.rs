@@ -67,6 +67,7 @@ async fn apply_events(store: &Store, run: &Run, settings: &Settings, now: Timest
         Event::Inspected,
         Event::Restored,
         Event::CopiesDeleted,
+        Event::Unreachable,
     ] {
         if let Some(lifecycle) = next(run, event, now, &settings.limits).lifecycle {
             let _ = store.save_lifecycle(run, &lifecycle, None).await;
