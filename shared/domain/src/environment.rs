@@ -347,6 +347,9 @@ pub struct StoredEnvironment {
     /// When the role was last proved to work.
     #[serde(rename = "provedAt")]
     pub proved: Timestamp,
+    /// What a later check found to be wrong with the role.
+    #[serde(default)]
+    pub failure: Option<String>,
     /// When the environment was created.
     #[serde(rename = "createdAt")]
     pub created: Timestamp,

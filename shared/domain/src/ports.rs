@@ -8,12 +8,14 @@
 //! [`Error::Contended`](crate::Error::Contended) for a transaction that conflicts with another one.
 //! Use cases may retry the latter.
 
+mod change_environments;
 mod copies;
 mod environments;
 mod identity;
 mod runs;
 mod secrets;
 
+pub use self::change_environments::*;
 pub use self::copies::*;
 pub use self::environments::*;
 pub use self::identity::*;

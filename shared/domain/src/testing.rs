@@ -4,6 +4,7 @@
 //! [`Table`] stores what it receives and checks only revisions. The conditions of writes are tested
 //! in the store's crate ([ADR 1](../../../docs/adr/0001-tests-use-the-one-real-store.md)).
 
+mod environments;
 mod log;
 mod people;
 mod table;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
+pub(crate) use self::environments::Roles;
 pub(crate) use self::log::{logged, logged_json};
 pub(crate) use self::people::*;
 pub(crate) use self::table::{Rows, Table};

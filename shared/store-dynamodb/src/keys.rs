@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::audit::AuditRecord;
 use domain::environment::{CredentialsId, EnvironmentId};
 use domain::idempotency::Idempotency;
+use domain::identity::fold;
 use domain::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
 use domain::name::SecretName;
 use domain::owner::SecretOwner;
@@ -79,6 +80,19 @@ impl Key {
 
     pub(crate) fn credentials(workspace: WorkspaceId, id: &CredentialsId) -> Self {
         Self::new(environments_of(workspace), format!("{CREDENTIALS}{id}"))
+    }
+
+    pub(crate) fn environment_name(workspace: WorkspaceId, name: &str) -> Self {
+        Self::new(environments_of(workspace), format!("ENV-NAME#{}", fold(name)))
+    }
+
+    pub(crate) fn credentials_name(workspace: WorkspaceId, name: &str) -> Self {
+        Self::new(environments_of(workspace), format!("CRED-NAME#{}", fold(name)))
+    }
+
+    /// The numbers of the workspace's environments and credentials.
+    pub(crate) fn environment_count(workspace: WorkspaceId) -> Self {
+        Self::new(environments_of(workspace), "COUNT")
     }
 
     /// The entry of an environment in the list of all environments.
@@ -207,6 +221,9 @@ mod tests {
             (Key::job(&job(Some("210987654321"))), "JOB#210987654321#eu-west-1#j-1", "JOB"),
             (Key::environment(workspace, &environment), "ENVS#42", "ENV#0123456789abcdefghijkl"),
             (Key::credentials(workspace, &credentials), "ENVS#42", "CRED#0123456789abcdefghijkl"),
+            (Key::environment_name(workspace, "Lab-EU"), "ENVS#42", "ENV-NAME#lab-eu"),
+            (Key::credentials_name(workspace, "Lab-EU"), "ENVS#42", "CRED-NAME#lab-eu"),
+            (Key::environment_count(workspace), "ENVS#42", "COUNT"),
             (Key::listed_environment(&environment), "ENVIRONMENTS", "0123456789abcdefghijkl"),
             (Key::creations(), "QUOTA#CREATIONS", "QUEUE"),
         ] {

@@ -307,6 +307,7 @@ pub(crate) fn a_stored_environment(id: &str) -> StoredEnvironment {
         credentials: some_credentials(id).id,
         config: "{}".into(),
         proved: later(1),
+        failure: None,
         created: now(),
         created_by: user(OWNER),
         updated: later(2),

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::ChangeEnvironments;
 use crate::Result;
 use crate::audit::AuditRecord;
 use crate::identity::{
@@ -112,7 +113,7 @@ pub trait ChangeIdentity: ReadIdentity {
 
 /// Repeats changes in a restored table.
 #[async_trait(?Send)]
-pub trait Reconcile: ChangeIdentity + ReadTokens {
+pub trait Reconcile: ChangeIdentity + ReadTokens + ChangeEnvironments {
     /// Returns a secret without authorization. For operators.
     async fn stored_secret(&self, owner: SecretOwner, id: SecretId) -> Result<Option<Secret>>;
 

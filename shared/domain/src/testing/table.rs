@@ -62,6 +62,8 @@ pub(crate) struct Rows {
     pub(crate) slot_requests: Vec<SlotRequest>,
     /// The next slot; by default one that starts at once.
     pub(crate) next_slot: Option<Slot>,
+    /// Until when the list of all environments keeps the deleted ones.
+    pub(crate) listed_until: BTreeMap<EnvironmentId, Timestamp>,
     /// The recorded uses of secrets.
     pub(crate) used: Vec<(SecretOwner, SecretId, Timestamp)>,
 }
@@ -124,12 +126,16 @@ impl Table {
         }
     }
 
-    fn read<T>(&self, operation: &'static str, read: impl FnOnce(&Rows) -> T) -> Result<T> {
+    pub(super) fn read<T>(&self, operation: &'static str, read: impl FnOnce(&Rows) -> T) -> Result<T> {
         self.let_others_write(operation);
         self.faults.call(operation, || Ok(read(&self.rows.borrow())))
     }
 
-    fn write<T>(&self, operation: &'static str, write: impl FnOnce(&mut Rows) -> Result<T>) -> Result<T> {
+    pub(super) fn write<T>(
+        &self,
+        operation: &'static str,
+        write: impl FnOnce(&mut Rows) -> Result<T>,
+    ) -> Result<T> {
         self.let_others_write(operation);
         self.faults.call(operation, || write(&mut self.rows.borrow_mut()))
     }

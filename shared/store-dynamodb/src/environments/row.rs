@@ -6,17 +6,14 @@ use domain::environment::{ListedEnvironment, StoredCredentials, StoredEnvironmen
 use crate::keys::Key;
 use crate::rows::{Attributes, FromRow, Row, fields};
 
-#[cfg_attr(not(test), expect(dead_code, reason = "written by the operations on environments"))]
 pub(crate) fn environment_row(stored: &StoredEnvironment) -> Result<Attributes> {
     Ok(Key::environment(stored.workspace, &stored.environment.id).row(fields(stored)?))
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "written by the operations on environments"))]
 pub(crate) fn credentials_row(stored: &StoredCredentials) -> Result<Attributes> {
     Ok(Key::credentials(stored.workspace, &stored.id).row(fields(stored)?))
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "written by the operations on environments"))]
 pub(crate) fn listed_row(listed: &ListedEnvironment) -> Result<Attributes> {
     Ok(Key::listed_environment(&listed.environment.id).row(fields(listed)?))
 }

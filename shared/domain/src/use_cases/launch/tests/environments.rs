@@ -16,6 +16,7 @@ fn with_environment() -> Fixture {
         credentials: CredentialsId::parse("0123456789abcdefghijkl").unwrap(),
         config: "{}".into(),
         proved: NOW,
+        failure: None,
         created: NOW,
         created_by: actor().user,
         updated: NOW,
