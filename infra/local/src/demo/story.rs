@@ -15,14 +15,14 @@ use crate::platform::{Platform, resolve};
 use crate::{Caller, Error, Result, Stack, Tools};
 
 /// The users of the story and their two workspaces.
-struct Actors {
-    owner: Caller,
-    launcher: Caller,
+pub(super) struct Actors {
+    pub(super) owner: Caller,
+    pub(super) launcher: Caller,
     viewer: Caller,
     organization: i64,
-    workspace: i64,
-    other_workspace: i64,
-    other_owner: Caller,
+    pub(super) workspace: i64,
+    pub(super) other_workspace: i64,
+    pub(super) other_owner: Caller,
 }
 
 /// The stored values, to compare with the delivered ones.
@@ -172,6 +172,8 @@ pub(super) async fn run<W: Write>(
     findings.copies_after_lost_event = platform.copies(&third.id).await?;
     log.step(&format!("its copy was deleted {} s after the heartbeat", last_heartbeat.elapsed().as_secs()))?;
 
+    super::elsewhere::run(tools, stack, &actors, log, &mut findings).await?;
+
     findings.audit_rows = show_records(&actors, &platform, [&first, &second, &third], log).await?;
     Ok(findings)
 }
@@ -183,14 +185,14 @@ async fn show_records<W: Write>(
     runs: [&Run; 3],
     log: &mut Reporter<'_, W>,
 ) -> Result<usize> {
-    log.chapter("9. The receipts of the three runs.")?;
+    log.chapter("10. The receipts of the first three runs.")?;
     let mut rows = Vec::new();
     for run in runs {
         rows.push(receipt_row(&run.receipt(&actors.launcher).await?, platform.copies(&run.id).await?));
     }
     log.table(&["run", "state", "result", "reported by", "launched", "removed", "copies left"], &rows)?;
 
-    log.chapter("10. The audit trail of the workspace.")?;
+    log.chapter("11. The audit trail of the workspace.")?;
     let path = format!("/audit-events?workspaceId={}&max=1000", actors.workspace);
     let trail = actors.owner.get(&path).await?;
     let events = trail["events"].as_array().cloned().unwrap_or_default();
@@ -232,15 +234,24 @@ async fn actors(stack: &Stack) -> Result<Actors> {
 }
 
 /// A launched run.
-struct Run {
-    id: String,
+pub(super) struct Run {
+    pub(super) id: String,
     answer: Value,
     reporter: Caller,
 }
 
 impl Run {
     async fn launch(caller: &Caller, path: &str, stack: &Stack) -> Result<Self> {
-        let answer = caller.post(path, &json!({"platform": "aws-batch"})).await?;
+        Self::launch_with(caller, path, stack, &json!({"platform": "aws-batch"})).await
+    }
+
+    pub(super) async fn launch_with(
+        caller: &Caller,
+        path: &str,
+        stack: &Stack,
+        body: &Value,
+    ) -> Result<Self> {
+        let answer = caller.post(path, body).await?;
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         let reporter = Caller::new(&stack.api_endpoint, &text("runToken"));
         Ok(Self { id: text("workflowId"), reporter, answer })
@@ -250,12 +261,17 @@ impl Run {
         self.reporter.post(&format!("/runs/{}/heartbeat", self.id), &json!({})).await.map(drop)
     }
 
-    async fn receipt(&self, caller: &Caller) -> Result<Value> {
+    pub(super) async fn record_head_job(&self, job: &Value) -> Result<()> {
+        let path = format!("/runs/{}/head-job", self.id);
+        self.reporter.put(&path, job).await.map(drop)
+    }
+
+    pub(super) async fn receipt(&self, caller: &Caller) -> Result<Value> {
         caller.get(&format!("/runs/{}", self.id)).await
     }
 
     /// Waits until the run has ended.
-    async fn wait_for_end(&self, caller: &Caller, at_most: Duration) -> Result<()> {
+    pub(super) async fn wait_for_end(&self, caller: &Caller, at_most: Duration) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < at_most {
             if self.receipt(caller).await?["state"] == "ended" {
