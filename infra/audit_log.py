@@ -16,6 +16,8 @@ ACTIONS = {
         "user.created", "user.login-added", "user.disabled", "user.enabled", "token.created", "token.revoked",
         "workspace.created", "workspace.platforms-changed",
         "participant.set", "participant.removed", "secret.updated", "secret.deleted",
+        "credentials.created", "credentials.updated", "credentials.deleted",
+        "compute-env.created", "compute-env.updated", "compute-env.checked", "compute-env.deleted",
     },
     "ReadSecrets": set(),
     "WriteSecrets": {"secret.created", "secret.updated", "secret.deleted"},

@@ -1,11 +1,11 @@
-"""Lints the policies of all roles and keys in the expanded template and the statements of a launch.
+"""Lints the policies of all roles and keys in the expanded templates and the statements of a launch.
 
 The linter checks that each action, resource and condition key exists in IAM and that they match. A
 condition on a key that AWS does not support for an action is never true, and silently disables its
 statement.
 
-Reads the expanded template on standard input, and the statements that a launch returns for job
-roles from the file in the first argument. Prints all findings.
+The first argument is the file of the statements that a launch returns for job roles, the others are
+the files of the expanded templates. Prints all findings.
 """
 
 import json
@@ -30,7 +30,8 @@ ARNS = {
     "AWS::IAM::Role": "arn:aws:iam::123456789012:role/any",
     "AWS::Lambda::Function": "arn:aws:lambda:us-east-1:123456789012:function:any",
 }
-
+# Parameters without a default that are resources.
+PARAMETERS = {"ServiceBus": "arn:aws:events:us-east-1:123456789012:event-bus/bus"}
 
 SOURCE_PAGE = "https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html"
 LOGS_PAGE = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html"
@@ -70,7 +71,7 @@ class Resolver:
 
     def reference(self, name):
         parameter = self.template["Parameters"].get(name, {})
-        return PSEUDO.get(name) or str(parameter.get("Default", name))
+        return PSEUDO.get(name) or str(parameter.get("Default", PARAMETERS.get(name, name)))
 
     def arn(self, path):
         resource, attribute = path if isinstance(path, list) else path.split(".")
@@ -88,12 +89,20 @@ def policies(template):
         document = {"AWS::IAM::Policy": "PolicyDocument", "AWS::KMS::Key": "KeyPolicy"}.get(resource["Type"])
         if document:
             yield name, Resolver(template).resolve(resource["Properties"][document])
+        for policy in resource["Properties"].get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
+            yield f"{name}/{policy['PolicyName']}", Resolver(template).resolve(policy["PolicyDocument"])
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
 
 
 def main():
-    documents = dict(policies(json.load(sys.stdin)))
-    with open(sys.argv[1], encoding="utf-8") as file:
-        documents["the statements of a launch"] = {"Version": "2012-10-17", "Statement": json.load(file)}
+    statements, *templates = sys.argv[1:]
+    documents = {"the statements of a launch": {"Version": "2012-10-17", "Statement": read(statements)}}
+    for path in templates:
+        documents.update(policies(read(path)))
     findings = 0
     for name, document in documents.items():
         for finding in analyze_policy_string(json.dumps(document)).findings:

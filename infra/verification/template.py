@@ -86,7 +86,10 @@ class Deployed:
         }
         if name in pseudo:
             return pseudo[name]
-        return self.parameters[name] if name in self.parameters else self.physical.get(name, "")
+        if name not in self.parameters:
+            return self.physical.get(name, "")
+        value, declared = self.parameters[name], self.template.get("Parameters", {}).get(name, {})
+        return value.split(",") if declared.get("Type") == "CommaDelimitedList" else value
 
     def _substitute(self, argument):
         text, extra = argument if isinstance(argument, list) else (argument, {})

@@ -3,6 +3,7 @@
 
 use domain::ids::RunId;
 use domain::ports::RunNotice;
+use domain::run::JobLocation;
 use domain::use_cases::clean_up::Cleaner;
 use domain::use_cases::sweep::SweepSummary;
 use domain::{Context, Error, Result};
@@ -20,8 +21,8 @@ pub struct Handler {
 
 impl Handler {
     /// Handles one event. Returns the summary of a sweep, for metrics. An event that cannot be read
-    /// is an error, so that it goes to the dead-letter queue; an event of another account or region
-    /// is ignored.
+    /// is an error, so that it goes to the dead-letter queue. An event about a job that is no
+    /// recorded head job is ignored.
     pub async fn handle(&self, event: &str, context: &Context<'_>) -> Result<Option<SweepSummary>> {
         let cleaner = &self.cleaner;
         let event: Event =
@@ -46,14 +47,13 @@ impl Handler {
                 }
             }
             "aws.batch" => {
-                let elsewhere = event.account.as_deref() != Some(self.account.as_str())
-                    || event.region.as_deref() != Some(self.region.as_str());
-                if elsewhere {
-                    tracing::warn!("ignored an event of another account or region");
-                    return Ok(None);
-                }
+                // EventBridge sets account and region: a forwarded event keeps those of its origin.
+                let (account, region) = event.account.zip(event.region).ok_or_else(unknown)?;
                 let job = event.detail.job_id.ok_or_else(unknown)?;
-                cleaner.head_job_changed(&self.region, &job, context).await?;
+                let is_home = account == self.account && region == self.region;
+                let account = (!is_home).then_some(account.as_str());
+                let job = JobLocation { account, region: &region, job_id: &job };
+                cleaner.head_job_changed(&job, context).await?;
             }
             _ => return Err(unknown()),
         }

@@ -5,11 +5,13 @@ use std::rc::Rc;
 
 use cleanup_run::Handler;
 use delivery_secretsmanager::CopyRemover;
+use domain::ports::CleanupSession;
 use domain::settings::Settings;
 use domain::use_cases::clean_up::Cleaner;
+use environments_sts::{Removals, RoleAssumer};
 use jobs_batch::JobObserver;
 use runtime::config::{self, Home, Table};
-use runtime::{Clients, Failed, Invocation, Metric, Metrics, SystemRandomness};
+use runtime::{Clients, Failed, Invocation, Metric, Metrics, SdkConfig, SystemRandomness};
 use serde_json::value::RawValue;
 use store_dynamodb::Store;
 
@@ -21,7 +23,17 @@ fn main() -> ExitCode {
         let jobs = JobObserver::new(aws_sdk_batch::Client::new(clients.control()));
         let copies = CopyRemover::new(aws_sdk_secretsmanager::Client::new(clients.control()));
         store.warm_for_runs().await;
-        let cleaner = Cleaner { store: Rc::new(store), jobs: Rc::new(jobs), copies: Rc::new(copies) };
+        let roles = RoleAssumer::new(clients.control(), clients.elsewhere());
+        let environments = Removals(roles, |session: &SdkConfig| CleanupSession {
+            jobs: Rc::new(JobObserver::new(aws_sdk_batch::Client::new(session))),
+            copies: Rc::new(CopyRemover::new(aws_sdk_secretsmanager::Client::new(session))),
+        });
+        let cleaner = Cleaner {
+            store: Rc::new(store),
+            jobs: Rc::new(jobs),
+            copies: Rc::new(copies),
+            environments: Rc::new(environments),
+        };
         let handler = Handler { cleaner, account: home.account, region: home.region };
         let randomness = SystemRandomness::default();
         Ok(async move |invocation: Invocation| {
@@ -33,6 +45,8 @@ fn main() -> ExitCode {
                             (Metric::CleanupFailures, i64::from(swept.failed + swept.orphans_failed)),
                             (Metric::OrphansFound, i64::from(swept.orphans)),
                             (Metric::UnknownCopies, i64::from(swept.unknown)),
+                            (Metric::EnvironmentsUnreachable, i64::from(swept.unreachable)),
+                            (Metric::RunsAbandoned, i64::from(swept.abandoned)),
                             (Metric::OldestOverdueSeconds, swept.longest_due_seconds),
                         ]);
                     }

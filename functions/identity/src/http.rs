@@ -46,6 +46,18 @@ impl Handler {
             | Operation::UpdateParticipantRole
             | Operation::DeleteParticipant
             | Operation::LeaveWorkspace => in_workspace(store, &actor, &request, context).await,
+            Operation::ListCredentials
+            | Operation::CreateCredentials
+            | Operation::DescribeCredentials
+            | Operation::UpdateCredentials
+            | Operation::DeleteCredentials
+            | Operation::ValidateCredentials
+            | Operation::ListComputeEnvs
+            | Operation::CreateComputeEnv
+            | Operation::DescribeComputeEnv
+            | Operation::UpdateComputeEnv
+            | Operation::DeleteComputeEnv
+            | Operation::ValidateComputeEnv => self.environments.handle(&actor, &request, context).await,
             _ => Err(Problem::new(404, "Not Found")),
         }
     }

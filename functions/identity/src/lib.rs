@@ -6,6 +6,7 @@
 //! from an operator.
 
 mod direct;
+mod environments;
 mod http;
 
 use std::collections::BTreeMap;
@@ -17,12 +18,16 @@ use domain::ports::IdentityStore;
 use http_api::Served;
 use serde_json::value::RawValue;
 
+pub use self::environments::Environments;
+
 /// Answers the requests of this function.
 pub struct Handler {
     /// The table.
     pub store: Rc<dyn IdentityStore>,
     /// The issuers whose logins operators can declare.
     pub issuers: Issuers,
+    /// Credentials and compute environments.
+    pub environments: Environments,
 }
 
 impl Handler {

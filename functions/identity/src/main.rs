@@ -3,20 +3,48 @@
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use delivery_secretsmanager::CopyRemover;
+use domain::environment::Service;
+use domain::ids::RunPrefix;
 use domain::issuer::Issuers;
+use domain::ports::CleanupSession;
 use domain::settings::Settings;
-use identity::Handler;
-use runtime::config::{self, Table};
-use runtime::{Clients, Failed, Invocation, Metric, Metrics, SystemRandomness};
+use domain::use_cases::environments::{ComputeAccounts, EnvironmentService};
+use environments_sts::{Checks, RoleAssumer};
+use identity::{Environments, Handler};
+use jobs_batch::JobObserver;
+use runtime::config::{self, ComputeEnvironments, Home, Table};
+use runtime::{Clients, Failed, Invocation, Metric, Metrics, SdkConfig, SystemRandomness};
 use store_dynamodb::Store;
+
+type Configuration = (Table, Settings, Home, RunPrefix, ComputeEnvironments, Issuers);
 
 fn main() -> ExitCode {
     runtime::run(async |clients: &Clients| {
-        let (table, settings, issuers) = config::load::<(Table, Settings, Issuers)>(config::process)?;
+        let (table, settings, home, prefix, environments, issuers) =
+            config::load::<Configuration>(config::process)?;
         let metrics = Metrics::new(&settings.deployment);
-        let store = Store::new(aws_sdk_dynamodb::Client::new(clients.data()), table.name);
+        let store = Rc::new(Store::new(aws_sdk_dynamodb::Client::new(clients.data()), table.name));
         store.warm().await;
-        let handler = Handler { store: Rc::new(store), issuers };
+        let targets = Checks {
+            assumer: RoleAssumer::new(clients.control(), clients.elsewhere()),
+            clients: |session: &SdkConfig| CleanupSession {
+                jobs: Rc::new(JobObserver::new(aws_sdk_batch::Client::new(session))),
+                copies: Rc::new(CopyRemover::new(aws_sdk_secretsmanager::Client::new(session))),
+            },
+            copy: format!("tower-{}", prefix.as_str()),
+        };
+        let accounts = ComputeAccounts {
+            partition: environments.partition().to_owned(),
+            region: home.region,
+            accounts: environments.accounts,
+        };
+        let deployment = settings.deployment.clone();
+        let environments = Environments {
+            service: EnvironmentService { store: store.clone(), targets: Rc::new(targets), accounts },
+            deployment: Service { roles: environments.roles, bus: environments.bus, deployment, prefix },
+        };
+        let handler = Handler { store, issuers, environments };
         let randomness = SystemRandomness::default();
         Ok(async move |invocation: Invocation| {
             let context = invocation.context(&settings, &randomness);

@@ -4,6 +4,7 @@
 mod harness;
 
 mod apply;
+mod environments;
 mod http;
 mod reconcile;
 mod roles;

@@ -16,7 +16,7 @@ pub struct Handler {
     pub endpoint: String,
     /// The KMS key of the copies, unless it is the AWS managed key of AWS Secrets Manager.
     pub copy_key: Option<String>,
-    /// Where all copies are stored.
+    /// Where copies are stored, except those of runs in environments.
     pub home: CopyLocation,
 }
 

@@ -27,6 +27,9 @@ PUT /_local/secretsmanager/list
     {"asOf": seconds since 1970 or null}
     Makes ListSecrets show the account as of this time, at most five minutes ago.
 
+Actions on AWS Batch and Secrets Manager take `account` and `region` in the body, for resources that
+are not in the deployment's own.
+
 Only clients that use a loopback address as the host are served. A web page with another host name
 is refused.
 """
@@ -61,7 +64,8 @@ async def serve(scope, receive, send, snapshots):
         failed = await snapshots.save() if snapshots else "the stack is temporary"
         status, content = (409, {"message": f"the state was not saved: {failed}"}) if failed else (200, {})
     else:
-        with request_scope(ACCOUNT, REGION):
+        # Jobs and lists of another account or region: with `account` and `region` in the body.
+        with request_scope(request.get("account", ACCOUNT), request.get("region", REGION)):
             status, content = _dispatch(scope["method"], parts, request, snapshots)
     await answer(send, status, content)
 

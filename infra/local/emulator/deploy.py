@@ -1,7 +1,8 @@
 """Deploys a template to the emulator: uploads the functions' zips and creates or updates the stack.
 
 Reads one JSON object on standard input: `endpoint`, `stack`, `template` (path), `parameters` (name
-to value), `bucket`, `prefix`, `zips` (path per function). Prints one JSON object: `status`
+to value), `bucket`, `prefix`, `zips` (path per function), and `account` and `region` unless they are
+the deployment's own. Prints one JSON object: `status`
 (`created`, `updated`, `unchanged`), `outputs`, `resources` (logical to physical id). A failure is
 one line on standard error and exit code 1.
 """
@@ -25,7 +26,7 @@ class Failed(Exception):
 
 def main():
     request = json.load(sys.stdin)
-    session = boto3.Session(**CREDENTIALS)
+    session = boto3.Session(**credentials(request))
     options = {"endpoint_url": request["endpoint"], "config": Config(retries={"max_attempts": 1}, read_timeout=120)}
     template = upload(session.client("s3", **options), request)
     stacks = session.client("cloudformation", **options)
@@ -40,6 +41,12 @@ def main():
             }
         )
     )
+
+
+def credentials(request):
+    """Those of the operator, or of the root user of another account."""
+    elsewhere = {"aws_access_key_id": request.get("account"), "region_name": request.get("region")}
+    return CREDENTIALS | {name: value for name, value in elsewhere.items() if value}
 
 
 def upload(s3, request):
@@ -68,7 +75,7 @@ def create_or_update(stacks, request, template):
     call = {
         "StackName": request["stack"],
         "TemplateURL": template,
-        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        "Capabilities": ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         "Parameters": [
             {"ParameterKey": name, "ParameterValue": str(value)} for name, value in request["parameters"].items()
         ],

@@ -45,6 +45,12 @@ impl Stack {
         self.admin(Method::PUT, &format!("batch/jobs/{job}"), Some(&body)).await
     }
 
+    /// Like [`move_job`](Self::move_job), for a job of another account and region.
+    pub async fn move_job_in(&self, place: (&str, &str), job: &str, to: JobStatus) -> Result<Value> {
+        let body = json!({ "status": to.name(), "account": place.0, "region": place.1 });
+        self.admin(Method::PUT, &format!("batch/jobs/{job}"), Some(&body)).await
+    }
+
     /// Moves a job to a status as if its event were lost.
     pub async fn move_job_silently(&self, job: &str, to: JobStatus) -> Result<Value> {
         let body = json!({ "status": to.name(), "event": false });

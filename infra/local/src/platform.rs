@@ -10,12 +10,33 @@ use crate::{ACCOUNT, Credentials, Error, Job, JobStatus, REGION, Result, Stack};
 pub struct Platform<'a> {
     stack: &'a Stack,
     operator: SdkConfig,
+    account: &'static str,
+    region: &'static str,
+    access_key: String,
 }
 
 impl<'a> Platform<'a> {
     /// Returns the account of this stack.
     pub async fn new(stack: &'a Stack) -> Self {
-        Self { stack, operator: stack.sdk_config(&Credentials::operator()).await }
+        Self::of(stack, ACCOUNT, REGION, Credentials::operator()).await
+    }
+
+    /// Returns another account and region on the same emulator, which takes an access key of 12
+    /// digits for the root user of an account.
+    pub async fn elsewhere(stack: &'a Stack, account: &'static str, region: &'static str) -> Self {
+        let root = Credentials { access_key_id: account.to_owned(), ..Credentials::operator() };
+        Self::of(stack, account, region, root).await
+    }
+
+    async fn of(
+        stack: &'a Stack,
+        account: &'static str,
+        region: &'static str,
+        credentials: Credentials,
+    ) -> Self {
+        let operator = stack.sdk_config(&credentials).await;
+        let operator = operator.to_builder().region(aws_config::Region::new(region)).build();
+        Self { stack, operator, account, region, access_key: credentials.access_key_id }
     }
 
     /// The configuration for AWS clients that may do everything except what a key policy forbids.
@@ -30,7 +51,7 @@ impl<'a> Platform<'a> {
         let environment = [("PIPELINE_SECRETS_WORKFLOW_ID", run)];
         let job = Job { name: "head", queue: QUEUE, environment: &environment, ..Job::default() };
         let job = self.submit(&job).await?;
-        self.stack.move_job(&job, JobStatus::Running).await?;
+        self.stack.move_job_in((self.account, self.region), &job, JobStatus::Running).await?;
         Ok(job)
     }
 
@@ -43,27 +64,44 @@ impl<'a> Platform<'a> {
     /// Creates a role with the statements of a launch, as an operator does, and assumes it.
     pub async fn role(&self, name: &str, statements: &Value) -> Result<Credentials> {
         let root = json!({"AWS": format!("arn:aws:iam::{ACCOUNT}:root")});
-        self.create_role(name, &root, statements).await?;
+        self.create_role(name, &trust(&root), statements).await?;
         self.assume(name).await
     }
 
     /// Creates a job role or an execution role with these statements, and returns its ARN.
     pub async fn task_role(&self, name: &str, statements: &Value) -> Result<String> {
-        self.create_role(name, &json!({"Service": "ecs-tasks.amazonaws.com"}), statements).await?;
+        self.create_role(name, &trust(&json!({"Service": "ecs-tasks.amazonaws.com"})), statements).await?;
         Ok(format!("arn:aws:iam::{ACCOUNT}:role/{name}"))
     }
 
-    async fn create_role(&self, name: &str, principal: &Value, statements: &Value) -> Result<()> {
-        let trust = json!({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole",
-        }]});
+    /// Replaces the trust policy of a role.
+    pub(crate) async fn set_trust(&self, name: &str, policy: &str) -> Result<()> {
+        self.iam(&[("Action", "UpdateAssumeRolePolicy"), ("RoleName", name), ("PolicyDocument", policy)])
+            .await
+    }
+
+    /// Puts the end of a job on a bus of another account, as AWS Batch would.
+    pub(crate) async fn put_event(&self, bus: &str, job: &str) -> Result<()> {
+        let detail = json!({"jobId": job, "status": "SUCCEEDED"}).to_string();
+        let entry = aws_sdk_eventbridge::types::PutEventsRequestEntry::builder()
+            .event_bus_name(bus)
+            .source("aws.batch")
+            .detail_type("Batch Job State Change")
+            .detail(detail)
+            .build();
+        let answer =
+            aws_sdk_eventbridge::Client::new(&self.operator).put_events().entries(entry).send().await;
+        let answer = answer.map_err(|error| failed("PutEvents", &error.into()))?;
+        match answer.failed_entry_count() {
+            0 => Ok(()),
+            _ => Err(Error::answer("PutEvents", &"the event was refused")),
+        }
+    }
+
+    pub(crate) async fn create_role(&self, name: &str, trust: &str, statements: &Value) -> Result<()> {
         let policy = json!({"Version": "2012-10-17", "Statement": statements});
-        self.iam(&[
-            ("Action", "CreateRole"),
-            ("RoleName", name),
-            ("AssumeRolePolicyDocument", &trust.to_string()),
-        ])
-        .await?;
+        self.iam(&[("Action", "CreateRole"), ("RoleName", name), ("AssumeRolePolicyDocument", trust)])
+            .await?;
         self.iam(&[
             ("Action", "PutRolePolicy"),
             ("RoleName", name),
@@ -101,7 +139,8 @@ impl<'a> Platform<'a> {
             .collect::<Vec<_>>()
             .join("&");
         let signature = format!(
-            "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/iam/aws4_request, SignedHeaders=host, Signature=0"
+            "AWS4-HMAC-SHA256 Credential={}/20260101/{}/iam/aws4_request, SignedHeaders=host, Signature=0",
+            self.access_key, self.region
         );
         let answer = reqwest::Client::new()
             .post(&self.stack.aws_endpoint)
@@ -152,6 +191,11 @@ pub(crate) fn failed(operation: &str, error: &aws_sdk_sts::error::BoxError) -> E
     let text = format!("{error:?}");
     let denied = text.contains("AccessDenied");
     Error::answer(operation, &if denied { "AccessDenied" } else { "failed" })
+}
+
+fn trust(principal: &Value) -> String {
+    let statement = json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"});
+    json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
 }
 
 const QUEUE: &str = "heads";

@@ -82,6 +82,10 @@ struct DeployRequest<'a> {
     bucket: &'a str,
     prefix: &'a str,
     zips: &'a BTreeMap<String, PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
 }
 
 /// A deployed service on a running emulator.
@@ -193,6 +197,32 @@ impl Stack {
     /// Returns the credentials of a function, to test what its role may do.
     pub async fn credentials(&self, folder: &str) -> Result<Credentials> {
         self.credentials_of(self.function(folder)?).await
+    }
+
+    /// Deploys the template of compute environments in another account and region, with these
+    /// parameters.
+    pub async fn deploy_environment(
+        &self,
+        tools: &Tools,
+        (account, region): (&str, &str),
+        parameters: &Value,
+    ) -> Result<Deployed> {
+        let parameters = parameters.as_object().into_iter().flatten();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let request = DeployRequest {
+            endpoint: &self.aws_endpoint,
+            stack: "environment",
+            template: tools.checkout.root().join("infra/compute-environment.yaml"),
+            parameters: parameters.map(|(name, value)| (name.clone(), text(value))).collect(),
+            bucket: CODE_BUCKET,
+            prefix: "environment",
+            zips: &BTreeMap::new(),
+            account: Some(account),
+            region: Some(region),
+        };
+        let script = tools.checkout.emulator_folder().join("deploy.py");
+        let python = tools.installation.python();
+        run_script(&python, &script, &request, "deploying infra/compute-environment.yaml").await
     }
 
     /// Returns the credentials of a function by its deployed name, which can belong to another
@@ -311,6 +341,8 @@ async fn deploy(
         bucket: CODE_BUCKET,
         prefix: &tools.packages.prefix,
         zips: &tools.packages.zips,
+        account: None,
+        region: None,
     };
     let script = tools.checkout.emulator_folder().join("deploy.py");
     run_script(&tools.installation.python(), &script, &request, "deploying infra/template.yaml").await

@@ -77,6 +77,63 @@ def as_role(service, name, statement):
     return client(service, session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
 
 
+OTHER, OTHER_REGION = "210987654321", "eu-west-1"
+
+
+def elsewhere(service, region=OTHER_REGION):
+    """A client of another account: the emulator takes a key of 12 digits for an account's root."""
+    return boto3.client(
+        service,
+        endpoint_url=ENDPOINT,
+        region_name=region,
+        aws_access_key_id=OTHER,
+        aws_secret_access_key="test",
+        config=UNCHECKED,
+    )
+
+
+class Environments(Case):
+    def forwarded(self, bus, name, statement):
+        """Sends an event from the other account through a rule to a bus here, and returns what arrives."""
+        events, queues = client("events"), client("sqs")
+        arn = events.create_event_bus(Name=bus)["EventBusArn"]
+        queue = queues.create_queue(QueueName=name)["QueueUrl"]
+        queue_arn = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": queue_arn}
+        queues.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy(allowed)})
+        events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps({"account": [OTHER]}))
+        events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "q", "Arn": queue_arn}])
+        if statement:
+            events.put_permission(EventBusName=bus, Policy=policy({"Sid": "s", "Action": "events:PutEvents", "Resource": arn, **statement}))
+        role = elsewhere("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("events.amazonaws.com"))["Role"]["Arn"]
+        elsewhere("events").put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))
+        elsewhere("events").put_targets(Rule=name, Targets=[{"Id": "b", "Arn": arn, "RoleArn": role}])
+        elsewhere("events").put_events(Entries=[{"Source": name, "DetailType": "d", "Detail": "{}"}])
+        messages = queues.receive_message(QueueUrl=queue).get("Messages", [])
+        return [json.loads(one["Body"]) for one in messages]
+
+    def test_an_event_arrives_elsewhere_with_its_origin_if_the_policy_of_the_bus_allows_its_account(self):
+        account = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OTHER}:root"}}
+        [event] = self.forwarded("open", "forwarded", account)
+        self.assertEqual((event["account"], event["region"]), (OTHER, OTHER_REGION))
+        self.assertEqual(self.forwarded("closed", "no-policy", None), [])
+        third = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::333333333333:root"}}
+        self.assertEqual(self.forwarded("third", "another-account", third), [])
+        only = {**account, "Condition": {"ForAllValues:StringEquals": {"events:source": ["aws.batch"]}}}
+        self.assertEqual(self.forwarded("only", "another-source", only), [])
+
+    def test_a_caller_needs_the_right_to_tag_sessions(self):
+        arn = f"arn:aws:iam::{OTHER}:role/tagged"
+        statement = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": ["sts:AssumeRole", "sts:TagSession"]}
+        elsewhere("iam").create_role(RoleName="tagged", AssumeRolePolicyDocument=policy(statement))
+        call = {"RoleArn": arn, "RoleSessionName": "session", "Tags": [{"Key": "duty", "Value": "deliver"}]}
+        both = as_role("sts", "may-tag", {"Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": arn})
+        both.assume_role(**call)
+        one = as_role("sts", "may-not-tag", {"Action": "sts:AssumeRole", "Resource": arn})
+        one.assume_role(RoleArn=arn, RoleSessionName="session")
+        self.refused("AccessDenied", one.assume_role, **call)
+
+
 class Conditions(Case):
     def test_encryption_context(self):
         key = client("kms").create_key()["KeyMetadata"]["Arn"]

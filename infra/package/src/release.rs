@@ -29,6 +29,7 @@ const FILES: &[&str] = &[
     "infra/*.yaml",
     "infra/audit_log.py",
     "infra/check-audit",
+    "infra/compute-environment",
     "infra/deploy",
     "infra/head-job/*",
     "infra/kubernetes/*",
@@ -238,6 +239,7 @@ mod tests {
         let sums = std::fs::read_to_string(unpacked.join("SHA256SUMS")).unwrap();
         assert_eq!(sums.lines().count() + 1, release.files);
         for (script, mode) in [
+            ("infra/compute-environment", 0o755),
             ("infra/deploy", 0o755),
             ("infra/head-job/nextflow-with-secrets", 0o755),
             ("infra/head-job/submit", 0o755),

@@ -53,8 +53,10 @@ impl Answer {
 pub struct Seen {
     /// The operation: the last part of `X-Amz-Target` or, without that header, of the path.
     pub operation: String,
-    /// The body.
+    /// The body: JSON, or the text of another protocol.
     pub body: serde_json::Value,
+    /// The credential scope and the signed headers.
+    pub authorization: String,
 }
 
 /// The fake. Clones share answers and requests.
@@ -101,9 +103,11 @@ impl FakeAws {
         let target = request.headers().get("x-amz-target").unwrap_or_else(|| request.uri());
         let operation = target.rsplit(['.', '/']).next().unwrap_or_default().to_owned();
         let body = request.body().bytes().unwrap_or_default();
-        let body = serde_json::from_slice(body).unwrap_or_default();
+        let body = serde_json::from_slice(body)
+            .unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned().into());
+        let authorization = request.headers().get("authorization").unwrap_or_default().to_owned();
         let mut script = self.script();
-        script.seen.push(Seen { operation, body });
+        script.seen.push(Seen { operation, body, authorization });
         if script.answers.len() > 1 {
             script.answers.pop_front().unwrap_or(Answer::Never)
         } else {

@@ -42,5 +42,6 @@ fn ours(secret: &SecretListEntry, deployment: &str) -> Option<FoundCopy> {
     if tags.deployment.as_deref() != Some(deployment) {
         return None;
     }
-    Some(FoundCopy { name: secret.name()?.to_owned(), run: tags.run, not_after: tags.not_after })
+    let name = secret.name()?.to_owned();
+    Some(FoundCopy { name, scope: tags.scope, run: tags.run, not_after: tags.not_after })
 }

@@ -218,11 +218,15 @@ async fn a_list_reads_every_page_and_keeps_only_copies_of_this_deployment() {
     ]);
     let found = remover(&aws).list_copies("prod").await.unwrap();
     let ours = FoundCopy {
+        scope: Some(tags().scope),
         name: NAME.into(),
         run: Some("3f2aQx81LmZ0Tb".into()),
         not_after: Some("2026-12-23T10:20:30Z".parse().unwrap()),
     };
-    assert_eq!(found, [ours, FoundCopy { name: "tower-bare".into(), run: None, not_after: None }]);
+    assert_eq!(
+        found,
+        [ours, FoundCopy { name: "tower-bare".into(), scope: None, run: None, not_after: None }]
+    );
     let filters = json!([
         { "Key": "tag-key", "Values": ["pipeline-secrets:deployment"] },
         { "Key": "tag-value", "Values": ["prod"] },

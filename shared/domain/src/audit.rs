@@ -149,6 +149,20 @@ names! {
         ParticipantSet = "participant.set",
         /// A participant was removed.
         ParticipantRemoved = "participant.removed",
+        /// Credentials of compute environments were created.
+        CredentialsCreated = "credentials.created",
+        /// Name, description or role of credentials changed.
+        CredentialsUpdated = "credentials.updated",
+        /// Credentials were deleted.
+        CredentialsDeleted = "credentials.deleted",
+        /// A compute environment was created. From here on, values may be sent to its account.
+        ComputeEnvCreated = "compute-env.created",
+        /// Name, description or credentials of a compute environment changed.
+        ComputeEnvUpdated = "compute-env.updated",
+        /// The role of a compute environment was checked.
+        ComputeEnvChecked = "compute-env.checked",
+        /// A compute environment was deleted.
+        ComputeEnvDeleted = "compute-env.deleted",
     }
 }
 

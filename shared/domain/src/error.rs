@@ -64,6 +64,15 @@ pub enum Error {
     /// A well-formed request that cannot be carried out. The text lists up to twenty reasons.
     #[error("{0}")]
     Refused(String),
+    /// The role of a compute environment cannot be assumed. The owner of its account can fix that,
+    /// the service cannot.
+    #[error("The compute environment in account {account} cannot be used: {cause}")]
+    EnvironmentRefused {
+        /// The account.
+        account: String,
+        /// What is wrong, and what to do.
+        cause: &'static str,
+    },
     /// The same idempotency key was used with a different request.
     #[error("This Idempotency-Key was already used with a different request. Use a new key.")]
     IdempotencyMismatch,
@@ -137,6 +146,7 @@ impl Error {
             Self::VersionConflict => "version-conflict",
             Self::LimitExceeded { .. } => "limit-exceeded",
             Self::Refused(_) => "refused",
+            Self::EnvironmentRefused { .. } => "environment-refused",
             Self::IdempotencyMismatch => "idempotency-mismatch",
             Self::InProgress => "in-progress",
             Self::Gone(_) => "gone",
@@ -248,6 +258,12 @@ mod tests {
             (Error::VersionConflict, "version-conflict", true, false),
             (Error::LimitExceeded { limit: 10, what: "tokens" }, "limit-exceeded", false, false),
             (Error::Refused("a reason".into()), "refused", false, false),
+            (
+                Error::EnvironmentRefused { account: "210987654321".into(), cause: "a cause" },
+                "environment-refused",
+                false,
+                false,
+            ),
             (Error::IdempotencyMismatch, "idempotency-mismatch", false, false),
             (Error::InProgress, "in-progress", true, false),
             (Error::Gone("a reason".into()), "gone", false, false),

@@ -149,17 +149,7 @@ impl RunId {
 
     /// Creates a random id with the deployment's prefix.
     pub fn make_random(prefix: &RunPrefix, randomness: &dyn Randomness) -> Self {
-        const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-        let mut id = prefix.0.clone();
-        while id.len() < Self::LENGTH {
-            let mut byte = [0];
-            randomness.fill(&mut byte);
-            // 248 = 4 × 62. Larger bytes would make the first characters more likely.
-            if byte[0] < 248 {
-                id.push(char::from(BASE62[usize::from(byte[0]) % 62]));
-            }
-        }
-        Self(id)
+        Self(base62(prefix.0.clone(), Self::LENGTH, randomness))
     }
 
     /// Returns the id as text.
@@ -187,6 +177,20 @@ impl TryFrom<String> for RunId {
     fn try_from(text: String) -> Result<Self> {
         Self::new(&text)
     }
+}
+
+/// Extends the text to this length with random letters and digits.
+pub(crate) fn base62(mut text: String, length: usize, randomness: &dyn Randomness) -> String {
+    const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    while text.len() < length {
+        let mut byte = [0];
+        randomness.fill(&mut byte);
+        // 248 = 4 × 62. Larger bytes would make the first characters more likely.
+        if byte[0] < 248 {
+            text.push(char::from(BASE62[usize::from(byte[0]) % 62]));
+        }
+    }
+    text
 }
 
 #[cfg(test)]

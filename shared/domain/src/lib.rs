@@ -9,6 +9,7 @@ pub mod audit;
 pub mod context;
 pub mod copies;
 pub mod envelope;
+pub mod environment;
 pub mod error;
 pub mod head_job;
 pub mod iam;

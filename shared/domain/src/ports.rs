@@ -8,12 +8,16 @@
 //! [`Error::Contended`](crate::Error::Contended) for a transaction that conflicts with another one.
 //! Use cases may retry the latter.
 
+mod change_environments;
 mod copies;
+mod environments;
 mod identity;
 mod runs;
 mod secrets;
 
+pub use self::change_environments::*;
 pub use self::copies::*;
+pub use self::environments::*;
 pub use self::identity::*;
 pub use self::runs::*;
 pub use self::secrets::*;
@@ -40,7 +44,7 @@ stores! {
     /// Table access for authorizing launches.
     LaunchAuthority: ReadMembership + ReadUserRoles;
     /// Table access for previewing launches.
-    LaunchPreviewer: LaunchAuthority + ReadSecrets;
+    LaunchPreviewer: LaunchAuthority + ReadSecrets + ReadEnvironments;
     /// Table access for reading the audit trail.
     AuditReader: ReadMembership + ReadAudit;
     /// Table access for writing secrets.
@@ -51,6 +55,8 @@ stores! {
     LaunchStore: LaunchPreviewer + ReadSealedValues + LaunchRuns + ListLiveRuns + ReserveCreations;
     /// Table access for cancelling runs.
     CancelStore: ReadMembership + SaveRuns;
+    /// Table access for the cleanup of runs.
+    CleanupStore: FindDueRuns + ListTargets;
     /// Table access for claims.
     ClaimStore: ReadMembership + ReadUserStatus + ReadSealedValues + SaveRuns;
 }

@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::copies::{CopyTags, Layout, RunCopy};
+use crate::environment::Target;
 use crate::ids::{RunId, SecretId, UserId, WorkspaceId};
 use crate::name::SecretName;
 use crate::names::names;
@@ -46,6 +47,9 @@ pub struct Run {
     pub created: Timestamp,
     /// The latest end: after it, reports no longer renew the lease. Only a live head job does.
     pub not_after: Timestamp,
+    /// Where it executes, and where its copies are.
+    #[serde(default)]
+    pub target: Target,
     /// The part that changes.
     #[serde(flatten)]
     pub lifecycle: Lifecycle,
@@ -113,6 +117,18 @@ pub struct Lifecycle {
     pub removed: Option<Timestamp>,
 }
 
+impl Lifecycle {
+    /// Returns the copies that may be left of a run whose environment could not be used until its
+    /// end.
+    #[must_use]
+    pub fn copies_left(&self) -> &[RunCopy] {
+        match (self.state, self.removed) {
+            (State::Ended, None) => &self.copies,
+            _ => &[],
+        }
+    }
+}
+
 names! {
     /// The state of a run. States are ordered, and a run never goes back.
     "state" pub enum State {
@@ -164,6 +180,28 @@ pub struct HeadJob {
     pub queue: String,
     /// The region.
     pub region: String,
+    /// The account; `None` for the account and region of the deployment.
+    #[serde(default)]
+    pub account: Option<String>,
+}
+
+impl HeadJob {
+    /// Returns where the job is.
+    #[must_use]
+    pub fn location(&self) -> JobLocation<'_> {
+        JobLocation { account: self.account.as_deref(), region: &self.region, job_id: &self.job_id }
+    }
+}
+
+/// Where a job is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct JobLocation<'a> {
+    /// The account; `None` for the account and region of the deployment.
+    pub account: Option<&'a str>,
+    /// The region.
+    pub region: &'a str,
+    /// The job's id.
+    pub job_id: &'a str,
 }
 
 /// How a run ended.
@@ -276,6 +314,8 @@ pub enum Event {
     Restored,
     /// DescribeSecret found no copy of the run.
     CopiesDeleted,
+    /// The run's environment could not be used, to observe its head job or to delete its copies.
+    Unreachable,
 }
 
 /// The action to take after the new state is written.
@@ -298,6 +338,9 @@ pub struct Step {
     pub action: Option<Action>,
 }
 
+/// From the latest end of a run in an environment that cannot be used to the end of the attempts.
+const ABANDONED_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// The interval of status checks on the head job of a run that was reported as ended.
 const RECHECK: SignedDuration = SignedDuration::from_mins(5);
 
@@ -309,6 +352,7 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
     let detail = match event {
         Event::ClaimRefused => Some("claim refused"),
         Event::Cancelled { forced: true, .. } => Some("forced"),
+        Event::Unreachable => Some("environment unreachable, copies left"),
         _ => None,
     };
     let (lifecycle, action) = decide(run, event, now, limits);
@@ -340,6 +384,10 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
     let lifecycle = &run.lifecycle;
     match (lifecycle.state, event) {
         (State::Ended, _) => NO_CHANGE,
+        (_, Event::Unreachable) if is_lost_with_its_environment(run, now) => {
+            write(abandoned(lifecycle.clone(), now))
+        }
+        (_, Event::Unreachable) => NO_CHANGE,
         (State::Ending, Event::CopiesDeleted) => write(ended(lifecycle.clone(), now)),
         (State::Ending, Event::Inspected) => act(Action::RemoveCopies),
         (State::Ending, _) | (_, Event::CopiesDeleted) => NO_CHANGE,
@@ -563,6 +611,31 @@ fn end(lifecycle: &Lifecycle, outcome: Outcome, now: Timestamp) -> Decision {
 
 fn ended(lifecycle: Lifecycle, now: Timestamp) -> Lifecycle {
     Lifecycle { state: State::Ended, due: None, removed: Some(now), ..lifecycle }
+}
+
+/// Whether the run has outlived its latest end, and the last sign of a live head job, for so long
+/// that its environment will not come back. Copies in the deployment's own account are never
+/// given up.
+fn is_lost_with_its_environment(run: &Run, now: Timestamp) -> bool {
+    let latest_end = run.not_after.max(run.lifecycle.lease_until);
+    !run.target.is_home() && now.duration_since(latest_end) >= ABANDONED_AFTER
+}
+
+fn abandoned(lifecycle: Lifecycle, now: Timestamp) -> Lifecycle {
+    let lost = Outcome {
+        result: RunResult::Lost,
+        exit_status: None,
+        reported_by: ReportedBy::Sweep,
+        cancelled_by: None,
+    };
+    Lifecycle {
+        state: State::Ended,
+        due: None,
+        outcome: lifecycle.outcome.or(Some(lost)),
+        ending: lifecycle.ending.or(Some(now)),
+        removed: None,
+        ..lifecycle
+    }
 }
 
 fn launch_failed(reported_by: ReportedBy) -> Outcome {

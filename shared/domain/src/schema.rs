@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::audit::AuditAction;
 use crate::copies::Layout;
+use crate::environment::EnvironmentId;
 use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
 use crate::name::SecretName;
 use crate::platform::Platform;
@@ -44,6 +45,7 @@ macro_rules! numeric_ids {
 }
 
 numeric_ids!(OrgId, SecretId, TokenId, UserId, WorkspaceId);
+inline_schema!(EnvironmentId, json_schema!({ "type": "string", "pattern": "^[0-9A-Za-z]{22}$" }));
 inline_schema!(RunResult, json_schema!({ "type": "string", "enum": RunResult::ALL }));
 inline_schema!(ReportedBy, json_schema!({ "type": "string", "enum": ReportedBy::ALL }));
 inline_schema!(AuditAction, json_schema!({ "type": "string", "enum": AuditAction::ALL }));

@@ -4,6 +4,7 @@
 //! [`Table`] stores what it receives and checks only revisions. The conditions of writes are tested
 //! in the store's crate ([ADR 1](../../../docs/adr/0001-tests-use-the-one-real-store.md)).
 
+mod environments;
 mod log;
 mod people;
 mod table;
@@ -20,12 +21,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
+pub(crate) use self::environments::Roles;
 pub(crate) use self::log::{logged, logged_json};
 pub(crate) use self::people::*;
 pub(crate) use self::table::{Rows, Table};
-pub(crate) use self::target::{Bus, Jobs, Keys, Target};
+pub(crate) use self::target::{Bus, Environments, Jobs, Keys, Target};
 use crate::context::Context as UseCaseContext;
 use crate::copies::{Layout, RunCopy};
+use crate::environment::{self, Environment, EnvironmentId, ExternalId, Region, RoleArn};
 use crate::identity::Actor;
 use crate::ids::{RunId, RunPrefix, SecretId, UserId, WorkspaceId};
 use crate::name::SecretName;
@@ -53,6 +56,7 @@ pub(crate) struct Fixture {
     pub(crate) keys: Rc<Keys>,
     pub(crate) target: Rc<Target>,
     pub(crate) jobs: Rc<Jobs>,
+    pub(crate) environments: Rc<Environments>,
     pub(crate) bus: Rc<Bus>,
     pub(crate) randomness: Sequence,
     pub(crate) backoff: Backoff,
@@ -67,6 +71,7 @@ impl Fixture {
             keys: Rc::default(),
             target: Rc::default(),
             jobs: Rc::default(),
+            environments: Rc::default(),
             bus: Rc::default(),
             randomness: Sequence::default(),
             backoff: Backoff::of(3),
@@ -256,6 +261,26 @@ pub(crate) fn unavailable() -> Error {
     Error::unavailable("test", "planned by a test")
 }
 
+/// An environment of the workspace in another account.
+pub(crate) fn environment() -> Environment {
+    Environment {
+        id: EnvironmentId::parse("0123456789abcdefghijkl").unwrap(),
+        region: Region::parse("ap-southeast-2").unwrap(),
+        role: RoleArn::parse("arn:aws:iam::210987654321:role/pipeline-secrets-team").unwrap(),
+        external_id: ExternalId::parse("0123456789abcdefghijklmnopqrstuv").unwrap(),
+        copy_key: None,
+    }
+}
+
+/// The same run in [`environment`].
+pub(crate) fn elsewhere(run: Run) -> Run {
+    Run { target: environment::Target::Elsewhere(environment()), ..run }
+}
+
+pub(crate) fn environment_refused() -> Error {
+    Error::EnvironmentRefused { account: "210987654321".into(), cause: "planned by a test" }
+}
+
 pub(crate) fn workspace_id() -> WorkspaceId {
     WorkspaceId::new(42).unwrap()
 }
@@ -357,6 +382,7 @@ pub(crate) fn run(platform: Platform, state: State) -> Run {
         layout: Layout::Bundle,
         created: minutes(-10),
         not_after: minutes(30 * 24 * 60),
+        target: crate::environment::Target::Home,
         lifecycle: Lifecycle {
             revision: 5,
             state,

@@ -221,6 +221,31 @@ operations! {
     DeleteParticipant = "DeleteParticipant", "DELETE" "/orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}", Identity, User, OfPath(P::ReadWorkspace), FULL;
     /// Leave a workspace.
     LeaveWorkspace = "LeaveWorkspace", "DELETE" "/orgs/{orgId}/workspaces/{workspaceId}/participants", Identity, User, OfPath(P::ReadWorkspace), FULL;
+
+    /// List credentials of compute environments.
+    ListCredentials = "ListCredentials", "GET" "/credentials", Identity, User, InWorkspace(P::ReadWorkspace), READ;
+    /// Create credentials.
+    CreateCredentials = "CreateCredentials", "POST" "/credentials", Identity, User, InWorkspace(P::AdministerWorkspace), FULL;
+    /// Describe credentials.
+    DescribeCredentials = "DescribeCredentials", "GET" "/credentials/{credentialsId}", Identity, User, InWorkspace(P::ReadWorkspace), READ;
+    /// Update credentials.
+    UpdateCredentials = "UpdateCredentials", "PUT" "/credentials/{credentialsId}", Identity, User, InWorkspace(P::AdministerWorkspace), FULL;
+    /// Delete credentials.
+    DeleteCredentials = "DeleteCredentials", "DELETE" "/credentials/{credentialsId}", Identity, User, InWorkspace(P::AdministerWorkspace), FULL;
+    /// Check the role of credentials.
+    ValidateCredentials = "ValidateCredentials", "POST" "/credentials/{credentialsId}/validate", Identity, User, InWorkspace(P::AdministerWorkspace), FULL;
+    /// List compute environments.
+    ListComputeEnvs = "ListComputeEnvs", "GET" "/compute-envs", Identity, User, InWorkspace(P::ReadWorkspace), READ;
+    /// Create a compute environment.
+    CreateComputeEnv = "CreateComputeEnv", "POST" "/compute-envs", Identity, User, InWorkspace(P::AdministerWorkspace), FULL;
+    /// Describe a compute environment.
+    DescribeComputeEnv = "DescribeComputeEnv", "GET" "/compute-envs/{computeEnvId}", Identity, User, InWorkspace(P::ReadWorkspace), READ;
+    /// Update a compute environment.
+    UpdateComputeEnv = "UpdateComputeEnv", "PUT" "/compute-envs/{computeEnvId}", Identity, User, InWorkspace(P::AdministerWorkspace), FULL;
+    /// Delete a compute environment.
+    DeleteComputeEnv = "DeleteComputeEnv", "DELETE" "/compute-envs/{computeEnvId}", Identity, User, InWorkspace(P::AdministerWorkspace), FULL;
+    /// Check the role of a compute environment.
+    ValidateComputeEnv = "ValidateComputeEnv", "POST" "/compute-envs/{computeEnvId}/validate", Identity, User, InWorkspace(P::AdministerWorkspace), FULL;
 }
 
 impl Operation {
@@ -245,6 +270,14 @@ impl Operation {
         )
     }
 
+    /// Returns whether the operation needs `workspaceId`, because no user has what it is about.
+    #[must_use]
+    pub fn requires_workspace(self) -> bool {
+        matches!(self.needs(), InWorkspace(_))
+            && self.function() == Function::Identity
+            && !matches!(self, Self::ListCredentials | Self::ListComputeEnvs)
+    }
+
     /// Returns the query parameters of the operation, except for `workspaceId`.
     #[must_use]
     pub fn query(self) -> &'static [&'static str] {
@@ -253,9 +286,11 @@ impl Operation {
             Self::ValidatePipelineSecretName => &["name"],
             Self::ImportPipelineSecrets => &["mode"],
             Self::ListRuns => &["max", "after", "state"],
-            Self::CancelRun => &["force"],
             Self::ListAuditEvents => &["max", "month"],
             Self::ListOrganizationMembers | Self::ListParticipants => &["max", "offset", "search"],
+            Self::ListCredentials => &["platformId"],
+            Self::ListComputeEnvs => &["status"],
+            Self::CancelRun | Self::ValidateCredentials | Self::ValidateComputeEnv => &["force"],
             _ => &[],
         }
     }

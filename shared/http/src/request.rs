@@ -177,6 +177,15 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Returns an ID of the path that is text. Text that cannot be an ID is not found.
+    pub fn text_id<Id>(&self, name: &str, parse: impl Fn(&str) -> domain::Result<Id>) -> Result<Id, Problem> {
+        let text = self.path(name);
+        if OPERATIONS.contains(&text) {
+            return Err(Problem::no_such_operation());
+        }
+        parse(text).map_err(|_| domain::Error::NotFound.into())
+    }
+
     /// Returns the run of the path.
     pub fn run_id(&self) -> Result<RunId, Problem> {
         Ok(RunId::new(self.path("workflowId"))?)

@@ -105,7 +105,7 @@ fn entry(operation: Operation, schemas: &mut Schemas) -> Value {
     });
     let mut parameters = parts::path_parameters(operation, schemas);
     if matches!(operation.needs(), Needs::InWorkspace(_)) {
-        parameters.push(parts::workspace_id(schemas));
+        parameters.push(parts::workspace_id(operation, schemas));
     }
     parameters.extend(described.parameters.clone());
     if !parameters.is_empty() {
@@ -133,6 +133,9 @@ fn explain(operation: Operation, described: &Described) -> String {
     };
     let needs = match operation.needs() {
         Needs::Own => String::new(),
+        Needs::InWorkspace(permission) if operation.requires_workspace() => {
+            format!("\n\nThe caller must {} in the workspace.", roles(permission))
+        }
         Needs::InWorkspace(permission) => {
             format!("\n\nWith `workspaceId`, the caller must {} in that workspace.", roles(permission))
         }

@@ -30,10 +30,16 @@ pub(crate) fn query(name: &str, description: &str, schema: Value) -> Value {
     json!({"name": name, "in": "query", "description": description, "schema": schema})
 }
 
-pub(crate) fn workspace_id(schemas: &mut Schemas) -> Value {
+pub(crate) fn workspace_id(operation: Operation, schemas: &mut Schemas) -> Value {
+    let schema = schemas.parameter::<WorkspaceId>();
+    if operation.requires_workspace() {
+        let mut parameter = query("workspaceId", "The workspace.", schema);
+        parameter["required"] = true.into();
+        return parameter;
+    }
     let description =
         "The workspace. Omit it for the caller's user secrets and for runs outside a workspace.";
-    query("workspaceId", description, schemas.parameter::<WorkspaceId>())
+    query("workspaceId", description, schema)
 }
 
 pub(crate) fn if_match() -> Value {
@@ -61,6 +67,10 @@ pub(crate) fn idempotency_key() -> Value {
     })
 }
 
+fn text_id() -> Value {
+    json!({"type": "string", "pattern": "^[0-9A-Za-z]{22}$"})
+}
+
 pub(crate) fn path_parameters(operation: Operation, schemas: &mut Schemas) -> Vec<Value> {
     let names = operation.path().split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names
@@ -76,6 +86,8 @@ pub(crate) fn path_parameters(operation: Operation, schemas: &mut Schemas) -> Ve
                 "userId" => (schemas.parameter::<UserId>(), "The ID of the caller."),
                 "tokenId" => (schemas.parameter::<TokenId>(), "The token ID."),
                 "orgId" => (schemas.parameter::<OrgId>(), "The organization ID."),
+                "credentialsId" => (text_id(), "The ID of the credentials."),
+                "computeEnvId" => (text_id(), "The ID of the compute environment."),
                 "workspaceId" => (schemas.parameter::<WorkspaceId>(), "The workspace ID."),
                 _ => (schemas.parameter::<UserId>(), "The participant ID, which is the ID of the user."),
             };

@@ -122,6 +122,7 @@ fn every_optional_field_of_a_body_is_decided() {
         "AddParticipant.memberId",        // one of the two is required
         "AddParticipant.userNameOrEmail", // one of the two is required
         "AddParticipant.role",            // the lowest role
+        "CreateComputeEnv.labelIds",      // must be empty
         "CreatePipelineSecret.description",
         "CreatePipelineSecret.expires", // null and absent: no expiry
         // Absent: the limits of the caller's token; without limits there, MaxTokenDays and none.
@@ -129,16 +130,21 @@ fn every_optional_field_of_a_body_is_decided() {
         "CreateToken.scope",
         "CreateToken.workspaceId",
         "EndRun.exitStatus",
+        "LaunchRun.computeEnvId", // null and absent: the account of the deployment
         "LaunchRun.layout",
         "LaunchRun.optional",         // null and absent: no secret may be missing
         "LaunchRun.report",           // null and absent: no variables for reports
         "LaunchRun.userSecrets",      // absent: all; null is refused
         "LaunchRun.workspaceSecrets", // absent: all; null is refused
+        "PreviewLaunch.computeEnvId", // as for a launch
         "PreviewLaunch.layout",
         "PreviewLaunch.optional",
         "PreviewLaunch.report", // no effect
         "PreviewLaunch.userSecrets",
         "PreviewLaunch.workspaceSecrets",
+        "UpdateComputeEnv.credentialsId",   // null and absent: unchanged
+        "UpdateComputeEnv.description",     // null and absent: unchanged
+        "UpdateComputeEnv.name",            // null and absent: unchanged
         "UpdatePipelineSecret.description", // absent: unchanged; null removes it
         "UpdatePipelineSecret.expires",     // absent: unchanged; null removes it
     ]);

@@ -21,6 +21,7 @@ use crate::config;
 pub struct Clients {
     data: SdkConfig,
     control: SdkConfig,
+    elsewhere: SdkConfig,
 }
 
 impl Clients {
@@ -50,7 +51,11 @@ impl Clients {
     /// Sets the timeouts on an existing configuration.
     #[must_use]
     pub fn of(loaded: &SdkConfig) -> Self {
-        Self { data: DATA.set_on(loaded), control: CONTROL.set_on(loaded) }
+        Self {
+            data: DATA.set_on(loaded),
+            control: CONTROL.set_on(loaded),
+            elsewhere: ELSEWHERE.set_on(loaded),
+        }
     }
 
     /// Returns the configuration for DynamoDB and KMS, which answer within milliseconds: an attempt
@@ -67,6 +72,13 @@ impl Clients {
     pub fn control(&self) -> &SdkConfig {
         &self.control
     }
+
+    /// Returns the configuration for services in the regions of environments, without the session
+    /// of an environment's role. It has more time to connect and to answer.
+    #[must_use]
+    pub fn elsewhere(&self) -> &SdkConfig {
+        &self.elsewhere
+    }
 }
 
 /// Settings for a single service, such as `AWS_ENDPOINT_URL_SECRETS_MANAGER`:
@@ -82,12 +94,18 @@ impl LoadServiceConfig for Environment {
 }
 
 /// A launch makes six rounds of calls in sequence, five of data and one of control: in the worst
-/// case, they take 5 × 3 + 6 = 21 of the 29 seconds that API Gateway waits.
-const DATA: Limits = Limits { attempt: 1_000, operation: 3_000, attempts: 4, first_backoff: 25 };
-const CONTROL: Limits = Limits { attempt: 2_000, operation: 6_000, attempts: 6, first_backoff: 50 };
+/// case, they take 5 × 3 + 6 = 21 of the 29 seconds that API Gateway waits. In an environment, one
+/// round of data also has a call of STS, and the round of control is elsewhere: 4 × 3 + 6 + 9 = 27.
+const DATA: Limits =
+    Limits { connect: NEAR, attempt: 1_000, operation: 3_000, attempts: 4, first_backoff: 25 };
+const CONTROL: Limits =
+    Limits { connect: NEAR, attempt: 2_000, operation: 6_000, attempts: 6, first_backoff: 50 };
+const ELSEWHERE: Limits =
+    Limits { connect: FAR, attempt: 4_000, operation: 9_000, attempts: 6, first_backoff: 50 };
 
 /// Timeouts of one kind of service, in milliseconds.
 struct Limits {
+    connect: Duration,
     attempt: u64,
     operation: u64,
     attempts: u32,
@@ -96,13 +114,16 @@ struct Limits {
 
 /// Within a region, a connection takes a few milliseconds. If a connection broke while the function
 /// was frozen, its next use fails and the retry opens a new one.
-const CONNECT: Duration = Duration::from_millis(500);
+const NEAR: Duration = Duration::from_millis(500);
+/// Between the regions that are farthest from each other, a round trip takes a third of a second,
+/// and a connection with TLS takes two or three.
+const FAR: Duration = Duration::from_secs(2);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 
 impl Limits {
     fn set_on(&self, loaded: &SdkConfig) -> SdkConfig {
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT)
+            .connect_timeout(self.connect)
             .operation_attempt_timeout(Duration::from_millis(self.attempt))
             .operation_timeout(Duration::from_millis(self.operation))
             .build();
@@ -121,12 +142,13 @@ mod tests {
     #[test]
     fn every_client_has_timeouts_and_bounded_retries() {
         let clients = Clients::of(&SdkConfig::builder().build());
-        for (config, attempts) in [(clients.data(), 4), (clients.control(), 6)] {
+        let every = [(clients.data(), 4, 3), (clients.control(), 6, 6), (clients.elsewhere(), 6, 9)];
+        for (config, attempts, seconds) in every {
             let timeouts = config.timeout_config().unwrap();
             let attempt = timeouts.operation_attempt_timeout().unwrap();
             let operation = timeouts.operation_timeout().unwrap();
             assert!(timeouts.connect_timeout().unwrap() < attempt && attempt < operation);
-            assert!(operation <= Duration::from_secs(6));
+            assert!(operation <= Duration::from_secs(seconds));
             assert_eq!(config.retry_config().unwrap().max_attempts(), attempts);
         }
     }

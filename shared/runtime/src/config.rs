@@ -10,7 +10,7 @@ use std::fmt;
 
 mod sections;
 
-pub use sections::{Bus, EnvelopeKey, Home, Launch, Table};
+pub use sections::{Bus, ComputeEnvironments, EnvelopeKey, Home, Launch, Table};
 
 /// A part of the configuration.
 pub trait Section: Sized {

@@ -13,6 +13,7 @@ mod memory;
 pub mod metrics;
 mod randomness;
 
+pub use aws_types::SdkConfig;
 pub use clients::Clients;
 pub use deadline::Deadline;
 pub use entry::{run, warm_up};

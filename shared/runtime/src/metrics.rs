@@ -27,6 +27,10 @@ pub enum Metric {
     OrphansFound,
     /// Copies of runs that are not in the table.
     UnknownCopies,
+    /// Compute environments that could not be used during a sweep.
+    EnvironmentsUnreachable,
+    /// Runs that ended although copies may be left in their compute environment.
+    RunsAbandoned,
     /// The authorizer failed, as opposed to refused a credential.
     AuthorizerFailures,
     /// Requests and events that failed because of this service or a service that it depends on.
@@ -35,13 +39,15 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::SecondClaims,
         Self::EnvelopeRefused,
         Self::CleanupFailures,
         Self::OldestOverdueSeconds,
         Self::OrphansFound,
         Self::UnknownCopies,
+        Self::EnvironmentsUnreachable,
+        Self::RunsAbandoned,
         Self::AuthorizerFailures,
         Self::ServiceErrors,
     ];
@@ -56,6 +62,8 @@ impl Metric {
             Self::OldestOverdueSeconds => "OldestOverdueSeconds",
             Self::OrphansFound => "OrphansFound",
             Self::UnknownCopies => "UnknownCopies",
+            Self::EnvironmentsUnreachable => "EnvironmentsUnreachable",
+            Self::RunsAbandoned => "RunsAbandoned",
             Self::AuthorizerFailures => "AuthorizerFailures",
             Self::ServiceErrors => "ServiceErrors",
         }

@@ -4,7 +4,9 @@ use domain::copies::Layout;
 use domain::ids::RunPrefix;
 use domain::issuer::Issuers;
 use domain::settings::{LaunchWithoutWorkspace, Limits, LiveLimits, Settings};
-use runtime::config::{Bus, EnvelopeKey, Home, Launch, Misconfigured, Section, Table, load};
+use runtime::config::{
+    Bus, ComputeEnvironments, EnvelopeKey, Home, Launch, Misconfigured, Section, Table, load,
+};
 
 type Everything = (Table, Settings, EnvelopeKey, Bus, (RunPrefix, Launch), Issuers);
 
@@ -147,4 +149,33 @@ fn invalid_values_are_refused() {
 #[test]
 fn a_fault_of_a_variable_in_two_sections_is_reported_once() {
     assert_eq!(faulty::<(Limits, Settings)>(&[("LEASE_SECONDS", "x")]), ["LEASE_SECONDS"]);
+}
+
+#[test]
+fn without_compute_accounts_there_are_none_and_with_them_roles_and_bus_are_required() {
+    let roles = "arn:aws:iam::111122223333:role/launch,arn:aws:iam::111122223333:role/cleanup";
+    let bus = "arn:aws-us-gov:events:us-gov-west-1:111122223333:event-bus/prod-environments";
+    let none: ComputeEnvironments = with(&[("SERVICE_ROLES", roles)]).unwrap();
+    assert_eq!((none.accounts.len(), none.partition()), (0, ""));
+    let good = [
+        ("COMPUTE_ACCOUNTS", "210987654321,333333333333"),
+        ("SERVICE_ROLES", roles),
+        ("ENVIRONMENT_BUS_ARN", bus),
+    ];
+    let read: ComputeEnvironments = with(&good).unwrap();
+    assert_eq!((read.accounts.len(), read.roles.len(), read.partition()), (2, 2, "aws-us-gov"));
+    let one = ("COMPUTE_ACCOUNTS", "210987654321");
+    assert_eq!(faulty::<ComputeEnvironments>(&[one]), ["SERVICE_ROLES", "ENVIRONMENT_BUS_ARN"]);
+    for accounts in ["2109", "210987654321,", "210987654321 333333333333", "*"] {
+        let changes = [("COMPUTE_ACCOUNTS", accounts)];
+        assert_eq!(faulty::<ComputeEnvironments>(&changes), ["COMPUTE_ACCOUNTS"], "{accounts}");
+    }
+    for (variable, text) in [
+        ("SERVICE_ROLES", "arn:aws:iam::111122223333:user/launch"),
+        ("SERVICE_ROLES", "arn:aws:iam::111122223333:role/"),
+        ("ENVIRONMENT_BUS_ARN", "prod-environments"),
+    ] {
+        let changes = [one, (variable, text), good[1], good[2]];
+        assert_eq!(faulty::<ComputeEnvironments>(&changes), [variable], "{text}");
+    }
 }

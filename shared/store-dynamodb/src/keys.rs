@@ -4,10 +4,13 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::audit::AuditRecord;
+use domain::environment::{CredentialsId, EnvironmentId};
 use domain::idempotency::Idempotency;
+use domain::identity::fold;
 use domain::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
 use domain::name::SecretName;
 use domain::owner::SecretOwner;
+use domain::run::JobLocation;
 
 /// The primary key of a row.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -18,6 +21,13 @@ pub(crate) struct Key {
 
 /// The sort key prefix of a scope's secrets.
 pub(crate) const SECRETS: &str = "SECRET#";
+
+/// The sort key prefix of a workspace's compute environments.
+pub(crate) const ENVIRONMENT: &str = "ENV#";
+/// The sort key prefix of a workspace's credentials of compute environments.
+pub(crate) const CREDENTIALS: &str = "CRED#";
+/// The partition of the list of all compute environments.
+pub(crate) const ENVIRONMENTS: &str = "ENVIRONMENTS";
 
 /// The sparse index of runs by due time.
 pub(crate) const DUE_INDEX: &str = "due";
@@ -66,6 +76,32 @@ impl Key {
         Self::new(members_of(workspace), format!("MEMBER#{user}"))
     }
 
+    pub(crate) fn environment(workspace: WorkspaceId, id: &EnvironmentId) -> Self {
+        Self::new(environments_of(workspace), format!("{ENVIRONMENT}{id}"))
+    }
+
+    pub(crate) fn credentials(workspace: WorkspaceId, id: &CredentialsId) -> Self {
+        Self::new(environments_of(workspace), format!("{CREDENTIALS}{id}"))
+    }
+
+    pub(crate) fn environment_name(workspace: WorkspaceId, name: &str) -> Self {
+        Self::new(environments_of(workspace), format!("ENV-NAME#{}", fold(name)))
+    }
+
+    pub(crate) fn credentials_name(workspace: WorkspaceId, name: &str) -> Self {
+        Self::new(environments_of(workspace), format!("CRED-NAME#{}", fold(name)))
+    }
+
+    /// The numbers of the workspace's environments and credentials.
+    pub(crate) fn environment_count(workspace: WorkspaceId) -> Self {
+        Self::new(environments_of(workspace), "COUNT")
+    }
+
+    /// The entry of an environment in the list of all environments.
+    pub(crate) fn listed_environment(id: &EnvironmentId) -> Self {
+        Self::new(ENVIRONMENTS, id.as_str())
+    }
+
     pub(crate) fn token(id: TokenId) -> Self {
         Self::new(format!("TOKEN#{id}"), "TOKEN")
     }
@@ -74,8 +110,12 @@ impl Key {
         Self::new(format!("RUN#{id}"), "RUN")
     }
 
-    pub(crate) fn job(region: &str, job_id: &str) -> Self {
-        Self::new(format!("JOB#{region}#{job_id}"), "JOB")
+    /// The ids of jobs are unique in an account and region. A job without an account is in that of
+    /// the deployment.
+    pub(crate) fn job(job: &JobLocation<'_>) -> Self {
+        let JobLocation { account, region, job_id } = job;
+        let place = account.map_or_else(|| (*region).to_owned(), |account| format!("{account}#{region}"));
+        Self::new(format!("JOB#{place}#{job_id}"), "JOB")
     }
 
     /// The queue of reserved creations.
@@ -132,6 +172,12 @@ pub(crate) fn members_of(workspace: WorkspaceId) -> String {
     format!("MEMBERS#{workspace}")
 }
 
+/// The partition of a workspace's compute environments. Only `identity` may write it: it decides
+/// to which account the workspace's values are sent.
+pub(crate) fn environments_of(workspace: WorkspaceId) -> String {
+    format!("ENVS#{workspace}")
+}
+
 /// The sort key prefix of a secret's replaced versions.
 pub(crate) fn history_of(id: SecretId) -> String {
     format!("HISTORY#{id}#")
@@ -159,6 +205,10 @@ mod tests {
         let id = SecretId::new(7).unwrap();
         let name = SecretName::parse("NCBI_API_KEY").unwrap();
         let run = RunId::new("ab12ABCDEFGHIJ").unwrap();
+        let environment = EnvironmentId::parse("0123456789abcdefghijkl").unwrap();
+        let credentials = CredentialsId::parse("0123456789abcdefghijkl").unwrap();
+        let workspace = WorkspaceId::new(42).unwrap();
+        let job = |account| JobLocation { account, region: "eu-west-1", job_id: "j-1" };
         for (key, pk, sk) in [
             (Key::secret(owner, id), "SECRETS#WS#42", "SECRET#7"),
             (Key::value(owner, id), "SECRETS#WS#42", "VALUE#7"),
@@ -169,7 +219,14 @@ mod tests {
             (Key::member(WorkspaceId::new(42).unwrap(), UserId::new(3).unwrap()), "MEMBERS#42", "MEMBER#3"),
             (Key::token(TokenId::new(5).unwrap()), "TOKEN#5", "TOKEN"),
             (Key::run(&run), "RUN#ab12ABCDEFGHIJ", "RUN"),
-            (Key::job("eu-west-1", "j-1"), "JOB#eu-west-1#j-1", "JOB"),
+            (Key::job(&job(None)), "JOB#eu-west-1#j-1", "JOB"),
+            (Key::job(&job(Some("210987654321"))), "JOB#210987654321#eu-west-1#j-1", "JOB"),
+            (Key::environment(workspace, &environment), "ENVS#42", "ENV#0123456789abcdefghijkl"),
+            (Key::credentials(workspace, &credentials), "ENVS#42", "CRED#0123456789abcdefghijkl"),
+            (Key::environment_name(workspace, "Lab-EU"), "ENVS#42", "ENV-NAME#lab-eu"),
+            (Key::credentials_name(workspace, "Lab-EU"), "ENVS#42", "CRED-NAME#lab-eu"),
+            (Key::environment_count(workspace), "ENVS#42", "COUNT"),
+            (Key::listed_environment(&environment), "ENVIRONMENTS", "0123456789abcdefghijkl"),
             (Key::creations(), "QUOTA#CREATIONS", "QUEUE"),
         ] {
             assert_eq!(key, Key::new(pk, sk));

@@ -8,6 +8,7 @@
 //! ones, because versions of the functions overlap during a deployment.
 
 mod audit;
+mod environments;
 mod expression_attributes;
 mod failure;
 mod idempotency;

@@ -4,6 +4,10 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::audit::{AuditAction, AuditRecord, Subject};
 use domain::copies::{Layout, RunCopy};
+use domain::environment::{
+    CredentialsId, Environment, EnvironmentId, ExternalId, Region, RoleArn, StoredCredentials,
+    StoredEnvironment, Target,
+};
 use domain::idempotency::Idempotency;
 use domain::identity::{Actor, Workspace};
 use domain::ids::{OrgId, RunId, SecretId, UserId, WorkspaceId};
@@ -263,6 +267,7 @@ pub(crate) fn a_run(id: &str) -> Run {
         layout: Layout::Bundle,
         created: now(),
         not_after: later(30 * 86_400),
+        target: Target::Home,
         lifecycle: Lifecycle {
             revision: 1,
             state: State::Provisioning,
@@ -291,6 +296,47 @@ pub(crate) fn a_run(id: &str) -> Run {
             removed: None,
         },
         id,
+    }
+}
+
+/// An environment with this id in another account.
+pub(crate) fn an_environment(id: &str) -> Environment {
+    Environment {
+        id: EnvironmentId::parse(&format!("{id:0<22}")).unwrap(),
+        region: Region::parse("eu-central-1").unwrap(),
+        role: RoleArn::parse("arn:aws:iam::210987654321:role/pipeline-secrets-lab").unwrap(),
+        external_id: ExternalId::parse(&format!("{id:x<32}")).unwrap(),
+        copy_key: Some("alias/copies".into()),
+    }
+}
+
+pub(crate) fn a_stored_environment(id: &str) -> StoredEnvironment {
+    StoredEnvironment {
+        environment: an_environment(id),
+        workspace: workspace(),
+        name: "Frankfurt".into(),
+        description: Some("the cluster of the lab".into()),
+        credentials: some_credentials(id).id,
+        config: "{}".into(),
+        proved: later(1),
+        failure: None,
+        created: now(),
+        created_by: user(OWNER),
+        updated: later(2),
+    }
+}
+
+pub(crate) fn some_credentials(id: &str) -> StoredCredentials {
+    StoredCredentials {
+        id: CredentialsId::parse(&format!("{id:0<22}")).unwrap(),
+        workspace: workspace(),
+        name: "Lab".into(),
+        description: None,
+        role: an_environment(id).role,
+        external_id: an_environment(id).external_id,
+        created: now(),
+        created_by: user(OWNER),
+        updated: later(2),
     }
 }
 

@@ -63,6 +63,7 @@ fn run(id: &str) -> Run {
         layout: Layout::Bundle,
         created: now,
         not_after: now,
+        target: domain::environment::Target::Home,
         lifecycle: Lifecycle {
             revision: 1,
             state: State::Provisioning,

@@ -91,6 +91,8 @@ async fn no_operation_returns_the_value_it_was_sent() {
             .path()
             .replace("{secretId}", &secret.to_string())
             .replace("{workflowId}", run["workflowId"].as_str().expect("an id"))
+            .replace("{credentialsId}", &"0".repeat(22))
+            .replace("{computeEnvId}", &"0".repeat(22))
             .replace("{orgId}", &world.org.to_string())
             .replace("{workspaceId}", &world.workspace.to_string())
             .replace("{participantId}", &world.person("view").id.to_string())

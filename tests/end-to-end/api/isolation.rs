@@ -39,12 +39,20 @@ async fn inaccessible_and_absent_workspaces_give_the_same_answer() {
                 .path()
                 .replace("{secretId}", &secret.to_string())
                 .replace("{workflowId}", ABSENT_RUN)
+                .replace("{credentialsId}", &"0".repeat(22))
+                .replace("{computeEnvId}", &"0".repeat(22))
                 .replace("{orgId}", &org.to_string())
                 .replace("{workspaceId}", &workspace.to_string())
                 .replace("{participantId}", &world.person("view").id.to_string());
             let body = match *operation {
                 Operation::LaunchRun | Operation::PreviewLaunch => json!({"platform": "aws-batch"}),
                 Operation::UpdateWorkspacePlatforms => json!({"platforms": []}),
+                Operation::CreateCredentials | Operation::UpdateCredentials => {
+                    json!({"credentials": {"name": "AB", "provider": "aws",
+                        "keys": {"assumeRoleArn": "arn:aws:iam::210987654321:role/pipeline-secrets-lab"}}})
+                }
+                Operation::CreateComputeEnv => json!({"computeEnv": {"name": "AB", "platform": "aws-batch",
+                    "credentialsId": "0".repeat(22), "config": {"region": "eu-west-1"}}}),
                 _ => json!({"name": "AB", "value": "v", "role": "view",
                     "memberId": world.person("stranger").id}),
             };

@@ -146,7 +146,16 @@ fn expected(operation: Operation, kind: CallerKind) -> u16 {
         | Operation::UpdateWorkspacePlatforms
         | Operation::UpdateParticipantRole
         | Operation::DeleteParticipant
-        | Operation::LeaveWorkspace => 204,
+        | Operation::LeaveWorkspace
+        | Operation::UpdateCredentials
+        | Operation::DeleteCredentials
+        | Operation::UpdateComputeEnv
+        | Operation::DeleteComputeEnv => 204,
+        // The deployment of the tests allows no other account.
+        Operation::CreateCredentials
+        | Operation::ValidateCredentials
+        | Operation::CreateComputeEnv
+        | Operation::ValidateComputeEnv => 422,
         _ => 200,
     };
     match (operation.credential(), kind) {
@@ -335,7 +344,67 @@ impl Fixture {
                 }
                 request(world.below("/participants"))
             }
+            _ => self.environment_target(operation, &new_name).await,
         }
+    }
+
+    /// A request about credentials or a compute environment.
+    async fn environment_target(&self, operation: Operation, new_name: &str) -> ApiRequest {
+        let world = &self.world;
+        let id =
+            if operation.path().contains('{') { self.environment(new_name).await } else { String::new() };
+        let path = operation.path().replace("{credentialsId}", &id).replace("{computeEnvId}", &id);
+        let request = ApiRequest::new(operation.method(), world.inside(&path));
+        let credentials = json!({"credentials": {"name": new_name, "provider": "aws",
+            "keys": {"mode": "role", "assumeRoleArn": "arn:aws:iam::210987654321:role/pipeline-secrets-lab"}}});
+        match operation {
+            Operation::CreateCredentials | Operation::UpdateCredentials => request.json(&credentials),
+            Operation::CreateComputeEnv => request.json(&json!({"computeEnv": {"name": new_name,
+                "platform": "aws-batch", "credentialsId": "0".repeat(22), "config": {"region": "eu-west-1"}}})),
+            Operation::UpdateComputeEnv => request.json(&json!({"name": new_name})),
+            _ => request,
+        }
+    }
+
+    /// Writes the rows of credentials and of an environment with the same id. Only a role that was
+    /// proved can be registered through the API. The environment has other credentials, so that
+    /// both can be deleted.
+    async fn environment(&self, name: &str) -> String {
+        let id = format!("{name:0<22}");
+        let pk = format!("ENVS#{}", self.world.workspace);
+        let both = json!({
+            "pk": {"S": pk},
+            "id": {"S": id},
+            "workspace": {"N": self.world.workspace.to_string()},
+            "name": {"S": format!("row-{name}")},
+            "role": {"S": "arn:aws:iam::210987654321:role/pipeline-secrets-lab"},
+            "externalId": {"S": "x".repeat(32)},
+            "createdAt": {"S": "2026-11-23T10:20:30Z"},
+            "createdBy": {"N": self.world.person("owner").id.to_string()},
+            "updatedAt": {"S": "2026-11-23T10:20:30Z"},
+        });
+        let with = |sk: String, more: Value| {
+            let mut row = both.clone();
+            row["sk"] = json!({ "S": sk });
+            row.as_object_mut().expect("a row").extend(more.as_object().expect("attributes").clone());
+            row
+        };
+        let of_environment = json!({
+            "region": {"S": "eu-west-1"},
+            "credentials": {"S": format!("{name:1<22}")},
+            "config": {"S": "{}"},
+            "provedAt": {"S": "2026-11-23T10:20:30Z"},
+        });
+        let table = self.world.harness.stack.output("TableName").expect("a table");
+        for row in [
+            with(format!("CRED#{id}"), json!({})),
+            with(format!("CRED#{name:1<22}"), json!({"id": {"S": format!("{name:1<22}")}})),
+            with(format!("ENV#{id}"), of_environment),
+        ] {
+            let put = json!({"TableName": table, "Item": row});
+            self.world.harness.aws("dynamodb", "DynamoDB_20120810.PutItem", &put).await;
+        }
+        id
     }
 
     /// The caller's user id, or the owner's if the caller is not a user.

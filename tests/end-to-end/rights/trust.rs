@@ -21,13 +21,15 @@ type Writers = BTreeMap<String, BTreeMap<String, Write>>;
 
 /// Each kind of partition, the functions that have at least the rights that its rows grant, and
 /// these rights.
-const GRANTS: [(&str, &[&str], &str); 13] = [
+const GRANTS: [(&str, &[&str], &str); 15] = [
     ("ORG#", &["identity"], "the workspace of a name"),
     ("WS#", &["identity"], "the platforms of a workspace, and its number of owners"),
     ("USER#", &["identity"], "the identity and the workspaces of a user"),
     ("LOGIN#", &["identity"], "the user of a login, a name or an e-mail address"),
     ("MEMBERS#", &["identity"], "roles"),
     ("TOKEN#", &["identity"], "the identity of a caller"),
+    ("ENVS#", &["identity"], "to which account and role the values of a workspace's runs are sent"),
+    ("ENVIRONMENTS", &["identity"], "in which accounts orphans are searched for and deleted"),
     ("SECRETS#", &["identity", "write-secrets"], "a secret's name, version and sealed value"),
     ("IDEM#", &["write-secrets"], "the secrets that a replayed request returns"),
     (

@@ -147,7 +147,8 @@ impl World {
     pub async fn rows(&self) -> Vec<String> {
         let person = |kind: &'static str| self.people.iter().map(move |it| format!("{kind}#{}", it.id));
         let scopes = person("USER").chain(person("SECRETS#USER"));
-        let workspace = ["WS", "SECRETS#WS", "MEMBERS"].map(|kind| format!("{kind}#{}", self.workspace));
+        let workspace =
+            ["WS", "SECRETS#WS", "MEMBERS", "ENVS"].map(|kind| format!("{kind}#{}", self.workspace));
         let scopes = scopes.chain(workspace).chain([format!("ORG#{}", self.org)]);
         let mut rows = Vec::new();
         for scope in scopes {

@@ -57,6 +57,9 @@ fn check_copies_deleted(world: &World, violations: &mut Vec<String>) {
     for name in state.services.target.secrets.keys().filter(|name| !unrelated_secrets.contains_key(*name)) {
         violations.push(format!("INV2: the copy {name} was not deleted"));
     }
+    for name in state.services.elsewhere.target.secrets.keys() {
+        violations.push(format!("INV2: the copy {name} in an environment was not deleted"));
+    }
     for name in unrelated_secrets.keys().filter(|name| !state.services.target.secrets.contains_key(*name)) {
         violations.push(format!("INV8: the unrelated secret {name} was deleted"));
     }

@@ -22,6 +22,12 @@ impl Row {
         self.0[name].as_u64().unwrap_or_default()
     }
 
+    /// Whether the row is of a run in an environment.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        !self.0["target"].is_null()
+    }
+
     /// Returns a run's lifecycle.
     ///
     /// # Panics

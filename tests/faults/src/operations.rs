@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::time::Duration;
 
+use delivery_secretsmanager::{CopyMaker, CopyRemover};
 use domain::copies::Layout;
+use domain::environment::{Environment, EnvironmentId};
 use domain::ids::{RunId, SecretId};
 use domain::name::SecretName;
 use domain::platform::Platform;
-use domain::ports::ReadRuns as _;
+use domain::ports::{CleanupSession, CreateCopies, ObserveAt, ObserveJobs, ReadRuns as _};
 use domain::resolve::{SecretSelection, Selection};
-use domain::run::{HeadJob, Outcome, ReportedBy, Run, RunResult};
+use domain::run::{HeadJob, JobLocation, Outcome, ReportedBy, Run, RunResult};
 use domain::secret::Secret;
 use domain::settings::Settings;
 use domain::token::{PresentedToken, TokenKey};
@@ -27,12 +30,17 @@ use domain::use_cases::report::Reporter;
 use domain::use_cases::sweep::SweepSummary;
 use domain::value::SecretValue;
 use domain::{Context, Result};
-use runtime::Deadline;
+use environments_sts::{Deliveries, Observations, Removals};
+use jobs_batch::JobObserver;
+use runtime::{Deadline, SdkConfig};
 use serde_json::json;
 
-use crate::world::{LAUNCHER, OWNER, WORKSPACE, World, actor, scope, workspace};
+use crate::story::Story;
+use crate::world::{LAUNCHER, OWNER, WORKSPACE, World, actor, environment, scope, workspace};
 use support::{QUEUE, REGION};
 
+/// The timeout of cleanup-run in `infra/template.yaml`.
+const CLEANUP_RUN: Duration = Duration::from_mins(4);
 /// An idempotency key.
 pub const KEY: &str = "0123456789abcdef";
 
@@ -50,16 +58,40 @@ impl World {
         key: Option<&str>,
         secrets: SecretSelection,
     ) -> Result<Launched> {
-        let request = LaunchRequest { workspace: Some(workspace()), platform, layout: Some(layout), secrets };
+        self.launch_in(None, platform, layout, key, secrets).await
+    }
+
+    /// Launches like a story.
+    pub async fn launch_for(&self, story: Story) -> Result<Launched> {
+        let (platform, layout) = story.platform();
+        let environment = story.is_elsewhere().then(|| environment().id);
+        self.launch_in(environment, platform, layout, story.key(), SecretSelection::default()).await
+    }
+
+    /// Launches in this environment.
+    pub async fn launch_in(
+        &self,
+        compute_env: Option<EnvironmentId>,
+        platform: Platform,
+        layout: Layout,
+        key: Option<&str>,
+        secrets: SecretSelection,
+    ) -> Result<Launched> {
+        let layout = Some(layout);
+        let request = LaunchRequest { compute_env, workspace: Some(workspace()), platform, layout, secrets };
         let (launcher, deadline) = (self.launcher(), self.deadline());
         launcher.launch(&actor(LAUNCHER), &request, key, &self.context(&deadline)).await
     }
 
     /// Launches on AWS Batch without a workspace, with every user secret.
     pub async fn launch_own(&self, user: i64, layout: Layout, settings: &Settings) -> Result<Launched> {
-        let secrets = SecretSelection::default();
-        let request =
-            LaunchRequest { workspace: None, platform: Platform::AwsBatch, layout: Some(layout), secrets };
+        let request = LaunchRequest {
+            compute_env: None,
+            workspace: None,
+            platform: Platform::AwsBatch,
+            layout: Some(layout),
+            secrets: SecretSelection::default(),
+        };
         let (launcher, deadline) = (self.launcher(), self.deadline());
         let context = Context { settings, ..self.context(&deadline) };
         launcher.launch(&actor(user), &request, None, &context).await
@@ -87,8 +119,10 @@ impl World {
                 };
                 reporter.end(run, &key, outcome, &context).await
             }
-            Report::Job(id) => {
-                let job = HeadJob { job_id: id.into(), queue: QUEUE.into(), region: REGION.into() };
+            Report::Job(id) | Report::JobElsewhere(id) => {
+                let elsewhere = matches!(report, Report::JobElsewhere(_));
+                let region = if elsewhere { environment().region.to_string() } else { REGION.into() };
+                let job = HeadJob { job_id: id.into(), queue: QUEUE.into(), region, account: None };
                 reporter.record_head_job(run, &key, &job, &context).await
             }
         }
@@ -100,6 +134,7 @@ impl World {
         let canceller = Canceller {
             store: Rc::new(self.store.clone()),
             jobs: Rc::new(self.observer.clone()),
+            environments: self.observations(),
             bus: Rc::new(self.announcer.clone()),
         };
         canceller.cancel(&actor(LAUNCHER), Some(workspace()), run, false, &self.context(&deadline)).await
@@ -107,18 +142,29 @@ impl World {
 
     /// Runs an operation of cleanup-run.
     pub async fn clean(&self, operation: CleanupOperation<'_>) -> Result<SweepSummary> {
-        let deadline = self.deadline();
+        let deadline = Deadline::after(CLEANUP_RUN);
         let (cleaner, context) = (self.cleaner(), self.context(&deadline));
         let outcome = match operation {
             CleanupOperation::Sweep => return cleaner.sweep(&context).await,
             CleanupOperation::Look(run) => cleaner.inspect(run, &context).await?,
-            CleanupOperation::JobChanged(job) => cleaner.head_job_changed(REGION, job, &context).await?,
+            CleanupOperation::JobChanged(job) => {
+                let job = JobLocation { account: None, region: REGION, job_id: job };
+                cleaner.head_job_changed(&job, &context).await?
+            }
+            CleanupOperation::JobElsewhereChanged(job) => {
+                let environment = environment();
+                let (account, region) = (environment.role.account(), environment.region.as_str());
+                let job = JobLocation { account: Some(account), region, job_id: job };
+                cleaner.head_job_changed(&job, &context).await?
+            }
             CleanupOperation::Delivered(run) => {
                 cleaner.record_delivery(run, context.now).await?;
                 CleanupOutcome::Unchanged
             }
         };
-        Ok(SweepSummary { ended: u32::from(outcome == CleanupOutcome::Ended), ..SweepSummary::default() })
+        let is = |expected| u32::from(outcome == expected);
+        let (ended, unreachable) = (is(CleanupOutcome::Ended), is(CleanupOutcome::Unreachable));
+        Ok(SweepSummary { ended, unreachable, ..SweepSummary::default() })
     }
 
     /// Stores these secrets in the workspace as its owner.
@@ -199,6 +245,10 @@ impl World {
             store: Rc::new(self.store.clone()),
             keys: Rc::new(self.opener.clone()),
             copies: Rc::new(self.maker.clone()),
+            environments: Rc::new(Deliveries(self.roles.clone(), |session: &SdkConfig, _: &Environment| {
+                let client = aws_sdk_secretsmanager::Client::new(session);
+                Rc::new(CopyMaker::new(client, None)) as Rc<dyn CreateCopies>
+            })),
             bus: Rc::new(self.announcer.clone()),
             prefix: self.prefix.clone(),
         }
@@ -213,12 +263,20 @@ impl World {
         }
     }
 
+    fn observations(&self) -> Rc<dyn ObserveAt> {
+        Rc::new(Observations(self.roles.clone(), |session: &SdkConfig| {
+            Rc::new(JobObserver::new(aws_sdk_batch::Client::new(session))) as Rc<dyn ObserveJobs>
+        }))
+    }
+
     /// Returns the report use case.
     pub fn reporter(&self) -> Reporter {
         Reporter {
             store: Rc::new(self.store.clone()),
             jobs: Rc::new(self.observer.clone()),
             bus: Rc::new(self.announcer.clone()),
+            environments: self.observations(),
+            account: "111122223333".into(),
             region: REGION.into(),
         }
     }
@@ -229,6 +287,10 @@ impl World {
             store: Rc::new(self.store.clone()),
             jobs: Rc::new(self.observer.clone()),
             copies: Rc::new(self.remover.clone()),
+            environments: Rc::new(Removals(self.roles.clone(), |session: &SdkConfig| CleanupSession {
+                jobs: Rc::new(JobObserver::new(aws_sdk_batch::Client::new(session))),
+                copies: Rc::new(CopyRemover::new(aws_sdk_secretsmanager::Client::new(session))),
+            })),
         }
     }
 
@@ -253,6 +315,8 @@ pub enum Report {
     Over,
     /// The id of the head job.
     Job(&'static str),
+    /// The id of the head job in the environment.
+    JobElsewhere(&'static str),
 }
 
 /// An operation of cleanup-run.
@@ -264,6 +328,8 @@ pub enum CleanupOperation<'a> {
     Look(&'a RunId),
     /// An event of AWS Batch about a job.
     JobChanged(&'a str),
+    /// The same, forwarded from the environment.
+    JobElsewhereChanged(&'a str),
     /// An event that a run's secrets were delivered.
     Delivered(&'a RunId),
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Answer, Backend, Call, Limit, Lost, Services, refusal};
+use support::{Answer, Backend, Call, Limit, Lost, Services, in_xml, refusal};
 
 use crate::gate::{Fault, Gate};
 
@@ -38,7 +38,7 @@ pub struct State {
     pub violations: Vec<String>,
     /// The current time for the invariants.
     pub now: domain::Timestamp,
-    late: Vec<(String, Value)>,
+    late: Vec<Call>,
 }
 
 impl std::fmt::Debug for Aws {
@@ -76,13 +76,13 @@ impl Aws {
     /// Lets every late request take effect now.
     pub fn land(&self) {
         let mut state = self.state();
-        for (operation, body) in std::mem::take(&mut state.late) {
-            let _ = state.answer(&operation, &body);
+        for call in std::mem::take(&mut state.late) {
+            let _ = state.answer(&call);
         }
     }
 
     async fn apply(&self, fault: Option<Fault>, call: &Call) -> Result<Answer, Lost> {
-        let effect = || self.state().answer(&call.operation, &call.body);
+        let effect = || self.state().answer(call);
         match fault {
             None => Ok(effect()),
             Some(Fault::After | Fault::AfterThenThrottled | Fault::AfterForGood) => {
@@ -98,7 +98,7 @@ impl Aws {
             Some(Fault::Throttled) => Ok(refusal("ThrottlingException")),
             Some(Fault::Hangs) => std::future::pending().await,
             Some(Fault::Late | Fault::LateForGood) => {
-                self.state().late.push((call.operation.clone(), call.body.clone()));
+                self.state().late.push(call.clone());
                 Err(RESET)
             }
             Some(Fault::Before | Fault::BeforeForGood) => Err(RESET),
@@ -117,22 +117,30 @@ impl Backend for Aws {
             state.latency
         };
         tokio::time::sleep(latency).await;
-        let (status, body) = self.apply(fault, &call).await?;
-        Ok((status, body.to_string().into_bytes()))
+        let answer = self.apply(fault, &call).await?;
+        Ok(match (call.operation.as_str(), answer) {
+            ("AssumeRole", (status, Value::String(text))) => (status, text.into_bytes()),
+            ("AssumeRole", refused) => {
+                let (status, text) = in_xml(refused);
+                (status, text.as_str().unwrap_or_default().into())
+            }
+            (_, (status, body)) => (status, body.to_string().into_bytes()),
+        })
     }
 }
 
 impl State {
-    fn answer(&mut self, operation: &str, body: &Value) -> Answer {
+    fn answer(&mut self, call: &Call) -> Answer {
+        let (operation, body) = (call.operation.as_str(), &call.body);
         if self.limits.get_mut(operation).is_some_and(|limit| !limit.allows()) {
             self.throttled += 1;
             return refusal("ThrottlingException");
         }
         if !self.unchecked {
-            let violation = crate::watch::violation(self, operation, body);
+            let violation = crate::watch::violation(self, call);
             self.violations.extend(violation);
         }
-        self.services.answer(operation, body)
+        self.services.answer_to(&call.access_key, operation, body)
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Story {
     LaunchPerName,
     /// A launch for AWS Batch with the plugin: one copy for the tasks, and one for the head job.
     LaunchPlugin,
+    /// A launch in an environment.
+    LaunchElsewhere,
     /// A launch for an HPC scheduler.
     LaunchHpc,
     /// A launch with an idempotency key.
@@ -46,12 +48,18 @@ pub enum Story {
     Heartbeat,
     /// A head job is recorded.
     RecordJob,
+    /// A head job in an environment is recorded.
+    RecordJobElsewhere,
+    /// An event about an ended head job in an environment.
+    JobEndedElsewhere,
     /// An event about an ended head job.
     JobEnded,
     /// An event about a head job that is still running.
     JobChanged,
     /// An event that requests a check of an ended run.
     Look,
+    /// The sweep with a due run in an environment, and an orphan there.
+    SweepElsewhere,
     /// The sweep with a due run, a live run and an orphan.
     Sweep,
     /// A secret is stored.
@@ -118,10 +126,11 @@ pub const JOB: &str = "9d7a1f2e-0000-4000-8000-000000000001";
 
 impl Story {
     /// Every story.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 29] = [
         Self::LaunchBundle,
         Self::LaunchPerName,
         Self::LaunchPlugin,
+        Self::LaunchElsewhere,
         Self::LaunchHpc,
         Self::LaunchKeyed,
         Self::LaunchRepeated,
@@ -133,10 +142,13 @@ impl Story {
         Self::Cancel,
         Self::Heartbeat,
         Self::RecordJob,
+        Self::RecordJobElsewhere,
+        Self::JobEndedElsewhere,
         Self::JobEnded,
         Self::JobChanged,
         Self::Look,
         Self::Sweep,
+        Self::SweepElsewhere,
         Self::Create,
         Self::CreateKeyed,
         Self::Import,
@@ -155,6 +167,7 @@ impl Story {
                 | Self::LaunchPerName
                 | Self::LaunchPlugin
                 | Self::LaunchHpc
+                | Self::LaunchElsewhere
                 | Self::LaunchKeyed
                 | Self::LaunchRepeated
                 | Self::LaunchHpcRepeated
@@ -173,6 +186,15 @@ impl Story {
         keyed.then_some(KEY)
     }
 
+    /// Whether its run executes in an environment.
+    #[must_use]
+    pub fn is_elsewhere(self) -> bool {
+        matches!(
+            self,
+            Self::LaunchElsewhere | Self::RecordJobElsewhere | Self::JobEndedElsewhere | Self::SweepElsewhere
+        )
+    }
+
     /// The platform of its run and the layout of its copies.
     #[must_use]
     pub fn platform(self) -> (Platform, Layout) {
@@ -188,7 +210,6 @@ impl Story {
 
     /// Creates the initial state, without faults.
     pub async fn prepare(self, world: &World) -> Prepared {
-        let (platform, layout) = self.platform();
         let mut prepared = Prepared::default();
         let writes =
             self.stores() || matches!(self, Self::Update | Self::UpdateIf | Self::Delete | Self::Reconcile);
@@ -206,7 +227,7 @@ impl Story {
             _ => !self.launches() && !writes,
         };
         if launched_before {
-            let launched = world.launch(platform, layout, self.key()).await.expect("launched");
+            let launched = world.launch_for(self).await.expect("launched");
             let tokens = launched.tokens.expect("a first launch returns its tokens");
             prepared.token = tokens.run.to_string();
             prepared.claim = tokens.claim.map(|claim| claim.to_string()).unwrap_or_default();
@@ -217,26 +238,36 @@ impl Story {
     }
 
     async fn advance(self, world: &World, prepared: &mut Prepared) {
-        if matches!(self, Self::EndOfAttempt | Self::RecordJob | Self::JobEnded | Self::JobChanged) {
+        if matches!(self, Self::EndOfAttempt | Self::RecordJob | Self::JobEnded | Self::JobChanged)
+            || matches!(self, Self::RecordJobElsewhere | Self::JobEndedElsewhere)
+        {
             let run = prepared.run.as_ref().map(RunId::to_string).unwrap_or_default();
-            world.aws.state().services.jobs.push(Job { id: JOB.into(), status: "RUNNING", run });
+            let job = Job { id: JOB.into(), status: "RUNNING", run };
+            let services = &mut world.aws.state().services;
+            let jobs = if self.is_elsewhere() { &mut services.elsewhere.jobs } else { &mut services.jobs };
+            jobs.push(job);
         }
         let Some(run) = prepared.run.clone() else {
             return;
         };
-        if matches!(self, Self::EndOfAttempt | Self::JobEnded | Self::JobChanged) {
-            world.report(&run, &prepared.token, Report::Job(JOB)).await.expect("recorded");
+        if matches!(self, Self::EndOfAttempt | Self::JobEnded | Self::JobChanged | Self::JobEndedElsewhere) {
+            let job = if self.is_elsewhere() { Report::JobElsewhere(JOB) } else { Report::Job(JOB) };
+            world.report(&run, &prepared.token, job).await.expect("recorded");
         }
-        if self == Self::JobEnded {
+        if matches!(self, Self::JobEnded | Self::JobEndedElsewhere) {
             world.set_job("FAILED");
         }
-        if matches!(self, Self::Look | Self::Sweep) {
+        if matches!(self, Self::Look | Self::Sweep | Self::SweepElsewhere) {
             world.report(&run, &prepared.token, Report::Over).await.expect("reported");
         }
         if self == Self::Sweep {
             let other = world.launch_of(Platform::AwsBatch, Layout::Bundle, None, only(&["LICENSE"])).await;
             prepared.other = Some(other.expect("launched").run.id);
-            world.orphan(&run);
+            world.orphan(&run, false);
+        }
+        if self == Self::SweepElsewhere {
+            world.orphan(&run, true);
+            world.wait_for_turn();
         }
         if self == Self::Heartbeat {
             world.pass(SignedDuration::from_mins(20));
@@ -245,9 +276,8 @@ impl Story {
 
     /// Runs the story once.
     pub async fn act(self, world: &World, prepared: &Prepared) -> Result<Answer> {
-        let (platform, layout) = self.platform();
         if self.launches() {
-            let launched = world.launch(platform, layout, self.key()).await?;
+            let launched = world.launch_for(self).await?;
             return Ok(Answer::Launched(Box::new(launched)));
         }
         if let Some(answer) = self.write(world, prepared).await {
@@ -273,6 +303,14 @@ impl Story {
             Self::RecordJob => {
                 world.report(run, &prepared.token, Report::Job(JOB)).await?;
             }
+            Self::RecordJobElsewhere => {
+                world.report(run, &prepared.token, Report::JobElsewhere(JOB)).await?;
+            }
+            Self::JobEndedElsewhere => {
+                if world.clean(CleanupOperation::JobElsewhereChanged(JOB)).await?.unreachable > 0 {
+                    return Err(Error::unavailable("an event", "the environment cannot be used"));
+                }
+            }
             Self::JobEnded | Self::JobChanged => {
                 world.clean(CleanupOperation::JobChanged(JOB)).await?;
             }
@@ -281,7 +319,7 @@ impl Story {
             }
             // The next sweep retries what this one could not clean up.
             _ => match world.clean(CleanupOperation::Sweep).await? {
-                SweepSummary { failed: 0, orphans_failed: 0, .. } => {}
+                SweepSummary { failed: 0, orphans_failed: 0, unreachable: 0, .. } => {}
                 _ => return Err(Error::unavailable("a sweep", "the sweep is incomplete")),
             },
         }
@@ -309,7 +347,8 @@ impl Story {
 impl World {
     /// Sets the status of the head job.
     pub fn set_job(&self, status: &'static str) {
-        for job in &mut self.aws.state().services.jobs {
+        let services = &mut self.aws.state().services;
+        for job in services.jobs.iter_mut().chain(&mut services.elsewhere.jobs) {
             job.status = status;
         }
     }
@@ -323,7 +362,7 @@ impl World {
     }
 
     /// Adds a copy of this run that was created late, by a request with a lost answer.
-    fn orphan(&self, run: &RunId) {
+    fn orphan(&self, run: &RunId, elsewhere: bool) {
         let tags = [
             ("pipeline-secrets:deployment", crate::world::DEPLOYMENT),
             ("pipeline-secrets:scope", "workspace/42"),
@@ -331,6 +370,8 @@ impl World {
             ("pipeline-secrets:not-after", "2036-01-01T00:00:00Z"),
         ];
         let name = format!("tower-{run}.2");
-        self.aws.state().services.target.secrets.insert(name, support::StoredSecret::by_others(&tags));
+        let services = &mut self.aws.state().services;
+        let target = if elsewhere { &mut services.elsewhere.target } else { &mut services.target };
+        target.secrets.insert(name, support::StoredSecret::by_others(&tags));
     }
 }

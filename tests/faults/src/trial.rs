@@ -168,7 +168,7 @@ async fn expect(
             if !faulty && live != 1 {
                 return Err(format!("{live} runs are live after one launch"));
             }
-            delivered(world, &run.id, &run.lifecycle)
+            delivered(world, story, &run.id, &run.lifecycle)
         }
         Ok(Answer::Store(store)) if store.contains("of the user") && store.contains("bGluZSAxCg==") => Ok(()),
         Ok(Answer::Store(_)) => Err("INV7: the store contains wrong values".into()),
@@ -188,17 +188,22 @@ async fn expect(
 }
 
 /// INV7: every copy of a launch exists with its values. User secrets override workspace secrets.
-fn delivered(world: &World, id: &RunId, lifecycle: &domain::run::Lifecycle) -> Result<(), String> {
+fn delivered(
+    world: &World,
+    story: Story,
+    id: &RunId,
+    lifecycle: &domain::run::Lifecycle,
+) -> Result<(), String> {
     let state = world.aws.state();
+    let target = match story.is_elsewhere() {
+        true => &state.services.elsewhere.target,
+        false => &state.services.target,
+    };
     let (name, of_user) = SECRETS[2];
     let mut wrong = false;
     for copy in &lifecycle.copies {
-        let copy_stored = state
-            .services
-            .target
-            .secrets
-            .get(&copy.name)
-            .ok_or(format!("run {id} has no copy {}", copy.name))?;
+        let copy_stored =
+            target.secrets.get(&copy.name).ok_or(format!("run {id} has no copy {}", copy.name))?;
         let (holds, text) = (copy.holds.iter().any(|held| held.as_str() == name), &copy_stored.text);
         wrong |= text.contains(of_user) != holds || text.contains(SECRETS[1].1);
     }
@@ -223,10 +228,15 @@ fn done(rows: &[Row], story: Story, prepared: &Prepared) -> Result<(), String> {
     let secrets = rows.iter().filter(|row| row.text("sk").starts_with("SECRET#")).count();
     let good = match story {
         Story::End | Story::Cancel => matches!(state, Some(State::Ending | State::Ended)),
-        Story::EndHpc | Story::JobEnded | Story::Look | Story::Sweep => state == Some(State::Ended),
+        Story::EndHpc
+        | Story::JobEnded
+        | Story::JobEndedElsewhere
+        | Story::Look
+        | Story::Sweep
+        | Story::SweepElsewhere => state == Some(State::Ended),
         Story::EndOfAttempt | Story::JobChanged => state == Some(State::Running) && job.is_some(),
         Story::Heartbeat => state == Some(State::Running),
-        Story::RecordJob => {
+        Story::RecordJob | Story::RecordJobElsewhere => {
             let rows = rows.iter().filter(|row| row.text("sk") == "JOB").count();
             job.is_some() && state == Some(State::Running) && rows == 1
         }
@@ -281,12 +291,15 @@ async fn sweep_until_ended(world: &World, trial: &Trial, verdict: &mut Verdict) 
     // Late requests take effect after everything has ended.
     world.aws.land();
     world.pass(SignedDuration::from_mins(5));
+    if trial.story.is_elsewhere() {
+        world.wait_for_turn();
+    }
     sweep(world, verdict).await;
 }
 
 async fn sweep(world: &World, verdict: &mut Verdict) {
     match world.clean(CleanupOperation::Sweep).await {
-        Ok(swept) if swept.failed + swept.orphans_failed == 0 => {}
+        Ok(swept) if swept.failed + swept.orphans_failed + swept.unreachable == 0 => {}
         Ok(swept) => verdict.violations.push(format!("a sweep without faults failed: {swept:?}")),
         Err(error) => verdict.violations.push(format!("a sweep without faults failed: {error:?}")),
     }

@@ -2,6 +2,7 @@
 
 use domain::run::State;
 use serde_json::Value;
+use support::{Call, is_session};
 
 use crate::ledger::{self, Row};
 use crate::sim;
@@ -9,21 +10,23 @@ use crate::world::DEPLOYMENT;
 
 /// Returns the violation if this call takes effect now.
 #[must_use]
-pub fn violation(aws: &sim::State, operation: &str, body: &Value) -> Option<String> {
-    match operation {
-        "CreateSecret" => without_intent(aws, body),
-        "DeleteSecret" => too_early(aws, body),
+pub fn violation(aws: &sim::State, call: &Call) -> Option<String> {
+    let body = &call.body;
+    let elsewhere = is_session(&call.access_key);
+    match call.operation.as_str() {
+        "CreateSecret" => without_intent(aws, body, elsewhere),
+        "DeleteSecret" => too_early(aws, body, elsewhere),
         "Decrypt" => unaudited(aws, body),
         _ => None,
     }
 }
 
-/// INV1: no copy without an intent that names it.
-fn without_intent(aws: &sim::State, body: &Value) -> Option<String> {
+/// INV1: no copy without an intent that names it, in the account and region of the run.
+fn without_intent(aws: &sim::State, body: &Value, elsewhere: bool) -> Option<String> {
     let name = body["Name"].as_str().unwrap_or_default();
     let id = tag(body, "pipeline-secrets:run");
     let rows = ledger::rows(&aws.services.database);
-    let intent = ledger::run(&rows, &id).map(Row::lifecycle);
+    let intent = ledger::run(&rows, &id).filter(|run| run.is_elsewhere() == elsewhere).map(Row::lifecycle);
     let named = intent.is_some_and(|lifecycle| lifecycle.copies.iter().any(|copy| copy.name == name));
     let tagged = tag(body, "pipeline-secrets:deployment") == DEPLOYMENT
         && !tag(body, "pipeline-secrets:scope").is_empty()
@@ -33,9 +36,14 @@ fn without_intent(aws: &sim::State, body: &Value) -> Option<String> {
 
 /// INV3 and INV8: no deletion while the run is live or its recorded head job is not known to be
 /// final, and no deletion of unrelated secrets.
-fn too_early(aws: &sim::State, body: &Value) -> Option<String> {
+fn too_early(aws: &sim::State, body: &Value, elsewhere: bool) -> Option<String> {
+    let other = &aws.services.elsewhere;
+    let (target, jobs) = match elsewhere {
+        true => (&other.target, &other.jobs),
+        false => (&aws.services.target, &aws.services.jobs),
+    };
     let name = body["SecretId"].as_str().unwrap_or_default();
-    let copy = aws.services.target.secrets.get(name)?;
+    let copy = target.secrets.get(name)?;
     let id = copy.tags.get("pipeline-secrets:run").cloned().unwrap_or_default();
     if copy.tags.get("pipeline-secrets:deployment").map(String::as_str) != Some(DEPLOYMENT) {
         return Some(format!("INV8: the unrelated secret {name} was to be deleted"));
@@ -51,7 +59,7 @@ fn too_early(aws: &sim::State, body: &Value) -> Option<String> {
         return Some(format!("INV3: {name} was deleted while its run is {}", lifecycle.state.as_str()));
     }
     let job = lifecycle.head_job.as_ref()?;
-    let job = aws.services.jobs.iter().find(|known| known.id == job.job_id);
+    let job = jobs.iter().find(|known| known.id == job.job_id);
     let running = match job {
         Some(job) => !matches!(job.status, "SUCCEEDED" | "FAILED"),
         None => aws.now < lifecycle.lease_until,

@@ -5,10 +5,12 @@ use std::cell::Cell;
 
 use delivery_secretsmanager::{CopyMaker, CopyRemover};
 use domain::Timestamp;
+use domain::environment::{Environment, EnvironmentId, ExternalId, Region, RoleArn};
 use domain::identity::Actor;
 use domain::ids::{RunPrefix, UserId, WorkspaceId};
 use domain::ports::Randomness;
 use domain::settings::{LiveLimits, Settings};
+use environments_sts::RoleAssumer;
 use events_eventbridge::RunAnnouncer;
 use jiff::SignedDuration;
 use jobs_batch::JobObserver;
@@ -47,6 +49,8 @@ pub struct World {
     pub announcer: RunAnnouncer,
     /// Reads jobs of AWS Batch.
     pub observer: JobObserver,
+    /// Assumes roles of environments.
+    pub roles: RoleAssumer,
     /// The deployment's settings.
     pub settings: Settings,
     /// The prefix of run ids.
@@ -102,6 +106,7 @@ impl World {
             remover: CopyRemover::new(target),
             announcer: RunAnnouncer::new(client!(aws_sdk_eventbridge, control), "bus"),
             observer: JobObserver::new(client!(aws_sdk_batch, control)),
+            roles: RoleAssumer::new(control, clients.elsewhere()),
             // Storms are larger than the default limits of live runs.
             settings: Settings { live_limits: MOST_LIVE, ..Settings::new(DEPLOYMENT) },
             prefix: RunPrefix::new(PREFIX).expect("four characters"),
@@ -119,6 +124,9 @@ impl World {
         self.randomness.0.set(1);
         let mut state = sim::State::default();
         DEPLOYMENT.clone_into(&mut state.services.target.deployment);
+        let elsewhere = &mut state.services.elsewhere;
+        DEPLOYMENT.clone_into(&mut elsewhere.target.deployment);
+        elsewhere.role = Some((environment().role.to_string(), environment().external_id.to_string()));
         for (name, secret) in unrelated_secrets() {
             state.services.target.secrets.insert(name, secret);
         }
@@ -159,6 +167,35 @@ impl World {
         self.aws.state().services.database.put(row);
     }
 
+    /// Creates the workspace's environment, and its entry in the list of all of them.
+    fn add_environment(&self) {
+        let Environment { id, region, role, external_id, .. } = environment();
+        let row = json!({
+            "id": { "S": id }, "region": { "S": region }, "role": { "S": role }, "externalId": { "S": external_id },
+            "workspace": { "N": WORKSPACE.to_string() }, "name": { "S": "Frankfurt" }, "credentials": { "S": id },
+            "config": { "S": "{}" }, "createdBy": { "N": OWNER.to_string() },
+            "provedAt": { "S": start().to_string() }, "createdAt": { "S": start().to_string() },
+            "updatedAt": { "S": start().to_string() },
+        });
+        for (pk, sk) in
+            [(format!("ENVS#{WORKSPACE}"), format!("ENV#{id}")), ("ENVIRONMENTS".to_owned(), id.to_string())]
+        {
+            let mut row = row.clone();
+            row["pk"] = json!({ "S": pk });
+            row["sk"] = json!({ "S": sk });
+            self.put(&row);
+        }
+    }
+
+    /// Lets time pass until a sweep looks for orphans in the environment.
+    pub fn wait_for_turn(&self) {
+        let letters: i64 = environment().id.as_str().bytes().map(i64::from).sum();
+        let turn = || self.now().as_second().div_euclid(300).rem_euclid(12);
+        while turn() != letters % 12 {
+            self.pass(SignedDuration::from_mins(5));
+        }
+    }
+
     /// Creates the workspace with its owner and a launcher, and their user rows.
     pub fn add_members(&self) {
         self.put(&json!({
@@ -167,6 +204,7 @@ impl World {
             "platforms": { "L": [{ "S": "aws-batch" }, { "S": "slurm" }] },
             "createdAt": { "S": start().to_string() },
         }));
+        self.add_environment();
         for (user, role) in [(OWNER, "owner"), (LAUNCHER, "launch")] {
             self.put(&json!({
                 "pk": { "S": format!("MEMBERS#{WORKSPACE}") }, "sk": { "S": format!("MEMBER#{user}") }, "role": { "S": role },
@@ -214,6 +252,19 @@ pub fn workspace() -> WorkspaceId {
 #[must_use]
 pub fn actor(user: i64) -> Actor {
     Actor::without_token(UserId::new(user).expect("a positive number"))
+}
+
+/// Returns the workspace's environment, in another account and region.
+#[must_use]
+pub fn environment() -> Environment {
+    let role = "arn:aws:iam::210987654321:role/pipeline-secrets-lab";
+    Environment {
+        id: EnvironmentId::parse("0123456789abcdefghijkl").expect("an id"),
+        region: Region::parse("eu-central-1").expect("a region"),
+        role: RoleArn::parse(role).expect("an ARN"),
+        external_id: ExternalId::parse("0123456789abcdefghijklmnopqrstuv").expect("an external id"),
+        copy_key: None,
+    }
 }
 
 /// The start time of every trial.

@@ -79,6 +79,7 @@ async fn launch(
 
 fn launch_request(workspace: i64) -> LaunchRequest {
     LaunchRequest {
+        compute_env: None,
         workspace: WorkspaceId::new(workspace),
         platform: Platform::Slurm,
         layout: Some(Layout::Bundle),

@@ -8,7 +8,7 @@ use domain::platform::Platform;
 use domain::use_cases::read_secrets;
 use faults::operations::only;
 use faults::runner::with_world;
-use faults::world::{LAUNCHER, World, actor, workspace};
+use faults::world::{LAUNCHER, World, actor, environment, workspace};
 use tokio::time::Instant;
 
 /// The latency of each call, on a clock that skips every wait: the elapsed time is the number of
@@ -73,6 +73,22 @@ fn a_launch_with_n_secrets_makes_at_most_n_plus_10_calls_in_6_rounds() {
         assert_eq!(copies, 1, "{count} secrets: {:?}", cost.calls);
         assert_eq!(cost.of("Decrypt"), count, "{:?}", cost.calls);
         assert!(cost.calls.len() <= count + 10, "{count} secrets: {:?}", cost.calls);
+        assert!(cost.rounds <= 6, "{count} secrets: {} rounds, {:?}", cost.rounds, cost.calls);
+    }
+}
+
+#[test]
+fn a_launch_in_an_environment_makes_two_more_calls_in_as_many_rounds() {
+    for count in [1, 8, 64] {
+        let cost = with_world(async move |world| {
+            let names = store_secrets(world, count, "a value").await;
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            let (id, batch) = (Some(environment().id), Platform::AwsBatch);
+            let launch = world.launch_in(id, batch, Layout::Bundle, None, only(&names));
+            cost(world, launch).await.1
+        });
+        assert_eq!(cost.of("AssumeRole"), 1, "{:?}", cost.calls);
+        assert!(cost.calls.len() <= count + 12, "{count} secrets: {:?}", cost.calls);
         assert!(cost.rounds <= 6, "{count} secrets: {} rounds, {:?}", cost.rounds, cost.calls);
     }
 }

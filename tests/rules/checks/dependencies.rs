@@ -9,13 +9,13 @@ use crate::root;
 /// The AWS services that each function has permissions for (its policy in `infra/template.yaml`).
 const FUNCTIONS: [(&str, &[&str]); 9] = [
     ("authorizer", &["dynamodb"]),
-    ("identity", &["dynamodb"]),
+    ("identity", &["batch", "dynamodb", "secretsmanager", "sts"]),
     ("read-secrets", &["dynamodb"]),
     ("write-secrets", &["dynamodb", "kms"]),
-    ("launch-run", &["dynamodb", "eventbridge", "kms", "secretsmanager"]),
+    ("launch-run", &["dynamodb", "eventbridge", "kms", "secretsmanager", "sts"]),
     ("claim-run", &["dynamodb", "eventbridge", "kms"]),
-    ("report-run", &["batch", "dynamodb", "eventbridge"]),
-    ("cleanup-run", &["batch", "dynamodb", "secretsmanager"]),
+    ("report-run", &["batch", "dynamodb", "eventbridge", "sts"]),
+    ("cleanup-run", &["batch", "dynamodb", "secretsmanager", "sts"]),
     ("console", &[]),
 ];
 

@@ -25,8 +25,10 @@ pub struct Call {
     /// The operation, such as `GetItem`, if the protocol names it, otherwise method and path, such
     /// as `POST /v1/describejobs`.
     pub operation: String,
-    /// The JSON body, or null without one.
+    /// The JSON body, or the text of another protocol, or null without one.
     pub body: Value,
+    /// The access key that signed the request.
+    pub access_key: String,
     /// An id that a request shares with all its retries.
     pub invocation: Option<String>,
 }
@@ -76,12 +78,19 @@ impl<B: Backend> HttpConnector for Client<B> {
 
 fn call_of(request: &HttpRequest) -> Call {
     let header = |name| request.headers().get(name).map(str::to_owned);
-    let body = request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok());
-    let operation = match header("x-amz-target") {
-        Some(target) => target.rsplit('.').next().unwrap_or(&target).to_owned(),
-        None => format!("{} {}", request.method(), path(request.uri())),
+    let bytes = request.body().bytes().unwrap_or_default();
+    let text = || (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned().into());
+    let body = serde_json::from_slice(bytes).ok().or_else(text).unwrap_or(Value::Null);
+    let action = body.as_str().and_then(|form| form.split('&').find_map(|pair| pair.strip_prefix("Action=")));
+    let operation = match (header("x-amz-target"), action) {
+        (Some(target), _) => target.rsplit('.').next().unwrap_or(&target).to_owned(),
+        (None, Some(action)) => action.to_owned(),
+        (None, None) => format!("{} {}", request.method(), path(request.uri())),
     };
-    Call { operation, body: body.unwrap_or(Value::Null), invocation: header("amz-sdk-invocation-id") }
+    let signature = header("authorization").unwrap_or_default();
+    let access_key = signature.split_once("Credential=").and_then(|(_, rest)| rest.split('/').next());
+    let access_key = access_key.unwrap_or_default().to_owned();
+    Call { operation, body, access_key, invocation: header("amz-sdk-invocation-id") }
 }
 
 fn path(uri: &str) -> &str {

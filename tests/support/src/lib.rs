@@ -18,7 +18,8 @@ pub use client::{Backend, Call, Lost, REGION, sdk_config};
 #[cfg(feature = "sdk")]
 pub use faults::{Fault, Faults};
 pub use services::{
-    Answer, Database, Job, Limit, Notice, QUEUE, Services, StoredSecret, TABLE, Target, refusal,
+    Answer, Database, Elsewhere, Job, Limit, Notice, QUEUE, Services, StoredSecret, TABLE, Target, in_xml,
+    is_session, refusal,
 };
 #[cfg(feature = "sdk")]
 pub use table::Table;

@@ -1,15 +1,21 @@
 //! The function with the real store on an in-memory table, and the invariants of the table.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::environment::{Environment, Service};
+use domain::ids::RunPrefix;
 use domain::issuer::Issuers;
+use domain::ports::{CheckTarget, Randomness, Verdict};
 use domain::settings::Settings;
+use domain::use_cases::environments::{ComputeAccounts, EnvironmentService};
 use domain::{Context, Timestamp};
 use http_api::Operation;
-use identity::Handler;
+use identity::{Environments, Handler};
 use runtime::{Deadline, SystemRandomness};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -22,8 +28,57 @@ pub(crate) const ISSUER: &str = "https://login.example.org";
 pub(crate) struct Harness {
     pub(crate) table: Table,
     pub(crate) handler: Handler,
+    pub(crate) roles: Rc<Roles>,
     pub(crate) randomness: SystemRandomness,
     pub(crate) settings: Settings,
+}
+
+/// Roles in other accounts, which all answer a check in the same way.
+pub(crate) struct Roles {
+    verdict: Cell<Verdict>,
+    checks: Cell<usize>,
+}
+
+impl Default for Roles {
+    fn default() -> Self {
+        Self { verdict: Cell::new(Verdict::Proved), checks: Cell::new(0) }
+    }
+}
+
+impl Roles {
+    pub(crate) fn answer(&self, verdict: Verdict) {
+        self.verdict.set(verdict);
+    }
+
+    /// The number of checks so far.
+    pub(crate) fn checks(&self) -> usize {
+        self.checks.get()
+    }
+}
+
+#[async_trait(?Send)]
+impl CheckTarget for Roles {
+    async fn check_target(&self, _: &Environment, _: &dyn Randomness) -> domain::Result<Verdict> {
+        self.checks.set(self.checks.get() + 1);
+        Ok(self.verdict.get())
+    }
+}
+
+fn environments(store: Rc<Store>, roles: Rc<Roles>) -> Environments {
+    let accounts = ComputeAccounts {
+        partition: "aws".into(),
+        region: "us-east-1".into(),
+        accounts: vec!["210987654321".into()],
+    };
+    Environments {
+        service: EnvironmentService { store, targets: roles, accounts },
+        deployment: Service {
+            roles: vec!["arn:aws:iam::123456789012:role/launch".into()],
+            bus: "arn:aws:events:us-east-1:123456789012:event-bus/environments".into(),
+            deployment: "test".into(),
+            prefix: RunPrefix::new("ab12").unwrap(),
+        },
+    }
 }
 
 /// A response over HTTP.
@@ -45,10 +100,21 @@ pub(crate) struct TestRequest {
 impl Harness {
     pub(crate) async fn start() -> Self {
         let table = Table::start().await;
-        let store = Store::new(table.client.clone(), table.name.clone());
+        let store = Rc::new(Store::new(table.client.clone(), table.name.clone()));
+        let roles = Rc::<Roles>::default();
         let issuers = json!([{ "issuer": ISSUER, "audience": "secrets", "kind": "people" }]).to_string();
-        let handler = Handler { store: Rc::new(store), issuers: Issuers::parse(&issuers).unwrap() };
-        Self { table, handler, randomness: SystemRandomness::default(), settings: Settings::new("test") }
+        let handler = Handler {
+            store: store.clone(),
+            issuers: Issuers::parse(&issuers).unwrap(),
+            environments: environments(store, roles.clone()),
+        };
+        Self {
+            table,
+            handler,
+            roles,
+            randomness: SystemRandomness::default(),
+            settings: Settings::new("test"),
+        }
     }
 
     /// Starts with the users and the workspace of [`declaration`].

@@ -11,6 +11,7 @@ from . import (
     cloudformation,
     cloudwatch,
     dynamodb,
+    environments,
     events,
     iam,
     kms,
@@ -35,6 +36,7 @@ SERVICES = (
     secretsmanager,
     sqs,
     sts,
+    environments,  # after iam, whose condition keys it needs
 )
 
 

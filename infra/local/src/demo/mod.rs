@@ -2,6 +2,7 @@
 //! story and checks it.
 
 mod denied;
+mod elsewhere;
 mod head;
 mod hpc;
 mod story;
@@ -48,6 +49,20 @@ pub struct Findings {
     pub hpc_store_left: usize,
     /// Whether the second use of a claim token was refused.
     pub second_claim_refused: bool,
+    /// The number of copies of a run in its compute environment, in another account and region.
+    pub copies_elsewhere: usize,
+    /// The number of its copies in the account of the deployment.
+    pub copies_at_home_of_run_elsewhere: usize,
+    /// The number of its copies left after its end.
+    pub copies_after_run_elsewhere: usize,
+    /// Whether another workspace was refused the role of the environment.
+    pub foreign_role_refused: bool,
+    /// Whether a role was refused that can be assumed without its external ID.
+    pub loose_role_refused: bool,
+    /// Whether an event that the other account forged was refused.
+    pub forged_event_refused: bool,
+    /// Whether a run whose environment withdrew its role kept its copies until the role was back.
+    pub withdrawn_role_kept_the_run: bool,
     /// The calls that IAM denied because they exceed the permissions of a function's role.
     pub denied_calls: Vec<String>,
     /// The number of records in the workspace's audit trail.
@@ -73,6 +88,13 @@ impl Findings {
             (self.hpc_values_match, "a value in Nextflow's secrets store differed from the stored one"),
             (self.hpc_store_left == 0, "a secrets store was left on disk"),
             (self.second_claim_refused, "a claim token worked twice"),
+            (self.copies_elsewhere == 1, "the run in the environment did not have exactly one copy there"),
+            (self.copies_at_home_of_run_elsewhere == 0, "a run in an environment had a copy at home"),
+            (self.copies_after_run_elsewhere == 0, "copies were left in an environment"),
+            (self.foreign_role_refused, "another workspace could register the role of an environment"),
+            (self.loose_role_refused, "a role that anyone can assume could be registered"),
+            (self.forged_event_refused, "a forged event was accepted"),
+            (self.withdrawn_role_kept_the_run, "a run whose role was withdrawn was ended without it"),
             (self.denied_calls.len() == denied::EXPECTED, "IAM allowed a call that it must deny"),
             (self.audit_rows > 0, "the audit trail is empty"),
         ];
@@ -133,8 +155,13 @@ pub async fn demo(json: bool, out: &mut impl Write) -> Result<()> {
     // A lease of seconds instead of half an hour, and the sweep as often as EventBridge allows, to
     // avoid long waits.
     let parameters = BTreeMap::from(
-        [("LeaseSeconds", "20"), ("SweepSchedule", "rate(1 minute)"), ("DeletionProtection", "false")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        [
+            ("LeaseSeconds", "20"),
+            ("SweepSchedule", "rate(1 minute)"),
+            ("DeletionProtection", "false"),
+            ("ComputeAccounts", elsewhere::OTHER_ACCOUNT),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
     let story = async {
         let stack = Stack::start(&tools, &options, &parameters).await?;

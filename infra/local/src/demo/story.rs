@@ -15,14 +15,14 @@ use crate::platform::{Platform, resolve};
 use crate::{Caller, Error, Result, Stack, Tools};
 
 /// The users of the story and their two workspaces.
-struct Actors {
-    owner: Caller,
-    launcher: Caller,
+pub(super) struct Actors {
+    pub(super) owner: Caller,
+    pub(super) launcher: Caller,
     viewer: Caller,
     organization: i64,
-    workspace: i64,
-    other_workspace: i64,
-    other_owner: Caller,
+    pub(super) workspace: i64,
+    pub(super) other_workspace: i64,
+    pub(super) other_owner: Caller,
 }
 
 /// The stored values, to compare with the delivered ones.
@@ -121,8 +121,7 @@ pub(super) async fn run<W: Write>(
     queue.wait_until_recorded(&job, async || first.receipt(&actors.launcher).await).await?;
     log.step("the head job sources the prelude, which records it for its run")?;
     let role = platform.role("demo-execution", &first.answer["iam"]["statements"]).await?;
-    let role = stack.sdk_config(&role).await;
-    findings.values_match = check_values(&role, &first.answer, &values).await?;
+    findings.values_match = check_values(&stack.sdk_config(&role).await, &first.answer, &values).await?;
     log.step(&format!("each valueFrom resolves to the stored bytes: {}", yes(findings.values_match)))?;
     findings.job_values_match = queue.job_has(&values.delivered(), &first.answer).await?;
     log.step(&format!(
@@ -172,6 +171,8 @@ pub(super) async fn run<W: Write>(
     findings.copies_after_lost_event = platform.copies(&third.id).await?;
     log.step(&format!("its copy was deleted {} s after the heartbeat", last_heartbeat.elapsed().as_secs()))?;
 
+    super::elsewhere::run(tools, stack, &actors, log, &mut findings).await?;
+
     findings.audit_rows = show_records(&actors, &platform, [&first, &second, &third], log).await?;
     Ok(findings)
 }
@@ -183,14 +184,14 @@ async fn show_records<W: Write>(
     runs: [&Run; 3],
     log: &mut Reporter<'_, W>,
 ) -> Result<usize> {
-    log.chapter("9. The receipts of the three runs.")?;
+    log.chapter("10. The receipts of the first three runs.")?;
     let mut rows = Vec::new();
     for run in runs {
         rows.push(receipt_row(&run.receipt(&actors.launcher).await?, platform.copies(&run.id).await?));
     }
     log.table(&["run", "state", "result", "reported by", "launched", "removed", "copies left"], &rows)?;
 
-    log.chapter("10. The audit trail of the workspace.")?;
+    log.chapter("11. The audit trail of the workspace.")?;
     let path = format!("/audit-events?workspaceId={}&max=1000", actors.workspace);
     let trail = actors.owner.get(&path).await?;
     let events = trail["events"].as_array().cloned().unwrap_or_default();
@@ -232,15 +233,24 @@ async fn actors(stack: &Stack) -> Result<Actors> {
 }
 
 /// A launched run.
-struct Run {
-    id: String,
+pub(super) struct Run {
+    pub(super) id: String,
     answer: Value,
     reporter: Caller,
 }
 
 impl Run {
     async fn launch(caller: &Caller, path: &str, stack: &Stack) -> Result<Self> {
-        let answer = caller.post(path, &json!({"platform": "aws-batch"})).await?;
+        Self::launch_with(caller, path, stack, &json!({"platform": "aws-batch"})).await
+    }
+
+    pub(super) async fn launch_with(
+        caller: &Caller,
+        path: &str,
+        stack: &Stack,
+        body: &Value,
+    ) -> Result<Self> {
+        let answer = caller.post(path, body).await?;
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         let reporter = Caller::new(&stack.api_endpoint, &text("runToken"));
         Ok(Self { id: text("workflowId"), reporter, answer })
@@ -250,12 +260,17 @@ impl Run {
         self.reporter.post(&format!("/runs/{}/heartbeat", self.id), &json!({})).await.map(drop)
     }
 
-    async fn receipt(&self, caller: &Caller) -> Result<Value> {
+    pub(super) async fn record_head_job(&self, job: &Value) -> Result<()> {
+        let path = format!("/runs/{}/head-job", self.id);
+        self.reporter.put(&path, job).await.map(drop)
+    }
+
+    pub(super) async fn receipt(&self, caller: &Caller) -> Result<Value> {
         caller.get(&format!("/runs/{}", self.id)).await
     }
 
     /// Waits until the run has ended.
-    async fn wait_for_end(&self, caller: &Caller, at_most: Duration) -> Result<()> {
+    pub(super) async fn wait_for_end(&self, caller: &Caller, at_most: Duration) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < at_most {
             if self.receipt(caller).await?["state"] == "ended" {

@@ -71,6 +71,7 @@ fn run() -> Run {
         layout: Layout::Bundle,
         created: at(0),
         not_after: at(0),
+        target: crate::environment::Target::Home,
         lifecycle: serde_json::from_value(lifecycle).unwrap(),
     }
 }

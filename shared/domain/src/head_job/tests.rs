@@ -11,7 +11,7 @@ const QUEUE: &str = "arn:aws:batch:eu-west-1:123456789012:job-queue/main";
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
 fn job(queue: &str) -> HeadJob {
-    HeadJob { job_id: "job-1".into(), queue: queue.into(), region: "eu-west-1".into() }
+    HeadJob { job_id: "job-1".into(), queue: queue.into(), region: "eu-west-1".into(), account: None }
 }
 
 fn observed(status: JobStatus, environment: Pairs<'_>, tags: Pairs<'_>) -> ObservedJob {

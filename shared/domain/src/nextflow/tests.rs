@@ -28,6 +28,7 @@ fn run(names: &[&str]) -> Run {
         layout: Layout::PerName,
         created: Timestamp::UNIX_EPOCH,
         not_after: Timestamp::UNIX_EPOCH,
+        target: crate::environment::Target::Home,
         lifecycle: serde_json::from_value(lifecycle).unwrap(),
     }
 }

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::Result;
 use crate::copies::{CopyTags, RunCopy};
+use crate::owner::SecretOwner;
 
 /// Creates copies in AWS Secrets Manager.
 #[async_trait(?Send)]
@@ -35,6 +36,8 @@ pub enum CopyStatus {
 pub struct FoundCopy {
     /// Its name.
     pub name: String,
+    /// Its scope tag.
+    pub scope: Option<SecretOwner>,
     /// Its run tag.
     pub run: Option<String>,
     /// Its latest end.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::ChangeEnvironments;
 use crate::Result;
 use crate::audit::AuditRecord;
 pub use crate::identity::MAX_ROWS;
@@ -144,7 +145,7 @@ pub trait ChangeIdentity: ReadIdentity {
 
 /// Repeats changes in a restored table.
 #[async_trait(?Send)]
-pub trait Reconcile: ChangeIdentity + ReadTokens {
+pub trait Reconcile: ChangeIdentity + ReadTokens + ChangeEnvironments {
     /// Returns a secret without authorization. For operators.
     async fn stored_secret(&self, owner: SecretOwner, id: SecretId) -> Result<Option<Secret>>;
 

@@ -12,7 +12,7 @@ use crate::ids::{RunId, SecretId, UserId};
 use crate::names::names;
 use crate::owner::{Scope, SecretOwner};
 use crate::reservation::{Slot, SlotRequest};
-use crate::run::{HeadJob, Lifecycle, Run, State};
+use crate::run::{HeadJob, JobLocation, Lifecycle, Run, State};
 
 /// Reads runs.
 #[async_trait(?Send)]
@@ -131,7 +131,7 @@ pub trait FindDueRuns: SaveRuns {
     async fn postpone_inspection(&self, id: &RunId, now: Timestamp, until: Timestamp) -> Result<()>;
 
     /// Returns the run that recorded this head job.
-    async fn run_of_head_job(&self, region: &str, job_id: &str) -> Result<Option<RunId>>;
+    async fn run_of_head_job(&self, job: &JobLocation<'_>) -> Result<Option<RunId>>;
 
     /// Records when a run received the secret. Not audited. Ignores a deleted secret.
     async fn record_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()>;

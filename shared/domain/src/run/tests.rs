@@ -27,7 +27,7 @@ fn slurm(state: State) -> Run {
 }
 
 fn job() -> HeadJob {
-    HeadJob { job_id: "job-1".into(), queue: "arn:queue".into(), region: "eu-west-1".into() }
+    HeadJob { job_id: "job-1".into(), queue: "arn:queue".into(), region: "eu-west-1".into(), account: None }
 }
 
 fn with(mut run: Run, change: impl FnOnce(&mut Run)) -> Run {
@@ -778,4 +778,15 @@ fn an_end_is_audited_once_for_every_pair_of_states() {
 fn a_row_with_the_maximum_revision_does_not_panic() {
     let run = with(slurm(State::Running), |run| run.lifecycle.revision = u64::MAX);
     assert_eq!(lifecycle(&run, reported()).revision, u64::MAX);
+}
+
+#[test]
+fn only_a_run_in_an_environment_is_given_up() {
+    let far = minutes(10 * 365 * 24 * 60);
+    for state in [State::Provisioning, State::Running, State::Ending] {
+        let home = batch(state);
+        assert_eq!(next(&home, Event::Unreachable, far, &limits()), NOTHING_HAPPENS, "{state}");
+        let given_up = next(&crate::testing::elsewhere(home), Event::Unreachable, far, &limits());
+        assert_eq!(given_up.lifecycle.map(|lifecycle| lifecycle.state), Some(State::Ended), "{state}");
+    }
 }

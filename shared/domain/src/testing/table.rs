@@ -9,6 +9,9 @@ use jiff::Timestamp;
 
 use super::Faults;
 use crate::audit::{AuditAction, AuditRecord};
+use crate::environment::{
+    CredentialsId, EnvironmentId, ListedEnvironment, StoredCredentials, StoredEnvironment,
+};
 use crate::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use crate::identity::{Change, Login, Organization, RequiredMembership, StoredToken, User, Workspace, fold};
 use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
@@ -16,15 +19,22 @@ use crate::name::SecretName;
 use crate::owner::{Scope, SecretOwner};
 use crate::ports::{
     ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, HeadJobs, LaunchRuns, ListLiveRuns,
-    ListRuns, LiveRun, ReadAudit, ReadIdentity, ReadLogins, ReadMembership, ReadRuns, ReadSealedValues,
-    ReadSecrets, ReadTokens, ReadUserRoles, ReadUserStatus, Reconcile, RegisterLogins, ReserveCreations,
-    SaveRuns, UpdateSecrets, UpsertSecrets,
+    ListRuns, ListTargets, LiveRun, ReadAudit, ReadEnvironments, ReadIdentity, ReadLogins, ReadMembership,
+    ReadRuns, ReadSealedValues, ReadSecrets, ReadTokens, ReadUserRoles, ReadUserStatus, Reconcile,
+    RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets, UpsertSecrets,
 };
 use crate::reservation::{Slot, SlotRequest};
 use crate::role::Role;
-use crate::run::{HeadJob, Lifecycle, Run, State};
+use crate::run::{HeadJob, JobLocation, Lifecycle, Run, State};
 use crate::secret::{MAX_IN_SCOPE, OldVersion, SealedValue, Secret, SecretWrite};
 use crate::{Error, Result};
+
+/// The account, the region and the id of a job.
+type JobKey = (Option<String>, String, String);
+
+fn job_key(job: &JobLocation<'_>) -> JobKey {
+    (job.account.map(str::to_owned), job.region.to_owned(), job.job_id.to_owned())
+}
 
 #[derive(Default)]
 pub(crate) struct Rows {
@@ -40,8 +50,11 @@ pub(crate) struct Rows {
     pub(crate) runs: BTreeMap<RunId, Run>,
     /// When the index lists runs that were put off.
     pub(crate) postpone_inspection: BTreeMap<RunId, Timestamp>,
-    pub(crate) head_jobs: BTreeMap<(String, String), RunId>,
+    pub(crate) head_jobs: BTreeMap<JobKey, RunId>,
     pub(crate) idempotency: BTreeMap<String, IdempotencyRecord>,
+    pub(crate) environments: BTreeMap<(WorkspaceId, EnvironmentId), StoredEnvironment>,
+    pub(crate) credentials: BTreeMap<(WorkspaceId, CredentialsId), StoredCredentials>,
+    pub(crate) listed_environments: Vec<ListedEnvironment>,
     pub(crate) audit: Vec<AuditRecord>,
     /// Each call that changed identity: its changes and the membership it required.
     pub(crate) changes: Vec<(Vec<Change>, Option<RequiredMembership>)>,
@@ -49,6 +62,8 @@ pub(crate) struct Rows {
     pub(crate) slot_requests: Vec<SlotRequest>,
     /// The next slot; by default one that starts at once.
     pub(crate) next_slot: Option<Slot>,
+    /// Until when the list of all environments keeps the deleted ones.
+    pub(crate) listed_until: BTreeMap<EnvironmentId, Timestamp>,
     /// The recorded uses of secrets.
     pub(crate) used: Vec<(SecretOwner, SecretId, Timestamp)>,
 }
@@ -79,7 +94,7 @@ impl Table {
     pub(crate) fn put_run(&self, run: Run) {
         let mut rows = self.rows.borrow_mut();
         if let Some(job) = &run.lifecycle.head_job {
-            rows.head_jobs.insert((job.region.clone(), job.job_id.clone()), run.id.clone());
+            rows.head_jobs.insert(job_key(&job.location()), run.id.clone());
         }
         rows.runs.insert(run.id.clone(), run);
     }
@@ -111,12 +126,16 @@ impl Table {
         }
     }
 
-    fn read<T>(&self, operation: &'static str, read: impl FnOnce(&Rows) -> T) -> Result<T> {
+    pub(super) fn read<T>(&self, operation: &'static str, read: impl FnOnce(&Rows) -> T) -> Result<T> {
         self.let_others_write(operation);
         self.faults.call(operation, || Ok(read(&self.rows.borrow())))
     }
 
-    fn write<T>(&self, operation: &'static str, write: impl FnOnce(&mut Rows) -> Result<T>) -> Result<T> {
+    pub(super) fn write<T>(
+        &self,
+        operation: &'static str,
+        write: impl FnOnce(&mut Rows) -> Result<T>,
+    ) -> Result<T> {
         self.let_others_write(operation);
         self.faults.call(operation, || write(&mut self.rows.borrow_mut()))
     }
@@ -482,7 +501,7 @@ impl HeadJobs for Table {
         audit: &AuditRecord,
     ) -> Result<()> {
         self.write("record_head_job", |rows| {
-            let key = (job.region.clone(), job.job_id.clone());
+            let key = job_key(&job.location());
             if rows.head_jobs.contains_key(&key) {
                 return Err(Error::Conflict("The job is another run's.".into()));
             }
@@ -491,6 +510,44 @@ impl HeadJobs for Table {
             rows.audit.push(audit.clone());
             Ok(())
         })
+    }
+}
+
+#[async_trait(?Send)]
+impl ReadEnvironments for Table {
+    async fn environment(
+        &self,
+        workspace: WorkspaceId,
+        id: &EnvironmentId,
+    ) -> Result<Option<StoredEnvironment>> {
+        self.read("environment", |rows| rows.environments.get(&(workspace, id.clone())).cloned())
+    }
+
+    async fn environments(&self, workspace: WorkspaceId) -> Result<Vec<StoredEnvironment>> {
+        self.read("environments", |rows| {
+            rows.environments.values().filter(|stored| stored.workspace == workspace).cloned().collect()
+        })
+    }
+
+    async fn credentials(
+        &self,
+        workspace: WorkspaceId,
+        id: &CredentialsId,
+    ) -> Result<Option<StoredCredentials>> {
+        self.read("credentials", |rows| rows.credentials.get(&(workspace, id.clone())).cloned())
+    }
+
+    async fn all_credentials(&self, workspace: WorkspaceId) -> Result<Vec<StoredCredentials>> {
+        self.read("all_credentials", |rows| {
+            rows.credentials.values().filter(|stored| stored.workspace == workspace).cloned().collect()
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl ListTargets for Table {
+    async fn targets(&self) -> Result<Vec<ListedEnvironment>> {
+        self.read("targets", |rows| rows.listed_environments.clone())
     }
 }
 
@@ -515,8 +572,8 @@ impl FindDueRuns for Table {
         })
     }
 
-    async fn run_of_head_job(&self, region: &str, job_id: &str) -> Result<Option<RunId>> {
-        self.read("run_of_head_job", |rows| rows.head_jobs.get(&(region.into(), job_id.into())).cloned())
+    async fn run_of_head_job(&self, job: &JobLocation<'_>) -> Result<Option<RunId>> {
+        self.read("run_of_head_job", |rows| rows.head_jobs.get(&job_key(job)).cloned())
     }
 
     async fn record_use(&self, owner: SecretOwner, secret: SecretId, at: Timestamp) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -10,11 +11,12 @@ use zeroize::Zeroizing;
 use super::Faults;
 use crate::copies::{CopyTags, RunCopy};
 use crate::envelope::{DataKey, EncryptionContext, PlainDataKey};
+use crate::environment::{Duty, Environment, RoleArn};
 use crate::head_job::ObservedJob;
 use crate::ids::RunId;
 use crate::ports::{
-    AnnounceRuns, CopyStatus, CreateCopies, DecryptDataKey, FoundCopy, GenerateDataKey, ObserveJobs,
-    RemoveCopies, RunNotice,
+    AnnounceRuns, CleanupSession, CopyStatus, CreateCopies, DecryptDataKey, DeliverTo, FoundCopy,
+    GenerateDataKey, ObserveAt, ObserveJobs, RemoveAt, RemoveCopies, RunNotice,
 };
 use crate::run::JobStatus;
 use crate::{Error, Result};
@@ -147,6 +149,10 @@ impl RemoveCopies for Target {
             Ok(ours
                 .map(|(name, copy)| FoundCopy {
                     name: name.clone(),
+                    scope: copy
+                        .scope
+                        .as_deref()
+                        .and_then(|scope| crate::copies::FoundTags::decode([(CopyTags::SCOPE, scope)]).scope),
                     run: copy.run.clone(),
                     not_after: copy.not_after,
                 })
@@ -181,6 +187,51 @@ impl ObserveJobs for Jobs {
         self.faults.call("observe_job", || {
             Ok(self.jobs.borrow().get(job_id).cloned().unwrap_or_else(ObservedJob::unknown))
         })
+    }
+}
+
+/// Environments: the copies and the jobs of all of them, and the sessions so far.
+#[derive(Default)]
+pub(crate) struct Environments {
+    pub(crate) faults: Faults,
+    pub(crate) target: Rc<Target>,
+    pub(crate) jobs: Rc<Jobs>,
+    /// Duty, role and name of each session.
+    pub(crate) sessions: RefCell<Vec<(Duty, RoleArn, String)>>,
+    /// While true, no role can be assumed.
+    pub(crate) unreachable: Cell<bool>,
+}
+
+impl Environments {
+    fn open(&self, duty: Duty, environment: &Environment, session: &str) -> Result<()> {
+        self.faults.call("assume_role", || {
+            self.sessions.borrow_mut().push((duty, environment.role.clone(), session.to_owned()));
+            if self.unreachable.get() { Err(super::environment_refused()) } else { Ok(()) }
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl DeliverTo for Environments {
+    async fn deliver_to(&self, environment: &Environment, run: &RunId) -> Result<Rc<dyn CreateCopies>> {
+        self.open(Duty::Deliver, environment, run.as_str())?;
+        Ok(self.target.clone())
+    }
+}
+
+#[async_trait(?Send)]
+impl ObserveAt for Environments {
+    async fn observe_at(&self, environment: &Environment, run: &RunId) -> Result<Rc<dyn ObserveJobs>> {
+        self.open(Duty::Observe, environment, run.as_str())?;
+        Ok(self.jobs.clone())
+    }
+}
+
+#[async_trait(?Send)]
+impl RemoveAt for Environments {
+    async fn remove_at(&self, environment: &Environment, run: Option<&RunId>) -> Result<CleanupSession> {
+        self.open(Duty::Remove, environment, run.map_or("sweep", RunId::as_str))?;
+        Ok(CleanupSession { jobs: self.jobs.clone(), copies: self.target.clone() })
     }
 }
 

@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use super::advance::advance;
-use super::report::request_inspection;
+use super::report::{jobs_of, request_inspection};
 use super::{authorize, conflict_as_contended, retry_contended};
 use crate::context::Context;
 use crate::identity::Actor;
 use crate::ids::{RunId, WorkspaceId};
-use crate::ports::{AnnounceRuns, CancelStore, ObserveJobs};
+use crate::ports::{AnnounceRuns, CancelStore, ObserveAt, ObserveJobs};
 use crate::role::Permission;
 use crate::run::{Event, HeadJob, Run, State};
 use crate::{Error, Result};
@@ -19,6 +19,8 @@ pub struct Canceller {
     pub store: Rc<dyn CancelStore>,
     /// AWS Batch.
     pub jobs: Rc<dyn ObserveJobs>,
+    /// AWS Batch, in environments.
+    pub environments: Rc<dyn ObserveAt>,
     /// The event bus.
     pub bus: Rc<dyn AnnounceRuns>,
 }
@@ -41,7 +43,10 @@ impl Canceller {
                 return Ok(());
             }
             let head_job = match &run.lifecycle.head_job {
-                Some(job) if !forced => Some(self.jobs.observe_job(&job.job_id).await?.status),
+                Some(job) if !forced => {
+                    let jobs = jobs_of(&run, &self.jobs, &*self.environments).await?;
+                    Some(jobs.observe_job(&job.job_id).await?.status)
+                }
                 _ => None,
             };
             let event = Event::Cancelled { by: actor.user, head_job, forced };

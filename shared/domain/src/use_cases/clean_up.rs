@@ -9,19 +9,22 @@ use super::advance::advance;
 use super::{conflict_as_contended, retry_contended};
 use crate::context::Context;
 use crate::copies::RunCopy;
+use crate::environment::Target;
 use crate::ids::RunId;
-use crate::ports::{CopyStatus, FindDueRuns, ObserveJobs, RemoveCopies};
-use crate::run::{Action, Event, Run, State};
-use crate::{Error, Result};
+use crate::ports::{CleanupSession, CleanupStore, CopyStatus, ObserveJobs, RemoveAt, RemoveCopies};
+use crate::run::{Action, Event, JobLocation, Run, State};
+use crate::{Error, Result, log};
 
 /// Inspects and cleans up runs.
 pub struct Cleaner {
     /// The table.
-    pub store: Rc<dyn FindDueRuns>,
+    pub store: Rc<dyn CleanupStore>,
     /// AWS Batch.
     pub jobs: Rc<dyn ObserveJobs>,
     /// AWS Secrets Manager.
     pub copies: Rc<dyn RemoveCopies>,
+    /// Both, in environments.
+    pub environments: Rc<dyn RemoveAt>,
 }
 
 /// The outcome of an inspection.
@@ -31,6 +34,11 @@ pub enum CleanupOutcome {
     Unchanged,
     /// The run ended with this inspection and is cleaned up.
     Ended,
+    /// The run's environment cannot be used. The run stays due.
+    Unreachable,
+    /// The run's environment could not be used until long after the run's latest end. The run
+    /// ended with this inspection, and copies may be left.
+    Abandoned,
 }
 
 impl Cleaner {
@@ -38,11 +46,10 @@ impl Cleaner {
     /// DescribeJobs about the recorded head job. Jobs that are not a recorded head job are ignored.
     pub async fn head_job_changed(
         &self,
-        region: &str,
-        job_id: &str,
+        job: &JobLocation<'_>,
         context: &Context<'_>,
     ) -> Result<CleanupOutcome> {
-        match self.store.run_of_head_job(region, job_id).await? {
+        match self.store.run_of_head_job(job).await? {
             Some(run) => self.inspect(&run, context).await,
             None => Ok(CleanupOutcome::Unchanged),
         }
@@ -71,6 +78,7 @@ impl Cleaner {
     /// Inspects a run that was just read.
     pub(crate) async fn inspect_run(&self, run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
         let id = run.id.clone();
+        let mut session = None;
         let mut just_read = Some(run);
         retry_contended(context.backoff, async || {
             let run = match just_read.take() {
@@ -78,13 +86,18 @@ impl Cleaner {
                 // Another inspection or a report was faster: decide again from the new state.
                 None => self.store.run(&id).await?.ok_or(Error::NotFound)?,
             };
-            self.advance_run(run, context).await
+            self.advance_run(run, &mut session, context).await
         })
         .await
     }
 
     /// Applies the inspection and its follow-up actions until there is nothing left to do.
-    async fn advance_run(&self, mut run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
+    async fn advance_run(
+        &self,
+        mut run: Run,
+        session: &mut Option<CleanupSession>,
+        context: &Context<'_>,
+    ) -> Result<CleanupOutcome> {
         let mut event = Event::Inspected;
         loop {
             let step = advance(&*self.store, &run, event, context).await.map_err(conflict_as_contended)?;
@@ -94,65 +107,120 @@ impl Cleaner {
                     return Ok(CleanupOutcome::Ended);
                 }
             }
-            event = match step.action {
-                None => return Ok(CleanupOutcome::Unchanged),
-                Some(Action::RemoveCopies) => {
-                    self.remove_copies(&run, context).await?;
-                    Event::CopiesDeleted
-                }
-                Some(Action::ObserveHeadJob) => {
-                    let job = run.lifecycle.head_job.as_ref().ok_or(Error::bug("no head job to observe"))?;
-                    Event::HeadJobObserved(self.jobs.observe_job(&job.job_id).await?.status)
+            let Some(action) = step.action else {
+                return Ok(CleanupOutcome::Unchanged);
+            };
+            event = match self.act(action, &run, session, context).await {
+                Ok(event) => event,
+                Err(error) if run.target.is_home() => return Err(error),
+                Err(error) => {
+                    log::error(&error).run(&run.id).warn("the environment of a run cannot be used");
+                    return self.abandon_or_keep(&run, context).await;
                 }
             };
         }
     }
 
-    /// Deletes every copy concurrently. A failure does not stop the others.
-    async fn remove_copies(&self, run: &Run, context: &Context<'_>) -> Result<()> {
-        let removed =
-            join_all(run.lifecycle.copies.iter().map(|copy| self.remove_copy(run, copy, context))).await;
-        removed.into_iter().collect()
+    /// Takes an action in the account and region of the run. The first one opens the session.
+    async fn act(
+        &self,
+        action: Action,
+        run: &Run,
+        session: &mut Option<CleanupSession>,
+        context: &Context<'_>,
+    ) -> Result<Event> {
+        let CleanupSession { jobs, copies } = match session {
+            Some(session) => session,
+            None => session.insert(self.session(run).await?),
+        };
+        Ok(match action {
+            Action::RemoveCopies => {
+                remove_copies(&**copies, run, context).await?;
+                Event::CopiesDeleted
+            }
+            Action::ObserveHeadJob => {
+                let job = run.lifecycle.head_job.as_ref().ok_or(Error::bug("no head job to observe"))?;
+                Event::HeadJobObserved(jobs.observe_job(&job.job_id).await?.status)
+            }
+        })
     }
 
-    /// Deletes a copy. A secret that was just deleted has no tags, so IAM denies the call: that
-    /// counts as success.
-    pub(crate) async fn delete_copy(&self, name: &str) -> Result<()> {
-        let Err(error) = self.copies.delete_copy(name).await else {
-            return Ok(());
-        };
-        match self.copies.describe_copy(name).await {
-            Ok(CopyStatus::Gone) => Ok(()),
-            _ => Err(error),
+    async fn session(&self, run: &Run) -> Result<CleanupSession> {
+        match &run.target {
+            Target::Home => Ok(self.home()),
+            Target::Elsewhere(environment) => self.environments.remove_at(environment, Some(&run.id)).await,
         }
     }
 
-    /// Deletes a copy and verifies it. A forced delete succeeds for a missing name too, and IAM
-    /// denies it for a secret without tags. So describe the copy first, and succeed only once it is
-    /// not found.
-    async fn remove_copy(&self, run: &Run, copy: &RunCopy, context: &Context<'_>) -> Result<()> {
-        let mut attempts = 0;
-        loop {
-            match self.copies.describe_copy(&copy.name).await? {
-                CopyStatus::Gone => return Ok(()),
-                CopyStatus::Found { deployment, run: owner }
-                    if deployment.as_deref() == Some(context.settings.deployment.as_str())
-                        && owner.as_deref() == Some(run.id.as_str()) =>
-                {
-                    self.delete_copy(&copy.name).await?;
-                }
-                CopyStatus::Found { .. } => {
-                    tracing::error!(run.id = %run.id, "another secret has the name of a copy; it is not deleted");
-                    return Ok(());
-                }
+    /// The clients of the deployment's own account and region.
+    pub(crate) fn home(&self) -> CleanupSession {
+        CleanupSession { jobs: self.jobs.clone(), copies: self.copies.clone() }
+    }
+
+    /// Decides what becomes of a run whose environment cannot be used.
+    pub(crate) async fn abandon_or_keep(&self, run: &Run, context: &Context<'_>) -> Result<CleanupOutcome> {
+        let step = advance(&*self.store, run, Event::Unreachable, context);
+        let Some(abandoned) = step.await.map_err(conflict_as_contended)?.run else {
+            return Ok(CleanupOutcome::Unreachable);
+        };
+        tracing::error!(
+            run.id = %abandoned.id,
+            copies = abandoned.lifecycle.copies_left().len(),
+            "a run is abandoned with its environment; its receipt names the copies that are left"
+        );
+        Ok(CleanupOutcome::Abandoned)
+    }
+}
+
+/// Deletes every copy concurrently. A failure does not stop the others.
+async fn remove_copies(copies: &dyn RemoveCopies, run: &Run, context: &Context<'_>) -> Result<()> {
+    let removed =
+        join_all(run.lifecycle.copies.iter().map(|copy| remove_copy(copies, run, copy, context))).await;
+    removed.into_iter().collect()
+}
+
+/// Deletes a copy. A secret that was just deleted has no tags, so IAM denies the call: that
+/// counts as success.
+pub(crate) async fn delete_copy(copies: &dyn RemoveCopies, name: &str) -> Result<()> {
+    let Err(error) = copies.delete_copy(name).await else {
+        return Ok(());
+    };
+    match copies.describe_copy(name).await {
+        Ok(CopyStatus::Gone) => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// Deletes a copy and verifies it. A forced delete succeeds for a missing name too, and IAM
+/// denies it for a secret without tags. So describe the copy first, and succeed only once it is
+/// not found.
+async fn remove_copy(
+    copies: &dyn RemoveCopies,
+    run: &Run,
+    copy: &RunCopy,
+    context: &Context<'_>,
+) -> Result<()> {
+    let mut attempts = 0;
+    loop {
+        match copies.describe_copy(&copy.name).await? {
+            CopyStatus::Gone => return Ok(()),
+            CopyStatus::Found { deployment, run: owner }
+                if deployment.as_deref() == Some(context.settings.deployment.as_str())
+                    && owner.as_deref() == Some(run.id.as_str()) =>
+            {
+                delete_copy(copies, &copy.name).await?;
             }
-            attempts += 1;
-            if !context.backoff.wait(attempts).await {
-                return Err(Error::unavailable(
-                    "secretsmanager DeleteSecret",
-                    "a copy still exists after it was deleted",
-                ));
+            CopyStatus::Found { .. } => {
+                tracing::error!(run.id = %run.id, "another secret has the name of a copy; it is not deleted");
+                return Ok(());
             }
+        }
+        attempts += 1;
+        if !context.backoff.wait(attempts).await {
+            return Err(Error::unavailable(
+                "secretsmanager DeleteSecret",
+                "a copy still exists after it was deleted",
+            ));
         }
     }
 }

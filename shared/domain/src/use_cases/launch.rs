@@ -13,16 +13,19 @@ use zeroize::Zeroizing;
 use self::slot::Clock;
 use super::advance::advance;
 use super::open_values::{open_values, pin_read_versions};
-use super::preview::{LaunchRequest, LaunchScopes, authorize_launch, count_copies, layout, read_scopes};
+use super::preview::{LaunchRequest, LaunchScopes, authorize_with_target, count_copies, layout, read_scopes};
 use super::retry_contended;
 use crate::audit::AuditAction;
 use crate::context::Context;
 use crate::copies::{self, Layout, RunCopy};
+use crate::environment::Target;
 use crate::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use crate::identity::Actor;
 use crate::ids::{RunId, RunPrefix};
 use crate::name::SecretName;
-use crate::ports::{AnnounceRuns, CreateCopies, Created, DecryptDataKey, LaunchStore, Randomness, RunNotice};
+use crate::ports::{
+    AnnounceRuns, CreateCopies, Created, DecryptDataKey, DeliverTo, LaunchStore, Randomness, RunNotice,
+};
 use crate::reservation;
 use crate::resolve::{Resolved, Selection, resolve};
 use crate::run::{Event, Lifecycle, Run, RunResult, State};
@@ -39,6 +42,8 @@ pub struct Launcher {
     pub keys: Rc<dyn DecryptDataKey>,
     /// AWS Secrets Manager.
     pub copies: Rc<dyn CreateCopies>,
+    /// AWS Secrets Manager, in environments.
+    pub environments: Rc<dyn DeliverTo>,
     /// The event bus.
     pub bus: Rc<dyn AnnounceRuns>,
     /// The prefix of run ids.
@@ -101,9 +106,17 @@ enum Attempt {
     },
 }
 
+/// The id of the next run, and a session for its copies. A session in an environment has the run's
+/// name.
+struct Delivery {
+    run: RunId,
+    copies: Rc<dyn CreateCopies>,
+}
+
 struct Intent<'a> {
     actor: &'a Actor,
     request: &'a LaunchRequest,
+    target: &'a Target,
     resolved: &'a Resolved,
     scopes: &'a LaunchScopes,
     idempotency: Option<&'a Idempotency>,
@@ -119,7 +132,7 @@ impl Launcher {
         context: &Context<'_>,
     ) -> Result<Launched> {
         let clock = Clock::start(context);
-        let scopes = authorize_launch(&*self.store, actor, request, context).await?;
+        let (scopes, target) = authorize_with_target(&*self.store, actor, request, context).await?;
         let idempotency = idempotency_key.map(|key| bind(key, actor, request)).transpose()?;
         let find_idempotency_record = async {
             match &idempotency {
@@ -128,8 +141,9 @@ impl Launcher {
             }
         };
         let live = limits::read_live_runs(&*self.store, &scopes, context);
-        let (record, (workspace, user), live) =
-            try_join3(find_idempotency_record, read_scopes(&*self.store, &scopes), live).await?;
+        let reads = try_join3(find_idempotency_record, read_scopes(&*self.store, &scopes), live);
+        let (reads, delivery) = join(reads, self.prepare(&target, context)).await;
+        let (record, (workspace, user), live) = reads?;
         let mut replaces = None;
         if let (Some(idempotency), Some(record)) = (&idempotency, &record) {
             match self.replay(actor, request, idempotency, record, context).await? {
@@ -137,18 +151,26 @@ impl Launcher {
                 Replay::Replace(failed) => replaces = Some(failed),
             }
         }
+        // Not before the replay: a run whose launch succeeded needs no session.
+        let mut delivery = Some(delivery?);
         let resolved =
             resolve(&request.secrets, &workspace, &user, request.platform, context.now, context.settings)?;
         limits::check(&live, &scopes, count_copies(request, &resolved, context), context)?;
         let idempotency = idempotency.as_ref();
-        let intent = Intent { actor, request, resolved: &resolved, scopes: &scopes, idempotency };
+        let intent =
+            Intent { actor, request, target: &target, resolved: &resolved, scopes: &scopes, idempotency };
         let mut reserved = false;
         retry_contended(context.backoff, async || {
             if !reserved {
                 self.reserve(&intent, &clock, context).await?;
                 reserved = true;
             }
-            match self.attempt(&intent, replaces.as_ref(), context).await {
+            let prepared = match delivery.take() {
+                Some(delivery) => Ok(delivery),
+                None => self.prepare(&target, context).await,
+            };
+            let attempt = async { self.attempt(&intent, prepared?, replaces.as_ref(), context).await };
+            match attempt.await {
                 Ok(Attempt::Launched(launched)) => Ok(Ok(*launched)),
                 Ok(Attempt::Retry { began }) => {
                     // A run that began has used its slot.
@@ -163,15 +185,26 @@ impl Launcher {
         .await?
     }
 
+    /// Chooses the id of a run, and opens a session for its copies.
+    async fn prepare(&self, target: &Target, context: &Context<'_>) -> Result<Delivery> {
+        let run = RunId::make_random(&self.prefix, context.randomness);
+        let copies = match target {
+            Target::Home => self.copies.clone(),
+            Target::Elsewhere(environment) => self.environments.deliver_to(environment, &run).await?,
+        };
+        Ok(Delivery { run, copies })
+    }
+
     /// Writes the intent while reading the sealed values, then provisions the run.
     async fn attempt(
         &self,
         intent: &Intent<'_>,
+        delivery: Delivery,
         replaces: Option<&RunId>,
         context: &Context<'_>,
     ) -> Result<Attempt> {
         let keyring = TokenKeys::make_random(intent.request.platform.claims(), context.randomness);
-        let run = self.plan(intent, &keyring, context);
+        let run = plan(intent, delivery.run, &keyring, context);
         let audit = run.audit_record(AuditAction::RunLaunched, context);
         let pinned: Vec<_> = run.lifecycle.secrets.iter().map(|pin| (pin.owner, pin.id)).collect();
         let values = async {
@@ -200,7 +233,7 @@ impl Launcher {
                 return Err(error);
             }
         }
-        match self.provision(&run, values, context).await {
+        match self.provision(&run, &*delivery.copies, values, context).await {
             Ok(run) => {
                 let tokens = Some(keyring.tokens(&run.id));
                 Ok(Attempt::Launched(Box::new(Launched { run, tokens })))
@@ -215,47 +248,10 @@ impl Launcher {
         }
     }
 
-    /// Plans the run of the intent.
-    fn plan(&self, intent: &Intent<'_>, keyring: &TokenKeys, context: &Context<'_>) -> Run {
-        let (now, limits) = (context.now, &context.settings.limits);
-        let request = intent.request;
-        let id = RunId::make_random(&self.prefix, context.randomness);
-        let layout = layout(request, context);
-        let copies = match request.platform.claims() {
-            true => Vec::new(),
-            false => copies::plan(&id, layout, &intent.resolved.sizes()),
-        };
-        let due = now + limits.provisioning;
-        Run {
-            id,
-            workspace: request.workspace,
-            user: intent.scopes.user.actor(),
-            platform: request.platform,
-            layout,
-            created: now,
-            not_after: now + limits.longest_run,
-            lifecycle: Lifecycle {
-                revision: 1,
-                state: State::Provisioning,
-                due: Some(due),
-                lease_until: due,
-                secrets: intent.resolved.pins(),
-                copies,
-                run_token: keyring.run.hash(),
-                claim_token: keyring.claim.as_ref().map(TokenKey::hash),
-                claimed: None,
-                delivered: None,
-                head_job: None,
-                outcome: None,
-                ending: None,
-                removed: None,
-            },
-        }
-    }
-
     async fn provision(
         &self,
         run: &Run,
+        target: &dyn CreateCopies,
         values: Result<Vec<SealedValue>>,
         context: &Context<'_>,
     ) -> Result<Run> {
@@ -271,7 +267,7 @@ impl Launcher {
             false => run.clone(),
         };
         let values = open_values(&*self.keys, &run.lifecycle.secrets, &values, context.settings).await?;
-        let copies = self.create_copies(&run, &values, context).await?;
+        let copies = create_copies(target, &run, &values, context).await?;
         drop(values);
         // This write also verifies that the run was not ended in the meantime.
         let provisioned = self.advance(&run, Event::Provisioned(copies), context);
@@ -284,29 +280,6 @@ impl Launcher {
             }
         };
         join(provisioned, announced).await.0
-    }
-
-    /// Creates every copy concurrently, many copies one after the other as they are reserved, and
-    /// waits for all of them even if one fails. No copy may appear after the cleanup has checked.
-    async fn create_copies(
-        &self,
-        run: &Run,
-        values: &BTreeMap<SecretName, SecretValue>,
-        context: &Context<'_>,
-    ) -> Result<Vec<RunCopy>> {
-        let tags = run.copy_tags(&context.settings.deployment);
-        let copies = &run.lifecycle.copies;
-        let spread = reservation::is_needed(copies.len());
-        let created = join_all(copies.iter().enumerate().map(async |(index, copy)| {
-            if spread {
-                context.backoff.pause(reservation::offset(index)).await;
-            }
-            let body = copies::body(run.layout, copies, index, values, context.randomness)?;
-            let arn = self.copies.create_copy(copy, body, &tags).await?;
-            Ok(RunCopy { arn: Some(arn), ..copy.clone() })
-        }))
-        .await;
-        created.into_iter().collect()
     }
 
     /// Applies an event that must still be possible. Otherwise returns [`Error::VersionConflict`].
@@ -376,6 +349,67 @@ impl Launcher {
     }
 }
 
+/// Plans the run of the intent.
+fn plan(intent: &Intent<'_>, id: RunId, keyring: &TokenKeys, context: &Context<'_>) -> Run {
+    let (now, limits) = (context.now, &context.settings.limits);
+    let request = intent.request;
+    let layout = layout(request, context);
+    let copies = match request.platform.claims() {
+        true => Vec::new(),
+        false => copies::plan(&id, layout, &intent.resolved.sizes()),
+    };
+    let due = now + limits.provisioning;
+    Run {
+        id,
+        workspace: request.workspace,
+        user: intent.scopes.user.actor(),
+        platform: request.platform,
+        layout,
+        created: now,
+        not_after: now + limits.longest_run,
+        target: intent.target.clone(),
+        lifecycle: Lifecycle {
+            revision: 1,
+            state: State::Provisioning,
+            due: Some(due),
+            lease_until: due,
+            secrets: intent.resolved.pins(),
+            copies,
+            run_token: keyring.run.hash(),
+            claim_token: keyring.claim.as_ref().map(TokenKey::hash),
+            claimed: None,
+            delivered: None,
+            head_job: None,
+            outcome: None,
+            ending: None,
+            removed: None,
+        },
+    }
+}
+
+/// Creates every copy concurrently, many copies one after the other as they are reserved, and
+/// waits for all of them even if one fails. No copy may appear after the cleanup has checked.
+async fn create_copies(
+    target: &dyn CreateCopies,
+    run: &Run,
+    values: &BTreeMap<SecretName, SecretValue>,
+    context: &Context<'_>,
+) -> Result<Vec<RunCopy>> {
+    let tags = run.copy_tags(&context.settings.deployment);
+    let copies = &run.lifecycle.copies;
+    let spread = reservation::is_needed(copies.len());
+    let created = join_all(copies.iter().enumerate().map(async |(index, copy)| {
+        if spread {
+            context.backoff.pause(reservation::offset(index)).await;
+        }
+        let body = copies::body(run.layout, copies, index, values, context.randomness)?;
+        let arn = target.create_copy(copy, body, &tags).await?;
+        Ok(RunCopy { arn: Some(arn), ..copy.clone() })
+    }))
+    .await;
+    created.into_iter().collect()
+}
+
 fn bind(key: &str, actor: &Actor, request: &LaunchRequest) -> Result<Idempotency> {
     let selection = |selection: &Selection| match selection {
         Selection::All => "*".to_owned(),
@@ -385,17 +419,24 @@ fn bind(key: &str, actor: &Actor, request: &LaunchRequest) -> Result<Idempotency
         }
     };
     let optional: Vec<_> = request.secrets.optional.iter().map(SecretName::as_str).collect();
+    let optional = optional.join(",");
     let workspace = request.workspace.map(|id| id.to_string()).unwrap_or_default();
-    let parts = [
+    let (from_workspace, from_user) =
+        (selection(&request.secrets.workspace), selection(&request.secrets.user));
+    let mut parts = vec![
         "launch",
-        &workspace,
+        &*workspace,
         request.platform.as_str(),
         request.layout.map_or("", Layout::as_str),
-        &selection(&request.secrets.workspace),
-        &selection(&request.secrets.user),
-        &optional.join(","),
+        &*from_workspace,
+        &*from_user,
+        &*optional,
     ];
-    Idempotency::new(actor.user, key, parts.map(str::as_bytes))
+    // Only if present: the records of launches without an environment keep their meaning.
+    if let Some(id) = &request.compute_env {
+        parts.extend(["computeEnvId", id.as_str()]);
+    }
+    Idempotency::new(actor.user, key, parts.into_iter().map(str::as_bytes))
 }
 
 mod limits;

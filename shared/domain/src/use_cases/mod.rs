@@ -8,6 +8,7 @@ pub mod change_secret;
 pub mod claim;
 pub mod clean_up;
 pub mod create_secrets;
+pub mod environments;
 pub mod extend_leases;
 pub mod identity;
 pub mod import_secrets;

@@ -1,9 +1,10 @@
 //! Previews of launches. A preview changes nothing and reads no values.
 
-use futures_util::future::try_join;
+use futures_util::future::{join, try_join};
 
 use crate::context::Context;
 use crate::copies::{self, Layout};
+use crate::environment::{EnvironmentId, Target};
 use crate::identity::Actor;
 use crate::ids::WorkspaceId;
 use crate::owner::Scope;
@@ -24,6 +25,9 @@ pub struct LaunchRequest {
     pub platform: Platform,
     /// The layout of copies; by default the deployment's.
     pub layout: Option<Layout>,
+    /// The workspace's environment in which the run executes; by default the account and region of
+    /// the deployment.
+    pub compute_env: Option<EnvironmentId>,
     /// The selected secrets.
     pub secrets: SecretSelection,
 }
@@ -36,6 +40,8 @@ pub struct Preview {
     pub layout: Layout,
     /// The number of copies that the launch would create.
     pub copies: usize,
+    /// Where the run would execute.
+    pub target: Target,
     /// Warnings for the user.
     pub warnings: Vec<String>,
 }
@@ -60,14 +66,14 @@ pub async fn preview(
     request: &LaunchRequest,
     context: &Context<'_>,
 ) -> Result<Preview> {
-    let scopes = authorize_launch(store, actor, request, context).await?;
+    let (scopes, target) = authorize_with_target(store, actor, request, context).await?;
     let (workspace, user) = read_scopes(store, &scopes).await?;
     let resolved =
         resolve(&request.secrets, &workspace, &user, request.platform, context.now, context.settings)?;
     let layout = layout(request, context);
     let copies = count_copies(request, &resolved, context);
-    let warnings = warnings(request, &resolved);
-    Ok(Preview { resolved, layout, copies, warnings })
+    let warnings = warnings(request, &resolved, &target);
+    Ok(Preview { resolved, layout, copies, target, warnings })
 }
 
 /// The scopes of a launch: the workspace's, if one is named, and the user's.
@@ -127,6 +133,33 @@ async fn authorize_without_workspace(
     }
 }
 
+/// Authorizes a launch, and reads its environment at the same time. An environment of another
+/// workspace does not exist for this one.
+pub(crate) async fn authorize_with_target(
+    store: &dyn LaunchPreviewer,
+    actor: &Actor,
+    request: &LaunchRequest,
+    context: &Context<'_>,
+) -> Result<(LaunchScopes, Target)> {
+    let target = async {
+        match (&request.compute_env, request.workspace) {
+            (None, _) => Ok(Some(Target::Home)),
+            (Some(id), Some(workspace)) if !request.platform.claims() => {
+                let stored = store.environment(workspace, id).await?;
+                Ok(stored.map(|stored| Target::Elsewhere(stored.environment)))
+            }
+            (Some(_), Some(_)) => {
+                Err(Error::Invalid("computeEnvId is only for launches on aws-batch. Omit it.".into()))
+            }
+            (Some(_), None) => Err(Error::Invalid(
+                "computeEnvId names an environment of a workspace: add workspaceId to the request.".into(),
+            )),
+        }
+    };
+    let (scopes, target) = join(authorize_launch(store, actor, request, context), target).await;
+    Ok((scopes?, target?.ok_or(Error::NotFound)?))
+}
+
 /// Checks that the actor may launch in the workspace on the platform, with one read.
 pub(crate) async fn authorize_platform(
     store: &dyn ReadMembership,
@@ -167,14 +200,16 @@ const MAX_WARNED: usize = 10;
 /// limit of 8 MiB (execve(2)).
 const MAX_ENVIRONMENT: usize = 2 * 1024 * 1024;
 
-pub(crate) fn warnings(request: &LaunchRequest, resolved: &Resolved) -> Vec<String> {
+pub(crate) fn warnings(request: &LaunchRequest, resolved: &Resolved, target: &Target) -> Vec<String> {
     let mut warnings = Vec::new();
     let own = resolved.secrets.iter().any(|resolved| resolved.secret.owner.kind() == "user");
     if own && request.workspace.is_some() {
-        warnings.push(
-            "Jobs in this workspace can read your user secrets in this launch while the run lasts."
-                .to_owned(),
-        );
+        let place = target.environment().map_or_else(String::new, |environment| {
+            format!(" in account {}, region {},", environment.role.account(), environment.region)
+        });
+        warnings.push(format!(
+            "Jobs in this workspace{place} can read your user secrets in this launch while the run lasts."
+        ));
     }
     if request.platform == Platform::Kubernetes {
         warnings.extend(not_for_local_tasks(resolved));

@@ -7,7 +7,7 @@ use super::{conflict_as_contended, retry_contended};
 use crate::context::Context;
 use crate::head_job;
 use crate::ids::RunId;
-use crate::ports::{AnnounceRuns, HeadJobs, ObserveJobs, RunNotice};
+use crate::ports::{AnnounceRuns, HeadJobs, ObserveAt, ObserveJobs, RunNotice};
 use crate::run::{Event, HeadJob, Outcome, Run};
 use crate::token::TokenKey;
 use crate::{Error, Result, log};
@@ -20,7 +20,11 @@ pub struct Reporter {
     pub jobs: Rc<dyn ObserveJobs>,
     /// The event bus.
     pub bus: Rc<dyn AnnounceRuns>,
-    /// The region of head jobs.
+    /// AWS Batch, in environments.
+    pub environments: Rc<dyn ObserveAt>,
+    /// The account of the deployment.
+    pub account: String,
+    /// The region of the deployment.
     pub region: String,
 }
 
@@ -89,7 +93,7 @@ impl Reporter {
                     run.platform
                 )));
             }
-            let job = self.confirm(id, job).await?;
+            let job = self.confirm(&run, job).await?;
             let step = Advance::of(&run, Event::HeadJobRecorded(job.clone()), context);
             let (Some(recorded), Some(audit)) = (step.run, step.audit) else {
                 return Err(Error::InProgress);
@@ -105,14 +109,34 @@ impl Reporter {
     }
 
     /// Looks up a job in AWS Batch, and returns it with the queue's ARN.
-    async fn confirm(&self, run: &RunId, job: &HeadJob) -> Result<HeadJob> {
-        if job.region != self.region {
-            return Err(Error::Refused(format!(
-                "The head job must run in {}, the region of this deployment.",
-                self.region
-            )));
+    async fn confirm(&self, run: &Run, job: &HeadJob) -> Result<HeadJob> {
+        let (region, whose) = match run.target.environment() {
+            None => (self.region.as_str(), "this deployment"),
+            Some(environment) => (environment.region.as_str(), "the run's compute environment"),
+        };
+        if job.region != region {
+            return Err(Error::Refused(format!("The head job must run in {region}, the region of {whose}.")));
         }
-        head_job::confirm(run, job, self.jobs.observe_job(&job.job_id).await?)
+        let account = run.target.environment().map(|environment| environment.role.account());
+        // The row of a job in the deployment's own account and region has no account, even if an
+        // environment is there.
+        let account = account.filter(|account| *account != self.account || region != self.region);
+        let account = account.map(str::to_owned);
+        let jobs = jobs_of(run, &self.jobs, &*self.environments).await?;
+        let job = HeadJob { account, ..job.clone() };
+        head_job::confirm(&run.id, &job, jobs.observe_job(&job.job_id).await?)
+    }
+}
+
+/// Returns what observes the head job of the run.
+pub(super) async fn jobs_of(
+    run: &Run,
+    home: &Rc<dyn ObserveJobs>,
+    environments: &dyn ObserveAt,
+) -> Result<Rc<dyn ObserveJobs>> {
+    match run.target.environment() {
+        None => Ok(home.clone()),
+        Some(environment) => environments.observe_at(environment, &run.id).await,
     }
 }
 

@@ -1,16 +1,19 @@
 //! The sweep ends runs that no event has ended.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use jiff::SignedDuration;
 
-use super::clean_up::{Cleaner, CleanupOutcome};
+use super::clean_up::{Cleaner, CleanupOutcome, delete_copy};
 use crate::context::Context;
+use crate::environment::{Environment, ListedEnvironment, Region, RoleArn, Target};
 use crate::ids::RunId;
-use crate::ports::{CopyStatus, FoundCopy};
-use crate::run::State;
+use crate::owner::SecretOwner;
+use crate::ports::{CopyStatus, FoundCopy, RemoveCopies};
+use crate::run::{Run, State};
 use crate::{Result, log};
 
 /// The result of a sweep. Every field becomes a metric.
@@ -28,8 +31,12 @@ pub struct SweepSummary {
     pub orphans_failed: u32,
     /// Copies of unknown runs, kept until their latest end.
     pub unknown: u32,
+    /// Environments that could not be used. Their runs are put off.
+    pub unreachable: u32,
+    /// Runs that ended with this sweep although copies may be left in their environment.
+    pub abandoned: u32,
     /// How long the longest due run had been due when this sweep inspected it, in seconds; 0 if
-    /// none was due.
+    /// none was due. Runs whose environments cannot be used do not count.
     pub longest_due_seconds: i64,
 }
 
@@ -44,18 +51,84 @@ const CONCURRENCY: usize = 8;
 const SHORTEST_DELAY: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST_DELAY: SignedDuration = SignedDuration::from_mins(30);
 
+/// Each sweep looks for orphans in one of this many parts of the environments. With a sweep every
+/// five minutes, it looks in each once an hour.
+const TURNS: i64 = 12;
+const SECONDS_BETWEEN_SWEEPS: i64 = 300;
+
+/// The environments that failed in this sweep. Their other runs are put off without a call: 600
+/// calls that time out would fill the sweep. The growing delay of each run keeps one that always
+/// fails from holding up the others.
+#[derive(Default)]
+struct Unreachable(RefCell<BTreeSet<(RoleArn, Region)>>);
+
+impl Unreachable {
+    fn contains(&self, environment: &Environment) -> bool {
+        self.0.borrow().contains(&(environment.role.clone(), environment.region.clone()))
+    }
+
+    fn add(&self, environment: &Environment) {
+        self.0.borrow_mut().insert((environment.role.clone(), environment.region.clone()));
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.0.borrow().len()).unwrap_or(u32::MAX)
+    }
+}
+
 impl Cleaner {
     /// Inspects every run that is due, then every copy with our tag. Runs that fail are put off, so
     /// they do not block later ones.
     pub async fn sweep(&self, context: &Context<'_>) -> Result<SweepSummary> {
         let mut swept = SweepSummary::default();
-        self.sweep_runs(&mut swept, context).await?;
-        self.sweep_orphans(&mut swept, context).await?;
+        let unreachable = Unreachable::default();
+        self.sweep_runs(&mut swept, &unreachable, context).await?;
+        let home = self.home();
+        self.sweep_orphans(&*home.copies, None, &unreachable, &mut swept, context).await?;
+        self.sweep_environments(&unreachable, &mut swept, context).await?;
+        swept.unreachable = unreachable.count();
         Ok(swept)
     }
 
+    /// Looks for orphans in the environments whose turn it is, while there is time. One that cannot
+    /// be used does not stop the others.
+    async fn sweep_environments(
+        &self,
+        unreachable: &Unreachable,
+        swept: &mut SweepSummary,
+        context: &Context<'_>,
+    ) -> Result<()> {
+        let turn = context.now.as_second().div_euclid(SECONDS_BETWEEN_SWEEPS).rem_euclid(TURNS);
+        for ListedEnvironment { environment, workspace } in self.store.targets().await? {
+            let letters: i64 = environment.id.as_str().bytes().map(i64::from).sum();
+            if letters % TURNS != turn || unreachable.contains(&environment) {
+                continue;
+            }
+            if context.backoff.remaining() < LAST_BATCH {
+                return Ok(());
+            }
+            let swept_here = match self.environments.remove_at(&environment, None).await {
+                Ok(session) => {
+                    let scope = Some(SecretOwner::Workspace(workspace));
+                    self.sweep_orphans(&*session.copies, scope, unreachable, swept, context).await
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = swept_here {
+                unreachable.add(&environment);
+                log::error(&error).warn("could not look for orphans in an environment");
+            }
+        }
+        Ok(())
+    }
+
     /// Inspects runs that are due, longest due first, until none is left or the time is up.
-    async fn sweep_runs(&self, swept: &mut SweepSummary, context: &Context<'_>) -> Result<()> {
+    async fn sweep_runs(
+        &self,
+        swept: &mut SweepSummary,
+        unreachable: &Unreachable,
+        context: &Context<'_>,
+    ) -> Result<()> {
         let mut inspected = BTreeSet::new();
         loop {
             // The index is eventually consistent: it may still list runs that were just inspected.
@@ -67,16 +140,20 @@ impl Cleaner {
                 return Ok(());
             }
             let outcomes: Vec<_> = stream::iter(due)
-                .map(async |id| (self.inspect_or_postpone(&id, context).await, id))
+                .map(async |id| (self.inspect_or_postpone(&id, unreachable, context).await, id))
                 .buffer_unordered(CONCURRENCY)
                 .collect()
                 .await;
             for ((overdue, outcome), id) in outcomes {
                 swept.due += 1;
-                swept.longest_due_seconds = swept.longest_due_seconds.max(overdue);
+                // A run that waits for its environment has its own metric.
+                if !matches!(outcome, Ok(CleanupOutcome::Unreachable | CleanupOutcome::Abandoned)) {
+                    swept.longest_due_seconds = swept.longest_due_seconds.max(overdue);
+                }
                 match outcome {
                     Ok(CleanupOutcome::Ended) => swept.ended += 1,
-                    Ok(CleanupOutcome::Unchanged) => {}
+                    Ok(CleanupOutcome::Abandoned) => swept.abandoned += 1,
+                    Ok(CleanupOutcome::Unchanged | CleanupOutcome::Unreachable) => {}
                     Err(error) => {
                         swept.failed += 1;
                         log::error(&error).run(&id).error("could not clean up a run");
@@ -92,17 +169,25 @@ impl Cleaner {
 
     /// Inspects a run, and puts it off if that fails. Also returns for how many seconds it had been
     /// due, from its row: the index may still list a run whose lease was renewed.
-    async fn inspect_or_postpone(&self, id: &RunId, context: &Context<'_>) -> (i64, Result<CleanupOutcome>) {
+    async fn inspect_or_postpone(
+        &self,
+        id: &RunId,
+        unreachable: &Unreachable,
+        context: &Context<'_>,
+    ) -> (i64, Result<CleanupOutcome>) {
         let (overdue, outcome) = match self.store.run(id).await {
             Ok(Some(run)) => {
                 let overdue =
                     run.lifecycle.due.map_or(SignedDuration::ZERO, |due| context.now.duration_since(due));
-                (Some(overdue.max(SignedDuration::ZERO)), self.inspect_run(run, context).await)
+                (
+                    Some(overdue.max(SignedDuration::ZERO)),
+                    self.try_to_inspect(run, unreachable, context).await,
+                )
             }
             Ok(None) => (Some(SignedDuration::ZERO), Ok(CleanupOutcome::Unchanged)),
             Err(error) => (None, Err(error)),
         };
-        if outcome.is_err() {
+        if matches!(outcome, Err(_) | Ok(CleanupOutcome::Unreachable)) {
             let delay = overdue.unwrap_or(LONGEST_DELAY).clamp(SHORTEST_DELAY, LONGEST_DELAY);
             if let Err(error) = self.store.postpone_inspection(id, context.now, context.now + delay).await {
                 log::error(&error).run(id).error("could not put off a run that could not be cleaned up");
@@ -111,18 +196,48 @@ impl Cleaner {
         (overdue.map_or(0, |overdue| overdue.as_secs()), outcome)
     }
 
+    /// Inspects a run, unless its environment has already failed in this sweep.
+    async fn try_to_inspect(
+        &self,
+        run: Run,
+        unreachable: &Unreachable,
+        context: &Context<'_>,
+    ) -> Result<CleanupOutcome> {
+        let Target::Elsewhere(environment) = run.target.clone() else {
+            return self.inspect_run(run, context).await;
+        };
+        if unreachable.contains(&environment) {
+            return self.abandon_or_keep(&run, context).await;
+        }
+        let outcome = self.inspect_run(run, context).await;
+        if matches!(outcome, Ok(CleanupOutcome::Unreachable | CleanupOutcome::Abandoned)) {
+            unreachable.add(&environment);
+        }
+        outcome
+    }
+
     /// Deletes orphans: copies whose run has ended. A copy of an unknown run is kept until its
     /// latest end, because it may belong to a restored table. The list of copies can be five
-    /// minutes old, so each orphan is described before it is counted.
-    async fn sweep_orphans(&self, swept: &mut SweepSummary, context: &Context<'_>) -> Result<()> {
+    /// minutes old, so each orphan is described before it is counted. In an environment, only the
+    /// copies of its workspace count: the account may be that of other environments, too.
+    async fn sweep_orphans(
+        &self,
+        target: &dyn RemoveCopies,
+        scope: Option<SecretOwner>,
+        unreachable: &Unreachable,
+        swept: &mut SweepSummary,
+        context: &Context<'_>,
+    ) -> Result<()> {
         let mut by_run: BTreeMap<Option<String>, Vec<FoundCopy>> = BTreeMap::new();
-        for copy in self.copies.list_copies(&context.settings.deployment).await? {
-            by_run.entry(copy.run.clone()).or_default().push(copy);
+        for copy in target.list_copies(&context.settings.deployment).await? {
+            if scope.is_none() || copy.scope == scope {
+                by_run.entry(copy.run.clone()).or_default().push(copy);
+            }
         }
         for (run, copies) in by_run {
             let is_over = |copy: &FoundCopy| copy.not_after.is_some_and(|latest| latest <= context.now);
             let known = match run.as_deref().map(RunId::new) {
-                Some(Ok(id)) => self.state_of(&id, copies.iter().any(is_over), context).await,
+                Some(Ok(id)) => self.state_of(&id, copies.iter().any(is_over), unreachable, context).await,
                 _ => Ok(None),
             };
             for copy in copies {
@@ -141,11 +256,11 @@ impl Cleaner {
                         continue;
                     }
                 }
-                let deleted = match self.still_exists(&copy, context).await {
+                let deleted = match still_exists(target, &copy, context).await {
                     Ok(false) => continue,
                     Ok(true) => {
                         swept.orphans += 1;
-                        self.delete_copy(&copy.name).await
+                        delete_copy(target, &copy.name).await
                     }
                     Err(error) => Err(error),
                 };
@@ -160,23 +275,29 @@ impl Cleaner {
 
     /// Returns the state of a run. A run that is past its latest end is inspected first: the index
     /// may not list it, because other functions write its due time.
-    async fn state_of(&self, id: &RunId, over: bool, context: &Context<'_>) -> Result<Option<State>> {
+    async fn state_of(
+        &self,
+        id: &RunId,
+        over: bool,
+        unreachable: &Unreachable,
+        context: &Context<'_>,
+    ) -> Result<Option<State>> {
         let run = self.store.run(id).await?;
         match run {
             Some(run) if over && run.lifecycle.state != State::Ended => {
-                self.inspect_run(run, context).await?;
+                self.try_to_inspect(run, unreachable, context).await?;
                 Ok(self.store.run(id).await?.map(|run| run.lifecycle.state))
             }
             run => Ok(run.map(|run| run.lifecycle.state)),
         }
     }
+}
 
-    /// Whether a listed copy still exists, with the same tags.
-    async fn still_exists(&self, copy: &FoundCopy, context: &Context<'_>) -> Result<bool> {
-        let found = self.copies.describe_copy(&copy.name).await?;
-        Ok(matches!(found, CopyStatus::Found { deployment, run }
-            if deployment.as_deref() == Some(context.settings.deployment.as_str()) && run == copy.run))
-    }
+/// Whether a listed copy still exists, with the same tags.
+async fn still_exists(target: &dyn RemoveCopies, copy: &FoundCopy, context: &Context<'_>) -> Result<bool> {
+    let found = target.describe_copy(&copy.name).await?;
+    Ok(matches!(found, CopyStatus::Found { deployment, run }
+        if deployment.as_deref() == Some(context.settings.deployment.as_str()) && run == copy.run))
 }
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ pub(crate) fn run(platform: Platform, layout: Layout) -> Run {
         layout,
         created: at("2026-10-25T12:42:21Z"),
         not_after: at("2026-11-24T12:42:21Z"),
+        target: domain::environment::Target::Home,
         lifecycle: Lifecycle {
             revision: 2,
             state: State::Pending,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::copies::{self, Layout};
+use domain::environment::{EnvironmentId, Target};
 use domain::iam::{self, CopyLocation, Readable};
 use domain::ids::{RunId, RunPrefix, SecretId, UserId, WorkspaceId};
 use domain::name::SecretName;
@@ -45,6 +46,11 @@ pub struct LaunchBody {
     #[serde(default, deserialize_with = "nullable")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<SecretName>"))]
     user_secrets: Option<Option<Vec<String>>>,
+    /// The ID of the workspace's compute environment in which the run executes. Default: the
+    /// account and region of the deployment. Must not be null. Only for `aws-batch`.
+    #[serde(default, deserialize_with = "nullable")]
+    #[cfg_attr(feature = "schema", schemars(with = "EnvironmentId"))]
+    compute_env_id: Option<Option<String>>,
     /// Names from these lists that may be missing.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<SecretName>>"))]
     optional: Option<Vec<String>>,
@@ -75,8 +81,20 @@ pub fn request(body: LaunchBody, workspace: Option<WorkspaceId>) -> Result<Launc
             "`{field}` must be a list of names and not null: omit it for all secrets, or send [] for none."
         ))),
     };
+    let compute_env = match body.compute_env_id {
+        None => None,
+        Some(Some(id)) => Some(EnvironmentId::parse(&id)?),
+        // Null can come from an unset variable: the run must not execute in another account.
+        Some(None) => {
+            return Err(Problem::bad_request(
+                "`computeEnvId` must be the ID of a compute environment and not null: omit it for the account \
+                 and region of the deployment.",
+            ));
+        }
+    };
     Ok(LaunchRequest {
         workspace,
+        compute_env,
         platform: body.platform.parse()?,
         layout: body.layout.map(|layout| layout.parse::<Layout>()).transpose()?,
         secrets: SecretSelection {
@@ -95,10 +113,44 @@ pub struct Deployment<'a> {
     pub prefix: &'a RunPrefix,
     /// The KMS key of the copies, unless it is the AWS managed key of AWS Secrets Manager.
     pub copy_key: Option<&'a str>,
-    /// Where all copies are stored.
+    /// Where copies are stored, except those of runs in environments.
     pub home: &'a CopyLocation,
     /// The deployment's settings.
     pub settings: &'a Settings,
+}
+
+impl Deployment<'_> {
+    /// Where the copies of runs with this target are stored.
+    fn location(&self, target: &Target) -> CopyLocation {
+        target.environment().map_or_else(|| self.home.clone(), domain::environment::Environment::location)
+    }
+
+    /// The KMS key of these copies.
+    fn key_of_copies<'t>(&'t self, target: &'t Target) -> Option<&'t str> {
+        target.environment().map_or(self.copy_key, |environment| environment.copy_key.as_deref())
+    }
+}
+
+/// The compute environment of a run.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "RunComputeEnv"))]
+pub(super) struct ComputeEnv<'a> {
+    id: &'a str,
+    /// The AWS account, 12 digits.
+    account_id: &'a str,
+    region: &'a str,
+}
+
+impl<'a> ComputeEnv<'a> {
+    pub(super) fn of(target: &'a Target) -> Option<Self> {
+        let environment = target.environment()?;
+        Some(Self {
+            id: environment.id.as_str(),
+            account_id: environment.role.account(),
+            region: environment.region.as_str(),
+        })
+    }
 }
 
 /// A launched run with references to its secrets, never values. A repeated launch of a run that is
@@ -111,6 +163,9 @@ pub struct LaunchAnswer<'a> {
     state: State,
     platform: Platform,
     layout: Option<Layout>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "ComputeEnv<'a>"))]
+    compute_env: Option<ComputeEnv<'a>>,
     /// When the run ends automatically if nothing extends its lease.
     expires: Date,
     secrets: Vec<DeliveredSecret<'a>>,
@@ -272,11 +327,12 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, format: Format
         let store: Vec<_> =
             copies::of_store(run.layout, &run.lifecycle.copies).map(|copy| copy.name.as_str()).collect();
         let store = store.join(" ");
+        let region = deployment.location(&run.target).region;
         let config = nextflow.map(|files| STANDARD.encode(files.config)).unwrap_or_default();
         if !run.platform.claims() {
             pairs.extend([
                 ("layout", Some(run.layout.as_str())),
-                ("region", Some(&*deployment.home.region)),
+                ("region", Some(&*region)),
                 ("store", Some(&*store)),
                 ("nextflowConfig", Some(&*config)),
             ]);
@@ -288,6 +344,7 @@ pub fn launched(launched: &Launched, deployment: &Deployment<'_>, format: Format
         state: run.lifecycle.state,
         platform: run.platform,
         layout: (!run.platform.claims()).then_some(run.layout),
+        compute_env: ComputeEnv::of(&run.target),
         expires,
         secrets,
         run_token,
@@ -336,25 +393,27 @@ fn has_copies(run: &Run) -> bool {
 
 fn for_nextflow(run: &Run, batch: &Batch<'_>, deployment: &Deployment<'_>) -> Option<ForNextflow> {
     let references = batch.secrets.iter().map(|secret| (secret.name, secret.value_from.as_str()));
+    let location = deployment.location(&run.target);
     has_copies(run).then(|| ForNextflow {
         config: match run.layout {
-            Layout::PerName => nextflow::tasks_config(run, deployment.home),
+            Layout::PerName => nextflow::tasks_config(run, &location),
             Layout::Bundle | Layout::Plugin => nextflow::plugin_config(run, references),
         },
-        prelude: nextflow::head_job_prelude(run, deployment.home, deployment.endpoint),
+        prelude: nextflow::head_job_prelude(run, &location, deployment.endpoint),
     })
 }
 
 fn statements(run: &Run, deployment: &Deployment<'_>) -> Option<Statements> {
     has_copies(run).then(|| Statements {
-        statements: read(deployment, Readable::OfScope(deployment.prefix), run.scope()),
-        run_statements: read(deployment, Readable::OfRun(&run.id), run.scope()),
+        statements: read(deployment, &run.target, Readable::OfScope(deployment.prefix), run.scope()),
+        run_statements: read(deployment, &run.target, Readable::OfRun(&run.id), run.scope()),
     })
 }
 
 /// Returns the statements that allow reading these copies of a workspace or user.
-fn read(deployment: &Deployment<'_>, readable: Readable<'_>, scope: SecretOwner) -> Value {
-    iam::read_copies(deployment.home, readable, &deployment.settings.deployment, scope, deployment.copy_key)
+fn read(deployment: &Deployment<'_>, target: &Target, readable: Readable<'_>, scope: SecretOwner) -> Value {
+    let (location, key) = (deployment.location(target), deployment.key_of_copies(target));
+    iam::read_copies(&location, readable, &deployment.settings.deployment, scope, key)
 }
 
 /// The response to `POST /launches/preview`.
@@ -364,6 +423,9 @@ fn read(deployment: &Deployment<'_>, readable: Readable<'_>, scope: SecretOwner)
 pub struct PreviewAnswer<'a> {
     platform: Platform,
     layout: Option<Layout>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "ComputeEnv<'a>"))]
+    compute_env: Option<ComputeEnv<'a>>,
     /// The number of copies in AWS Secrets Manager that the launch would create.
     copies: usize,
     secrets: Vec<PreviewSecret<'a>>,
@@ -410,6 +472,7 @@ pub fn previewed(
     let answer = PreviewAnswer {
         platform: request.platform,
         layout: (!request.platform.claims()).then_some(preview.layout),
+        compute_env: ComputeEnv::of(&preview.target),
         copies: preview.copies,
         secrets: preview
             .resolved
@@ -426,7 +489,7 @@ pub fn previewed(
             .collect(),
         warnings: &preview.warnings,
         iam: (!request.platform.claims()).then(|| ScopeStatements {
-            statements: read(deployment, Readable::OfScope(deployment.prefix), scope),
+            statements: read(deployment, &preview.target, Readable::OfScope(deployment.prefix), scope),
         }),
     };
     Answer::json(200, &answer)

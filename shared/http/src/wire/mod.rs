@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod audit;
+pub mod environments;
 pub mod identity;
 pub mod imports;
 pub mod launches;

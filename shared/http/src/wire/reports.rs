@@ -39,7 +39,9 @@ pub fn head_job(body: HeadJobReport) -> Result<HeadJob, Problem> {
         && plain(&body.job_queue, b"-_:/", JOB_QUEUE)
         && plain(&body.region, b"-", REGION);
     match good {
-        true => Ok(HeadJob { job_id: body.job_id, queue: body.job_queue, region: body.region }),
+        true => {
+            Ok(HeadJob { job_id: body.job_id, queue: body.job_queue, region: body.region, account: None })
+        }
         false => Err(Problem::bad_request("jobId, jobQueue and region must identify an AWS Batch job.")),
     }
 }

@@ -11,6 +11,7 @@ use domain::run::{PinnedSecret, ReportedBy, Run, RunResult, State};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::launches::ComputeEnv;
 use super::{Date, Owner, Version};
 use crate::Answer;
 
@@ -26,6 +27,11 @@ pub struct Receipt<'a> {
     user_id: UserId,
     platform: Platform,
     layout: Option<Layout>,
+    /// The compute environment, unless the run executes in the account and region of the
+    /// deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "ComputeEnv<'a>"))]
+    compute_env: Option<ComputeEnv<'a>>,
     date_launched: Date,
     date_delivered: Option<Date>,
     date_ending: Option<Date>,
@@ -34,7 +40,7 @@ pub struct Receipt<'a> {
     /// When the run ends automatically if nothing extends its lease.
     lease_until: Option<Date>,
     head_job: Option<HeadJob<'a>>,
-    outcome: Option<Outcome>,
+    outcome: Option<Outcome<'a>>,
     secrets: Vec<ReceiptSecret<'a>>,
     /// The names of the run's copies in AWS Secrets Manager.
     copies: Vec<&'a str>,
@@ -52,12 +58,16 @@ struct HeadJob<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct Outcome {
+struct Outcome<'a> {
     result: RunResult,
     exit_status: Option<i64>,
     reported_by: ReportedBy,
     /// The user who cancelled the run.
     cancelled_by: Option<UserId>,
+    /// The names of copies that may be left, because the compute environment could not be used
+    /// until 30 days after the run's latest end. Delete them there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    copies_left: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -94,6 +104,7 @@ impl<'a> From<&'a Run> for Receipt<'a> {
             user_id: run.user,
             platform: run.platform,
             layout: (!run.platform.claims()).then_some(run.layout),
+            compute_env: ComputeEnv::of(&run.target),
             date_launched: run.created.into(),
             date_delivered: lifecycle.delivered.map(Date::from),
             date_ending: lifecycle.ending.map(Date::from),
@@ -109,6 +120,7 @@ impl<'a> From<&'a Run> for Receipt<'a> {
                 exit_status: outcome.exit_status,
                 reported_by: outcome.reported_by,
                 cancelled_by: outcome.cancelled_by,
+                copies_left: lifecycle.copies_left().iter().map(|copy| copy.name.as_str()).collect(),
             }),
             secrets: lifecycle.secrets.iter().map(ReceiptSecret::from).collect(),
             copies: lifecycle.copies.iter().map(|copy: &RunCopy| copy.name.as_str()).collect(),
@@ -267,6 +279,7 @@ mod tests {
             job_id: "876da822".to_owned(),
             queue: "heads".to_owned(),
             region: "us-east-1".to_owned(),
+            account: None,
         });
         ended.lifecycle.outcome = Some(run::Outcome {
             result: RunResult::LaunchFailed,

@@ -1,11 +1,12 @@
 //! Descriptions of the operations: one file per kind.
 
+mod environments;
 mod identity;
 mod runs;
 mod secrets;
 
 use http_api::Operation;
-use http_api::operation::Function;
+use http_api::operation::{Function, Needs};
 use serde_json::{Value, json};
 
 use crate::schemas::Schemas;
@@ -106,6 +107,18 @@ pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Described
         Operation::UpdateParticipantRole => identity::participant_role(schemas),
         Operation::DeleteParticipant => identity::delete_participant(),
         Operation::LeaveWorkspace => identity::leave_workspace(),
+        Operation::ListCredentials => environments::list_credentials(schemas),
+        Operation::CreateCredentials => environments::create_credentials(schemas),
+        Operation::DescribeCredentials => environments::describe_credentials(schemas),
+        Operation::UpdateCredentials => environments::update_credentials(schemas),
+        Operation::DeleteCredentials => environments::delete_credentials(),
+        Operation::ValidateCredentials => environments::validate_credentials(schemas),
+        Operation::ListComputeEnvs => environments::list(schemas),
+        Operation::CreateComputeEnv => environments::create(schemas),
+        Operation::DescribeComputeEnv => environments::describe(schemas),
+        Operation::UpdateComputeEnv => environments::update(schemas),
+        Operation::DeleteComputeEnv => environments::delete(),
+        Operation::ValidateComputeEnv => environments::validate(schemas),
     }
 }
 
@@ -126,6 +139,7 @@ pub(crate) fn tag(operation: Operation) -> &'static str {
         Function::ReportRun if operation == Operation::CancelRun => RUNS,
         Function::ClaimRun | Function::ReportRun => REPORTS,
         Function::Identity if operation.path().starts_with("/orgs") => WORKSPACES,
+        Function::Identity if matches!(operation.needs(), Needs::InWorkspace(_)) => ENVIRONMENTS,
         Function::Identity => USERS,
     }
 }
@@ -135,6 +149,7 @@ const RUNS: &str = "Runs";
 const REPORTS: &str = "Run reports";
 const USERS: &str = "Users and tokens";
 const WORKSPACES: &str = "Workspaces and participants";
+const ENVIRONMENTS: &str = "Compute environments";
 
 /// Returns the tags with their descriptions.
 pub(crate) fn tags() -> Value {
@@ -153,6 +168,10 @@ pub(crate) fn tags() -> Value {
         tag(
             WORKSPACES,
             "Participants and their roles. Operators declare users and workspaces by invoking the function `identity`."
+        ),
+        tag(
+            ENVIRONMENTS,
+            "AWS accounts and regions, other than those of the service, in which the runs of a workspace execute."
         ),
     ])
 }

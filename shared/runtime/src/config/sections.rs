@@ -121,6 +121,54 @@ impl Section for Launch {
     }
 }
 
+/// Where workspaces can have compute environments, and what the roles there trust.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ComputeEnvironments {
+    /// `COMPUTE_ACCOUNTS`: the allowed accounts; none by default.
+    pub accounts: Vec<String>,
+    /// `SERVICE_ROLES`: the ARNs of the roles of the functions that have duties.
+    pub roles: Vec<String>,
+    /// `ENVIRONMENT_BUS_ARN`: the ARN of the event bus for environments.
+    pub bus: String,
+}
+
+impl ComputeEnvironments {
+    /// Returns the partition of the deployment, which is that of the bus.
+    #[must_use]
+    pub fn partition(&self) -> &str {
+        self.bus.split(':').nth(1).unwrap_or_default()
+    }
+}
+
+impl Section for ComputeEnvironments {
+    fn read(variables: &mut Variables<'_>) -> Option<Self> {
+        let list = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+        let accounts =
+            variables.optional("COMPUTE_ACCOUNTS", "AWS account IDs, separated by commas", |text| {
+                let is_account = |id: &String| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
+                Some(list(text)).filter(|ids| ids.iter().all(is_account))
+            });
+        let Some(accounts) = accounts? else {
+            return Some(Self { accounts: Vec::new(), roles: Vec::new(), bus: String::new() });
+        };
+        let rule = "ARNs of roles, separated by commas";
+        let roles = variables.required("SERVICE_ROLES", rule, |text| {
+            Some(list(text)).filter(|arns| arns.iter().all(|arn| is_arn(arn, "iam", "role/")))
+        });
+        let rule = "the ARN of an event bus, arn:…:events:…:event-bus/…";
+        let bus = variables.required("ENVIRONMENT_BUS_ARN", rule, |text| {
+            is_arn(text, "events", "event-bus/").then(|| text.to_owned())
+        });
+        Some(Self { accounts, roles: roles?, bus: bus? })
+    }
+}
+
+fn is_arn(text: &str, service: &str, resource: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    matches!(parts[..], ["arn", partition, of, _, _, name]
+        if !partition.is_empty() && of == service && name.strip_prefix(resource).is_some_and(|id| !id.is_empty()))
+}
+
 /// `OIDC_ISSUERS`: the OpenID Connect issuers whose JSON Web Tokens are accepted, as a JSON array.
 /// Without it, only personal access tokens are accepted.
 impl Section for Issuers {

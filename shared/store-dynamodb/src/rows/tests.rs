@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use domain::audit::{AuditAction, AuditRecord};
 use domain::copies::{Layout, RunCopy};
+use domain::environment::{ListedEnvironment, Target};
 use domain::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use domain::identity::{Change, Login, Organization, StoredToken, User, Workspace};
 use domain::ids::{OrgId, TokenId, WorkspaceId};
@@ -18,10 +19,11 @@ use domain::token_scope::TokenScope;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::environments::row::{credentials_row, environment_row, listed_row};
 use crate::secrets::row::{sealed_row, secret_row};
 use crate::testing::{
-    Fixed, TestStore, a_run, a_secret, a_workspace, advanced, an_audit, idempotency, later, next_version,
-    now, run_audit, secret_id, user,
+    Fixed, TestStore, a_run, a_secret, a_stored_environment, a_workspace, advanced, an_audit, an_environment,
+    idempotency, later, next_version, now, run_audit, secret_id, some_credentials, user,
 };
 
 /// The rows that the last call put, in DynamoDB's JSON.
@@ -67,7 +69,7 @@ async fn rows_of_runs(test: &TestStore) -> Vec<Value> {
 async fn row_of_a_head_job(test: &TestStore) -> Value {
     let run = a_run("c");
     test.begin_run(&run, None, None, &run_audit(&run, AuditAction::RunLaunched)).await.unwrap();
-    let job = HeadJob { job_id: "j-1".into(), queue: "q".into(), region: "eu-west-1".into() };
+    let job = HeadJob { job_id: "j-1".into(), queue: "q".into(), region: "eu-west-1".into(), account: None };
     let recorded = advanced(&run, |lifecycle| lifecycle.head_job = Some(job.clone()));
     let audit = run_audit(&recorded, AuditAction::RunHeadJobRecorded);
     test.store.record_head_job(&run, &recorded.lifecycle, &job, &audit).await.unwrap();
@@ -136,6 +138,33 @@ async fn row_of_an_upsert(test: &TestStore) -> Value {
     put_rows(test).into_iter().find(is_record).unwrap()
 }
 
+/// A run in an environment, its head job, and the rows of the environment.
+async fn rows_of_environments(test: &TestStore) -> Vec<Value> {
+    let run = Run { target: Target::Elsewhere(an_environment("a")), ..a_run("f") };
+    let launched = audit(run_audit(&run, AuditAction::RunLaunched), 8);
+    test.begin_run(&run, None, None, &launched).await.unwrap();
+    let mut rows = vec![put_rows(test).swap_remove(0)];
+    let account = Some("210987654321".into());
+    let job = HeadJob { job_id: "j-1".into(), queue: "q".into(), region: "eu-central-1".into(), account };
+    let recorded = advanced(&run, |lifecycle| lifecycle.head_job = Some(job.clone()));
+    let audit = run_audit(&recorded, AuditAction::RunHeadJobRecorded);
+    test.store.record_head_job(&run, &recorded.lifecycle, &job, &audit).await.unwrap();
+    rows.push(put_rows(test).swap_remove(0));
+    let listed = ListedEnvironment { environment: an_environment("a"), workspace: a_workspace().id };
+    for row in [
+        credentials_row(&some_credentials("a")).unwrap(),
+        environment_row(&a_stored_environment("a")).unwrap(),
+        listed_row(&listed).unwrap(),
+    ] {
+        let text = |value: AttributeValue| match value {
+            AttributeValue::N(number) => json!({ "N": number }),
+            other => json!({ "S": other.as_s().unwrap() }),
+        };
+        rows.push(row.into_iter().map(|(name, value)| (name, text(value))).collect());
+    }
+    rows
+}
+
 /// A run with every field that [`a_run`] lacks, and without those that it has.
 fn an_ended_run() -> Run {
     let mut run = Run { workspace: None, ..a_run("b") };
@@ -148,7 +177,8 @@ fn an_ended_run() -> Run {
     lifecycle.ending = Some(later(5));
     lifecycle.removed = Some(later(6));
     lifecycle.copies[0].arn = Some("arn".into());
-    lifecycle.head_job = Some(HeadJob { job_id: "j-1".into(), queue: "q".into(), region: "r".into() });
+    lifecycle.head_job =
+        Some(HeadJob { job_id: "j-1".into(), queue: "q".into(), region: "r".into(), account: None });
     lifecycle.outcome = Some(Outcome {
         result: RunResult::LaunchFailed,
         exit_status: Some(-9),
@@ -227,6 +257,7 @@ async fn the_stored_form_of_every_row_is_frozen() {
     rows.push(row_of_an_upsert(&test).await);
     rows.push(row_of_a_cancelled_run(&test).await);
     rows.push(row_of_a_limited_token(&test).await);
+    rows.extend(rows_of_environments(&test).await);
     for row in &rows {
         assert!(frozen.contains(row), "not frozen: {row}");
     }
@@ -277,6 +308,7 @@ fn frozen_runs_are_read_with_the_copies_that_job_definitions_refer_to_and_the_st
         (Layout::Plugin, vec![(named("d", ""), false), (named("d", ".nextflow"), true)]),
         (Layout::Bundle, vec![(named("e", ""), false)]),
         (Layout::Plugin, vec![(named("d", ""), false), (named("d", ".nextflow"), true)]),
+        (Layout::Bundle, vec![(named("f", ""), false)]),
     ];
     assert_eq!(read, expected);
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use domain::ids::{RunId, SecretId};
 use domain::owner::SecretOwner;
 use domain::ports::FindDueRuns;
+use domain::run::JobLocation;
 use domain::{Result, Timestamp};
 
 use super::row::run_id;
@@ -32,8 +33,8 @@ impl FindDueRuns for Store {
         self.update_if(Key::run(id), changes, condition).await
     }
 
-    async fn run_of_head_job(&self, region: &str, job_id: &str) -> Result<Option<RunId>> {
-        let row = self.get(Key::job(region, job_id)).await?;
+    async fn run_of_head_job(&self, job: &JobLocation<'_>) -> Result<Option<RunId>> {
+        let row = self.get(Key::job(job)).await?;
         row.map(|row| row.field("workflowId")).transpose()
     }
 

@@ -33,7 +33,7 @@ impl HeadJobs for Store {
         let id = s(run.id.as_str());
         // The sweep finds a run that outlives this row.
         let ttl = n(self.ttl(run.not_after));
-        let row = Key::job(&job.region, &job.job_id).with([("workflowId", id.clone()), ("ttl", ttl)]);
+        let row = Key::job(&job.location()).with([("workflowId", id.clone()), ("ttl", ttl)]);
         let mut attributes = ExpressionAttributes::default();
         let condition = format!("{ABSENT} OR {}", attributes.equals("workflowId", id));
         transaction.put_if(Part::Job, row, &condition, attributes);
@@ -52,6 +52,7 @@ impl HeadJobs for Store {
 mod tests {
     use domain::audit::AuditAction;
     use domain::ports::{FindDueRuns, ReadRuns};
+    use domain::run::JobLocation;
     use support::Fault;
 
     use super::*;
@@ -70,6 +71,7 @@ mod tests {
             job_id: "j-1".into(),
             queue: "arn:aws:batch:eu-west-1:1:job-queue/q".into(),
             region: "eu-west-1".into(),
+            account: None,
         };
         let recorded = advanced(run, |lifecycle| lifecycle.head_job = Some(job.clone()));
         let audit = run_audit(&recorded, AuditAction::RunHeadJobRecorded);
@@ -84,10 +86,14 @@ mod tests {
         let recorded = record(&test, &run).await.unwrap();
         assert_eq!(test.operations(), ["TransactWriteItems"]);
         assert_eq!(test.store.run(&run.id).await.unwrap(), Some(recorded));
-        assert_eq!(test.store.run_of_head_job("eu-west-1", "j-1").await.unwrap(), Some(run.id));
+        let find = async |account, region, job_id| {
+            test.store.run_of_head_job(&JobLocation { account, region, job_id }).await.unwrap()
+        };
+        assert_eq!(find(None, "eu-west-1", "j-1").await, Some(run.id));
         assert_eq!(test.calls()[2].body["ConsistentRead"], true);
-        assert_eq!(test.store.run_of_head_job("eu-west-2", "j-1").await.unwrap(), None);
-        assert_eq!(test.store.run_of_head_job("eu-west-1", "j-2").await.unwrap(), None);
+        assert_eq!(find(None, "eu-west-2", "j-1").await, None);
+        assert_eq!(find(None, "eu-west-1", "j-2").await, None);
+        assert_eq!(find(Some("210987654321"), "eu-west-1", "j-1").await, None);
     }
 
     #[tokio::test]

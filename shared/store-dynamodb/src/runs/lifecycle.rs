@@ -107,6 +107,7 @@ mod tests {
                 job_id: "j-1".into(),
                 queue: "arn:aws:batch:eu-west-1:1:job-queue/q".into(),
                 region: "eu-west-1".into(),
+                account: None,
             });
             lifecycle.outcome = Some(Ending {
                 result: RunResult::Failed,

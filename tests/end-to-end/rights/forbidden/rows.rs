@@ -6,9 +6,22 @@ use end_to_end::rights::sealed::{CallResult, call_result};
 
 use super::{Attempts, Outcome, Targets, functions};
 
-const KINDS: [&str; 13] = [
-    "ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#", "IDEM#", "RUN#", "LAUNCH#", "QUOTA#",
-    "JOB#", "AUDIT#",
+const KINDS: [&str; 15] = [
+    "ORG#",
+    "WS#",
+    "MEMBERS#",
+    "USER#",
+    "LOGIN#",
+    "TOKEN#",
+    "SECRETS#",
+    "IDEM#",
+    "RUN#",
+    "LAUNCH#",
+    "QUOTA#",
+    "JOB#",
+    "AUDIT#",
+    "ENVS#",
+    "ENVIRONMENTS",
 ];
 const OPERATIONS: [&str; 5] = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];
 
@@ -17,18 +30,23 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
     let kinds: &[&str] = match (function, operation) {
         ("authorizer", "GetItem") => &["TOKEN#", "LOGIN#", "USER#"],
         ("authorizer", "UpdateItem") => &["TOKEN#"],
-        ("identity", "GetItem") => &["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#"],
-        ("identity", "Query") => &["MEMBERS#", "USER#", "LOGIN#"],
-        ("identity", "PutItem") => &["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "AUDIT#"],
-        ("identity", "UpdateItem") => &["WS#", "MEMBERS#", "SECRETS#", "USER#"],
-        ("identity", "DeleteItem") => &["MEMBERS#", "USER#", "TOKEN#", "SECRETS#"],
+        ("identity", "GetItem") => {
+            &["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#", "ENVS#"]
+        }
+        ("identity", "Query") => &["MEMBERS#", "USER#", "LOGIN#", "ENVS#"],
+        ("identity", "PutItem") => {
+            &["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "AUDIT#", "ENVS#", "ENVIRONMENTS"]
+        }
+        ("identity", "UpdateItem") => &["WS#", "MEMBERS#", "SECRETS#", "USER#", "ENVS#"],
+        ("identity", "DeleteItem") => &["MEMBERS#", "USER#", "TOKEN#", "SECRETS#", "ENVS#"],
         ("read-secrets", "GetItem") => &["MEMBERS#", "SECRETS#", "RUN#"],
         ("read-secrets", "Query") => &["SECRETS#", "AUDIT#"],
         ("write-secrets", "GetItem") => &["MEMBERS#", "SECRETS#"],
         ("write-secrets", "PutItem") => &["SECRETS#", "IDEM#", "AUDIT#"],
         ("write-secrets", "UpdateItem" | "DeleteItem") => &["SECRETS#"],
-        ("launch-run", "GetItem") => &["RUN#", "LAUNCH#"],
+        ("launch-run", "GetItem") => &["RUN#", "LAUNCH#", "ENVS#"],
         ("launch-run", "Query") => &["SECRETS#", "USER#"],
+        ("cleanup-run", "Query") => &["ENVIRONMENTS"],
         ("launch-run", "PutItem") => &["RUN#", "LAUNCH#", "AUDIT#"],
         ("claim-run", "GetItem") => &["RUN#", "USER#"],
         ("report-run", "GetItem") => &["MEMBERS#", "RUN#"],
@@ -78,7 +96,7 @@ pub(super) async fn try_all(targets: &Targets, attempts: &mut Attempts) -> Outco
 async fn attempt(role: &SdkConfig, table: &str, kind: &str, operation: &str) -> CallResult {
     let dynamodb = aws_sdk_dynamodb::Client::new(role);
     let key = |text: &str| AttributeValue::S(text.to_owned());
-    let pk = format!("{kind}0");
+    let pk = if kind.ends_with('#') { format!("{kind}0") } else { kind.to_owned() };
     let never = "attribute_exists(pk) AND attribute_not_exists(pk)";
     match operation {
         "GetItem" => call_result(

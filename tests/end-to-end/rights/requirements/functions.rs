@@ -11,7 +11,7 @@ use end_to_end::rights::harness::folder;
 use end_to_end::rights::statements::texts;
 use end_to_end::rights::template::Template;
 use http_api::Operation;
-use runtime::config::{self, Bus, EnvelopeKey, Home, Launch, Section, Table};
+use runtime::config::{self, Bus, ComputeEnvironments, EnvelopeKey, Home, Launch, Section, Table};
 use serde_json::json;
 
 use super::{Requirement, logical_names, unless};
@@ -283,7 +283,19 @@ const ALL: [&str; 5] = ["TABLE_NAME", "DEPLOYMENT", "ACCOUNT_ID", "RESTORED", "L
 const TIMES: [&str; 4] = ["PROVISIONING_SECONDS", "PENDING_SECONDS", "LEASE_SECONDS", "LONGEST_RUN_SECONDS"];
 const OWN: [(&str, &[&str], bool); 9] = [
     ("Authorizer", &["OIDC_ISSUERS"], false),
-    ("Identity", &["OIDC_ISSUERS", "MAX_TOKEN_DAYS"], false),
+    (
+        "Identity",
+        &[
+            "OIDC_ISSUERS",
+            "MAX_TOKEN_DAYS",
+            "RUN_PREFIX",
+            "LONGEST_RUN_SECONDS",
+            "COMPUTE_ACCOUNTS",
+            "SERVICE_ROLES",
+            "ENVIRONMENT_BUS_ARN",
+        ],
+        false,
+    ),
     ("ReadSecrets", &[], false),
     ("WriteSecrets", &["ENVELOPE_KEY_ARN", "ALLOW_AWS_NAMES", "MAINTAIN_MAY_WRITE"], false),
     (
@@ -310,8 +322,9 @@ const OWN: [(&str, &[&str], bool); 9] = [
 ];
 
 /// Parameters, all different from their defaults.
-const CHOSEN: [(&str, &str); 19] = [
+const CHOSEN: [(&str, &str); 20] = [
     ("RunPrefix", "a1b2"),
+    ("ComputeAccounts", "210987654321"),
     ("OidcIssuers", r#"[{"issuer":"https://issuer.example.org","audience":"secrets","kind":"people"}]"#),
     ("MaxTokenDays", "30"),
     ("AllowAwsNames", "true"),
@@ -343,7 +356,8 @@ fn environment(template: &Template) -> Vec<String> {
         violations.extend(given.keys().filter(|it| !expected.contains(&it.as_str())).cloned());
         given.insert("AWS_REGION".into(), "eu-west-1".into()); // set by Lambda
         let faults = match function {
-            "Authorizer" | "Identity" | "Console" => faults::<(Table, Settings, Issuers)>(&given),
+            "Authorizer" | "Console" => faults::<(Table, Settings, Issuers)>(&given),
+            "Identity" => faults::<(Table, Settings, Home, RunPrefix, ComputeEnvironments, Issuers)>(&given),
             "ReadSecrets" => faults::<(Table, Settings)>(&given),
             "WriteSecrets" => faults::<(Table, Settings, EnvelopeKey)>(&given),
             "LaunchRun" => faults::<(Table, Settings, EnvelopeKey, Bus, RunPrefix, Launch)>(&given),

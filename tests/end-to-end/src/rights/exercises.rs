@@ -2,6 +2,7 @@
 //! without a right, the function needs that right. If a function continues without a right, its log
 //! or the table shows the difference.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use local::JobStatus;
 use local::platform::Platform;
 use serde_json::{Value, json};
@@ -133,7 +134,41 @@ impl<'a> Exercises<'a> {
         let remove = inside(Operation::DeleteParticipant).path("participantId", &world.member);
         harness.done(&remove).await?;
         let listed = harness.done(&inside(Operation::ListParticipants)).await?;
-        ensure(listed["totalSize"] == 1, || format!("{listed}"))
+        ensure(listed["totalSize"] == 1, || format!("{listed}"))?;
+        self.environments(&world).await
+    }
+
+    /// Reads, renames and deletes an environment. Its rows are written here: the service stores
+    /// only one whose role it assumed.
+    async fn environments(&self, world: &World) -> Outcome {
+        let (harness, id) = (self.harness, format!("{:0>22}", self.fresh()));
+        let pk = format!("ENVS#{}", world.workspace);
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        for kind in ["ENV", "CRED"] {
+            for (attribute, value) in [
+                ("id", text(&id)),
+                ("workspace", AttributeValue::N(world.workspace.to_string())),
+                ("name", text("stored")),
+                ("region", text("eu-west-1")),
+                ("credentials", text(&id)),
+                ("config", text("{}")),
+                ("role", text("arn:aws:iam::210987654321:role/pipeline-secrets-lab")),
+                ("externalId", text(&"x".repeat(32))),
+                ("provedAt", text("2026-11-23T10:20:30Z")),
+                ("createdAt", text("2026-11-23T10:20:30Z")),
+                ("createdBy", AttributeValue::N(world.owner.to_string())),
+                ("updatedAt", text("2026-11-23T10:20:30Z")),
+            ] {
+                harness.set(&pk, &format!("{kind}#{id}"), attribute, value).await?;
+            }
+        }
+        let call = |operation| world.call(operation).path("computeEnvId", &id);
+        let listed = harness.done(&world.call(Operation::ListComputeEnvs)).await?;
+        ensure(listed["computeEnvs"][0]["id"] == *id, || format!("{listed}"))?;
+        harness.done(&call(Operation::DescribeComputeEnv)).await?;
+        let renamed = json!({"name": "renamed"});
+        harness.done(&call(Operation::UpdateComputeEnv).body(&renamed)).await?;
+        harness.done(&call(Operation::DeleteComputeEnv)).await.map(drop)
     }
 
     async fn read_secrets(&self) -> Outcome {
@@ -197,6 +232,10 @@ impl<'a> Exercises<'a> {
         let end = Call::new(run).path("workflowId", &text(&own, "workflowId")).bearer(&own["runToken"]);
         harness.done(&end.body(&json!({"success": true}))).await?;
         self.launch_with_many_copies().await?;
+        let mut elsewhere = body;
+        elsewhere["computeEnvId"] = json!("0".repeat(22));
+        let unknown = harness.request(&world.call(Operation::LaunchRun).body(&elsewhere)).await?;
+        ensure(unknown.http_status() == 404, || format!("launch in no environment: {}", unknown.answer))?;
         pair.delete(self).await
     }
 

@@ -89,7 +89,17 @@ fn resolve(document: &Value, value: &Value, parameters: &BTreeMap<&str, &str>) -
     let (function, argument) = object.iter().next()?;
     match function.as_str() {
         "Ref" => reference(document, argument.as_str()?, parameters),
-        "Fn::GetAtt" => Some("arn:aws:kms:eu-west-1:111122223333:key/1".to_owned()),
+        "Fn::GetAtt" => Some(attribute(&document["Resources"][argument[0].as_str()?])),
+        "Fn::Join" => {
+            let parts = match &argument[1] {
+                Value::Array(parts) => {
+                    parts.iter().filter_map(|part| resolve(document, part, parameters)).collect()
+                }
+                // A list of one value.
+                other => vec![resolve(document, other, parameters)?],
+            };
+            Some(parts.join(argument[0].as_str()?))
+        }
         "Fn::If" => {
             let holds = condition(document, &document["Conditions"][argument[0].as_str()?], parameters);
             resolve(document, &argument[if holds { 1 } else { 2 }], parameters)
@@ -97,6 +107,16 @@ fn resolve(document: &Value, value: &Value, parameters: &BTreeMap<&str, &str>) -
         "Fn::Sub" => Some("https://api.example.org".to_owned()),
         _ => None,
     }
+}
+
+/// The ARN of a resource.
+fn attribute(resource: &Value) -> String {
+    match resource["Type"].as_str() {
+        Some("AWS::IAM::Role") => "arn:aws:iam::111122223333:role/any",
+        Some("AWS::Events::EventBus") => "arn:aws:events:eu-west-1:111122223333:event-bus/any",
+        _ => "arn:aws:kms:eu-west-1:111122223333:key/1",
+    }
+    .to_owned()
 }
 
 fn reference(document: &Value, name: &str, parameters: &BTreeMap<&str, &str>) -> Option<String> {

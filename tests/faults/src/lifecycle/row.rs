@@ -56,10 +56,11 @@ pub(super) enum ModelEvent {
     Inspected,
     CopiesDeleted,
     Restored,
+    Unreachable,
 }
 
 impl ModelEvent {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Provisioned,
         Self::Repinned,
         Self::TokensRenewed,
@@ -76,6 +77,7 @@ impl ModelEvent {
         Self::Inspected,
         Self::CopiesDeleted,
         Self::Restored,
+        Self::Unreachable,
     ];
 }
 
@@ -186,6 +188,8 @@ fn run_of(kind: Kind, row: Row) -> Run {
         layout: Layout::Bundle,
         created: at(0),
         not_after: at(LONGEST),
+        // The only target that `Unreachable` concerns.
+        target: domain::environment::Target::Elsewhere(crate::world::environment()),
         lifecycle: Lifecycle {
             revision: 1,
             state: row.state,
@@ -224,7 +228,7 @@ fn row_of(lifecycle: &Lifecycle) -> Row {
 }
 
 fn job() -> HeadJob {
-    HeadJob { job_id: "j".into(), queue: "q".into(), region: "r".into() }
+    HeadJob { job_id: "j".into(), queue: "q".into(), region: "r".into(), account: None }
 }
 
 fn event(kind: Kind, row: Row, event_kind: ModelEvent) -> Event {
@@ -261,5 +265,6 @@ fn event(kind: Kind, row: Row, event_kind: ModelEvent) -> Event {
         ModelEvent::Inspected => Event::Inspected,
         ModelEvent::CopiesDeleted => Event::CopiesDeleted,
         ModelEvent::Restored => Event::Restored,
+        ModelEvent::Unreachable => Event::Unreachable,
     }
 }

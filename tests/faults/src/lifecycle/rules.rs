@@ -41,6 +41,7 @@ fn broken(row: Row, event: ModelEvent, after: Row) -> Option<&'static str> {
         ("the state moves backwards", after.state < row.state),
         ("a claim, a head job or an outcome is lost", lost),
         ("only an ended run has no due time", (after.state == State::Ended) != after.due.is_none()),
+        ("a run is abandoned before the end of the attempts", event == ModelEvent::Unreachable),
         ("only a renewal changes the tokens", after.token != row.token && event != ModelEvent::TokensRenewed),
     ]
     .into_iter()

@@ -1,9 +1,14 @@
 use std::rc::Rc;
 
+use async_trait::async_trait;
+use domain::environment::{Environment, Service};
+use domain::ids::RunPrefix;
 use domain::issuer::Issuers;
+use domain::ports::{CheckTarget, Randomness, Verdict};
 use domain::settings::Settings;
+use domain::use_cases::environments::{ComputeAccounts, EnvironmentService};
 use domain::use_cases::identity::document::Document;
-use identity::Handler;
+use identity::{Environments, Handler};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -16,7 +21,7 @@ pub fn run(data: &[u8]) {
         return; // Lambda delivers only JSON
     };
     let aws = Aws::empty();
-    let handler = Handler { store: Rc::new(aws.store()), issuers: Issuers::default() };
+    let handler = handler(&aws);
     let served = wait(handler.handle(&event, &context(&Settings::new("test"))));
     let answer: Value = match &served {
         Ok(served) => serde_json::from_str(served.answer.get()).expect("an answer is JSON"),
@@ -33,5 +38,36 @@ pub fn run(data: &[u8]) {
     }
     if let Ok(document) = Document::parse(&event["apply"]) {
         assert!(document.users.iter().all(|user| user.user_name.is_ascii()));
+    }
+}
+
+/// The function, with a deployment that allows one account in which every role works.
+fn handler(aws: &Aws) -> Handler {
+    let store = Rc::new(aws.store());
+    let accounts = ComputeAccounts {
+        partition: "aws".into(),
+        region: "us-east-1".into(),
+        accounts: vec!["210987654321".into()],
+    };
+    let deployment = Service {
+        roles: Vec::new(),
+        bus: String::new(),
+        deployment: "test".into(),
+        prefix: RunPrefix::new("ab12").expect("a prefix"),
+    };
+    let service = EnvironmentService { store: store.clone(), targets: Rc::new(EveryRole), accounts };
+    Handler {
+        store,
+        issuers: Issuers::default(),
+        environments: Environments { service, deployment },
+    }
+}
+
+struct EveryRole;
+
+#[async_trait(?Send)]
+impl CheckTarget for EveryRole {
+    async fn check_target(&self, _: &Environment, _: &dyn Randomness) -> domain::Result<Verdict> {
+        Ok(Verdict::Proved)
     }
 }

@@ -1,5 +1,5 @@
 use domain::settings::Settings;
-use http_api::wire::{identity, imports, launches, reports, secrets};
+use http_api::wire::{environments, identity, imports, launches, reports, secrets};
 use http_api::{Answer, Operation, Problem, Request};
 use serde_json::json;
 use serde_json::value::to_raw_value;
@@ -46,6 +46,11 @@ fn read(request: &Request<'_>, settings: &Settings) -> Result<Answer, Problem> {
         Operation::UpdateWorkspacePlatforms => drop(identity::platforms(request.json()?)?),
         Operation::AddParticipant => drop(identity::new_participant(request.json()?)?),
         Operation::UpdateParticipantRole => drop(identity::new_role(request.json()?)?),
+        Operation::CreateCredentials | Operation::UpdateCredentials => {
+            environments::credentials_draft(&request.json()?)?;
+        }
+        Operation::CreateComputeEnv => drop(environments::environment_draft(&request.json()?)?),
+        Operation::UpdateComputeEnv => drop(environments::environment_update(&request.json()?)?),
         Operation::RecordHeadJob => drop(reports::head_job(request.json()?)?),
         Operation::EndRun => drop(reports::ended(&request.json()?)),
         Operation::TraceComplete => drop(reports::completed(&request.body()?)),

@@ -4,7 +4,9 @@ use cleanup_run::Handler;
 use delivery_secretsmanager::CopyRemover;
 use domain::settings::Settings;
 use domain::use_cases::clean_up::Cleaner;
+use environments_sts::{Removals, RoleAssumer};
 use jobs_batch::JobObserver;
+use runtime::SdkConfig;
 
 use crate::aws::{Aws, REGION, context, wait};
 
@@ -17,6 +19,9 @@ pub fn run(data: &[u8]) {
         store: Rc::new(aws.store()),
         jobs: Rc::new(JobObserver::new(aws_sdk_batch::Client::new(&config))),
         copies: Rc::new(CopyRemover::new(aws_sdk_secretsmanager::Client::new(&config))),
+        environments: Rc::new(Removals(RoleAssumer::new(&config, &config), |_: &SdkConfig| {
+            unreachable!("no event alone opens a session")
+        })),
     };
     let handler = Handler { cleaner, account: "111122223333".into(), region: REGION.into() };
     let handled = wait(handler.handle(&super::text(data), &context(&Settings::new("test"))));

@@ -4,11 +4,13 @@ use domain::settings::Settings;
 use domain::token::PresentedToken;
 use domain::use_cases::cancel_run::Canceller;
 use domain::use_cases::report::Reporter;
+use environments_sts::{Observations, RoleAssumer};
 use events_eventbridge::RunAnnouncer;
 use http_api::{Handle as _, Operation};
 use http_api::operation::Credential;
 use jobs_batch::JobObserver;
 use report_run::Handler;
+use runtime::SdkConfig;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
@@ -39,9 +41,18 @@ pub fn run(data: &[u8]) {
     let store = Rc::new(aws.store());
     let jobs = Rc::new(JobObserver::new(aws_sdk_batch::Client::new(&config)));
     let bus = Rc::new(RunAnnouncer::new(aws_sdk_eventbridge::Client::new(&config), "bus"));
+    let environments = Rc::new(Observations(RoleAssumer::new(&config, &config), |_: &SdkConfig| {
+        unreachable!("the run executes in the deployment's own account")
+    }));
+    let (account, region) = ("111122223333".into(), REGION.into());
     let handler = Handler {
-        canceller: Canceller { store: store.clone(), jobs: jobs.clone(), bus: bus.clone() },
-        reporter: Reporter { store, jobs, bus, region: REGION.into() },
+        canceller: Canceller {
+            store: store.clone(),
+            jobs: jobs.clone(),
+            environments: environments.clone(),
+            bus: bus.clone(),
+        },
+        reporter: Reporter { store, jobs, environments, bus, account, region },
     };
     let event = json!({
         "routeKey": operation.route_key(),

@@ -1,12 +1,13 @@
+use domain::environment::{CredentialsId, EnvironmentId};
 use domain::identity::Actor;
 use domain::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
 use domain::owner::Scope;
 use domain::ports::{
-    FindDueRuns, ListRuns, ReadAudit, ReadIdentity, ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets,
+    FindDueRuns, ListRuns, ListTargets, ReadAudit, ReadEnvironments, ReadIdentity, ReadMembership, ReadRuns, ReadSealedValues, ReadSecrets,
     ReadTokens, SaveRuns,
 };
 use domain::role::Permission;
-use domain::run::{Event, Outcome, Run, RunResult, JobStatus, ReportedBy, next};
+use domain::run::{Event, JobLocation, Outcome, Run, RunResult, JobStatus, ReportedBy, next};
 use domain::settings::Settings;
 use domain::{Result, Timestamp};
 use domain::use_cases::authorize;
@@ -22,6 +23,8 @@ pub fn run(data: &[u8]) {
         wait(read_all(&aws.store())).expect("a row made a reader fail");
     }
 }
+
+const ID: &str = "0123456789abcdefghijkl";
 
 async fn read_all(store: &Store) -> Result<()> {
     let settings = Settings::new("test");
@@ -39,8 +42,12 @@ async fn read_all(store: &Store) -> Result<()> {
     let _ = (store.role(workspace, user).await, store.role_and_workspace(workspace, user).await);
     let _ = (store.user(user).await, store.tokens(user).await, store.memberships(user).await);
     let _ = store.participants(workspace).await;
+    let (environment, credentials) = (EnvironmentId::parse(ID)?, CredentialsId::parse(ID)?);
+    let _ = (store.environment(workspace, &environment).await, store.environments(workspace).await);
+    let _ = (store.credentials(workspace, &credentials).await, store.all_credentials(workspace).await);
+    let _ = store.targets().await;
     let _ = store.due_runs(now, 10).await;
-    let _ = store.run_of_head_job(REGION, "job").await;
+    let _ = store.run_of_head_job(&JobLocation { account: None, region: REGION, job_id: "job" }).await;
     if let Ok(Some(token)) = store.token(TokenId::new(42).expect("an id")).await {
         let header = format!("Bearer {}", super::authorization::TOKEN);
         let jwts = super::authorization::no_jwts();
@@ -67,6 +74,7 @@ async fn apply_events(store: &Store, run: &Run, settings: &Settings, now: Timest
         Event::Inspected,
         Event::Restored,
         Event::CopiesDeleted,
+        Event::Unreachable,
     ] {
         if let Some(lifecycle) = next(run, event, now, &settings.limits).lifecycle {
             let _ = store.save_lifecycle(run, &lifecycle, None).await;

@@ -3,6 +3,7 @@
 //! is a status and a JSON body.
 
 mod dynamodb;
+mod elsewhere;
 mod limit;
 mod others;
 mod remote;
@@ -10,9 +11,12 @@ mod secrets;
 
 use serde_json::{Value, json};
 
+use others::describe;
+
 #[cfg(test)]
 pub(crate) use dynamodb::{ATTRIBUTES, INDEXES};
 pub use dynamodb::{Database, TABLE};
+pub use elsewhere::{Elsewhere, in_xml, is_session};
 pub use limit::Limit;
 pub use others::{Job, Notice, QUEUE};
 pub use secrets::{StoredSecret, Target};
@@ -29,6 +33,8 @@ pub struct Services {
     pub target: Target,
     /// AWS Batch: jobs by id.
     pub jobs: Vec<Job>,
+    /// Another account and region.
+    pub elsewhere: Elsewhere,
     /// EventBridge: the events on the bus.
     pub notices: Vec<Notice>,
     /// The encryption contexts of the decrypted data keys.
@@ -37,6 +43,14 @@ pub struct Services {
 }
 
 impl Services {
+    /// Answers a request with this access key: one of a session goes to the other account.
+    pub fn answer_to(&mut self, access_key: &str, operation: &str, body: &Value) -> Answer {
+        match is_session(access_key) {
+            true => self.elsewhere.answer(access_key, operation, body),
+            false => self.answer(operation, body),
+        }
+    }
+
     /// Answers a request. The operation is the part of `x-amz-target` after the dot, or method and
     /// path.
     pub fn answer(&mut self, operation: &str, body: &Value) -> Answer {
@@ -45,7 +59,8 @@ impl Services {
             "GenerateDataKey" => self.generate_data_key(body),
             "DescribeKey" => (200, json!({ "KeyMetadata": { "KeyId": body["KeyId"] } })),
             "PutEvents" => self.put_events(body),
-            "POST /v1/describejobs" => self.describe_jobs(body),
+            "POST /v1/describejobs" => describe(&self.jobs, body),
+            "AssumeRole" => self.elsewhere.assume_role(body),
             "CreateSecret" | "DescribeSecret" | "DeleteSecret" | "ListSecrets" => {
                 self.target.answer(operation, body)
             }

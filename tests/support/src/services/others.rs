@@ -71,24 +71,24 @@ impl Services {
         }
         (200, json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "e" }] }))
     }
+}
 
-    pub(crate) fn describe_jobs(&mut self, body: &Value) -> Answer {
-        let requested = body["jobs"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let known = requested.filter_map(|id| self.jobs.iter().find(|job| job.id == id));
-        let jobs: Vec<_> = known
-            .map(|job| {
-                json!({
-                    "jobId": job.id, "jobName": "head", "jobQueue": QUEUE, "status": job.status, "startedAt": 1,
-                    "jobDefinition": "d",
-                    "container": {
-                        "exitCode": i32::from(job.status == "FAILED"),
-                        "environment": [{ "name": "PIPELINE_SECRETS_WORKFLOW_ID", "value": job.run }],
-                    },
-                })
+pub(super) fn describe(jobs: &[Job], body: &Value) -> Answer {
+    let requested = body["jobs"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let known = requested.filter_map(|id| jobs.iter().find(|job| job.id == id));
+    let jobs: Vec<_> = known
+        .map(|job| {
+            json!({
+                "jobId": job.id, "jobName": "head", "jobQueue": QUEUE, "status": job.status, "startedAt": 1,
+                "jobDefinition": "d",
+                "container": {
+                    "exitCode": i32::from(job.status == "FAILED"),
+                    "environment": [{ "name": "PIPELINE_SECRETS_WORKFLOW_ID", "value": job.run }],
+                },
             })
-            .collect();
-        (200, json!({ "jobs": jobs }))
-    }
+        })
+        .collect();
+    (200, json!({ "jobs": jobs }))
 }
 
 /// The queue of every job.

@@ -19,8 +19,12 @@ fn cancel_as(
     id: &RunId,
     forced: bool,
 ) -> Result<()> {
-    let canceller =
-        Canceller { store: fixture.table.clone(), jobs: fixture.jobs.clone(), bus: fixture.bus.clone() };
+    let canceller = Canceller {
+        store: fixture.table.clone(),
+        jobs: fixture.jobs.clone(),
+        environments: fixture.environments.clone(),
+        bus: fixture.bus.clone(),
+    };
     run_now(canceller.cancel(actor, workspace, id, forced, &fixture.context()))
 }
 
@@ -44,8 +48,12 @@ fn running() -> Run {
 
 fn with_head_job(status: JobStatus) -> (Run, Fixture) {
     let mut run = running();
-    run.lifecycle.head_job =
-        Some(HeadJob { job_id: "job-1".into(), queue: "arn:queue".into(), region: "eu-west-1".into() });
+    run.lifecycle.head_job = Some(HeadJob {
+        job_id: "job-1".into(),
+        queue: "arn:queue".into(),
+        region: "eu-west-1".into(),
+        account: None,
+    });
     let fixture = with_run(Some(Role::Owner), &run);
     fixture.jobs.put("job-1", ObservedJob { status, ..ObservedJob::unknown() });
     (run, fixture)

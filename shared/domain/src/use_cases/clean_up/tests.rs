@@ -1,18 +1,24 @@
 //! Inspections of runs. Deletion of copies and concurrent writers are in `copies` and `writers`.
 
 mod copies;
+mod environments;
 mod writers;
 
 use super::*;
 use crate::audit::AuditAction;
 use crate::audit::Subject;
 use crate::platform::Platform;
-use crate::run::{HeadJob, JobStatus, Outcome, ReportedBy, RunResult};
+use crate::run::{HeadJob, JobLocation, JobStatus, Outcome, ReportedBy, RunResult};
 use crate::testing::*;
 
 /// Also used by the tests of the sweep and of lease extension.
 pub(in crate::use_cases) fn cleaner(fixture: &Fixture) -> Cleaner {
-    Cleaner { store: fixture.table.clone(), jobs: fixture.jobs.clone(), copies: fixture.target.clone() }
+    Cleaner {
+        store: fixture.table.clone(),
+        jobs: fixture.jobs.clone(),
+        copies: fixture.target.clone(),
+        environments: fixture.environments.clone(),
+    }
 }
 
 fn inspect(fixture: &Fixture, id: &RunId) -> Result<CleanupOutcome> {
@@ -34,7 +40,7 @@ fn due_at(due: Timestamp, mut run: Run) -> Run {
 }
 
 fn head_job() -> HeadJob {
-    HeadJob { job_id: "job-1".into(), queue: "arn:queue".into(), region: "eu-west-1".into() }
+    HeadJob { job_id: "job-1".into(), queue: "arn:queue".into(), region: "eu-west-1".into(), account: None }
 }
 
 fn with_head_job(mut run: Run) -> Run {
@@ -53,7 +59,7 @@ fn actions(fixture: &Fixture) -> Vec<AuditAction> {
 #[test]
 fn an_inspection_ends_only_a_run_that_is_due() {
     use AuditAction::{RunEnded, RunEnding};
-    use CleanupOutcome::{Ended, Unchanged};
+    use CleanupOutcome::{Abandoned, Ended, Unchanged, Unreachable};
     use Platform::{AwsBatch, Slurm};
     let launch_failed = Some(outcome(RunResult::LaunchFailed, None, ReportedBy::Sweep));
     let lost = Some(outcome(RunResult::Lost, None, ReportedBy::Sweep));
@@ -100,6 +106,7 @@ fn an_inspection_ends_only_a_run_that_is_due() {
                     "{case}: each write is a revision"
                 );
             }
+            Unreachable | Abandoned => panic!("{case}: it is at home"),
         }
         assert_eq!(lifecycle.outcome, expected, "{case}");
         assert_eq!(actions(&fixture), audited, "{case}");
@@ -189,27 +196,29 @@ fn an_unknown_run_is_ignored() {
 
 #[test]
 fn an_event_of_a_job_inspects_the_run_that_recorded_it() {
-    let changed = |fixture: &Fixture, region: &str, job: &str| {
-        run_now(cleaner(fixture).head_job_changed(region, job, &fixture.context()))
+    let changed = |fixture: &Fixture, account: Option<&str>, region: &str, job: &str| {
+        let job = JobLocation { account, region, job_id: job };
+        run_now(cleaner(fixture).head_job_changed(&job, &fixture.context()))
     };
     let cases = [
-        ("its own region and id", "eu-west-1", "job-1", CleanupOutcome::Ended),
-        ("another region", "us-east-1", "job-1", CleanupOutcome::Unchanged),
-        ("another job", "eu-west-1", "job-2", CleanupOutcome::Unchanged),
+        ("its own region and id", None, "eu-west-1", "job-1", CleanupOutcome::Ended),
+        ("another account", Some("210987654321"), "eu-west-1", "job-1", CleanupOutcome::Unchanged),
+        ("another region", None, "us-east-1", "job-1", CleanupOutcome::Unchanged),
+        ("another job", None, "eu-west-1", "job-2", CleanupOutcome::Unchanged),
     ];
-    for (case, region, job, inspected) in cases {
+    for (case, account, region, job, inspected) in cases {
         let run = with_head_job(run(Platform::AwsBatch, State::Running));
         let fixture = with_run(&run);
         // The event proves nothing: only DescribeJobs counts.
         fixture.jobs.set("job-1", JobStatus::Final { succeeded: true, exit_status: None });
-        assert_eq!(changed(&fixture, region, job).unwrap(), inspected, "{case}");
+        assert_eq!(changed(&fixture, account, region, job).unwrap(), inspected, "{case}");
         let asked = usize::from(inspected == CleanupOutcome::Ended);
         assert_eq!(fixture.jobs.faults.count("observe_job"), asked, "{case}");
         assert_eq!(fixture.target.names().len(), 1 - asked, "{case}");
     }
     let fixture = Fixture::new();
     fixture.table.faults.fail("run_of_head_job", unavailable());
-    assert_eq!(error_of(changed(&fixture, "eu-west-1", "job-1")).code(), "unavailable");
+    assert_eq!(error_of(changed(&fixture, None, "eu-west-1", "job-1")).code(), "unavailable");
 }
 
 #[test]

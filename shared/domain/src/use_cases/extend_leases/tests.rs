@@ -16,8 +16,12 @@ fn extended(live: u32, failed: u32) -> ExtendedLeases {
 
 fn with_head_job(mut run: Run, lease: i64) -> Run {
     run.lifecycle.lease_until = minutes(lease);
-    run.lifecycle.head_job =
-        Some(HeadJob { job_id: "job-1".into(), queue: "arn:queue".into(), region: "eu-west-1".into() });
+    run.lifecycle.head_job = Some(HeadJob {
+        job_id: "job-1".into(),
+        queue: "arn:queue".into(),
+        region: "eu-west-1".into(),
+        account: None,
+    });
     run
 }
 

@@ -13,13 +13,15 @@ use super::record_of;
 use super::trail::Trail;
 use crate::audit::{AuditAction, AuditRecord, Subject};
 use crate::context::Context;
+use crate::environment::{CredentialsId, EnvironmentId};
 use crate::identity::Change;
 use crate::ids::{SecretId, TokenId, UserId, WorkspaceId};
 use crate::owner::SecretOwner;
 use crate::platform::Platform;
-use crate::ports::Reconcile;
+use crate::ports::{EnvironmentChange, Reconcile};
 use crate::role::Role;
 use crate::secret::Secret;
+use crate::use_cases::environments::{compute_envs, credentials};
 use crate::use_cases::retry_contended;
 use crate::{Error, Result};
 
@@ -44,6 +46,10 @@ pub struct ReconcileSummary {
     pub roles_lowered: u32,
     /// Workspaces whose allowed platforms were restricted again.
     pub platforms_narrowed: u32,
+    /// Compute environments deleted again.
+    pub compute_envs_deleted: u32,
+    /// Credentials of compute environments deleted again.
+    pub credentials_deleted: u32,
     /// Owners who were kept because the workspace has no other owner. Declare another owner, then
     /// send the trail again.
     pub owners_kept: Vec<KeptOwner>,
@@ -87,6 +93,13 @@ pub async fn reconcile(
         narrow_platforms(store, *workspace, allowed, context)
     })
     .await?;
+    let environments =
+        each(trail.environments.iter(), |(workspace, id)| delete_environment(store, *workspace, id, context))
+            .await?;
+    // Credentials can be deleted once no environment uses them.
+    let credentials =
+        each(trail.credentials.iter(), |(workspace, id)| delete_credentials(store, *workspace, id, context))
+            .await?;
     let count = |of: &[Effect], what: &Effect| {
         u32::try_from(of.iter().filter(|it| *it == what).count()).unwrap_or(u32::MAX)
     };
@@ -99,6 +112,8 @@ pub async fn reconcile(
         roles_removed: count(&roles, &Effect::Done),
         roles_lowered: count(&roles, &Effect::Lowered),
         platforms_narrowed: count(&platforms, &Effect::Done),
+        compute_envs_deleted: count(&environments, &Effect::Done),
+        credentials_deleted: count(&credentials, &Effect::Done),
         owners_kept: roles
             .into_iter()
             .filter_map(|effect| match effect {
@@ -229,6 +244,56 @@ async fn narrow_platforms(
         change(store, Change::SetPlatforms(workspace, both), context).await.map(|()| Effect::Done)
     })
     .await
+}
+
+async fn delete_environment(
+    store: &dyn Reconcile,
+    workspace: WorkspaceId,
+    id: &EnvironmentId,
+    context: &Context<'_>,
+) -> Result<Effect> {
+    retry_contended(context.backoff, async || {
+        let Some(stored) = store.environment(workspace, id).await? else {
+            return Ok(Effect::Nothing);
+        };
+        let detail = compute_envs::detail(&stored);
+        let audit = of_environment(workspace, AuditAction::ComputeEnvDeleted, detail, context);
+        store.change_environment(None, &compute_envs::deletion(stored, context), &audit).await?;
+        Ok(Effect::Done)
+    })
+    .await
+}
+
+/// A restored environment can still use the credentials if it got others after the backup. Then the
+/// credentials stay.
+async fn delete_credentials(
+    store: &dyn Reconcile,
+    workspace: WorkspaceId,
+    id: &CredentialsId,
+    context: &Context<'_>,
+) -> Result<Effect> {
+    retry_contended(context.backoff, async || {
+        let Some(stored) = store.credentials(workspace, id).await? else {
+            return Ok(Effect::Nothing);
+        };
+        let detail = credentials::detail(&stored);
+        let audit = of_environment(workspace, AuditAction::CredentialsDeleted, detail, context);
+        match store.change_environment(None, &EnvironmentChange::DeleteCredentials(stored), &audit).await {
+            Err(Error::Conflict(_)) => Ok(Effect::Nothing),
+            deleted => deleted.map(|()| Effect::Done),
+        }
+    })
+    .await
+}
+
+fn of_environment(
+    workspace: WorkspaceId,
+    action: AuditAction,
+    detail: String,
+    context: &Context<'_>,
+) -> AuditRecord {
+    let owner = SecretOwner::Workspace(workspace);
+    AuditRecord { detail: Some(detail), ..AuditRecord::new(owner, None, action, context) }
 }
 
 async fn change(store: &dyn Reconcile, change: Change, context: &Context<'_>) -> Result<()> {

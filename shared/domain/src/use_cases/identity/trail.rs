@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::audit::{AuditAction, AuditLine};
+use crate::environment::{CredentialsId, EnvironmentId};
 use crate::ids::{SecretId, TokenId, UserId, WorkspaceId};
 use crate::owner::SecretOwner;
 use crate::platform::Platform;
@@ -31,6 +32,10 @@ pub struct Trail {
     pub(super) roles: BTreeMap<(WorkspaceId, UserId), (Timestamp, Option<Role>)>,
     /// The latest platforms of a workspace.
     pub(super) platforms: BTreeMap<WorkspaceId, (Timestamp, Vec<Platform>)>,
+    /// Compute environments that were deleted.
+    pub(super) environments: BTreeSet<(WorkspaceId, EnvironmentId)>,
+    /// Credentials of compute environments that were deleted.
+    pub(super) credentials: BTreeSet<(WorkspaceId, CredentialsId)>,
 }
 
 impl Trail {
@@ -91,12 +96,26 @@ impl Trail {
                     self.platforms.entry(workspace_of(scope)?).or_insert_with(|| (at, platforms.clone()));
                 keep_latest(known, at, platforms);
             }
+            AuditAction::ComputeEnvDeleted => {
+                let id = EnvironmentId::parse(id_after("compute environment ", detail?)?).ok()?;
+                self.environments.insert((workspace_of(scope)?, id));
+            }
+            AuditAction::CredentialsDeleted => {
+                let id = CredentialsId::parse(id_after("credentials ", detail?)?).ok()?;
+                self.credentials.insert((workspace_of(scope)?, id));
+            }
             // Grants and creations since the backup must be repeated by their owners. Runs are not
-            // restored.
+            // restored. A restored environment has the role of its last proof before the backup,
+            // which still decides for itself whether it trusts the service.
             AuditAction::UserCreated
             | AuditAction::UserLoginAdded
             | AuditAction::TokenCreated
             | AuditAction::WorkspaceCreated
+            | AuditAction::CredentialsCreated
+            | AuditAction::CredentialsUpdated
+            | AuditAction::ComputeEnvCreated
+            | AuditAction::ComputeEnvUpdated
+            | AuditAction::ComputeEnvChecked
             | AuditAction::RunLaunched
             | AuditAction::RunRepinned
             | AuditAction::RunTokensRenewed
@@ -114,6 +133,11 @@ fn keep_latest<T>(known: &mut (Timestamp, T), at: Timestamp, value: T) {
     if at >= known.0 {
         *known = (at, value);
     }
+}
+
+/// The id in the detail of a record: the text up to the comma.
+fn id_after<'a>(prefix: &str, detail: &'a str) -> Option<&'a str> {
+    detail.strip_prefix(prefix)?.split(',').next()
 }
 
 fn workspace_of(scope: SecretOwner) -> Option<WorkspaceId> {

@@ -1,5 +1,6 @@
 //! Launches that succeed. Refused, failed and repeated launches are in their own modules.
 
+mod environments;
 mod failed;
 mod refused;
 mod repeated;
@@ -35,6 +36,7 @@ fn launch_at(
         store: fixture.table.clone(),
         keys: fixture.keys.clone(),
         copies: fixture.target.clone(),
+        environments: fixture.environments.clone(),
         bus: fixture.bus.clone(),
         prefix: fixture.prefix.clone(),
     };
@@ -65,6 +67,7 @@ fn request(platform: Platform) -> LaunchRequest {
         workspace: Some(workspace_id()),
         platform,
         layout: None,
+        compute_env: None,
         secrets: SecretSelection::default(),
     }
 }
@@ -130,6 +133,7 @@ fn the_intent_names_every_secret_and_copy_before_one_exists() {
         layout: Layout::Bundle,
         created: NOW,
         not_after: minutes(30 * DAY),
+        target: crate::environment::Target::Home,
         lifecycle: Lifecycle {
             revision: 1,
             state: State::Provisioning,

@@ -22,6 +22,7 @@ fn fixture() -> Fixture {
 
 fn request(platform: Platform) -> LaunchRequest {
     LaunchRequest {
+        compute_env: None,
         workspace: Some(workspace_id()),
         platform,
         layout: None,

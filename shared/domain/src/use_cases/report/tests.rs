@@ -27,6 +27,8 @@ fn report_as(fixture: &Fixture, id: &RunId, key: &TokenKey, report: &Report) -> 
         store: fixture.table.clone(),
         jobs: fixture.jobs.clone(),
         bus: fixture.bus.clone(),
+        environments: fixture.environments.clone(),
+        account: "111122223333".into(),
         region: REGION.into(),
     };
     let context = fixture.context();
@@ -60,7 +62,7 @@ fn job_of(run: &str) -> ObservedJob {
 
 /// The job that [`with_run`] adds to AWS Batch.
 fn head_job() -> HeadJob {
-    HeadJob { job_id: "job-1".into(), queue: QUEUE.into(), region: REGION.into() }
+    HeadJob { job_id: "job-1".into(), queue: QUEUE.into(), region: REGION.into(), account: None }
 }
 
 const QUEUE: &str = "arn:aws:batch:eu-west-1:123456789012:job-queue/main";

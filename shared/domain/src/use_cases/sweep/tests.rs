@@ -1,3 +1,5 @@
+mod environments;
+
 use super::*;
 use crate::audit::AuditAction;
 use crate::platform::Platform;
@@ -335,7 +337,7 @@ fn ended_run() -> Run {
 
 /// A copy of an ended run, as lists show it.
 fn listed(name: &str) -> FoundCopy {
-    FoundCopy { name: name.into(), run: Some("ab12ABCDEFGHIJ".into()), not_after: None }
+    FoundCopy { name: name.into(), scope: None, run: Some("ab12ABCDEFGHIJ".into()), not_after: None }
 }
 
 #[test]

@@ -3,6 +3,7 @@ mod repeats;
 use super::super::testing::{token_id, transactions};
 use super::*;
 use crate::audit::AuditRecord;
+use crate::environment::{Environment, ExternalId, Region, RoleArn, StoredCredentials, StoredEnvironment};
 use crate::identity::Workspace;
 use crate::secret::SealedValue;
 use crate::testing::{
@@ -334,6 +335,7 @@ fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
             .into(),
         roles: roles.map(|(user, to)| ((workspace_id(), user_id(user)), (minutes(-1), to))).into(),
         platforms: platforms(&[Platform::Lsf]).platforms,
+        ..Trail::default()
     };
     let done = reconcile_with(&fixture, &trail).unwrap();
     let expected = ReconcileSummary {
@@ -345,7 +347,7 @@ fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
         roles_removed: 2,
         roles_lowered: 1,
         platforms_narrowed: 1,
-        owners_kept: Vec::new(),
+        ..ReconcileSummary::default()
     };
     assert_eq!(done, expected);
     assert_eq!(fixture.table.audit().len(), 10);
@@ -365,6 +367,8 @@ fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
         roles_removed: 5,
         roles_lowered: 6,
         platforms_narrowed: 7,
+        compute_envs_deleted: 8,
+        credentials_deleted: 9,
         owners_kept: vec![KeptOwner { workspace_id: workspace_id(), user_id: user_id(17) }],
     };
     let expected = serde_json::json!({
@@ -376,7 +380,77 @@ fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
         "rolesRemoved": 5,
         "rolesLowered": 6,
         "platformsNarrowed": 7,
+        "computeEnvsDeleted": 8,
+        "credentialsDeleted": 9,
         "ownersKept": [{ "workspaceId": workspace_id(), "userId": 17 }],
     });
     assert_eq!(serde_json::to_value(done).unwrap(), expected);
+}
+
+#[test]
+fn deleted_environments_and_then_their_credentials_are_deleted_again() {
+    let fixture = restored();
+    let (environment, credentials) = an_environment_with_credentials();
+    let place = |id| (workspace_id(), id);
+    let (env_id, cred_id) = (environment.environment.id.clone(), credentials.id.clone());
+    fixture.table.rows.borrow_mut().environments.insert(place(env_id.clone()), environment);
+    fixture.table.rows.borrow_mut().credentials.insert((workspace_id(), cred_id.clone()), credentials);
+    let trail = Trail {
+        environments: [place(env_id.clone())].into(),
+        credentials: [(workspace_id(), cred_id)].into(),
+        ..Trail::default()
+    };
+    let done = reconcile_with(&fixture, &trail).unwrap();
+    let expected =
+        ReconcileSummary { compute_envs_deleted: 1, credentials_deleted: 1, ..ReconcileSummary::default() };
+    assert_eq!(done, expected);
+    assert_eq!(fixture.table.actions(), [AuditAction::ComputeEnvDeleted, AuditAction::CredentialsDeleted]);
+    assert!(fixture.table.rows.borrow().listed_until.contains_key(&env_id), "the sweep still looks there");
+    assert_eq!(reconcile_with(&fixture, &trail).unwrap(), ReconcileSummary::default(), "once");
+}
+
+#[test]
+fn credentials_that_a_restored_environment_uses_stay() {
+    let fixture = restored();
+    let (_, credentials) = an_environment_with_credentials();
+    let key = (workspace_id(), credentials.id.clone());
+    fixture.table.rows.borrow_mut().credentials.insert(key.clone(), credentials);
+    fixture.table.faults.fail("change_environment", Error::Conflict("in use".into()));
+    let trail = Trail { credentials: [key].into(), ..Trail::default() };
+    assert_eq!(reconcile_with(&fixture, &trail).unwrap(), ReconcileSummary::default());
+}
+
+fn an_environment_with_credentials() -> (StoredEnvironment, StoredCredentials) {
+    let environment = Environment {
+        id: EnvironmentId::parse("0123456789abcdefghijkl").unwrap(),
+        region: Region::parse("eu-west-1").unwrap(),
+        role: RoleArn::parse("arn:aws:iam::210987654321:role/pipeline-secrets-lab").unwrap(),
+        external_id: ExternalId::parse("0123456789abcdefghijklmnopqrstuv").unwrap(),
+        copy_key: None,
+    };
+    let credentials = StoredCredentials {
+        id: CredentialsId::parse("0123456789abcdefghijkm").unwrap(),
+        workspace: workspace_id(),
+        name: "lab".into(),
+        description: None,
+        role: environment.role.clone(),
+        external_id: environment.external_id.clone(),
+        created: NOW,
+        created_by: user_id(7),
+        updated: NOW,
+    };
+    let stored = StoredEnvironment {
+        environment,
+        workspace: workspace_id(),
+        name: "lab".into(),
+        description: None,
+        credentials: credentials.id.clone(),
+        config: "{}".into(),
+        proved: NOW,
+        failure: None,
+        created: NOW,
+        created_by: user_id(7),
+        updated: NOW,
+    };
+    (stored, credentials)
 }

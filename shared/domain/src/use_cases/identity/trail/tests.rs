@@ -49,6 +49,8 @@ fn every_action_that_is_logged_is_understood() {
             AuditAction::TokenRevoked => json!("token 3"),
             AuditAction::ParticipantSet => json!("launch"),
             AuditAction::WorkspacePlatformsChanged => json!("aws-batch, slurm"),
+            AuditAction::ComputeEnvDeleted => json!("compute environment 0123456789abcdefghijkl, eu-west-1"),
+            AuditAction::CredentialsDeleted => json!("credentials 0123456789abcdefghijkl, a role"),
             _ => Value::Null,
         };
         read(&[line(action.as_str(), 1, &more)]);
@@ -68,6 +70,9 @@ fn a_line_that_is_not_an_audit_line_is_refused_by_its_place_and_not_quoted() {
         line("participant.set", 1, &json!({"person": "7", "detail": "emperor"})),
         line("participant.removed", 1, &json!({"person": "7", "scope": "USER#7"})),
         line("token.revoked", 1, &json!({"detail": "kAnArIeNvOgEl"})),
+        line("compute-env.deleted", 1, &json!({"detail": "compute environment kAnArIeNvOgEl, x"})),
+        line("compute-env.deleted", 1, &json!({})),
+        line("credentials.deleted", 1, &json!({"detail": "credentials kAnArIeNvOgEl"})),
     ] {
         let refused = Trail::parse(&[good.clone(), bad]).expect_err("a bad line").to_string();
         assert!(refused.contains("events[1]") && !refused.contains("kAnArIeNvOgEl"), "{refused}");

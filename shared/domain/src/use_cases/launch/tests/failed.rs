@@ -133,7 +133,12 @@ fn a_failed_launch_does_not_end_a_run_that_another_caller_uses() {
     let cases: [(&str, ChangeRun); 3] = [
         ("a repeated launch renewed the tokens", |run| run.lifecycle.run_token = run_key().hash()),
         ("its head job is recorded", |run| {
-            let job = HeadJob { job_id: "job".into(), queue: "queue".into(), region: "region".into() };
+            let job = HeadJob {
+                job_id: "job".into(),
+                queue: "queue".into(),
+                region: "region".into(),
+                account: None,
+            };
             run.lifecycle.head_job = Some(job);
         }),
         ("its job reported that it is alive", |run| run.lifecycle.state = State::Running),

@@ -28,7 +28,7 @@ fn end(run: &mut Run, state: State, result: RunResult) {
 }
 
 fn head_job() -> HeadJob {
-    HeadJob { job_id: "job".into(), queue: "queue".into(), region: "region".into() }
+    HeadJob { job_id: "job".into(), queue: "queue".into(), region: "region".into(), account: None }
 }
 
 #[test]

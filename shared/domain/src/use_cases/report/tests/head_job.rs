@@ -24,7 +24,7 @@ fn a_job_that_aws_batch_confirms_is_recorded_with_the_arn_of_its_queue() {
         let answer = record(&fixture, &live(), HeadJob { queue: queue.into(), ..head_job() }).unwrap();
         assert_eq!(answer.lifecycle.head_job, Some(head_job()), "{case}");
         let rows = fixture.table.rows.borrow();
-        assert_eq!(rows.head_jobs.get(&(REGION.into(), "job-1".into())), Some(&live().id), "{case}");
+        assert_eq!(rows.head_jobs.get(&(None, REGION.into(), "job-1".into())), Some(&live().id), "{case}");
         assert_eq!(fixture.jobs.faults.count("observe_job"), 1, "{case}");
     }
 }
@@ -137,7 +137,7 @@ fn a_head_job_is_recorded_once() {
 fn a_job_that_belongs_to_another_run_is_a_conflict() {
     let fixture = with_run(&live());
     let other = RunId::new("ab12JIHGFEDCBA").unwrap();
-    fixture.table.rows.borrow_mut().head_jobs.insert((REGION.into(), "job-1".into()), other);
+    fixture.table.rows.borrow_mut().head_jobs.insert((None, REGION.into(), "job-1".into()), other);
     assert_eq!(error_of(record(&fixture, &live(), head_job())).code(), "conflict");
     assert_eq!(fixture.table.stored_run(&live().id), live());
     assert!(fixture.table.audit().is_empty());

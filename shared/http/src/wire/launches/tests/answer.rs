@@ -1,5 +1,6 @@
 use super::super::*;
 use crate::testing::sample::{ARN, RUN, at, copy, name, pin, run, secret, secret_id, user_id};
+use domain::environment::Target;
 use domain::iam::CopyLocation;
 use domain::owner::SecretOwner;
 use domain::platform::Platform;
@@ -378,6 +379,7 @@ fn a_preview_shows_what_a_launch_would_take() {
         },
         layout: Layout::PerName,
         copies: 2,
+        target: Target::Home,
         warnings: vec!["A warning.".to_owned()],
     };
     for (platform, workspace, layout, scope) in [
@@ -386,6 +388,7 @@ fn a_preview_shows_what_a_launch_would_take() {
         (Platform::Lsf, "42".parse().ok(), Value::Null, None),
     ] {
         let request = LaunchRequest {
+            compute_env: None,
             workspace,
             platform,
             layout: Some(Layout::Bundle),

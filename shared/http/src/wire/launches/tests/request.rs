@@ -53,6 +53,7 @@ fn only_true_asks_for_reports() {
 #[test]
 fn a_launch_takes_all_secrets_unless_it_names_some_or_none() {
     let all = LaunchRequest {
+        compute_env: None,
         workspace: Some(workspace_id(42)),
         platform: Platform::AwsBatch,
         layout: None,

@@ -1,0 +1,76 @@
+//! What the owner of the other account needs to create an environment's role.
+
+use serde_json::{Value, json};
+
+use super::{Duty, StoredCredentials};
+use crate::copies::scope_tag;
+use crate::ids::RunPrefix;
+use crate::owner::SecretOwner;
+
+/// The key of the session tag that holds the duty.
+pub const SESSION_TAG: &str = "duty";
+
+/// What roles and rules in other accounts need to know about the deployment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Service {
+    /// The ARNs of the roles of the functions that have duties.
+    pub roles: Vec<String>,
+    /// The ARN of the event bus for environments.
+    pub bus: String,
+    /// The deployment's name.
+    pub deployment: String,
+    /// The prefix of run ids.
+    pub prefix: RunPrefix,
+}
+
+/// The setup of a role in another account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Setup {
+    /// The trust policy of the role.
+    pub trust_policy: Value,
+    /// The parameters of `infra/compute-environment.yaml`, by name.
+    pub parameters: Vec<(&'static str, String)>,
+}
+
+/// Returns the setup of the credentials' role.
+///
+/// `sts:TagSession` has no condition on the external id, because `sts:ExternalId` is a key of
+/// `sts:AssumeRole` only. Both actions must be allowed:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html>.
+#[must_use]
+pub fn setup(credentials: &StoredCredentials, service: &Service) -> Setup {
+    let duties = Duty::ALL.map(Duty::as_str);
+    let principal = json!({"AWS": service.roles});
+    let trust_policy = json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "TheServiceForThisWorkspace",
+                "Effect": "Allow",
+                "Principal": principal,
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"sts:ExternalId": credentials.external_id}},
+            },
+            {
+                "Sid": "WithOneDuty",
+                "Effect": "Allow",
+                "Principal": principal,
+                "Action": "sts:TagSession",
+                "Condition": {
+                    "StringEquals": {format!("aws:RequestTag/{SESSION_TAG}"): duties},
+                    "ForAllValues:StringEquals": {"aws:TagKeys": [SESSION_TAG]},
+                },
+            },
+        ],
+    });
+    let parameters = vec![
+        ("RoleName", credentials.role.name().to_owned()),
+        ("ServiceRoles", service.roles.join(",")),
+        ("ServiceBus", service.bus.clone()),
+        ("Deployment", service.deployment.clone()),
+        ("RunPrefix", service.prefix.as_str().to_owned()),
+        ("Scope", scope_tag(SecretOwner::Workspace(credentials.workspace))),
+        ("ExternalId", credentials.external_id.to_string()),
+    ];
+    Setup { trust_policy, parameters }
+}
