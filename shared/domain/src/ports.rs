@@ -44,7 +44,7 @@ stores! {
     /// Table access for authorizing launches.
     LaunchAuthority: ReadMembership + ReadUserRoles;
     /// Table access for previewing launches.
-    LaunchPreviewer: LaunchAuthority + ReadSecrets + ReadEnvironments;
+    LaunchPreviewer: LaunchAuthority + ReadSecrets + ReadTarget;
     /// Table access for reading the audit trail.
     AuditReader: ReadMembership + ReadAudit;
     /// Table access for writing secrets.

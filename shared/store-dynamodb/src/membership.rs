@@ -4,10 +4,11 @@ use std::str::FromStr;
 
 use async_trait::async_trait;
 use domain::Result;
+use domain::environment::{EnvironmentId, StoredEnvironment};
 use domain::identity::Workspace;
 use domain::ids::{UserId, WorkspaceId};
 use domain::owner::SecretOwner;
-use domain::ports::ReadMembership;
+use domain::ports::{ReadMembership, ReadTarget};
 use domain::role::Role;
 
 use crate::Store;
@@ -29,9 +30,40 @@ impl ReadMembership for Store {
         workspace: WorkspaceId,
         user: UserId,
     ) -> Result<Option<(Role, Workspace)>> {
+        let found = self.membership_and(workspace, user, None).await?;
+        Ok(found.map(|(role, workspace, _)| (role, workspace)))
+    }
+}
+
+#[async_trait(?Send)]
+impl ReadTarget for Store {
+    async fn role_workspace_and_environment(
+        &self,
+        workspace: WorkspaceId,
+        user: UserId,
+        id: &EnvironmentId,
+    ) -> Result<Option<(Role, Workspace, Option<StoredEnvironment>)>> {
+        let environment = Key::environment(workspace, id);
+        let Some((role, workspace, row)) = self.membership_and(workspace, user, Some(environment)).await?
+        else {
+            return Ok(None);
+        };
+        Ok(Some((role, workspace, row.map(Row::read).transpose()?)))
+    }
+}
+
+impl Store {
+    /// Reads role and workspace, and one more row, in one call.
+    async fn membership_and(
+        &self,
+        workspace: WorkspaceId,
+        user: UserId,
+        more: Option<Key>,
+    ) -> Result<Option<(Role, Workspace, Option<Row>)>> {
         let member = Key::member(workspace, user);
         let meta = Key::meta(SecretOwner::Workspace(workspace));
-        let rows = self.get_many(&[member.clone(), meta.clone()]).await?;
+        let keys: Vec<_> = [&member, &meta].into_iter().chain(&more).cloned().collect();
+        let rows = self.get_many(&keys).await?;
         let find = |key: &Key| rows.iter().find(|row| row.0.get("sk") == Some(&s(&key.sk)));
         let (Some(member), Some(meta)) = (find(&member), find(&meta)) else {
             return Ok(None);
@@ -39,7 +71,7 @@ impl ReadMembership for Store {
         let Some(role) = enabled_role_from(member)? else {
             return Ok(None);
         };
-        Ok(Some((role, meta.clone().read()?)))
+        Ok(Some((role, meta.clone().read()?, more.as_ref().and_then(find).cloned())))
     }
 }
 
@@ -58,8 +90,9 @@ mod tests {
     use domain::ports::ReadIdentity;
 
     use super::*;
+    use crate::environments::row::environment_row;
     use crate::rows::n;
-    use crate::testing::{OWNER, TestStore, VIEWER, a_workspace, user, workspace};
+    use crate::testing::{OWNER, TestStore, VIEWER, a_stored_environment, a_workspace, user, workspace};
 
     #[tokio::test]
     async fn a_role_is_read_consistently_in_one_call() {
@@ -87,6 +120,28 @@ mod tests {
         assert_eq!(found, Some((Role::Owner, a_workspace())));
         assert_eq!(test.operations(), ["BatchGetItem"]);
         assert_eq!(test.calls()[0].body["RequestItems"]["pipeline-secrets"]["ConsistentRead"], true);
+    }
+
+    #[tokio::test]
+    async fn the_environment_of_a_launch_is_read_in_the_same_call() {
+        let test = TestStore::start().await;
+        let stored = a_stored_environment("a");
+        test.seed(environment_row(&stored).unwrap()).await;
+        test.table.faults.forget();
+        let (id, other) = (&stored.environment.id, &a_stored_environment("b").environment.id);
+        let read = async |workspace, user, id| {
+            test.store.role_workspace_and_environment(workspace, user, id).await.unwrap()
+        };
+        let found = read(workspace(), user(OWNER), id).await;
+        assert_eq!(found, Some((Role::Owner, a_workspace(), Some(stored.clone()))));
+        assert_eq!(read(workspace(), user(OWNER), other).await, Some((Role::Owner, a_workspace(), None)));
+        assert_eq!(read(workspace(), user(99), id).await, None);
+        assert_eq!(read(WorkspaceId::new(43).unwrap(), user(OWNER), id).await, None);
+        assert_eq!(test.operations(), ["BatchGetItem"; 4]);
+        assert_eq!(test.calls()[0].body["RequestItems"]["pipeline-secrets"]["ConsistentRead"], true);
+        test.set(Key::environment(workspace(), id), "externalId", s("too short")).await;
+        let damaged = test.store.role_workspace_and_environment(workspace(), user(OWNER), id).await;
+        assert!(matches!(damaged, Err(domain::Error::Bug { .. })), "{damaged:?}");
     }
 
     #[tokio::test]

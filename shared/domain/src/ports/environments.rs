@@ -10,7 +10,9 @@ use crate::context::Randomness;
 use crate::environment::{
     CredentialsId, Environment, EnvironmentId, ListedEnvironment, StoredCredentials, StoredEnvironment,
 };
-use crate::ids::{RunId, WorkspaceId};
+use crate::identity::Workspace;
+use crate::ids::{RunId, UserId, WorkspaceId};
+use crate::role::Role;
 
 /// Reads the environments of a workspace. Every read is strongly consistent.
 #[async_trait(?Send)]
@@ -35,6 +37,19 @@ pub trait ReadEnvironments {
 
     /// Returns the workspace's credentials, by id.
     async fn all_credentials(&self, workspace: WorkspaceId) -> Result<Vec<StoredCredentials>>;
+}
+
+/// Reads the environment of a launch.
+#[async_trait(?Send)]
+pub trait ReadTarget {
+    /// Returns the role, the workspace and its environment with this id, in one call, strongly
+    /// consistent. Another workspace's environment does not exist here.
+    async fn role_workspace_and_environment(
+        &self,
+        workspace: WorkspaceId,
+        user: UserId,
+        id: &EnvironmentId,
+    ) -> Result<Option<(Role, Workspace, Option<StoredEnvironment>)>>;
 }
 
 /// Lists the environments of all workspaces.

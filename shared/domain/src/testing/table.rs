@@ -20,8 +20,8 @@ use crate::owner::{Scope, SecretOwner};
 use crate::ports::{
     ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, HeadJobs, LaunchRuns, ListLiveRuns,
     ListRuns, ListTargets, LiveRun, ReadAudit, ReadEnvironments, ReadIdentity, ReadLogins, ReadMembership,
-    ReadRuns, ReadSealedValues, ReadSecrets, ReadTokens, ReadUserRoles, ReadUserStatus, Reconcile,
-    RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets, UpsertSecrets,
+    ReadRuns, ReadSealedValues, ReadSecrets, ReadTarget, ReadTokens, ReadUserRoles, ReadUserStatus,
+    Reconcile, RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets, UpsertSecrets,
 };
 use crate::reservation::{Slot, SlotRequest};
 use crate::role::Role;
@@ -189,6 +189,22 @@ impl ReadMembership for Table {
         self.read("role_and_workspace", |rows| {
             let role = rows.enabled_role(workspace, user)?;
             Some((role, rows.workspaces.get(&workspace)?.clone()))
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl ReadTarget for Table {
+    async fn role_workspace_and_environment(
+        &self,
+        workspace: WorkspaceId,
+        user: UserId,
+        id: &EnvironmentId,
+    ) -> Result<Option<(Role, Workspace, Option<StoredEnvironment>)>> {
+        self.read("role_workspace_and_environment", |rows| {
+            let role = rows.enabled_role(workspace, user)?;
+            let environment = rows.environments.get(&(workspace, id.clone())).cloned();
+            Some((role, rows.workspaces.get(&workspace)?.clone(), environment))
         })
     }
 }

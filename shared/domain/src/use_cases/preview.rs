@@ -1,17 +1,17 @@
 //! Previews of launches. A preview changes nothing and reads no values.
 
-use futures_util::future::{join, try_join};
+use futures_util::future::try_join;
 
 use crate::context::Context;
 use crate::copies::{self, Layout};
 use crate::environment::{EnvironmentId, Target};
-use crate::identity::Actor;
+use crate::identity::{Actor, Workspace};
 use crate::ids::WorkspaceId;
 use crate::owner::Scope;
 use crate::platform::Platform;
 use crate::ports::{LaunchAuthority, LaunchPreviewer, ReadMembership, ReadSecrets};
 use crate::resolve::{Resolved, SecretSelection, resolve};
-use crate::role::Permission;
+use crate::role::{Permission, Role};
 use crate::secret::Secret;
 use crate::settings::{LaunchWithoutWorkspace, Settings};
 use crate::{Error, Result};
@@ -133,7 +133,7 @@ async fn authorize_without_workspace(
     }
 }
 
-/// Authorizes a launch, and reads its environment at the same time. An environment of another
+/// Authorizes a launch, and reads its environment in the same call. An environment of another
 /// workspace does not exist for this one.
 pub(crate) async fn authorize_with_target(
     store: &dyn LaunchPreviewer,
@@ -141,23 +141,24 @@ pub(crate) async fn authorize_with_target(
     request: &LaunchRequest,
     context: &Context<'_>,
 ) -> Result<(LaunchScopes, Target)> {
-    let target = async {
-        match (&request.compute_env, request.workspace) {
-            (None, _) => Ok(Some(Target::Home)),
-            (Some(id), Some(workspace)) if !request.platform.claims() => {
-                let stored = store.environment(workspace, id).await?;
-                Ok(stored.map(|stored| Target::Elsewhere(stored.environment)))
-            }
-            (Some(_), Some(_)) => {
-                Err(Error::Invalid("computeEnvId is only for launches on aws-batch. Omit it.".into()))
-            }
-            (Some(_), None) => Err(Error::Invalid(
-                "computeEnvId names an environment of a workspace: add workspaceId to the request.".into(),
-            )),
-        }
+    let Some(id) = &request.compute_env else {
+        return Ok((authorize_launch(store, actor, request, context).await?, Target::Home));
     };
-    let (scopes, target) = join(authorize_launch(store, actor, request, context), target).await;
-    Ok((scopes?, target?.ok_or(Error::NotFound)?))
+    let Some(workspace) = request.workspace else {
+        return Err(Error::Invalid(
+            "computeEnvId names an environment of a workspace: add workspaceId to the request.".into(),
+        ));
+    };
+    actor.check_workspace(Some(workspace))?;
+    let found = store.role_workspace_and_environment(workspace, actor.user, id).await?;
+    let (role, found, environment) = found.ok_or(Error::NotFound)?;
+    let scope = launch_scope(context.settings, actor, role, &found, request.platform)?;
+    if request.platform.claims() {
+        return Err(Error::Invalid("computeEnvId is only for launches on aws-batch. Omit it.".into()));
+    }
+    let environment = environment.ok_or(Error::NotFound)?.environment;
+    let user = Scope::own_beside(&scope);
+    Ok((LaunchScopes { workspace: Some(scope), user }, Target::Elsewhere(environment)))
 }
 
 /// Checks that the actor may launch in the workspace on the platform, with one read.
@@ -170,7 +171,18 @@ pub(crate) async fn authorize_platform(
 ) -> Result<Scope> {
     actor.check_workspace(Some(id))?;
     let (role, workspace) = store.role_and_workspace(id, actor.user).await?.ok_or(Error::NotFound)?;
-    let scope = Scope::for_role(settings, actor, id, role, Permission::Launch)?;
+    launch_scope(settings, actor, role, &workspace, platform)
+}
+
+/// Checks that the role permits launches, and the workspace launches on the platform.
+fn launch_scope(
+    settings: &Settings,
+    actor: &Actor,
+    role: Role,
+    workspace: &Workspace,
+    platform: Platform,
+) -> Result<Scope> {
+    let scope = Scope::for_role(settings, actor, workspace.id, role, Permission::Launch)?;
     if !workspace.platforms.contains(&platform) {
         return Err(Error::Refused(format!(
             "This workspace does not allow launches on {platform}. A workspace owner or admin can allow the platform."

@@ -44,7 +44,7 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
         ("write-secrets", "GetItem") => &["MEMBERS#", "SECRETS#"],
         ("write-secrets", "PutItem") => &["SECRETS#", "IDEM#", "AUDIT#"],
         ("write-secrets", "UpdateItem" | "DeleteItem") => &["SECRETS#"],
-        ("launch-run", "GetItem") => &["RUN#", "LAUNCH#", "ENVS#"],
+        ("launch-run", "GetItem") => &["RUN#", "LAUNCH#"],
         ("launch-run", "Query") => &["SECRETS#", "USER#"],
         ("cleanup-run", "Query") => &["ENVIRONMENTS"],
         ("launch-run", "PutItem") => &["RUN#", "LAUNCH#", "AUDIT#"],

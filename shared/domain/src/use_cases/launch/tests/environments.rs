@@ -85,8 +85,13 @@ fn an_environment_needs_a_workspace_and_aws_batch_and_permission_comes_first() {
         assert_eq!(error_of(launch(&fixture, &request, None)).code(), code, "{case}");
     }
     fixture.table.rows.borrow_mut().roles.insert((workspace_id(), actor().user), Role::View);
-    fixture.table.faults.fail("environment", unavailable());
-    assert_eq!(error_of(launch(&fixture, &elsewhere(), None)).code(), "forbidden");
+    let unknown = Some(EnvironmentId::parse("zzzzzzzzzzzzzzzzzzzzzz").unwrap());
+    for compute_env in [elsewhere().compute_env, unknown] {
+        let request = LaunchRequest { compute_env, ..elsewhere() };
+        assert_eq!(error_of(launch(&fixture, &request, None)).code(), "forbidden");
+    }
+    fixture.table.rows.borrow_mut().roles.clear();
+    assert_eq!(error_of(launch(&fixture, &elsewhere(), None)).code(), "not-found");
     assert!(fixture.environments.sessions.borrow().is_empty());
 }
 
