@@ -98,7 +98,8 @@ impl<'a> Platform<'a> {
         }
     }
 
-    pub(crate) async fn create_role(&self, name: &str, trust: &str, statements: &Value) -> Result<()> {
+    /// Creates a role with this trust policy and these statements.
+    pub async fn create_role(&self, name: &str, trust: &str, statements: &Value) -> Result<()> {
         let policy = json!({"Version": "2012-10-17", "Statement": statements});
         self.iam(&[("Action", "CreateRole"), ("RoleName", name), ("AssumeRolePolicyDocument", trust)])
             .await?;

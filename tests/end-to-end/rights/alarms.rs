@@ -110,18 +110,51 @@ impl Fixture<'_> {
         let pk = format!("RUN#{id}");
         let due = domain::Timestamp::from_second(domain::Timestamp::now().as_second() - 7200)?;
         self.harness.set(&pk, "RUN", "dueAt", AttributeValue::S(due.to_string())).await?;
-        self.harness.set(&pk, "RUN", "due", AttributeValue::N(due.as_millisecond().to_string())).await?;
+        self.list_as_due(&pk, due).await?;
         self.sweep().await?;
         self.expect(Metric::CleanupFailures, 1)?;
         self.expect(Metric::OldestOverdueSeconds, 7200)?;
         rights.restore().await?;
         // The failure put the run off.
-        self.harness.set(&pk, "RUN", "due", AttributeValue::N(due.as_millisecond().to_string())).await?;
+        self.list_as_due(&pk, due).await?;
         self.sweep().await?;
         let row = self.harness.row(&pk, "RUN").await?.ok_or("the run's row is missing")?;
         ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
         self.no_orphan(copied).await?;
         self.orphan(id).await
+    }
+
+    async fn list_as_due(&self, pk: &str, due: domain::Timestamp) -> Outcome {
+        self.harness.set(pk, "RUN", "due", AttributeValue::N(due.as_millisecond().to_string())).await
+    }
+
+    /// A run in an environment whose role does not exist, first before its latest end, then long
+    /// after it.
+    async fn environment_without_a_role(&mut self) -> Outcome {
+        let run = self.world.launch(self.harness, "aws-batch").await?;
+        let pk = format!("RUN#{}", text(&run, "workflowId"));
+        let target = [
+            ("id", "a".repeat(22)),
+            ("region", "eu-west-1".into()),
+            ("role", "arn:aws:iam::210987654321:role/pipeline-secrets-absent".into()),
+            ("externalId", "x".repeat(32)),
+        ];
+        let target = target.map(|(name, value)| (name.to_owned(), AttributeValue::S(value)));
+        let past = domain::Timestamp::from_second(domain::Timestamp::now().as_second() - 60)?;
+        let long_ago: domain::Timestamp = "2020-01-01T00:00:00Z".parse()?;
+        let at = |time: domain::Timestamp| AttributeValue::S(time.to_string());
+        self.harness.set(&pk, "RUN", "target", AttributeValue::M(target.into())).await?;
+        self.harness.set(&pk, "RUN", "platform", AttributeValue::S("aws-batch/environment".into())).await?;
+        self.harness.set(&pk, "RUN", "dueAt", at(past)).await?;
+        self.list_as_due(&pk, past).await?;
+        self.sweep().await?;
+        self.expect(Metric::EnvironmentsUnreachable, 1)?;
+        for name in ["notAfter", "leaseUntil"] {
+            self.harness.set(&pk, "RUN", name, at(long_ago)).await?;
+        }
+        self.list_as_due(&pk, past).await?;
+        self.sweep().await?;
+        self.expect(Metric::RunsAbandoned, 1)
     }
 
     /// A stale list that still shows the copies of an ended run does not trigger an alarm.
@@ -184,6 +217,7 @@ async fn each_metric_is_emitted_for_its_cause() -> Outcome {
     fixture.second_claim().await?;
     fixture.envelope_refused(secret).await?;
     fixture.cannot_be_deleted().await?;
+    fixture.environment_without_a_role().await?;
     fixture.authorizer_fails().await?;
     let silent: Vec<_> =
         Metric::ALL.into_iter().filter(|metric| fixture.value(*metric) == 0).map(Metric::name).collect();

@@ -2,6 +2,7 @@
 //! them. Control calls must succeed, so that a denial has no other cause.
 
 mod copies;
+mod environments;
 mod keys;
 mod other_services;
 mod rows;
@@ -50,7 +51,8 @@ const NAME: &str = "NCBI_API_KEY";
 
 #[tokio::test]
 async fn iam_denies_every_call_outside_a_functions_rights() -> Outcome {
-    let harness = Harness::start(&[("SweepSchedule", "rate(7 days)")]).await?;
+    let parameters = [("SweepSchedule", "rate(7 days)"), ("ComputeAccounts", environments::ALLOWED)];
+    let harness = Harness::start(&parameters).await?;
     let world = World::make(&harness, "forbidden").await?;
     let secret = world.store(&harness, NAME).await?;
     let run = world.launch(&harness, "aws-batch").await?;
@@ -60,6 +62,7 @@ async fn iam_denies_every_call_outside_a_functions_rights() -> Outcome {
     copies::try_all(&targets, &mut attempts).await?;
     rows::try_all(&targets, &mut attempts).await?;
     other_services::try_all(&targets, &mut attempts).await?;
+    environments::try_all(&targets, &mut attempts).await?;
     targets.harness.stop().await?;
     ensure(attempts.wrong.is_empty(), || attempts.wrong.join("\n"))?;
     println!("{} calls denied by IAM", attempts.denied);

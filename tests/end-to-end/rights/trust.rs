@@ -67,6 +67,7 @@ const PROTECTED: [(&str, &[&str]); 3] = [
             "created",
             "runScope",
             "copyCount",
+            "target",
             "secrets",
             "copies",
             "runToken",
