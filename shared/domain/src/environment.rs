@@ -370,6 +370,18 @@ pub struct ListedEnvironment {
     pub environment: Environment,
     /// The workspace that owns it. The role can delete this workspace's copies only.
     pub workspace: WorkspaceId,
+    /// If the environment was deleted: until when the list keeps it, in epoch seconds. Its owner
+    /// may have deleted the role, too.
+    #[serde(rename = "ttl", default)]
+    pub kept_until: Option<i64>,
+}
+
+impl ListedEnvironment {
+    /// Whether the list no longer keeps it. DynamoDB deletes such rows days later.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.kept_until.is_some_and(|until| until <= now.as_second())
+    }
 }
 
 #[cfg(test)]

@@ -91,7 +91,8 @@ impl Cleaner {
     }
 
     /// Looks for orphans in the environments whose turn it is, while there is time. One that cannot
-    /// be used does not stop the others.
+    /// be used does not stop the others. A deleted one does not count as unreachable: its owner can
+    /// delete the role at any time, and the runs that are still there count themselves.
     async fn sweep_environments(
         &self,
         unreachable: &Unreachable,
@@ -99,9 +100,11 @@ impl Cleaner {
         context: &Context<'_>,
     ) -> Result<()> {
         let turn = context.now.as_second().div_euclid(SECONDS_BETWEEN_SWEEPS).rem_euclid(TURNS);
-        for ListedEnvironment { environment, workspace } in self.store.targets().await? {
+        for listed in self.store.targets().await? {
+            let is_over = listed.is_over(context.now);
+            let ListedEnvironment { environment, workspace, kept_until } = listed;
             let letters: i64 = environment.id.as_str().bytes().map(i64::from).sum();
-            if letters % TURNS != turn || unreachable.contains(&environment) {
+            if letters % TURNS != turn || is_over || unreachable.contains(&environment) {
                 continue;
             }
             if context.backoff.remaining() < LAST_BATCH {
@@ -114,9 +117,15 @@ impl Cleaner {
                 }
                 Err(error) => Err(error),
             };
-            if let Err(error) = swept_here {
-                unreachable.add(&environment);
-                log::error(&error).warn("could not look for orphans in an environment");
+            match swept_here {
+                Err(error) if kept_until.is_some() => {
+                    log::error(&error).info("could not look for orphans in a deleted environment");
+                }
+                Err(error) => {
+                    unreachable.add(&environment);
+                    log::error(&error).warn("could not look for orphans in an environment");
+                }
+                Ok(()) => {}
             }
         }
         Ok(())

@@ -133,7 +133,7 @@ fn delete_credentials(transaction: &mut Changing<'_>, old: &StoredCredentials) -
 fn create_environment(transaction: &mut Changing<'_>, new: &StoredEnvironment) -> Result<()> {
     let id = &new.environment.id;
     transaction.put_new(Part::Row, environment_row(new)?);
-    transaction.put_new(Part::Row, listed_row(&listed(new))?);
+    transaction.put_new(Part::Row, listed_row(&listed(new, None))?);
     let guard = Key::environment_name(new.workspace, &new.name).with([("id", s(id.as_str()))]);
     transaction.put_new(Part::Name, guard);
     count(transaction, new.workspace, ENVIRONMENT_COUNT, 1);
@@ -163,7 +163,7 @@ fn update_environment(
         &conditions.join(" AND "),
     );
     if from.credentials != to.credentials {
-        transaction.put(Part::Row, listed_row(&listed(to))?);
+        transaction.put(Part::Row, listed_row(&listed(to, None))?);
         release_credentials(transaction, from.workspace, &from.credentials);
         take_credentials(transaction, to)?;
     }
@@ -185,16 +185,18 @@ fn delete_environment(
         attributes,
     );
     transaction.delete(Part::Row, Key::environment_name(old.workspace, &old.name));
-    let mut row = listed_row(&listed(old))?;
-    row.insert("ttl".into(), n(listed_until.as_second()));
-    transaction.put(Part::Row, row);
+    transaction.put(Part::Row, listed_row(&listed(old, Some(listed_until)))?);
     count(transaction, old.workspace, ENVIRONMENT_COUNT, -1);
     release_credentials(transaction, old.workspace, &old.credentials);
     Ok(())
 }
 
-fn listed(stored: &StoredEnvironment) -> ListedEnvironment {
-    ListedEnvironment { environment: stored.environment.clone(), workspace: stored.workspace }
+fn listed(stored: &StoredEnvironment, until: Option<Timestamp>) -> ListedEnvironment {
+    ListedEnvironment {
+        environment: stored.environment.clone(),
+        workspace: stored.workspace,
+        kept_until: until.map(Timestamp::as_second),
+    }
 }
 
 /// Sets these attributes and keeps the others.

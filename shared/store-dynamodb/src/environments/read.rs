@@ -93,7 +93,8 @@ mod tests {
     async fn a_row_that_cannot_be_read_is_an_error_and_in_the_list_it_is_skipped() {
         let test = TestStore::start().await;
         let stored = a_stored_environment("a");
-        let listed = ListedEnvironment { environment: stored.environment.clone(), workspace: workspace() };
+        let environment = stored.environment.clone();
+        let listed = ListedEnvironment { environment, workspace: workspace(), kept_until: None };
         test.seed(listed_row(&listed).unwrap()).await;
         let mut ends = listed_row(&listed).unwrap();
         ends.extend([("sk".to_owned(), s("ends")), ("ttl".to_owned(), n(7))]);
@@ -102,7 +103,8 @@ mod tests {
         damaged.insert("sk".into(), s("damaged"));
         damaged.insert("role".into(), s("arn:aws:iam::210987654321:role/admin"));
         test.seed(damaged).await;
-        assert_eq!(test.store.targets().await.unwrap(), [listed.clone(), listed]);
+        let ends = ListedEnvironment { kept_until: Some(7), ..listed.clone() };
+        assert_eq!(test.store.targets().await.unwrap(), [listed, ends]);
         test.seed(environment_row(&stored).unwrap()).await;
         let key = Key::environment(workspace(), &stored.environment.id);
         test.set(key, "externalId", s("too short")).await;

@@ -150,7 +150,8 @@ async fn rows_of_environments(test: &TestStore) -> Vec<Value> {
     let audit = run_audit(&recorded, AuditAction::RunHeadJobRecorded);
     test.store.record_head_job(&run, &recorded.lifecycle, &job, &audit).await.unwrap();
     rows.push(put_rows(test).swap_remove(0));
-    let listed = ListedEnvironment { environment: an_environment("a"), workspace: a_workspace().id };
+    let workspace = a_workspace().id;
+    let listed = ListedEnvironment { environment: an_environment("a"), workspace, kept_until: None };
     for row in [
         credentials_row(&some_credentials("a")).unwrap(),
         environment_row(&a_stored_environment("a")).unwrap(),

@@ -13,7 +13,11 @@ fn put_elsewhere(fixture: &Fixture, run: Run) -> Run {
 }
 
 fn list(fixture: &Fixture, environment: Environment) {
-    let listed = ListedEnvironment { environment, workspace: workspace_id() };
+    list_until(fixture, environment, None);
+}
+
+fn list_until(fixture: &Fixture, environment: Environment, kept_until: Option<i64>) {
+    let listed = ListedEnvironment { environment, workspace: workspace_id(), kept_until };
     fixture.table.rows.borrow_mut().listed_environments.push(listed);
 }
 
@@ -131,4 +135,29 @@ fn an_environment_that_cannot_be_listed_does_not_stop_the_others() {
     let listed = fixture.environments.target.faults.count("list_copies");
     run_now(cleaner(&fixture).sweep(&fixture.context_at(now))).unwrap();
     assert_eq!(fixture.environments.target.faults.count("list_copies"), listed, "the time is up");
+}
+
+#[test]
+fn a_deleted_environment_is_searched_until_its_runs_are_over_and_does_not_count_as_unreachable() {
+    let now = turn_of(&environment());
+    let until = |seconds: i64| Some(now.as_second() + seconds);
+    // Until when it is kept, whether its role is gone; sessions, orphans, unreachable.
+    for (case, kept_until, is_gone, expected) in [
+        ("registered", None, false, (1, 1, 0)),
+        ("registered, its role is gone", None, true, (1, 0, 1)),
+        ("deleted", until(1), false, (1, 1, 0)),
+        ("deleted, its role is gone", until(1), true, (1, 0, 0)),
+        ("its last run is over", until(0), false, (0, 0, 0)),
+    ] {
+        let fixture = Fixture::new();
+        list_until(&fixture, environment(), kept_until);
+        let ended = put_elsewhere(&fixture, due_run(1, State::Ended, -10));
+        let copy = &ended.lifecycle.copies[0].name;
+        fixture.environments.target.copies.borrow_mut().get_mut(copy).unwrap().scope =
+            Some("workspace/42".into());
+        fixture.environments.unreachable.set(is_gone);
+        let swept = sweep_at(&fixture, now);
+        let sessions = fixture.environments.sessions.borrow().len();
+        assert_eq!((sessions, swept.orphans, swept.unreachable), expected, "{case}");
+    }
 }
