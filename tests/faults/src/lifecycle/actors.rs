@@ -66,6 +66,23 @@ pub(super) enum Worker {
     },
 }
 
+impl Worker {
+    /// Whether its next step is a call in the run's target.
+    pub(super) fn calls(self) -> bool {
+        self.refused() != Worker::Idle
+    }
+
+    /// After such a call was refused, it decides what to do about that.
+    pub(super) fn refused(self) -> Self {
+        match self {
+            Self::Describes { seen, fresh, .. }
+            | Self::Deletes { seen, fresh, .. }
+            | Self::Observes { seen, fresh } => Self::Decides { seen, fresh, what: ModelEvent::Unreachable },
+            Self::Idle | Self::Decides { .. } => Self::Idle,
+        }
+    }
+}
+
 /// The actual state of the head job.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(super) enum Job {

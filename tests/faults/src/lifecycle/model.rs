@@ -47,6 +47,8 @@ pub(super) enum Move {
     ReportWrites(u8),
     CleanerReads(u8),
     CleanerSteps(u8),
+    /// The session for the next call in the run's environment is refused.
+    CleanerIsRefused(u8),
     CleanerCrashes(u8),
     SweepsOrphan(u8),
 }
@@ -130,7 +132,12 @@ impl Model for Lifecycle {
                 // Both read the run.
                 Worker::Idle if run.state != State::Ended => moves.push(Move::CleanerReads(index)),
                 Worker::Idle => {}
-                _ => moves.extend([Move::CleanerSteps(index), Move::CleanerCrashes(index)]),
+                _ => {
+                    moves.extend([Move::CleanerSteps(index), Move::CleanerCrashes(index)]);
+                    if cleaner.calls() {
+                        moves.push(Move::CleanerIsRefused(index));
+                    }
+                }
             }
         }
         if run.state == State::Ended {
@@ -178,6 +185,10 @@ impl Model for Lifecycle {
             }
             Move::CleanerReads(index) => world.cleaners[usize::from(index)] = self.inspect(&world),
             Move::CleanerSteps(index) => self.clean(&mut world, usize::from(index)),
+            Move::CleanerIsRefused(index) => {
+                let cleaner = &mut world.cleaners[usize::from(index)];
+                *cleaner = cleaner.refused();
+            }
             Move::CleanerCrashes(index) => world.cleaners[usize::from(index)] = Worker::Idle,
             Move::SweepsOrphan(copy) => world.delete(copy),
         }

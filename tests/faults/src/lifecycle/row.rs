@@ -57,6 +57,9 @@ pub(super) enum ModelEvent {
     CopiesDeleted,
     Restored,
     Unreachable,
+    /// The same, at a time when attempts end. It is not in `ALL`, because the clock of the model
+    /// ends long before.
+    UnreachableForLong,
 }
 
 impl ModelEvent {
@@ -107,7 +110,11 @@ pub(super) fn step(kind: Kind, row: Row, event_kind: ModelEvent, now: u8) -> Ste
         return result;
     }
     let run = run_of(kind, row);
-    let step = next(&run, event(kind, row, event_kind), at(now), &limits());
+    let now = match event_kind {
+        ModelEvent::UnreachableForLong => at(u8::MAX) + FOR_LONG,
+        _ => at(now),
+    };
+    let step = next(&run, event(kind, row, event_kind), now, &limits());
     let result = (step.lifecycle.map(|lifecycle| row_of(&lifecycle)), step.action);
     KNOWN.with_borrow_mut(|known| known.insert(key, result));
     result
@@ -135,6 +142,9 @@ fn limits() -> Limits {
         longest_run: minutes(LONGEST),
     }
 }
+
+/// Attempts to use an environment end 30 days after the latest end of a run.
+const FOR_LONG: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 fn at(minute: u8) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_mins(i64::from(minute))
@@ -265,6 +275,6 @@ fn event(kind: Kind, row: Row, event_kind: ModelEvent) -> Event {
         ModelEvent::Inspected => Event::Inspected,
         ModelEvent::CopiesDeleted => Event::CopiesDeleted,
         ModelEvent::Restored => Event::Restored,
-        ModelEvent::Unreachable => Event::Unreachable,
+        ModelEvent::Unreachable | ModelEvent::UnreachableForLong => Event::Unreachable,
     }
 }

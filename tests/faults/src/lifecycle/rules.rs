@@ -27,6 +27,9 @@ pub(super) fn check(kind: Kind, minutes: u8) -> Figures {
         if !sweeps_end(kind, row, now) {
             violations.push(format!("INV2: sweeps alone do not end {row:?} after minute {now}"));
         }
+        if !is_abandoned_at_last(kind, row, now) {
+            violations.push(format!("INV2: without its environment, {row:?} never ends"));
+        }
     }
     Figures { model_states: seen.len(), violations, ..Figures::default() }
 }
@@ -57,6 +60,14 @@ fn sweeps_end(kind: Kind, mut row: Row, mut now: u8) -> bool {
         }
     }
     (row.state, row.due) == (State::Ended, None)
+}
+
+/// Whether a run ends, with nothing lost from its row, although its environment never comes back.
+fn is_abandoned_at_last(kind: Kind, row: Row, now: u8) -> bool {
+    let event = ModelEvent::UnreachableForLong;
+    let after = step(kind, row, event, now).0.unwrap_or(row);
+    let ended = (after.state, after.due, after.result.is_some()) == (State::Ended, None, true);
+    ended && (row.state == State::Ended || broken(row, event, after).is_none())
 }
 
 #[cfg(test)]
