@@ -121,6 +121,23 @@ class Environments(Case):
         self.assertEqual(self.forwarded("third", "another-account", third), [])
         only = {**account, "Condition": {"ForAllValues:StringEquals": {"events:source": ["aws.batch"]}}}
         self.assertEqual(self.forwarded("only", "another-source", only), [])
+        other = {**account, "Resource": f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/open"}
+        self.assertEqual(self.forwarded("other", "another-bus", other), [])
+        self.assertEqual(self.forwarded("look", "another-action", {**account, "Action": "events:DescribeRule"}), [])
+
+    def test_a_permission_is_for_a_bus_that_exists_and_a_policy_has_10_kb(self):
+        events = client("events")
+        arn = events.create_event_bus(Name="permitted")["EventBusArn"]
+        statement = {"Sid": "s", "Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "events:PutEvents", "Resource": arn}
+        put = lambda **changed: events.put_permission(EventBusName="permitted", Policy=policy({**statement, **changed}))
+        put()
+        put(Principal={"AWS": [OTHER] * 600})
+        self.refused("PolicyLengthExceededException", put, Principal={"AWS": [OTHER] * 700})
+        for part in ("Effect", "Principal", "Action", "Resource"):
+            self.refused("ValidationException", put, **{part: ""})
+        self.refused("ValidationException", events.put_permission, EventBusName="permitted", Policy="{}")
+        absent = {"EventBusName": "absent", "StatementId": "s", "Action": "events:PutEvents", "Principal": OTHER}
+        self.refused("ResourceNotFoundException", events.put_permission, **absent)
 
     def test_a_caller_needs_the_right_to_tag_sessions(self):
         arn = f"arn:aws:iam::{OTHER}:role/tagged"
@@ -915,6 +932,21 @@ class Stacks(Case):
             {"EventPattern": None, "ScheduleExpression": "rate(1 minutes)"},
             {"Targets": [{**target, "Id": str(index)} for index in range(6)]},
             {"Targets": [{**target, "RetryPolicy": {"MaximumRetryAttempts": 186}}]},
+        )
+
+    def test_policies_of_buses(self):
+        bus = client("events").create_event_bus(Name="of-a-policy")["EventBusArn"]
+        statement = {"Effect": "Allow", "Principal": {"AWS": [OTHER]}, "Action": "events:PutEvents", "Resource": bus}
+        self.check(
+            "bus-policies",
+            "AWS::Events::EventBusPolicy",
+            {"EventBusName": "of-a-policy", "StatementId": "One", "Statement": statement},
+            {"EventBusName": "absent"},
+            {"StatementId": "a b"},
+            {"StatementId": "s" * 65},
+            {"Statement": None},
+            *({"Statement": {name: value for name, value in statement.items() if name != part}} for part in statement),
+            {"Statement": {**statement, "Principal": {"AWS": [OTHER] * 700}}},
         )
 
     def test_roles_and_policies(self):

@@ -14,13 +14,22 @@ from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import eventbridge
 from ministack.services.cloudformation import provisioners
 
+from . import shapes
+from .calls import Refused, check, resource
+
 log = logging.getLogger(__name__)
+# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutPermission.html
+LONGEST_POLICY = 10 * 1024  # bytes
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+PARTS = ("Effect", "Principal", "Action", "Resource")
 
 
 def install():
     _accept_whole_policies()
     _forward_to_other_scopes()
     _provision_bus_policies()
+    check("events", _refuse_permission)
+    resource("AWS::Events::EventBusPolicy", _refuse_policy_of_a_stack)
     _ask_for_the_right_to_tag_sessions()
 
 
@@ -80,12 +89,7 @@ def _lets_in(bus, sender, event, rule):
             "aws:sourcearn": rule.get("Arn"),
         },
     )
-    return any(
-        statement.get("Effect") == "Allow"
-        and iam_evaluator._principal_matches(statement.get("Principal"), context.principal_arn)
-        and iam_evaluator._conditions_met(statement.get("Condition", {}), context)
-        for statement in policy.get("Statement", [])
-    )
+    return iam_evaluator.evaluate_resource_policy(policy, context).decision == "Allow"
 
 
 def _provision_bus_policies():
@@ -105,6 +109,38 @@ def _provision_bus_policies():
 
     handlers = {"create": create, "update": update, "delete": delete}
     provisioners._RESOURCE_HANDLERS["AWS::Events::EventBusPolicy"] = handlers
+
+
+def _refuse_permission(call):
+    if call.operation == "PutPermission":
+        policy = call.data.get("Policy")
+        try:
+            statements = json.loads(policy)["Statement"] if policy else []
+        except (ValueError, KeyError, TypeError):
+            raise Refused("ValidationException", "Parameter Policy is not valid.") from None
+        _refuse_statements(call.data.get("EventBusName", "default"), statements)
+
+
+def _refuse_policy_of_a_stack(properties):
+    named = {name: properties[name] for name in ("EventBusName", "StatementId") if name in properties}
+    shapes.check("events", "PutPermission", named, Refused)
+    statement = properties.get("Statement")
+    if not named.get("StatementId") or not statement:
+        raise Refused("ValidationException", "A policy of a bus needs StatementId and Statement.")
+    bus = named.get("EventBusName", "default")
+    kept = (eventbridge._event_bus_policies.get(bus) or {}).get("Statement", [])
+    _refuse_statements(bus, [*(one for one in kept if one.get("Sid") != named["StatementId"]), statement])
+
+
+def _refuse_statements(bus, statements):
+    if bus != "default" and bus not in eventbridge._event_buses:
+        raise Refused("ResourceNotFoundException", f"Event bus {bus} does not exist.")
+    for one in statements:
+        missing = [part for part in PARTS if not one.get(part)]
+        if missing:
+            raise Refused("ValidationException", f"A statement of a policy has no {missing[0]}.")
+    if len(json.dumps(statements, separators=(",", ":"))) > LONGEST_POLICY:
+        raise Refused("PolicyLengthExceededException", "The policy is longer than 10 KB.")
 
 
 def _ask_for_the_right_to_tag_sessions():
