@@ -4,6 +4,7 @@ Each returns its differences as texts for an operator; an empty list means that 
 """
 
 import json
+import re
 
 LONGEST_VALUE = 300  # characters that a difference shows of a value
 
@@ -70,9 +71,12 @@ def _form(statement):
 def _part(value):
     if isinstance(value, dict):
         return {name: _part(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return sorted(_scalar(one) for one in value)
-    return [_scalar(value)]
+    return sorted(_account(_scalar(one)) for one in (value if isinstance(value, list) else [value]))
+
+
+def _account(text):
+    """AWS returns a principal that is an account as the ARN of its root user."""
+    return re.sub(r"^arn:[a-z-]+:iam::([0-9]{12}):root$", r"\1", text)
 
 
 def _scalar(value):

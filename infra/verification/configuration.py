@@ -198,6 +198,26 @@ def table(run):
     expect(lines)
 
 
+def environments(run):
+    """Roles in accounts that are no longer allowed cannot be assumed: copies would stay there."""
+    allowed = run.deployed.resolve({"Ref": "ComputeAccounts"})
+    rows = run.pages(
+        "dynamodb", "query", "Items", "--table-name", run.deployed.outputs["TableName"], "--consistent-read",
+        "--key-condition-expression", "pk = :pk", "--expression-attribute-values", '{":pk": {"S": "ENVIRONMENTS"}}',
+    )
+    registered = [row for row in rows if "ttl" not in row]  # the list keeps deleted ones until their runs are over
+    lines = []
+    for row in registered:
+        account = row["role"]["S"].split(":")[4]
+        if account not in allowed:
+            lines.append(
+                f"compute environment {row['sk']['S']} of workspace {row['workspace']['N']} is in account {account}, which is not in "
+                "ComputeAccounts: its runs cannot be launched or cleaned up. Deploy with this account, or delete the environment"
+            )
+    expect(lines)
+    return f"{len(registered)} registered"
+
+
 def logs(run):
     """Log groups keep the audit trail long enough, encrypted."""
     expected = run.deployed.of_type("AWS::Logs::LogGroup")
@@ -233,5 +253,6 @@ CHECKS = [
     Check("permissions", "which services may invoke the functions", permissions, ()),
     Check("alarms", "alarms: metrics, dimensions, thresholds, topic", alarm_settings, ()),
     Check("table", "table: encryption, recovery, time to live", table, ()),
+    Check("environments", "compute environments: their accounts are allowed", environments, ()),
     Check("logs", "log groups: retention, encryption, metric filters", logs, ()),
 ]

@@ -60,9 +60,17 @@ def _attributes_of(run, name):
 
 
 def bus(run):
-    expected = run.deployed.of_type("AWS::Events::EventBus")
-    for name in expected:
-        run.aws("events", "describe-event-bus", "--name", run.deployed.physical[name])
+    """Event buses are there, and only the compute accounts can put events on theirs."""
+    allowed = {}
+    for policy in run.deployed.of_type("AWS::Events::EventBusPolicy").values():
+        allowed.setdefault(policy["EventBusName"], []).append({"Sid": policy["StatementId"], **policy["Statement"]})
+    lines = []
+    for name in run.deployed.of_type("AWS::Events::EventBus"):
+        physical = run.deployed.physical[name]
+        found = run.aws("events", "describe-event-bus", "--name", physical).get("Policy")
+        wanted = {"Statement": allowed.get(physical, [])}
+        lines += [f"policy of bus {name} ({physical}): {one}. {REPAIR}" for one in policies(wanted, found)]
+    expect(lines)
 
 
 def trail(run):
@@ -105,7 +113,7 @@ def _records_management(selectors, needs_reads):
 
 
 CHECKS = [
-    Check("bus", "the event bus of runs", bus, ()),
+    Check("bus", "event buses: who may put events", bus, ()),
     Check("rules", "event rules: state, pattern, target, dead letters", rules, ()),
     Check("queues", "queues: encryption, policies", queues, ()),
     Check("trail", "CloudTrail records what administrators do", trail, ()),

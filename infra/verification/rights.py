@@ -109,15 +109,15 @@ def _listed(value):
 
 
 def example(pattern):
-    """A text that a pattern of a policy matches."""
-    return pattern if pattern == "*" else str(pattern).replace("*", "1")
+    """A text that a pattern of a policy matches. An ARN has an account of 12 digits."""
+    return pattern if pattern == "*" else str(pattern).replace("::*:", "::111122223333:").replace("*", "1")
 
 
 def context_of(statement):
-    """Condition keys with which a statement applies."""
+    """Condition keys with which a statement applies. Values that are alternatives are one value."""
     return {
-        key: [example(value) for value in _listed(values)]
-        for keys in (statement.get("Condition") or {}).values()
+        key: [example(value) for value in _listed(values)][: None if operator.startswith("ForA") else 1]
+        for operator, keys in (statement.get("Condition") or {}).items()
         for key, values in keys.items()
     }
 

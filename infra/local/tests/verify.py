@@ -205,6 +205,37 @@ def disabled_rule():
 
 
 @contextlib.contextmanager
+def bus_for_another_account():
+    bus = {"EventBusName": physical("EnvironmentEvents"), "StatementId": "Another"}
+    client("events").put_permission(**bus, Action="events:PutEvents", Principal="111111111111")
+    yield
+    client("events").remove_permission(**bus)
+
+
+@contextlib.contextmanager
+def environment_in_a_forbidden_account():
+    table, rows = physical("Table"), client("dynamodb")
+    other = {"role": {"S": "arn:aws:iam::111111111111:role/pipeline-secrets-lab"}, "workspace": {"N": "42"}}
+    keys = [{"pk": {"S": "ENVIRONMENTS"}, "sk": {"S": name}} for name in ("forbidden", "deleted")]
+    for key, attributes in zip(keys, (other, {**other, "ttl": {"N": "4000000000"}})):
+        rows.put_item(TableName=table, Item={**key, **attributes})
+    yield
+    for key in keys:
+        rows.delete_item(TableName=table, Key=key)
+
+
+@contextlib.contextmanager
+def missing_duty():
+    iam, role = client("iam"), physical("CleanupRunRole")
+    document = iam.get_role_policy(RoleName=role, PolicyName="rights")["PolicyDocument"]
+    text = json.dumps(document)
+    put = lambda one: iam.put_role_policy(RoleName=role, PolicyName="rights", PolicyDocument=one)
+    put(text.replace('"remove"', '"observe"'))
+    yield
+    put(text)
+
+
+@contextlib.contextmanager
 def wrong_dead_letter_policy():
     sqs, queue = client("sqs"), physical("UndeliveredEvents")
     before = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])["Attributes"]["Policy"]
@@ -267,6 +298,14 @@ FAULTS = (
     (hash_in_a_tag, {"bundle": "POST /launches: the API answered 5..: .*InvalidParameter"}),
     (source_arn_in_a_key_policy, {"keys": "policy of key AtRestKey .* statement EventsToDeadLetters: Condition must not be there: .*aws:SourceArn"}),
     (disabled_rule, {"rules": "rule RunEventRule .* is DISABLED, and must be ENABLED"}),
+    (bus_for_another_account, {"bus": "policy of bus EnvironmentEvents .* statement Another is not in the template"}),
+    (environment_in_a_forbidden_account, {
+        "environments": "are allowed - compute environment forbidden of workspace 42 is in account 111111111111, which is not in ComputeAccounts",
+    }),
+    (missing_duty, {
+        "roles": "CleanupRunRole .* Condition must be .*remove.*, and is .*observe",
+        "rights": "role CleanupRunRole .* may not call sts:AssumeRole on arn:aws:iam::.*:role/pipeline-secrets-",
+    }),
     (wrong_dead_letter_policy, {"queues": "policy of queue UndeliveredEvents .* statement OurRules: Condition must be .* and is .*rule/other"}),
     (route_without_authorizer, {
         "routes": r"route GET /pipeline-secrets \(ListPipelineSecretsRoute\): AuthorizationType must be CUSTOM, and is NONE",

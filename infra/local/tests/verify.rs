@@ -13,7 +13,10 @@ async fn verify_passes_and_names_each_fault_of_a_deployed_stack() -> Result<(), 
     let folder = tempfile::tempdir()?;
     let options = EmulatorOptions::for_test(folder.path(), "verified");
     let break_glass = format!("arn:aws:iam::{ACCOUNT}:role/break-glass");
-    let parameters = BTreeMap::from([("BreakGlassPrincipal".to_owned(), break_glass)]);
+    let parameters = BTreeMap::from([
+        ("BreakGlassPrincipal".to_owned(), break_glass),
+        ("ComputeAccounts".to_owned(), "210987654321,310987654321".to_owned()),
+    ]);
     let stack = Stack::start(&tools, &options, &parameters).await?;
     let programs = tools.installation.aws().parent().ok_or("no folder")?.to_owned();
     let search = std::env::var("PATH")?;
