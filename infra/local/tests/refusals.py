@@ -122,7 +122,7 @@ class Environments(Case):
         only = {**account, "Condition": {"ForAllValues:StringEquals": {"events:source": ["aws.batch"]}}}
         self.assertEqual(self.forwarded("only", "another-source", only), [])
         other = {**account, "Resource": f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/open"}
-        self.assertEqual(self.forwarded("other", "another-bus", other), [])
+        self.assertEqual(self.forwarded("another", "another-bus", other), [])
         self.assertEqual(self.forwarded("look", "another-action", {**account, "Action": "events:DescribeRule"}), [])
 
     def test_a_permission_is_for_a_bus_that_exists_and_a_policy_has_10_kb(self):
