@@ -338,9 +338,50 @@ fn only_a_nextflow_run_gets_a_config() {
         for options in [["--use", "cli"], ["--job-queue", "q"], ["--job-name", "n"]] {
             assert_refused(harness, &run(harness, &options, &["nextflow", "run", "main.nf"]), options[0]);
         }
-        for options in [["--use", "plugin"], ["--job-queue", "q"], ["--job-definition", "d"]] {
+        for options in
+            [["--use", "plugin"], ["--compute-env", "e"], ["--job-queue", "q"], ["--job-definition", "d"]]
+        {
             let slurm = ["--platform", "slurm", options[0], options[1], "--", "nextflow", "run", "main.nf"];
             assert_refused(harness, &harness.finish(&mut harness.command(slurm)), "are for AWS Batch");
+        }
+    });
+}
+
+#[test]
+fn a_launch_names_the_compute_environment_and_jobs_are_in_its_region() {
+    const ENVIRONMENT: &str = "0123456789ABCDEFGHabcd";
+    under_every_shell(|harness| {
+        prepare(harness, PLAIN);
+        expect_launch(harness);
+        let words = ["nextflow", "run", "main.nf"];
+        let options = ["--workspace", "42", "--compute-env", ENVIRONMENT];
+        let outcome = run(harness, &options, &words);
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        let requests = harness.service.requests();
+        let launch = requests.iter().find(|it| it.line.starts_with("POST /launches")).expect("a launch");
+        let body: Value = serde_json::from_str(&launch.body).expect("JSON");
+        assert_eq!((&body["computeEnvId"], &body["platform"]), (&json!(ENVIRONMENT), &json!("aws-batch")));
+        let calls = read(harness, "aws.calls");
+        assert!(
+            !calls.is_empty() && calls.lines().all(|call| call.starts_with("--region|eu-west-1|")),
+            "{calls}"
+        );
+    });
+    under_every_shell(|harness| {
+        prepare(harness, PLAIN);
+        let words = ["nextflow", "run", "main.nf"];
+        let file = harness.path("launch").display().to_string();
+        for (options, message) in [
+            (vec!["--compute-env", ENVIRONMENT], "add --workspace"),
+            (vec!["--workspace", "none", "--compute-env", ENVIRONMENT], "add --workspace"),
+            (vec!["--workspace", "42", "--compute-env", "lab-eu"], "22 letters and digits"),
+            (vec!["--workspace", "42", "--compute-env", "0123456789ABCDEFGHabc-"], "22 letters and digits"),
+            (
+                vec!["--workspace", "42", "--compute-env", ENVIRONMENT, "--launch-file", &file],
+                "launched elsewhere",
+            ),
+        ] {
+            assert_refused(harness, &run(harness, &options, &words), message);
         }
     });
 }
