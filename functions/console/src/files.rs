@@ -13,6 +13,7 @@ macro_rules! files {
 pub(crate) const FILES: &[(&str, &str, &str)] = files![
     "api.js" "text/javascript; charset=utf-8",
     "audit.js" "text/javascript; charset=utf-8",
+    "environments.js" "text/javascript; charset=utf-8",
     "icon.svg" "image/svg+xml",
     "import.js" "text/javascript; charset=utf-8",
     "main.js" "text/javascript; charset=utf-8",

@@ -12,12 +12,18 @@
  * @typedef {{name: string, secretId: number, outcome: "created" | "updated"}} Imported
  * @typedef {{name: string, owner: "user" | "workspace", secretId: number, version: number,
  *   overrides: number | boolean | null, expires?: string}} Given
- * @typedef {{platform: string, layout: string | null, copies: number, secrets: Given[], warnings: string[]}} Preview
- * @typedef {{result: string, exitStatus: number | null, reportedBy: string, cancelledBy: number | null}} Outcome
+ * @typedef {{platform: string, layout: string | null, copies: number, secrets: Given[], warnings: string[],
+ *   computeEnv?: RunEnvironment}} Preview
+ * @typedef {{result: string, exitStatus: number | null, reportedBy: string, cancelledBy: number | null,
+ *   copiesLeft?: string[]}} Outcome
  * @typedef {{workflowId: string, state: string, userId: number, platform: string, layout: string | null,
  *   dateLaunched: string, dateDelivered: string | null, dateEnding: string | null, dateRemoved: string | null,
  *   leaseUntil: string | null, headJob: {jobId: string, jobQueue: string, region: string} | null,
- *   outcome: Outcome | null, secrets: Given[], copies: string[]}} Run
+ *   outcome: Outcome | null, secrets: Given[], copies: string[], computeEnv?: RunEnvironment}} Run
+ * @typedef {{id: string, accountId: string, region: string}} RunEnvironment
+ * @typedef {{id: string, name: string, region: string, credentialsId: string, status: "AVAILABLE" | "INVALID",
+ *   message: string | null}} Environment
+ * @typedef {{id: string, name: string, keys: {assumeRoleArn: string, externalId: string}}} EnvironmentRole
  * @typedef {{memberId: number, userName: string, email: string, wspRole: Role}} Participant
  * @typedef {{id: number, name: string, dateCreated: string, expires?: string, lastUsed: string | null,
  *   scope: "all" | "read" | "launch", workspaceId: number | null}} Token

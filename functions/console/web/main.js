@@ -19,6 +19,7 @@
 import { finishSignIn, forgetToken, hasToken, providers, read, setToken, startSignIn, whenRefused } from "./api.js";
 import { button, el, fill, problem, text, wipe, working } from "./ui.js";
 import { audit } from "./audit.js";
+import { environments } from "./environments.js";
 import { importSecrets } from "./import.js";
 import { people, tokens } from "./people.js";
 import { preview } from "./preview.js";
@@ -29,12 +30,12 @@ const IDLE = 30 * 60_000; // ms without a key or a pointer, after which the user
 
 /** @type {Record<Role | "self", string[]>} */
 const VIEWS = {
-  owner: ["secrets", "import", "preview", "runs", "people", "audit"],
-  admin: ["secrets", "import", "preview", "runs", "people", "audit"],
-  maintain: ["secrets", "import", "preview", "runs", "people"],
-  launch: ["secrets", "preview", "runs", "people"],
-  connect: ["secrets", "runs", "people"],
-  view: ["secrets", "runs", "people"],
+  owner: ["secrets", "import", "preview", "runs", "environments", "people", "audit"],
+  admin: ["secrets", "import", "preview", "runs", "environments", "people", "audit"],
+  maintain: ["secrets", "import", "preview", "runs", "environments", "people"],
+  launch: ["secrets", "preview", "runs", "environments", "people"],
+  connect: ["secrets", "runs", "environments", "people"],
+  view: ["secrets", "runs", "environments", "people"],
   self: ["secrets", "import", "preview", "runs", "audit"],
 };
 
@@ -44,6 +45,7 @@ const RENDER = {
   import: ["Import", importSecrets],
   preview: ["Preview", preview],
   runs: ["Runs", runs],
+  environments: ["Environments", environments],
   people: ["People", people],
   audit: ["Audit", audit],
 };

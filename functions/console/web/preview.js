@@ -8,6 +8,7 @@
  */
 import { endpoint, read, send } from "./api.js";
 import { check, copyable, count, el, expiry, field, fill, problem, select, table, working } from "./ui.js";
+import { environmentsOf } from "./environments.js";
 import { list } from "./secrets.js";
 
 const PLATFORMS = ["aws-batch", "slurm", "lsf", "pbs-pro", "grid-engine", "moab", "kubernetes"];
@@ -19,15 +20,21 @@ const PLATFORMS = ["aws-batch", "slurm", "lsf", "pbs-pro", "grid-engine", "moab"
 export function preview(target, place) {
   const load = async () => {
     const described = place.workspace === null ? null : read(`/orgs/${place.org}/workspaces/${place.workspace}`);
-    const [answer, here, mine] = await Promise.all([described, place.workspace === null ? [] : list(place.workspace), list(null)]);
-    return { platforms: /** @type {string[]} */ (answer?.workspace.platforms ?? PLATFORMS), here, mine };
+    const [answer, here, mine, elsewhere] = await Promise.all([
+      described, place.workspace === null ? [] : list(place.workspace), list(null), environmentsOf(place)]);
+    return { platforms: /** @type {string[]} */ (answer?.workspace.platforms ?? PLATFORMS), here, mine, elsewhere };
   };
-  return fill(target, load, ({ platforms, here, mine }) => {
+  return fill(target, load, ({ platforms, here, mine, elsewhere }) => {
     if (platforms.length === 0) return [el("p", {}, "The workspace allows no platform yet. An owner or admin can allow one under People.")];
     const platform = select(platforms.map((one) => [one, one]));
     const layout = select([["", "default of the deployment"], ["plugin", "plugin: for the Nextflow plugin"], ["per-name", "per-name: one copy per secret"], ["bundle", "bundle: for job definitions"]]);
     const layoutBox = field("Layout of the copies", layout);
-    const forPlatform = () => { layoutBox.hidden = platform.value !== "aws-batch"; };
+    const environment = select([["", "account and region of the service"], ...elsewhere.map((one) => /** @type {[string, string]} */ ([one.id, `${one.name} (${one.region})`]))]);
+    const environmentBox = field("Environment", environment);
+    const forPlatform = () => {
+      layoutBox.hidden = platform.value !== "aws-batch";
+      environmentBox.hidden = platform.value !== "aws-batch" || elsewhere.length === 0;
+    };
     platform.addEventListener("change", forPlatform);
     forPlatform();
     const workspaceNames = names("Workspace secrets", here);
@@ -35,7 +42,7 @@ export function preview(target, place) {
     const result = el("div", { "aria-live": "polite" });
     const action = el("button", { type: "submit", class: "primary" }, "Show preview");
     const form = el("form", {},
-      el("div", { class: "bar" }, field("Platform", platform), layoutBox),
+      el("div", { class: "bar" }, field("Platform", platform), environmentBox, layoutBox),
       place.workspace !== null && workspaceNames.box, userNames.box,
       el("p", { class: "buttons" }, action));
     form.addEventListener("submit", (event) => {
@@ -43,6 +50,7 @@ export function preview(target, place) {
       /** @type {Record<string, unknown>} */
       const body = { platform: platform.value };
       if (platform.value === "aws-batch" && layout.value !== "") body["layout"] = layout.value;
+      if (platform.value === "aws-batch" && environment.value !== "") body["computeEnvId"] = environment.value;
       const [fromWorkspace, fromUser] = [place.workspace === null ? null : workspaceNames.chosen(), userNames.chosen()];
       if (fromWorkspace) body["workspaceSecrets"] = fromWorkspace;
       if (fromUser) body["userSecrets"] = fromUser;
@@ -79,8 +87,9 @@ function names(label, secrets) {
 
 /** @param {Preview} data */
 function shown(data) {
+  const where = data.computeEnv ? ` of account ${data.computeEnv.accountId}, region ${data.computeEnv.region}` : "";
   const copies = data.platform === "aws-batch"
-    ? `The launch would create ${data.copies} ${data.copies === 1 ? "copy" : "copies"} in AWS Secrets Manager (${data.layout}).`
+    ? `The launch would create ${data.copies} ${data.copies === 1 ? "copy" : "copies"} in AWS Secrets Manager${where} (${data.layout}).`
     : "The head job would get the secrets once, with its claim token. The launch would create no copies in AWS.";
   const rows = data.secrets.map((secret) => [
     secret.name,
@@ -124,6 +133,7 @@ function script(place, body) {
     `--endpoint ${quoted(endpoint)}`,
     place.workspace === null ? null : `--workspace ${place.workspace}`,
     `--platform ${body["platform"]}`,
+    body["computeEnvId"] ? `--compute-env ${body["computeEnvId"]}` : null,
     body["layout"] === "plugin" ? "--use plugin" : body["layout"] === "per-name" ? "--use config" : null,
     body["workspaceSecrets"] ? `--workspace-secrets ${listed(body["workspaceSecrets"])}` : null,
     body["userSecrets"] ? `--user-secrets ${listed(body["userSecrets"])}` : null,

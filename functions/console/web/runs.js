@@ -73,6 +73,7 @@ function receipt(target, place, id) {
       ...term("State", stateOf(run)),
       ...term("Launched by", nameOf(people, run.userId)),
       ...term("Platform", run.layout === null ? run.platform : `${run.platform}, ${run.layout}`),
+      ...(run.computeEnv ? term("Environment", `account ${run.computeEnv.accountId}, region ${run.computeEnv.region} (${run.computeEnv.id})`) : []),
       ...(run.headJob ? term("Head job", `${run.headJob.jobId} in ${run.headJob.jobQueue} (${run.headJob.region})`) : []),
       ...(run.outcome ? term("Result", result(run)) : []),
       ...(run.leaseUntil && run.state !== "ended" ? term("Ends without a heartbeat", when(run.leaseUntil, "exact")) : [])),
@@ -91,6 +92,7 @@ function receipt(target, place, id) {
     ])),
     ...(run.copies.length === 0 ? [] : [
       el("h2", {}, run.dateRemoved ? "Copies, deleted" : "Copies in AWS Secrets Manager"),
+      run.outcome?.copiesLeft && el("p", { class: "note" }, "The environment could not be used until 30 days after the latest end of the run. Copies may be left there: its owner can delete them."),
       el("ul", {}, ...run.copies.map((copy) => el("li", {}, el("code", {}, copy)))),
     ]),
     el("p", { class: "buttons" }, button("Refresh", () => receipt(target, place, id)),

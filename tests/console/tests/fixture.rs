@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 /// The people: names and roles.
 const PEOPLE: [(&str, &str); 3] = [("olivia", "owner"), ("liam", "launch"), ("vera", "view")];
 
+/// An account in which runs can execute.
+pub(crate) const OTHER_ACCOUNT: &str = "210987654321";
+
 pub(crate) struct Fixture {
     pub(crate) browser: Browser,
     pub(crate) proxy: Proxy,
@@ -46,6 +49,7 @@ impl Fixture {
         let parameters = [
             ("OidcIssuers", issuers.as_str()),
             ("AuthorizerCacheSeconds", "2"), // tests of revoked tokens wait for the cache
+            ("ComputeAccounts", OTHER_ACCOUNT),
             ("DeletionProtection", "false"),
             ("ThrottleRate", "10000"),
             ("ThrottleBurst", "10000"),
@@ -157,6 +161,21 @@ impl Fixture {
         let job = self.harness.head_job(run).await;
         let (status, answer) = self.call(token, "PUT", &format!("/runs/{run}/head-job"), &job).await;
         assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Deploys the role of a workspace's only credentials, as an administrator of the other account
+    /// does.
+    pub(crate) async fn deploy_the_role(&self, region: &str) {
+        let scope = format!("?workspaceId={}", self.workspace);
+        let get = async |path: &str| {
+            let path = format!("{path}{scope}");
+            self.call(self.token("olivia"), "GET", &path, &Value::Null).await.1
+        };
+        let list = get("/credentials").await;
+        let described = get(&format!("/credentials/{}", text(&list["credentials"][0]["id"]))).await;
+        let tools = Tools::ready(Progress::Quiet).await.expect("tools");
+        let (place, parameters) = ((OTHER_ACCOUNT, region), &described["setup"]["parameters"]);
+        self.harness.stack.deploy_environment(&tools, place, parameters).await.expect("a role");
     }
 
     /// Stores a workspace secret as its owner, unless it exists.

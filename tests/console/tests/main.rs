@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         story::a_run_is_ended_after_a_confirmation_and_with_a_live_head_job_only_by_force,
         story::an_owner_imports_a_file,
         story::an_owner_manages_people_and_tokens_and_reads_the_audit_trail,
+        story::an_owner_adds_an_environment_and_previews_a_launch_there,
         story::a_viewer_is_offered_only_what_the_role_allows,
         story::the_keyboard_is_enough_to_sign_in_and_store_a_secret,
         failures::a_taken_name_is_shown_while_it_is_typed_and_when_it_is_sent,

@@ -3,7 +3,7 @@
 use end_to_end::MARK;
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, Steps as _, text};
+use crate::fixture::{Fixture, OTHER_ACCOUNT, Steps as _, text};
 
 pub(crate) async fn an_owner_stores_secrets(fixture: &Fixture) {
     let page = fixture.view("olivia", "Secrets").await;
@@ -250,6 +250,68 @@ pub(crate) async fn an_owner_manages_people_and_tokens_and_reads_the_audit_trail
     assert!(csv.contains("\"participant.set\"") && !csv.contains("participant.removed"), "{csv}");
     page.type_into("Secret", "no such secret").await;
     page.sees("0 of ").await;
+}
+
+pub(crate) async fn an_owner_adds_an_environment_and_previews_a_launch_there(fixture: &Fixture) {
+    let page = fixture.view("olivia", "Environments").await;
+    page.sees("No environments.").await;
+    page.click("Add role").await;
+    page.type_into("Name", "lab").await;
+    let role = format!("arn:aws:iam::{OTHER_ACCOUNT}:role/pipeline-secrets-lab");
+    page.type_into("ARN of the role", &role).await;
+    page.click("Add").await;
+    page.sees("Added lab.").await;
+    page.sees("infra/compute-environment --credentials").await;
+    page.sees("sts:ExternalId").await;
+    page.click("Close").await;
+    fixture.deploy_the_role("eu-west-1").await;
+    page.click("Add environment").await;
+    for (label, text) in [
+        ("Name", "ireland"),
+        ("Region", "eu-west-1"),
+        ("Work directory", "s3://work"),
+        ("Job queue of head jobs", "heads"),
+        ("Job queue of tasks", "tasks"),
+    ] {
+        page.type_into(label, text).await;
+    }
+    page.click("Prove and add").await;
+    page.sees("Added ireland.").await;
+    page.sees("available").await;
+    page.click("Check ireland").await;
+    page.sees("Checked ireland.").await;
+    page.settles().await;
+
+    let path = format!("/compute-envs?workspaceId={}", fixture.workspace);
+    let (_, list) = fixture.call(fixture.token("olivia"), "GET", &path, &Value::Null).await;
+    let id = text(&list["computeEnvs"][0]["id"]);
+    page.click("Preview").await;
+    page.set("Environment", &id).await;
+    page.click("Show preview").await;
+    page.sees(&format!("AWS Secrets Manager of account {OTHER_ACCOUNT}, region eu-west-1")).await;
+    page.sees(&format!("--compute-env {id}")).await;
+
+    // A viewer sees the environment and cannot change it.
+    let page = fixture.view("vera", "Environments").await;
+    page.sees("ireland").await;
+    let offers = page.offers().await;
+    assert!(offers.contains(&"Set up lab".to_owned()), "{offers:?}");
+    for hidden in ["Add role", "Add environment", "Check ireland", "Delete ireland", "Delete lab"] {
+        assert!(offers.iter().all(|it| it != hidden), "{hidden}: {offers:?}");
+    }
+
+    let page = fixture.view("olivia", "Environments").await;
+    page.click("Delete lab").await;
+    page.click("Delete").await;
+    page.sees("A compute environment uses these credentials.").await;
+    page.click("Cancel").await;
+    for name in ["ireland", "lab"] {
+        page.click(&format!("Delete {name}")).await;
+        page.click("Delete").await;
+        page.sees(&format!("Deleted {name}.")).await;
+        page.settles().await;
+    }
+    page.sees("No roles.").await;
 }
 
 pub(crate) async fn a_viewer_is_offered_only_what_the_role_allows(fixture: &Fixture) {
