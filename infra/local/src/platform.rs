@@ -98,11 +98,14 @@ impl<'a> Platform<'a> {
         }
     }
 
-    /// Creates a role with this trust policy and these statements.
+    /// Creates a role with this trust policy and these statements, which can be none.
     pub async fn create_role(&self, name: &str, trust: &str, statements: &Value) -> Result<()> {
         let policy = json!({"Version": "2012-10-17", "Statement": statements});
         self.iam(&[("Action", "CreateRole"), ("RoleName", name), ("AssumeRolePolicyDocument", trust)])
             .await?;
+        if statements.as_array().is_some_and(Vec::is_empty) {
+            return Ok(());
+        }
         self.iam(&[
             ("Action", "PutRolePolicy"),
             ("RoleName", name),

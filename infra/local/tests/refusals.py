@@ -827,9 +827,9 @@ class Stacks(Case):
 
     stacks = client("cloudformation")
 
-    def outcome(self, name, resources):
-        body = json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources})
-        self.stacks.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+    def outcome(self, name, resources, parameters=(), **sections):
+        body = json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources, **sections})
+        self.stacks.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"], Parameters=parameters)
         for _ in range(200):
             status = self.stacks.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
             if not status.endswith("IN_PROGRESS"):
@@ -846,6 +846,20 @@ class Stacks(Case):
     def test_logical_names(self):
         topic = {"Type": "AWS::SQS::Queue"}
         self.refused("ValidationError", self.outcome, name="names", resources={"Has_one": topic})
+
+    def test_a_condition_can_join_a_list_to_find_out_whether_it_is_empty(self):
+        join = {"Fn::Join": ["", {"Ref": "List"}]}
+        sections = {
+            "Parameters": {"List": {"Type": "CommaDelimitedList", "Default": ""}},
+            "Conditions": {"HasList": {"Fn::Not": [{"Fn::Equals": [join, ""]}]}},
+        }
+        queue = {"Type": "AWS::SQS::Queue"}
+        resources = {"Always": queue, "Sometimes": {**queue, "Condition": "HasList"}}
+        for name, value in (("default", None), ("empty", ""), ("one", "1"), ("two", "1,2")):
+            given = [] if value is None else [{"ParameterKey": "List", "ParameterValue": value}]
+            self.assertEqual(self.outcome(f"list-{name}", resources, given, **sections), "CREATE_COMPLETE")
+            listed = self.stacks.list_stack_resources(StackName=f"list-{name}")["StackResourceSummaries"]
+            self.assertEqual(len(listed), 2 if value else 1, name)
 
     def test_alarms(self):
         stat = lambda index: {

@@ -1,6 +1,6 @@
-"""CloudFormation: logical names. The emulator itself checks a template's sizes and counts."""
+"""CloudFormation: logical names, and lists in conditions. ministack checks sizes and counts."""
 
-from ministack.services.cloudformation import engine, handlers
+from ministack.services.cloudformation import changesets, engine, handlers
 
 from .calls import Refused
 
@@ -23,3 +23,27 @@ def install():
         return template
 
     engine._parse_template = handlers._parse_template = parse_template
+    _join_in_conditions()
+
+
+def _join_in_conditions():
+    """A condition can join a list, and so find out whether it is empty. ministack takes the call of
+    `Fn::Join` itself for a value."""
+    known = engine._evaluate_conditions
+
+    def evaluate(template, parameters):
+        return known({**template, "Conditions": _joined(template.get("Conditions") or {}, parameters)}, parameters)
+
+    engine._evaluate_conditions = handlers._evaluate_conditions = changesets._evaluate_conditions = evaluate
+
+
+def _joined(value, parameters):
+    if isinstance(value, list):
+        return [_joined(one, parameters) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if list(value) == ["Fn::Join"]:
+        separator, items = value["Fn::Join"]
+        known = lambda one: parameters[one["Ref"]]["Value"] if isinstance(one, dict) else one
+        return separator.join(map(known, items) if isinstance(items, list) else known(items).split(","))
+    return {name: _joined(one, parameters) for name, one in value.items()}
