@@ -46,17 +46,17 @@ pub struct ComputeAccounts {
 impl ComputeAccounts {
     /// Checks that a role can be assumed from this deployment. IAM enforces the same.
     pub(crate) fn admit(&self, role: &RoleArn) -> Result<()> {
+        if !self.accounts.iter().any(|account| account == role.account()) {
+            return Err(Error::Refused(format!(
+                "The account {} is not one of this deployment's compute accounts. Ask its operators to add it to the parameter ComputeAccounts.",
+                role.account()
+            )));
+        }
         if role.partition() != self.partition {
             return Err(Error::Refused(format!(
                 "The role is in the partition {}, and this service is in {}. A role cannot be assumed from another partition.",
                 role.partition(),
                 self.partition
-            )));
-        }
-        if !self.accounts.iter().any(|account| account == role.account()) {
-            return Err(Error::Refused(format!(
-                "The account {} is not one of this deployment's compute accounts. Ask its operators to add it to the parameter ComputeAccounts.",
-                role.account()
             )));
         }
         Ok(())
@@ -158,10 +158,9 @@ mod tests {
             let admitted = accounts.admit(&RoleArn::parse(role).unwrap());
             assert_eq!(admitted.map_or_else(|error| error.code(), |()| "ok"), expected, "{role}");
         }
-        let none = ComputeAccounts { accounts: Vec::new(), ..accounts };
-        assert!(
-            none.admit(&RoleArn::parse("arn:aws:iam::210987654321:role/pipeline-secrets-a").unwrap())
-                .is_err()
-        );
+        // A deployment without accounts knows no partition either.
+        let none = ComputeAccounts { partition: String::new(), accounts: Vec::new(), ..accounts };
+        let role = RoleArn::parse("arn:aws:iam::210987654321:role/pipeline-secrets-a").unwrap();
+        assert!(none.admit(&role).unwrap_err().to_string().contains("ComputeAccounts"));
     }
 }
