@@ -77,7 +77,8 @@ def grouped(statements):
         if statement["Effect"] != "Allow":
             continue
         context = context_of(statement)
-        wanted = [(statement["Sid"], action, example(one)) for action in _listed(statement["Action"]) for one in _listed(statement["Resource"])]
+        account = context.get("aws:ResourceAccount", ["111122223333"])[0]
+        wanted = [(statement["Sid"], action, example(one, account)) for action in _listed(statement["Action"]) for one in _listed(statement["Resource"])]
         for index, (shared, members) in enumerate(groups):
             if (merged := _merged(shared, context)) is not None:
                 groups[index] = (merged, members + wanted)
@@ -108,9 +109,9 @@ def _listed(value):
     return value if isinstance(value, list) else [value]
 
 
-def example(pattern):
-    """A text that a pattern of a policy matches. An ARN has an account of 12 digits."""
-    return pattern if pattern == "*" else str(pattern).replace("::*:", "::111122223333:").replace("*", "1")
+def example(pattern, account=""):
+    """A text that a pattern of a policy matches. In an ARN of any account, it is this one."""
+    return pattern if pattern == "*" else str(pattern).replace("::*:", f"::{account}:").replace("*", "1")
 
 
 def context_of(statement):
