@@ -52,5 +52,5 @@ stores! {
     /// Table access for cancelling runs.
     CancelStore: ReadMembership + SaveRuns;
     /// Table access for claims.
-    ClaimStore: ReadMembership + ReadUserStatus + ReadSealedValues + SaveRuns;
+    ClaimStore: ReadMembership + ReadUserStatus + ReadRevocations + ReadSealedValues + SaveRuns;
 }

@@ -230,6 +230,7 @@ impl Launcher {
             id,
             workspace: request.workspace,
             user: intent.scopes.user.actor(),
+            launched_with: intent.actor.token,
             platform: request.platform,
             layout,
             created: now,

@@ -120,6 +120,13 @@ async fn row_of_a_cancelled_run(test: &TestStore) -> Value {
     put_rows(test).swap_remove(0)
 }
 
+async fn row_of_a_run_of_a_token(test: &TestStore) -> Value {
+    let run = Run { launched_with: TokenId::new(6), ..a_run("f") };
+    let launched = audit(run_audit(&run, AuditAction::RunLaunched), 8);
+    test.begin_run(&run, None, None, &launched).await.unwrap();
+    put_rows(test).swap_remove(0)
+}
+
 async fn row_of_an_upsert(test: &TestStore) -> Value {
     let scope = test.scope(Permission::WriteSecrets).await;
     let old = test.store.secret(&scope, secret_id(7)).await.unwrap().unwrap();
@@ -227,6 +234,7 @@ async fn the_stored_form_of_every_row_is_frozen() {
     rows.push(row_of_an_upsert(&test).await);
     rows.push(row_of_a_cancelled_run(&test).await);
     rows.push(row_of_a_limited_token(&test).await);
+    rows.push(row_of_a_run_of_a_token(&test).await);
     for row in &rows {
         assert!(frozen.contains(row), "not frozen: {row}");
     }
@@ -277,6 +285,7 @@ fn frozen_runs_are_read_with_the_copies_that_job_definitions_refer_to_and_the_st
         (Layout::Plugin, vec![(named("d", ""), false), (named("d", ".nextflow"), true)]),
         (Layout::Bundle, vec![(named("e", ""), false)]),
         (Layout::Plugin, vec![(named("d", ""), false), (named("d", ".nextflow"), true)]),
+        (Layout::Bundle, vec![(named("f", ""), false)]),
     ];
     assert_eq!(read, expected);
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::audit::{AuditRecord, Subject};
 use crate::copies::Layout;
-use crate::ids::SecretId;
+use crate::ids::{SecretId, TokenId};
 use crate::platform::Platform;
 use crate::resolve::SecretSelection;
 use crate::role::Role;
@@ -31,6 +31,16 @@ fn launch_at(
     idempotency_key: Option<&str>,
     now: Timestamp,
 ) -> Result<Launched> {
+    launch_as(fixture, &actor(), request, idempotency_key, now)
+}
+
+fn launch_as(
+    fixture: &Fixture,
+    actor: &Actor,
+    request: &LaunchRequest,
+    idempotency_key: Option<&str>,
+    now: Timestamp,
+) -> Result<Launched> {
     let launcher = Launcher {
         store: fixture.table.clone(),
         keys: fixture.keys.clone(),
@@ -38,7 +48,7 @@ fn launch_at(
         bus: fixture.bus.clone(),
         prefix: fixture.prefix.clone(),
     };
-    run_now(launcher.launch(&actor(), request, idempotency_key, &fixture.context_at(now)))
+    run_now(launcher.launch(actor, request, idempotency_key, &fixture.context_at(now)))
 }
 
 fn licence() -> Secret {
@@ -113,6 +123,16 @@ fn is_claim_token(token: &str, run: &Run) -> bool {
 }
 
 #[test]
+fn a_run_names_the_token_of_its_launch() {
+    for token in [None, TokenId::new(5)] {
+        let fixture = fixture();
+        let actor = Actor { token, ..actor() };
+        launch_as(&fixture, &actor, &request(Platform::Slurm), None, NOW).unwrap();
+        assert_eq!(only_run(&fixture).launched_with, token);
+    }
+}
+
+#[test]
 fn the_intent_names_every_secret_and_copy_before_one_exists() {
     let fixture = fixture();
     fixture.table.faults.lose_answer("begin_run", unavailable());
@@ -126,6 +146,7 @@ fn the_intent_names_every_secret_and_copy_before_one_exists() {
         id: intent.id.clone(),
         workspace: Some(workspace_id()),
         user: actor().user,
+        launched_with: None,
         platform: Platform::AwsBatch,
         layout: Layout::Bundle,
         created: NOW,
