@@ -204,7 +204,7 @@ async fn a_user_who_loses_launch_permission_cannot_redeem_earlier_claim_tokens()
     let _ = claimer.send(claim(id)).await.problem(422);
 }
 
-/// Whoever stole a token can launch with it, keep the claim token, and wait until the values were
+/// With a stolen token, someone can launch, keep the claim token, and wait until the values were
 /// replaced.
 async fn a_claim_token_ends_with_the_access_token_of_its_launch() {
     let world = World::make(harness().await).await;

@@ -16,9 +16,9 @@ use crate::name::SecretName;
 use crate::owner::{Scope, SecretOwner};
 use crate::ports::{
     ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, HeadJobs, LaunchRuns, ListLiveRuns,
-    ListRuns, LiveRun, ReadAudit, ReadIdentity, ReadLogins, ReadMembership, ReadRuns, ReadSealedValues,
-    ReadRevocations, ReadSecrets, ReadTokens, ReadUserRoles, ReadUserStatus, Reconcile, RegisterLogins, ReserveCreations,
-    SaveRuns, UpdateSecrets, UpsertSecrets,
+    ListRuns, LiveRun, ReadAudit, ReadIdentity, ReadLogins, ReadMembership, ReadRevocations, ReadRuns,
+    ReadSealedValues, ReadSecrets, ReadTokens, ReadUserRoles, ReadUserStatus, Reconcile, RegisterLogins,
+    ReserveCreations, SaveRuns, UpdateSecrets, UpsertSecrets,
 };
 use crate::reservation::{Slot, SlotRequest};
 use crate::role::Role;

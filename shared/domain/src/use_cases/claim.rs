@@ -131,9 +131,9 @@ impl Claimer {
         }
     }
 
-    /// Whether the token of the launch was revoked since then: a thief who launched with it, and has
-    /// the run's claim token, must not get the values. If it has expired, the run goes on: its
-    /// owner trusts it.
+    /// Whether the token of the launch was revoked since then. Someone who stole it, launched with
+    /// it and has the run's claim token must not get the values. If the token has only expired, its
+    /// owner still trusts it, and the run goes on.
     async fn is_revoked(&self, run: &Run) -> Result<bool> {
         match run.launched_with {
             Some(token) => self.store.is_revoked(run.user, token).await,
