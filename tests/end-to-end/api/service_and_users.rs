@@ -218,10 +218,11 @@ async fn a_claim_token_ends_with_the_access_token_of_its_launch() {
     for token in ["claimToken", "runToken"] {
         world.harness.record_token(run[token].as_str().expect("a token"));
     }
-    let (id, token) = (run["workflowId"].as_str().unwrap(), run["claimToken"].as_str().unwrap());
+    let id = run["workflowId"].as_str().expect("an id");
+    let claimer = Caller::bearer(&world.harness, run["claimToken"].as_str().expect("a token"));
     owner.delete(format!("/tokens/{}", created["token"]["id"])).await.no_content();
     let claim = ApiRequest::new("POST", format!("/runs/{id}/claim"));
-    let message = Caller::bearer(&world.harness, token).send(claim).await.problem(422);
+    let message = claimer.send(claim).await.problem(422);
     assert!(message.contains("revoked"), "{message}");
     assert_eq!(owner.get(format!("/runs/{id}")).await.json()["state"], "ended");
 }
