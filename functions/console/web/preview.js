@@ -9,7 +9,7 @@
 import { endpoint, read, send } from "./api.js";
 import { check, copyable, count, el, expiry, field, fill, problem, select, table, working } from "./ui.js";
 import { environmentsOf } from "./environments.js";
-import { list } from "./secrets.js";
+import { list, listOwn } from "./secrets.js";
 
 const PLATFORMS = ["aws-batch", "slurm", "lsf", "pbs-pro", "grid-engine", "moab", "kubernetes"];
 
@@ -21,7 +21,7 @@ export function preview(target, place) {
   const load = async () => {
     const described = place.workspace === null ? null : read(`/orgs/${place.org}/workspaces/${place.workspace}`);
     const [answer, here, mine, elsewhere] = await Promise.all([
-      described, place.workspace === null ? [] : list(place.workspace), list(null), environmentsOf(place)]);
+      described, place.workspace === null ? [] : list(place.workspace), listOwn(), environmentsOf(place)]);
     return { platforms: /** @type {string[]} */ (answer?.workspace.platforms ?? PLATFORMS), here, mine, elsewhere };
   };
   return fill(target, load, ({ platforms, here, mine, elsewhere }) => {
@@ -38,12 +38,13 @@ export function preview(target, place) {
     platform.addEventListener("change", forPlatform);
     forPlatform();
     const workspaceNames = names("Workspace secrets", here);
-    const userNames = names("My secrets", mine);
+    const userNames = mine === null ? null : names("My secrets", mine);
     const result = el("div", { "aria-live": "polite" });
     const action = el("button", { type: "submit", class: "primary" }, "Show preview");
     const form = el("form", {},
       el("div", { class: "bar" }, field("Platform", platform), environmentBox, layoutBox),
-      place.workspace !== null && workspaceNames.box, userNames.box,
+      place.workspace !== null && workspaceNames.box,
+      userNames ? userNames.box : el("p", { class: "note" }, "Your token is only for this workspace. A launch with it uses all your user secrets, but it cannot list them here."),
       el("p", { class: "buttons" }, action));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -51,7 +52,7 @@ export function preview(target, place) {
       const body = { platform: platform.value };
       if (platform.value === "aws-batch" && layout.value !== "") body["layout"] = layout.value;
       if (platform.value === "aws-batch" && environment.value !== "") body["computeEnvId"] = environment.value;
-      const [fromWorkspace, fromUser] = [place.workspace === null ? null : workspaceNames.chosen(), userNames.chosen()];
+      const [fromWorkspace, fromUser] = [place.workspace === null ? null : workspaceNames.chosen(), userNames?.chosen() ?? null];
       if (fromWorkspace) body["workspaceSecrets"] = fromWorkspace;
       if (fromUser) body["userSecrets"] = fromUser;
       void working(action, async () => {
@@ -114,7 +115,10 @@ function commands(place, body) {
   const token = "with your token in ~/.pipeline-secrets/token (mode 0600).";
   let [where, label, command] = [`Use this as the last line of the job script, ${token}`, "job script line", script(place, body)];
   if (body["platform"] === "aws-batch") [where, label] = [`Run this where Nextflow runs, ${token}`, "command"];
-  if (body["platform"] === "kubernetes") [where, label] = ["Use this as the command of the head job’s pod, as in infra/kubernetes/head-job.yaml.", "command of the pod"];
+  if (body["platform"] === "kubernetes") {
+    where = "Use this as command and args of the container in infra/kubernetes/head-job.yaml, and leave out the address and the workspace there.";
+    [label, command] = ["command of the pod", container(place, body)];
+  }
   if (body["layout"] === "bundle") {
     where = "Run this where the job definition is registered, with your token in the file ~/.pipeline-secrets/header as “Authorization: Bearer TOKEN” (mode 0600). The response contains the run token.";
     [label, command] = ["launch command", request(place, body)];
@@ -123,23 +127,49 @@ function commands(place, body) {
 }
 
 /**
+ * The options of `nextflow-with-secrets`, each with its value.
+ *
+ * @param {Place} place
+ * @param {Record<string, unknown>} body
+ */
+function options(place, body) {
+  /** @param {unknown} names */
+  const listed = (names) => /** @type {string[]} */ (names).join(",") || "none";
+  /** @type {[string, string | null][]} */
+  const known = [
+    ["--endpoint", endpoint],
+    ["--workspace", place.workspace === null ? null : String(place.workspace)],
+    ["--platform", String(body["platform"])],
+    ["--compute-env", body["computeEnvId"] ? String(body["computeEnvId"]) : null],
+    ["--use", body["layout"] === "plugin" ? "plugin" : body["layout"] === "per-name" ? "config" : null],
+    ["--workspace-secrets", body["workspaceSecrets"] ? listed(body["workspaceSecrets"]) : null],
+    ["--user-secrets", body["userSecrets"] ? listed(body["userSecrets"]) : null],
+  ];
+  return known.flatMap(([option, value]) => (value === null ? [] : [/** @type {[string, string]} */ ([option, value])]));
+}
+
+/**
+ * A command for a shell.
+ *
  * @param {Place} place
  * @param {Record<string, unknown>} body
  */
 function script(place, body) {
-  /** @param {unknown} names */
-  const listed = (names) => /** @type {string[]} */ (names).join(",") || "none";
-  const options = [
-    `--endpoint ${quoted(endpoint)}`,
-    place.workspace === null ? null : `--workspace ${place.workspace}`,
-    `--platform ${body["platform"]}`,
-    body["computeEnvId"] ? `--compute-env ${body["computeEnvId"]}` : null,
-    body["layout"] === "plugin" ? "--use plugin" : body["layout"] === "per-name" ? "--use config" : null,
-    body["workspaceSecrets"] ? `--workspace-secrets ${listed(body["workspaceSecrets"])}` : null,
-    body["userSecrets"] ? `--user-secrets ${listed(body["userSecrets"])}` : null,
-  ];
+  const lines = options(place, body).map(([option, value]) => `${option} ${/^[\w,.-]+$/.test(value) ? value : quoted(value)}`);
   const [exec, profile] = body["platform"] === "aws-batch" ? ["", " -profile awsbatch"] : ["exec ", ""];
-  return `${exec}nextflow-with-secrets ${options.filter((one) => one !== null).join(" \\\n  ")} \\\n  -- nextflow run main.nf${profile}`;
+  return `${exec}nextflow-with-secrets ${lines.join(" \\\n  ")} \\\n  -- nextflow run main.nf${profile}`;
+}
+
+/**
+ * The command of a container. JSON is YAML.
+ *
+ * @param {Place} place
+ * @param {Record<string, unknown>} body
+ */
+function container(place, body) {
+  const command = ["/pipeline-secrets/nextflow-with-secrets", ...options(place, body).flat(), "--"];
+  const args = ["nextflow", "-c", "/pipeline-secrets/nextflow.config", "run", "main.nf"];
+  return `command: ${JSON.stringify(command)}\nargs: ${JSON.stringify(args)}`;
 }
 
 /**

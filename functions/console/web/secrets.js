@@ -27,11 +27,11 @@ export function writeHint(place) {
 export function secrets(target, place) {
   const reload = () => void secrets(target, place);
   const load = async () => {
-    const own = place.workspace === null ? null : list(null);
+    const own = place.workspace === null ? [] : listOwn();
     const [here, mine] = await Promise.all([list(place.workspace, true), own]);
-    return { here, mine: new Set(mine?.map((secret) => secret.name)) };
+    return { here, mine: new Set(mine?.map((secret) => secret.name)), limited: mine === null };
   };
-  return fill(target, load, ({ here, mine }) => {
+  return fill(target, load, ({ here, mine, limited }) => {
     const search = el("input", { type: "search", autocomplete: "off", spellcheck: false });
     const shown = el("p", { class: "hint", role: "status" });
     const rows = here.map((secret) => row(place, secret, mine.has(secret.name), reload));
@@ -55,6 +55,7 @@ export function secrets(target, place) {
       shown,
       writeHint(place),
       overridden > 0 && el("p", { class: "note" }, `In the runs that you launch, your user secrets override ${count(overridden, "workspace secret")}.`),
+      limited && el("p", { class: "note" }, "Your token is only for this workspace, so this page cannot show which of these secrets yours override."),
       here.length === 0 ? el("p", {}, "There are no secrets yet.") : found,
     ];
   });
@@ -67,6 +68,19 @@ export function secrets(target, place) {
  */
 export async function list(workspace, authors) {
   return (await read("/pipeline-secrets", { workspaceId: workspace, authors: authors ? "true" : null })).pipelineSecrets;
+}
+
+/**
+ * The user secrets, or null if the token is limited to one workspace: it uses them in launches, but
+ * cannot list them.
+ */
+export async function listOwn() {
+  try {
+    return await list(null);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 403) return null;
+    throw error;
+  }
 }
 
 /** @param {import("./api.js").Author} [author] */

@@ -113,7 +113,9 @@ fn host(authority: &str) -> &str {
     if port.is_none_or(|port| port.parse::<u16>().is_ok()) { host } else { "" }
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether this host, without brackets and port, is this machine.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 

@@ -58,5 +58,5 @@ stores! {
     /// Table access for the cleanup of runs.
     CleanupStore: FindDueRuns + ListTargets;
     /// Table access for claims.
-    ClaimStore: ReadMembership + ReadUserStatus + ReadSealedValues + SaveRuns;
+    ClaimStore: ReadMembership + ReadUserStatus + ReadRevocations + ReadSealedValues + SaveRuns;
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::copies::{CopyTags, Layout, RunCopy};
 use crate::environment::Target;
-use crate::ids::{RunId, SecretId, UserId, WorkspaceId};
+use crate::ids::{RunId, SecretId, TokenId, UserId, WorkspaceId};
 use crate::name::SecretName;
 use crate::names::names;
 use crate::owner::SecretOwner;
@@ -38,6 +38,10 @@ pub struct Run {
     pub workspace: Option<WorkspaceId>,
     /// The user who launched it.
     pub user: UserId,
+    /// The personal access token of the launch, which can be revoked before the claim; `None` for a
+    /// JSON Web Token, and for runs of versions that did not record it.
+    #[serde(default)]
+    pub launched_with: Option<TokenId>,
     /// The platform on which it executes.
     pub platform: Platform,
     /// The layout of its copies.

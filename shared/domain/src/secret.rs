@@ -110,8 +110,9 @@ impl TryFrom<String> for Description {
 }
 
 /// Control characters, line separators, and the controls of bidirectional text:
-/// <https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>.
-fn is_invisible_control(character: char) -> bool {
+/// <https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>. Not the joiners, which
+/// some scripts and emoji need.
+pub(crate) fn is_invisible_control(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

@@ -378,6 +378,7 @@ pub(crate) fn run(platform: Platform, state: State) -> Run {
         id,
         workspace: Some(workspace_id()),
         user: actor().user,
+        launched_with: None,
         platform,
         layout: Layout::Bundle,
         created: minutes(-10),

@@ -1,9 +1,9 @@
 //! Reads documents of OpenID Connect issuers: only over HTTPS, or HTTP on loopback, without
 //! redirects, within a time and a size.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
+use domain::issuer::is_loopback;
 use domain::{Error, Result};
 use reqwest::{Client, redirect};
 use serde::Deserialize;
@@ -104,7 +104,7 @@ fn trusted(address: &str) -> Option<Url> {
         && url.host_str().is_some_and(|host| is_literal(host) || is_name(host));
     let is_allowed = match url.scheme() {
         "https" => true,
-        "http" => url.host_str().is_some_and(is_loopback),
+        "http" => url.host_str().is_some_and(|host| is_loopback(host.trim_matches(['[', ']']))),
         _ => false,
     };
     (is_plain && is_allowed).then_some(url)
@@ -114,11 +114,6 @@ fn trusted(address: &str) -> Option<Url> {
 #[must_use]
 pub fn unavailable(what: &'static str) -> Error {
     Error::unavailable("OpenID Connect issuer", what)
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 async fn in_time<T>(read: impl Future<Output = Result<T>>) -> Result<T> {

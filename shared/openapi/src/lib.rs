@@ -128,6 +128,7 @@ fn explain(operation: Operation, described: &Described) -> String {
             Permission::WriteSecrets | Permission::DeleteSecrets => {
                 format!("{needed} (or maintain, if the deployment allows it)")
             }
+            Permission::CancelRuns => format!("have launched the run, or {needed}"),
             _ => needed,
         }
     };

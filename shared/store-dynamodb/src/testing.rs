@@ -263,6 +263,7 @@ pub(crate) fn a_run(id: &str) -> Run {
     Run {
         workspace: Some(workspace()),
         user: user(OWNER),
+        launched_with: None,
         platform: Platform::AwsBatch,
         layout: Layout::Bundle,
         created: now(),

@@ -59,6 +59,7 @@ fn run(id: &str) -> Run {
         id: RunId::new(id).unwrap(),
         workspace: None,
         user: UserId::new(1).unwrap(),
+        launched_with: None,
         platform: Platform::AwsBatch,
         layout: Layout::Bundle,
         created: now,

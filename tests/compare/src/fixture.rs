@@ -25,8 +25,9 @@ pub(crate) struct Fixture {
     pub(crate) workspace: u64,
     /// The workspace owner's id.
     owner: String,
-    /// The workspace owner's token.
+    /// The workspace owner's token, and its id.
     token: String,
+    token_id: String,
     /// A user and a workspace without secrets.
     pub(crate) empty_workspace: Snapshot,
 }
@@ -41,6 +42,7 @@ impl Fixture {
             workspace: 0,
             owner: String::new(),
             token: String::new(),
+            token_id: String::new(),
             empty_workspace: Snapshot::default(),
         };
         fixture.aws.restore(&Snapshot::default());
@@ -62,6 +64,7 @@ impl Fixture {
         fixture.workspace = workspace;
         fixture.owner = user["id"].to_string();
         token.clone_into(&mut fixture.token);
+        fixture.token_id = user["tokens"][0]["id"].to_string();
         fixture.empty_workspace = fixture.aws.snapshot();
         Ok(fixture)
     }
@@ -207,7 +210,7 @@ impl Fixture {
             "requestContext": {
                 "accountId": "111122223333", "apiId": "a", "stage": "$default", "routeKey": route,
                 "http": { "method": method, "path": raw_path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "tw" },
-                "authorizer": { "lambda": { "userId": self.owner } },
+                "authorizer": { "lambda": { "userId": self.owner, "tokenId": self.token_id, "scope": "all" } },
             },
             "body": body.map(Value::to_string),
             "isBase64Encoded": false,

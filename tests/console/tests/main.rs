@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         fixture,
         story::an_owner_stores_secrets,
         story::a_launcher_previews_a_launch_and_reads_its_receipt,
+        story::a_token_of_one_workspace_shows_its_secrets_and_previews_a_launch,
         story::a_run_is_ended_after_a_confirmation_and_with_a_live_head_job_only_by_force,
         story::an_owner_imports_a_file,
         story::an_owner_manages_people_and_tokens_and_reads_the_audit_trail,

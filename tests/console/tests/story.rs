@@ -110,6 +110,28 @@ pub(crate) async fn a_launcher_previews_a_launch_and_reads_its_receipt(fixture: 
     page.sees("No runs.").await;
 }
 
+pub(crate) async fn a_token_of_one_workspace_shows_its_secrets_and_previews_a_launch(fixture: &Fixture) {
+    fixture.store("OF_THE_WORKSPACE").await;
+    let limits = json!({"name": "genomics only", "workspaceId": fixture.workspace});
+    let (status, created) = fixture.call(fixture.token("olivia"), "POST", "/tokens", &limits).await;
+    assert_eq!(status, 200, "{created}");
+    let platforms = format!("/orgs/{}/workspaces/{}/platforms", fixture.org, fixture.workspace);
+    let allowed = json!({"platforms": ["aws-batch", "slurm", "kubernetes"]});
+    let (status, _) = fixture.call(fixture.token("olivia"), "PUT", &platforms, &allowed).await;
+    assert_eq!(status, 204);
+    let page = fixture.sign_in_with(&text(&created["accessKey"])).await;
+    page.click_workspace().await;
+    page.sees("OF_THE_WORKSPACE").await;
+    page.sees("Your token is only for this workspace").await;
+    page.click("Preview").await;
+    page.set("Platform", "kubernetes").await;
+    page.click("Show preview").await;
+    page.sees("What a launch would deliver").await;
+    let workspace = format!(r#""--workspace","{}","--platform","kubernetes","--"]"#, fixture.workspace);
+    page.sees(&workspace).await;
+    page.sees(r#"args: ["nextflow","-c""#).await;
+}
+
 pub(crate) async fn a_run_is_ended_after_a_confirmation_and_with_a_live_head_job_only_by_force(
     fixture: &Fixture,
 ) {

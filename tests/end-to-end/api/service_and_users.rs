@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_missing_token_gives_401_and_an_invalid_one_403,
         a_role_change_takes_effect_on_the_next_request,
         a_user_who_loses_launch_permission_cannot_redeem_earlier_claim_tokens,
+        a_claim_token_ends_with_the_access_token_of_its_launch,
         every_participant_may_leave_except_the_last_owner,
     ]
 }
@@ -201,6 +202,29 @@ async fn a_user_who_loses_launch_permission_cannot_redeem_earlier_claim_tokens()
     owner.put(world.below("/platforms"), &json!({"platforms": ["aws-batch"]})).await.no_content();
     let (claimer, id) = &platform_disabled;
     let _ = claimer.send(claim(id)).await.problem(422);
+}
+
+/// With a stolen token, someone can launch, keep the claim token, and wait until the values were
+/// replaced.
+async fn a_claim_token_ends_with_the_access_token_of_its_launch() {
+    let world = World::make(harness().await).await;
+    let owner = world.caller("owner");
+    world.secret("REPLACED", "old").await;
+    let created = owner.post("/tokens", &json!({"name": "stolen"})).await.json();
+    let key = created["accessKey"].as_str().expect("a key");
+    world.harness.record_token(key);
+    let thief = Caller::bearer(&world.harness, key);
+    let run = thief.post(world.inside("/launches"), &json!({"platform": "slurm"})).await.json();
+    for token in ["claimToken", "runToken"] {
+        world.harness.record_token(run[token].as_str().expect("a token"));
+    }
+    let id = run["workflowId"].as_str().expect("an id");
+    let claimer = Caller::bearer(&world.harness, run["claimToken"].as_str().expect("a token"));
+    owner.delete(format!("/tokens/{}", created["token"]["id"])).await.no_content();
+    let claim = ApiRequest::new("POST", format!("/runs/{id}/claim"));
+    let message = claimer.send(claim).await.problem(422);
+    assert!(message.contains("revoked"), "{message}");
+    assert_eq!(owner.get(format!("/runs/{id}")).await.json()["state"], "ended");
 }
 
 async fn every_participant_may_leave_except_the_last_owner() {

@@ -67,6 +67,7 @@ fn run() -> Run {
         id: run_id(),
         workspace: "42".parse().ok(),
         user: user(),
+        launched_with: None,
         platform: Platform::AwsBatch,
         layout: Layout::Bundle,
         created: at(0),

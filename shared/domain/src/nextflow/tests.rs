@@ -24,6 +24,7 @@ fn run(names: &[&str]) -> Run {
         id: RunId::new("ab12ABCDEFGHIJ").unwrap(),
         workspace: "42".parse().ok(),
         user: UserId::new(5).unwrap(),
+        launched_with: None,
         platform: Platform::AwsBatch,
         layout: Layout::PerName,
         created: Timestamp::UNIX_EPOCH,

@@ -54,6 +54,13 @@ pub trait ReadUserStatus {
     async fn is_enabled(&self, user: UserId) -> Result<bool>;
 }
 
+/// Reads whether personal access tokens were revoked.
+#[async_trait(?Send)]
+pub trait ReadRevocations {
+    /// Whether the user no longer has this token. An expired token is not a revoked one.
+    async fn is_revoked(&self, user: UserId, token: TokenId) -> Result<bool>;
+}
+
 /// Reads personal access tokens.
 #[async_trait(?Send)]
 pub trait ReadTokens {

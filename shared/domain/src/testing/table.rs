@@ -20,8 +20,8 @@ use crate::owner::{Scope, SecretOwner};
 use crate::ports::{
     ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, HeadJobs, LaunchRuns, ListLiveRuns,
     ListRuns, ListTargets, LiveRun, ReadAudit, ReadEnvironments, ReadIdentity, ReadLogins, ReadMembership,
-    ReadRuns, ReadSealedValues, ReadSecrets, ReadTarget, ReadTokens, ReadUserRoles, ReadUserStatus,
-    Reconcile, RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets, UpsertSecrets,
+    ReadRevocations, ReadRuns, ReadSealedValues, ReadSecrets, ReadTarget, ReadTokens, ReadUserRoles,
+    ReadUserStatus, Reconcile, RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets, UpsertSecrets,
 };
 use crate::reservation::{Slot, SlotRequest};
 use crate::role::Role;
@@ -431,6 +431,13 @@ impl ReadUserStatus for Table {
     /// Users who are not in the table are enabled: most tests do not put them there.
     async fn is_enabled(&self, user: UserId) -> Result<bool> {
         self.read("is_enabled", |rows| rows.users.get(&user).is_none_or(|user| user.disabled.is_none()))
+    }
+}
+
+#[async_trait(?Send)]
+impl ReadRevocations for Table {
+    async fn is_revoked(&self, user: UserId, token: TokenId) -> Result<bool> {
+        self.read("is_revoked", |rows| rows.tokens.get(&token).is_none_or(|token| token.user != user))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use futures_util::future::try_join3;
+use futures_util::future::try_join4;
 use zeroize::Zeroizing;
 
 use super::advance::advance;
@@ -74,10 +74,14 @@ impl Claimer {
                 false => self.store.sealed_values(&pinned).await,
             }
         };
-        let (lost_permission, secrets, values) =
-            try_join3(self.lost_permission(&run, context), current, sealed).await?;
+        let (lost_permission, revoked, secrets, values) =
+            try_join4(self.lost_permission(&run, context), self.is_revoked(&run), current, sealed).await?;
         if lost_permission {
             let reason = "the user who launched it no longer has permission to launch it".to_owned();
+            return self.refuse(&run, reason, context).await;
+        }
+        if revoked {
+            let reason = "the access token with which it was launched was revoked".to_owned();
             return self.refuse(&run, reason, context).await;
         }
         if let Some(reason) = refuse(&run, &secrets, context) {
@@ -124,6 +128,16 @@ impl Claimer {
             Ok(_) => Ok(false),
             Err(Error::NotFound | Error::Forbidden { .. } | Error::Refused(_)) => Ok(true),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the token of the launch was revoked since then. Someone who stole it, launched with
+    /// it and has the run's claim token must not get the values. If the token has only expired, its
+    /// owner still trusts it, and the run goes on.
+    async fn is_revoked(&self, run: &Run) -> Result<bool> {
+        match run.launched_with {
+            Some(token) => self.store.is_revoked(run.user, token).await,
+            None => Ok(false),
         }
     }
 

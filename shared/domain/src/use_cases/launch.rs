@@ -363,6 +363,7 @@ fn plan(intent: &Intent<'_>, id: RunId, keyring: &TokenKeys, context: &Context<'
         id,
         workspace: request.workspace,
         user: intent.scopes.user.actor(),
+        launched_with: intent.actor.token,
         platform: request.platform,
         layout,
         created: now,

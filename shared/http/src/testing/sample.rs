@@ -99,6 +99,7 @@ pub(crate) fn run(platform: Platform, layout: Layout) -> Run {
         id: RunId::new(RUN).unwrap(),
         workspace: Some(workspace_id(42)),
         user: user_id(17),
+        launched_with: None,
         platform,
         layout,
         created: at("2026-10-25T12:42:21Z"),

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use domain::identity::{Organization, StoredToken, User, Workspace, fold};
-use domain::ids::{OrgId, UserId, WorkspaceId};
+use domain::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use domain::owner::SecretOwner;
-use domain::ports::{ReadIdentity, ReadUserRoles, ReadUserStatus};
+use domain::ports::{ReadIdentity, ReadRevocations, ReadUserRoles, ReadUserStatus};
 use domain::role::Role;
 use domain::{Error, Result};
 
@@ -115,6 +115,13 @@ impl ReadUserStatus for Store {
     }
 }
 
+#[async_trait(?Send)]
+impl ReadRevocations for Store {
+    async fn is_revoked(&self, user: UserId, token: TokenId) -> Result<bool> {
+        Ok(self.get(Key::token_of_user(user, token)).await?.is_none())
+    }
+}
+
 impl Store {
     async fn guarded_user(&self, guard: Key) -> Result<Option<User>> {
         let Some(guard) = self.get(guard).await? else {
@@ -210,6 +217,18 @@ mod tests {
         assert_eq!(test.operations(), ["Query", "BatchGetItem"]);
         assert_eq!(names(Some("BOB"), 2).await, "carol");
         assert_eq!(names(Some("carol"), 2).await, "");
+    }
+
+    #[tokio::test]
+    async fn a_token_is_revoked_once_its_user_does_not_have_it() {
+        let test = with_users().await;
+        let token = TokenId::new(5).unwrap();
+        assert!(test.store.is_revoked(user(OWNER), token).await.unwrap());
+        test.seed(Key::token_of_user(user(OWNER), token).with([("id", n(token))])).await;
+        assert!(!test.store.is_revoked(user(OWNER), token).await.unwrap());
+        assert!(test.store.is_revoked(user(VIEWER), token).await.unwrap());
+        assert!(test.calls().iter().all(|call| call.body["ConsistentRead"] == true));
+        assert_eq!(test.operations(), ["GetItem"; 3]);
     }
 
     #[tokio::test]

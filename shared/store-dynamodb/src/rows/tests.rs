@@ -122,6 +122,13 @@ async fn row_of_a_cancelled_run(test: &TestStore) -> Value {
     put_rows(test).swap_remove(0)
 }
 
+async fn row_of_a_run_of_a_token(test: &TestStore) -> Value {
+    let run = Run { launched_with: TokenId::new(6), ..a_run("f") };
+    let launched = audit(run_audit(&run, AuditAction::RunLaunched), 8);
+    test.begin_run(&run, None, None, &launched).await.unwrap();
+    put_rows(test).swap_remove(0)
+}
+
 async fn row_of_an_upsert(test: &TestStore) -> Value {
     let scope = test.scope(Permission::WriteSecrets).await;
     let old = test.store.secret(&scope, secret_id(7)).await.unwrap().unwrap();
@@ -140,8 +147,8 @@ async fn row_of_an_upsert(test: &TestStore) -> Value {
 
 /// A run in an environment, its head job, and the rows of the environment.
 async fn rows_of_environments(test: &TestStore) -> Vec<Value> {
-    let run = Run { target: Target::Elsewhere(an_environment("a")), ..a_run("f") };
-    let launched = audit(run_audit(&run, AuditAction::RunLaunched), 8);
+    let run = Run { target: Target::Elsewhere(an_environment("a")), ..a_run("g") };
+    let launched = audit(run_audit(&run, AuditAction::RunLaunched), 9);
     test.begin_run(&run, None, None, &launched).await.unwrap();
     let mut rows = vec![put_rows(test).swap_remove(0)];
     let account = Some("210987654321".into());
@@ -258,6 +265,7 @@ async fn the_stored_form_of_every_row_is_frozen() {
     rows.push(row_of_an_upsert(&test).await);
     rows.push(row_of_a_cancelled_run(&test).await);
     rows.push(row_of_a_limited_token(&test).await);
+    rows.push(row_of_a_run_of_a_token(&test).await);
     rows.extend(rows_of_environments(&test).await);
     for row in &rows {
         assert!(frozen.contains(row), "not frozen: {row}");
@@ -310,6 +318,7 @@ fn frozen_runs_are_read_with_the_copies_that_job_definitions_refer_to_and_the_st
         (Layout::Bundle, vec![(named("e", ""), false)]),
         (Layout::Plugin, vec![(named("d", ""), false), (named("d", ".nextflow"), true)]),
         (Layout::Bundle, vec![(named("f", ""), false)]),
+        (Layout::Bundle, vec![(named("g", ""), false)]),
     ];
     assert_eq!(read, expected);
 }

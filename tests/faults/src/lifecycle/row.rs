@@ -194,6 +194,7 @@ fn run_of(kind: Kind, row: Row) -> Run {
         id: RunId::new("ab12ABCDEFGHIJ").expect("an id"),
         workspace: None,
         user: UserId::new(1).expect("an id"),
+        launched_with: None,
         platform: if kind.claims { Platform::Slurm } else { Platform::AwsBatch },
         layout: Layout::Bundle,
         created: at(0),

@@ -13,6 +13,7 @@ use crate::identity::{Login, fold};
 use crate::issuer::Issuers;
 use crate::platform::Platform;
 use crate::role::Role;
+use crate::secret::is_invisible_control;
 use crate::token_scope::TokenScope;
 use crate::use_cases::register_login::LOGIN_NAME_PREFIX;
 use crate::{Error, Result};
@@ -289,12 +290,23 @@ fn check_email(text: &str) -> std::result::Result<(), String> {
 
 /// The rule for token names, which are only displayed.
 pub(super) fn check_token_name(text: &str) -> std::result::Result<(), String> {
-    check_text(text, 50)
+    check_text(text, 50)?;
+    if text.contains(is_without_width) {
+        return Err(
+            "it must have no characters without a width, with which it could look like another name.".into(),
+        );
+    }
+    Ok(())
+}
+
+/// The joiners and other characters without a width that some texts need, but no name of a token.
+fn is_without_width(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 fn check_text(text: &str, max: usize) -> std::result::Result<(), String> {
     let count = text.chars().count();
-    if text.trim().is_empty() || count > max || text.chars().any(char::is_control) {
+    if text.trim().is_empty() || count > max || text.contains(is_invisible_control) {
         return Err(format!(
             "it must have 1 to {max} characters, not only spaces, and no control characters."
         ));

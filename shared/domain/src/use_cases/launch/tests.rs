@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::audit::{AuditRecord, Subject};
 use crate::copies::Layout;
-use crate::ids::SecretId;
+use crate::ids::{SecretId, TokenId};
 use crate::platform::Platform;
 use crate::resolve::SecretSelection;
 use crate::role::Role;
@@ -32,6 +32,16 @@ fn launch_at(
     idempotency_key: Option<&str>,
     now: Timestamp,
 ) -> Result<Launched> {
+    launch_as(fixture, &actor(), request, idempotency_key, now)
+}
+
+fn launch_as(
+    fixture: &Fixture,
+    actor: &Actor,
+    request: &LaunchRequest,
+    idempotency_key: Option<&str>,
+    now: Timestamp,
+) -> Result<Launched> {
     let launcher = Launcher {
         store: fixture.table.clone(),
         keys: fixture.keys.clone(),
@@ -40,7 +50,7 @@ fn launch_at(
         bus: fixture.bus.clone(),
         prefix: fixture.prefix.clone(),
     };
-    run_now(launcher.launch(&actor(), request, idempotency_key, &fixture.context_at(now)))
+    run_now(launcher.launch(actor, request, idempotency_key, &fixture.context_at(now)))
 }
 
 fn licence() -> Secret {
@@ -116,6 +126,16 @@ fn is_claim_token(token: &str, run: &Run) -> bool {
 }
 
 #[test]
+fn a_run_names_the_token_of_its_launch() {
+    for token in [None, TokenId::new(5)] {
+        let fixture = fixture();
+        let actor = Actor { token, ..actor() };
+        launch_as(&fixture, &actor, &request(Platform::Slurm), None, NOW).unwrap();
+        assert_eq!(only_run(&fixture).launched_with, token);
+    }
+}
+
+#[test]
 fn the_intent_names_every_secret_and_copy_before_one_exists() {
     let fixture = fixture();
     fixture.table.faults.lose_answer("begin_run", unavailable());
@@ -129,6 +149,7 @@ fn the_intent_names_every_secret_and_copy_before_one_exists() {
         id: intent.id.clone(),
         workspace: Some(workspace_id()),
         user: actor().user,
+        launched_with: None,
         platform: Platform::AwsBatch,
         layout: Layout::Bundle,
         created: NOW,

@@ -154,10 +154,9 @@ pub struct NewToken {
     workspace_id: Option<i64>,
 }
 
-/// At least one visible character and no control characters.
+/// At least one visible character, and no control or invisible characters.
 #[cfg(feature = "schema")]
-const TOKEN_NAME: &str =
-    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+const TOKEN_NAME: &str = r"^(?=.*\S)[^\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]*$";
 
 /// Reads the body of `POST /tokens`. The use case validates it.
 pub fn new_token(body: NewToken) -> Result<tokens::NewToken, Problem> {

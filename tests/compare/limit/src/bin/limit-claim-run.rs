@@ -1,4 +1,4 @@
-//! `GetItem`, `BatchGetItem` three times, `TransactWriteItems`, `Decrypt`, `PutEvents`.
+//! `GetItem` twice, `BatchGetItem` three times, `TransactWriteItems`, `Decrypt`, `PutEvents`.
 
 use limit::{Bus, Keys, Table};
 
@@ -8,7 +8,7 @@ fn main() -> std::process::ExitCode {
         let bus = Bus::new(&config);
         async move || {
             table.get().await;
-            tokio::join!(table.batch_get(), table.batch_get(), table.batch_get());
+            tokio::join!(table.get(), table.batch_get(), table.batch_get(), table.batch_get());
             table.transact(3).await;
             keys.decrypt().await;
             bus.put().await;

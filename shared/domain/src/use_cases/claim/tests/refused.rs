@@ -2,6 +2,8 @@
 //! reason.
 
 use super::*;
+use crate::identity::StoredToken;
+use crate::ids::TokenId;
 use crate::run::{Outcome, ReportedBy, RunResult};
 
 #[test]
@@ -22,10 +24,27 @@ fn disable(fixture: &Fixture) {
     fixture.table.rows.borrow_mut().users.insert(user.id, user);
 }
 
+/// Lets the run say that it was launched with this token, which no one has.
+fn launched_with_a_token(fixture: &Fixture) -> TokenId {
+    let token = TokenId::new(5).unwrap();
+    change_run(fixture, |run| run.launched_with = Some(token));
+    token
+}
+
+#[test]
+fn a_token_that_expires_after_the_launch_does_not_end_the_run() {
+    let fixture = fixture();
+    let id = launched_with_a_token(&fixture);
+    let token = StoredToken { expires: Some(minutes(-1)), ..stored_token(5, 7, "hpc", &claim_key()) };
+    fixture.table.rows.borrow_mut().tokens.insert(id, token);
+    assert_eq!(answer(claim(&fixture, &launched().id, &claim_key())).err(), None);
+}
+
 #[test]
 fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
     const NO_PERMISSION: &str = "the user who launched it no longer has permission to launch it";
-    let cases: [(&str, Arrange, &str); 13] = [
+    const REVOKED: &str = "the access token with which it was launched was revoked";
+    let cases: [(&str, Arrange, &str); 16] = [
         (
             "deleted",
             |f| {
@@ -76,6 +95,30 @@ fn a_run_that_cannot_get_its_secrets_is_ended_and_nothing_is_opened() {
                 disable(f);
             },
             NO_PERMISSION,
+        ),
+        (
+            "revoked",
+            |f| {
+                launched_with_a_token(f);
+            },
+            REVOKED,
+        ),
+        (
+            "revoked, with user secrets alone",
+            |f| {
+                launched_with_a_token(f);
+                change_run(f, |run| run.workspace = None);
+            },
+            REVOKED,
+        ),
+        (
+            "a token of another user",
+            |f| {
+                let id = launched_with_a_token(f);
+                let token = stored_token(5, 99, "hpc", &claim_key());
+                f.table.rows.borrow_mut().tokens.insert(id, token);
+            },
+            REVOKED,
         ),
         ("left the workspace", |f| f.table.rows.borrow_mut().roles.clear(), NO_PERMISSION),
         ("lost the right", |f| f.table.put_member(workspace(), actor().user, Role::Connect), NO_PERMISSION),

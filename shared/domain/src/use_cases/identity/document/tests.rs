@@ -403,6 +403,18 @@ fn a_token_name_has_up_to_50_printable_characters() {
     assert_rule(
         check_token_name,
         &["x", " x ", "two words", &fifty],
-        &["", "  ", "a\tb", "a\u{7f}", &too_long],
+        &[
+            "",
+            "  ",
+            "a\tb",
+            "a\u{7f}",
+            "a\u{202e}b",
+            "a\u{200b}",
+            "a\u{ad}b",
+            "a\u{200d}b",
+            "a\u{2060}",
+            "\u{feff}a",
+            &too_long,
+        ],
     );
 }
