@@ -60,6 +60,7 @@ const PROTECTED: [(&str, &[&str]); 3] = [
         &[
             "workspace",
             "user",
+            "launchedWith",
             "platform",
             "layout",
             "createdAt",

@@ -1,6 +1,6 @@
 """CloudFormation: logical names, and lists in conditions. ministack checks sizes and counts."""
 
-from ministack.services.cloudformation import changesets, engine, handlers
+from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
 from .calls import Refused
 
@@ -34,7 +34,8 @@ def _join_in_conditions():
     def evaluate(template, parameters):
         return known({**template, "Conditions": _joined(template.get("Conditions") or {}, parameters)}, parameters)
 
-    engine._evaluate_conditions = handlers._evaluate_conditions = changesets._evaluate_conditions = evaluate
+    for module in (changesets, engine, handlers, stacks):
+        module._evaluate_conditions = evaluate
 
 
 def _joined(value, parameters):

@@ -112,7 +112,7 @@ fn a_report_is_written_audited_and_announced_by_the_state_of_its_run() {
     let end = || Report::End;
     let job = || Report::HeadJob(head_job());
     // The written state and due time, if any; the audit record; whether an event is published.
-    let cases = [
+    let cases = vec![
         (heartbeat(), run(AwsBatch, Provisioning), None, None, false),
         (heartbeat(), run(AwsBatch, Pending), Some((Running, Some(minutes(30)))), None, false),
         (heartbeat(), run(AwsBatch, Running), None, None, false),
