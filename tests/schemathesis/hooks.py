@@ -13,7 +13,12 @@ BEYOND_A_SCHEMA = {
     ("POST /pipeline-secrets", 400): r"The expiry date must be in the future\.",
     ("PUT /pipeline-secrets/{secretId}", 400): r"The expiry date must be in the future\.",
     # The same rule, and a token lives at most as long as the deployment allows.
-    ("POST /tokens", 400): r"The expiry date must be in the future\.|The token would live too long: .*",
+    ("POST /tokens", 400): (
+        r"The expiry date must be in the future\.|The token would live too long: .*|`workspaceId` must be a whole number\."
+    ),
+    # A compute environment is for one platform.
+    ("POST /launches", 400): r"computeEnvId is only for launches on aws-batch\. Omit it\.",
+    ("POST /launches/preview", 400): r"computeEnvId is only for launches on aws-batch\. Omit it\.",
     # The lines of a .env file, and names that differ only by case, which a JSON map allows.
     ("POST /pipeline-secrets/import", 400): r"(Line \d+: .*|.*the same name.*)",
     # An integer must fit into 64 bits and have no fraction: 7, not 7.0.

@@ -54,7 +54,10 @@ def upload(s3, request):
     try:
         s3.head_bucket(Bucket=request["bucket"])
     except ClientError:
-        s3.create_bucket(Bucket=request["bucket"])
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+        region = s3.meta.region_name
+        place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=request["bucket"], **place)
     known = {one["Key"] for one in s3.list_objects_v2(Bucket=request["bucket"]).get("Contents", [])}
     wanted = {f"{request['prefix']}/{name}.zip": path for name, path in request["zips"].items()}
     for key, path in wanted.items():

@@ -209,12 +209,14 @@ impl Stack {
     ) -> Result<Deployed> {
         let parameters = parameters.as_object().into_iter().flatten();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        // Names of buckets are unique across accounts.
+        let bucket = format!("{CODE_BUCKET}-{account}-{region}");
         let request = DeployRequest {
             endpoint: &self.aws_endpoint,
             stack: "environment",
             template: tools.checkout.root().join("infra/compute-environment.yaml"),
             parameters: parameters.map(|(name, value)| (name.clone(), text(value))).collect(),
-            bucket: CODE_BUCKET,
+            bucket: &bucket,
             prefix: "environment",
             zips: &BTreeMap::new(),
             account: Some(account),
