@@ -12,8 +12,9 @@ BEYOND_A_SCHEMA = {
     # A date must be in the future.
     ("POST /pipeline-secrets", 400): r"The expiry date must be in the future\.",
     ("PUT /pipeline-secrets/{secretId}", 400): r"The expiry date must be in the future\.",
-    # The same rule, and a token lives at most as long as the deployment allows.
-    ("POST /tokens", 400): r"The expiry date must be in the future\.|The token would live too long: .*",
+    # The same rule, a token lives at most as long as the deployment allows, and its name has no
+    # characters that are not shown.
+    ("POST /tokens", 400): r"The expiry date must be in the future\.|The token would live too long: .*|Invalid token name: .*",
     # The lines of a .env file, and names that differ only by case, which a JSON map allows.
     ("POST /pipeline-secrets/import", 400): r"(Line \d+: .*|.*the same name.*)",
     # An integer must fit into 64 bits and have no fraction: 7, not 7.0.
