@@ -12,9 +12,11 @@ BEYOND_A_SCHEMA = {
     # A date must be in the future.
     ("POST /pipeline-secrets", 400): r"The expiry date must be in the future\.",
     ("PUT /pipeline-secrets/{secretId}", 400): r"The expiry date must be in the future\.",
-    # The same rule, and a token lives at most as long as the deployment allows.
+    # The same rule, a token lives at most as long as the deployment allows, its name has no
+    # characters that are not shown, and an integer has no fraction.
     ("POST /tokens", 400): (
-        r"The expiry date must be in the future\.|The token would live too long: .*|`workspaceId` must be a whole number\."
+        r"The expiry date must be in the future\.|The token would live too long: .*|Invalid token name: .*|"
+        r"`workspaceId` must be a whole number\."
     ),
     # A compute environment is for one platform.
     ("POST /launches", 400): r"computeEnvId is only for launches on aws-batch\. Omit it\.",

@@ -131,6 +131,12 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// The refusal of a request whose token was revoked while the authorizer's decision was cached.
+    #[must_use]
+    pub fn token_revoked() -> Self {
+        Self::TokenLimited("it was revoked.".into())
+    }
+
     /// Returns the stable code of this error, for logs, metrics and tests.
     #[must_use]
     pub fn code(&self) -> &'static str {

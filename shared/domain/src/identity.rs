@@ -154,6 +154,10 @@ pub struct StoredToken {
         skip_serializing_if = "TokenScope::is_all"
     )]
     pub scope: TokenScope,
+    /// The token with which it was created; `None` for a JSON Web Token, an operator, and tokens of
+    /// versions that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_with: Option<TokenId>,
 }
 
 /// A login at an OpenID Connect issuer. Only this pair identifies a user: e-mail addresses and
@@ -253,7 +257,8 @@ impl Change {
         match self {
             // Another change may write the same rows, so it takes a transaction of its own.
             Self::SetDisabled { .. } => MAX_ROWS,
-            Self::CreateUser(..) | Self::CreateToken(_) | Self::SetRole { from: None, .. } => 5,
+            Self::CreateToken(token) => 5 + usize::from(token.created_with.is_some()),
+            Self::CreateUser(..) | Self::SetRole { from: None, .. } => 5,
             Self::RevokeToken(_) | Self::SetRole { .. } => 4,
             Self::CreateWorkspace(_) => 3,
             Self::AddLogin(..) | Self::CreateOrganization(_) | Self::SetPlatforms(..) => 2,
@@ -311,6 +316,7 @@ mod tests {
             expires: None,
             workspace: None,
             scope: TokenScope::All,
+            created_with: None,
         }
     }
 
@@ -353,7 +359,10 @@ mod tests {
         [
             (Change::CreateUser(user(), Some(login.clone())), &["user", "name", "e-mail", "login", "audit"]),
             (Change::AddLogin(user().id, login), &["login", "audit"]),
-            (Change::CreateToken(token()), &["token", "token of the user", "name", "user", "audit"]),
+            (
+                Change::CreateToken(StoredToken { created_with: Some(token().id), ..token() }),
+                &["token", "token of the user", "name", "user", "maker", "audit"],
+            ),
             (Change::RevokeToken(token()), &["token", "token of the user", "name", "audit"]),
             (Change::CreateOrganization(organization()), &["organization", "name"]),
             (Change::CreateWorkspace(workspace()), &["workspace", "name", "audit"]),

@@ -56,7 +56,7 @@ pub(crate) fn idempotency_key() -> Value {
     json!({
         "name": "Idempotency-Key", "in": "header",
         "description": "Makes the request safe to repeat. For 24 hours, the same request from the same user with the same key \
-            returns the first result again, and nothing is done twice.",
+            returns the first result again, and nothing is done twice. A launch is repeated only with the same token.",
         "schema": {
             "type": "string",
             "pattern": "^[!-~]+$",

@@ -48,6 +48,7 @@ mod tests {
             expires: Some(later(60)),
             workspace: None,
             scope: TokenScope::All,
+            created_with: None,
         };
         test.seed(Key::token(token.id).row(fields(&token).unwrap())).await;
         token

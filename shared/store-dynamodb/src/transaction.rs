@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
     ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use domain::audit::AuditRecord;
-use domain::ids::{UserId, WorkspaceId};
+use domain::ids::{TokenId, UserId, WorkspaceId};
 use domain::owner::{Scope, SecretOwner};
 use domain::role::Role;
 use domain::{Error, Result};
@@ -64,6 +64,12 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
         let mut attributes = ExpressionAttributes::default();
         let condition = format!("attribute_not_exists({})", attributes.name(DISABLED));
         self.check(Part::Other(part), Key::meta(SecretOwner::User(user)), &condition, attributes);
+    }
+
+    /// Requires that the user still has this personal access token.
+    pub(crate) fn still_has_token(&mut self, part: P, user: UserId, token: TokenId) {
+        let attributes = ExpressionAttributes::default();
+        self.check(Part::Other(part), Key::token_of_user(user, token), PRESENT, attributes);
     }
 
     fn check(&mut self, part: Part<P>, key: Key, condition: &str, attributes: ExpressionAttributes) {

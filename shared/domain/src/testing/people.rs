@@ -46,5 +46,6 @@ pub(crate) fn stored_token(id: i64, user: i64, token_name: &str, key: &TokenKey)
         expires: None,
         workspace: None,
         scope: TokenScope::All,
+        created_with: None,
     }
 }

@@ -326,6 +326,10 @@ impl Launcher {
         if (run.user, run.workspace, run.platform) != (actor.user, request.workspace, request.platform) {
             return Err(Error::bug("the idempotency record of a launch names another caller's run"));
         }
+        // The claim of a run depends on the token of its launch, which could be revoked meanwhile.
+        if run.launched_with != actor.token {
+            return Err(Error::IdempotencyMismatch);
+        }
         if run.lifecycle.outcome.as_ref().is_some_and(|outcome| outcome.result == RunResult::LaunchFailed) {
             return Ok(Replay::Replace(run.id));
         }

@@ -16,7 +16,7 @@ const WORKSPACE: &str = r#"{"id": 42, "name": "genomics", "fullName": "Example g
 const ORGANIZATION: &str = r#"{"orgId": 7, "name": "example", "fullName": "example", "description": null, "location": null,
     "website": null, "logoId": null, "logoUrl": null, "memberId": 17, "memberRole": "member"}"#;
 const TOKEN: &str = r#"{"id": 5, "name": "cluster", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": null,
-    "expires": "2027-10-25T12:42:21Z", "scope": "launch", "workspaceId": 42}"#;
+    "expires": "2027-10-25T12:42:21Z", "scope": "launch", "workspaceId": 42, "createdWith": 4}"#;
 const PARTICIPANT: &str = r#"{"participantId": 18, "memberId": 18, "userName": "liam", "firstName": null, "lastName": null,
     "email": "liam@example.org", "orgRole": "member", "teamId": null, "teamName": null, "wspRole": "launch", "type": "MEMBER",
     "teamAvatarUrl": null, "userAvatarUrl": null}"#;

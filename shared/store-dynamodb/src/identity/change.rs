@@ -184,6 +184,9 @@ fn create_token(transaction: &mut Changing, token: &StoredToken) -> Result<()> {
     for guard in [Key::token_of_user(token.user, token.id), Key::token_name(token)] {
         transaction.put_new(Part::Row, guard.with([("id", n(token.id))]));
     }
+    if let Some(maker) = token.created_with {
+        transaction.still_has_token(Part::Row, token.user, maker);
+    }
     Ok(())
 }
 

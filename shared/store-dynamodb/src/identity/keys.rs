@@ -55,7 +55,7 @@ impl Key {
         Self::new(SecretOwner::User(user).to_string(), format!("{MEMBERSHIPS}{workspace}"))
     }
 
-    pub(super) fn token_of_user(user: UserId, token: TokenId) -> Self {
+    pub(crate) fn token_of_user(user: UserId, token: TokenId) -> Self {
         Self::new(SecretOwner::User(user).to_string(), format!("{TOKENS}{token}"))
     }
 

@@ -123,7 +123,9 @@ async fn row_of_a_cancelled_run(test: &TestStore) -> Value {
 }
 
 async fn row_of_a_run_of_a_token(test: &TestStore) -> Value {
-    let run = Run { launched_with: TokenId::new(6), ..a_run("f") };
+    let token = TokenId::new(6).unwrap();
+    let run = Run { launched_with: Some(token), ..a_run("f") };
+    test.seed(Key::token_of_user(run.user, token).with([("id", n(token))])).await;
     let launched = audit(run_audit(&run, AuditAction::RunLaunched), 8);
     test.begin_run(&run, None, None, &launched).await.unwrap();
     put_rows(test).swap_remove(0)
@@ -207,6 +209,7 @@ fn a_token() -> StoredToken {
         expires: Some(later(60)),
         workspace: None,
         scope: TokenScope::All,
+        created_with: None,
     }
 }
 
@@ -215,13 +218,15 @@ fn a_limited_token() -> StoredToken {
     StoredToken {
         workspace: Some(a_workspace().id),
         scope: TokenScope::Launch,
+        created_with: TokenId::new(5),
         name: "HPC".into(),
         ..a_token()
     }
 }
 
 async fn row_of_a_limited_token(test: &TestStore) -> Value {
-    let id = TokenId::new(6).unwrap();
+    let (id, maker) = (TokenId::new(6).unwrap(), TokenId::new(5).unwrap());
+    test.seed(Key::token_of_user(user(9), maker).with([("id", n(maker))])).await;
     let changes = [Change::CreateToken(StoredToken { id, ..a_limited_token() })];
     let created = an_audit(SecretOwner::User(user(9)), AuditAction::TokenCreated, &[]);
     test.store.change_identity(&changes, &[audit(created, 5)], None).await.unwrap();

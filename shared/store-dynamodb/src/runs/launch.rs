@@ -17,6 +17,7 @@ use crate::transaction::ExistingItem;
 
 #[derive(PartialEq)]
 enum Part {
+    Token,
     Run,
     Idempotency,
 }
@@ -42,6 +43,9 @@ impl LaunchRuns for Store {
     ) -> Result<Created> {
         let mut transaction = self.transaction();
         transaction.still_member(scope);
+        if let Some(token) = run.launched_with {
+            transaction.still_has_token(Part::Token, run.user, token);
+        }
         transaction.put_new(Part::Run, run_row(self, run)?);
         if let Some(idempotency) = idempotency {
             let record = idempotency.record(IdempotentResult::Run(run.id.clone()), audit.at);
@@ -50,6 +54,7 @@ impl LaunchRuns for Store {
         transaction.audited(audit)?;
         match transaction.send().await? {
             Ok(()) => Ok(Created::Created),
+            Err(refusal) if refusal.of(&Part::Token).is_some() => Err(Error::token_revoked()),
             Err(refusal) => match refusal.of(&Part::Idempotency) {
                 Some(ExistingItem::Row(row)) => {
                     Ok(Created::Replayed(IdempotencyRecord::from_row(row.clone())?))
@@ -65,6 +70,7 @@ impl LaunchRuns for Store {
 #[cfg(test)]
 mod tests {
     use domain::audit::AuditAction;
+    use domain::ids::TokenId;
     use domain::owner::SecretOwner;
     use domain::ports::ReadRuns;
     use domain::role::Permission;
@@ -72,7 +78,7 @@ mod tests {
     use support::Fault;
 
     use super::*;
-    use crate::rows::s;
+    use crate::rows::{n, s};
     use crate::testing::{OWNER, TestStore, a_run, idempotency, later, run_audit, run_id, user};
 
     async fn begin(
@@ -129,6 +135,18 @@ mod tests {
             }
             assert_eq!((test.store.run(&run.id).await.unwrap(), test.audits().await), (None, 0));
         }
+    }
+
+    #[tokio::test]
+    async fn a_revoked_token_begins_no_run() {
+        let test = TestStore::start().await;
+        let token = TokenId::new(5).unwrap();
+        let run = Run { launched_with: Some(token), ..a_run("a") };
+        let error = begin(&test, &run, None, None).await.unwrap_err();
+        assert_eq!(error.code(), "token-limited", "{error}");
+        assert_eq!((test.store.run(&run.id).await.unwrap(), test.audits().await), (None, 0));
+        test.seed(Key::token_of_user(run.user, token).with([("id", n(token))])).await;
+        assert_eq!(begin(&test, &run, None, None).await.unwrap(), Created::Created);
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! Requirements on data, queues, logs, events and the API: protection and limits.
 
+use std::collections::BTreeMap;
+
 use end_to_end::rights::template::Template;
 use http_api::Operation;
 use http_api::operation::Credential;
@@ -140,22 +142,29 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         page: "https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html",
         violations: |template| {
             let stage = &template.document["Resources"]["ApiStage"];
-            let expected = json!({
+            let of_runs = json!({
                 "ThrottlingRateLimit": {"Ref": "RunThrottleRate"},
                 "ThrottlingBurstLimit": {"Ref": "RunThrottleBurst"},
                 "DetailedMetricsEnabled": true,
             });
-            let of_runs = Operation::ALL.iter().filter(|it| it.credential() == Credential::Run);
-            let routes: Vec<_> = of_runs.map(|it| it.route_key()).collect();
+            let of_cancellations = json!({
+                "ThrottlingRateLimit": 5, "ThrottlingBurstLimit": 10, "DetailedMetricsEnabled": true,
+            });
+            let settings = Operation::ALL.iter().filter_map(|it| match (it, it.credential()) {
+                (Operation::CancelRun, _) => Some((it.route_key(), &of_cancellations)),
+                (_, Credential::Run | Credential::Claim) => Some((it.route_key(), &of_runs)),
+                _ => None,
+            });
+            let expected: BTreeMap<_, _> = settings.collect();
             let known = stage["Properties"]["RouteSettings"].as_object().map_or(0, serde_json::Map::len);
-            let mut found = unless(routes.iter().map(|it| (*it).to_owned()), |route| {
+            let mut found = unless(expected.keys().map(|it| (*it).to_owned()), |route| {
                 let id = template.of_type("AWS::ApiGatewayV2::Route");
                 let id =
                     id.into_iter().find(|(_, it)| it["Properties"]["RouteKey"] == route).map(|(id, _)| id);
-                stage["Properties"]["RouteSettings"][route] == expected
+                stage["Properties"]["RouteSettings"][route] == *expected[route]
                     && stage["DependsOn"].as_array().is_some_and(|all| all.iter().any(|it| it.as_str() == id))
             });
-            found.extend((known != routes.len()).then(|| format!("{known} routes have settings")));
+            found.extend((known != expected.len()).then(|| format!("{known} routes have settings")));
             found
         },
     },

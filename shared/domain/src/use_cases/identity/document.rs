@@ -291,17 +291,39 @@ fn check_email(text: &str) -> std::result::Result<(), String> {
 /// The rule for token names, which are only displayed.
 pub(super) fn check_token_name(text: &str) -> std::result::Result<(), String> {
     check_text(text, 50)?;
-    if text.contains(is_without_width) {
-        return Err(
-            "it must have no characters without a width, with which it could look like another name.".into(),
-        );
+    if text.contains(is_ignorable) || text.trim() != text {
+        return Err("it must not begin or end with a space, and have no characters that are not shown: it could look \
+                    like another name."
+            .into());
     }
     Ok(())
 }
 
-/// The joiners and other characters without a width that some texts need, but no name of a token.
-fn is_without_width(character: char) -> bool {
-    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+/// Characters that are shown as nothing: the Unicode property `Default_Ignorable_Code_Point`
+/// (<https://www.unicode.org/Public/17.0.0/ucd/DerivedCoreProperties.txt>), and the blank Braille
+/// pattern. Some texts need them, but no name of a token.
+fn is_ignorable(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 fn check_text(text: &str, max: usize) -> std::result::Result<(), String> {

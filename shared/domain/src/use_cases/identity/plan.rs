@@ -292,6 +292,7 @@ impl Planner<'_> {
             expires: declared.expires,
             workspace,
             scope: declared.scope.unwrap_or(TokenScope::All),
+            created_with: None,
         };
         let applied = AppliedToken { id: token.id, name: token.name.clone(), access_key: None };
         self.keys.insert(token.id, key);

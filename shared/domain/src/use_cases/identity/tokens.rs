@@ -56,7 +56,7 @@ pub async fn create(
         let present = store.tokens(actor.user).await?;
         let maker = match actor.token {
             // A revoked token can be accepted for a minute, but it makes no token.
-            Some(id) => Some(present.iter().find(|token| token.id == id).ok_or_else(revoked)?),
+            Some(id) => Some(present.iter().find(|token| token.id == id).ok_or_else(Error::token_revoked)?),
             None => None,
         };
         let Limits { expires, workspace, scope } = limit(new, maker, context)?;
@@ -79,6 +79,7 @@ pub async fn create(
             expires: Some(expires),
             workspace,
             scope,
+            created_with: actor.token,
         };
         if let Some(workspace) = workspace {
             store.role(workspace, actor.user).await?.ok_or(Error::NotFound)?;
@@ -88,10 +89,6 @@ pub async fn create(
         Ok((token, access_key))
     })
     .await
-}
-
-fn revoked() -> Error {
-    Error::TokenLimited("it was revoked.".into())
 }
 
 /// The limits of a new token.

@@ -343,6 +343,7 @@ fn only_a_new_token_shows_its_key() {
         expires: None,
         workspace: None,
         scope: TokenScope::All,
+        created_with: None,
     };
     let plain = json!({
         "id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": null, "scope": "all",
@@ -353,11 +354,12 @@ fn only_a_new_token_shows_its_key() {
         expires: Some(at("2030-01-31T00:00:00Z")),
         workspace: WorkspaceId::new(42),
         scope: TokenScope::Launch,
+        created_with: TokenId::new(4),
         ..token.clone()
     };
     let shown = json!({
         "id": 5, "name": "ci", "dateCreated": "2026-10-25T12:42:21Z", "lastUsed": "2026-10-26T07:00:00Z",
-        "expires": "2030-01-31T00:00:00Z", "scope": "launch", "workspaceId": 42,
+        "expires": "2030-01-31T00:00:00Z", "scope": "launch", "workspaceId": 42, "createdWith": 4,
     });
     assert_eq!(answer(TokenCreated::new(&token, "key")), json!({ "accessKey": "key", "token": plain }));
     assert_eq!(answer(TokenList::new(&[token, used])), json!({ "tokens": [plain, shown] }));

@@ -81,6 +81,7 @@ fn a_token(number: i64, of: i64, name: &str) -> StoredToken {
         expires: Some(later(60)),
         workspace: None,
         scope: TokenScope::All,
+        created_with: None,
     }
 }
 

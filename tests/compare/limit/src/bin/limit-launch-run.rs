@@ -10,7 +10,7 @@ fn main() -> std::process::ExitCode {
         async move || {
             table.batch_get().await;
             tokio::join!(table.query(), table.query(), table.query_live());
-            table.transact(3).await;
+            table.transact(4).await;
             table.batch_get().await;
             keys.decrypt().await;
             target.create().await;

@@ -398,14 +398,17 @@ fn an_email_address_has_a_local_part_a_dotted_domain_and_at_most_254_bytes() {
 }
 
 #[test]
-fn a_token_name_has_up_to_50_printable_characters() {
+fn a_token_name_has_up_to_50_characters_that_are_shown() {
     let (fifty, too_long) = ("é".repeat(50), "x".repeat(51));
     assert_rule(
         check_token_name,
-        &["x", " x ", "two words", &fifty],
+        &["x", "two words", "Zoë", &fifty],
         &[
             "",
             "  ",
+            " x",
+            "x ",
+            "\u{a0}x",
             "a\tb",
             "a\u{7f}",
             "a\u{202e}b",
@@ -414,6 +417,12 @@ fn a_token_name_has_up_to_50_printable_characters() {
             "a\u{200d}b",
             "a\u{2060}",
             "\u{feff}a",
+            "\u{3164}",
+            "a\u{2800}",
+            "a\u{fe0f}",
+            "a\u{34f}b",
+            "a\u{e0061}",
+            "a\u{1d173}",
             &too_long,
         ],
     );

@@ -409,6 +409,7 @@ fn a_new_user_workspace_and_token_match_the_declaration() {
             expires,
             workspace: None,
             scope: TokenScope::All,
+            created_with: None,
         };
         assert_eq!(changes[6 + index], Change::CreateToken(token));
     }

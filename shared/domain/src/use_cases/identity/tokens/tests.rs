@@ -86,6 +86,7 @@ fn a_new_token_is_stored_as_a_hash_recorded_and_shown_once() {
             expires: Some(expires.unwrap_or_else(latest)),
             workspace: None,
             scope: TokenScope::All,
+            created_with: None,
         };
         assert_eq!(made, expected);
         assert_eq!(transactions(&fixture), [(vec![Change::CreateToken(made.clone())], None)]);
@@ -154,6 +155,7 @@ fn a_token_makes_none_that_outlives_it_or_exceeds_its_limits() {
         // The stored token decides, not the request's copy of it.
         let by = Actor { token: Some(token_id(1)), ..actor() };
         let made = make_as(&fixture, &by, &asked).map(|(token, _)| token);
+        assert!(made.iter().all(|token| token.created_with == by.token), "{case}");
         let limits = made.map(|token| (token.expires.unwrap(), token.workspace, token.scope));
         assert_eq!(limits.map_err(|error| error.code()), expected, "{case}");
         assert_eq!(fixture.table.audit().len(), usize::from(expected.is_ok()), "{case}");

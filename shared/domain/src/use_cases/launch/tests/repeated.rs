@@ -47,6 +47,27 @@ fn a_failed_launch_is_retried_under_the_same_key() {
     }
 }
 
+/// A claim is refused once the token of the launch was revoked, so another token must not get its
+/// claim token.
+#[test]
+fn only_the_token_of_the_launch_repeats_it() {
+    let tokens = [None, TokenId::new(5), TokenId::new(6)];
+    for first in tokens {
+        for second in tokens {
+            let fixture = fixture();
+            let as_token = |token| {
+                let actor = Actor { token, ..actor() };
+                launch_as(&fixture, &actor, &request(Platform::Slurm), Some(KEY), NOW)
+            };
+            as_token(first).unwrap();
+            let before = only_run(&fixture);
+            let code = as_token(second).err().map(|error| error.code());
+            assert_eq!(code, (first != second).then_some("idempotency-mismatch"), "{first:?} {second:?}");
+            assert_eq!(only_run(&fixture) == before, first != second, "{first:?} {second:?}");
+        }
+    }
+}
+
 #[test]
 fn a_failed_launch_is_decided_again() {
     let (fixture, first) = launched(Platform::AwsBatch);
