@@ -372,7 +372,6 @@ fn a_launch_names_the_compute_environment_and_jobs_are_in_its_region() {
         let words = ["nextflow", "run", "main.nf"];
         let file = harness.path("launch").display().to_string();
         for (options, message) in [
-            (vec!["--compute-env", ENVIRONMENT], "add --workspace"),
             (vec!["--workspace", "none", "--compute-env", ENVIRONMENT], "add --workspace"),
             (vec!["--workspace", "42", "--compute-env", "lab-eu"], "22 letters and digits"),
             (vec!["--workspace", "42", "--compute-env", "0123456789ABCDEFGHabc-"], "22 letters and digits"),
