@@ -14,7 +14,7 @@ ACTIONS = {
     "Authorizer": set(),
     "Identity": {
         "user.created", "user.login-added", "user.disabled", "user.enabled", "token.created", "token.revoked",
-        "workspace.created", "workspace.platforms-changed",
+        "workspace.created", "workspace.deleted", "workspace.platforms-changed",
         "participant.set", "participant.removed", "secret.updated", "secret.deleted",
     },
     "ReadSecrets": set(),
@@ -22,7 +22,7 @@ ACTIONS = {
     "LaunchRun": {"run.launched", "run.repinned", "run.tokens-renewed", *RUN_ENDS},
     "ClaimRun": {"run.claimed", *RUN_ENDS},
     "ReportRun": {"run.head-job-recorded", "run.cancelled", *RUN_ENDS},
-    "CleanupRun": RUN_ENDS,
+    "CleanupRun": {"run.cancelled", *RUN_ENDS},
     "Console": set(),
 }
 

@@ -143,6 +143,8 @@ names! {
         TokenRevoked = "token.revoked",
         /// A workspace was created.
         WorkspaceCreated = "workspace.created",
+        /// A workspace was deleted, with its participants.
+        WorkspaceDeleted = "workspace.deleted",
         /// The allowed platforms of a workspace changed.
         WorkspacePlatformsChanged = "workspace.platforms-changed",
         /// A participant was added, or its role changed.

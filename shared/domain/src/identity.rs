@@ -112,6 +112,12 @@ pub struct Workspace {
     /// When the workspace was created.
     #[serde(rename = "createdAt")]
     pub created: Timestamp,
+    /// How many roles were given in it so far, as [`User::grants`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub grants: u64,
+    /// When it was deleted. Its row stays, so that a restored table can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Timestamp>,
 }
 
 /// A user's membership of a workspace.
@@ -230,6 +236,17 @@ pub enum Change {
     /// Creates a workspace with a name that is unused in its organization. The same transaction
     /// must add an owner.
     CreateWorkspace(Workspace),
+    /// Deletes a workspace with all its participants, records that its secrets and runs are left,
+    /// and frees its name. The secrets and runs need no further check: every function refuses a
+    /// workspace without the caller's membership.
+    DeleteWorkspace {
+        /// The workspace, read before its participants.
+        workspace: Workspace,
+        /// All its participants, at most [`MOST_MEMBERS`].
+        members: Vec<UserId>,
+        /// When.
+        at: Timestamp,
+    },
     /// Replaces the platforms that the workspace allows.
     SetPlatforms(Workspace, Vec<Platform>),
     /// Adds a participant who is not disabled (from no role), changes a role, or removes a
@@ -250,13 +267,17 @@ pub enum Change {
 /// checks the required membership.
 pub const MAX_ROWS: usize = 99;
 
+/// The participants that the deletion of a workspace removes in one transaction: two rows for each,
+/// and a margin for the other rows.
+pub const MOST_MEMBERS: usize = 45;
+
 impl Change {
     /// The maximum number of transaction rows that this change takes, including its audit record.
     #[must_use]
     pub fn rows(&self) -> usize {
         match self {
             // Another change may write the same rows, so it takes a transaction of its own.
-            Self::SetDisabled { .. } => MAX_ROWS,
+            Self::SetDisabled { .. } | Self::DeleteWorkspace { .. } => MAX_ROWS,
             Self::CreateToken(token) => 5 + usize::from(token.created_with.is_some()),
             Self::CreateUser(..) | Self::SetRole { from: None, .. } => 5,
             Self::RevokeToken(_) | Self::SetRole { .. } => 4,
@@ -341,6 +362,8 @@ mod tests {
             full_name: "Main".into(),
             platforms: vec![Platform::AwsBatch],
             created: Timestamp::UNIX_EPOCH,
+            grants: 0,
+            deleted: None,
         }
     }
 

@@ -34,7 +34,9 @@ stores! {
     /// Table access of the authorizer.
     AuthenticationStore: ReadTokens + ReadLogins + ReadUserStatus;
     /// Table access of the identity function.
-    IdentityStore: Reconcile + RegisterLogins;
+    IdentityStore: FinishRemovals + RegisterLogins;
+    /// Table access of the clean-up.
+    CleanupStore: FindDueRuns + FindRemoved + ListLiveRuns;
     /// Table access for reading secrets.
     SecretReader: ReadMembership + ReadSecrets;
     /// Table access for authorizing launches.

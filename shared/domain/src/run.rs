@@ -198,7 +198,7 @@ names! {
         LaunchFailed = "launch-failed",
         /// The run stopped sending heartbeats.
         Lost = "lost",
-        /// A user ended the run.
+        /// A user ended the run, or its workspace was deleted.
         Cancelled = "cancelled",
     }
 }
@@ -212,7 +212,7 @@ names! {
         Report = "report",
         /// The state of the head job in AWS Batch.
         HeadJob = "head-job",
-        /// The sweep, because the due time passed.
+        /// The sweep, because the due time passed or the workspace was deleted.
         Sweep = "sweep",
         /// A user who cancelled the run.
         User = "user",
@@ -278,6 +278,8 @@ pub enum Event {
     Inspected,
     /// The table was restored from a backup. What happened to the run since is unknown.
     Restored,
+    /// The run's workspace was deleted.
+    OwnerRemoved,
     /// DescribeSecret found no copy of the run.
     CopiesDeleted,
 }
@@ -313,6 +315,7 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
     let detail = match event {
         Event::ClaimRefused => Some("claim refused"),
         Event::Cancelled { forced: true, .. } => Some("forced"),
+        Event::OwnerRemoved => Some("owner deleted"),
         _ => None,
     };
     let (lifecycle, action) = decide(run, event, now, limits);
@@ -409,6 +412,15 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
         (_, Event::Reported(outcome)) => reported(lifecycle, outcome, now),
         (_, Event::Cancelled { by, head_job, forced }) => {
             cancelled(lifecycle, by, head_job, forced, now, limits)
+        }
+        (_, Event::OwnerRemoved) => {
+            let outcome = Outcome {
+                result: RunResult::Cancelled,
+                exit_status: None,
+                reported_by: ReportedBy::Sweep,
+                cancelled_by: None,
+            };
+            end(lifecycle, outcome, now)
         }
         (_, Event::HeadJobObserved(status)) => head_job_observed(lifecycle, &status, now, limits),
         (_, Event::Inspected) if lifecycle.head_job.is_some() => act(Action::ObserveHeadJob),

@@ -39,7 +39,8 @@ impl ReadMembership for Store {
         let Some(role) = enabled_role_from(member)? else {
             return Ok(None);
         };
-        Ok(Some((role, meta.clone().read()?)))
+        let workspace: Workspace = meta.clone().read()?;
+        Ok(workspace.deleted.is_none().then_some((role, workspace)))
     }
 }
 
@@ -97,6 +98,14 @@ mod tests {
         assert_eq!(test.store.role_and_workspace(workspace(), user(OWNER)).await.unwrap(), None);
         let known = test.store.role_of_participant(workspace(), user(OWNER)).await.unwrap();
         assert_eq!(known, Some(Role::Owner));
+    }
+
+    #[tokio::test]
+    async fn a_deleted_workspace_is_not_found_even_with_a_membership() {
+        let test = TestStore::start().await;
+        let deleted = Key::meta(SecretOwner::Workspace(workspace()));
+        test.set(deleted, "deleted", s("2026-11-23T10:20:30Z")).await;
+        assert_eq!(test.store.role_and_workspace(workspace(), user(OWNER)).await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ type Writers = BTreeMap<String, BTreeMap<String, Write>>;
 
 /// Each kind of partition, the functions that have at least the rights that its rows grant, and
 /// these rights.
-const GRANTS: [(&str, &[&str], &str); 13] = [
+const GRANTS: [(&str, &[&str], &str); 14] = [
     ("ORG#", &["identity"], "the workspace of a name"),
     ("WS#", &["identity"], "the platforms of a workspace, and its number of owners"),
     ("USER#", &["identity"], "the identity and the workspaces of a user"),
@@ -29,6 +29,7 @@ const GRANTS: [(&str, &[&str], &str); 13] = [
     ("MEMBERS#", &["identity"], "roles"),
     ("TOKEN#", &["identity"], "the identity of a caller"),
     ("SECRETS#", &["identity", "write-secrets"], "a secret's name, version and sealed value"),
+    ("REMOVED#", &["identity"], "whose secrets are deleted and whose runs end"),
     ("IDEM#", &["write-secrets"], "the secrets that a replayed request returns"),
     (
         "RUN#",

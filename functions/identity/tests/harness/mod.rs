@@ -149,6 +149,10 @@ impl Harness {
             }
         }
         for ((pk, sk), row) in rows.iter().filter(|((pk, sk), _)| pk.starts_with("WS#") && sk == "META") {
+            if row.get("deleted").is_some() {
+                assert!(!owners.contains_key(pk.trim_start_matches("WS#")), "{pk} is deleted");
+                continue;
+            }
             let owners = owners[pk.trim_start_matches("WS#")];
             assert_eq!(row["ownerCount"], owners, "{pk} {sk}");
             assert!(owners >= 1, "{pk} has no owner");
@@ -198,6 +202,11 @@ impl Ids {
                 .map(|user| (user["userName"].as_str().unwrap().to_owned(), user["id"].as_i64().unwrap()))
                 .collect(),
         }
+    }
+
+    /// The id of the first workspace of an answer.
+    pub(crate) fn of_workspace(applied: &Value) -> i64 {
+        applied["organizations"][0]["workspaces"][0]["id"].as_i64().unwrap()
     }
 
     pub(crate) fn user(&self, name: &str) -> i64 {

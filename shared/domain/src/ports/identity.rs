@@ -12,9 +12,11 @@ use crate::identity::{
     Change, Login, Organization, RequiredMembership, StoredToken, User, VerifiedLogin, Workspace,
 };
 use crate::ids::{OrgId, SecretId, TokenId, UserId, WorkspaceId};
-use crate::owner::SecretOwner;
+use crate::owner::{Removed, SecretOwner};
 use crate::role::Role;
 use crate::secret::Secret;
+
+use super::ListLiveRuns;
 
 /// Reads memberships.
 #[async_trait(?Send)]
@@ -147,6 +149,23 @@ pub trait ChangeIdentity: ReadIdentity {
         audit: &[AuditRecord],
         required: Option<&RequiredMembership>,
     ) -> Result<()>;
+}
+
+/// Finds what was deleted and is not finished.
+#[async_trait(?Send)]
+pub trait FindRemoved {
+    /// Returns the deleted workspaces of which something may be left, in any order.
+    async fn removed(&self) -> Result<Vec<Removed>>;
+}
+
+/// Finishes deletions.
+#[async_trait(?Send)]
+pub trait FinishRemovals: FindRemoved + ListLiveRuns + Reconcile {
+    /// Returns the secrets of a scope without authorization. For scopes that were deleted.
+    async fn stored_secrets(&self, owner: SecretOwner) -> Result<Vec<Secret>>;
+
+    /// Removes the scope from [`removed`](FindRemoved::removed). Safe to repeat.
+    async fn forget_removed(&self, scope: SecretOwner) -> Result<()>;
 }
 
 /// Repeats changes in a restored table.

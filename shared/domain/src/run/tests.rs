@@ -233,6 +233,14 @@ fn every_event_in_every_state_does_what_the_table_says() {
         ("claim refused, without a claim token", batch, Event::ClaimRefused, ["-", "-", "-", "-", "-"]),
         ("claimed", slurm, Event::Claimed(new_pins()), ["-", "running", "=", "-", "-"]),
         ("heartbeat", batch, Event::Heartbeat, ["-", "running", "-", "-", "-"]),
+        ("owner removed", batch, Event::OwnerRemoved, ["-", "ending!remove", "ending!remove", "-", "-"]),
+        ("owner removed, on HPC", slurm, Event::OwnerRemoved, ["-", "ended", "ended", "-", "-"]),
+        (
+            "owner removed, with a head job",
+            with_head_job,
+            Event::OwnerRemoved,
+            ["-", "ending!remove", "ending!remove", "-", "-"],
+        ),
         ("head job recorded", batch, Event::HeadJobRecorded(job()), ["-", "running", "=", "-", "-"]),
         ("head job recorded again", with_head_job, Event::HeadJobRecorded(job()), ["-", "-", "-", "-", "-"]),
         ("reported", batch, reported(), ["-", "ending!remove", "ending!remove", "-", "-"]),
@@ -435,6 +443,12 @@ fn the_outcome_and_its_source_follow_from_the_event() {
             due(batch(State::Running)),
             Event::Inspected,
             outcome(RunResult::Lost, None, ReportedBy::Sweep),
+        ),
+        (
+            "a deleted workspace",
+            with_head_job(State::Running),
+            Event::OwnerRemoved,
+            outcome(RunResult::Cancelled, None, ReportedBy::Sweep),
         ),
         (
             "a head job that succeeded",
@@ -738,6 +752,12 @@ fn the_audit_record_of_a_step_follows_from_event_and_states() {
             with_head_job(State::Running),
             cancelled(Some(JobStatus::Final { succeeded: true, exit_status: None }), false),
             Some(StepAudit { action: AuditAction::RunEnding, detail: None }),
+        ),
+        (
+            "a deleted workspace",
+            with_head_job(State::Running),
+            Event::OwnerRemoved,
+            Some(StepAudit { action: AuditAction::RunCancelled, detail: Some("owner deleted") }),
         ),
         (
             "claim refused",

@@ -32,6 +32,8 @@ pub(crate) fn workspace() -> Workspace {
         full_name: "Research".into(),
         platforms: Platform::ALL.to_vec(),
         created: minutes(-1_000),
+        grants: 0,
+        deleted: None,
     }
 }
 

@@ -10,14 +10,14 @@ use super::{conflict_as_contended, retry_contended};
 use crate::context::Context;
 use crate::copies::RunCopy;
 use crate::ids::RunId;
-use crate::ports::{CopyStatus, FindDueRuns, ObserveJobs, RemoveCopies};
+use crate::ports::{CleanupStore, CopyStatus, ObserveJobs, RemoveCopies};
 use crate::run::{Action, Event, Run, State};
 use crate::{Error, Result};
 
 /// Inspects and cleans up runs.
 pub struct Cleaner {
     /// The table.
-    pub store: Rc<dyn FindDueRuns>,
+    pub store: Rc<dyn CleanupStore>,
     /// AWS Batch.
     pub jobs: Rc<dyn ObserveJobs>,
     /// AWS Secrets Manager.
@@ -70,6 +70,16 @@ impl Cleaner {
 
     /// Inspects a run that was just read.
     pub(crate) async fn inspect_run(&self, run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
+        self.apply(run, &Event::Inspected, context).await
+    }
+
+    /// Applies an event to a run that was just read, and advances the run as far as possible.
+    pub(super) async fn apply(
+        &self,
+        run: Run,
+        event: &Event,
+        context: &Context<'_>,
+    ) -> Result<CleanupOutcome> {
         let id = run.id.clone();
         let mut just_read = Some(run);
         retry_contended(context.backoff, async || {
@@ -78,14 +88,18 @@ impl Cleaner {
                 // Another inspection or a report was faster: decide again from the new state.
                 None => self.store.run(&id).await?.ok_or(Error::NotFound)?,
             };
-            self.advance_run(run, context).await
+            self.advance_run(run, event.clone(), context).await
         })
         .await
     }
 
-    /// Applies the inspection and its follow-up actions until there is nothing left to do.
-    async fn advance_run(&self, mut run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
-        let mut event = Event::Inspected;
+    /// Applies the event and its follow-up actions until there is nothing left to do.
+    async fn advance_run(
+        &self,
+        mut run: Run,
+        mut event: Event,
+        context: &Context<'_>,
+    ) -> Result<CleanupOutcome> {
         loop {
             let step = advance(&*self.store, &run, event, context).await.map_err(conflict_as_contended)?;
             if let Some(advanced) = step.run {

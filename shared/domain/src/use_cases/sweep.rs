@@ -10,7 +10,7 @@ use super::clean_up::{Cleaner, CleanupOutcome};
 use crate::context::Context;
 use crate::ids::RunId;
 use crate::ports::{CopyStatus, FoundCopy};
-use crate::run::State;
+use crate::run::{Event, State};
 use crate::{Result, log};
 
 /// The result of a sweep. Every field becomes a metric.
@@ -49,9 +49,47 @@ impl Cleaner {
     /// they do not block later ones.
     pub async fn sweep(&self, context: &Context<'_>) -> Result<SweepSummary> {
         let mut swept = SweepSummary::default();
+        self.sweep_removed(&mut swept, context).await;
         self.sweep_runs(&mut swept, context).await?;
         self.sweep_orphans(&mut swept, context).await?;
         Ok(swept)
+    }
+
+    /// Ends the live runs of deleted workspaces. A failure does not stop the rest of the sweep, and
+    /// the next sweep repeats it.
+    async fn sweep_removed(&self, swept: &mut SweepSummary, context: &Context<'_>) {
+        let ended = async {
+            let mut outcomes = Vec::new();
+            for removed in self.store.removed().await? {
+                let live = self.store.live_runs(removed.scope, BATCH).await?;
+                let ends = stream::iter(live)
+                    .map(async |live| (self.end_of_removed(&live.id, context).await, live.id));
+                outcomes.extend(ends.buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await);
+            }
+            Ok(outcomes)
+        };
+        let outcomes = ended.await.unwrap_or_else(|error| {
+            swept.failed += 1;
+            log::error(&error).error("could not find the runs of a deleted workspace");
+            Vec::new()
+        });
+        for (outcome, id) in outcomes {
+            match outcome {
+                Ok(CleanupOutcome::Ended) => swept.ended += 1,
+                Ok(CleanupOutcome::Unchanged) => {}
+                Err(error) => {
+                    swept.failed += 1;
+                    log::error(&error).run(&id).error("could not end a run of a deleted workspace");
+                }
+            }
+        }
+    }
+
+    async fn end_of_removed(&self, id: &RunId, context: &Context<'_>) -> Result<CleanupOutcome> {
+        match self.store.run(id).await? {
+            Some(run) => self.apply(run, &Event::OwnerRemoved, context).await,
+            None => Ok(CleanupOutcome::Unchanged),
+        }
     }
 
     /// Inspects runs that are due, longest due first, until none is left or the time is up.

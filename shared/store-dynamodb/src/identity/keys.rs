@@ -14,6 +14,9 @@ pub(super) const MEMBERSHIPS: &str = "IN#";
 /// The sort key prefix of a user's tokens.
 pub(super) const TOKENS: &str = "TOKEN#";
 
+/// The partition of deletions that are not finished.
+pub(super) const REMOVED: &str = "REMOVED#SCOPES";
+
 /// The partition of the guards of user names.
 pub(super) const USER_NAMES: &str = "LOGIN#name";
 
@@ -49,6 +52,11 @@ impl Key {
 
     pub(super) fn workspace_name(org: OrgId, name: &str) -> Self {
         Self::new(format!("ORG#{org}"), format!("WS#{}", fold(name)))
+    }
+
+    /// A workspace that was deleted, and of which something may be left.
+    pub(super) fn removed(scope: SecretOwner) -> Self {
+        Self::new(REMOVED, scope.to_string())
     }
 
     pub(super) fn membership(user: UserId, workspace: WorkspaceId) -> Self {

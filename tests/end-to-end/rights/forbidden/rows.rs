@@ -6,9 +6,9 @@ use end_to_end::rights::sealed::{CallResult, call_result};
 
 use super::{Attempts, Outcome, Targets, functions};
 
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#", "IDEM#", "RUN#", "LAUNCH#", "QUOTA#",
-    "JOB#", "AUDIT#",
+    "JOB#", "AUDIT#", "REMOVED#",
 ];
 const OPERATIONS: [&str; 5] = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];
 
@@ -18,10 +18,12 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
         ("authorizer", "GetItem") => &["TOKEN#", "LOGIN#", "USER#"],
         ("authorizer", "UpdateItem") => &["TOKEN#"],
         ("identity", "GetItem") => &["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#"],
-        ("identity", "Query") => &["MEMBERS#", "USER#", "LOGIN#"],
-        ("identity", "PutItem") => &["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "AUDIT#"],
+        ("identity", "Query") => &["MEMBERS#", "USER#", "LOGIN#", "SECRETS#", "REMOVED#"],
+        ("identity", "PutItem") => {
+            &["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "AUDIT#", "REMOVED#"]
+        }
         ("identity", "UpdateItem") => &["WS#", "MEMBERS#", "SECRETS#", "USER#"],
-        ("identity", "DeleteItem") => &["MEMBERS#", "USER#", "TOKEN#", "SECRETS#"],
+        ("identity", "DeleteItem") => &["ORG#", "MEMBERS#", "USER#", "TOKEN#", "SECRETS#", "REMOVED#"],
         ("read-secrets", "GetItem") => &["MEMBERS#", "SECRETS#", "RUN#"],
         ("read-secrets", "Query") => &["SECRETS#", "AUDIT#"],
         ("write-secrets", "GetItem") => &["MEMBERS#", "SECRETS#"],
@@ -33,6 +35,7 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
         ("claim-run", "GetItem") => &["RUN#", "USER#"],
         ("report-run", "GetItem") => &["MEMBERS#", "RUN#"],
         ("report-run", "PutItem") => &["JOB#", "AUDIT#"],
+        ("cleanup-run", "Query") => &["REMOVED#"],
         ("cleanup-run", "GetItem") => &["RUN#", "JOB#"],
         ("launch-run", "UpdateItem") => &["RUN#", "QUOTA#"],
         ("claim-run" | "report-run", "UpdateItem") => &["RUN#"],

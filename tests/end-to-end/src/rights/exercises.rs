@@ -2,6 +2,7 @@
 //! without a right, the function needs that right. If a function continues without a right, its log
 //! or the table shows the difference.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use local::JobStatus;
 use local::platform::Platform;
 use serde_json::{Value, json};
@@ -133,7 +134,21 @@ impl<'a> Exercises<'a> {
         let remove = inside(Operation::DeleteParticipant).path("participantId", &world.member);
         harness.done(&remove).await?;
         let listed = harness.done(&inside(Operation::ListParticipants)).await?;
-        ensure(listed["totalSize"] == 1, || format!("{listed}"))
+        ensure(listed["totalSize"] == 1, || format!("{listed}"))?;
+        let deleted = harness.request(&inside(Operation::DeleteWorkspace)).await?;
+        ensure(deleted.http_status() == 204, || format!("{}", deleted.answer))?;
+        ensure(!deleted.log.contains("could not delete"), || "the secrets were not deleted".into())?;
+        self.set_removed(&world, "2026-01-01T00:00:00Z").await?;
+        let finished = harness.invoke("identity", &json!({"finish": {}})).await?;
+        ensure(!finished.failed && finished.answer["finished"].as_u64() >= Some(1), || {
+            format!("finish: {}", finished.answer)
+        })
+    }
+
+    /// Records that the workspace was deleted at this time.
+    async fn set_removed(&self, world: &World, at: &str) -> Outcome {
+        let sk = format!("WS#{}", world.workspace);
+        self.harness.set("REMOVED#SCOPES", &sk, "removedAt", AttributeValue::S(at.into())).await
     }
 
     async fn read_secrets(&self) -> Outcome {
@@ -273,8 +288,29 @@ impl<'a> Exercises<'a> {
         self.clean(&ended).await?;
         let row = harness.row(&format!("RUN#{id}"), "RUN").await?.ok_or("the run's row is missing")?;
         ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
-        self.clean(&json!({"source": "pipeline-secrets.sweep"})).await?;
+        self.end_with_workspace().await?;
         pair.delete(self).await
+    }
+
+    /// A sweep that ends the run of a deleted workspace.
+    async fn end_with_workspace(&self) -> Outcome {
+        let harness = self.harness;
+        let world = World::make(harness, &format!("cleanup-{}", self.fresh())).await?;
+        let run = world.launch(harness, "slurm").await?;
+        self.set_removed(&world, "2026-01-01T00:00:00Z").await?;
+        self.clean(&json!({"source": "pipeline-secrets.sweep"})).await?;
+        let row = harness.row(&format!("RUN#{}", text(&run, "workflowId")), "RUN").await?;
+        let row = row.ok_or("the run's row is missing")?;
+        ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
+        harness
+            .done(
+                &world
+                    .own(Operation::DeleteWorkspace)
+                    .path("orgId", &world.org)
+                    .path("workspaceId", &world.workspace),
+            )
+            .await?;
+        Ok(())
     }
 
     /// Invokes cleanup-run with an event.

@@ -49,6 +49,8 @@ pub struct DeclaredWorkspace {
     pub platforms: Option<Vec<Platform>>,
     /// Its participants.
     pub participants: Vec<DeclaredParticipant>,
+    /// Whether the workspace must not exist.
+    pub deleted: bool,
 }
 
 /// A declared participant of a workspace.
@@ -98,6 +100,12 @@ impl Document {
         let document = read_document(json, &mut problems);
         problems.into_result()?;
         Ok(document)
+    }
+
+    /// Whether it declares something as deleted.
+    #[must_use]
+    pub fn deletes(&self) -> bool {
+        self.organizations.iter().flat_map(|it| &it.workspaces).any(|workspace| workspace.deleted)
     }
 
     /// Refuses logins of issuers that the deployment does not have: such a login is misspelled, or
@@ -155,8 +163,12 @@ fn read_organization(json: &Value, place: &str, problems: &mut Problems) -> Decl
 }
 
 fn read_workspace(json: &Value, place: &str, problems: &mut Problems) -> DeclaredWorkspace {
-    let known = ["name", "fullName", "platforms", "participants"];
+    let known = ["name", "fullName", "platforms", "participants", "deleted"];
     let fields = Fields::of(json, place, &known, problems);
+    let deleted = fields.flag("deleted", problems);
+    if deleted && known[1..4].iter().any(|field| fields.has(field)) {
+        problems.add(place, "a workspace that is deleted can have only a name.");
+    }
     let participants = fields.list("participants", problems, read_participant);
     let users = participants.iter().map(|it: &DeclaredParticipant| &it.user);
     reject_duplicates(&format!("{place}.participants"), "user", users, problems);
@@ -173,6 +185,7 @@ fn read_workspace(json: &Value, place: &str, problems: &mut Problems) -> Declare
             .then(|| fields.text("fullName", problems, |text| check_text(text, 100))),
         platforms,
         participants,
+        deleted,
     }
 }
 

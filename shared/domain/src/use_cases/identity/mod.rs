@@ -4,6 +4,7 @@
 pub mod apply;
 pub mod describe;
 pub mod document;
+pub mod finish;
 pub mod operators;
 pub mod participants;
 mod plan;
@@ -13,6 +14,7 @@ pub mod reconcile;
 mod testing;
 pub mod tokens;
 pub mod trail;
+pub mod workspaces;
 
 use crate::Result;
 use crate::audit::{AuditAction, AuditRecord};
@@ -76,6 +78,9 @@ pub(crate) fn record_of(
             None,
             Some(format!("organization {}", workspace.org)),
         ),
+        Change::DeleteWorkspace { workspace, .. } => {
+            (SecretOwner::Workspace(workspace.id), AuditAction::WorkspaceDeleted, None, None)
+        }
         Change::SetPlatforms(workspace, platforms) => (
             SecretOwner::Workspace(workspace.id),
             AuditAction::WorkspacePlatformsChanged,

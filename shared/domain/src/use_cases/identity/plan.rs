@@ -8,6 +8,7 @@ use super::apply::{Applied, AppliedOrganization, AppliedToken, AppliedUser, Appl
 use super::document::{DeclaredOrganization, DeclaredToken, DeclaredUser, DeclaredWorkspace, Document};
 use super::problems::Problems;
 use super::record_of;
+use super::workspaces::deletion;
 use crate::Result;
 use crate::audit::AuditRecord;
 use crate::context::Context;
@@ -304,11 +305,13 @@ impl Planner<'_> {
         declared
             .iter()
             .enumerate()
-            .map(|(index, organization)| self.organization(organization, &format!("organizations[{index}]")))
+            .filter_map(|(index, organization)| {
+                self.organization(organization, &format!("organizations[{index}]"))
+            })
             .collect()
     }
 
-    fn organization(&mut self, declared: &DeclaredOrganization, place: &str) -> AppliedOrganization {
+    fn organization(&mut self, declared: &DeclaredOrganization, place: &str) -> Option<AppliedOrganization> {
         let known = self.known.organizations.get(&fold(&declared.name)).cloned();
         let is_new = known.is_none();
         let organization = known.unwrap_or_else(|| Organization {
@@ -320,12 +323,26 @@ impl Planner<'_> {
         for (index, workspace) in declared.workspaces.iter().enumerate() {
             let place = format!("{place}.workspaces[{index}]");
             let key = (organization.id, fold(&workspace.name));
-            workspaces.push(match self.known.workspaces.get(&key) {
-                Some((known, participants)) => self.workspace(workspace, known, participants, &place),
-                None => self.new_workspace(workspace, &organization, new.take(), &place),
-            });
+            match (self.known.workspaces.get(&key), workspace.deleted) {
+                (None, true) => {}
+                (Some((known, participants)), true) => {
+                    let changes = deletion(known.clone(), participants, None, self.context);
+                    self.later.extend(changes.into_iter().map(|change| vec![change]));
+                }
+                (Some((known, participants)), false) => {
+                    workspaces.push(self.workspace(workspace, known, participants, &place));
+                }
+                (None, false) => {
+                    workspaces.push(self.new_workspace(workspace, &organization, new.take(), &place));
+                }
+            }
         }
-        AppliedOrganization { id: organization.id, name: organization.name, workspaces }
+        // Without a workspace, a new organization is not created.
+        (new.is_none()).then_some(AppliedOrganization {
+            id: organization.id,
+            name: organization.name,
+            workspaces,
+        })
     }
 
     fn new_workspace(
@@ -343,6 +360,8 @@ impl Planner<'_> {
             full_name: declared.full_name.clone().unwrap_or_else(|| declared.name.clone()),
             platforms: declared.platforms.clone().unwrap_or_else(|| vec![Platform::AwsBatch]),
             created: self.context.now,
+            grants: 0,
+            deleted: None,
         };
         let applied = AppliedWorkspace { id: workspace.id, name: workspace.name.clone() };
         let mut joins = self.role_changes(&workspace, declared, &[], place);

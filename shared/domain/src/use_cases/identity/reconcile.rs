@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::plan::{MOST_MEMBERSHIPS, set_disabled};
 use super::record_of;
 use super::trail::Trail;
+use super::workspaces::deletion;
 use crate::audit::{AuditAction, AuditRecord, Subject};
 use crate::context::Context;
 use crate::identity::Change;
@@ -34,6 +35,8 @@ pub struct ReconcileSummary {
     pub secrets_outdated: u32,
     /// Secrets that were created after the backup and do not exist.
     pub secrets_missing: u32,
+    /// Workspaces deleted again.
+    pub workspaces_deleted: u32,
     /// Tokens revoked again.
     pub tokens_revoked: u32,
     /// Users disabled again.
@@ -75,7 +78,9 @@ pub async fn reconcile(
                 .into(),
         ));
     }
-    let secrets = each(trail.deleted.iter(), |key| delete_secret(store, *key, context)).await?;
+    let workspaces =
+        each(trail.workspaces_deleted.iter(), |id| delete_workspace(store, *id, context)).await?;
+    let secrets = each(trail.deleted.iter(), |key| delete_secret(store, *key, RECONCILED, context)).await?;
     let left = trail.written.iter().filter(|(key, _)| !trail.deleted.contains(key));
     let versions = each(left, |(key, version)| mark_value_lost(store, *key, *version, context)).await?;
     let tokens = each(trail.revoked.iter(), |id| revoke_token(store, *id, context)).await?;
@@ -87,14 +92,12 @@ pub async fn reconcile(
         narrow_platforms(store, *workspace, allowed, context)
     })
     .await?;
-    let count = |of: &[Effect], what: &Effect| {
-        u32::try_from(of.iter().filter(|it| *it == what).count()).unwrap_or(u32::MAX)
-    };
     Ok(ReconcileSummary {
         secrets_deleted: count(&secrets, &Effect::Done),
         secrets_outdated: count(&versions, &Effect::Done),
         secrets_missing: count(&versions, &Effect::Missing),
         tokens_revoked: count(&tokens, &Effect::Done),
+        workspaces_deleted: count(&workspaces, &Effect::Done),
         users_disabled: count(&users, &Effect::Done),
         roles_removed: count(&roles, &Effect::Done),
         roles_lowered: count(&roles, &Effect::Lowered),
@@ -125,16 +128,32 @@ async fn each<I, F: Future<Output = Result<Effect>>>(
     stream::iter(items.map(apply)).buffer_unordered(CONCURRENCY).try_collect().await
 }
 
+/// Deletes secrets whose owner was deleted. Returns their number.
+pub(super) async fn delete_secrets(
+    store: &dyn Reconcile,
+    secrets: Vec<Secret>,
+    context: &Context<'_>,
+) -> Result<u32> {
+    let keys: Vec<_> = secrets.iter().map(|secret| (secret.owner, secret.id)).collect();
+    let deleted = each(keys.into_iter(), |key| delete_secret(store, key, OWNER_DELETED, context)).await?;
+    Ok(count(&deleted, &Effect::Done))
+}
+
+fn count(of: &[Effect], what: &Effect) -> u32 {
+    u32::try_from(of.iter().filter(|it| *it == what).count()).unwrap_or(u32::MAX)
+}
+
 async fn delete_secret(
     store: &dyn Reconcile,
     (owner, id): (SecretOwner, SecretId),
+    reason: &str,
     context: &Context<'_>,
 ) -> Result<Effect> {
     retry_contended(context.backoff, async || {
         let Some(secret) = store.stored_secret(owner, id).await? else {
             return Ok(Effect::Nothing);
         };
-        let audit = of_secret(&secret, AuditAction::SecretDeleted, context);
+        let audit = of_secret(&secret, AuditAction::SecretDeleted, reason, context);
         done_or_deleted(store.delete_secret_unscoped(&secret, &audit).await)
     })
     .await
@@ -156,7 +175,7 @@ async fn mark_value_lost(
         let mut lost = secret.clone();
         lost.version = version;
         lost.properties.lost = true;
-        let audit = of_secret(&lost, AuditAction::SecretUpdated, context);
+        let audit = of_secret(&lost, AuditAction::SecretUpdated, RECONCILED, context);
         done_or_deleted(store.mark_value_lost(&secret, &lost, &audit).await)
     })
     .await
@@ -183,6 +202,20 @@ async fn disable(store: &dyn Reconcile, id: UserId, context: &Context<'_>) -> Re
         }
         for disable in set_disabled(&user, Some(context.now), &workspaces) {
             change(store, disable, context).await?;
+        }
+        Ok(Effect::Done)
+    })
+    .await
+}
+
+async fn delete_workspace(store: &dyn Reconcile, id: WorkspaceId, context: &Context<'_>) -> Result<Effect> {
+    retry_contended(context.backoff, async || {
+        let Some(workspace) = store.workspace(id).await?.filter(|it| it.deleted.is_none()) else {
+            return Ok(Effect::Nothing);
+        };
+        let participants = store.participants(id).await?;
+        for step in deletion(workspace, &participants, None, context) {
+            change(store, step, context).await?;
         }
         Ok(Effect::Done)
     })
@@ -246,10 +279,10 @@ fn done_or_deleted(outcome: Result<()>) -> Result<Effect> {
     }
 }
 
-fn of_secret(secret: &Secret, action: AuditAction, context: &Context<'_>) -> AuditRecord {
+fn of_secret(secret: &Secret, action: AuditAction, reason: &str, context: &Context<'_>) -> AuditRecord {
     AuditRecord {
         subjects: vec![Subject::of(secret)],
-        detail: Some("reconciled".into()),
+        detail: Some(reason.into()),
         ..AuditRecord::new(secret.owner, None, action, context)
     }
 }
@@ -257,8 +290,12 @@ fn of_secret(secret: &Secret, action: AuditAction, context: &Context<'_>) -> Aud
 /// Marks a record as a repetition, unless it has a detail: a later reconciliation parses tokens and
 /// roles from it.
 fn reconciled(record: AuditRecord) -> AuditRecord {
-    AuditRecord { detail: record.detail.or_else(|| Some("reconciled".into())), ..record }
+    AuditRecord { detail: record.detail.or_else(|| Some(RECONCILED.into())), ..record }
 }
+
+/// Why the service made a change, in its audit record.
+const RECONCILED: &str = "reconciled";
+const OWNER_DELETED: &str = "owner deleted";
 
 #[cfg(test)]
 mod tests;

@@ -141,6 +141,7 @@ fn every_field_of_a_document_is_read() {
                 full_name: Some("Research group".into()),
                 platforms: Some(vec![Platform::AwsBatch, Platform::Slurm]),
                 participants: vec![participant("sam", Role::Owner), participant("Vera", Role::View)],
+                deleted: false,
             }],
         }],
         users: vec![DeclaredUser {
@@ -212,7 +213,9 @@ fn each_problem_of_a_document_or_workspace_names_its_place_and_the_rule() {
         (with_workspace(&json!(7)), format!("{workspace}: {object}")),
         (
             research(json!({"platform": "slurm"})),
-            format!("{workspace}: it can have only the fields name, fullName, platforms, participants."),
+            format!(
+                "{workspace}: it can have only the fields name, fullName, platforms, participants, deleted."
+            ),
         ),
         (research(json!({"fullName": 7})), format!("{workspace}.fullName: {text}")),
         (
@@ -426,4 +429,25 @@ fn a_token_name_has_up_to_50_characters_that_are_shown() {
             &too_long,
         ],
     );
+}
+
+#[test]
+fn a_workspace_that_is_deleted_can_have_only_a_name() {
+    let parse = |workspace: Value| {
+        Document::parse(&json!({"organizations": [{"name": "acme", "workspaces": [workspace]}]}))
+    };
+    let document = parse(json!({"name": "main", "deleted": true})).unwrap();
+    assert!(document.organizations[0].workspaces[0].deleted && document.deletes());
+    let kept = parse(json!({"name": "main"})).unwrap();
+    assert!(!kept.organizations[0].workspaces[0].deleted && !kept.deletes());
+    for (field, value) in [
+        ("fullName", json!("Main")),
+        ("platforms", json!([])),
+        ("participants", json!([])),
+        ("deleted", json!("yes")),
+    ] {
+        let mut workspace = json!({"name": "main", "deleted": true});
+        workspace[field] = value;
+        assert!(parse(workspace).is_err(), "{field}");
+    }
 }

@@ -70,6 +70,9 @@ fn steps(plan: &Plan) -> Vec<Vec<String>> {
             let word = disabled.map_or("enable", |_| "disable");
             format!("{word} {} in {} workspaces", names[&user.number()], workspaces.len())
         }
+        Change::DeleteWorkspace { workspace, members, .. } => {
+            format!("delete {} with {} members", names[&workspace.id.number()], members.len())
+        }
         Change::CreateToken(token) => format!("token {} of {}", token.name, names[&token.user.number()]),
         Change::RevokeToken(token) => format!("revoke {} of {}", token.name, names[&token.user.number()]),
         Change::CreateOrganization(organization) => format!("organization {}", organization.name),
@@ -295,6 +298,26 @@ fn workspaces_that_differ_are_changed_and_the_rest_is_left() {
 }
 
 #[test]
+fn a_workspace_that_is_declared_as_deleted_is_deleted_after_every_addition() {
+    let document = |name: &str| json!({"name": name, "deleted": true});
+    let lab = json!({"name": "Lab", "participants": people(&[("sam", "owner")])});
+    let json = json!({"organizations": [{"name": "acme", "workspaces": [document("Research"), lab]}]});
+    let transactions =
+        [vec!["workspace acme/Lab", "Sam in Lab: nothing to owner"], vec!["delete research with 3 members"]];
+    assert_eq!(steps(&planned(&json)), transactions);
+    for organization in ["acme", "new"] {
+        let unknown = json!({"organizations": [{"name": organization, "workspaces": [document("x")]}]});
+        assert_steps(&[(organization, unknown, &[])]);
+    }
+    let applied = |organization: &str| {
+        let json = json!({"organizations": [{"name": organization, "workspaces": [document("research")]}]});
+        let found = planned(&json).applied.organizations;
+        found.iter().map(|organization| organization.workspaces.len()).collect::<Vec<_>>()
+    };
+    assert_eq!((applied("acme"), applied("new")), (vec![0], vec![]), "it is not in the answer");
+}
+
+#[test]
 fn additions_come_first_then_owners_step_down_and_tokens_come_last() {
     assert_steps(&[
         (
@@ -392,6 +415,8 @@ fn a_new_user_workspace_and_token_match_the_declaration() {
             full_name: full_name.into(),
             platforms: vec![platform],
             created: NOW,
+            grants: 0,
+            deleted: None,
         })
     };
     assert_eq!(changes[2], made(0, "One of two", Platform::Lsf));

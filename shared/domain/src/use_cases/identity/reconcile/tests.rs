@@ -326,6 +326,7 @@ fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
     let roles = [(7, Some(Role::Owner)), (8, Some(Role::View)), (9, None), (10, None)];
     let trail = Trail {
         deleted: [key(of_workspace(), 1), key(of_user(), 2), key(of_user(), 99)].into(),
+        workspaces_deleted: [WorkspaceId::new(99).unwrap()].into(),
         written: [(key(of_workspace(), 3), 4), (key(of_workspace(), 4), 3), (key(of_workspace(), 99), 1)]
             .into(),
         revoked: [token_id(5), token_id(6), token_id(99)].into(),
@@ -341,6 +342,7 @@ fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
         secrets_outdated: 1,
         secrets_missing: 1,
         tokens_revoked: 2,
+        workspaces_deleted: 0,
         users_disabled: 1,
         roles_removed: 2,
         roles_lowered: 1,
@@ -361,6 +363,7 @@ fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
         secrets_outdated: 2,
         secrets_missing: 3,
         tokens_revoked: 4,
+        workspaces_deleted: 9,
         users_disabled: 8,
         roles_removed: 5,
         roles_lowered: 6,
@@ -372,6 +375,7 @@ fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
         "secretsOutdated": 2,
         "secretsMissing": 3,
         "tokensRevoked": 4,
+        "workspacesDeleted": 9,
         "usersDisabled": 8,
         "rolesRemoved": 5,
         "rolesLowered": 6,
@@ -379,4 +383,23 @@ fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
         "ownersKept": [{ "workspaceId": workspace_id(), "userId": 17 }],
     });
     assert_eq!(serde_json::to_value(done).unwrap(), expected);
+}
+
+#[test]
+fn a_restored_workspace_that_was_deleted_is_deleted_again_once() {
+    let fixture = with_secrets();
+    for (id, role) in [(7, Role::Owner), (8, Role::Launch)] {
+        let user = crate::testing::user(id, &format!("u{id}"));
+        fixture.table.rows.borrow_mut().users.insert(user.id, user);
+        fixture.table.put_member(workspace(), user_id(id), role);
+    }
+    let trail = Trail { workspaces_deleted: [workspace_id()].into(), ..Trail::default() };
+    let done = reconcile_with(&fixture, &trail).unwrap();
+    assert_eq!(done, ReconcileSummary { workspaces_deleted: 1, ..ReconcileSummary::default() });
+    assert_recorded(&fixture, AuditAction::WorkspaceDeleted, of_workspace(), vec![], None, "reconciled");
+    let rows = fixture.table.rows.borrow();
+    assert!(rows.roles.is_empty(), "no user has a role in it");
+    assert_eq!(rows.removed, [(of_workspace(), NOW)].into(), "its secrets are deleted by the next pass");
+    drop(rows);
+    assert_eq!(reconcile_with(&fixture, &trail).unwrap(), ReconcileSummary::default());
 }

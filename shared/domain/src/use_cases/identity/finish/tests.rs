@@ -1,0 +1,85 @@
+use super::*;
+use crate::audit::AuditAction;
+use crate::owner::SecretOwner;
+use crate::platform::Platform;
+use crate::run::State;
+use crate::secret::SealedValue;
+use crate::testing::{
+    Fixture, NOW, error_of, minutes, of_user, of_workspace, run, run_now, secret, unavailable,
+};
+
+/// A workspace that was deleted this long ago, with two secrets, and a secret of a user.
+fn deleted(minutes_ago: i64) -> Fixture {
+    let fixture = Fixture::new();
+    for (owner, id) in [(of_workspace(), 1), (of_workspace(), 2), (of_user(), 3)] {
+        let secret = secret(owner, id, &format!("S{id}"));
+        let sealed = SealedValue { owner, secret: secret.id, version: secret.version, envelope: vec![7] };
+        fixture.table.put_secret(secret, sealed);
+    }
+    fixture.table.rows.borrow_mut().removed.insert(of_workspace(), minutes(-minutes_ago));
+    fixture
+}
+
+fn finished(fixture: &Fixture) -> Result<Finished> {
+    run_now(finish(&*fixture.table, &fixture.context()))
+}
+
+fn owners_of_secrets(fixture: &Fixture) -> Vec<SecretOwner> {
+    fixture.table.rows.borrow().secrets.keys().map(|(owner, _)| *owner).collect()
+}
+
+#[test]
+fn the_secrets_of_a_deleted_workspace_are_deleted_and_recorded() {
+    let fixture = deleted(0);
+    assert_eq!(finished(&fixture).unwrap(), Finished { secrets_deleted: 2, finished: 0 });
+    assert_eq!(owners_of_secrets(&fixture), [of_user()]);
+    let records = fixture.table.audit();
+    assert_eq!(records.len(), 2);
+    for record in records {
+        assert_eq!((record.action, record.scope), (AuditAction::SecretDeleted, of_workspace()));
+        assert_eq!((record.at, record.actor, record.detail.as_deref()), (NOW, None, Some("owner deleted")));
+    }
+}
+
+#[test]
+fn a_deletion_is_finished_an_hour_later_if_no_run_is_live() {
+    for (ago, state, done) in [
+        (59, None, false),
+        (60, None, true),
+        (60, Some(State::Running), false),
+        (60, Some(State::Ending), false),
+        (60, Some(State::Ended), true),
+    ] {
+        let fixture = deleted(ago);
+        if let Some(state) = state {
+            fixture.table.put_run(run(Platform::AwsBatch, state));
+        }
+        assert_eq!(finished(&fixture).unwrap().finished, u32::from(done), "{ago} {state:?}");
+        assert_eq!(fixture.table.rows.borrow().removed.is_empty(), done, "{ago} {state:?}");
+    }
+}
+
+#[test]
+fn after_a_failure_of_any_call_the_next_pass_finishes() {
+    let probe = deleted(60);
+    finished(&probe).unwrap();
+    for (index, call) in probe.table.faults.calls().into_iter().enumerate() {
+        let fixture = deleted(60);
+        fixture.table.faults.fail(call, unavailable());
+        assert_eq!(error_of(finished(&fixture)).code(), "unavailable", "{index} {call}");
+        finished(&fixture).unwrap();
+        assert_eq!(owners_of_secrets(&fixture), [of_user()], "{call}");
+        assert!(fixture.table.rows.borrow().removed.is_empty(), "{call}");
+        assert_eq!(fixture.table.audit().len(), 2, "{call}");
+    }
+}
+
+#[test]
+fn a_deletion_that_fails_does_not_stop_the_others() {
+    let fixture = deleted(60);
+    fixture.table.rows.borrow_mut().removed.insert(of_user(), minutes(-60));
+    fixture.table.faults.fail("stored_secrets", unavailable());
+    assert_eq!(error_of(finished(&fixture)).code(), "unavailable");
+    let left = owners_of_secrets(&fixture);
+    assert!(left == [of_user()] || left == [of_workspace(); 2], "one of them is finished: {left:?}");
+}
