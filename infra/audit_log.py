@@ -13,7 +13,7 @@ RUN_ENDS = {"run.ending", "run.ended"}
 ACTIONS = {
     "Authorizer": set(),
     "Identity": {
-        "user.created", "user.login-added", "user.disabled", "user.enabled", "token.created", "token.revoked",
+        "user.created", "user.login-added", "user.disabled", "user.enabled", "user.removed", "token.created", "token.revoked",
         "workspace.created", "workspace.deleted", "workspace.platforms-changed",
         "participant.set", "participant.removed", "secret.updated", "secret.deleted",
     },

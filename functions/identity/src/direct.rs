@@ -52,7 +52,7 @@ impl Handler {
             return raw(&reconciled);
         }
         if let Some(request) = fields.get("list") {
-            return raw(&operators::list(&*self.store, &ListUsers::parse(request)?).await?);
+            return raw(&operators::list(&*self.store, &ListUsers::parse(request)?, &self.issuers).await?);
         }
         if let Some(request) = fields.get("revoke") {
             let revoked = operators::revoke_tokens(&*self.store, request, context).await?;

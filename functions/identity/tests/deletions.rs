@@ -1,5 +1,5 @@
-//! Deleting a workspace: from the first write on no function accepts it, and a crash between any
-//! two calls leaves something that the next pass finishes.
+//! Deleting a workspace and removing a user: from the first write on no function accepts them, and
+//! a crash between any two calls leaves something that the next pass finishes.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use http_api::Operation;
@@ -162,4 +162,86 @@ async fn a_deletion_is_finished_after_an_hour_and_in_a_restored_table_not_before
     assert!(listed(&harness).await);
     assert_eq!(finish(&harness).await, json!({ "secretsDeleted": 0, "finished": 1 }));
     assert!(!listed(&harness).await);
+}
+
+fn removal(name: &str) -> Value {
+    let user = json!({ "userName": name, "email": format!("{name}@example.org"), "removed": true });
+    json!({ "users": [user] })
+}
+
+/// The declared users. `launch` has a secret.
+async fn with_a_secret_of_launch() -> (Harness, Ids) {
+    let (harness, ids) = Harness::with_declaration().await;
+    put_secret(&harness, &format!("USER#{}", ids.user("launch"))).await;
+    harness.table.faults.forget();
+    (harness, ids)
+}
+
+/// The keys of the user's rows, except the user's row and the number of secrets.
+async fn left_of_user(harness: &Harness, id: i64) -> Vec<String> {
+    let of_user = |pk: &str, row: &Value| {
+        pk == format!("USER#{id}")
+            || pk == format!("SECRETS#USER#{id}")
+            || pk.starts_with("TOKEN#") && row["user"] == id
+            || pk.starts_with("LOGIN#") && row["user"] == id
+    };
+    let rows = harness.rows().await;
+    let rows = rows.iter().filter(|((pk, sk), row)| of_user(pk, row) && sk != "META" && sk != "COUNT");
+    let members = harness.rows().await.into_keys().filter(|(_, sk)| *sk == format!("MEMBER#{id}"));
+    rows.map(|(key, _)| key.clone()).chain(members).map(|(pk, sk)| format!("{pk} {sk}")).collect()
+}
+
+#[tokio::test]
+async fn after_a_crash_at_any_call_a_repeat_or_the_schedule_removes_the_user() {
+    let (probe, _) = with_a_secret_of_launch().await;
+    let changes = probe.apply(&removal("launch")).await["changes"].as_u64();
+    assert_eq!(changes, Some(3), "disabled, left, removed");
+    let calls = probe.table.faults.calls().len();
+    for nth in 1..=calls {
+        for first in [Fault::Unreachable, Fault::LostReply] {
+            let (harness, ids) = with_a_secret_of_launch().await;
+            harness.table.faults.fail_nth(nth, first);
+            harness.table.faults.fail_nth(nth + 1, Fault::Unreachable);
+            harness.table.faults.fail_nth(nth + 2, Fault::Unreachable);
+            let _ = harness.send(&json!({ "apply": removal("launch") })).await;
+            harness.table.faults.forget();
+            harness.check().await;
+            harness.apply(&removal("launch")).await;
+            finish(&harness).await;
+            assert_eq!(left_of_user(&harness, ids.user("launch")).await, [] as [String; 0], "call {nth}");
+            let actions = harness.audited().await;
+            let counted = ["user.disabled", "user.removed", "token.revoked", "secret.deleted"];
+            assert_eq!(counted.map(|action| count(&actions, action)), [1; 4], "call {nth}");
+            harness.check().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_last_owner_is_not_removed_and_a_removed_name_belongs_to_a_new_user() {
+    let (harness, ids) = Harness::with_declaration().await;
+    let before = harness.rows().await;
+    let refused = harness.send(&json!({ "apply": removal("owner") })).await.unwrap();
+    assert!(refused["error"]["message"].as_str().unwrap().contains("the last owner of"), "{refused}");
+    assert_eq!(harness.rows().await, before);
+    harness.apply(&removal("view")).await;
+    let user = json!({ "userName": "view", "email": "view@example.org" });
+    let again = harness.apply(&json!({ "users": [user] })).await;
+    assert_ne!(again["users"][0]["id"], ids.user("view"));
+    let listed = harness.send(&json!({ "list": {} })).await.unwrap();
+    let names: Vec<_> = listed["users"].as_array().unwrap().iter().map(|it| it["userName"].clone()).collect();
+    assert_eq!(names.iter().filter(|name| *name == "view").count(), 1);
+}
+
+#[tokio::test]
+async fn the_list_has_the_logins_of_each_user() {
+    let (harness, _) = Harness::with_declaration().await;
+    let login = json!({ "issuer": crate::harness::ISSUER, "subject": "v-1" });
+    let user = json!({ "userName": "view", "email": "view@example.org", "logins": [login] });
+    harness.apply(&json!({ "users": [user] })).await;
+    let listed = harness.send(&json!({ "list": {} })).await.unwrap();
+    for user in listed["users"].as_array().unwrap() {
+        let expected = if user["userName"] == "view" { json!([login]) } else { json!([]) };
+        assert_eq!(user["logins"], expected, "{user}");
+    }
 }

@@ -137,6 +137,8 @@ names! {
         UserDisabled = "user.disabled",
         /// A disabled user was enabled.
         UserEnabled = "user.enabled",
+        /// A user was removed.
+        UserRemoved = "user.removed",
         /// A token was created.
         TokenCreated = "token.created",
         /// A token was revoked.

@@ -70,7 +70,8 @@ impl TryFrom<String> for SecretOwner {
     }
 }
 
-/// A workspace that was deleted, and of which secrets or live runs may be left.
+/// A workspace that was deleted or a user who was removed. Tokens, secrets or live runs may be
+/// left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Removed {
     /// The owner of the secrets and runs.

@@ -117,6 +117,9 @@ pub trait ReadIdentity: ReadMembership + ReadLogins {
     /// Returns the user with this e-mail address (case-insensitive).
     async fn user_by_email(&self, email: &str) -> Result<Option<User>>;
 
+    /// Returns all logins of an issuer, with their users.
+    async fn logins(&self, issuer: &str) -> Result<Vec<(Login, UserId)>>;
+
     /// Returns the user's tokens, by name.
     async fn tokens(&self, user: UserId) -> Result<Vec<StoredToken>>;
 
@@ -154,14 +157,15 @@ pub trait ChangeIdentity: ReadIdentity {
 /// Finds what was deleted and is not finished.
 #[async_trait(?Send)]
 pub trait FindRemoved {
-    /// Returns the deleted workspaces of which something may be left, in any order.
+    /// Returns the deleted workspaces and removed users of which something may be left, in any
+    /// order.
     async fn removed(&self) -> Result<Vec<Removed>>;
 }
 
 /// Finishes deletions.
 #[async_trait(?Send)]
 pub trait FinishRemovals: FindRemoved + ListLiveRuns + Reconcile {
-    /// Returns the secrets of a scope without authorization. For scopes that were deleted.
+    /// Returns the secrets of a scope without authorization. For owners that were removed.
     async fn stored_secrets(&self, owner: SecretOwner) -> Result<Vec<Secret>>;
 
     /// Removes the scope from [`removed`](FindRemoved::removed). Safe to repeat.

@@ -15,6 +15,7 @@ pub(crate) fn user(number: i64, user_name: &str) -> User {
         created: minutes(-1_000),
         disabled: None,
         grants: 0,
+        removed: None,
     }
 }
 

@@ -595,6 +595,11 @@ impl ReadIdentity for Table {
         })
     }
 
+    async fn logins(&self, issuer: &str) -> Result<Vec<(Login, UserId)>> {
+        let of_issuer = |(login, _): &&(Login, UserId)| login.issuer == issuer;
+        self.read("logins", |rows| rows.logins.iter().filter(of_issuer).cloned().collect())
+    }
+
     async fn tokens(&self, user: UserId) -> Result<Vec<StoredToken>> {
         self.read("tokens", |rows| rows.tokens.values().filter(|token| token.user == user).cloned().collect())
     }
@@ -663,7 +668,14 @@ impl Rows {
                 self.logins.extend(login.map(|login| (login, user.id)));
                 self.users.insert(user.id, user);
             }
-            Change::AddLogin(user, login) => self.logins.push((login, user)),
+            Change::AddLogin(user, login, _) => {
+                self.logins.retain(|(known, _)| *known != login);
+                self.logins.push((login, user));
+            }
+            Change::RemoveUser { user, at } => {
+                self.removed.insert(SecretOwner::User(user.id), at);
+                self.users.entry(user.id).and_modify(|user| user.removed = Some(at));
+            }
             Change::SetDisabled { user, disabled, .. } => {
                 if let Some(user) = self.users.get_mut(&user) {
                     user.disabled = disabled;

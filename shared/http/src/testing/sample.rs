@@ -44,6 +44,7 @@ pub(crate) fn user(number: i64, name: &str) -> User {
         created: at("2026-10-25T12:42:21.987Z"),
         disabled: None,
         grants: 0,
+        removed: None,
     }
 }
 

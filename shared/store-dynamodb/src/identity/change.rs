@@ -12,7 +12,7 @@ use domain::owner::SecretOwner;
 use domain::platform::Platform;
 use domain::ports::ChangeIdentity;
 use domain::role::Role;
-use domain::use_cases::identity::USER_DISABLED;
+use domain::use_cases::identity::{LAST_OWNER, USER_DISABLED};
 use domain::{Error, Result, Timestamp};
 
 use crate::Store;
@@ -47,9 +47,10 @@ impl ChangeIdentity for Store {
         for change in changes {
             match change {
                 Change::CreateUser(user, login) => create_user(&mut transaction, user, login.as_ref())?,
-                Change::AddLogin(user, login) => {
-                    transaction.put_new(Part::Row, Key::login(login).with([("user", n(*user))]));
+                Change::AddLogin(user, login, from) => {
+                    add_login(&mut transaction, *user, login, *from);
                 }
+                Change::RemoveUser { user, at } => remove_user(&mut transaction, user, *at)?,
                 Change::SetDisabled { user, grants, disabled, workspaces } => {
                     set_disabled(&mut transaction, *user, *grants, *disabled, workspaces)?;
                 }
@@ -166,6 +167,36 @@ fn create_user(transaction: &mut Changing, user: &User, login: Option<&Login>) -
     Ok(())
 }
 
+fn add_login(transaction: &mut Changing, user: UserId, login: &Login, from: Option<UserId>) {
+    let row = Key::login(login).with([("user", n(user))]);
+    match from {
+        None => transaction.put_new(Part::Row, row),
+        Some(from) => {
+            let mut attributes = ExpressionAttributes::default();
+            let condition = attributes.equals("user", n(from));
+            transaction.put_if(Part::Row, row, &condition, attributes);
+        }
+    }
+}
+
+/// The user must be disabled, so nothing that identifies the user is accepted.
+fn remove_user(transaction: &mut Changing, user: &User, at: Timestamp) -> Result<()> {
+    let mut changes = Changes::default();
+    changes.set("removed", attribute(&at)?);
+    let disabled = format!("attribute_exists({})", changes.attributes().name(DISABLED));
+    let condition = format!("{disabled} AND {}", same_grants(&mut changes, user.grants));
+    let condition = format!("{condition} AND attribute_not_exists({})", changes.attributes().name("removed"));
+    transaction.change_if(Part::Row, Key::user(user.id), changes, &condition);
+    for guard in [Key::user_name(&user.user_name), Key::email(&user.email)] {
+        let mut attributes = ExpressionAttributes::default();
+        let of_user = attributes.equals("user", n(user.id));
+        transaction.delete_if(Part::Row, guard, &of_user, attributes);
+    }
+    let removed = Key::removed(SecretOwner::User(user.id));
+    transaction.put(Part::Row, removed.with([("removedAt", attribute(&at)?)]));
+    Ok(())
+}
+
 /// Authorization reads the memberships, so each is marked as well.
 fn set_disabled(
     transaction: &mut Changing,
@@ -182,6 +213,7 @@ fn set_disabled(
     };
     let mut changes = mark();
     let condition = format!("{PRESENT} AND {}", same_grants(&mut changes, grants));
+    let condition = format!("{condition} AND attribute_not_exists({})", changes.attributes().name("removed"));
     transaction.change_if(Part::Row, Key::user(user), changes, &condition);
     for workspace in workspaces {
         transaction.change_if(Part::Row, Key::member(*workspace, user), mark(), PRESENT);
@@ -348,9 +380,7 @@ fn refused(refusal: &Refusal<Part>, metas: &BTreeMap<WorkspaceId, Meta>) -> Resu
             continue;
         };
         if meta.owners < 0 && row.field::<i64>(OWNERS)? <= -meta.owners {
-            return Err(Error::Conflict(
-                "A workspace must have at least one owner. Make another participant an owner first.".into(),
-            ));
+            return Err(Error::Conflict(LAST_OWNER.into()));
         }
     }
     Err(Error::Contended)

@@ -20,6 +20,11 @@ pub(super) const REMOVED: &str = "REMOVED#SCOPES";
 /// The partition of the guards of user names.
 pub(super) const USER_NAMES: &str = "LOGIN#name";
 
+/// The partition of an issuer's logins.
+pub(super) fn logins_of(issuer: &str) -> String {
+    format!("LOGIN#{issuer}")
+}
+
 impl Key {
     pub(super) fn user(id: UserId) -> Self {
         Self::meta(SecretOwner::User(id))
@@ -31,7 +36,7 @@ impl Key {
 
     /// An issuer is a URL, so it cannot be `name` or `email`.
     pub(super) fn login(login: &Login) -> Self {
-        Self::new(format!("LOGIN#{}", login.issuer), &login.subject)
+        Self::new(logins_of(&login.issuer), &login.subject)
     }
 
     pub(super) fn user_name(name: &str) -> Self {

@@ -219,6 +219,7 @@ async fn rows_of_identity(test: &TestStore) -> Vec<Value> {
         created: now(),
         disabled: None,
         grants: 0,
+        removed: None,
     };
     let login = Login { issuer: "https://issuer".into(), subject: "s".into() };
     let created = Workspace { id: WorkspaceId::new(77).unwrap(), ..a_workspace() };

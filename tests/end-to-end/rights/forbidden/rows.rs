@@ -23,7 +23,9 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
             &["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "AUDIT#", "REMOVED#"]
         }
         ("identity", "UpdateItem") => &["WS#", "MEMBERS#", "SECRETS#", "USER#"],
-        ("identity", "DeleteItem") => &["ORG#", "MEMBERS#", "USER#", "TOKEN#", "SECRETS#", "REMOVED#"],
+        ("identity", "DeleteItem") => {
+            &["ORG#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#", "REMOVED#"]
+        }
         ("read-secrets", "GetItem") => &["MEMBERS#", "SECRETS#", "RUN#"],
         ("read-secrets", "Query") => &["SECRETS#", "AUDIT#"],
         ("write-secrets", "GetItem") => &["MEMBERS#", "SECRETS#"],

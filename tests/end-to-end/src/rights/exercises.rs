@@ -126,6 +126,9 @@ impl<'a> Exercises<'a> {
             let user = json!({"userName": user, "email": email, "disabled": disabled});
             harness.apply(&json!({"users": [user]})).await?;
         }
+        let user = format!("{name}-disabled");
+        let user = json!({"userName": user, "email": format!("{user}@example.org"), "removed": true});
+        harness.apply(&json!({"users": [user]})).await?;
         let platforms = json!({"platforms": ["aws-batch"]});
         harness.done(&inside(Operation::UpdateWorkspacePlatforms).body(&platforms)).await?;
         let role = json!({"role": "view"});

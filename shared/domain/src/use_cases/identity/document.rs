@@ -73,6 +73,8 @@ pub struct DeclaredUser {
     pub logins: Vec<Login>,
     /// Whether the user is disabled; `None` leaves it unchanged.
     pub disabled: Option<bool>,
+    /// Whether the user must not exist.
+    pub removed: bool,
     /// Declared or revoked tokens.
     pub tokens: Vec<DeclaredToken>,
 }
@@ -105,7 +107,8 @@ impl Document {
     /// Whether it declares something as deleted.
     #[must_use]
     pub fn deletes(&self) -> bool {
-        self.organizations.iter().flat_map(|it| &it.workspaces).any(|workspace| workspace.deleted)
+        let workspaces = self.organizations.iter().flat_map(|it| &it.workspaces);
+        workspaces.map(|it| it.deleted).chain(self.users.iter().map(|it| it.removed)).any(|it| it)
     }
 
     /// Refuses logins of issuers that the deployment does not have: such a login is misspelled, or
@@ -204,7 +207,12 @@ fn read_participant(json: &Value, place: &str, problems: &mut Problems) -> Decla
 }
 
 fn read_user(json: &Value, place: &str, problems: &mut Problems) -> DeclaredUser {
-    let fields = Fields::of(json, place, &["userName", "email", "logins", "disabled", "tokens"], problems);
+    let known = ["userName", "email", "logins", "disabled", "tokens", "removed"];
+    let fields = Fields::of(json, place, &known, problems);
+    let removed = fields.flag("removed", problems);
+    if removed && known[2..5].iter().any(|field| fields.has(field)) {
+        problems.add(place, "a user who is removed can have only a name and an e-mail address.");
+    }
     let logins = fields.list("logins", problems, read_login);
     if logins.len() > MAX_LOGINS {
         problems.add(&format!("{place}.logins"), &format!("a user can have at most {MAX_LOGINS}."));
@@ -217,6 +225,7 @@ fn read_user(json: &Value, place: &str, problems: &mut Problems) -> DeclaredUser
         email: fields.text("email", problems, check_email),
         logins,
         disabled: fields.has("disabled").then(|| fields.flag("disabled", problems)),
+        removed,
         tokens,
     }
 }

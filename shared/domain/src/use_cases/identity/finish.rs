@@ -1,14 +1,16 @@
-//! Finishes deletions: deletes the secrets of deleted workspaces. A schedule repeats it, so it
-//! completes what a crash left. The sweep ends their runs ([`crate::use_cases::sweep`]).
+//! Finishes deletions: deletes the secrets of deleted workspaces, and the tokens and secrets of
+//! removed users. A schedule repeats it, so it completes what a crash left. The sweep ends their
+//! runs ([`crate::use_cases::sweep`]).
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde::Serialize;
 
+use super::operators::revoke_all;
 use super::reconcile::delete_secrets;
 use crate::context::Context;
-use crate::owner::Removed;
+use crate::owner::{Removed, SecretOwner};
 use crate::ports::FinishRemovals;
 use crate::{Result, log};
 
@@ -61,6 +63,9 @@ pub async fn finish_scope(
     removed: Removed,
     context: &Context<'_>,
 ) -> Result<Finished> {
+    if let SecretOwner::User(user) = removed.scope {
+        revoke_all(store, user, context).await?;
+    }
     let secrets = store.stored_secrets(removed.scope).await?;
     let secrets_deleted = delete_secrets(store, secrets, context).await?;
     let settled = context.now.duration_since(removed.at) >= SETTLED;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::plan::{MOST_MEMBERSHIPS, set_disabled};
 use super::record_of;
+use super::removal::removal;
 use super::trail::Trail;
 use super::workspaces::deletion;
 use crate::audit::{AuditAction, AuditRecord, Subject};
@@ -37,6 +38,8 @@ pub struct ReconcileSummary {
     pub secrets_missing: u32,
     /// Workspaces deleted again.
     pub workspaces_deleted: u32,
+    /// Users removed again.
+    pub users_removed: u32,
     /// Tokens revoked again.
     pub tokens_revoked: u32,
     /// Users disabled again.
@@ -80,6 +83,7 @@ pub async fn reconcile(
     }
     let workspaces =
         each(trail.workspaces_deleted.iter(), |id| delete_workspace(store, *id, context)).await?;
+    let removed = each(trail.users_removed.iter(), |id| remove_user(store, *id, context)).await?;
     let secrets = each(trail.deleted.iter(), |key| delete_secret(store, *key, RECONCILED, context)).await?;
     let left = trail.written.iter().filter(|(key, _)| !trail.deleted.contains(key));
     let versions = each(left, |(key, version)| mark_value_lost(store, *key, *version, context)).await?;
@@ -98,12 +102,14 @@ pub async fn reconcile(
         secrets_missing: count(&versions, &Effect::Missing),
         tokens_revoked: count(&tokens, &Effect::Done),
         workspaces_deleted: count(&workspaces, &Effect::Done),
+        users_removed: count(&removed, &Effect::Done),
         users_disabled: count(&users, &Effect::Done),
         roles_removed: count(&roles, &Effect::Done),
         roles_lowered: count(&roles, &Effect::Lowered),
         platforms_narrowed: count(&platforms, &Effect::Done),
-        owners_kept: roles
+        owners_kept: removed
             .into_iter()
+            .chain(roles)
             .filter_map(|effect| match effect {
                 Effect::OwnerKept(workspace_id, user_id) => Some(KeptOwner { workspace_id, user_id }),
                 _ => None,
@@ -216,6 +222,30 @@ async fn delete_workspace(store: &dyn Reconcile, id: WorkspaceId, context: &Cont
         let participants = store.participants(id).await?;
         for step in deletion(workspace, &participants, None, context) {
             change(store, step, context).await?;
+        }
+        Ok(Effect::Done)
+    })
+    .await
+}
+
+/// A last owner is disabled, and kept until the workspace has another one.
+async fn remove_user(store: &dyn Reconcile, id: UserId, context: &Context<'_>) -> Result<Effect> {
+    retry_contended(context.backoff, async || {
+        let Some(user) = store.user(id).await?.filter(|user| user.removed.is_none()) else {
+            return Ok(Effect::Nothing);
+        };
+        let memberships = store.memberships(id).await?;
+        let memberships: Vec<_> =
+            memberships.into_iter().map(|(workspace, role)| (workspace.id, role)).collect();
+        for step in removal(&user, &memberships, context) {
+            let place = match &step {
+                Change::SetRole { workspace, .. } => Some(*workspace),
+                _ => None,
+            };
+            match (change(store, step, context).await, place) {
+                (Err(Error::Conflict(_)), Some(workspace)) => return Ok(Effect::OwnerKept(workspace, id)),
+                (outcome, _) => outcome?,
+            }
         }
         Ok(Effect::Done)
     })

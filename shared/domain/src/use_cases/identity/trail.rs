@@ -25,6 +25,8 @@ pub struct Trail {
     pub(super) written: BTreeMap<(SecretOwner, SecretId), u64>,
     /// Workspaces that were deleted.
     pub(super) workspaces_deleted: BTreeSet<WorkspaceId>,
+    /// Users who were removed.
+    pub(super) users_removed: BTreeSet<UserId>,
     /// Tokens that were revoked.
     pub(super) revoked: BTreeSet<TokenId>,
     /// Whether the latest change of a user's status disabled the user.
@@ -72,6 +74,9 @@ impl Trail {
             }
             AuditAction::WorkspaceDeleted => {
                 self.workspaces_deleted.insert(workspace_of(scope)?);
+            }
+            AuditAction::UserRemoved => {
+                self.users_removed.insert(line.person?);
             }
             AuditAction::TokenRevoked => {
                 self.revoked.insert(detail?.strip_prefix("token ")?.parse().ok()?);

@@ -63,6 +63,7 @@ fn a_user(number: i64, name: &str) -> User {
         created: now(),
         disabled: None,
         grants: 0,
+        removed: None,
     }
 }
 
@@ -441,4 +442,29 @@ async fn the_most_participants_of_a_deletion_fit_in_a_transaction() {
     let test = start_with_name().await;
     let members: Vec<_> = (1..=i64::try_from(domain::identity::MOST_MEMBERS).unwrap()).collect();
     change_as(&test, &[delete_workspace(0, &members)], Some(&as_owner())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_removed_user_is_found_by_id_only_and_name_address_and_login_are_free_again() {
+    let test = start().await;
+    let (olivia, login) = (a_user(9, "olivia"), a_login("o"));
+    change(&test, &[Change::CreateUser(olivia.clone(), Some(login.clone()))]).await.unwrap();
+    let removed = |grants| Change::RemoveUser { user: User { grants, ..olivia.clone() }, at: now() };
+    all_are_refused(&test, "contended", &[&[removed(0)]]).await;
+    change(&test, &[disable(9, true, &[])]).await.unwrap();
+    all_are_refused(&test, "contended", &[&[removed(1)]]).await;
+    change(&test, &[removed(0)]).await.unwrap();
+    let stored = test.store.user(olivia.id).await.unwrap().unwrap();
+    assert_eq!((stored.removed, stored.disabled), (Some(now()), Some(now())));
+    assert_eq!(test.store.user_by_name("olivia").await.unwrap(), None);
+    assert_eq!(test.store.user_by_email("olivia@example.org").await.unwrap(), None);
+    assert!(test.row(Key::removed(SecretOwner::User(user(9)))).await.is_some());
+    all_are_refused(&test, "contended", &[&[removed(0)], &[disable(9, false, &[])]]).await;
+    change(&test, &[Change::CreateUser(a_user(10, "olivia"), None)]).await.unwrap();
+    let adds = |from| Change::AddLogin(user(10), login.clone(), from);
+    all_are_refused(&test, "contended", &[&[adds(None)], &[adds(Some(user(8)))]]).await;
+    change(&test, &[adds(Some(user(9)))]).await.unwrap();
+    let logins = test.store.logins(&login.issuer).await.unwrap();
+    assert_eq!(logins, [(login.clone(), user(10))]);
+    assert_eq!(test.store.logins("https://other.example").await.unwrap(), []);
 }

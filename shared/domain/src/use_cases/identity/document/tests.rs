@@ -150,6 +150,7 @@ fn every_field_of_a_document_is_read() {
             logins: vec![Login { issuer: "https://i.example".into(), subject: "S 1".into() }],
             disabled: Some(true),
             tokens: vec![token("laptop", Some("2030-01-31T00:00:00Z"), false), token("old", None, true)],
+            removed: false,
         }],
         prune: true,
     };
@@ -267,7 +268,8 @@ fn each_problem_of_a_user_names_its_place_and_the_rule() {
         ),
         (
             with_user(&json!({"userName": "sam", "email": "s@example.org", "token": []})),
-            "users[0]: it can have only the fields userName, email, logins, disabled, tokens.".into(),
+            "users[0]: it can have only the fields userName, email, logins, disabled, tokens, removed."
+                .into(),
         ),
         (
             with_token(&json!({"name": " "})),
@@ -449,5 +451,19 @@ fn a_workspace_that_is_deleted_can_have_only_a_name() {
         let mut workspace = json!({"name": "main", "deleted": true});
         workspace[field] = value;
         assert!(parse(workspace).is_err(), "{field}");
+    }
+}
+
+#[test]
+fn a_user_who_is_removed_can_have_only_a_name_and_an_address() {
+    let user = json!({"userName": "sam", "email": "sam@example.org", "removed": true});
+    let document = Document::parse(&json!({"users": [user]})).unwrap();
+    assert!(document.users[0].removed && document.deletes());
+    for (field, value) in
+        [("logins", json!([])), ("disabled", json!(true)), ("tokens", json!([])), ("removed", json!(1))]
+    {
+        let mut user = user.clone();
+        user[field] = value;
+        assert!(Document::parse(&json!({"users": [user]})).is_err(), "{field}");
     }
 }

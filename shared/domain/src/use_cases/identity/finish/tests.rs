@@ -83,3 +83,21 @@ fn a_deletion_that_fails_does_not_stop_the_others() {
     let left = owners_of_secrets(&fixture);
     assert!(left == [of_user()] || left == [of_workspace(); 2], "one of them is finished: {left:?}");
 }
+
+#[test]
+fn the_tokens_and_secrets_of_a_removed_user_go_and_those_of_others_stay() {
+    let fixture = deleted(0);
+    let mut rows = fixture.table.rows.borrow_mut();
+    rows.removed = [(of_user(), minutes(-60))].into();
+    let SecretOwner::User(user) = of_user() else { panic!("a user") };
+    for (id, of) in [(5, user.number()), (6, 99)] {
+        let key = crate::token::TokenKey::make_random(&crate::testing::Sequence::default());
+        let token = crate::testing::stored_token(id, of, "t", &key);
+        rows.tokens.insert(token.id, token);
+    }
+    drop(rows);
+    assert_eq!(finished(&fixture).unwrap(), Finished { secrets_deleted: 1, finished: 1 });
+    assert_eq!(owners_of_secrets(&fixture), [of_workspace(); 2]);
+    let rows = fixture.table.rows.borrow();
+    assert_eq!(rows.tokens.values().map(|token| token.user.number()).collect::<Vec<_>>(), [99]);
+}

@@ -327,6 +327,7 @@ fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
     let trail = Trail {
         deleted: [key(of_workspace(), 1), key(of_user(), 2), key(of_user(), 99)].into(),
         workspaces_deleted: [WorkspaceId::new(99).unwrap()].into(),
+        users_removed: [user_id(99)].into(),
         written: [(key(of_workspace(), 3), 4), (key(of_workspace(), 4), 3), (key(of_workspace(), 99), 1)]
             .into(),
         revoked: [token_id(5), token_id(6), token_id(99)].into(),
@@ -343,6 +344,7 @@ fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
         secrets_missing: 1,
         tokens_revoked: 2,
         workspaces_deleted: 0,
+        users_removed: 0,
         users_disabled: 1,
         roles_removed: 2,
         roles_lowered: 1,
@@ -364,6 +366,7 @@ fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
         secrets_missing: 3,
         tokens_revoked: 4,
         workspaces_deleted: 9,
+        users_removed: 10,
         users_disabled: 8,
         roles_removed: 5,
         roles_lowered: 6,
@@ -376,6 +379,7 @@ fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
         "secretsMissing": 3,
         "tokensRevoked": 4,
         "workspacesDeleted": 9,
+        "usersRemoved": 10,
         "usersDisabled": 8,
         "rolesRemoved": 5,
         "rolesLowered": 6,
@@ -402,4 +406,25 @@ fn a_restored_workspace_that_was_deleted_is_deleted_again_once() {
     assert_eq!(rows.removed, [(of_workspace(), NOW)].into(), "its secrets are deleted by the next pass");
     drop(rows);
     assert_eq!(reconcile_with(&fixture, &trail).unwrap(), ReconcileSummary::default());
+}
+
+#[test]
+fn a_restored_user_who_was_removed_is_removed_again_and_a_last_owner_is_disabled_and_kept() {
+    for (role, kept) in [(Role::Launch, false), (Role::Owner, true)] {
+        let fixture = with_member(role);
+        let user = crate::testing::user(7, "sam");
+        fixture.table.rows.borrow_mut().users.insert(user.id, user);
+        if kept {
+            fixture.table.faults.pass("change_identity");
+            fixture.table.faults.fail("change_identity", Error::Conflict("last".into()));
+        }
+        let trail = Trail { users_removed: [user_id(7)].into(), ..Trail::default() };
+        let done = reconcile_with(&fixture, &trail).unwrap();
+        assert_eq!((done.users_removed, done.owners_kept.len()), (u32::from(!kept), usize::from(kept)));
+        let user = fixture.table.rows.borrow().users[&user_id(7)].clone();
+        assert_eq!((user.disabled, user.removed), (Some(NOW), (!kept).then_some(NOW)), "{role:?}");
+        assert_eq!(fixture.table.rows.borrow().roles.len(), usize::from(kept));
+        let again = reconcile_with(&fixture, &trail).unwrap();
+        assert_eq!(again.users_removed, u32::from(kept), "once the workspace has another owner");
+    }
 }
