@@ -33,6 +33,7 @@ fn main() -> ExitCode {
                             (Metric::CleanupFailures, i64::from(swept.failed + swept.orphans_failed)),
                             (Metric::OrphansFound, i64::from(swept.orphans)),
                             (Metric::UnknownCopies, i64::from(swept.unknown)),
+                            (Metric::OverdueHeadJobs, i64::from(swept.overdue_head_jobs)),
                             (Metric::OldestOverdueSeconds, swept.longest_due_seconds),
                         ]);
                     }

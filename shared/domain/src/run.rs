@@ -48,7 +48,8 @@ pub struct Run {
     /// When it was launched.
     #[serde(rename = "createdAt")]
     pub created: Timestamp,
-    /// The latest end: after it, reports no longer renew the lease. Only a live head job does.
+    /// The latest end: after it, reports no longer renew the lease. Only a live head job does, for
+    /// the further time of [`Limits::head_job_grace`].
     pub not_after: Timestamp,
     /// The part that changes.
     #[serde(flatten)]
@@ -60,6 +61,13 @@ impl Run {
     #[must_use]
     pub fn scope(&self) -> SecretOwner {
         self.workspace.map_or(SecretOwner::User(self.user), SecretOwner::Workspace)
+    }
+
+    /// Whether its head job keeps it live past its latest end, which operators should look into.
+    #[must_use]
+    pub fn is_overdue_by_head_job(&self, now: Timestamp) -> bool {
+        let lifecycle = &self.lifecycle;
+        lifecycle.state.is_live() && lifecycle.head_job.is_some() && now >= self.not_after
     }
 
     /// Returns the tags of the run's copies.
@@ -410,9 +418,7 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
             })
         }
         (_, Event::Reported(outcome)) => reported(lifecycle, outcome, now),
-        (_, Event::Cancelled { by, head_job, forced }) => {
-            cancelled(lifecycle, by, head_job, forced, now, limits)
-        }
+        (_, Event::Cancelled { by, head_job, forced }) => cancelled(run, by, head_job, forced, now, limits),
         (_, Event::OwnerRemoved) => {
             let outcome = Outcome {
                 result: RunResult::Cancelled,
@@ -422,7 +428,7 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
             };
             end(lifecycle, outcome, now)
         }
-        (_, Event::HeadJobObserved(status)) => head_job_observed(lifecycle, &status, now, limits),
+        (_, Event::HeadJobObserved(status)) => head_job_observed(run, &status, now, limits),
         (_, Event::Inspected) if lifecycle.head_job.is_some() => act(Action::ObserveHeadJob),
         // Reports renew no lease after the latest end, so no lease can last longer than this.
         (_, Event::Inspected)
@@ -472,13 +478,14 @@ fn reported(lifecycle: &Lifecycle, outcome: Outcome, now: Timestamp) -> Decision
 /// only its own end ends the run, unless the user forces the cancellation. A run that is being
 /// launched is not cancelled: its copies could be created after the clean-up has looked for them.
 fn cancelled(
-    lifecycle: &Lifecycle,
+    run: &Run,
     by: UserId,
     head_job: Option<JobStatus>,
     forced: bool,
     now: Timestamp,
     limits: &Limits,
 ) -> Decision {
+    let lifecycle = &run.lifecycle;
     if lifecycle.head_job.is_none() || forced {
         let outcome = Outcome {
             result: RunResult::Cancelled,
@@ -488,14 +495,15 @@ fn cancelled(
         };
         return end(lifecycle, outcome, now);
     }
-    let observed = head_job.map_or(NO_CHANGE, |status| head_job_observed(lifecycle, &status, now, limits));
+    let observed = head_job.map_or(NO_CHANGE, |status| head_job_observed(run, &status, now, limits));
     match observed.0.as_ref().is_some_and(|after| !after.state.is_live()) {
         true => observed,
         false => NO_CHANGE,
     }
 }
 
-fn head_job_observed(lifecycle: &Lifecycle, status: &JobStatus, now: Timestamp, limits: &Limits) -> Decision {
+fn head_job_observed(run: &Run, status: &JobStatus, now: Timestamp, limits: &Limits) -> Decision {
+    let lifecycle = &run.lifecycle;
     if lifecycle.head_job.is_none() {
         return NO_CHANGE;
     }
@@ -506,6 +514,16 @@ fn head_job_observed(lifecycle: &Lifecycle, status: &JobStatus, now: Timestamp, 
                 Outcome { result, exit_status, reported_by: ReportedBy::HeadJob, cancelled_by: None };
             end(lifecycle, outcome, now)
         }
+        JobStatus::NotFinal if now.duration_since(run.not_after) >= limits.head_job_grace => end(
+            lifecycle,
+            Outcome {
+                result: RunResult::Lost,
+                exit_status: None,
+                reported_by: ReportedBy::Sweep,
+                cancelled_by: None,
+            },
+            now,
+        ),
         JobStatus::NotFinal => {
             let renewed = renewed(lifecycle.clone(), now, limits);
             let due = match lifecycle.outcome {

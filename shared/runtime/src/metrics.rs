@@ -23,6 +23,8 @@ pub enum Metric {
     CleanupFailures,
     /// How long the most overdue run has been due, in seconds. Each sweep reports it.
     OldestOverdueSeconds,
+    /// Runs that a head job keeps live past their latest end.
+    OverdueHeadJobs,
     /// Copies of ended runs that still existed.
     OrphansFound,
     /// Copies of runs that are not in the table.
@@ -35,11 +37,12 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SecondClaims,
         Self::EnvelopeRefused,
         Self::CleanupFailures,
         Self::OldestOverdueSeconds,
+        Self::OverdueHeadJobs,
         Self::OrphansFound,
         Self::UnknownCopies,
         Self::AuthorizerFailures,
@@ -54,6 +57,7 @@ impl Metric {
             Self::EnvelopeRefused => "EnvelopeRefused",
             Self::CleanupFailures => "CleanupFailures",
             Self::OldestOverdueSeconds => "OldestOverdueSeconds",
+            Self::OverdueHeadJobs => "OverdueHeadJobs",
             Self::OrphansFound => "OrphansFound",
             Self::UnknownCopies => "UnknownCopies",
             Self::AuthorizerFailures => "AuthorizerFailures",

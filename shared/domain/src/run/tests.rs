@@ -612,6 +612,34 @@ fn a_head_job_that_may_run_again_renews_the_lease_and_is_checked_again() {
 }
 
 #[test]
+fn a_head_job_that_still_runs_keeps_its_run_for_a_limited_time_after_the_latest_end() {
+    let (second, grace) = (SignedDuration::from_secs(1), SignedDuration::from_hours(7 * 24));
+    let run = |not_after| with(with_head_job(State::Running), |run| run.not_after = not_after);
+    let observed = |run: &Run| lifecycle(run, Event::HeadJobObserved(JobStatus::NotFinal));
+    let kept = observed(&run(NOW - grace + second));
+    assert_eq!((kept.state, kept.lease_until), (State::Running, minutes(30)));
+    let ended = observed(&run(NOW - grace));
+    assert_eq!(ended.state, State::Ending);
+    let outcome = ended.outcome.expect("an outcome");
+    assert_eq!((outcome.result, outcome.reported_by), (RunResult::Lost, ReportedBy::Sweep));
+}
+
+#[test]
+fn a_run_is_overdue_by_its_head_job_from_its_latest_end_on_until_it_has_ended() {
+    let second = SignedDuration::from_secs(1);
+    for (run, not_after, overdue) in [
+        (with_head_job(State::Running), NOW, true),
+        (with_head_job(State::Running), NOW + second, false),
+        (with_head_job(State::Ending), NOW, false),
+        (with_head_job(State::Ended), NOW, false),
+        (batch(State::Running), NOW, false),
+    ] {
+        let run = with(run, |run| run.not_after = not_after);
+        assert_eq!(run.is_overdue_by_head_job(NOW), overdue, "{:?} {not_after}", run.lifecycle.state);
+    }
+}
+
+#[test]
 fn a_run_whose_head_job_is_unknown_ends_when_its_lease_expires() {
     let second = SignedDuration::from_secs(1);
     let unknown = |lease_until, due| {

@@ -10,7 +10,7 @@ use super::clean_up::{Cleaner, CleanupOutcome};
 use crate::context::Context;
 use crate::ids::RunId;
 use crate::ports::{CopyStatus, FoundCopy};
-use crate::run::{Event, State};
+use crate::run::{Event, Run, State};
 use crate::{Result, log};
 
 /// The result of a sweep. Every field becomes a metric.
@@ -28,6 +28,8 @@ pub struct SweepSummary {
     pub orphans_failed: u32,
     /// Copies of unknown runs, kept until their latest end.
     pub unknown: u32,
+    /// Runs with copies that a head job keeps live past their latest end.
+    pub overdue_head_jobs: u32,
     /// How long the longest due run had been due when this sweep inspected it, in seconds; 0 if
     /// none was due.
     pub longest_due_seconds: i64,
@@ -160,9 +162,13 @@ impl Cleaner {
         for (run, copies) in by_run {
             let is_over = |copy: &FoundCopy| copy.not_after.is_some_and(|latest| latest <= context.now);
             let known = match run.as_deref().map(RunId::new) {
-                Some(Ok(id)) => self.state_of(&id, copies.iter().any(is_over), context).await,
+                Some(Ok(id)) => self.run_of_copies(&id, copies.iter().any(is_over), context).await,
                 _ => Ok(None),
             };
+            if matches!(&known, Ok(Some(run)) if run.is_overdue_by_head_job(context.now)) {
+                swept.overdue_head_jobs += 1;
+            }
+            let known = known.map(|run| run.map(|run| run.lifecycle.state));
             for copy in copies {
                 match &known {
                     Ok(Some(State::Ended)) => {}
@@ -196,16 +202,16 @@ impl Cleaner {
         Ok(())
     }
 
-    /// Returns the state of a run. A run that is past its latest end is inspected first: the index
+    /// Returns the run of copies. A run that is past its latest end is inspected first: the index
     /// may not list it, because other functions write its due time.
-    async fn state_of(&self, id: &RunId, over: bool, context: &Context<'_>) -> Result<Option<State>> {
+    async fn run_of_copies(&self, id: &RunId, over: bool, context: &Context<'_>) -> Result<Option<Run>> {
         let run = self.store.run(id).await?;
         match run {
             Some(run) if over && run.lifecycle.state != State::Ended => {
                 self.inspect_run(run, context).await?;
-                Ok(self.store.run(id).await?.map(|run| run.lifecycle.state))
+                self.store.run(id).await
             }
-            run => Ok(run.map(|run| run.lifecycle.state)),
+            run => Ok(run),
         }
     }
 

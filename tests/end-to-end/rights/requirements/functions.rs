@@ -280,7 +280,13 @@ fn routes(template: &Template) -> Vec<String> {
 
 /// The variables of all functions. [`OWN`] lists the additional ones of each function.
 const ALL: [&str; 5] = ["TABLE_NAME", "DEPLOYMENT", "ACCOUNT_ID", "RESTORED", "LOG_LEVEL"];
-const TIMES: [&str; 4] = ["PROVISIONING_SECONDS", "PENDING_SECONDS", "LEASE_SECONDS", "LONGEST_RUN_SECONDS"];
+const TIMES: [&str; 5] = [
+    "PROVISIONING_SECONDS",
+    "PENDING_SECONDS",
+    "LEASE_SECONDS",
+    "LONGEST_RUN_SECONDS",
+    "HEAD_JOB_GRACE_SECONDS",
+];
 const OWN: [(&str, &[&str], bool); 9] = [
     ("Authorizer", &["OIDC_ISSUERS"], false),
     ("Identity", &["OIDC_ISSUERS", "MAX_TOKEN_DAYS"], false),
@@ -310,7 +316,7 @@ const OWN: [(&str, &[&str], bool); 9] = [
 ];
 
 /// Parameters, all different from their defaults.
-const CHOSEN: [(&str, &str); 19] = [
+const CHOSEN: [(&str, &str); 20] = [
     ("RunPrefix", "a1b2"),
     ("OidcIssuers", r#"[{"issuer":"https://issuer.example.org","audience":"secrets","kind":"people"}]"#),
     ("MaxTokenDays", "30"),
@@ -323,6 +329,7 @@ const CHOSEN: [(&str, &str); 19] = [
     ("PendingSeconds", "61"),
     ("LeaseSeconds", "62"),
     ("LongestRunSeconds", "63"),
+    ("HeadJobGraceSeconds", "64"),
     ("Restored", "true"),
     ("LaunchWithoutWorkspace", "none"),
     ("LiveRunsPerUser", "5"),

@@ -141,17 +141,18 @@ impl<'a> Exercises<'a> {
         let deleted = harness.request(&inside(Operation::DeleteWorkspace)).await?;
         ensure(deleted.http_status() == 204, || format!("{}", deleted.answer))?;
         ensure(!deleted.log.contains("could not delete"), || "the secrets were not deleted".into())?;
-        self.set_removed(&world, "2026-01-01T00:00:00Z").await?;
+        self.set_removed(&format!("WS#{}", world.workspace)).await?;
+        self.set_removed(&format!("USER#{}", world.member)).await?;
         let finished = harness.invoke("identity", &json!({"finish": {}})).await?;
-        ensure(!finished.failed && finished.answer["finished"].as_u64() >= Some(1), || {
+        ensure(!finished.failed && finished.answer["finished"].as_u64() >= Some(2), || {
             format!("finish: {}", finished.answer)
         })
     }
 
-    /// Records that the workspace was deleted at this time.
-    async fn set_removed(&self, world: &World, at: &str) -> Outcome {
-        let sk = format!("WS#{}", world.workspace);
-        self.harness.set("REMOVED#SCOPES", &sk, "removedAt", AttributeValue::S(at.into())).await
+    /// Records that the owner of secrets and runs was removed long ago.
+    async fn set_removed(&self, scope: &str) -> Outcome {
+        let at = AttributeValue::S("2026-01-01T00:00:00Z".into());
+        self.harness.set("REMOVED#SCOPES", scope, "removedAt", at).await
     }
 
     async fn read_secrets(&self) -> Outcome {
@@ -291,28 +292,25 @@ impl<'a> Exercises<'a> {
         self.clean(&ended).await?;
         let row = harness.row(&format!("RUN#{id}"), "RUN").await?.ok_or("the run's row is missing")?;
         ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
-        self.end_with_workspace().await?;
+        self.end_of_removed().await?;
         pair.delete(self).await
     }
 
-    /// A sweep that ends the run of a deleted workspace.
-    async fn end_with_workspace(&self) -> Outcome {
+    /// A sweep that ends the runs of a deleted workspace and of a removed user.
+    async fn end_of_removed(&self) -> Outcome {
         let harness = self.harness;
         let world = World::make(harness, &format!("cleanup-{}", self.fresh())).await?;
         let run = world.launch(harness, "slurm").await?;
-        self.set_removed(&world, "2026-01-01T00:00:00Z").await?;
+        let own = world.own(Operation::LaunchRun).body(&no_secrets("slurm"));
+        let own = harness.done(&own).await?;
+        self.set_removed(&format!("WS#{}", world.workspace)).await?;
+        self.set_removed(&format!("USER#{}", world.owner)).await?;
         self.clean(&json!({"source": "pipeline-secrets.sweep"})).await?;
-        let row = harness.row(&format!("RUN#{}", text(&run, "workflowId")), "RUN").await?;
-        let row = row.ok_or("the run's row is missing")?;
-        ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
-        harness
-            .done(
-                &world
-                    .own(Operation::DeleteWorkspace)
-                    .path("orgId", &world.org)
-                    .path("workspaceId", &world.workspace),
-            )
-            .await?;
+        for run in [run, own] {
+            let row = harness.row(&format!("RUN#{}", text(&run, "workflowId")), "RUN").await?;
+            let row = row.ok_or("the run's row is missing")?;
+            ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "a run did not end".into())?;
+        }
         Ok(())
     }
 

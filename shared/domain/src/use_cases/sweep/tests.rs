@@ -1,7 +1,8 @@
 use super::*;
 use crate::audit::AuditAction;
+use crate::head_job::ObservedJob;
 use crate::platform::Platform;
-use crate::run::Run;
+use crate::run::{HeadJob, JobStatus, Run};
 use crate::testing::*;
 use crate::use_cases::clean_up::tests::cleaner;
 
@@ -426,4 +427,23 @@ fn a_failure_with_a_deleted_workspace_is_counted_and_the_rest_is_swept() {
         sweep(&fixture).unwrap();
         assert_eq!(fixture.table.stored_run(&run.id).lifecycle.state, State::Ended, "{call}");
     }
+}
+
+#[test]
+fn a_head_job_past_the_latest_end_of_its_run_is_reported_by_each_sweep_until_the_run_ends() {
+    let fixture = Fixture::new();
+    let mut run = due_run(1, State::Running, 20);
+    run.lifecycle.head_job =
+        Some(HeadJob { job_id: "job-1".into(), queue: "arn:queue".into(), region: "eu-west-1".into() });
+    run.not_after = minutes(-1);
+    put(&fixture, &run);
+    fixture.jobs.put("job-1", ObservedJob { status: JobStatus::NotFinal, ..ObservedJob::unknown() });
+    for _ in 0..2 {
+        let swept = sweep(&fixture).unwrap();
+        assert_eq!(swept, SweepSummary { overdue_head_jobs: 1, ..SweepSummary::default() });
+        assert_eq!(fixture.target.names().len(), 1);
+    }
+    fixture.table.rows.borrow_mut().runs.get_mut(&run.id).unwrap().not_after = minutes(-7 * 24 * 60);
+    let swept = sweep(&fixture).unwrap();
+    assert_eq!((swept.overdue_head_jobs, fixture.target.names().len()), (0, 0));
 }
