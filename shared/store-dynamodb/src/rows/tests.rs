@@ -207,7 +207,7 @@ async fn row_of_a_deletion(test: &TestStore) -> Value {
     test.seed(guard.with([("id", n(a_workspace().id))])).await;
     let change = Change::DeleteWorkspace { workspace: a_workspace(), members: vec![], at: now() };
     let deleted = an_audit(SecretOwner::Workspace(a_workspace().id), AuditAction::WorkspaceDeleted, &[]);
-    test.store.change_identity(&[change], &[audit(deleted, 8)], None).await.unwrap();
+    test.store.change_identity(&[change], &[audit(deleted, 18)], None).await.unwrap();
     put_rows(test).swap_remove(0)
 }
 
