@@ -66,6 +66,7 @@ const PROTECTED: [(&str, &[&str]); 3] = [
             "created",
             "runScope",
             "copyCount",
+            "launchedWith",
             "secrets",
             "copies",
             "runToken",
