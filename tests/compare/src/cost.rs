@@ -90,7 +90,12 @@ pub(crate) fn table() -> Vec<Line> {
             &[INVOCATION.page],
         ),
         line("logs, EventBridge", logs, 0.0, &[LOG_BYTE.page, EVENT.page]),
-        line("two keys, 19 alarms on 33 metrics, 10 custom metrics", 0.0, fixed, &[KMS_KEY.page, METRIC.page]),
+        line(
+            "two keys, 19 alarms on 33 metrics, 10 custom metrics",
+            0.0,
+            fixed,
+            &[KMS_KEY.page, METRIC.page],
+        ),
     ];
     let sum = |more: f64| {
         let months = [0, 1, 2].map(|at| lines.iter().map(|line| line.dollars[at]).sum::<f64>());
