@@ -13,8 +13,8 @@ RUN_ENDS = {"run.ending", "run.ended"}
 ACTIONS = {
     "Authorizer": set(),
     "Identity": {
-        "user.created", "user.login-added", "user.disabled", "user.enabled", "token.created", "token.revoked",
-        "workspace.created", "workspace.platforms-changed",
+        "user.created", "user.login-added", "user.disabled", "user.enabled", "user.removed", "token.created", "token.revoked",
+        "workspace.created", "workspace.deleted", "workspace.platforms-changed",
         "participant.set", "participant.removed", "secret.updated", "secret.deleted",
         "credentials.created", "credentials.updated", "credentials.deleted",
         "compute-env.created", "compute-env.updated", "compute-env.checked", "compute-env.deleted",
@@ -24,7 +24,7 @@ ACTIONS = {
     "LaunchRun": {"run.launched", "run.repinned", "run.tokens-renewed", *RUN_ENDS},
     "ClaimRun": {"run.claimed", *RUN_ENDS},
     "ReportRun": {"run.head-job-recorded", "run.cancelled", *RUN_ENDS},
-    "CleanupRun": RUN_ENDS,
+    "CleanupRun": {"run.cancelled", *RUN_ENDS},
     "Console": set(),
 }
 

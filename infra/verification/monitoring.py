@@ -15,6 +15,7 @@ ONLY_WHEN_IT_HAPPENS = {
     ("PipelineSecrets", "EnvelopeRefused"): "a value does not open",
     ("PipelineSecrets", "CleanupFailures"): "a clean-up fails",
     ("PipelineSecrets", "OrphansFound"): "an orphan is found",
+    ("PipelineSecrets", "OverdueHeadJobs"): "a head job runs past the latest end of its run",
     ("PipelineSecrets", "UnknownCopies"): "a copy of an unknown run is found",
     ("PipelineSecrets", "AuthorizerFailures"): "the authorizer fails",
     ("PipelineSecrets/Api", "TooManyRequests"): "a request is refused with 429",

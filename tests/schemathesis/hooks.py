@@ -32,10 +32,11 @@ BEYOND_A_SCHEMA = {
 }
 
 
-# Deletions with which the caller would lose access: its token, and its role in the workspace.
+# Deletions with which the caller would lose access: its token, its role, and the workspace.
 OWN = {
     "DELETE /tokens/{tokenId}": ("tokenId", os.environ["OWN_TOKEN_ID"]),
     "DELETE /orgs/{orgId}/workspaces/{workspaceId}/participants/{participantId}": ("participantId", os.environ["OWN_USER_ID"]),
+    "DELETE /orgs/{orgId}/workspaces/{workspaceId}": ("workspaceId", os.environ["PIPELINE_SECRETS_WORKSPACE"]),
     "DELETE /orgs/{orgId}/workspaces/{workspaceId}/participants": ("workspaceId", os.environ["PIPELINE_SECRETS_WORKSPACE"]),
 }
 

@@ -47,6 +47,7 @@ fn main() -> ExitCode {
                             (Metric::UnknownCopies, i64::from(swept.unknown)),
                             (Metric::EnvironmentsUnreachable, i64::from(swept.unreachable)),
                             (Metric::RunsAbandoned, i64::from(swept.abandoned)),
+                            (Metric::OverdueHeadJobs, i64::from(swept.overdue_head_jobs)),
                             (Metric::OldestOverdueSeconds, swept.longest_due_seconds),
                         ]);
                     }

@@ -6,6 +6,7 @@
 
 use domain::use_cases::identity::apply::apply;
 use domain::use_cases::identity::document::Document;
+use domain::use_cases::identity::finish::finish;
 use domain::use_cases::identity::operators::{self, ListUsers};
 use domain::use_cases::identity::reconcile::reconcile;
 use domain::use_cases::identity::trail::Trail;
@@ -30,11 +31,11 @@ impl Handler {
         }
     }
 
-    /// Runs the command in the event: `apply`, `list`, `revoke` or `reconcile`.
+    /// Runs the command in the event: `apply`, `list`, `revoke`, `reconcile` or `finish`.
     async fn execute(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
         let unknown = || {
             Error::Invalid(
-                "The event must be a JSON object with exactly one field: apply, list, revoke or reconcile."
+                "The event must be a JSON object with exactly one field: apply, list, revoke, reconcile or finish."
                     .into(),
             )
         };
@@ -51,7 +52,7 @@ impl Handler {
             return raw(&reconciled);
         }
         if let Some(request) = fields.get("list") {
-            return raw(&operators::list(&*self.store, &ListUsers::parse(request)?).await?);
+            return raw(&operators::list(&*self.store, &ListUsers::parse(request)?, &self.issuers).await?);
         }
         if let Some(request) = fields.get("revoke") {
             let revoked = operators::revoke_tokens(&*self.store, request, context).await?;
@@ -62,10 +63,19 @@ impl Handler {
             );
             return raw(&revoked);
         }
+        if fields.contains_key("finish") {
+            return raw(&finish(&*self.store, context).await?);
+        }
         let declared = fields.get("apply").ok_or_else(unknown)?;
         let document = Document::parse(declared)?;
         document.check_issuers(&self.issuers)?;
         let applied = apply(&*self.store, &document, context).await?;
+        // What fails here is repeated by the schedule.
+        if document.deletes()
+            && let Err(error) = finish(&*self.store, context).await
+        {
+            domain::log::error(&error).error("could not finish a deletion");
+        }
         tracing::info!(operation = "Apply", changes = applied.changes, "applied a declaration");
         raw(&AppliedAnswer::from(&applied))
     }

@@ -3,9 +3,10 @@
 use domain::Context;
 use domain::identity::{Actor, Caller};
 use domain::ids::{ID_BOUND, OrgId, TokenId, UserId, WorkspaceId};
+use domain::owner::{Removed, SecretOwner};
 use domain::ports::{ChangeIdentity, ReadIdentity};
 use domain::use_cases::identity::participants::WorkspacePath;
-use domain::use_cases::identity::{describe, participants, tokens};
+use domain::use_cases::identity::{describe, finish, participants, tokens, workspaces};
 use domain::use_cases::register_login::register_login;
 use http_api::request::whole_number;
 use http_api::wire::identity::{
@@ -58,8 +59,26 @@ impl Handler {
             | Operation::UpdateComputeEnv
             | Operation::DeleteComputeEnv
             | Operation::ValidateComputeEnv => self.environments.handle(&actor, &request, context).await,
+            Operation::DeleteWorkspace => self.delete_workspace(&actor, &request, context).await,
             _ => Err(Problem::new(404, "Not Found")),
         }
+    }
+
+    async fn delete_workspace(
+        &self,
+        actor: &Actor,
+        request: &Request<'_>,
+        context: &Context<'_>,
+    ) -> Result<Answer, Problem> {
+        let org = request.id("orgId", OrgId::new)?;
+        let workspace = request.id("workspaceId", WorkspaceId::new)?;
+        workspaces::delete(&*self.store, actor, WorkspacePath { org, workspace }, context).await?;
+        // The workspace is deleted. The schedule repeats what fails here.
+        let removed = Removed { scope: SecretOwner::Workspace(workspace), at: context.now };
+        if let Err(error) = finish::finish_scope(&*self.store, removed, context).await {
+            domain::log::error(&error).error("could not delete what a deleted workspace had");
+        }
+        Ok(Answer::no_content())
     }
 }
 

@@ -50,6 +50,7 @@ fn main() -> ExitCode {
             let context = invocation.context(&settings, &randomness);
             let served = handler.handle(invocation.payload(), &context).await.map_err(|error| {
                 domain::log::error(&error).operation("Direct").by_fault();
+                metrics.count(Metric::ServiceErrors);
                 Failed::from(&error)
             })?;
             if served.fault.is_some() {

@@ -9,17 +9,17 @@ use http_api::Operation;
 use http_api::operation::{Function, Needs};
 use serde_json::{Value, json};
 
-const ROLE: &str = "arn:aws:iam::210987654321:role/pipeline-secrets-lab";
+pub(crate) const ROLE: &str = "arn:aws:iam::210987654321:role/pipeline-secrets-lab";
 
 /// A client with a user's token and a workspace.
-struct Client<'a> {
+pub(crate) struct Client<'a> {
     harness: &'a Harness,
     user: i64,
     workspace: Option<i64>,
 }
 
 impl<'a> Client<'a> {
-    fn of(harness: &'a Harness, ids: &Ids, user: &str) -> Self {
+    pub(crate) fn of(harness: &'a Harness, ids: &Ids, user: &str) -> Self {
         Self { harness, user: ids.user(user), workspace: Some(ids.workspace) }
     }
 
@@ -50,7 +50,7 @@ impl<'a> Client<'a> {
     }
 
     /// `tw credentials add aws --mode role`: creates the credentials, then describes them.
-    async fn tw_adds_credentials(&self, name: &str, role: &str) -> Value {
+    pub(crate) async fn tw_adds_credentials(&self, name: &str, role: &str) -> Value {
         let body = json!({"credentials": {"name": name, "provider": "aws",
             "keys": {"discriminator": "aws", "mode": "role", "assumeRoleArn": role}}});
         let query = [("useExternalId", "true")];
@@ -63,7 +63,7 @@ impl<'a> Client<'a> {
     }
 
     /// The request of `tw compute-envs add aws-batch manual -n NAME -c CREDENTIALS`.
-    async fn tw_adds_an_environment(&self, name: &str, credentials: &str) -> (u64, Value) {
+    pub(crate) async fn tw_adds_an_environment(&self, name: &str, credentials: &str) -> (u64, Value) {
         let body = json!({"computeEnv": {"name": name, "platform": "aws-batch", "credentialsId": credentials,
             "config": {"discriminator": "aws-batch", "region": "eu-west-1", "workDir": "s3://lab/work",
                 "headQueue": "head", "computeQueue": "tasks", "fusion2Enabled": false, "waveEnabled": false,
@@ -72,7 +72,7 @@ impl<'a> Client<'a> {
     }
 }
 
-fn id_of(described: &Value) -> &str {
+pub(crate) fn id_of(described: &Value) -> &str {
     described["credentials"]["id"].as_str().unwrap()
 }
 

@@ -57,8 +57,8 @@ async fn removals_are_repeated_nothing_is_granted_and_a_repeat_changes_nothing()
     let events = trail(&harness, &ids).await;
     let done = reconcile(&harness, &events).await;
     let expected = json!({"secretsDeleted": 0, "secretsOutdated": 0, "secretsMissing": 1, "tokensRevoked": 1,
-        "usersDisabled": 1, "rolesRemoved": 1, "rolesLowered": 1, "platformsNarrowed": 1,
-        "computeEnvsDeleted": 0, "credentialsDeleted": 0, "ownersKept": []});
+        "workspacesDeleted": 0, "usersRemoved": 0, "usersDisabled": 1, "rolesRemoved": 1, "rolesLowered": 1,
+        "platformsNarrowed": 1, "computeEnvsDeleted": 0, "credentialsDeleted": 0, "ownersKept": []});
     assert_eq!(done, expected);
     let roles = harness.roles(ids.workspace).await;
     assert_eq!(

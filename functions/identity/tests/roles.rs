@@ -28,6 +28,7 @@ fn request(operation: Operation, ids: &Ids, caller: &str) -> TestRequest {
         | Operation::ListOrganizationMembers
         | Operation::ListWorkspaces
         | Operation::DescribeWorkspace
+        | Operation::DeleteWorkspace
         | Operation::ListParticipants
         | Operation::LeaveWorkspace => in_workspace,
         Operation::UpdateWorkspacePlatforms => in_workspace.body(json!({ "platforms": ["lsf"] })),

@@ -137,12 +137,16 @@ names! {
         UserDisabled = "user.disabled",
         /// A disabled user was enabled.
         UserEnabled = "user.enabled",
+        /// A user was removed.
+        UserRemoved = "user.removed",
         /// A token was created.
         TokenCreated = "token.created",
         /// A token was revoked.
         TokenRevoked = "token.revoked",
         /// A workspace was created.
         WorkspaceCreated = "workspace.created",
+        /// A workspace was deleted, with its participants.
+        WorkspaceDeleted = "workspace.deleted",
         /// The allowed platforms of a workspace changed.
         WorkspacePlatformsChanged = "workspace.platforms-changed",
         /// A participant was added, or its role changed.

@@ -79,6 +79,10 @@ pub struct User {
     /// it read, so it misses no role that was given meanwhile.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub grants: u64,
+    /// When the user was removed. The row stays: names of authors are read from it, and the user's
+    /// logins find a user who is disabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Timestamp>,
 }
 
 /// An organization.
@@ -112,6 +116,12 @@ pub struct Workspace {
     /// When the workspace was created.
     #[serde(rename = "createdAt")]
     pub created: Timestamp,
+    /// How many roles were given in it so far, as [`User::grants`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub grants: u64,
+    /// When it was deleted. Its row stays, so that a restored table can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Timestamp>,
 }
 
 /// A user's membership of a workspace.
@@ -207,8 +217,16 @@ pub enum Change {
     /// Creates a user with an unused name and e-mail address, and with an unused login if there is
     /// one.
     CreateUser(User, Option<Login>),
-    /// Adds an unused login to a user.
-    AddLogin(UserId, Login),
+    /// Adds a login to a user: an unused one, or that of this removed user.
+    AddLogin(UserId, Login, Option<UserId>),
+    /// Removes a user who is disabled and has no role: frees the name and the e-mail address, and
+    /// records that tokens, secrets and runs are left.
+    RemoveUser {
+        /// The user.
+        user: User,
+        /// When.
+        at: Timestamp,
+    },
     /// Disables or enables the user, in these workspaces too.
     SetDisabled {
         /// The user's id.
@@ -230,6 +248,17 @@ pub enum Change {
     /// Creates a workspace with a name that is unused in its organization. The same transaction
     /// must add an owner.
     CreateWorkspace(Workspace),
+    /// Deletes a workspace with all its participants, records that its secrets and runs are left,
+    /// and frees its name. The secrets and runs need no further check: every function refuses a
+    /// workspace without the caller's membership.
+    DeleteWorkspace {
+        /// The workspace, read before its participants.
+        workspace: Workspace,
+        /// All its participants, at most [`MOST_MEMBERS`].
+        members: Vec<UserId>,
+        /// When.
+        at: Timestamp,
+    },
     /// Replaces the platforms that the workspace allows.
     SetPlatforms(Workspace, Vec<Platform>),
     /// Adds a participant who is not disabled (from no role), changes a role, or removes a
@@ -250,15 +279,19 @@ pub enum Change {
 /// checks the required membership.
 pub const MAX_ROWS: usize = 99;
 
+/// The participants that the deletion of a workspace removes in one transaction: two rows for each,
+/// and a margin for the other rows.
+pub const MOST_MEMBERS: usize = 45;
+
 impl Change {
     /// The maximum number of transaction rows that this change takes, including its audit record.
     #[must_use]
     pub fn rows(&self) -> usize {
         match self {
             // Another change may write the same rows, so it takes a transaction of its own.
-            Self::SetDisabled { .. } => MAX_ROWS,
+            Self::SetDisabled { .. } | Self::DeleteWorkspace { .. } => MAX_ROWS,
             Self::CreateToken(token) => 5 + usize::from(token.created_with.is_some()),
-            Self::CreateUser(..) | Self::SetRole { from: None, .. } => 5,
+            Self::CreateUser(..) | Self::RemoveUser { .. } | Self::SetRole { from: None, .. } => 5,
             Self::RevokeToken(_) | Self::SetRole { .. } => 4,
             Self::CreateWorkspace(_) => 3,
             Self::AddLogin(..) | Self::CreateOrganization(_) | Self::SetPlatforms(..) => 2,
@@ -302,6 +335,7 @@ mod tests {
             created: Timestamp::UNIX_EPOCH,
             disabled: None,
             grants: 0,
+            removed: None,
         }
     }
 
@@ -341,6 +375,8 @@ mod tests {
             full_name: "Main".into(),
             platforms: vec![Platform::AwsBatch],
             created: Timestamp::UNIX_EPOCH,
+            grants: 0,
+            deleted: None,
         }
     }
 
@@ -354,11 +390,15 @@ mod tests {
     }
 
     /// Every change except role changes, with the rows of its transaction.
-    fn other_changes() -> [(Change, &'static [&'static str]); 7] {
+    fn other_changes() -> [(Change, &'static [&'static str]); 8] {
         let login = Login { issuer: "https://issuer.example".into(), subject: "olivia".into() };
         [
             (Change::CreateUser(user(), Some(login.clone())), &["user", "name", "e-mail", "login", "audit"]),
-            (Change::AddLogin(user().id, login), &["login", "audit"]),
+            (Change::AddLogin(user().id, login, None), &["login", "audit"]),
+            (
+                Change::RemoveUser { user: user(), at: Timestamp::UNIX_EPOCH },
+                &["user", "name", "e-mail", "what is left", "audit"],
+            ),
             (
                 Change::CreateToken(StoredToken { created_with: Some(token().id), ..token() }),
                 &["token", "token of the user", "name", "user", "maker", "audit"],

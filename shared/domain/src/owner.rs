@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use jiff::Timestamp;
+
 use crate::identity::Actor;
 use crate::ids::{UserId, WorkspaceId};
 use crate::role::{Permission, Role};
@@ -66,6 +68,16 @@ impl TryFrom<String> for SecretOwner {
     fn try_from(text: String) -> Result<Self> {
         text.parse()
     }
+}
+
+/// A workspace that was deleted or a user who was removed. Tokens, secrets or live runs may be
+/// left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Removed {
+    /// The owner of the secrets and runs.
+    pub scope: SecretOwner,
+    /// When it was deleted.
+    pub at: Timestamp,
 }
 
 /// The proof that an actor has a permission on an owner's secrets. Only an authorization creates

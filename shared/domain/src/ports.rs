@@ -38,7 +38,7 @@ stores! {
     /// Table access of the authorizer.
     AuthenticationStore: ReadTokens + ReadLogins + ReadUserStatus;
     /// Table access of the identity function.
-    IdentityStore: Reconcile + RegisterLogins;
+    IdentityStore: FinishRemovals + RegisterLogins;
     /// Table access for reading secrets.
     SecretReader: ReadMembership + ReadSecrets;
     /// Table access for authorizing launches.
@@ -56,7 +56,7 @@ stores! {
     /// Table access for cancelling runs.
     CancelStore: ReadMembership + SaveRuns;
     /// Table access for the cleanup of runs.
-    CleanupStore: FindDueRuns + ListTargets;
+    CleanupStore: FindDueRuns + FindRemoved + ListLiveRuns + ListTargets;
     /// Table access for claims.
     ClaimStore: ReadMembership + ReadUserStatus + ReadRevocations + ReadSealedValues + SaveRuns;
 }

@@ -51,6 +51,8 @@ names! {
         ReadWorkspace = "workspace:read",
         /// Change participants, roles and allowed platforms.
         AdministerWorkspace = "workspace:admin",
+        /// Delete the workspace.
+        DeleteWorkspace = "workspace:delete",
     }
 }
 
@@ -70,6 +72,7 @@ impl Permission {
             }
             Self::Launch => vec![Owner, Admin, Maintain, Launch],
             Self::CancelRuns => vec![Owner, Admin, Maintain],
+            Self::DeleteWorkspace => vec![Owner],
         }
     }
 }
@@ -78,8 +81,8 @@ impl Permission {
 mod tests {
     use super::*;
     use Permission::{
-        AdministerWorkspace, CancelRuns, DeleteSecrets, Launch, ReadAudit, ReadRuns, ReadSecrets,
-        ReadWorkspace, WriteSecrets,
+        AdministerWorkspace, CancelRuns, DeleteSecrets, DeleteWorkspace, Launch, ReadAudit, ReadRuns,
+        ReadSecrets, ReadWorkspace, WriteSecrets,
     };
 
     fn settings(maintain_may_write: bool) -> Settings {
@@ -111,6 +114,7 @@ mod tests {
             (ReadAudit, "OA....", "OA...."),
             (ReadWorkspace, "OAMLCV", "OAMLCV"),
             (AdministerWorkspace, "OA....", "OA...."),
+            (DeleteWorkspace, "O.....", "O....."),
         ];
         assert_eq!(matrix.map(|(permission, ..)| permission), Permission::ALL, "the matrix is complete");
         for (permission, by_default, where_maintain_may_write) in matrix {
@@ -138,6 +142,7 @@ mod tests {
                 "audit:read",
                 "workspace:read",
                 "workspace:admin",
+                "workspace:delete",
             ]
         );
     }

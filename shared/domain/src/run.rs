@@ -49,7 +49,8 @@ pub struct Run {
     /// When it was launched.
     #[serde(rename = "createdAt")]
     pub created: Timestamp,
-    /// The latest end: after it, reports no longer renew the lease. Only a live head job does.
+    /// The latest end: after it, reports no longer renew the lease. Only a live head job does, for
+    /// the further time of [`Limits::head_job_grace`].
     pub not_after: Timestamp,
     /// Where it executes, and where its copies are.
     #[serde(default)]
@@ -64,6 +65,13 @@ impl Run {
     #[must_use]
     pub fn scope(&self) -> SecretOwner {
         self.workspace.map_or(SecretOwner::User(self.user), SecretOwner::Workspace)
+    }
+
+    /// Whether its head job keeps it live past its latest end, which operators should look into.
+    #[must_use]
+    pub fn is_overdue_by_head_job(&self, now: Timestamp) -> bool {
+        let lifecycle = &self.lifecycle;
+        lifecycle.state.is_live() && lifecycle.head_job.is_some() && now >= self.not_after
     }
 
     /// Returns the tags of the run's copies.
@@ -236,7 +244,7 @@ names! {
         LaunchFailed = "launch-failed",
         /// The run stopped sending heartbeats.
         Lost = "lost",
-        /// A user ended the run.
+        /// A user ended the run, or its workspace was deleted.
         Cancelled = "cancelled",
     }
 }
@@ -250,7 +258,7 @@ names! {
         Report = "report",
         /// The state of the head job in AWS Batch.
         HeadJob = "head-job",
-        /// The sweep, because the due time passed.
+        /// The sweep, because the due time passed or the workspace was deleted.
         Sweep = "sweep",
         /// A user who cancelled the run.
         User = "user",
@@ -316,6 +324,8 @@ pub enum Event {
     Inspected,
     /// The table was restored from a backup. What happened to the run since is unknown.
     Restored,
+    /// The run's workspace was deleted.
+    OwnerRemoved,
     /// DescribeSecret found no copy of the run.
     CopiesDeleted,
     /// The run's environment could not be used, to observe its head job or to delete its copies.
@@ -357,6 +367,7 @@ pub fn next(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Step {
         Event::ClaimRefused => Some("claim refused"),
         Event::Cancelled { forced: true, .. } => Some("forced"),
         Event::Unreachable => Some("environment unreachable, copies left"),
+        Event::OwnerRemoved => Some("owner deleted"),
         _ => None,
     };
     let (lifecycle, action) = decide(run, event, now, limits);
@@ -455,10 +466,17 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
             })
         }
         (_, Event::Reported(outcome)) => reported(lifecycle, outcome, now),
-        (_, Event::Cancelled { by, head_job, forced }) => {
-            cancelled(lifecycle, by, head_job, forced, now, limits)
+        (_, Event::Cancelled { by, head_job, forced }) => cancelled(run, by, head_job, forced, now, limits),
+        (_, Event::OwnerRemoved) => {
+            let outcome = Outcome {
+                result: RunResult::Cancelled,
+                exit_status: None,
+                reported_by: ReportedBy::Sweep,
+                cancelled_by: None,
+            };
+            end(lifecycle, outcome, now)
         }
-        (_, Event::HeadJobObserved(status)) => head_job_observed(lifecycle, &status, now, limits),
+        (_, Event::HeadJobObserved(status)) => head_job_observed(run, &status, now, limits),
         (_, Event::Inspected) if lifecycle.head_job.is_some() => act(Action::ObserveHeadJob),
         // Reports renew no lease after the latest end, so no lease can last longer than this.
         (_, Event::Inspected)
@@ -508,13 +526,14 @@ fn reported(lifecycle: &Lifecycle, outcome: Outcome, now: Timestamp) -> Decision
 /// only its own end ends the run, unless the user forces the cancellation. A run that is being
 /// launched is not cancelled: its copies could be created after the clean-up has looked for them.
 fn cancelled(
-    lifecycle: &Lifecycle,
+    run: &Run,
     by: UserId,
     head_job: Option<JobStatus>,
     forced: bool,
     now: Timestamp,
     limits: &Limits,
 ) -> Decision {
+    let lifecycle = &run.lifecycle;
     if lifecycle.head_job.is_none() || forced {
         let outcome = Outcome {
             result: RunResult::Cancelled,
@@ -524,14 +543,15 @@ fn cancelled(
         };
         return end(lifecycle, outcome, now);
     }
-    let observed = head_job.map_or(NO_CHANGE, |status| head_job_observed(lifecycle, &status, now, limits));
+    let observed = head_job.map_or(NO_CHANGE, |status| head_job_observed(run, &status, now, limits));
     match observed.0.as_ref().is_some_and(|after| !after.state.is_live()) {
         true => observed,
         false => NO_CHANGE,
     }
 }
 
-fn head_job_observed(lifecycle: &Lifecycle, status: &JobStatus, now: Timestamp, limits: &Limits) -> Decision {
+fn head_job_observed(run: &Run, status: &JobStatus, now: Timestamp, limits: &Limits) -> Decision {
+    let lifecycle = &run.lifecycle;
     if lifecycle.head_job.is_none() {
         return NO_CHANGE;
     }
@@ -542,6 +562,16 @@ fn head_job_observed(lifecycle: &Lifecycle, status: &JobStatus, now: Timestamp, 
                 Outcome { result, exit_status, reported_by: ReportedBy::HeadJob, cancelled_by: None };
             end(lifecycle, outcome, now)
         }
+        JobStatus::NotFinal if now.duration_since(run.not_after) >= limits.head_job_grace => end(
+            lifecycle,
+            Outcome {
+                result: RunResult::Lost,
+                exit_status: None,
+                reported_by: ReportedBy::Sweep,
+                cancelled_by: None,
+            },
+            now,
+        ),
         JobStatus::NotFinal => {
             let renewed = renewed(lifecycle.clone(), now, limits);
             let due = match lifecycle.outcome {

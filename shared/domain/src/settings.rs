@@ -79,6 +79,8 @@ pub struct Limits {
     pub lease: SignedDuration,
     /// From the launch to the time after which reports no longer renew the lease. Default: 30 days.
     pub longest_run: SignedDuration,
+    /// From that time to the end of a run whose head job still runs. Default: 7 days.
+    pub head_job_grace: SignedDuration,
 }
 
 impl Default for Limits {
@@ -88,6 +90,7 @@ impl Default for Limits {
             pending: SignedDuration::from_hours(24),
             lease: SignedDuration::from_mins(30),
             longest_run: SignedDuration::from_hours(30 * 24),
+            head_job_grace: SignedDuration::from_hours(7 * 24),
         }
     }
 }
@@ -128,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_default_limits_are_positive_and_leave_room_for_each_other() {
-        let Limits { provisioning, pending, lease, longest_run } = Limits::default();
+        let Limits { provisioning, pending, lease, longest_run, .. } = Limits::default();
         assert!(provisioning.is_positive());
         assert!(provisioning < lease, "a crashed launch is noticed before a silent run");
         assert!(lease < pending, "a queue may take longer than the pause between two heartbeats");

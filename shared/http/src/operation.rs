@@ -211,6 +211,8 @@ operations! {
     DescribeWorkspace = "DescribeWorkspace", "GET" "/orgs/{orgId}/workspaces/{workspaceId}", Identity, User, OfPath(P::ReadWorkspace), READ;
     /// Set the platforms of a workspace.
     UpdateWorkspacePlatforms = "UpdateWorkspacePlatforms", "PUT" "/orgs/{orgId}/workspaces/{workspaceId}/platforms", Identity, User, OfPath(P::AdministerWorkspace), FULL;
+    /// Delete a workspace.
+    DeleteWorkspace = "DeleteWorkspace", "DELETE" "/orgs/{orgId}/workspaces/{workspaceId}", Identity, User, OfPath(P::DeleteWorkspace), FULL;
     /// List participants.
     ListParticipants = "ListParticipants", "GET" "/orgs/{orgId}/workspaces/{workspaceId}/participants", Identity, User, OfPath(P::ReadWorkspace), READ;
     /// Add a participant.

@@ -23,6 +23,8 @@ pub enum Metric {
     CleanupFailures,
     /// How long the most overdue run has been due, in seconds. Each sweep reports it.
     OldestOverdueSeconds,
+    /// Runs that a head job keeps live past their latest end.
+    OverdueHeadJobs,
     /// Copies of ended runs that still existed.
     OrphansFound,
     /// Copies of runs that are not in the table.
@@ -39,11 +41,12 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SecondClaims,
         Self::EnvelopeRefused,
         Self::CleanupFailures,
         Self::OldestOverdueSeconds,
+        Self::OverdueHeadJobs,
         Self::OrphansFound,
         Self::UnknownCopies,
         Self::EnvironmentsUnreachable,
@@ -60,6 +63,7 @@ impl Metric {
             Self::EnvelopeRefused => "EnvelopeRefused",
             Self::CleanupFailures => "CleanupFailures",
             Self::OldestOverdueSeconds => "OldestOverdueSeconds",
+            Self::OverdueHeadJobs => "OverdueHeadJobs",
             Self::OrphansFound => "OrphansFound",
             Self::UnknownCopies => "UnknownCopies",
             Self::EnvironmentsUnreachable => "EnvironmentsUnreachable",

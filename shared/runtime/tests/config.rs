@@ -53,6 +53,7 @@ fn variables_override_the_defaults() {
         ("PENDING_SECONDS", "2"),
         ("LEASE_SECONDS", "3"),
         ("LONGEST_RUN_SECONDS", "4"),
+        ("HEAD_JOB_GRACE_SECONDS", "9"),
         ("LIVE_RUNS_PER_USER", "5"),
         ("LIVE_RUNS_PER_WORKSPACE", "6"),
         ("LIVE_COPIES_PER_USER", "7"),
@@ -63,8 +64,9 @@ fn variables_override_the_defaults() {
     assert!(settings.maintain_may_write && settings.allow_aws_names);
     assert_eq!(settings.default_layout, Layout::Plugin);
     assert_eq!(settings.max_token_life.as_hours(), 30 * 24);
-    let Limits { provisioning, pending, lease, longest_run } = settings.limits;
-    assert_eq!([provisioning, pending, lease, longest_run].map(|limit| limit.as_secs()), [1, 2, 3, 4]);
+    let Limits { provisioning, pending, lease, longest_run, head_job_grace } = settings.limits;
+    let limits = [provisioning, pending, lease, longest_run, head_job_grace];
+    assert_eq!(limits.map(|limit| limit.as_secs()), [1, 2, 3, 4, 9]);
     let issuers = r#"[{"issuer":"https://login.example.org","audience":"ps","kind":"people"}]"#;
     let issuers: Issuers = with(&[("OIDC_ISSUERS", issuers)]).unwrap();
     assert_eq!(issuers.all()[0].audience, "ps");

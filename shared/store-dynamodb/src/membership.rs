@@ -71,7 +71,8 @@ impl Store {
         let Some(role) = enabled_role_from(member)? else {
             return Ok(None);
         };
-        Ok(Some((role, meta.clone().read()?, more.as_ref().and_then(find).cloned())))
+        let workspace: Workspace = meta.clone().read()?;
+        Ok(workspace.deleted.is_none().then(|| (role, workspace, more.as_ref().and_then(find).cloned())))
     }
 }
 
@@ -152,6 +153,14 @@ mod tests {
         assert_eq!(test.store.role_and_workspace(workspace(), user(OWNER)).await.unwrap(), None);
         let known = test.store.role_of_participant(workspace(), user(OWNER)).await.unwrap();
         assert_eq!(known, Some(Role::Owner));
+    }
+
+    #[tokio::test]
+    async fn a_deleted_workspace_is_not_found_even_with_a_membership() {
+        let test = TestStore::start().await;
+        let deleted = Key::meta(SecretOwner::Workspace(workspace()));
+        test.set(deleted, "deleted", s("2026-11-23T10:20:30Z")).await;
+        assert_eq!(test.store.role_and_workspace(workspace(), user(OWNER)).await.unwrap(), None);
     }
 
     #[tokio::test]

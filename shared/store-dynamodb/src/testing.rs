@@ -167,6 +167,8 @@ pub(crate) fn a_workspace() -> Workspace {
         full_name: "The lab".into(),
         platforms: vec![Platform::AwsBatch, Platform::Slurm],
         created: now(),
+        grants: 0,
+        deleted: None,
     }
 }
 

@@ -53,9 +53,7 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
     /// Requires that the user still has one of these roles in the workspace.
     pub(crate) fn still_in(&mut self, workspace: WorkspaceId, user: UserId, roles: &[Role]) {
         let mut attributes = ExpressionAttributes::default();
-        let roles: Vec<_> = roles.iter().map(|role| attributes.value(s(role.as_str()))).collect();
-        let enabled = format!("attribute_not_exists({})", attributes.name(DISABLED));
-        let condition = format!("{} IN ({}) AND {enabled}", attributes.name("role"), roles.join(", "));
+        let condition = has_role(&mut attributes, roles);
         self.check(Part::Membership, Key::member(workspace, user), &condition, attributes);
     }
 
@@ -197,6 +195,13 @@ impl<'a, P: PartialEq> Transaction<'a, P> {
             Err(error) => self.fault = Some(unbuildable(error)),
         }
     }
+}
+
+/// The condition that a membership has one of these roles, and that its user is not disabled.
+pub(crate) fn has_role(attributes: &mut ExpressionAttributes, roles: &[Role]) -> String {
+    let roles: Vec<_> = roles.iter().map(|role| attributes.value(s(role.as_str()))).collect();
+    let enabled = format!("attribute_not_exists({})", attributes.name(DISABLED));
+    format!("{} IN ({}) AND {enabled}", attributes.name("role"), roles.join(", "))
 }
 
 type Builder = aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;

@@ -81,10 +81,9 @@ async fn the_matrix_covers_every_role() {
 /// with permission, on a separate target.
 async fn calls_by_every_caller(operation: Operation) {
     let fixture = Fixture::make(operation).await;
-    // The owner can leave only once.
-    let callers = CALLERS
-        .into_iter()
-        .filter(|kind| operation != Operation::LeaveWorkspace || *kind != CallerKind::OfWorkspace);
+    // The owner can leave the workspace, or delete it, only once.
+    let once = [Operation::LeaveWorkspace, Operation::DeleteWorkspace].contains(&operation);
+    let callers = CALLERS.into_iter().filter(|kind| !once || *kind != CallerKind::OfWorkspace);
     let (allowed, denied): (Vec<CallerKind>, Vec<CallerKind>) =
         callers.partition(|kind| expected(operation, *kind) / 100 == 2);
     let target = fixture.target(operation, CallerKind::Member(Role::Owner)).await;
@@ -146,6 +145,7 @@ fn expected(operation: Operation, kind: CallerKind) -> u16 {
         | Operation::UpdateWorkspacePlatforms
         | Operation::UpdateParticipantRole
         | Operation::DeleteParticipant
+        | Operation::DeleteWorkspace
         | Operation::LeaveWorkspace
         | Operation::UpdateCredentials
         | Operation::DeleteCredentials
@@ -321,7 +321,7 @@ impl Fixture {
             Operation::DescribeOrganization => request(format!("/orgs/{}", world.org)),
             Operation::ListOrganizationMembers => request(format!("/orgs/{}/members", world.org)),
             Operation::ListWorkspaces => request(format!("/orgs/{}/workspaces", world.org)),
-            Operation::DescribeWorkspace => request(world.below("")),
+            Operation::DescribeWorkspace | Operation::DeleteWorkspace => request(world.below("")),
             Operation::UpdateWorkspacePlatforms => {
                 request(world.below("/platforms")).json(&json!({"platforms": ["aws-batch", "slurm"]}))
             }

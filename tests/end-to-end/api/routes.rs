@@ -99,7 +99,6 @@ async fn an_unknown_operation_gives_501_to_users_and_is_never_404() {
         ("GET", format!("/orgs/{org}/workspaces/validate?name=x")),
         ("POST", format!("/orgs/{org}/workspaces")),
         ("PUT", world.below("")),
-        ("DELETE", world.below("")),
         ("DELETE", world.below("/participants/add")),
     ] {
         let request = || end_to_end::ApiRequest::new(method, &path);

@@ -13,7 +13,8 @@ use end_to_end::rights::statements::{Grant, Rights};
 use end_to_end::rights::template::Template;
 use end_to_end::rights::{Outcome, ensure};
 use http_api::Operation;
-use local::{Progress, Tools};
+use local::platform::Platform;
+use local::{JobStatus, Progress, Tools};
 use runtime::Metric;
 use runtime::metrics::{DIMENSION, NAMESPACE};
 use serde_json::{Value, json};
@@ -95,6 +96,21 @@ impl Fixture<'_> {
         self.record(&failed.log);
         self.expect(Metric::EnvelopeRefused, 1)?;
         self.expect(Metric::ServiceErrors, 1)
+    }
+
+    /// A run whose latest end has passed and whose head job still runs.
+    async fn overdue_by_head_job(&mut self) -> Outcome {
+        let run = self.world.launch(self.harness, "aws-batch").await?;
+        let id = text(&run, "workflowId");
+        let job = Platform::new(&self.harness.stack).await.start_head_job(id).await?;
+        let record = Call::new(Operation::RecordHeadJob).path("workflowId", &id).bearer(&run["runToken"]);
+        self.harness.done(&record.body(&Platform::head_job(&job))).await?;
+        let (pk, past) = (format!("RUN#{id}"), domain::Timestamp::now().to_string());
+        self.harness.set(&pk, "RUN", "notAfter", AttributeValue::S(past)).await?;
+        self.sweep().await?;
+        self.expect(Metric::OverdueHeadJobs, 1)?;
+        self.harness.stack.move_job_silently(&job, JobStatus::Succeeded).await?;
+        self.sweep().await
     }
 
     /// A run that reported its end two hours ago and whose copy cannot be deleted.
@@ -216,6 +232,7 @@ async fn each_metric_is_emitted_for_its_cause() -> Outcome {
     let mut fixture = Fixture { harness: &harness, world: &world, values: BTreeMap::new() };
     fixture.second_claim().await?;
     fixture.envelope_refused(secret).await?;
+    fixture.overdue_by_head_job().await?;
     fixture.cannot_be_deleted().await?;
     fixture.environment_without_a_role().await?;
     fixture.authorizer_fails().await?;

@@ -21,7 +21,7 @@ type Writers = BTreeMap<String, BTreeMap<String, Write>>;
 
 /// Each kind of partition, the functions that have at least the rights that its rows grant, and
 /// these rights.
-const GRANTS: [(&str, &[&str], &str); 15] = [
+const GRANTS: [(&str, &[&str], &str); 16] = [
     ("ORG#", &["identity"], "the workspace of a name"),
     ("WS#", &["identity"], "the platforms of a workspace, and its number of owners"),
     ("USER#", &["identity"], "the identity and the workspaces of a user"),
@@ -31,6 +31,7 @@ const GRANTS: [(&str, &[&str], &str); 15] = [
     ("ENVS#", &["identity"], "to which account and role the values of a workspace's runs are sent"),
     ("ENVIRONMENTS", &["identity"], "in which accounts orphans are searched for and deleted"),
     ("SECRETS#", &["identity", "write-secrets"], "a secret's name, version and sealed value"),
+    ("REMOVED#", &["identity"], "whose secrets and environments are deleted and whose runs end"),
     ("IDEM#", &["write-secrets"], "the secrets that a replayed request returns"),
     (
         "RUN#",

@@ -184,7 +184,7 @@ impl Harness {
         let has = |pk: &str, sk: &str| rows.contains_key(&(pk.to_owned(), sk.to_owned()));
         let mut owners: BTreeMap<&str, i64> = BTreeMap::new();
         for ((pk, sk), row) in &rows {
-            let scope = pk.split_once('#').unwrap();
+            let scope = pk.split_once('#').unwrap_or((pk, ""));
             match (scope.0, sk.split_once('#').unwrap_or((sk, ""))) {
                 ("MEMBERS", ("MEMBER", user)) => {
                     let mirror = rows
@@ -199,7 +199,7 @@ impl Harness {
                 ("USER", ("TOKEN", token)) => {
                     assert!(has(&format!("TOKEN#{token}"), "TOKEN"));
                 }
-                ("USER", ("META", _)) => {
+                ("USER", ("META", _)) if row.get("removed").is_none() => {
                     assert!(has("LOGIN#name", &row["userName"].as_str().unwrap().to_lowercase()));
                     assert!(has("LOGIN#email", &row["email"].as_str().unwrap().to_lowercase()));
                 }
@@ -215,6 +215,10 @@ impl Harness {
             }
         }
         for ((pk, sk), row) in rows.iter().filter(|((pk, sk), _)| pk.starts_with("WS#") && sk == "META") {
+            if row.get("deleted").is_some() {
+                assert!(!owners.contains_key(pk.trim_start_matches("WS#")), "{pk} is deleted");
+                continue;
+            }
             let owners = owners[pk.trim_start_matches("WS#")];
             assert_eq!(row["ownerCount"], owners, "{pk} {sk}");
             assert!(owners >= 1, "{pk} has no owner");
@@ -264,6 +268,11 @@ impl Ids {
                 .map(|user| (user["userName"].as_str().unwrap().to_owned(), user["id"].as_i64().unwrap()))
                 .collect(),
         }
+    }
+
+    /// The id of the first workspace of an answer.
+    pub(crate) fn of_workspace(applied: &Value) -> i64 {
+        applied["organizations"][0]["workspaces"][0]["id"].as_i64().unwrap()
     }
 
     pub(crate) fn user(&self, name: &str) -> i64 {

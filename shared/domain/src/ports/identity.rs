@@ -13,9 +13,11 @@ use crate::identity::{
     Change, Login, Organization, RequiredMembership, StoredToken, User, VerifiedLogin, Workspace,
 };
 use crate::ids::{OrgId, SecretId, TokenId, UserId, WorkspaceId};
-use crate::owner::SecretOwner;
+use crate::owner::{Removed, SecretOwner};
 use crate::role::Role;
 use crate::secret::Secret;
+
+use super::ListLiveRuns;
 
 /// Reads memberships.
 #[async_trait(?Send)]
@@ -116,6 +118,9 @@ pub trait ReadIdentity: ReadMembership + ReadLogins {
     /// Returns the user with this e-mail address (case-insensitive).
     async fn user_by_email(&self, email: &str) -> Result<Option<User>>;
 
+    /// Returns all logins of an issuer, with their users.
+    async fn logins(&self, issuer: &str) -> Result<Vec<(Login, UserId)>>;
+
     /// Returns the user's tokens, by name.
     async fn tokens(&self, user: UserId) -> Result<Vec<StoredToken>>;
 
@@ -148,6 +153,24 @@ pub trait ChangeIdentity: ReadIdentity {
         audit: &[AuditRecord],
         required: Option<&RequiredMembership>,
     ) -> Result<()>;
+}
+
+/// Finds what was deleted and is not finished.
+#[async_trait(?Send)]
+pub trait FindRemoved {
+    /// Returns the deleted workspaces and removed users of which something may be left, in any
+    /// order.
+    async fn removed(&self) -> Result<Vec<Removed>>;
+}
+
+/// Finishes deletions.
+#[async_trait(?Send)]
+pub trait FinishRemovals: FindRemoved + ListLiveRuns + Reconcile {
+    /// Returns the secrets of a scope without authorization. For owners that were removed.
+    async fn stored_secrets(&self, owner: SecretOwner) -> Result<Vec<Secret>>;
+
+    /// Removes the scope from [`removed`](FindRemoved::removed). Safe to repeat.
+    async fn forget_removed(&self, scope: SecretOwner) -> Result<()>;
 }
 
 /// Repeats changes in a restored table.

@@ -233,6 +233,14 @@ fn every_event_in_every_state_does_what_the_table_says() {
         ("claim refused, without a claim token", batch, Event::ClaimRefused, ["-", "-", "-", "-", "-"]),
         ("claimed", slurm, Event::Claimed(new_pins()), ["-", "running", "=", "-", "-"]),
         ("heartbeat", batch, Event::Heartbeat, ["-", "running", "-", "-", "-"]),
+        ("owner removed", batch, Event::OwnerRemoved, ["-", "ending!remove", "ending!remove", "-", "-"]),
+        ("owner removed, on HPC", slurm, Event::OwnerRemoved, ["-", "ended", "ended", "-", "-"]),
+        (
+            "owner removed, with a head job",
+            with_head_job,
+            Event::OwnerRemoved,
+            ["-", "ending!remove", "ending!remove", "-", "-"],
+        ),
         ("head job recorded", batch, Event::HeadJobRecorded(job()), ["-", "running", "=", "-", "-"]),
         ("head job recorded again", with_head_job, Event::HeadJobRecorded(job()), ["-", "-", "-", "-", "-"]),
         ("reported", batch, reported(), ["-", "ending!remove", "ending!remove", "-", "-"]),
@@ -437,6 +445,12 @@ fn the_outcome_and_its_source_follow_from_the_event() {
             outcome(RunResult::Lost, None, ReportedBy::Sweep),
         ),
         (
+            "a deleted workspace",
+            with_head_job(State::Running),
+            Event::OwnerRemoved,
+            outcome(RunResult::Cancelled, None, ReportedBy::Sweep),
+        ),
+        (
             "a head job that succeeded",
             with_head_job(State::Running),
             observed(true),
@@ -598,6 +612,34 @@ fn a_head_job_that_may_run_again_renews_the_lease_and_is_checked_again() {
 }
 
 #[test]
+fn a_head_job_that_still_runs_keeps_its_run_for_a_limited_time_after_the_latest_end() {
+    let (second, grace) = (SignedDuration::from_secs(1), SignedDuration::from_hours(7 * 24));
+    let run = |not_after| with(with_head_job(State::Running), |run| run.not_after = not_after);
+    let observed = |run: &Run| lifecycle(run, Event::HeadJobObserved(JobStatus::NotFinal));
+    let kept = observed(&run(NOW - grace + second));
+    assert_eq!((kept.state, kept.lease_until), (State::Running, minutes(30)));
+    let ended = observed(&run(NOW - grace));
+    assert_eq!(ended.state, State::Ending);
+    let outcome = ended.outcome.expect("an outcome");
+    assert_eq!((outcome.result, outcome.reported_by), (RunResult::Lost, ReportedBy::Sweep));
+}
+
+#[test]
+fn a_run_is_overdue_by_its_head_job_from_its_latest_end_on_until_it_has_ended() {
+    let second = SignedDuration::from_secs(1);
+    for (run, not_after, overdue) in [
+        (with_head_job(State::Running), NOW, true),
+        (with_head_job(State::Running), NOW + second, false),
+        (with_head_job(State::Ending), NOW, false),
+        (with_head_job(State::Ended), NOW, false),
+        (batch(State::Running), NOW, false),
+    ] {
+        let run = with(run, |run| run.not_after = not_after);
+        assert_eq!(run.is_overdue_by_head_job(NOW), overdue, "{:?} {not_after}", run.lifecycle.state);
+    }
+}
+
+#[test]
 fn a_run_whose_head_job_is_unknown_ends_when_its_lease_expires() {
     let second = SignedDuration::from_secs(1);
     let unknown = |lease_until, due| {
@@ -740,6 +782,12 @@ fn the_audit_record_of_a_step_follows_from_event_and_states() {
             Some(StepAudit { action: AuditAction::RunEnding, detail: None }),
         ),
         (
+            "a deleted workspace",
+            with_head_job(State::Running),
+            Event::OwnerRemoved,
+            Some(StepAudit { action: AuditAction::RunCancelled, detail: Some("owner deleted") }),
+        ),
+        (
             "claim refused",
             slurm(State::Pending),
             Event::ClaimRefused,
@@ -788,5 +836,45 @@ fn only_a_run_in_an_environment_is_given_up() {
         assert_eq!(next(&home, Event::Unreachable, far, &limits()), NOTHING_HAPPENS, "{state}");
         let given_up = next(&crate::testing::elsewhere(home), Event::Unreachable, far, &limits());
         assert_eq!(given_up.lifecycle.map(|lifecycle| lifecycle.state), Some(State::Ended), "{state}");
+    }
+}
+
+/// A head job that never ends keeps its run for a week, wherever it is. In an environment that
+/// cannot be used, the run is given up a month after its last sign, and at home never.
+#[test]
+fn past_its_latest_end_a_run_in_an_environment_ends_with_its_head_job_or_is_given_up() {
+    use State::{Ended, Ending, Running};
+    let (second, lease) = (SignedDuration::from_secs(1), limits().lease);
+    let (grace, month) = (SignedDuration::from_hours(7 * 24), SignedDuration::from_hours(30 * 24));
+    let (seen, unreachable) = (Event::HeadJobObserved(JobStatus::NotFinal), Event::Unreachable);
+    let before = -SignedDuration::from_hours(24);
+    // The state, the end of the lease and now, the latter two from the latest end; the event, and
+    // the next state in an environment and at home.
+    let cases = [
+        (Running, lease, grace - second, &seen, Some(Running), Some(Running)),
+        (Running, lease, grace, &seen, Some(Ending), Some(Ending)),
+        // The environment was unreachable for longer than the grace, and is back.
+        (Running, lease, month + grace, &seen, Some(Ending), Some(Ending)),
+        // The lease of the last sign was over before the latest end.
+        (Running, before, month - second, &unreachable, None, None),
+        (Running, before, month, &unreachable, Some(Ended), None),
+        // The head job was seen last at the end of the grace.
+        (Running, grace + lease, grace, &unreachable, None, None),
+        (Running, grace + lease, month, &unreachable, None, None),
+        (Running, grace + lease, grace + lease + month - second, &unreachable, None, None),
+        (Running, grace + lease, grace + lease + month, &unreachable, Some(Ended), None),
+        // The run ended after the grace, and its copies cannot be deleted.
+        (Ending, grace, month, &unreachable, None, None),
+        (Ending, grace, grace + month - second, &unreachable, None, None),
+        (Ending, grace, grace + month, &unreachable, Some(Ended), None),
+        (Ended, grace, grace + month, &unreachable, None, None),
+    ];
+    for (state, lease_until, now, event, elsewhere, home) in cases {
+        let run = with(with_head_job(state), |run| run.lifecycle.lease_until = run.not_after + lease_until);
+        let now = run.not_after + now;
+        let after = |run: &Run| next(run, event.clone(), now, &limits()).lifecycle.map(|after| after.state);
+        let case = format!("{state} {lease_until} {now} {event:?}");
+        assert_eq!(after(&run), home, "{case}, at home");
+        assert_eq!(after(&crate::testing::elsewhere(run)), elsewhere, "{case}");
     }
 }

@@ -15,6 +15,7 @@ pub(crate) fn user(number: i64, user_name: &str) -> User {
         created: minutes(-1_000),
         disabled: None,
         grants: 0,
+        removed: None,
     }
 }
 
@@ -32,6 +33,8 @@ pub(crate) fn workspace() -> Workspace {
         full_name: "Research".into(),
         platforms: Platform::ALL.to_vec(),
         created: minutes(-1_000),
+        grants: 0,
+        deleted: None,
     }
 }
 

@@ -16,12 +16,13 @@ use crate::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use crate::identity::{Change, Login, Organization, RequiredMembership, StoredToken, User, Workspace, fold};
 use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
 use crate::name::SecretName;
-use crate::owner::{Scope, SecretOwner};
+use crate::owner::{Removed, Scope, SecretOwner};
 use crate::ports::{
-    ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, HeadJobs, LaunchRuns, ListLiveRuns,
-    ListRuns, ListTargets, LiveRun, ReadAudit, ReadEnvironments, ReadIdentity, ReadLogins, ReadMembership,
-    ReadRevocations, ReadRuns, ReadSealedValues, ReadSecrets, ReadTarget, ReadTokens, ReadUserRoles,
-    ReadUserStatus, Reconcile, RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets, UpsertSecrets,
+    ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, FindRemoved, FinishRemovals,
+    HeadJobs, LaunchRuns, ListLiveRuns, ListRuns, ListTargets, LiveRun, ReadAudit, ReadEnvironments,
+    ReadIdentity, ReadLogins, ReadMembership, ReadRevocations, ReadRuns, ReadSealedValues, ReadSecrets,
+    ReadTarget, ReadTokens, ReadUserRoles, ReadUserStatus, Reconcile, RegisterLogins, ReserveCreations,
+    SaveRuns, UpdateSecrets, UpsertSecrets,
 };
 use crate::reservation::{Slot, SlotRequest};
 use crate::role::Role;
@@ -56,6 +57,8 @@ pub(crate) struct Rows {
     pub(crate) credentials: BTreeMap<(WorkspaceId, CredentialsId), StoredCredentials>,
     pub(crate) listed_environments: Vec<ListedEnvironment>,
     pub(crate) audit: Vec<AuditRecord>,
+    /// The deleted workspaces of which something may be left.
+    pub(crate) removed: BTreeMap<SecretOwner, Timestamp>,
     /// Each call that changed identity: its changes and the membership it required.
     pub(crate) changes: Vec<(Vec<Change>, Option<RequiredMembership>)>,
     /// The requested slots.
@@ -666,6 +669,11 @@ impl ReadIdentity for Table {
         })
     }
 
+    async fn logins(&self, issuer: &str) -> Result<Vec<(Login, UserId)>> {
+        let of_issuer = |(login, _): &&(Login, UserId)| login.issuer == issuer;
+        self.read("logins", |rows| rows.logins.iter().filter(of_issuer).cloned().collect())
+    }
+
     async fn tokens(&self, user: UserId) -> Result<Vec<StoredToken>> {
         self.read("tokens", |rows| rows.tokens.values().filter(|token| token.user == user).cloned().collect())
     }
@@ -678,7 +686,8 @@ impl ReadIdentity for Table {
 
     async fn workspace_by_name(&self, org: OrgId, name: &str) -> Result<Option<Workspace>> {
         self.read("workspace_by_name", |rows| {
-            let mut of_org = rows.workspaces.values().filter(|workspace| workspace.org == org);
+            let of_org = |workspace: &&Workspace| workspace.org == org && workspace.deleted.is_none();
+            let mut of_org = rows.workspaces.values().filter(of_org);
             of_org.find(|workspace| workspace.name.eq_ignore_ascii_case(name)).cloned()
         })
     }
@@ -710,6 +719,8 @@ impl ChangeIdentity for Table {
             let changed = |change: &Change| {
                 matches!(change, Change::SetDisabled { user, grants, .. }
                     if rows.users.get(user).is_some_and(|user| user.grants != *grants))
+                    || matches!(change, Change::DeleteWorkspace { workspace, .. }
+                    if rows.workspaces.get(&workspace.id) != Some(workspace))
             };
             if changes.iter().any(changed) {
                 return Err(Error::Contended);
@@ -731,7 +742,14 @@ impl Rows {
                 self.logins.extend(login.map(|login| (login, user.id)));
                 self.users.insert(user.id, user);
             }
-            Change::AddLogin(user, login) => self.logins.push((login, user)),
+            Change::AddLogin(user, login, _) => {
+                self.logins.retain(|(known, _)| *known != login);
+                self.logins.push((login, user));
+            }
+            Change::RemoveUser { user, at } => {
+                self.removed.insert(SecretOwner::User(user.id), at);
+                self.users.entry(user.id).and_modify(|user| user.removed = Some(at));
+            }
             Change::SetDisabled { user, disabled, .. } => {
                 if let Some(user) = self.users.get_mut(&user) {
                     user.disabled = disabled;
@@ -747,12 +765,18 @@ impl Rows {
             Change::CreateWorkspace(workspace) => {
                 self.workspaces.insert(workspace.id, workspace);
             }
+            Change::DeleteWorkspace { workspace, members, at } => {
+                self.removed.insert(SecretOwner::Workspace(workspace.id), at);
+                self.roles.retain(|(of, user), _| *of != workspace.id || !members.contains(user));
+                self.workspaces.insert(workspace.id, Workspace { deleted: Some(at), ..workspace });
+            }
             Change::SetPlatforms(workspace, platforms) => {
                 self.workspaces.insert(workspace.id, Workspace { platforms, ..workspace });
             }
             Change::SetRole { workspace, user, from, to } => {
-                if let (None, Some(user)) = (from, self.users.get_mut(&user)) {
-                    user.grants += 1;
+                if from.is_none() {
+                    self.users.entry(user).and_modify(|user| user.grants += 1);
+                    self.workspaces.entry(workspace).and_modify(|workspace| workspace.grants += 1);
                 }
                 match to {
                     Some(role) => self.roles.insert((workspace, user), role),
@@ -789,6 +813,31 @@ impl Reconcile for Table {
             rows.sealed.remove(&(secret.owner, secret.id));
             rows.secrets.insert((lost.owner, lost.id), lost.clone());
             rows.audit.push(audit.clone());
+            Ok(())
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl FindRemoved for Table {
+    async fn removed(&self) -> Result<Vec<Removed>> {
+        self.read("removed", |rows| {
+            rows.removed.iter().map(|(scope, at)| Removed { scope: *scope, at: *at }).collect()
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl FinishRemovals for Table {
+    async fn stored_secrets(&self, owner: SecretOwner) -> Result<Vec<Secret>> {
+        self.read("stored_secrets", |rows| {
+            rows.secrets.values().filter(|secret| secret.owner == owner).cloned().collect()
+        })
+    }
+
+    async fn forget_removed(&self, scope: SecretOwner) -> Result<()> {
+        self.write("forget_removed", |rows| {
+            rows.removed.remove(&scope);
             Ok(())
         })
     }

@@ -70,13 +70,20 @@ impl Cleaner {
     /// Inspects a run and advances it towards its end as far as possible. Ignores unknown runs.
     pub async fn inspect(&self, id: &RunId, context: &Context<'_>) -> Result<CleanupOutcome> {
         match self.store.run(id).await? {
-            Some(run) => self.inspect_run(run, context).await,
+            Some(run) => self.apply(run, &Event::Inspected, true, context).await,
             None => Ok(CleanupOutcome::Unchanged),
         }
     }
 
-    /// Inspects a run that was just read.
-    pub(crate) async fn inspect_run(&self, run: Run, context: &Context<'_>) -> Result<CleanupOutcome> {
+    /// Applies an event to a run that was just read, and advances the run as far as possible: up to
+    /// its first action, if the run's environment is not `usable`.
+    pub(super) async fn apply(
+        &self,
+        run: Run,
+        event: &Event,
+        usable: bool,
+        context: &Context<'_>,
+    ) -> Result<CleanupOutcome> {
         let id = run.id.clone();
         let mut session = None;
         let mut just_read = Some(run);
@@ -86,19 +93,20 @@ impl Cleaner {
                 // Another inspection or a report was faster: decide again from the new state.
                 None => self.store.run(&id).await?.ok_or(Error::NotFound)?,
             };
-            self.advance_run(run, &mut session, context).await
+            self.advance_run(run, event.clone(), usable, &mut session, context).await
         })
         .await
     }
 
-    /// Applies the inspection and its follow-up actions until there is nothing left to do.
+    /// Applies the event and its follow-up actions until there is nothing left to do.
     async fn advance_run(
         &self,
         mut run: Run,
+        mut event: Event,
+        usable: bool,
         session: &mut Option<CleanupSession>,
         context: &Context<'_>,
     ) -> Result<CleanupOutcome> {
-        let mut event = Event::Inspected;
         loop {
             let step = advance(&*self.store, &run, event, context).await.map_err(conflict_as_contended)?;
             if let Some(advanced) = step.run {
@@ -110,6 +118,9 @@ impl Cleaner {
             let Some(action) = step.action else {
                 return Ok(CleanupOutcome::Unchanged);
             };
+            if !usable {
+                return self.abandon_or_keep(&run, context).await;
+            }
             event = match self.act(action, &run, session, context).await {
                 Ok(event) => event,
                 Err(error) if run.target.is_home() => return Err(error),
@@ -158,7 +169,7 @@ impl Cleaner {
     }
 
     /// Decides what becomes of a run whose environment cannot be used.
-    pub(crate) async fn abandon_or_keep(&self, run: &Run, context: &Context<'_>) -> Result<CleanupOutcome> {
+    async fn abandon_or_keep(&self, run: &Run, context: &Context<'_>) -> Result<CleanupOutcome> {
         let step = advance(&*self.store, run, Event::Unreachable, context);
         let Some(abandoned) = step.await.map_err(conflict_as_contended)?.run else {
             return Ok(CleanupOutcome::Unreachable);

@@ -84,6 +84,7 @@ async fn make_user(
         created: context.now,
         disabled: None,
         grants: 0,
+        removed: None,
     })
 }
 

@@ -1,5 +1,7 @@
 //! The sweep ends runs that no event has ended.
 
+mod removed;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use crate::environment::{Environment, ListedEnvironment, Region, RoleArn, Target
 use crate::ids::RunId;
 use crate::owner::SecretOwner;
 use crate::ports::{CopyStatus, FoundCopy, RemoveCopies};
-use crate::run::{Run, State};
+use crate::run::{Event, Run, State};
 use crate::{Result, log};
 
 /// The result of a sweep. Every field becomes a metric.
@@ -35,6 +37,8 @@ pub struct SweepSummary {
     pub unreachable: u32,
     /// Runs that ended with this sweep although copies may be left in their environment.
     pub abandoned: u32,
+    /// Runs with copies that a head job keeps live past their latest end.
+    pub overdue_head_jobs: u32,
     /// How long the longest due run had been due when this sweep inspected it, in seconds; 0 if
     /// none was due. Runs whose environments cannot be used do not count.
     pub longest_due_seconds: i64,
@@ -82,6 +86,7 @@ impl Cleaner {
     pub async fn sweep(&self, context: &Context<'_>) -> Result<SweepSummary> {
         let mut swept = SweepSummary::default();
         let unreachable = Unreachable::default();
+        self.sweep_removed(&mut swept, &unreachable, context).await;
         self.sweep_runs(&mut swept, &unreachable, context).await?;
         let home = self.home();
         self.sweep_orphans(&*home.copies, None, &unreachable, &mut swept, context).await?;
@@ -190,7 +195,7 @@ impl Cleaner {
                     run.lifecycle.due.map_or(SignedDuration::ZERO, |due| context.now.duration_since(due));
                 (
                     Some(overdue.max(SignedDuration::ZERO)),
-                    self.try_to_inspect(run, unreachable, context).await,
+                    self.try_to_apply(run, &Event::Inspected, unreachable, context).await,
                 )
             }
             Ok(None) => (Some(SignedDuration::ZERO), Ok(CleanupOutcome::Unchanged)),
@@ -205,20 +210,20 @@ impl Cleaner {
         (overdue.map_or(0, |overdue| overdue.as_secs()), outcome)
     }
 
-    /// Inspects a run, unless its environment has already failed in this sweep.
-    async fn try_to_inspect(
+    /// Applies an event to a run, without a call to its environment if that has already failed in
+    /// this sweep.
+    async fn try_to_apply(
         &self,
         run: Run,
+        event: &Event,
         unreachable: &Unreachable,
         context: &Context<'_>,
     ) -> Result<CleanupOutcome> {
         let Target::Elsewhere(environment) = run.target.clone() else {
-            return self.inspect_run(run, context).await;
+            return self.apply(run, event, true, context).await;
         };
-        if unreachable.contains(&environment) {
-            return self.abandon_or_keep(&run, context).await;
-        }
-        let outcome = self.inspect_run(run, context).await;
+        let usable = !unreachable.contains(&environment);
+        let outcome = self.apply(run, event, usable, context).await;
         if matches!(outcome, Ok(CleanupOutcome::Unreachable | CleanupOutcome::Abandoned)) {
             unreachable.add(&environment);
         }
@@ -246,9 +251,15 @@ impl Cleaner {
         for (run, copies) in by_run {
             let is_over = |copy: &FoundCopy| copy.not_after.is_some_and(|latest| latest <= context.now);
             let known = match run.as_deref().map(RunId::new) {
-                Some(Ok(id)) => self.state_of(&id, copies.iter().any(is_over), unreachable, context).await,
+                Some(Ok(id)) => {
+                    self.run_of_copies(&id, copies.iter().any(is_over), unreachable, context).await
+                }
                 _ => Ok(None),
             };
+            if matches!(&known, Ok(Some(run)) if run.is_overdue_by_head_job(context.now)) {
+                swept.overdue_head_jobs += 1;
+            }
+            let known = known.map(|run| run.map(|run| run.lifecycle.state));
             for copy in copies {
                 match &known {
                     Ok(Some(State::Ended)) => {}
@@ -282,22 +293,22 @@ impl Cleaner {
         Ok(())
     }
 
-    /// Returns the state of a run. A run that is past its latest end is inspected first: the index
+    /// Returns the run of copies. A run that is past its latest end is inspected first: the index
     /// may not list it, because other functions write its due time.
-    async fn state_of(
+    async fn run_of_copies(
         &self,
         id: &RunId,
         over: bool,
         unreachable: &Unreachable,
         context: &Context<'_>,
-    ) -> Result<Option<State>> {
+    ) -> Result<Option<Run>> {
         let run = self.store.run(id).await?;
         match run {
             Some(run) if over && run.lifecycle.state != State::Ended => {
-                self.try_to_inspect(run, unreachable, context).await?;
-                Ok(self.store.run(id).await?.map(|run| run.lifecycle.state))
+                self.try_to_apply(run, &Event::Inspected, unreachable, context).await?;
+                self.store.run(id).await
             }
-            run => Ok(run.map(|run| run.lifecycle.state)),
+            run => Ok(run),
         }
     }
 }

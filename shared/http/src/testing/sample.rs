@@ -44,6 +44,7 @@ pub(crate) fn user(number: i64, name: &str) -> User {
         created: at("2026-10-25T12:42:21.987Z"),
         disabled: None,
         grants: 0,
+        removed: None,
     }
 }
 
@@ -56,6 +57,8 @@ pub(crate) fn workspace(org: i64, number: i64) -> Workspace {
         full_name: format!("Space {number}"),
         platforms: vec![Platform::AwsBatch, Platform::Slurm],
         created: at("2026-10-25T12:42:21.987Z"),
+        grants: 0,
+        deleted: None,
     }
 }
 

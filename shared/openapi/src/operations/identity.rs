@@ -229,3 +229,14 @@ pub(super) fn leave_workspace() -> Described {
     )
     .errors(&[409])
 }
+
+pub(super) fn delete_workspace() -> Described {
+    Described::new(
+        "Delete a workspace",
+        "Deletes the workspace, its secrets and its compute environments, and removes its participants. The caller must \
+         have the role owner. From then on every request for the workspace gets 404, and writes that are in progress are \
+         refused. Its live runs are cancelled and their copies deleted by the next sweep, even if their jobs still run. \
+         Its audit trail and receipts are kept and can be read only by operators. The name can be used again.",
+        no_content("The workspace is deleted."),
+    )
+}

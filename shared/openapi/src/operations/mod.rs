@@ -106,6 +106,7 @@ pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Described
         Operation::AddParticipant => identity::add_participant(schemas),
         Operation::UpdateParticipantRole => identity::participant_role(schemas),
         Operation::DeleteParticipant => identity::delete_participant(),
+        Operation::DeleteWorkspace => identity::delete_workspace(),
         Operation::LeaveWorkspace => identity::leave_workspace(),
         Operation::ListCredentials => environments::list_credentials(schemas),
         Operation::CreateCredentials => environments::create_credentials(schemas),

@@ -224,10 +224,10 @@ impl Section for Settings {
 }
 
 /// `PROVISIONING_SECONDS` (120), `PENDING_SECONDS` (86400), `LEASE_SECONDS` (1800),
-/// `LONGEST_RUN_SECONDS` (2592000).
+/// `LONGEST_RUN_SECONDS` (2592000), `HEAD_JOB_GRACE_SECONDS` (604800).
 impl Section for Limits {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
-        let Self { provisioning, pending, lease, longest_run } = Self::default();
+        let Self { provisioning, pending, lease, longest_run, head_job_grace } = Self::default();
         let mut seconds = |variable| {
             variables.optional(variable, "a whole number of seconds, 1 to 315360000", |text| {
                 let seconds = text.parse().ok().filter(|seconds| (1..=TEN_YEARS).contains(seconds))?;
@@ -239,12 +239,14 @@ impl Section for Limits {
             seconds("PENDING_SECONDS"),
             seconds("LEASE_SECONDS"),
             seconds("LONGEST_RUN_SECONDS"),
+            seconds("HEAD_JOB_GRACE_SECONDS"),
         ];
         Some(Self {
             provisioning: read[0]?.unwrap_or(provisioning),
             pending: read[1]?.unwrap_or(pending),
             lease: read[2]?.unwrap_or(lease),
             longest_run: read[3]?.unwrap_or(longest_run),
+            head_job_grace: read[4]?.unwrap_or(head_job_grace),
         })
     }
 }

@@ -8,17 +8,18 @@ use domain::identity::{
     Change, Login, Organization, Participant, RequiredMembership, StoredToken, User, Workspace,
 };
 use domain::ids::{UserId, WorkspaceId};
+use domain::owner::SecretOwner;
 use domain::platform::Platform;
 use domain::ports::ChangeIdentity;
 use domain::role::Role;
-use domain::use_cases::identity::USER_DISABLED;
+use domain::use_cases::identity::{LAST_OWNER, USER_DISABLED};
 use domain::{Error, Result, Timestamp};
 
 use crate::Store;
 use crate::expression_attributes::{Changes, ExpressionAttributes};
 use crate::keys::Key;
 use crate::rows::{attribute, fields, n, s};
-use crate::transaction::{DISABLED, ExistingItem, PRESENT, Refusal, Transaction};
+use crate::transaction::{DISABLED, ExistingItem, PRESENT, Refusal, Transaction, has_role};
 
 #[async_trait(?Send)]
 impl ChangeIdentity for Store {
@@ -36,19 +37,20 @@ impl ChangeIdentity for Store {
                 grants => count_grants(&mut transaction, user, grants),
             }
         }
-        // If the caller leaves or steps down, the change to the caller's role already carries a
-        // condition.
+        // If the caller leaves, steps down or deletes the workspace, the change to the caller's
+        // role carries a condition.
         if let Some(required) =
-            required.filter(|required| !changes.iter().any(|it| sets_role_of(it, required)))
+            required.filter(|required| !changes.iter().any(|it| writes_role_of(it, required)))
         {
             transaction.still_in(required.workspace, required.user, &required.roles);
         }
         for change in changes {
             match change {
                 Change::CreateUser(user, login) => create_user(&mut transaction, user, login.as_ref())?,
-                Change::AddLogin(user, login) => {
-                    transaction.put_new(Part::Row, Key::login(login).with([("user", n(*user))]));
+                Change::AddLogin(user, login, from) => {
+                    add_login(&mut transaction, *user, login, *from);
                 }
+                Change::RemoveUser { user, at } => remove_user(&mut transaction, user, *at)?,
                 Change::SetDisabled { user, grants, disabled, workspaces } => {
                     set_disabled(&mut transaction, *user, *grants, *disabled, workspaces)?;
                 }
@@ -62,13 +64,23 @@ impl ChangeIdentity for Store {
                     transaction.put_new(Part::Row, guard.with([("id", n(workspace.id))]));
                     metas.entry(workspace.id).or_default().new = Some(workspace);
                 }
+                Change::DeleteWorkspace { workspace, members, at } => {
+                    delete_workspace(&mut transaction, workspace, *at)?;
+                    for member in members {
+                        let required =
+                            required.filter(|it| (it.workspace, it.user) == (workspace.id, *member));
+                        delete_member(&mut transaction, workspace.id, *member, required);
+                    }
+                }
                 Change::SetPlatforms(workspace, platforms) => {
                     metas.entry(workspace.id).or_default().platforms =
                         Some((&workspace.platforms, platforms));
                 }
                 Change::SetRole { workspace, user, from, to } => {
                     set_role(&mut transaction, *workspace, *user, *from, *to)?;
-                    metas.entry(*workspace).or_default().owners += change.owners();
+                    let meta = metas.entry(*workspace).or_default();
+                    meta.owners += change.owners();
+                    meta.grants += u64::from(from.is_none());
                 }
             }
         }
@@ -91,6 +103,8 @@ enum Part {
     Enabled,
     /// A user who gets a role: must exist and not be disabled.
     Granted,
+    /// The membership of the caller who deletes the workspace.
+    Caller,
     /// A workspace's row: its number of owners and its platforms.
     Workspace(WorkspaceId),
 }
@@ -101,11 +115,17 @@ struct Meta<'a> {
     new: Option<&'a Workspace>,
     platforms: Option<(&'a [Platform], &'a [Platform])>,
     owners: i64,
+    grants: u64,
 }
 
-fn sets_role_of(change: &Change, required: &RequiredMembership) -> bool {
-    matches!(change, Change::SetRole { workspace, user, .. }
-        if (*workspace, *user) == (required.workspace, required.user))
+fn writes_role_of(change: &Change, required: &RequiredMembership) -> bool {
+    match change {
+        Change::SetRole { workspace, user, .. } => (*workspace, *user) == (required.workspace, required.user),
+        Change::DeleteWorkspace { workspace, members, .. } => {
+            workspace.id == required.workspace && members.contains(&required.user)
+        }
+        _ => false,
+    }
 }
 
 /// The users who must not be disabled: those who get a token or a role, with the number of these
@@ -147,6 +167,36 @@ fn create_user(transaction: &mut Changing, user: &User, login: Option<&Login>) -
     Ok(())
 }
 
+fn add_login(transaction: &mut Changing, user: UserId, login: &Login, from: Option<UserId>) {
+    let row = Key::login(login).with([("user", n(user))]);
+    match from {
+        None => transaction.put_new(Part::Row, row),
+        Some(from) => {
+            let mut attributes = ExpressionAttributes::default();
+            let condition = attributes.equals("user", n(from));
+            transaction.put_if(Part::Row, row, &condition, attributes);
+        }
+    }
+}
+
+/// The user must be disabled, so nothing that identifies the user is accepted.
+fn remove_user(transaction: &mut Changing, user: &User, at: Timestamp) -> Result<()> {
+    let mut changes = Changes::default();
+    changes.set("removed", attribute(&at)?);
+    let disabled = format!("attribute_exists({})", changes.attributes().name(DISABLED));
+    let condition = format!("{disabled} AND {}", same_grants(&mut changes, user.grants));
+    let condition = format!("{condition} AND attribute_not_exists({})", changes.attributes().name("removed"));
+    transaction.change_if(Part::Row, Key::user(user.id), changes, &condition);
+    for guard in [Key::user_name(&user.user_name), Key::email(&user.email)] {
+        let mut attributes = ExpressionAttributes::default();
+        let of_user = attributes.equals("user", n(user.id));
+        transaction.delete_if(Part::Row, guard, &of_user, attributes);
+    }
+    let removed = Key::removed(SecretOwner::User(user.id));
+    transaction.put(Part::Row, removed.with([("removedAt", attribute(&at)?)]));
+    Ok(())
+}
+
 /// Authorization reads the memberships, so each is marked as well.
 fn set_disabled(
     transaction: &mut Changing,
@@ -163,6 +213,7 @@ fn set_disabled(
     };
     let mut changes = mark();
     let condition = format!("{PRESENT} AND {}", same_grants(&mut changes, grants));
+    let condition = format!("{condition} AND attribute_not_exists({})", changes.attributes().name("removed"));
     transaction.change_if(Part::Row, Key::user(user), changes, &condition);
     for workspace in workspaces {
         transaction.change_if(Part::Row, Key::member(*workspace, user), mark(), PRESENT);
@@ -237,6 +288,44 @@ fn set_role(
     Ok(())
 }
 
+/// Its row stays, so that a restored table can tell, and so that its id is never used again.
+fn delete_workspace(transaction: &mut Changing, workspace: &Workspace, at: Timestamp) -> Result<()> {
+    let mut changes = Changes::default();
+    changes.set(DELETED, attribute(&at)?);
+    let conditions =
+        [PRESENT.to_owned(), not_deleted(&mut changes), same_grants(&mut changes, workspace.grants)];
+    transaction.change_if(Part::Row, Key::workspace(workspace.id), changes, &conditions.join(" AND "));
+    let mut attributes = ExpressionAttributes::default();
+    let of_it = attributes.equals("id", n(workspace.id));
+    let name = Key::workspace_name(workspace.org, &workspace.name);
+    transaction.delete_if(Part::Row, name, &of_it, attributes);
+    let removed = Key::removed(SecretOwner::Workspace(workspace.id));
+    transaction.put(Part::Row, removed.with([("removedAt", attribute(&at)?)]));
+    Ok(())
+}
+
+fn delete_member(
+    transaction: &mut Changing,
+    workspace: WorkspaceId,
+    user: UserId,
+    required: Option<&RequiredMembership>,
+) {
+    transaction.delete(Part::Row, Key::membership(user, workspace));
+    let key = Key::member(workspace, user);
+    match required {
+        None => transaction.delete(Part::Row, key),
+        Some(required) => {
+            let mut attributes = ExpressionAttributes::default();
+            let condition = has_role(&mut attributes, &required.roles);
+            transaction.delete_if(Part::Caller, key, &condition, attributes);
+        }
+    }
+}
+
+fn not_deleted(changes: &mut Changes) -> String {
+    format!("attribute_not_exists({})", changes.attributes().name(DELETED))
+}
+
 fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Result<()> {
     let part = Part::Workspace(id);
     if let Some(workspace) = meta.new {
@@ -248,11 +337,14 @@ fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Resul
         transaction.put_new(part, Key::workspace(id).row(row));
         return Ok(());
     }
-    if meta.owners == 0 && meta.platforms.is_none() {
+    if meta.owners == 0 && meta.grants == 0 && meta.platforms.is_none() {
         return Ok(());
     }
     let mut changes = Changes::default();
-    let mut conditions = vec![PRESENT.to_owned()];
+    let mut conditions = vec![PRESENT.to_owned(), not_deleted(&mut changes)];
+    if meta.grants > 0 {
+        changes.add(GRANTS, n(meta.grants));
+    }
     if meta.owners != 0 {
         changes.add(OWNERS, n(meta.owners));
     }
@@ -273,6 +365,9 @@ fn write_meta(transaction: &mut Changing, id: WorkspaceId, meta: &Meta) -> Resul
 /// rows.
 fn refused(refusal: &Refusal<Part>, metas: &BTreeMap<WorkspaceId, Meta>) -> Result<()> {
     refusal.unless_contended()?;
+    if refusal.of(&Part::Caller).is_some() {
+        return Err(Error::NotFound);
+    }
     let disabled = matches!(refusal.of(&Part::Granted), Some(ExistingItem::Row(_)));
     if disabled || refusal.of(&Part::Enabled).is_some() {
         return Err(Error::Conflict(USER_DISABLED.into()));
@@ -285,15 +380,15 @@ fn refused(refusal: &Refusal<Part>, metas: &BTreeMap<WorkspaceId, Meta>) -> Resu
             continue;
         };
         if meta.owners < 0 && row.field::<i64>(OWNERS)? <= -meta.owners {
-            return Err(Error::Conflict(
-                "A workspace must have at least one owner. Make another participant an owner first.".into(),
-            ));
+            return Err(Error::Conflict(LAST_OWNER.into()));
         }
     }
     Err(Error::Contended)
 }
 
-/// The number of roles that a user was given.
+/// When a workspace was deleted.
+const DELETED: &str = "deleted";
+/// The number of roles that a user was given, or that were given in a workspace.
 const GRANTS: &str = "grants";
 /// The number of owners of a workspace.
 const OWNERS: &str = "ownerCount";

@@ -14,8 +14,16 @@ pub(super) const MEMBERSHIPS: &str = "IN#";
 /// The sort key prefix of a user's tokens.
 pub(super) const TOKENS: &str = "TOKEN#";
 
+/// The partition of deletions that are not finished.
+pub(super) const REMOVED: &str = "REMOVED#SCOPES";
+
 /// The partition of the guards of user names.
 pub(super) const USER_NAMES: &str = "LOGIN#name";
+
+/// The partition of an issuer's logins.
+pub(super) fn logins_of(issuer: &str) -> String {
+    format!("LOGIN#{issuer}")
+}
 
 impl Key {
     pub(super) fn user(id: UserId) -> Self {
@@ -28,7 +36,7 @@ impl Key {
 
     /// An issuer is a URL, so it cannot be `name` or `email`.
     pub(super) fn login(login: &Login) -> Self {
-        Self::new(format!("LOGIN#{}", login.issuer), &login.subject)
+        Self::new(logins_of(&login.issuer), &login.subject)
     }
 
     pub(super) fn user_name(name: &str) -> Self {
@@ -49,6 +57,11 @@ impl Key {
 
     pub(super) fn workspace_name(org: OrgId, name: &str) -> Self {
         Self::new(format!("ORG#{org}"), format!("WS#{}", fold(name)))
+    }
+
+    /// A workspace that was deleted, and of which something may be left.
+    pub(super) fn removed(scope: SecretOwner) -> Self {
+        Self::new(REMOVED, scope.to_string())
     }
 
     pub(super) fn membership(user: UserId, workspace: WorkspaceId) -> Self {

@@ -53,6 +53,7 @@ mod tests {
             created: now(),
             disabled: None,
             grants: 0,
+            removed: None,
         };
         let audit = an_audit(SecretOwner::User(new.id), AuditAction::UserCreated, &[]);
         test.store.register_login(&new, login, &audit).await

@@ -9,3 +9,4 @@ mod keys;
 mod login;
 mod names;
 mod read;
+mod removed;

@@ -44,6 +44,7 @@ mod tests {
                 created: now(),
                 disabled: None,
                 grants: 0,
+                removed: None,
             };
             test.seed(Key::user(user.id).row(fields(&user).unwrap())).await;
         }

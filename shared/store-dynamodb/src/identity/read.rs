@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use domain::identity::{Organization, StoredToken, User, Workspace, fold};
+use domain::identity::{Login, Organization, StoredToken, User, Workspace, fold};
 use domain::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use domain::owner::SecretOwner;
 use domain::ports::{ReadIdentity, ReadRevocations, ReadUserRoles, ReadUserStatus};
 use domain::role::Role;
 use domain::{Error, Result};
 
-use super::keys::{MEMBERS, MEMBERSHIPS, TOKENS, USER_NAMES};
+use super::keys::{MEMBERS, MEMBERSHIPS, TOKENS, USER_NAMES, logins_of};
 use crate::Store;
 use crate::keys::{Key, members_of};
 use crate::membership::role_from;
@@ -55,6 +55,15 @@ impl ReadIdentity for Store {
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>> {
         self.guarded_user(Key::email(email)).await
+    }
+
+    async fn logins(&self, issuer: &str) -> Result<Vec<(Login, UserId)>> {
+        let rows = all(self.partition(logins_of(issuer))).await?;
+        let login = |row: &Row| {
+            let login = Login { issuer: issuer.to_owned(), subject: row.field("sk")? };
+            Ok((login, row.field("user")?))
+        };
+        rows.iter().map(login).collect()
     }
 
     async fn tokens(&self, user: UserId) -> Result<Vec<StoredToken>> {
@@ -160,6 +169,7 @@ mod tests {
                 created: now(),
                 disabled: None,
                 grants: 0,
+                removed: None,
             };
             test.seed(Key::user(user.id).row(crate::rows::fields(&user).unwrap())).await;
         }
@@ -204,6 +214,7 @@ mod tests {
                 created: now(),
                 disabled: None,
                 grants: 0,
+                removed: None,
             };
             test.seed(Key::user(new.id).row(crate::rows::fields(&new).unwrap())).await;
             test.seed(Key::user_name(name).with([("user", n(number))])).await;

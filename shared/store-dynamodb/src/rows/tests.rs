@@ -233,6 +233,15 @@ async fn row_of_a_limited_token(test: &TestStore) -> Value {
     put_rows(test).swap_remove(0)
 }
 
+async fn row_of_a_deletion(test: &TestStore) -> Value {
+    let guard = Key::new(format!("ORG#{}", a_workspace().org), "WS#lab");
+    test.seed(guard.with([("id", n(a_workspace().id))])).await;
+    let change = Change::DeleteWorkspace { workspace: a_workspace(), members: vec![], at: now() };
+    let deleted = an_audit(SecretOwner::Workspace(a_workspace().id), AuditAction::WorkspaceDeleted, &[]);
+    test.store.change_identity(&[change], &[audit(deleted, 18)], None).await.unwrap();
+    put_rows(test).swap_remove(0)
+}
+
 async fn rows_of_identity(test: &TestStore) -> Vec<Value> {
     let new = User {
         id: user(9),
@@ -241,6 +250,7 @@ async fn rows_of_identity(test: &TestStore) -> Vec<Value> {
         created: now(),
         disabled: None,
         grants: 0,
+        removed: None,
     };
     let login = Login { issuer: "https://issuer".into(), subject: "s".into() };
     let created = Workspace { id: WorkspaceId::new(77).unwrap(), ..a_workspace() };
@@ -272,6 +282,7 @@ async fn the_stored_form_of_every_row_is_frozen() {
     rows.push(row_of_a_limited_token(&test).await);
     rows.push(row_of_a_run_of_a_token(&test).await);
     rows.extend(rows_of_environments(&test).await);
+    rows.push(row_of_a_deletion(&test).await);
     for row in &rows {
         assert!(frozen.contains(row), "not frozen: {row}");
     }

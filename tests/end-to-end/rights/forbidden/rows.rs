@@ -6,7 +6,7 @@ use end_to_end::rights::sealed::{CallResult, call_result};
 
 use super::{Attempts, Outcome, Targets, functions};
 
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "ORG#",
     "WS#",
     "MEMBERS#",
@@ -22,6 +22,7 @@ const KINDS: [&str; 15] = [
     "AUDIT#",
     "ENVS#",
     "ENVIRONMENTS",
+    "REMOVED#",
 ];
 const OPERATIONS: [&str; 5] = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];
 
@@ -33,12 +34,23 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
         ("identity", "GetItem") => {
             &["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#", "ENVS#"]
         }
-        ("identity", "Query") => &["MEMBERS#", "USER#", "LOGIN#", "ENVS#"],
-        ("identity", "PutItem") => {
-            &["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "AUDIT#", "ENVS#", "ENVIRONMENTS"]
-        }
+        ("identity", "Query") => &["MEMBERS#", "USER#", "LOGIN#", "SECRETS#", "ENVS#", "REMOVED#"],
+        ("identity", "PutItem") => &[
+            "ORG#",
+            "WS#",
+            "MEMBERS#",
+            "USER#",
+            "LOGIN#",
+            "TOKEN#",
+            "AUDIT#",
+            "ENVS#",
+            "ENVIRONMENTS",
+            "REMOVED#",
+        ],
         ("identity", "UpdateItem") => &["WS#", "MEMBERS#", "SECRETS#", "USER#", "ENVS#"],
-        ("identity", "DeleteItem") => &["MEMBERS#", "USER#", "TOKEN#", "SECRETS#", "ENVS#"],
+        ("identity", "DeleteItem") => {
+            &["ORG#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#", "ENVS#", "REMOVED#"]
+        }
         ("read-secrets", "GetItem") => &["MEMBERS#", "SECRETS#", "RUN#"],
         ("read-secrets", "Query") => &["SECRETS#", "AUDIT#"],
         ("write-secrets", "GetItem") => &["MEMBERS#", "SECRETS#"],
@@ -46,11 +58,11 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
         ("write-secrets", "UpdateItem" | "DeleteItem") => &["SECRETS#"],
         ("launch-run", "GetItem") => &["RUN#", "LAUNCH#"],
         ("launch-run", "Query") => &["SECRETS#", "USER#"],
-        ("cleanup-run", "Query") => &["ENVIRONMENTS"],
         ("launch-run", "PutItem") => &["RUN#", "LAUNCH#", "AUDIT#"],
         ("claim-run", "GetItem") => &["RUN#", "USER#"],
         ("report-run", "GetItem") => &["MEMBERS#", "RUN#"],
         ("report-run", "PutItem") => &["JOB#", "AUDIT#"],
+        ("cleanup-run", "Query") => &["REMOVED#", "ENVIRONMENTS"],
         ("cleanup-run", "GetItem") => &["RUN#", "JOB#"],
         ("launch-run", "UpdateItem") => &["RUN#", "QUOTA#"],
         ("claim-run" | "report-run", "UpdateItem") => &["RUN#"],

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use domain::copies::CopyTags;
 use domain::ids::RunPrefix;
 use domain::issuer::Issuers;
-use domain::settings::{LaunchWithoutWorkspace, Settings};
+use domain::settings::{LaunchWithoutWorkspace, Limits, Settings};
 use end_to_end::rights::harness::folder;
 use end_to_end::rights::statements::texts;
 use end_to_end::rights::template::Template;
@@ -280,7 +280,13 @@ fn routes(template: &Template) -> Vec<String> {
 
 /// The variables of all functions. [`OWN`] lists the additional ones of each function.
 const ALL: [&str; 5] = ["TABLE_NAME", "DEPLOYMENT", "ACCOUNT_ID", "RESTORED", "LOG_LEVEL"];
-const TIMES: [&str; 4] = ["PROVISIONING_SECONDS", "PENDING_SECONDS", "LEASE_SECONDS", "LONGEST_RUN_SECONDS"];
+const TIMES: [&str; 5] = [
+    "PROVISIONING_SECONDS",
+    "PENDING_SECONDS",
+    "LEASE_SECONDS",
+    "LONGEST_RUN_SECONDS",
+    "HEAD_JOB_GRACE_SECONDS",
+];
 const OWN: [(&str, &[&str], bool); 9] = [
     ("Authorizer", &["OIDC_ISSUERS"], false),
     (
@@ -290,6 +296,7 @@ const OWN: [(&str, &[&str], bool); 9] = [
             "MAX_TOKEN_DAYS",
             "RUN_PREFIX",
             "LONGEST_RUN_SECONDS",
+            "HEAD_JOB_GRACE_SECONDS",
             "COMPUTE_ACCOUNTS",
             "SERVICE_ROLES",
             "ENVIRONMENT_BUS_ARN",
@@ -322,7 +329,7 @@ const OWN: [(&str, &[&str], bool); 9] = [
 ];
 
 /// Parameters, all different from their defaults.
-const CHOSEN: [(&str, &str); 20] = [
+const CHOSEN: [(&str, &str); 21] = [
     ("RunPrefix", "a1b2"),
     ("ComputeAccounts", "210987654321"),
     ("OidcIssuers", r#"[{"issuer":"https://issuer.example.org","audience":"secrets","kind":"people"}]"#),
@@ -336,6 +343,7 @@ const CHOSEN: [(&str, &str); 20] = [
     ("PendingSeconds", "61"),
     ("LeaseSeconds", "62"),
     ("LongestRunSeconds", "63"),
+    ("HeadJobGraceSeconds", "64"),
     ("Restored", "true"),
     ("LaunchWithoutWorkspace", "none"),
     ("LiveRunsPerUser", "5"),
@@ -368,8 +376,8 @@ fn environment(template: &Template) -> Vec<String> {
         violations.extend(faults.map(|fault| format!("{function}: {fault}")));
         if let Ok((table, settings)) = config::load::<(Table, Settings)>(|name| given.get(name).cloned()) {
             let limits = settings.limits;
-            let seconds = [limits.provisioning, limits.pending, limits.lease, limits.longest_run]
-                .map(|it| it.as_secs());
+            let Limits { provisioning, pending, lease, longest_run, head_job_grace } = limits;
+            let seconds = [provisioning, pending, lease, longest_run, head_job_grace].map(|it| it.as_secs());
             let live = settings.live_limits;
             let live = [
                 live.runs_per_user,
@@ -382,9 +390,10 @@ fn environment(template: &Template) -> Vec<String> {
                 && settings.launch_without_workspace == LaunchWithoutWorkspace::NoOne;
             let correct = table.name == "restored-table"
                 && settings.restored
-                && (!times || seconds == [60, 61, 62, 63])
+                && (!times || seconds == [60, 61, 62, 63, 64])
                 && (function != "WriteSecrets" || (settings.allow_aws_names && settings.maintain_may_write))
                 && (function != "Identity" || settings.max_token_life.as_hours() == 30 * 24)
+                && (function != "Identity" || seconds[3..] == [63, 64])
                 && (function != "LaunchRun" || launch);
             violations.extend(
                 (!correct).then(|| format!("{function} has settings that differ from the parameters")),

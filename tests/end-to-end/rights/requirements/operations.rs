@@ -100,15 +100,18 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         },
     },
     Requirement {
-        what: "every rule that targets the function has bounded retries and a dead-letter queue",
+        what: "every rule that targets a function has bounded retries and a dead-letter queue",
         page: "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html",
         violations: |template| {
             let rules = ["RunEventRule", "BatchEventRule", "SweepRule"].map(str::to_owned);
             unless(rules, |name| {
-                let target = &template.properties(name)["Targets"][0];
-                target["DeadLetterConfig"]["Arn"] == json!({"Fn::GetAtt": ["UndeliveredEvents", "Arn"]})
-                    && target["RetryPolicy"]["MaximumRetryAttempts"].is_number()
-                    && target["RetryPolicy"]["MaximumEventAgeInSeconds"].is_number()
+                let targets = template.properties(name)["Targets"].as_array().cloned().unwrap_or_default();
+                let is_bounded = |target: &Value| {
+                    target["DeadLetterConfig"]["Arn"] == json!({"Fn::GetAtt": ["UndeliveredEvents", "Arn"]})
+                        && target["RetryPolicy"]["MaximumRetryAttempts"].is_number()
+                        && target["RetryPolicy"]["MaximumEventAgeInSeconds"].is_number()
+                };
+                !targets.is_empty() && targets.iter().all(is_bounded)
             })
         },
     },

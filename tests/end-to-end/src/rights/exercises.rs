@@ -126,6 +126,9 @@ impl<'a> Exercises<'a> {
             let user = json!({"userName": user, "email": email, "disabled": disabled});
             harness.apply(&json!({"users": [user]})).await?;
         }
+        let user = format!("{name}-disabled");
+        let user = json!({"userName": user, "email": format!("{user}@example.org"), "removed": true});
+        harness.apply(&json!({"users": [user]})).await?;
         let platforms = json!({"platforms": ["aws-batch"]});
         harness.done(&inside(Operation::UpdateWorkspacePlatforms).body(&platforms)).await?;
         let role = json!({"role": "view"});
@@ -135,7 +138,16 @@ impl<'a> Exercises<'a> {
         harness.done(&remove).await?;
         let listed = harness.done(&inside(Operation::ListParticipants)).await?;
         ensure(listed["totalSize"] == 1, || format!("{listed}"))?;
-        self.environments(&world).await
+        self.environments(&world).await?;
+        let deleted = harness.request(&inside(Operation::DeleteWorkspace)).await?;
+        ensure(deleted.http_status() == 204, || format!("{}", deleted.answer))?;
+        ensure(!deleted.log.contains("could not delete"), || "the secrets were not deleted".into())?;
+        self.set_removed(&format!("WS#{}", world.workspace)).await?;
+        self.set_removed(&format!("USER#{}", world.member)).await?;
+        let finished = harness.invoke("identity", &json!({"finish": {}})).await?;
+        ensure(!finished.failed && finished.answer["finished"].as_u64() >= Some(2), || {
+            format!("finish: {}", finished.answer)
+        })
     }
 
     /// Reads, renames and deletes an environment. Its rows are written here: the service stores
@@ -154,6 +166,7 @@ impl<'a> Exercises<'a> {
                 ("config", text("{}")),
                 ("role", text("arn:aws:iam::210987654321:role/pipeline-secrets-lab")),
                 ("externalId", text(&"x".repeat(32))),
+                ("environmentCount", AttributeValue::N("1".into())),
                 ("provedAt", text("2026-11-23T10:20:30Z")),
                 ("createdAt", text("2026-11-23T10:20:30Z")),
                 ("createdBy", AttributeValue::N(world.owner.to_string())),
@@ -169,6 +182,12 @@ impl<'a> Exercises<'a> {
         let renamed = json!({"name": "renamed"});
         harness.done(&call(Operation::UpdateComputeEnv).body(&renamed)).await?;
         harness.done(&call(Operation::DeleteComputeEnv)).await.map(drop)
+    }
+
+    /// Records that the owner of secrets and runs was removed long ago.
+    async fn set_removed(&self, scope: &str) -> Outcome {
+        let at = AttributeValue::S("2026-01-01T00:00:00Z".into());
+        self.harness.set("REMOVED#SCOPES", scope, "removedAt", at).await
     }
 
     async fn read_secrets(&self) -> Outcome {
@@ -312,8 +331,26 @@ impl<'a> Exercises<'a> {
         self.clean(&ended).await?;
         let row = harness.row(&format!("RUN#{id}"), "RUN").await?.ok_or("the run's row is missing")?;
         ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "the run did not end".into())?;
-        self.clean(&json!({"source": "pipeline-secrets.sweep"})).await?;
+        self.end_of_removed().await?;
         pair.delete(self).await
+    }
+
+    /// A sweep that ends the runs of a deleted workspace and of a removed user.
+    async fn end_of_removed(&self) -> Outcome {
+        let harness = self.harness;
+        let world = World::make(harness, &format!("cleanup-{}", self.fresh())).await?;
+        let run = world.launch(harness, "slurm").await?;
+        let own = world.own(Operation::LaunchRun).body(&no_secrets("slurm"));
+        let own = harness.done(&own).await?;
+        self.set_removed(&format!("WS#{}", world.workspace)).await?;
+        self.set_removed(&format!("USER#{}", world.owner)).await?;
+        self.clean(&json!({"source": "pipeline-secrets.sweep"})).await?;
+        for run in [run, own] {
+            let row = harness.row(&format!("RUN#{}", text(&run, "workflowId")), "RUN").await?;
+            let row = row.ok_or("the run's row is missing")?;
+            ensure(row["state"].as_s().is_ok_and(|state| state == "ended"), || "a run did not end".into())?;
+        }
+        Ok(())
     }
 
     /// Invokes cleanup-run with an event.

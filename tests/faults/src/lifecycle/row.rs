@@ -90,6 +90,7 @@ pub(super) const PROVISIONING: u8 = 2;
 pub(super) const PENDING: u8 = 5;
 pub(super) const LEASE: u8 = 4;
 pub(super) const LONGEST: u8 = 12;
+const GRACE: u8 = 4;
 
 /// The kind of a run: whether it claims its secrets, and its number of copies.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -140,6 +141,7 @@ fn limits() -> Limits {
         pending: minutes(PENDING),
         lease: minutes(LEASE),
         longest_run: minutes(LONGEST),
+        head_job_grace: minutes(GRACE),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::ids::WorkspaceId;
 use crate::owner::Scope;
 use crate::ports::{EnvironmentChange, MAX_ENVIRONMENTS};
 use crate::secret::Description;
+use crate::settings::Limits;
 use crate::use_cases::retry_contended;
 use crate::{Error, Result};
 
@@ -239,9 +240,11 @@ impl EnvironmentService {
     }
 }
 
-/// Returns the deletion of an environment: the list keeps it for the longest run and a day.
+/// Returns the deletion of an environment: the list keeps it for the longest run, with the further
+/// time that a head job can get, and a day.
 pub(crate) fn deletion(environment: StoredEnvironment, context: &Context<'_>) -> EnvironmentChange {
-    let longest = context.settings.limits.longest_run + SignedDuration::from_hours(24);
+    let Limits { longest_run, head_job_grace, .. } = context.settings.limits;
+    let longest = longest_run + head_job_grace + SignedDuration::from_hours(24);
     let listed_until = context.now.saturating_add(longest).unwrap_or(jiff::Timestamp::MAX);
     EnvironmentChange::DeleteEnvironment { environment, listed_until }
 }

@@ -9,12 +9,14 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::document::{DeclaredOrganization, DeclaredUser, Document};
+use super::participants::other_owner;
 use super::plan::{Known, KnownWorkspace, plan};
 use super::problems::NOTHING_CHANGED;
 use crate::context::Context;
 use crate::identity::{Change, Organization, StoredToken, User, fold};
 use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
 use crate::ports::{ChangeIdentity, ReadIdentity};
+use crate::role::Role;
 use crate::use_cases::retry_contended;
 use crate::{Error, Result};
 
@@ -140,8 +142,9 @@ async fn read(store: &dyn ReadIdentity, document: &Document) -> Result<Known> {
     let names: HashSet<_> = declared.chain(taking_part).map(|name| fold(name)).collect();
     let declared: HashMap<_, _> = document.users.iter().map(|user| (fold(&user.user_name), user)).collect();
     let users = all(names, async |name| read_user(store, &name, declared.get(&name).copied()).await).await?;
-    for (user, tokens, workspaces) in users.into_iter().flatten() {
-        known.memberships.insert(user.id, workspaces);
+    for (user, tokens, memberships, last_owner_of) in users.into_iter().flatten() {
+        known.memberships.insert(user.id, memberships);
+        known.last_owner_of.insert(user.id, last_owner_of);
         known.users.insert(fold(&user.user_name), (user, tokens));
     }
     let new = document
@@ -155,6 +158,10 @@ async fn read(store: &dyn ReadIdentity, document: &Document) -> Result<Known> {
     let holders = all(logins.iter().copied(), async |login| store.user_of_login(login).await).await?;
     let held = logins.into_iter().zip(holders).filter_map(|(login, user)| Some((login.clone(), user?)));
     known.logins = held.collect();
+    let others = known.logins.values().filter(|id| !known.memberships.contains_key(id)).copied();
+    let others = all(others.collect::<HashSet<_>>(), async |id| store.user(id).await).await?;
+    let removed = others.into_iter().flatten().filter(|user| user.removed.is_some());
+    known.removed = removed.map(|user| user.id).collect();
     let organizations = &document.organizations;
     let found = all(organizations, async |it| read_organization(store, it).await).await?;
     for (organization, workspaces) in found.into_iter().flatten() {
@@ -167,11 +174,14 @@ async fn read(store: &dyn ReadIdentity, document: &Document) -> Result<Known> {
     Ok(known)
 }
 
+/// A user, with tokens, roles, and the names of the workspaces that have no other owner.
+type ReadUser = (User, Vec<StoredToken>, Vec<(WorkspaceId, Role)>, Vec<String>);
+
 async fn read_user(
     store: &dyn ReadIdentity,
     name: &str,
     declared: Option<&DeclaredUser>,
-) -> Result<Option<(User, Vec<StoredToken>, Vec<WorkspaceId>)>> {
+) -> Result<Option<ReadUser>> {
     let Some(user) = store.user_by_name(name).await? else {
         return Ok(None);
     };
@@ -180,11 +190,20 @@ async fn read_user(
         _ => Vec::new(),
     };
     let memberships = match declared {
-        Some(declared) if declared.disabled.is_some() => store.memberships(user.id).await?,
+        Some(declared) if declared.disabled.is_some() || declared.removed => {
+            store.memberships(user.id).await?
+        }
         _ => Vec::new(),
     };
-    let workspaces = memberships.into_iter().map(|(workspace, _)| workspace.id).collect();
-    Ok(Some((user, tokens, workspaces)))
+    let mut last_owner_of = Vec::new();
+    for (workspace, role) in memberships.iter().filter(|_| declared.is_some_and(|it| it.removed)) {
+        let other = *role != Role::Owner || other_owner(store, workspace.id, user.id).await?.is_some();
+        if !other {
+            last_owner_of.push(format!("{}/{}", workspace.org_name, workspace.name));
+        }
+    }
+    let memberships = memberships.into_iter().map(|(workspace, role)| (workspace.id, role)).collect();
+    Ok(Some((user, tokens, memberships, last_owner_of)))
 }
 
 async fn read_organization(

@@ -49,6 +49,8 @@ pub struct DeclaredWorkspace {
     pub platforms: Option<Vec<Platform>>,
     /// Its participants.
     pub participants: Vec<DeclaredParticipant>,
+    /// Whether the workspace must not exist.
+    pub deleted: bool,
 }
 
 /// A declared participant of a workspace.
@@ -71,6 +73,8 @@ pub struct DeclaredUser {
     pub logins: Vec<Login>,
     /// Whether the user is disabled; `None` leaves it unchanged.
     pub disabled: Option<bool>,
+    /// Whether the user must not exist.
+    pub removed: bool,
     /// Declared or revoked tokens.
     pub tokens: Vec<DeclaredToken>,
 }
@@ -98,6 +102,13 @@ impl Document {
         let document = read_document(json, &mut problems);
         problems.into_result()?;
         Ok(document)
+    }
+
+    /// Whether it declares something as deleted.
+    #[must_use]
+    pub fn deletes(&self) -> bool {
+        let workspaces = self.organizations.iter().flat_map(|it| &it.workspaces);
+        workspaces.map(|it| it.deleted).chain(self.users.iter().map(|it| it.removed)).any(|it| it)
     }
 
     /// Refuses logins of issuers that the deployment does not have: such a login is misspelled, or
@@ -155,8 +166,12 @@ fn read_organization(json: &Value, place: &str, problems: &mut Problems) -> Decl
 }
 
 fn read_workspace(json: &Value, place: &str, problems: &mut Problems) -> DeclaredWorkspace {
-    let known = ["name", "fullName", "platforms", "participants"];
+    let known = ["name", "fullName", "platforms", "participants", "deleted"];
     let fields = Fields::of(json, place, &known, problems);
+    let deleted = fields.flag("deleted", problems);
+    if deleted && known[1..4].iter().any(|field| fields.has(field)) {
+        problems.add(place, "a workspace that is deleted can have only a name.");
+    }
     let participants = fields.list("participants", problems, read_participant);
     let users = participants.iter().map(|it: &DeclaredParticipant| &it.user);
     reject_duplicates(&format!("{place}.participants"), "user", users, problems);
@@ -173,6 +188,7 @@ fn read_workspace(json: &Value, place: &str, problems: &mut Problems) -> Declare
             .then(|| fields.text("fullName", problems, |text| check_text(text, 100))),
         platforms,
         participants,
+        deleted,
     }
 }
 
@@ -191,7 +207,12 @@ fn read_participant(json: &Value, place: &str, problems: &mut Problems) -> Decla
 }
 
 fn read_user(json: &Value, place: &str, problems: &mut Problems) -> DeclaredUser {
-    let fields = Fields::of(json, place, &["userName", "email", "logins", "disabled", "tokens"], problems);
+    let known = ["userName", "email", "logins", "disabled", "tokens", "removed"];
+    let fields = Fields::of(json, place, &known, problems);
+    let removed = fields.flag("removed", problems);
+    if removed && known[2..5].iter().any(|field| fields.has(field)) {
+        problems.add(place, "a user who is removed can have only a name and an e-mail address.");
+    }
     let logins = fields.list("logins", problems, read_login);
     if logins.len() > MAX_LOGINS {
         problems.add(&format!("{place}.logins"), &format!("a user can have at most {MAX_LOGINS}."));
@@ -204,6 +225,7 @@ fn read_user(json: &Value, place: &str, problems: &mut Problems) -> DeclaredUser
         email: fields.text("email", problems, check_email),
         logins,
         disabled: fields.has("disabled").then(|| fields.flag("disabled", problems)),
+        removed,
         tokens,
     }
 }

@@ -4,15 +4,18 @@
 pub mod apply;
 pub mod describe;
 pub mod document;
+pub mod finish;
 pub mod operators;
 pub mod participants;
 mod plan;
 mod problems;
 pub mod reconcile;
+mod removal;
 #[cfg(test)]
 mod testing;
 pub mod tokens;
 pub mod trail;
+pub mod workspaces;
 
 use crate::Result;
 use crate::audit::{AuditAction, AuditRecord};
@@ -23,6 +26,9 @@ use crate::owner::SecretOwner;
 use crate::platform::Platform;
 use crate::ports::ChangeIdentity;
 
+/// The reason for which the last owner stays.
+pub const LAST_OWNER: &str =
+    "A workspace must have at least one owner. Make another participant an owner first.";
 /// The reason for which a disabled user gets no token and no role.
 pub const USER_DISABLED: &str = "The user is disabled. An operator can enable the user.";
 
@@ -49,7 +55,7 @@ pub(crate) fn record_of(
         Change::CreateUser(user, _) => {
             (SecretOwner::User(user.id), AuditAction::UserCreated, Some(user.id), None)
         }
-        Change::AddLogin(user, login) => (
+        Change::AddLogin(user, login, _) => (
             SecretOwner::User(*user),
             AuditAction::UserLoginAdded,
             Some(*user),
@@ -59,6 +65,9 @@ pub(crate) fn record_of(
         Change::SetDisabled { user, disabled, .. } => {
             let action = disabled.map_or(AuditAction::UserEnabled, |_| AuditAction::UserDisabled);
             (SecretOwner::User(*user), action, Some(*user), None)
+        }
+        Change::RemoveUser { user, .. } => {
+            (SecretOwner::User(user.id), AuditAction::UserRemoved, Some(user.id), None)
         }
         Change::CreateToken(token) | Change::RevokeToken(token) => {
             let created = matches!(change, Change::CreateToken(_));
@@ -76,6 +85,9 @@ pub(crate) fn record_of(
             None,
             Some(format!("organization {}", workspace.org)),
         ),
+        Change::DeleteWorkspace { workspace, .. } => {
+            (SecretOwner::Workspace(workspace.id), AuditAction::WorkspaceDeleted, None, None)
+        }
         Change::SetPlatforms(workspace, platforms) => (
             SecretOwner::Workspace(workspace.id),
             AuditAction::WorkspacePlatformsChanged,

@@ -1,6 +1,8 @@
 //! What operators see and do about users, besides declarations. Only operators reach this code, by
 //! invoking the function directly, which IAM guards. There is no authorization here.
 
+use std::collections::HashMap;
+
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,6 +13,7 @@ use super::record_of;
 use crate::context::Context;
 use crate::identity::{Change, StoredToken, User, Workspace};
 use crate::ids::{OrgId, TokenId, UserId, WorkspaceId};
+use crate::issuer::Issuers;
 use crate::ports::{ChangeIdentity, MAX_ROWS, ReadIdentity};
 use crate::role::Role;
 use crate::token_scope::TokenScope;
@@ -46,8 +49,15 @@ struct ListedUser {
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     disabled: Option<Timestamp>,
+    logins: Vec<ListedLogin>,
     workspaces: Vec<ListedRole>,
     tokens: Vec<ListedToken>,
+}
+
+#[derive(Clone, Serialize)]
+struct ListedLogin {
+    issuer: String,
+    subject: String,
 }
 
 #[derive(Serialize)]
@@ -106,19 +116,32 @@ impl ListUsers {
     }
 }
 
-/// Lists users by name, with their roles and tokens.
-pub async fn list(store: &dyn ReadIdentity, request: &ListUsers) -> Result<UserPage> {
+/// Lists users by name, with their logins at the deployment's issuers, roles and tokens. Reads all
+/// logins of these issuers, which have no index by user.
+pub async fn list(store: &dyn ReadIdentity, request: &ListUsers, issuers: &Issuers) -> Result<UserPage> {
+    let mut logins: HashMap<UserId, Vec<ListedLogin>> = HashMap::new();
+    for issuer in issuers.all() {
+        for (login, user) in store.logins(&issuer.issuer).await? {
+            let login = ListedLogin { issuer: login.issuer, subject: login.subject };
+            logins.entry(user).or_default().push(login);
+        }
+    }
     let users = store.users(request.after.as_deref(), request.limit).await?;
     let full = users.len() >= usize::try_from(request.limit).unwrap_or(usize::MAX);
     let next = users.last().filter(|_| full).map(|user| user.user_name.clone());
-    let listed = stream::iter(users).map(|user| listed(store, user)).buffered(CONCURRENCY);
+    let listed = users.into_iter().map(|user| {
+        let logins = logins.remove(&user.id).unwrap_or_default();
+        listed(store, user, logins)
+    });
+    let listed = stream::iter(listed).buffered(CONCURRENCY);
     Ok(UserPage { users: listed.try_collect().await?, next })
 }
 
-async fn listed(store: &dyn ReadIdentity, user: User) -> Result<ListedUser> {
+async fn listed(store: &dyn ReadIdentity, user: User, logins: Vec<ListedLogin>) -> Result<ListedUser> {
     let memberships = store.memberships(user.id).await?;
     let tokens = store.tokens(user.id).await?;
     Ok(ListedUser {
+        logins,
         workspaces: memberships.into_iter().map(ListedRole::from).collect(),
         tokens: tokens.into_iter().map(ListedToken::from).collect(),
         id: user.id,
@@ -161,9 +184,23 @@ pub async fn revoke_tokens(
     let user = store.user_by_name(&name).await?;
     let user =
         user.ok_or_else(|| Error::Invalid(format!("Nothing was changed. There is no user {name}.")))?;
+    Ok(Revoked { user_id: user.id, tokens_revoked: revoke_all(store, user.id, context).await? })
+}
+
+/// Revokes every token of the user, also those that are created meanwhile. Returns their number. A
+/// token creates none after its own revocation, so this ends unless the user has another login:
+/// then the attempts end, and the error says that some may be left.
+pub(super) async fn revoke_all(
+    store: &dyn ChangeIdentity,
+    user: UserId,
+    context: &Context<'_>,
+) -> Result<usize> {
     let mut revoked = 0;
     retry_contended(context.backoff, async || {
-        let tokens = store.tokens(user.id).await?;
+        let tokens = store.tokens(user).await?;
+        if tokens.is_empty() {
+            return Ok(());
+        }
         for tokens in tokens.chunks(MAX_ROWS / REVOCATION) {
             let changes: Vec<_> = tokens.iter().cloned().map(Change::RevokeToken).collect();
             let audit: Vec<_> =
@@ -171,10 +208,10 @@ pub async fn revoke_tokens(
             store.change_identity(&changes, &audit, None).await?;
             revoked += changes.len();
         }
-        Ok(())
+        Err(Error::Contended) // look for tokens that were created since they were listed
     })
     .await?;
-    Ok(Revoked { user_id: user.id, tokens_revoked: revoked })
+    Ok(revoked)
 }
 
 /// Users of a page, by default and at most: each needs up to four calls.
@@ -184,3 +221,6 @@ const MAX_PAGE: u32 = 500;
 const CONCURRENCY: usize = 8;
 /// The rows of a revocation, as [`Change::rows`] counts them.
 const REVOCATION: usize = 4;
+
+#[cfg(test)]
+mod tests;

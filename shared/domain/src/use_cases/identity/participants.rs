@@ -4,9 +4,9 @@
 //! remove participants. Only owners can add, change or remove an owner. A workspace keeps its last
 //! owner: the store counts owners in the same transaction.
 
-use super::change_one;
 use super::describe;
 use super::document::LONGEST_EMAIL;
+use super::{LAST_OWNER, change_one};
 use crate::context::Context;
 use crate::identity::{Actor, Change, RequiredMembership, User, Workspace};
 use crate::ids::{OrgId, UserId, WorkspaceId};
@@ -91,15 +91,12 @@ pub async fn change_role(
             return Ok(());
         }
         let roles = admit(context.settings, own_role, &[present, role])?;
+        let change = set_role(place, user, Some(present), Some(role));
+        if user == actor.user && present == Role::Owner {
+            return as_owner_who_goes(store, actor, place, change, context).await;
+        }
         let required = RequiredMembership { workspace: place.workspace, user: actor.user, roles };
-        change_one(
-            store,
-            set_role(place, user, Some(present), Some(role)),
-            Some(actor.user),
-            Some(&required),
-            context,
-        )
-        .await
+        change_one(store, change, Some(actor.user), Some(&required), context).await
     })
     .await
 }
@@ -115,6 +112,10 @@ pub async fn remove(
 ) -> Result<()> {
     retry_contended(context.backoff, async || {
         let (_, own_role) = describe::workspace(store, actor, place.org, place.workspace).await?;
+        if user == actor.user && own_role == Role::Owner {
+            let change = set_role(place, user, Some(own_role), None);
+            return as_owner_who_goes(store, actor, place, change, context).await;
+        }
         if user == actor.user {
             let required = RequiredMembership { workspace: place.workspace, user, roles: vec![own_role] };
             return change_one(
@@ -165,6 +166,36 @@ pub async fn allow_platforms(
         Ok(allowed)
     })
     .await
+}
+
+/// Makes a change by which an owner leaves or steps down. Another owner who is not disabled must
+/// stay: an owner who is disabled does not count.
+async fn as_owner_who_goes(
+    store: &dyn ChangeIdentity,
+    actor: &Actor,
+    place: WorkspacePath,
+    change: Change,
+    context: &Context<'_>,
+) -> Result<()> {
+    let other = other_owner(store, place.workspace, actor.user).await?;
+    let other = other.ok_or_else(|| Error::Conflict(LAST_OWNER.into()))?;
+    let stays = RequiredMembership { workspace: place.workspace, user: other, roles: vec![Role::Owner] };
+    match change_one(store, change, Some(actor.user), Some(&stays), context).await {
+        // The other owner went meanwhile. The caller's own role is a condition of the change.
+        Err(Error::NotFound) => Err(Error::Contended),
+        outcome => outcome,
+    }
+}
+
+/// Returns another owner of the workspace who is not disabled.
+pub(super) async fn other_owner(
+    store: &dyn ReadIdentity,
+    workspace: WorkspaceId,
+    user: UserId,
+) -> Result<Option<UserId>> {
+    let participants = store.participants(workspace).await?;
+    let mut owners = participants.into_iter().filter(|(_, role)| *role == Role::Owner);
+    Ok(owners.find(|(owner, _)| owner.id != user && owner.disabled.is_none()).map(|(owner, _)| owner.id))
 }
 
 /// Returns the roles that may change participants with these roles: owners and admins, or only

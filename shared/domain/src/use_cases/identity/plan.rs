@@ -8,6 +8,8 @@ use super::apply::{Applied, AppliedOrganization, AppliedToken, AppliedUser, Appl
 use super::document::{DeclaredOrganization, DeclaredToken, DeclaredUser, DeclaredWorkspace, Document};
 use super::problems::Problems;
 use super::record_of;
+use super::removal::removal;
+use super::workspaces::deletion;
 use crate::Result;
 use crate::audit::AuditRecord;
 use crate::context::Context;
@@ -27,8 +29,12 @@ pub(super) type KnownWorkspace = (Workspace, Vec<(User, Role)>);
 pub(super) struct Known {
     /// Users by name, with their tokens.
     pub(super) users: HashMap<String, (User, Vec<StoredToken>)>,
-    /// The workspaces of users whose tokens or status are declared.
-    pub(super) memberships: HashMap<UserId, Vec<WorkspaceId>>,
+    /// The roles of users whose status is declared or who are removed.
+    pub(super) memberships: HashMap<UserId, Vec<(WorkspaceId, Role)>>,
+    /// The workspaces of which a user who is removed is the last owner.
+    pub(super) last_owner_of: HashMap<UserId, Vec<String>>,
+    /// Removed users who have logins of the document.
+    pub(super) removed: HashSet<UserId>,
     /// E-mail addresses that are already used.
     pub(super) emails: HashSet<String>,
     /// The users of the document's logins.
@@ -77,14 +83,20 @@ pub(super) fn plan(document: &Document, known: &Known, context: &Context<'_>) ->
         last: Vec::new(),
         keys: HashMap::new(),
         disabled: HashMap::new(),
+        leaving: HashSet::new(),
     };
     for (folded, (user, _)) in &known.users {
         planner.people.insert(folded.clone(), user.id);
     }
-    let mut users = planner.users(&document.users);
+    let (removed, declared): (Vec<_>, Vec<_>) =
+        document.users.iter().enumerate().partition(|(_, user)| user.removed);
+    for (index, user) in removed {
+        planner.remove(user, &format!("users[{index}]"));
+    }
+    let mut users = planner.users(&declared);
     let organizations = planner.organizations(&document.organizations);
     // Last, because a token can be limited to a workspace that the document creates.
-    planner.tokens(&document.users, &mut users, &organizations);
+    planner.tokens(&declared, &mut users, &organizations);
     planner.problems.into_result()?;
     let units = [planner.first, planner.later, planner.last].concat();
     Ok(Plan {
@@ -143,21 +155,43 @@ struct Planner<'a> {
     keys: HashMap<TokenId, TokenKey>,
     /// The users that the document disables (true) or enables (false).
     disabled: HashMap<UserId, bool>,
+    /// The users that the document removes.
+    leaving: HashSet<UserId>,
 }
 
 impl Planner<'_> {
-    fn users(&mut self, declared: &[DeclaredUser]) -> Vec<AppliedUser> {
-        declared.iter().enumerate().map(|(index, user)| self.user(user, &format!("users[{index}]"))).collect()
+    fn users(&mut self, declared: &[(usize, &DeclaredUser)]) -> Vec<AppliedUser> {
+        declared.iter().map(|(index, user)| self.user(user, &format!("users[{index}]"))).collect()
+    }
+
+    /// Removes a user, unless a workspace would be left without an owner.
+    fn remove(&mut self, declared: &DeclaredUser, place: &str) {
+        let folded = fold(&declared.user_name);
+        let Some((user, _)) = self.known.users.get(&folded) else {
+            return;
+        };
+        self.check_email(user, declared, place);
+        for workspace in self.known.last_owner_of.get(&user.id).into_iter().flatten() {
+            self.problems.add(place, &format!("the user is the last owner of {workspace}. {OTHER_OWNER}"));
+        }
+        self.people.remove(&folded);
+        self.leaving.insert(user.id);
+        let memberships = self.known.memberships.get(&user.id).map_or(&[][..], Vec::as_slice);
+        self.later.extend(removal(user, memberships, self.context).into_iter().map(|change| vec![change]));
+    }
+
+    fn check_email(&mut self, user: &User, declared: &DeclaredUser, place: &str) {
+        if fold(&user.email) != fold(&declared.email) {
+            let place = format!("{place}.email");
+            self.problems
+                .add(&place, "the user has a different e-mail address, which a document cannot change.");
+        }
     }
 
     fn user(&mut self, declared: &DeclaredUser, place: &str) -> AppliedUser {
         let folded = fold(&declared.user_name);
         let (id, user_name) = if let Some((user, _)) = self.known.users.get(&folded) {
-            if fold(&user.email) != fold(&declared.email) {
-                let place = format!("{place}.email");
-                self.problems
-                    .add(&place, "the user has a different e-mail address, which a document cannot change.");
-            }
+            self.check_email(user, declared, place);
             self.set_disabled(user, declared.disabled);
             (user.id, user.user_name.clone())
         } else {
@@ -171,6 +205,7 @@ impl Planner<'_> {
                 created: self.context.now,
                 disabled: declared.disabled.filter(|it| *it).map(|_| self.context.now),
                 grants: 0,
+                removed: None,
             };
             let created = (user.id, user.user_name.clone());
             self.people.insert(folded, user.id);
@@ -183,11 +218,11 @@ impl Planner<'_> {
 
     fn tokens(
         &mut self,
-        declared: &[DeclaredUser],
+        declared: &[(usize, &DeclaredUser)],
         users: &mut [AppliedUser],
         organizations: &[AppliedOrganization],
     ) {
-        for (index, (declared, user)) in declared.iter().zip(users).enumerate() {
+        for ((index, declared), user) in declared.iter().zip(users) {
             let known = self.known.users.get(&fold(&declared.user_name));
             let stored = known.map_or(&[][..], |(_, tokens)| tokens);
             for (token, declared) in declared.tokens.iter().enumerate() {
@@ -222,10 +257,10 @@ impl Planner<'_> {
         for (index, login) in declared.logins.iter().enumerate() {
             match self.known.logins.get(login) {
                 Some(known) if *known == user => {}
-                Some(_) => {
+                Some(known) if !self.known.removed.contains(known) => {
                     self.problems.add(&format!("{place}.logins[{index}]"), "another user has this login.");
                 }
-                None => self.first.push(vec![Change::AddLogin(user, login.clone())]),
+                from => self.first.push(vec![Change::AddLogin(user, login.clone(), from.copied())]),
             }
         }
     }
@@ -235,7 +270,8 @@ impl Planner<'_> {
         let Some(disabled) = disabled else {
             return;
         };
-        let workspaces = self.known.memberships.get(&user.id).cloned().unwrap_or_default();
+        let memberships = self.known.memberships.get(&user.id).into_iter().flatten();
+        let workspaces: Vec<_> = memberships.map(|(workspace, _)| *workspace).collect();
         // An earlier call may have stopped between two transactions.
         if disabled == user.disabled.is_some() && workspaces.len() <= MOST_MEMBERSHIPS {
             return;
@@ -304,11 +340,13 @@ impl Planner<'_> {
         declared
             .iter()
             .enumerate()
-            .map(|(index, organization)| self.organization(organization, &format!("organizations[{index}]")))
+            .filter_map(|(index, organization)| {
+                self.organization(organization, &format!("organizations[{index}]"))
+            })
             .collect()
     }
 
-    fn organization(&mut self, declared: &DeclaredOrganization, place: &str) -> AppliedOrganization {
+    fn organization(&mut self, declared: &DeclaredOrganization, place: &str) -> Option<AppliedOrganization> {
         let known = self.known.organizations.get(&fold(&declared.name)).cloned();
         let is_new = known.is_none();
         let organization = known.unwrap_or_else(|| Organization {
@@ -320,12 +358,26 @@ impl Planner<'_> {
         for (index, workspace) in declared.workspaces.iter().enumerate() {
             let place = format!("{place}.workspaces[{index}]");
             let key = (organization.id, fold(&workspace.name));
-            workspaces.push(match self.known.workspaces.get(&key) {
-                Some((known, participants)) => self.workspace(workspace, known, participants, &place),
-                None => self.new_workspace(workspace, &organization, new.take(), &place),
-            });
+            match (self.known.workspaces.get(&key), workspace.deleted) {
+                (None, true) => {}
+                (Some((known, participants)), true) => {
+                    let changes = deletion(known.clone(), participants, None, self.context);
+                    self.later.extend(changes.into_iter().map(|change| vec![change]));
+                }
+                (Some((known, participants)), false) => {
+                    workspaces.push(self.workspace(workspace, known, participants, &place));
+                }
+                (None, false) => {
+                    workspaces.push(self.new_workspace(workspace, &organization, new.take(), &place));
+                }
+            }
         }
-        AppliedOrganization { id: organization.id, name: organization.name, workspaces }
+        // Without a workspace, a new organization is not created.
+        (new.is_none()).then_some(AppliedOrganization {
+            id: organization.id,
+            name: organization.name,
+            workspaces,
+        })
     }
 
     fn new_workspace(
@@ -343,6 +395,8 @@ impl Planner<'_> {
             full_name: declared.full_name.clone().unwrap_or_else(|| declared.name.clone()),
             platforms: declared.platforms.clone().unwrap_or_else(|| vec![Platform::AwsBatch]),
             created: self.context.now,
+            grants: 0,
+            deleted: None,
         };
         let applied = AppliedWorkspace { id: workspace.id, name: workspace.name.clone() };
         let mut joins = self.role_changes(&workspace, declared, &[], place);
@@ -378,9 +432,7 @@ impl Planner<'_> {
             self.first.push(vec![Change::SetPlatforms(known.clone(), platforms.clone())]);
         }
         let changes = self.role_changes(known, declared, participants, place);
-        let owners = participants.iter().filter(|(_, role)| *role == Role::Owner).count();
-        let more: i64 = changes.iter().map(Change::owners).sum();
-        if i64::try_from(owners).unwrap_or(i64::MAX).saturating_add(more) < 1 {
+        if !self.keeps_an_owner(participants, &changes) {
             self.problems.add(&format!("{place}.participants"), NO_OWNER);
         }
         for change in changes {
@@ -388,6 +440,27 @@ impl Planner<'_> {
             list.push(vec![change]);
         }
         AppliedWorkspace { id: known.id, name: known.name.clone() }
+    }
+
+    /// Whether an owner who is not disabled is left.
+    fn keeps_an_owner(&self, participants: &[(User, Role)], changes: &[Change]) -> bool {
+        let mut roles: HashMap<UserId, Role> =
+            participants.iter().map(|(user, role)| (user.id, *role)).collect();
+        for change in changes {
+            if let Change::SetRole { user, to, .. } = change {
+                match to {
+                    Some(role) => roles.insert(*user, *role),
+                    None => roles.remove(user),
+                };
+            }
+        }
+        let stored: HashMap<_, _> =
+            participants.iter().map(|(user, _)| (user.id, user.disabled.is_some())).collect();
+        let is_disabled = |user: &UserId| {
+            self.disabled.get(user).or(stored.get(user)).copied().unwrap_or_else(|| self.is_disabled(*user))
+        };
+        let is_left = |user: &UserId| !self.leaving.contains(user) && !is_disabled(user);
+        roles.iter().any(|(user, role)| *role == Role::Owner && is_left(user))
     }
 
     fn role_changes(
@@ -417,7 +490,8 @@ impl Planner<'_> {
             }
         }
         if self.prune {
-            let mut removed: Vec<_> = remaining.into_iter().collect();
+            let stays = |user: &UserId| !self.leaving.contains(user);
+            let mut removed: Vec<_> = remaining.into_iter().filter(|(user, _)| stays(user)).collect();
             removed.sort_unstable();
             let leave = |(user, role)| Change::SetRole { workspace, user, from: Some(role), to: None };
             changes.extend(removed.into_iter().map(leave));
@@ -432,7 +506,8 @@ const OTHER_LIMITS: &str =
 pub(super) const MOST_MEMBERSHIPS: usize = 90;
 
 const NO_TOKEN: &str = "a disabled user cannot have a new token.";
-const NO_OWNER: &str = "a workspace must have at least one owner.";
+const NO_OWNER: &str = "a workspace must have at least one owner who is not disabled.";
+const OTHER_OWNER: &str = "Make another participant an owner, or delete the workspace, first.";
 
 #[cfg(test)]
 mod tests;

@@ -5,23 +5,27 @@
 //! It only makes the table stricter. Grants and new secrets since the backup are lost with the
 //! table and must be made again. Every call can be repeated, in any order and in parts.
 
+mod environments;
+
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
+pub(super) use self::environments::delete_environments;
+use self::environments::{delete_environment, delete_unused_credentials};
 use super::plan::{MOST_MEMBERSHIPS, set_disabled};
 use super::record_of;
+use super::removal::removal;
 use super::trail::Trail;
+use super::workspaces::deletion;
 use crate::audit::{AuditAction, AuditRecord, Subject};
 use crate::context::Context;
-use crate::environment::{CredentialsId, EnvironmentId};
 use crate::identity::Change;
 use crate::ids::{SecretId, TokenId, UserId, WorkspaceId};
 use crate::owner::SecretOwner;
 use crate::platform::Platform;
-use crate::ports::{EnvironmentChange, Reconcile};
+use crate::ports::Reconcile;
 use crate::role::Role;
 use crate::secret::Secret;
-use crate::use_cases::environments::{compute_envs, credentials};
 use crate::use_cases::retry_contended;
 use crate::{Error, Result};
 
@@ -36,6 +40,10 @@ pub struct ReconcileSummary {
     pub secrets_outdated: u32,
     /// Secrets that were created after the backup and do not exist.
     pub secrets_missing: u32,
+    /// Workspaces deleted again.
+    pub workspaces_deleted: u32,
+    /// Users removed again.
+    pub users_removed: u32,
     /// Tokens revoked again.
     pub tokens_revoked: u32,
     /// Users disabled again.
@@ -81,7 +89,10 @@ pub async fn reconcile(
                 .into(),
         ));
     }
-    let secrets = each(trail.deleted.iter(), |key| delete_secret(store, *key, context)).await?;
+    let workspaces =
+        each(trail.workspaces_deleted.iter(), |id| delete_workspace(store, *id, context)).await?;
+    let removed = each(trail.users_removed.iter(), |id| remove_user(store, *id, context)).await?;
+    let secrets = each(trail.deleted.iter(), |key| delete_secret(store, *key, RECONCILED, context)).await?;
     let left = trail.written.iter().filter(|(key, _)| !trail.deleted.contains(key));
     let versions = each(left, |(key, version)| mark_value_lost(store, *key, *version, context)).await?;
     let tokens = each(trail.revoked.iter(), |id| revoke_token(store, *id, context)).await?;
@@ -97,25 +108,26 @@ pub async fn reconcile(
         each(trail.environments.iter(), |(workspace, id)| delete_environment(store, *workspace, id, context))
             .await?;
     // Credentials can be deleted once no environment uses them.
-    let credentials =
-        each(trail.credentials.iter(), |(workspace, id)| delete_credentials(store, *workspace, id, context))
-            .await?;
-    let count = |of: &[Effect], what: &Effect| {
-        u32::try_from(of.iter().filter(|it| *it == what).count()).unwrap_or(u32::MAX)
-    };
+    let credentials = each(trail.credentials.iter(), |(workspace, id)| {
+        delete_unused_credentials(store, *workspace, id, context)
+    })
+    .await?;
     Ok(ReconcileSummary {
         secrets_deleted: count(&secrets, &Effect::Done),
         secrets_outdated: count(&versions, &Effect::Done),
         secrets_missing: count(&versions, &Effect::Missing),
         tokens_revoked: count(&tokens, &Effect::Done),
+        workspaces_deleted: count(&workspaces, &Effect::Done),
+        users_removed: count(&removed, &Effect::Done),
         users_disabled: count(&users, &Effect::Done),
         roles_removed: count(&roles, &Effect::Done),
         roles_lowered: count(&roles, &Effect::Lowered),
         platforms_narrowed: count(&platforms, &Effect::Done),
         compute_envs_deleted: count(&environments, &Effect::Done),
         credentials_deleted: count(&credentials, &Effect::Done),
-        owners_kept: roles
+        owners_kept: removed
             .into_iter()
+            .chain(roles)
             .filter_map(|effect| match effect {
                 Effect::OwnerKept(workspace_id, user_id) => Some(KeptOwner { workspace_id, user_id }),
                 _ => None,
@@ -140,16 +152,32 @@ async fn each<I, F: Future<Output = Result<Effect>>>(
     stream::iter(items.map(apply)).buffer_unordered(CONCURRENCY).try_collect().await
 }
 
+/// Deletes secrets whose owner was deleted. Returns their number.
+pub(super) async fn delete_secrets(
+    store: &dyn Reconcile,
+    secrets: Vec<Secret>,
+    context: &Context<'_>,
+) -> Result<u32> {
+    let keys: Vec<_> = secrets.iter().map(|secret| (secret.owner, secret.id)).collect();
+    let deleted = each(keys.into_iter(), |key| delete_secret(store, key, OWNER_DELETED, context)).await?;
+    Ok(count(&deleted, &Effect::Done))
+}
+
+fn count(of: &[Effect], what: &Effect) -> u32 {
+    u32::try_from(of.iter().filter(|it| *it == what).count()).unwrap_or(u32::MAX)
+}
+
 async fn delete_secret(
     store: &dyn Reconcile,
     (owner, id): (SecretOwner, SecretId),
+    reason: &str,
     context: &Context<'_>,
 ) -> Result<Effect> {
     retry_contended(context.backoff, async || {
         let Some(secret) = store.stored_secret(owner, id).await? else {
             return Ok(Effect::Nothing);
         };
-        let audit = of_secret(&secret, AuditAction::SecretDeleted, context);
+        let audit = of_secret(&secret, AuditAction::SecretDeleted, reason, context);
         done_or_deleted(store.delete_secret_unscoped(&secret, &audit).await)
     })
     .await
@@ -171,7 +199,7 @@ async fn mark_value_lost(
         let mut lost = secret.clone();
         lost.version = version;
         lost.properties.lost = true;
-        let audit = of_secret(&lost, AuditAction::SecretUpdated, context);
+        let audit = of_secret(&lost, AuditAction::SecretUpdated, RECONCILED, context);
         done_or_deleted(store.mark_value_lost(&secret, &lost, &audit).await)
     })
     .await
@@ -198,6 +226,44 @@ async fn disable(store: &dyn Reconcile, id: UserId, context: &Context<'_>) -> Re
         }
         for disable in set_disabled(&user, Some(context.now), &workspaces) {
             change(store, disable, context).await?;
+        }
+        Ok(Effect::Done)
+    })
+    .await
+}
+
+async fn delete_workspace(store: &dyn Reconcile, id: WorkspaceId, context: &Context<'_>) -> Result<Effect> {
+    retry_contended(context.backoff, async || {
+        let Some(workspace) = store.workspace(id).await?.filter(|it| it.deleted.is_none()) else {
+            return Ok(Effect::Nothing);
+        };
+        let participants = store.participants(id).await?;
+        for step in deletion(workspace, &participants, None, context) {
+            change(store, step, context).await?;
+        }
+        Ok(Effect::Done)
+    })
+    .await
+}
+
+/// A last owner is disabled, and kept until the workspace has another one.
+async fn remove_user(store: &dyn Reconcile, id: UserId, context: &Context<'_>) -> Result<Effect> {
+    retry_contended(context.backoff, async || {
+        let Some(user) = store.user(id).await?.filter(|user| user.removed.is_none()) else {
+            return Ok(Effect::Nothing);
+        };
+        let memberships = store.memberships(id).await?;
+        let memberships: Vec<_> =
+            memberships.into_iter().map(|(workspace, role)| (workspace.id, role)).collect();
+        for step in removal(&user, &memberships, context) {
+            let place = match &step {
+                Change::SetRole { workspace, .. } => Some(*workspace),
+                _ => None,
+            };
+            match (change(store, step, context).await, place) {
+                (Err(Error::Conflict(_)), Some(workspace)) => return Ok(Effect::OwnerKept(workspace, id)),
+                (outcome, _) => outcome?,
+            }
         }
         Ok(Effect::Done)
     })
@@ -246,56 +312,6 @@ async fn narrow_platforms(
     .await
 }
 
-async fn delete_environment(
-    store: &dyn Reconcile,
-    workspace: WorkspaceId,
-    id: &EnvironmentId,
-    context: &Context<'_>,
-) -> Result<Effect> {
-    retry_contended(context.backoff, async || {
-        let Some(stored) = store.environment(workspace, id).await? else {
-            return Ok(Effect::Nothing);
-        };
-        let detail = compute_envs::detail(&stored);
-        let audit = of_environment(workspace, AuditAction::ComputeEnvDeleted, detail, context);
-        store.change_environment(None, &compute_envs::deletion(stored, context), &audit).await?;
-        Ok(Effect::Done)
-    })
-    .await
-}
-
-/// A restored environment can still use the credentials if it got others after the backup. Then the
-/// credentials stay.
-async fn delete_credentials(
-    store: &dyn Reconcile,
-    workspace: WorkspaceId,
-    id: &CredentialsId,
-    context: &Context<'_>,
-) -> Result<Effect> {
-    retry_contended(context.backoff, async || {
-        let Some(stored) = store.credentials(workspace, id).await? else {
-            return Ok(Effect::Nothing);
-        };
-        let detail = credentials::detail(&stored);
-        let audit = of_environment(workspace, AuditAction::CredentialsDeleted, detail, context);
-        match store.change_environment(None, &EnvironmentChange::DeleteCredentials(stored), &audit).await {
-            Err(Error::Conflict(_)) => Ok(Effect::Nothing),
-            deleted => deleted.map(|()| Effect::Done),
-        }
-    })
-    .await
-}
-
-fn of_environment(
-    workspace: WorkspaceId,
-    action: AuditAction,
-    detail: String,
-    context: &Context<'_>,
-) -> AuditRecord {
-    let owner = SecretOwner::Workspace(workspace);
-    AuditRecord { detail: Some(detail), ..AuditRecord::new(owner, None, action, context) }
-}
-
 async fn change(store: &dyn Reconcile, change: Change, context: &Context<'_>) -> Result<()> {
     let audit: Vec<_> = record_of(&change, None, context).map(reconciled).into_iter().collect();
     store.change_identity(&[change], &audit, None).await
@@ -311,10 +327,10 @@ fn done_or_deleted(outcome: Result<()>) -> Result<Effect> {
     }
 }
 
-fn of_secret(secret: &Secret, action: AuditAction, context: &Context<'_>) -> AuditRecord {
+fn of_secret(secret: &Secret, action: AuditAction, reason: &str, context: &Context<'_>) -> AuditRecord {
     AuditRecord {
         subjects: vec![Subject::of(secret)],
-        detail: Some("reconciled".into()),
+        detail: Some(reason.into()),
         ..AuditRecord::new(secret.owner, None, action, context)
     }
 }
@@ -322,8 +338,12 @@ fn of_secret(secret: &Secret, action: AuditAction, context: &Context<'_>) -> Aud
 /// Marks a record as a repetition, unless it has a detail: a later reconciliation parses tokens and
 /// roles from it.
 fn reconciled(record: AuditRecord) -> AuditRecord {
-    AuditRecord { detail: record.detail.or_else(|| Some("reconciled".into())), ..record }
+    AuditRecord { detail: record.detail.or_else(|| Some(RECONCILED.into())), ..record }
 }
+
+/// Why the service made a change, in its audit record.
+const RECONCILED: &str = "reconciled";
+const OWNER_DELETED: &str = "owner deleted";
 
 #[cfg(test)]
 mod tests;

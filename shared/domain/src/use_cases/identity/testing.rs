@@ -7,9 +7,10 @@ use serde_json::Value;
 use super::document::Document;
 use crate::Result;
 use crate::audit::AuditRecord;
+use crate::environment::{CredentialsId, EnvironmentId, StoredCredentials, StoredEnvironment};
 use crate::identity::{Change, RequiredMembership, StoredToken};
-use crate::ids::{OrgId, TokenId};
-use crate::testing::{Fixture, error_of, unavailable};
+use crate::ids::{OrgId, TokenId, WorkspaceId};
+use crate::testing::{Fixture, NOW, environment, error_of, unavailable, user_id};
 use crate::token::PresentedToken;
 
 pub(super) fn org_id(number: i64) -> OrgId {
@@ -22,6 +23,40 @@ pub(super) fn token_id(number: i64) -> TokenId {
 
 pub(super) fn document(json: &Value) -> Document {
     Document::parse(json).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Stores an environment and its credentials.
+pub(super) fn put_environment(fixture: &Fixture, workspace: WorkspaceId) -> (EnvironmentId, CredentialsId) {
+    let (environment, credentials) = (environment(), CredentialsId::parse(&"c".repeat(22)).unwrap());
+    let ids = (environment.id.clone(), credentials.clone());
+    let stored = StoredCredentials {
+        id: credentials.clone(),
+        workspace,
+        name: "lab".into(),
+        description: None,
+        role: environment.role.clone(),
+        external_id: environment.external_id.clone(),
+        created: NOW,
+        created_by: user_id(7),
+        updated: NOW,
+    };
+    let mut rows = fixture.table.rows.borrow_mut();
+    rows.credentials.insert((workspace, credentials.clone()), stored);
+    let stored = StoredEnvironment {
+        environment,
+        workspace,
+        name: "lab".into(),
+        description: None,
+        credentials,
+        config: "{}".into(),
+        proved: NOW,
+        failure: None,
+        created: NOW,
+        created_by: user_id(7),
+        updated: NOW,
+    };
+    rows.environments.insert((workspace, ids.0.clone()), stored);
+    ids
 }
 
 /// The changes of each transaction so far, with the required membership.

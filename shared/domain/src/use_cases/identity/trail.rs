@@ -24,6 +24,10 @@ pub struct Trail {
     pub(super) deleted: BTreeSet<(SecretOwner, SecretId)>,
     /// The newest version of each secret that was written.
     pub(super) written: BTreeMap<(SecretOwner, SecretId), u64>,
+    /// Workspaces that were deleted.
+    pub(super) workspaces_deleted: BTreeSet<WorkspaceId>,
+    /// Users who were removed.
+    pub(super) users_removed: BTreeSet<UserId>,
     /// Tokens that were revoked.
     pub(super) revoked: BTreeSet<TokenId>,
     /// Whether the latest change of a user's status disabled the user.
@@ -72,6 +76,12 @@ impl Trail {
             }
             AuditAction::SecretDeleted => {
                 self.deleted.extend(line.subjects.iter().map(|&(id, _)| (scope, id)));
+            }
+            AuditAction::WorkspaceDeleted => {
+                self.workspaces_deleted.insert(workspace_of(scope)?);
+            }
+            AuditAction::UserRemoved => {
+                self.users_removed.insert(line.person?);
             }
             AuditAction::TokenRevoked => {
                 self.revoked.insert(detail?.strip_prefix("token ")?.parse().ok()?);

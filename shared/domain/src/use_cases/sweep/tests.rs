@@ -2,8 +2,9 @@ mod environments;
 
 use super::*;
 use crate::audit::AuditAction;
+use crate::head_job::ObservedJob;
 use crate::platform::Platform;
-use crate::run::Run;
+use crate::run::{HeadJob, JobStatus, Run};
 use crate::testing::*;
 use crate::use_cases::clean_up::tests::cleaner;
 
@@ -383,4 +384,72 @@ fn an_orphan_that_is_deleted_concurrently_is_not_a_failure() {
     fixture.target.put("tower-copy", Some("test"), Some("ab12ABCDEFGHIJ"), None);
     fixture.target.faults.lose_answer("delete_copy", unavailable());
     assert_eq!(sweep(&fixture).unwrap(), SweepSummary { orphans: 1, ..SweepSummary::default() });
+}
+
+/// A fixture with a live run of a deleted workspace, not due, and one of a user.
+fn with_deleted_workspace(state: State) -> (Fixture, Run, Run) {
+    let fixture = Fixture::new();
+    let run = due_run(1, state, 20);
+    let other = Run { workspace: None, ..due_run(2, State::Running, 20) };
+    put(&fixture, &run);
+    put(&fixture, &other);
+    fixture.table.rows.borrow_mut().removed.insert(run.scope(), minutes(-1));
+    (fixture, run, other)
+}
+
+#[test]
+fn live_runs_of_a_deleted_workspace_end_and_no_other() {
+    for state in [State::Pending, State::Running] {
+        let (fixture, run, other) = with_deleted_workspace(state);
+        let swept = sweep(&fixture).unwrap();
+        assert_eq!(swept, SweepSummary { ended: 1, ..SweepSummary::default() });
+        assert_eq!(fixture.target.names(), [other.lifecycle.copies[0].name.clone()]);
+        assert_eq!(fixture.table.stored_run(&run.id).lifecycle.state, State::Ended);
+        assert_eq!(fixture.table.actions(), [AuditAction::RunCancelled, AuditAction::RunEnded]);
+        assert_eq!(sweep(&fixture).unwrap(), SweepSummary::default(), "a second sweep");
+    }
+}
+
+#[test]
+fn a_run_of_a_deleted_workspace_that_is_being_launched_waits_for_its_copies() {
+    let (fixture, run, _) = with_deleted_workspace(State::Provisioning);
+    assert_eq!(sweep(&fixture).unwrap(), SweepSummary::default());
+    assert_eq!(fixture.table.stored_run(&run.id), run);
+}
+
+#[test]
+fn a_failure_with_a_deleted_workspace_is_counted_and_the_rest_is_swept() {
+    for call in ["removed", "live_runs"] {
+        let (fixture, run, _) = with_deleted_workspace(State::Running);
+        let due = due_run(3, State::Running, -1);
+        put(&fixture, &due);
+        fixture.table.faults.fail(call, unavailable());
+        let swept = sweep(&fixture).unwrap();
+        assert_eq!((swept.failed, swept.due, swept.ended), (1, 1, 1), "{call}");
+        sweep(&fixture).unwrap();
+        assert_eq!(fixture.table.stored_run(&run.id).lifecycle.state, State::Ended, "{call}");
+    }
+}
+
+#[test]
+fn a_head_job_past_the_latest_end_of_its_run_is_reported_by_each_sweep_until_the_run_ends() {
+    let fixture = Fixture::new();
+    let mut run = due_run(1, State::Running, 20);
+    run.lifecycle.head_job = Some(HeadJob {
+        job_id: "job-1".into(),
+        queue: "arn:queue".into(),
+        region: "eu-west-1".into(),
+        account: None,
+    });
+    run.not_after = minutes(-1);
+    put(&fixture, &run);
+    fixture.jobs.put("job-1", ObservedJob { status: JobStatus::NotFinal, ..ObservedJob::unknown() });
+    for _ in 0..2 {
+        let swept = sweep(&fixture).unwrap();
+        assert_eq!(swept, SweepSummary { overdue_head_jobs: 1, ..SweepSummary::default() });
+        assert_eq!(fixture.target.names().len(), 1);
+    }
+    fixture.table.rows.borrow_mut().runs.get_mut(&run.id).unwrap().not_after = minutes(-7 * 24 * 60);
+    let swept = sweep(&fixture).unwrap();
+    assert_eq!((swept.overdue_head_jobs, fixture.target.names().len()), (0, 0));
 }

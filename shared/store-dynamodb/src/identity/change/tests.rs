@@ -63,6 +63,7 @@ fn a_user(number: i64, name: &str) -> User {
         created: now(),
         disabled: None,
         grants: 0,
+        removed: None,
     }
 }
 
@@ -189,7 +190,8 @@ async fn a_membership_and_its_mirror_are_written_together() {
         change(&test, &[role(9, from, to)]).await.unwrap();
         assert_eq!(test.store.role(workspace(), user(9)).await.unwrap(), to);
         let memberships = test.store.memberships(user(9)).await.unwrap();
-        assert_eq!(memberships, to.map(|role| (a_workspace(), role)).into_iter().collect::<Vec<_>>());
+        let workspace = Workspace { grants: 1, ..a_workspace() };
+        assert_eq!(memberships, to.map(|role| (workspace, role)).into_iter().collect::<Vec<_>>());
     }
     assert_eq!(owners(&test).await, 1);
 }
@@ -349,6 +351,7 @@ async fn a_role_that_is_given_while_a_user_is_disabled_stops_the_change() {
     let test = start_with_users().await;
     let disable = |grants| after(grants, disable(9, true, &[]));
     let elsewhere = WorkspaceId::new(43).unwrap();
+    test.seed(Key::workspace(elsewhere).attributes()).await;
     all_are_refused(&test, "contended", &[&[disable(1)]]).await;
     let roles = [role(9, None, Some(Role::View)), role_in(elsewhere, 9, None, Some(Role::View))];
     change(&test, &roles).await.unwrap();
@@ -363,4 +366,105 @@ async fn a_role_that_is_given_while_a_user_is_disabled_stops_the_change() {
 async fn a_user_who_does_not_exist_gets_no_role() {
     let test = start().await;
     all_are_refused(&test, "contended", &[&[role(9, None, Some(Role::View))]]).await;
+}
+
+/// With the guard of the workspace's name.
+async fn start_with_name() -> TestStore {
+    let test = start_with_users().await;
+    let guard = Key::workspace_name(a_workspace().org, "lab");
+    test.seed(guard.with([("id", n(workspace()))])).await;
+    test
+}
+
+fn delete_workspace(grants: u64, members: &[i64]) -> Change {
+    let workspace = Workspace { grants, ..a_workspace() };
+    Change::DeleteWorkspace { workspace, members: members.iter().copied().map(user).collect(), at: now() }
+}
+
+fn as_owner() -> RequiredMembership {
+    RequiredMembership { workspace: workspace(), user: user(OWNER), roles: vec![Role::Owner] }
+}
+
+#[tokio::test]
+async fn a_deleted_workspace_has_no_participants_and_its_name_is_free_again() {
+    let test = start_with_name().await;
+    change(&test, &[role(9, None, Some(Role::Admin))]).await.unwrap();
+    test.table.faults.forget();
+    change_as(&test, &[delete_workspace(1, &[OWNER, VIEWER, 9])], Some(&as_owner())).await.unwrap();
+    assert_eq!(test.operations(), ["TransactWriteItems"]);
+    for number in [OWNER, VIEWER, 9] {
+        assert_eq!(test.store.role(workspace(), user(number)).await.unwrap(), None);
+        assert_eq!(test.store.memberships(user(number)).await.unwrap(), []);
+    }
+    assert_eq!(test.store.workspace_by_name(a_workspace().org, "lab").await.unwrap(), None);
+    let row: Workspace = test.row(Key::workspace(workspace())).await.unwrap().read().unwrap();
+    assert_eq!(row.deleted, Some(now()));
+    assert!(test.row(Key::removed(SecretOwner::Workspace(workspace()))).await.is_some());
+    let named = Workspace { name: "lab".into(), ..another_workspace(43, "lab") };
+    let owner = role_in(WorkspaceId::new(43).unwrap(), 9, None, Some(Role::Owner));
+    change(&test, &[Change::CreateWorkspace(named), owner]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deleted_workspace_gets_no_participant_and_no_change() {
+    let test = start_with_name().await;
+    change(&test, &[delete_workspace(0, &[OWNER, VIEWER])]).await.unwrap();
+    let joins = role(9, None, Some(Role::View));
+    let owns = role(9, None, Some(Role::Owner));
+    let platforms = Change::SetPlatforms(a_workspace(), vec![Platform::Slurm]);
+    let again = delete_workspace(0, &[]);
+    all_are_refused(&test, "contended", &[&[joins], &[owns], &[platforms], &[again]]).await;
+}
+
+#[tokio::test]
+async fn a_role_that_is_given_while_a_workspace_is_deleted_stops_the_deletion() {
+    let test = start_with_name().await;
+    change(&test, &[role(9, None, Some(Role::View)), role(10, None, Some(Role::View))]).await.unwrap();
+    let stale = [delete_workspace(0, &[OWNER, VIEWER]), delete_workspace(1, &[OWNER, VIEWER, 9])];
+    all_are_refused(&test, "contended", &[&stale[..1], &stale[1..]]).await;
+    change(&test, &[delete_workspace(2, &[OWNER, VIEWER, 9, 10])]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_who_is_no_longer_an_enabled_owner_deletes_nothing() {
+    for (attribute, value) in [("role", s("admin")), (DISABLED, n(1))] {
+        let test = start_with_name().await;
+        test.set(Key::member(workspace(), user(OWNER)), attribute, value).await;
+        let before = test.table.rows().await;
+        let deleted = change_as(&test, &[delete_workspace(0, &[OWNER, VIEWER])], Some(&as_owner())).await;
+        assert!(matches!(deleted, Err(Error::NotFound)), "{attribute}: {deleted:?}");
+        assert_eq!(test.table.rows().await, before);
+    }
+}
+
+#[tokio::test]
+async fn the_most_participants_of_a_deletion_fit_in_a_transaction() {
+    let test = start_with_name().await;
+    let members: Vec<_> = (1..=i64::try_from(domain::identity::MOST_MEMBERS).unwrap()).collect();
+    change_as(&test, &[delete_workspace(0, &members)], Some(&as_owner())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_removed_user_is_found_by_id_only_and_name_address_and_login_are_free_again() {
+    let test = start().await;
+    let (olivia, login) = (a_user(9, "olivia"), a_login("o"));
+    change(&test, &[Change::CreateUser(olivia.clone(), Some(login.clone()))]).await.unwrap();
+    let removed = |grants| Change::RemoveUser { user: User { grants, ..olivia.clone() }, at: now() };
+    all_are_refused(&test, "contended", &[&[removed(0)]]).await;
+    change(&test, &[disable(9, true, &[])]).await.unwrap();
+    all_are_refused(&test, "contended", &[&[removed(1)]]).await;
+    change(&test, &[removed(0)]).await.unwrap();
+    let stored = test.store.user(olivia.id).await.unwrap().unwrap();
+    assert_eq!((stored.removed, stored.disabled), (Some(now()), Some(now())));
+    assert_eq!(test.store.user_by_name("olivia").await.unwrap(), None);
+    assert_eq!(test.store.user_by_email("olivia@example.org").await.unwrap(), None);
+    assert!(test.row(Key::removed(SecretOwner::User(user(9)))).await.is_some());
+    all_are_refused(&test, "contended", &[&[removed(0)], &[disable(9, false, &[])]]).await;
+    change(&test, &[Change::CreateUser(a_user(10, "olivia"), None)]).await.unwrap();
+    let adds = |from| Change::AddLogin(user(10), login.clone(), from);
+    all_are_refused(&test, "contended", &[&[adds(None)], &[adds(Some(user(8)))]]).await;
+    change(&test, &[adds(Some(user(9)))]).await.unwrap();
+    let logins = test.store.logins(&login.issuer).await.unwrap();
+    assert_eq!(logins, [(login.clone(), user(10))]);
+    assert_eq!(test.store.logins("https://other.example").await.unwrap(), []);
 }

@@ -141,6 +141,7 @@ fn every_field_of_a_document_is_read() {
                 full_name: Some("Research group".into()),
                 platforms: Some(vec![Platform::AwsBatch, Platform::Slurm]),
                 participants: vec![participant("sam", Role::Owner), participant("Vera", Role::View)],
+                deleted: false,
             }],
         }],
         users: vec![DeclaredUser {
@@ -149,6 +150,7 @@ fn every_field_of_a_document_is_read() {
             logins: vec![Login { issuer: "https://i.example".into(), subject: "S 1".into() }],
             disabled: Some(true),
             tokens: vec![token("laptop", Some("2030-01-31T00:00:00Z"), false), token("old", None, true)],
+            removed: false,
         }],
         prune: true,
     };
@@ -212,7 +214,9 @@ fn each_problem_of_a_document_or_workspace_names_its_place_and_the_rule() {
         (with_workspace(&json!(7)), format!("{workspace}: {object}")),
         (
             research(json!({"platform": "slurm"})),
-            format!("{workspace}: it can have only the fields name, fullName, platforms, participants."),
+            format!(
+                "{workspace}: it can have only the fields name, fullName, platforms, participants, deleted."
+            ),
         ),
         (research(json!({"fullName": 7})), format!("{workspace}.fullName: {text}")),
         (
@@ -264,7 +268,8 @@ fn each_problem_of_a_user_names_its_place_and_the_rule() {
         ),
         (
             with_user(&json!({"userName": "sam", "email": "s@example.org", "token": []})),
-            "users[0]: it can have only the fields userName, email, logins, disabled, tokens.".into(),
+            "users[0]: it can have only the fields userName, email, logins, disabled, tokens, removed."
+                .into(),
         ),
         (
             with_token(&json!({"name": " "})),
@@ -426,4 +431,39 @@ fn a_token_name_has_up_to_50_characters_that_are_shown() {
             &too_long,
         ],
     );
+}
+
+#[test]
+fn a_workspace_that_is_deleted_can_have_only_a_name() {
+    let parse = |workspace: Value| {
+        Document::parse(&json!({"organizations": [{"name": "acme", "workspaces": [workspace]}]}))
+    };
+    let document = parse(json!({"name": "main", "deleted": true})).unwrap();
+    assert!(document.organizations[0].workspaces[0].deleted && document.deletes());
+    let kept = parse(json!({"name": "main"})).unwrap();
+    assert!(!kept.organizations[0].workspaces[0].deleted && !kept.deletes());
+    for (field, value) in [
+        ("fullName", json!("Main")),
+        ("platforms", json!([])),
+        ("participants", json!([])),
+        ("deleted", json!("yes")),
+    ] {
+        let mut workspace = json!({"name": "main", "deleted": true});
+        workspace[field] = value;
+        assert!(parse(workspace).is_err(), "{field}");
+    }
+}
+
+#[test]
+fn a_user_who_is_removed_can_have_only_a_name_and_an_address() {
+    let user = json!({"userName": "sam", "email": "sam@example.org", "removed": true});
+    let document = Document::parse(&json!({"users": [user]})).unwrap();
+    assert!(document.users[0].removed && document.deletes());
+    for (field, value) in
+        [("logins", json!([])), ("disabled", json!(true)), ("tokens", json!([])), ("removed", json!(1))]
+    {
+        let mut user = user.clone();
+        user[field] = value;
+        assert!(Document::parse(&json!({"users": [user]})).is_err(), "{field}");
+    }
 }

@@ -19,9 +19,15 @@ fn known() -> Known {
     let users = [(olivia, vec![]), (adam, vec![]), (vera, vec![]), (sam, vec![token])];
     Known {
         users: users.into_iter().map(|(user, tokens)| (fold(&user.user_name), (user, tokens))).collect(),
-        memberships: [(user_id(2), vec![workspace_id()])].into(),
+        memberships: [(user_id(2), vec![(workspace_id(), Role::Admin)])].into(),
+        last_owner_of: [(user_id(1), vec!["acme/research".to_owned()])].into(),
+        removed: [user_id(98)].into(),
         emails: ["taken@example.org".to_owned()].into(),
-        logins: [(login("https://i.example", "sam"), user_id(4))].into(),
+        logins: [
+            (login("https://i.example", "sam"), user_id(4)),
+            (login("https://i.example", "gone"), user_id(98)),
+        ]
+        .into(),
         organizations: [("acme".to_owned(), organization())].into(),
         workspaces: [((organization().id, "research".to_owned()), (workspace(), participants))].into(),
     }
@@ -65,10 +71,17 @@ fn steps(plan: &Plan) -> Vec<Vec<String>> {
             assert!(login.is_none(), "a declared user has no login");
             format!("user {}", user.user_name)
         }
-        Change::AddLogin(user, login) => format!("login {} of {}", login.subject, names[&user.number()]),
+        Change::AddLogin(user, login, from) => {
+            let from = from.map_or(String::new(), |from| format!(" from {from}"));
+            format!("login {} of {}{from}", login.subject, names[&user.number()])
+        }
+        Change::RemoveUser { user, .. } => format!("remove {}", user.user_name),
         Change::SetDisabled { user, disabled, workspaces, .. } => {
             let word = disabled.map_or("enable", |_| "disable");
             format!("{word} {} in {} workspaces", names[&user.number()], workspaces.len())
+        }
+        Change::DeleteWorkspace { workspace, members, .. } => {
+            format!("delete {} with {} members", names[&workspace.id.number()], members.len())
         }
         Change::CreateToken(token) => format!("token {} of {}", token.name, names[&token.user.number()]),
         Change::RevokeToken(token) => format!("revoke {} of {}", token.name, names[&token.user.number()]),
@@ -132,7 +145,8 @@ fn a_document_disables_and_enables_a_user_only_if_it_says_so() {
 #[test]
 fn a_user_with_more_workspaces_than_a_transaction_takes_is_marked_in_several_and_each_time() {
     let mut known = known();
-    let workspaces = (1..=MOST_MEMBERSHIPS + 1).map(|id| WorkspaceId::new(id.try_into().unwrap()).unwrap());
+    let workspaces =
+        (1..=MOST_MEMBERSHIPS + 1).map(|id| (WorkspaceId::new(id.try_into().unwrap()).unwrap(), Role::View));
     known.memberships.insert(user_id(2), workspaces.collect());
     let expected = [["disable Adam in 90 workspaces"], ["disable Adam in 1 workspaces"]];
     for disabled in [None, Some(NOW)] {
@@ -294,6 +308,98 @@ fn workspaces_that_differ_are_changed_and_the_rest_is_left() {
     ]);
 }
 
+fn removed(name: &str) -> Value {
+    json!({"userName": name, "email": format!("{name}@example.org"), "removed": true})
+}
+
+#[test]
+fn a_user_who_is_declared_as_removed_is_disabled_leaves_and_is_removed() {
+    let leaves = vec!["Adam in research: admin to nothing", "remove Adam"];
+    let disable = vec!["disable Adam in 1 workspaces"];
+    assert_eq!(steps(&planned(&json!({"users": [removed("adam")]}))), [disable, leaves.clone()]);
+    let mut known = known();
+    known.users.get_mut("adam").unwrap().0.disabled = Some(NOW);
+    let plan = decide(&known, &json!({"users": [removed("adam")]})).unwrap();
+    assert_eq!(
+        (steps(&plan), plan.applied.users.len()),
+        (vec![leaves.iter().map(ToString::to_string).collect()], 0)
+    );
+    assert_steps(&[("an unknown user", json!({"users": [removed("stranger")]}), &[])]);
+}
+
+#[test]
+fn a_last_owner_is_not_removed_and_a_removed_user_gets_no_role() {
+    let last = "users[0]: the user is the last owner of acme/research. \
+                Make another participant an owner, or delete the workspace, first.";
+    assert_eq!(problems(&json!({"users": [removed("olivia")]})), [last]);
+    let mut wrong = removed("adam");
+    wrong["email"] = json!("other@example.org");
+    let problem = "users[0].email: the user has a different e-mail address, which a document cannot change.";
+    assert_eq!(problems(&json!({"users": [wrong]})), [problem]);
+    let participants = people(&[("olivia", "owner"), ("adam", "view")]);
+    let mut document = in_research(&json!({"participants": participants}), true);
+    document["users"] = json!([removed("adam")]);
+    let place = "organizations[0].workspaces[0].participants[1].user";
+    assert_eq!(problems(&document), [format!("{place}: the user does not exist: declare it under users.")]);
+    let mut document = in_research(&json!({"participants": people(&[("olivia", "owner")])}), true);
+    document["users"] = json!([removed("adam")]);
+    let leaves = steps(&planned(&document)).concat();
+    assert_eq!(leaves.iter().filter(|step| step.starts_with("Adam in research")).count(), 1, "{leaves:?}");
+}
+
+#[test]
+fn an_owner_who_is_disabled_does_not_count() {
+    let two = people(&[("olivia", "owner"), ("adam", "owner")]);
+    let place = "organizations[0].workspaces[0].participants";
+    let refused = [format!("{place}: {NO_OWNER}")];
+    for (case, participants, disabled, accepted) in [
+        ("the only owner", json!([]), "olivia", false),
+        ("the only owner, and another", two.clone(), "olivia", true),
+        ("a participant who is no owner", json!([]), "adam", true),
+    ] {
+        let mut document = in_research(&json!({"participants": participants}), false);
+        let email = format!("{disabled}@example.org");
+        document["users"] = json!([{"userName": disabled, "email": email, "disabled": true}]);
+        let expected = if accepted { &[][..] } else { &refused };
+        assert_eq!(problems(&document), expected, "{case}");
+    }
+    let mut known = known();
+    let research = (organization().id, "research".to_owned());
+    known.workspaces.get_mut(&research).unwrap().1[0].0.disabled = Some(NOW);
+    known.users.get_mut("olivia").unwrap().0.disabled = Some(NOW);
+    let document = in_research(&json!({}), false);
+    assert!(decide(&known, &document).is_err(), "disabled before");
+    assert!(decide(&known, &in_research(&json!({"participants": two}), false)).is_ok());
+}
+
+#[test]
+fn a_login_of_a_removed_user_can_be_declared_for_another() {
+    let json = json!({"users": [{"userName": "sam", "email": "sam@example.org", "logins": [
+        {"issuer": "https://i.example", "subject": "gone"},
+    ]}]});
+    assert_steps(&[("moved", json, &["login gone of Sam from 98"])]);
+}
+
+#[test]
+fn a_workspace_that_is_declared_as_deleted_is_deleted_after_every_addition() {
+    let document = |name: &str| json!({"name": name, "deleted": true});
+    let lab = json!({"name": "Lab", "participants": people(&[("sam", "owner")])});
+    let json = json!({"organizations": [{"name": "acme", "workspaces": [document("Research"), lab]}]});
+    let transactions =
+        [vec!["workspace acme/Lab", "Sam in Lab: nothing to owner"], vec!["delete research with 3 members"]];
+    assert_eq!(steps(&planned(&json)), transactions);
+    for organization in ["acme", "new"] {
+        let unknown = json!({"organizations": [{"name": organization, "workspaces": [document("x")]}]});
+        assert_steps(&[(organization, unknown, &[])]);
+    }
+    let applied = |organization: &str| {
+        let json = json!({"organizations": [{"name": organization, "workspaces": [document("research")]}]});
+        let found = planned(&json).applied.organizations;
+        found.iter().map(|organization| organization.workspaces.len()).collect::<Vec<_>>()
+    };
+    assert_eq!((applied("acme"), applied("new")), (vec![0], vec![]), "it is not in the answer");
+}
+
 #[test]
 fn additions_come_first_then_owners_step_down_and_tokens_come_last() {
     assert_steps(&[
@@ -380,6 +486,7 @@ fn a_new_user_workspace_and_token_match_the_declaration() {
         created: NOW,
         disabled: None,
         grants: 0,
+        removed: None,
     };
     assert_eq!(changes[0], Change::CreateUser(expected, None));
     assert_eq!(changes[1], Change::CreateOrganization(Organization { id: new.id, name: "New".into() }));
@@ -392,6 +499,8 @@ fn a_new_user_workspace_and_token_match_the_declaration() {
             full_name: full_name.into(),
             platforms: vec![platform],
             created: NOW,
+            grants: 0,
+            deleted: None,
         })
     };
     assert_eq!(changes[2], made(0, "One of two", Platform::Lsf));

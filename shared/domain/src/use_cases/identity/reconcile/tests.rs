@@ -1,9 +1,8 @@
 mod repeats;
 
-use super::super::testing::{token_id, transactions};
+use super::super::testing::{put_environment, token_id, transactions};
 use super::*;
 use crate::audit::AuditRecord;
-use crate::environment::{Environment, ExternalId, Region, RoleArn, StoredCredentials, StoredEnvironment};
 use crate::identity::Workspace;
 use crate::secret::SealedValue;
 use crate::testing::{
@@ -11,6 +10,7 @@ use crate::testing::{
     unavailable, user_id, workspace, workspace_id,
 };
 use crate::token::TokenKey;
+use crate::use_cases::identity::finish::finish;
 
 fn reconcile_with(fixture: &Fixture, trail: &Trail) -> Result<ReconcileSummary> {
     run_now(reconcile(&*fixture.table, trail, &fixture.context()))
@@ -327,6 +327,8 @@ fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
     let roles = [(7, Some(Role::Owner)), (8, Some(Role::View)), (9, None), (10, None)];
     let trail = Trail {
         deleted: [key(of_workspace(), 1), key(of_user(), 2), key(of_user(), 99)].into(),
+        workspaces_deleted: [WorkspaceId::new(99).unwrap()].into(),
+        users_removed: [user_id(99)].into(),
         written: [(key(of_workspace(), 3), 4), (key(of_workspace(), 4), 3), (key(of_workspace(), 99), 1)]
             .into(),
         revoked: [token_id(5), token_id(6), token_id(99)].into(),
@@ -343,6 +345,8 @@ fn each_change_is_counted_and_a_second_reconciliation_changes_nothing() {
         secrets_outdated: 1,
         secrets_missing: 1,
         tokens_revoked: 2,
+        workspaces_deleted: 0,
+        users_removed: 0,
         users_disabled: 1,
         roles_removed: 2,
         roles_lowered: 1,
@@ -363,6 +367,8 @@ fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
         secrets_outdated: 2,
         secrets_missing: 3,
         tokens_revoked: 4,
+        workspaces_deleted: 9,
+        users_removed: 10,
         users_disabled: 8,
         roles_removed: 5,
         roles_lowered: 6,
@@ -376,6 +382,8 @@ fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
         "secretsOutdated": 2,
         "secretsMissing": 3,
         "tokensRevoked": 4,
+        "workspacesDeleted": 9,
+        "usersRemoved": 10,
         "usersDisabled": 8,
         "rolesRemoved": 5,
         "rolesLowered": 6,
@@ -390,13 +398,9 @@ fn a_reconciliation_reports_its_counts_and_the_owners_it_kept() {
 #[test]
 fn deleted_environments_and_then_their_credentials_are_deleted_again() {
     let fixture = restored();
-    let (environment, credentials) = an_environment_with_credentials();
-    let place = |id| (workspace_id(), id);
-    let (env_id, cred_id) = (environment.environment.id.clone(), credentials.id.clone());
-    fixture.table.rows.borrow_mut().environments.insert(place(env_id.clone()), environment);
-    fixture.table.rows.borrow_mut().credentials.insert((workspace_id(), cred_id.clone()), credentials);
+    let (env_id, cred_id) = put_environment(&fixture, workspace_id());
     let trail = Trail {
-        environments: [place(env_id.clone())].into(),
+        environments: [(workspace_id(), env_id.clone())].into(),
         credentials: [(workspace_id(), cred_id)].into(),
         ..Trail::default()
     };
@@ -412,45 +416,53 @@ fn deleted_environments_and_then_their_credentials_are_deleted_again() {
 #[test]
 fn credentials_that_a_restored_environment_uses_stay() {
     let fixture = restored();
-    let (_, credentials) = an_environment_with_credentials();
-    let key = (workspace_id(), credentials.id.clone());
-    fixture.table.rows.borrow_mut().credentials.insert(key.clone(), credentials);
+    let key = (workspace_id(), put_environment(&fixture, workspace_id()).1);
     fixture.table.faults.fail("change_environment", Error::Conflict("in use".into()));
     let trail = Trail { credentials: [key].into(), ..Trail::default() };
     assert_eq!(reconcile_with(&fixture, &trail).unwrap(), ReconcileSummary::default());
 }
 
-fn an_environment_with_credentials() -> (StoredEnvironment, StoredCredentials) {
-    let environment = Environment {
-        id: EnvironmentId::parse("0123456789abcdefghijkl").unwrap(),
-        region: Region::parse("eu-west-1").unwrap(),
-        role: RoleArn::parse("arn:aws:iam::210987654321:role/pipeline-secrets-lab").unwrap(),
-        external_id: ExternalId::parse("0123456789abcdefghijklmnopqrstuv").unwrap(),
-        copy_key: None,
-    };
-    let credentials = StoredCredentials {
-        id: CredentialsId::parse("0123456789abcdefghijkm").unwrap(),
-        workspace: workspace_id(),
-        name: "lab".into(),
-        description: None,
-        role: environment.role.clone(),
-        external_id: environment.external_id.clone(),
-        created: NOW,
-        created_by: user_id(7),
-        updated: NOW,
-    };
-    let stored = StoredEnvironment {
-        environment,
-        workspace: workspace_id(),
-        name: "lab".into(),
-        description: None,
-        credentials: credentials.id.clone(),
-        config: "{}".into(),
-        proved: NOW,
-        failure: None,
-        created: NOW,
-        created_by: user_id(7),
-        updated: NOW,
-    };
-    (stored, credentials)
+#[test]
+fn a_restored_workspace_that_was_deleted_is_deleted_again_once() {
+    let mut fixture = with_secrets();
+    put_environment(&fixture, workspace_id());
+    for (id, role) in [(7, Role::Owner), (8, Role::Launch)] {
+        let user = crate::testing::user(id, &format!("u{id}"));
+        fixture.table.rows.borrow_mut().users.insert(user.id, user);
+        fixture.table.put_member(workspace(), user_id(id), role);
+    }
+    let trail = Trail { workspaces_deleted: [workspace_id()].into(), ..Trail::default() };
+    let done = reconcile_with(&fixture, &trail).unwrap();
+    assert_eq!(done, ReconcileSummary { workspaces_deleted: 1, ..ReconcileSummary::default() });
+    assert_recorded(&fixture, AuditAction::WorkspaceDeleted, of_workspace(), vec![], None, "reconciled");
+    let rows = fixture.table.rows.borrow();
+    assert!(rows.roles.is_empty(), "no user has a role in it");
+    assert_eq!(rows.removed, [(of_workspace(), NOW)].into(), "its secrets are deleted by the next pass");
+    drop(rows);
+    assert_eq!(reconcile_with(&fixture, &trail).unwrap(), ReconcileSummary::default());
+    fixture.settings.restored = false;
+    run_now(finish(&*fixture.table, &fixture.context())).unwrap();
+    let rows = fixture.table.rows.borrow();
+    assert!(rows.environments.is_empty() && rows.credentials.is_empty(), "nor has it an environment");
+}
+
+#[test]
+fn a_restored_user_who_was_removed_is_removed_again_and_a_last_owner_is_disabled_and_kept() {
+    for (role, kept) in [(Role::Launch, false), (Role::Owner, true)] {
+        let fixture = with_member(role);
+        let user = crate::testing::user(7, "sam");
+        fixture.table.rows.borrow_mut().users.insert(user.id, user);
+        if kept {
+            fixture.table.faults.pass("change_identity");
+            fixture.table.faults.fail("change_identity", Error::Conflict("last".into()));
+        }
+        let trail = Trail { users_removed: [user_id(7)].into(), ..Trail::default() };
+        let done = reconcile_with(&fixture, &trail).unwrap();
+        assert_eq!((done.users_removed, done.owners_kept.len()), (u32::from(!kept), usize::from(kept)));
+        let user = fixture.table.rows.borrow().users[&user_id(7)].clone();
+        assert_eq!((user.disabled, user.removed), (Some(NOW), (!kept).then_some(NOW)), "{role:?}");
+        assert_eq!(fixture.table.rows.borrow().roles.len(), usize::from(kept));
+        let again = reconcile_with(&fixture, &trail).unwrap();
+        assert_eq!(again.users_removed, u32::from(kept), "once the workspace has another owner");
+    }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::environment::{EnvironmentId, ListedEnvironment, Target};
+use crate::run::RunResult;
 use crate::testing::{elsewhere, environment};
 
 fn put_elsewhere(fixture: &Fixture, run: Run) -> Run {
@@ -160,4 +161,55 @@ fn a_deleted_environment_is_searched_until_its_runs_are_over_and_does_not_count_
         let sessions = fixture.environments.sessions.borrow().len();
         assert_eq!((sessions, swept.orphans, swept.unreachable), expected, "{case}");
     }
+}
+
+#[test]
+fn runs_of_a_deleted_workspace_end_in_environments_and_one_failure_is_enough() {
+    let fixture = Fixture { backoff: Backoff::of(2_000), ..Fixture::new() };
+    let runs: Vec<_> =
+        (0..100).map(|number| put_elsewhere(&fixture, due_run(number, State::Running, 20))).collect();
+    fixture.table.rows.borrow_mut().removed.insert(runs[0].scope(), minutes(-1));
+    fixture.environments.unreachable.set(true);
+    let swept = sweep_at(&fixture, NOW);
+    assert_eq!((swept.ended, swept.abandoned, swept.failed, swept.unreachable), (0, 0, 0, 1));
+    let sessions = fixture.environments.sessions.borrow().len();
+    assert!(sessions <= CONCURRENCY, "one failure puts off all of them: {sessions} attempts");
+    for run in &runs {
+        let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
+        let result = lifecycle.outcome.map(|outcome| outcome.result);
+        assert_eq!((lifecycle.state, result), (State::Ending, Some(RunResult::Cancelled)), "{}", run.id);
+    }
+    assert_eq!(sweep_at(&fixture, NOW), SweepSummary::default(), "all are put off");
+
+    // Once the role is back, their copies are deleted.
+    fixture.environments.unreachable.set(false);
+    assert_eq!(sweep_at(&fixture, minutes(30)).ended, 100);
+    assert!(fixture.environments.target.names().is_empty());
+}
+
+#[test]
+fn runs_that_wait_for_their_environment_do_not_hide_live_ones_of_the_deleted_workspace() {
+    let fixture = Fixture::new();
+    for number in 0..150 {
+        put_elsewhere(&fixture, due_run(number, State::Ending, 20));
+    }
+    let live = due_run(999, State::Running, 20);
+    put(&fixture, &live);
+    fixture.table.rows.borrow_mut().removed.insert(live.scope(), minutes(-1));
+    let swept = sweep_at(&fixture, NOW);
+    assert_eq!((swept.due, swept.ended), (0, 1));
+    assert_eq!(fixture.table.stored_run(&live.id).lifecycle.state, State::Ended);
+}
+
+#[test]
+fn runs_of_a_deleted_workspace_are_given_up_as_others_are() {
+    let fixture = Fixture::new();
+    let run = put_elsewhere(&fixture, due_run(1, State::Running, 20));
+    fixture.table.rows.borrow_mut().removed.insert(run.scope(), minutes(-1));
+    fixture.environments.unreachable.set(true);
+    let swept = sweep_at(&fixture, minutes(60 * 24 * 60));
+    assert_eq!((swept.abandoned, swept.ended, swept.failed, swept.unreachable), (1, 0, 0, 1));
+    let lifecycle = fixture.table.stored_run(&run.id).lifecycle;
+    assert_eq!((lifecycle.state, lifecycle.copies_left()), (State::Ended, &run.lifecycle.copies[..]));
+    assert_eq!(lifecycle.outcome.unwrap().result, RunResult::Cancelled);
 }

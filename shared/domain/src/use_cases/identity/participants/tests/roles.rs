@@ -95,8 +95,51 @@ fn every_member_may_leave() {
         let (fixture, case) = (fixture(), format!("{role:?} leaves"));
         remove_user(&fixture, member(role), member(role)).unwrap();
         let change = set_role(place(), member(role), Some(role), None);
-        assert_changed(&fixture, member(role), &[role], &change, &case);
-        assert_eq!(fixture.table.faults.calls(), ["role_and_workspace", "change_identity"], "{case}");
+        if role == Role::Owner {
+            assert_eq!(
+                fixture.table.faults.calls(),
+                ["role_and_workspace", "participants", "change_identity"]
+            );
+            assert_another_owner_stays(&fixture, &change);
+        } else {
+            assert_changed(&fixture, member(role), &[role], &change, &case);
+            assert_eq!(fixture.table.faults.calls(), ["role_and_workspace", "change_identity"], "{case}");
+        }
         assert_eq!(error_of(remove_user(&fixture, member(role), member(role))).code(), "not-found", "{case}");
     }
+}
+
+/// Asserts the only change, under the condition that the other owner stays.
+fn assert_another_owner_stays(fixture: &Fixture, change: &Change) {
+    let (workspace, user) = (workspace_id(), user_id(OTHER_OWNER));
+    let required = RequiredMembership { workspace, user, roles: vec![Role::Owner] };
+    assert_eq!(transactions(fixture), [(vec![change.clone()], Some(required))]);
+    assert_eq!(only_record(fixture).actor, Some(member(Role::Owner)));
+}
+
+#[test]
+fn an_owner_steps_down_if_another_owner_stays_who_is_not_disabled() {
+    let owner = member(Role::Owner);
+    let stepped = fixture();
+    super::change(&stepped, owner, owner, Role::View).unwrap();
+    assert_another_owner_stays(&stepped, &set_role(place(), owner, Some(Role::Owner), Some(Role::View)));
+    let fixture = fixture();
+    fixture.table.rows.borrow_mut().users.get_mut(&user_id(OTHER_OWNER)).unwrap().disabled = Some(NOW);
+    for outcome in [super::change(&fixture, owner, owner, Role::View), remove_user(&fixture, owner, owner)] {
+        let error = error_of(outcome);
+        assert_eq!((error.code(), error.to_string()), ("conflict", LAST_OWNER.to_owned()));
+    }
+    assert!(transactions(&fixture).is_empty());
+    remove_user(&fixture, owner, user_id(OTHER_OWNER)).unwrap();
+}
+
+#[test]
+fn an_owner_who_goes_decides_again_if_the_other_owner_went_meanwhile() {
+    let (fixture, owner) = (fixture(), member(Role::Owner));
+    fixture.table.before("change_identity", |rows| {
+        rows.users.get_mut(&user_id(OTHER_OWNER)).unwrap().disabled = Some(NOW);
+    });
+    fixture.table.faults.fail("change_identity", Error::NotFound);
+    assert_eq!(error_of(remove_user(&fixture, owner, owner)).code(), "conflict");
+    assert_eq!(fixture.backoff.attempts(), [1]);
 }

@@ -17,7 +17,8 @@ fn a_document_that_contradicts_the_table_is_refused_with_the_place_of_the_proble
     };
     let participant = |user: &str, role: &str| json!({"participants": people(&[(user, role)])});
     let workspace = "organizations[0].workspaces[0]";
-    let no_owner = format!("{workspace}.participants: a workspace must have at least one owner.");
+    let no_owner =
+        format!("{workspace}.participants: a workspace must have at least one owner who is not disabled.");
     let no_user =
         format!("{workspace}.participants[0].user: the user does not exist: declare it under users.");
     let expired = "users[0].tokens[0].expires: a new token must expire in the future.".to_owned();
