@@ -70,7 +70,9 @@ async fn a_token_is_shown_once_and_works_as_bearer_and_as_basic() {
     let key = created["accessKey"].as_str().expect("a key");
     world.harness.record_token(key);
     let fields: Vec<_> = created["token"].as_object().expect("a token").keys().collect();
-    assert_eq!(fields, ["dateCreated", "expires", "id", "lastUsed", "name", "scope", "workspaceId"]);
+    let expected =
+        ["createdWith", "dateCreated", "expires", "id", "lastUsed", "name", "scope", "workspaceId"];
+    assert_eq!(fields, expected);
     assert!(created["token"]["lastUsed"].is_null() && is_date(&created["token"]["dateCreated"]), "{created}");
     for caller in [Caller::bearer(&world.harness, key), Caller::basic(&world.harness, key)] {
         let user = caller.get("/user-info").await.json();

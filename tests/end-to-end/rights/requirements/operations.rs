@@ -151,7 +151,7 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
                 "DetailedMetricsEnabled": true,
             });
             let of_cancellations = json!({
-                "ThrottlingRateLimit": 5, "ThrottlingBurstLimit": 10, "DetailedMetricsEnabled": true,
+                "ThrottlingRateLimit": 10, "ThrottlingBurstLimit": 50, "DetailedMetricsEnabled": true,
             });
             let settings = Operation::ALL.iter().filter_map(|it| match (it, it.credential()) {
                 (Operation::CancelRun, _) => Some((it.route_key(), &of_cancellations)),
