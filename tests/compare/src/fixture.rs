@@ -92,7 +92,7 @@ impl Fixture {
     pub(crate) fn environment(&self) -> Vec<(String, OsString)> {
         let endpoint = self.aws.endpoint();
         let roots = self.aws.roots().as_os_str();
-        let pairs: [(&str, OsString); 21] = [
+        let pairs: [(&str, OsString); 25] = [
             ("PATH", std::env::var_os("PATH").unwrap_or_default()),
             ("HOME", self.folder.clone().into_os_string()),
             ("AWS_REGION", REGION.into()),
@@ -114,6 +114,11 @@ impl Fixture {
             ("API_ENDPOINT", "https://api.example.org".into()),
             ("ACCOUNT_ID", "111122223333".into()),
             ("LOG_LEVEL", "INFO".into()),
+            // The benchmark launches faster than its runs end.
+            ("LIVE_RUNS_PER_USER", "10000".into()),
+            ("LIVE_RUNS_PER_WORKSPACE", "10000".into()),
+            ("LIVE_COPIES_PER_USER", "10000".into()),
+            ("LIVE_COPIES_PER_WORKSPACE", "10000".into()),
         ];
         pairs.map(|(name, value)| (name.to_owned(), value)).into()
     }
