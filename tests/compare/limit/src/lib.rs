@@ -100,11 +100,11 @@ impl Table {
         request.expression_attribute_values(":scope", text(&self.scope)).send().await.expect("rows");
     }
 
-    /// `Query` of the deletions that are not finished.
-    pub async fn query_removed(&self) {
+    /// `Query` of all rows of a partition.
+    pub async fn query_partition(&self, partition: &str) {
         let request = self.client.query().table_name(&self.name).consistent_read(true);
         let request = request.key_condition_expression("#pk = :pk").expression_attribute_names("#pk", "pk");
-        request.expression_attribute_values(":pk", text("REMOVED#SCOPES")).send().await.expect("rows");
+        request.expression_attribute_values(":pk", text(partition)).send().await.expect("rows");
     }
 
     /// `BatchGetItem` of two rows.
