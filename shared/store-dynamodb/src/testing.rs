@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::audit::{AuditAction, AuditRecord, Subject};
 use domain::copies::{Layout, RunCopy};
 use domain::idempotency::Idempotency;
-use domain::identity::{Actor, Workspace};
+use domain::identity::{Actor, User, Workspace};
 use domain::ids::{OrgId, RunId, SecretId, UserId, WorkspaceId};
 use domain::name::SecretName;
 use domain::owner::{Scope, SecretOwner};
@@ -151,6 +151,18 @@ impl TestStore {
 
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.table.faults.calls()
+    }
+}
+
+pub(crate) fn a_user(number: i64, name: &str) -> User {
+    User {
+        id: user(number),
+        user_name: name.into(),
+        email: format!("{name}@example.org"),
+        created: now(),
+        disabled: None,
+        grants: 0,
+        removed: None,
     }
 }
 
