@@ -70,11 +70,10 @@ impl Handler {
         request: &Request<'_>,
         context: &Context<'_>,
     ) -> Result<Answer, Problem> {
-        let org = request.id("orgId", OrgId::new)?;
-        let workspace = request.id("workspaceId", WorkspaceId::new)?;
-        workspaces::delete(&*self.store, actor, WorkspacePath { org, workspace }, context).await?;
+        let path = path(request)?;
+        workspaces::delete(&*self.store, actor, path, context).await?;
         // The workspace is deleted. The schedule repeats what fails here.
-        let removed = Removed { scope: SecretOwner::Workspace(workspace), at: context.now };
+        let removed = Removed { scope: SecretOwner::Workspace(path.workspace), at: context.now };
         if let Err(error) = finish::finish_scope(&*self.store, removed, context).await {
             domain::log::error(&error).error("could not delete what a deleted workspace had");
         }
@@ -140,18 +139,24 @@ async fn own_tokens(
     }
 }
 
+/// The workspace in the request's path.
+fn path(request: &Request<'_>) -> Result<WorkspacePath, Problem> {
+    Ok(WorkspacePath {
+        org: request.id("orgId", OrgId::new)?,
+        workspace: request.id("workspaceId", WorkspaceId::new)?,
+    })
+}
+
 async fn in_workspace(
     store: &dyn ChangeIdentity,
     actor: &Actor,
     request: &Request<'_>,
     context: &Context<'_>,
 ) -> Result<Answer, Problem> {
-    let org = request.id("orgId", OrgId::new)?;
-    let workspace = request.id("workspaceId", WorkspaceId::new)?;
-    let path = WorkspacePath { org, workspace };
+    let path = path(request)?;
     match request.operation {
         Operation::DescribeWorkspace => {
-            let (workspace, _) = describe::workspace(store, actor, org, workspace).await?;
+            let (workspace, _) = describe::workspace(store, actor, path.org, path.workspace).await?;
             Ok(Answer::json(200, &wire::workspace_answer(&workspace)))
         }
         Operation::UpdateWorkspacePlatforms => {

@@ -233,6 +233,13 @@ pub struct Outcome {
     pub cancelled_by: Option<UserId>,
 }
 
+impl Outcome {
+    /// Creates an outcome without an exit status, which no user caused.
+    const fn without_status(result: RunResult, reported_by: ReportedBy) -> Self {
+        Self { result, exit_status: None, reported_by, cancelled_by: None }
+    }
+}
+
 names! {
     /// The result of a run.
     "result" pub enum RunResult {
@@ -468,12 +475,7 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
         (_, Event::Reported(outcome)) => reported(lifecycle, outcome, now),
         (_, Event::Cancelled { by, head_job, forced }) => cancelled(run, by, head_job, forced, now, limits),
         (_, Event::OwnerRemoved) => {
-            let outcome = Outcome {
-                result: RunResult::Cancelled,
-                exit_status: None,
-                reported_by: ReportedBy::Sweep,
-                cancelled_by: None,
-            };
+            let outcome = Outcome::without_status(RunResult::Cancelled, ReportedBy::Sweep);
             end(lifecycle, outcome, now)
         }
         (_, Event::HeadJobObserved(status)) => head_job_observed(run, &status, now, limits),
@@ -482,16 +484,7 @@ fn decide(run: &Run, event: Event, now: Timestamp, limits: &Limits) -> Decision 
         (_, Event::Inspected)
             if is_due(lifecycle, now) || now.duration_since(run.not_after) >= limits.lease =>
         {
-            end(
-                lifecycle,
-                Outcome {
-                    result: RunResult::Lost,
-                    exit_status: None,
-                    reported_by: ReportedBy::Sweep,
-                    cancelled_by: None,
-                },
-                now,
-            )
+            end(lifecycle, Outcome::without_status(RunResult::Lost, ReportedBy::Sweep), now)
         }
         (_, Event::Inspected) => NO_CHANGE,
     }
@@ -562,16 +555,9 @@ fn head_job_observed(run: &Run, status: &JobStatus, now: Timestamp, limits: &Lim
                 Outcome { result, exit_status, reported_by: ReportedBy::HeadJob, cancelled_by: None };
             end(lifecycle, outcome, now)
         }
-        JobStatus::NotFinal if now.duration_since(run.not_after) >= limits.head_job_grace => end(
-            lifecycle,
-            Outcome {
-                result: RunResult::Lost,
-                exit_status: None,
-                reported_by: ReportedBy::Sweep,
-                cancelled_by: None,
-            },
-            now,
-        ),
+        JobStatus::NotFinal if now.duration_since(run.not_after) >= limits.head_job_grace => {
+            end(lifecycle, Outcome::without_status(RunResult::Lost, ReportedBy::Sweep), now)
+        }
         JobStatus::NotFinal => {
             let renewed = renewed(lifecycle.clone(), now, limits);
             let due = match lifecycle.outcome {
@@ -582,16 +568,9 @@ fn head_job_observed(run: &Run, status: &JobStatus, now: Timestamp, limits: &Lim
         }
         // AWS Batch deletes a job a day or more after its end, and may not list one directly after
         // SubmitJob.
-        JobStatus::Unknown if now >= lifecycle.lease_until => end(
-            lifecycle,
-            Outcome {
-                result: RunResult::Lost,
-                exit_status: None,
-                reported_by: ReportedBy::HeadJob,
-                cancelled_by: None,
-            },
-            now,
-        ),
+        JobStatus::Unknown if now >= lifecycle.lease_until => {
+            end(lifecycle, Outcome::without_status(RunResult::Lost, ReportedBy::HeadJob), now)
+        }
         JobStatus::Unknown if lifecycle.due == Some(lifecycle.lease_until) => NO_CHANGE,
         JobStatus::Unknown => write(Lifecycle { due: Some(lifecycle.lease_until), ..lifecycle.clone() }),
     }
@@ -673,7 +652,7 @@ fn abandoned(lifecycle: Lifecycle, now: Timestamp) -> Lifecycle {
 }
 
 fn launch_failed(reported_by: ReportedBy) -> Outcome {
-    Outcome { result: RunResult::LaunchFailed, exit_status: None, reported_by, cancelled_by: None }
+    Outcome::without_status(RunResult::LaunchFailed, reported_by)
 }
 
 #[cfg(test)]

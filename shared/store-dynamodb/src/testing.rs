@@ -9,7 +9,7 @@ use domain::environment::{
     StoredEnvironment, Target,
 };
 use domain::idempotency::Idempotency;
-use domain::identity::{Actor, Workspace};
+use domain::identity::{Actor, User, Workspace};
 use domain::ids::{OrgId, RunId, SecretId, UserId, WorkspaceId};
 use domain::name::SecretName;
 use domain::owner::{Scope, SecretOwner};
@@ -155,6 +155,18 @@ impl TestStore {
 
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.table.faults.calls()
+    }
+}
+
+pub(crate) fn a_user(number: i64, name: &str) -> User {
+    User {
+        id: user(number),
+        user_name: name.into(),
+        email: format!("{name}@example.org"),
+        created: now(),
+        disabled: None,
+        grants: 0,
+        removed: None,
     }
 }
 

@@ -38,23 +38,14 @@ mod tests {
     use domain::ports::ReadIdentity;
 
     use super::*;
-    use crate::testing::{TestStore, an_audit, now, user};
+    use crate::testing::{TestStore, a_user, an_audit, user};
 
     fn login(subject: &str) -> Login {
         Login { issuer: "https://issuer.example".into(), subject: subject.into() }
     }
 
     async fn register(test: &TestStore, number: i64, name: &str, login: &Login) -> Result<()> {
-        let email = format!("{name}@example.org");
-        let new = User {
-            id: user(number),
-            user_name: name.into(),
-            email,
-            created: now(),
-            disabled: None,
-            grants: 0,
-            removed: None,
-        };
+        let new = a_user(number, name);
         let audit = an_audit(SecretOwner::User(new.id), AuditAction::UserCreated, &[]);
         test.store.register_login(&new, login, &audit).await
     }

@@ -25,27 +25,17 @@ impl ReadUserNames for Store {
 #[cfg(test)]
 mod tests {
     use domain::Error;
-    use domain::identity::User;
     use support::Fault;
 
     use super::*;
     use crate::rows::fields;
-    use crate::testing::{OWNER, TestStore, VIEWER, now, user};
+    use crate::testing::{OWNER, TestStore, VIEWER, a_user, user};
 
     #[tokio::test]
     async fn names_are_read_in_one_call_with_only_the_attributes_that_are_needed() {
         let test = TestStore::start().await;
         for (number, name) in [(OWNER, "olivia"), (VIEWER, "victor")] {
-            let email = format!("{name}@example.org");
-            let user = User {
-                id: user(number),
-                user_name: name.into(),
-                email,
-                created: now(),
-                disabled: None,
-                grants: 0,
-                removed: None,
-            };
+            let user = a_user(number, name);
             test.seed(Key::user(user.id).row(fields(&user).unwrap())).await;
         }
         test.table.faults.forget();

@@ -156,21 +156,12 @@ fn roles<Id: std::str::FromStr + Eq + std::hash::Hash>(rows: &[Row]) -> Result<H
 mod tests {
     use super::*;
     use crate::rows::n;
-    use crate::testing::{OWNER, TestStore, VIEWER, a_workspace, now, user, workspace};
+    use crate::testing::{OWNER, TestStore, VIEWER, a_user, a_workspace, user, workspace};
 
     async fn with_users() -> TestStore {
         let test = TestStore::start().await;
         for (number, name) in [(OWNER, "olivia"), (VIEWER, "victor")] {
-            let email = format!("{name}@example.org");
-            let user = User {
-                id: user(number),
-                user_name: name.into(),
-                email,
-                created: now(),
-                disabled: None,
-                grants: 0,
-                removed: None,
-            };
+            let user = a_user(number, name);
             test.seed(Key::user(user.id).row(crate::rows::fields(&user).unwrap())).await;
         }
         test.table.faults.forget();
@@ -206,16 +197,7 @@ mod tests {
     async fn users_are_listed_by_name_page_by_page() {
         let test = TestStore::start().await;
         for (number, name) in [(11, "Bob"), (12, "alice"), (13, "carol")] {
-            let email = format!("{name}@example.org");
-            let new = User {
-                id: user(number),
-                user_name: name.into(),
-                email,
-                created: now(),
-                disabled: None,
-                grants: 0,
-                removed: None,
-            };
+            let new = a_user(number, name);
             test.seed(Key::user(new.id).row(crate::rows::fields(&new).unwrap())).await;
             test.seed(Key::user_name(name).with([("user", n(number))])).await;
         }

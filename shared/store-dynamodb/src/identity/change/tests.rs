@@ -9,7 +9,9 @@ use serde_json::json;
 use support::Fault;
 
 use super::*;
-use crate::testing::{Fixed, OWNER, TestStore, VIEWER, a_workspace, an_audit, later, now, user, workspace};
+use crate::testing::{
+    Fixed, OWNER, TestStore, VIEWER, a_user, a_workspace, an_audit, later, now, user, workspace,
+};
 
 /// Starts with workspace 42 and an owner count of 1.
 async fn start() -> TestStore {
@@ -53,18 +55,6 @@ async fn all_are_refused(test: &TestStore, code: &str, sets: &[&[Change]]) {
 
 async fn owners(test: &TestStore) -> i64 {
     test.row(Key::workspace(workspace())).await.unwrap().field(OWNERS).unwrap()
-}
-
-fn a_user(number: i64, name: &str) -> User {
-    User {
-        id: user(number),
-        user_name: name.into(),
-        email: format!("{name}@example.org"),
-        created: now(),
-        disabled: None,
-        grants: 0,
-        removed: None,
-    }
 }
 
 fn a_login(subject: &str) -> Login {
