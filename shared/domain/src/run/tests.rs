@@ -731,7 +731,7 @@ fn a_run_belongs_to_its_workspace_or_to_the_user_who_launched_it() {
 #[test]
 fn the_audit_record_of_a_step_follows_from_event_and_states() {
     let audited = |action| Some(StepAudit { action, detail: None });
-    let cases = [
+    let cases = vec![
         ("provisioned", batch(State::Provisioning), Event::Provisioned(copies()), None),
         (
             "repinned",
