@@ -17,6 +17,8 @@ ONLY_WHEN_IT_HAPPENS = {
     ("PipelineSecrets", "OrphansFound"): "an orphan is found",
     ("PipelineSecrets", "OverdueHeadJobs"): "a head job runs past the latest end of its run",
     ("PipelineSecrets", "UnknownCopies"): "a copy of an unknown run is found",
+    ("PipelineSecrets", "ExpiringSecrets"): "the daily check runs",
+    ("PipelineSecrets", "ExpiringTokens"): "the daily check runs",
     ("PipelineSecrets", "AuthorizerFailures"): "the authorizer fails",
     ("PipelineSecrets/Api", "TooManyRequests"): "a request is refused with 429",
     ("AWS/Lambda", "AsyncEventsDropped"): "an event is dropped",
@@ -95,6 +97,8 @@ def _events(run):
     deployed, key = run.deployed, run.deployed.resolve({"Fn::GetAtt": ["EnvelopeKey", "Arn"]})
     run_event = {"source": "pipeline-secrets", "detail-type": "Run", "detail": {"workflowId": "x"}}
     yield "RunEventRule", "the event of a run", _event(deployed, **run_event), True
+    notice = {"source": "pipeline-secrets.expiry", "detail-type": "Secret Approaching Expiration", "detail": {"secretId": 1}}
+    yield "RunEventRule", "the notice of an expiry", _event(deployed, **notice), False
     for status, expected in (("SUCCEEDED", True), ("FAILED", True), ("RUNNING", False)):
         job = {"source": "aws.batch", "detail-type": "Batch Job State Change", "detail": {"jobId": "x", "status": status}}
         yield "BatchEventRule", f"an AWS Batch job that is {status}", _event(deployed, **job), expected

@@ -1,12 +1,14 @@
-//! Direct invocations by operators.
+//! Direct invocations by operators and schedules.
 //!
 //! An invalid request returns the answer `{"error":{"code","message"}}`, which names every problem:
 //! an error of the invocation has room only for a code. A failure of the service is an error of the
 //! invocation.
 
+use domain::use_cases::announce_expiring::announce_expiring;
 use domain::use_cases::identity::apply::apply;
 use domain::use_cases::identity::document::Document;
 use domain::use_cases::identity::finish::finish;
+use domain::use_cases::identity::index_expiry::{self, index_expiry};
 use domain::use_cases::identity::operators::{self, ListUsers};
 use domain::use_cases::identity::reconcile::reconcile;
 use domain::use_cases::identity::trail::Trail;
@@ -31,11 +33,12 @@ impl Handler {
         }
     }
 
-    /// Runs the command in the event: `apply`, `list`, `revoke`, `reconcile` or `finish`.
+    /// Runs the command in the event, which is its only field.
     async fn execute(&self, event: &RawValue, context: &Context<'_>) -> Result<Box<RawValue>> {
         let unknown = || {
             Error::Invalid(
-                "The event must be a JSON object with exactly one field: apply, list, revoke, reconcile or finish."
+                "The event must be a JSON object with exactly one field: apply, list, revoke, reconcile, finish, \
+                 announceExpiry or indexExpiry."
                     .into(),
             )
         };
@@ -66,6 +69,13 @@ impl Handler {
         if fields.contains_key("finish") {
             return raw(&finish(&*self.store, context).await?);
         }
+        if fields.contains_key("announceExpiry") {
+            return self.announce_expiry(context).await;
+        }
+        if let Some(request) = fields.get("indexExpiry") {
+            let after = index_expiry::parse(request)?;
+            return raw(&index_expiry(&*self.store, after.as_deref()).await?);
+        }
         let declared = fields.get("apply").ok_or_else(unknown)?;
         let document = Document::parse(declared)?;
         document.check_issuers(&self.issuers)?;
@@ -78,6 +88,16 @@ impl Handler {
         }
         tracing::info!(operation = "Apply", changes = applied.changes, "applied a declaration");
         raw(&AppliedAnswer::from(&applied))
+    }
+
+    /// A check that failed in part is an error, so that Lambda repeats it.
+    async fn announce_expiry(&self, context: &Context<'_>) -> Result<Box<RawValue>> {
+        let checked = announce_expiring(&*self.store, &*self.expiry.events, context).await?;
+        let Some(checked) = checked else {
+            return raw(&json!({}));
+        };
+        (self.expiry.report)(&checked.summary);
+        checked.failure.map_or_else(|| raw(&checked.summary), Err)
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! An event from API Gateway always contains `requestContext`, which clients cannot remove, and
 //! goes to the table of operations, which does not contain `apply`. Only an event without it comes
-//! from an operator.
+//! from an operator or a schedule.
 
 mod direct;
 mod environments;
@@ -14,7 +14,8 @@ use std::rc::Rc;
 
 use domain::Context;
 use domain::issuer::Issuers;
-use domain::ports::IdentityStore;
+use domain::ports::{AnnounceExpiry, IdentityStore};
+use domain::use_cases::announce_expiring::ExpirySummary;
 use http_api::Served;
 use serde_json::value::RawValue;
 
@@ -28,6 +29,16 @@ pub struct Handler {
     pub issuers: Issuers,
     /// Credentials and compute environments.
     pub environments: Environments,
+    /// The daily check for secrets and tokens that expire.
+    pub expiry: Expiry,
+}
+
+/// What the daily check for secrets and tokens that expire needs besides the table.
+pub struct Expiry {
+    /// The event bus.
+    pub events: Rc<dyn AnnounceExpiry>,
+    /// Reports what a check found, for metrics. Also called if the check failed in part.
+    pub report: Box<dyn Fn(&ExpirySummary)>,
 }
 
 impl Handler {

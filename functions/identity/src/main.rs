@@ -11,17 +11,18 @@ use domain::ports::CleanupSession;
 use domain::settings::Settings;
 use domain::use_cases::environments::{ComputeAccounts, EnvironmentService};
 use environments_sts::{Checks, RoleAssumer};
-use identity::{Environments, Handler};
+use events_eventbridge::ExpiryAnnouncer;
+use identity::{Environments, Expiry, Handler};
 use jobs_batch::JobObserver;
-use runtime::config::{self, ComputeEnvironments, Home, Table};
+use runtime::config::{self, Bus, ComputeEnvironments, Home, Table};
 use runtime::{Clients, Failed, Invocation, Metric, Metrics, SdkConfig, SystemRandomness};
 use store_dynamodb::Store;
 
-type Configuration = (Table, Settings, Home, RunPrefix, ComputeEnvironments, Issuers);
+type Configuration = (Table, Settings, Home, RunPrefix, ComputeEnvironments, Issuers, Bus);
 
 fn main() -> ExitCode {
     runtime::run(async |clients: &Clients| {
-        let (table, settings, home, prefix, environments, issuers) =
+        let (table, settings, home, prefix, environments, issuers, bus) =
             config::load::<Configuration>(config::process)?;
         let metrics = Metrics::new(&settings.deployment);
         let store = Rc::new(Store::new(aws_sdk_dynamodb::Client::new(clients.data()), table.name));
@@ -44,7 +45,20 @@ fn main() -> ExitCode {
             service: EnvironmentService { store: store.clone(), targets: Rc::new(targets), accounts },
             deployment: Service { roles: environments.roles, bus: environments.bus, deployment, prefix },
         };
-        let handler = Handler { store, issuers, environments };
+        let found = metrics.clone();
+        let expiry = Expiry {
+            events: Rc::new(ExpiryAnnouncer::new(
+                aws_sdk_eventbridge::Client::new(clients.control()),
+                bus.name,
+            )),
+            report: Box::new(move |summary| {
+                found.put(&[
+                    (Metric::ExpiringSecrets, i64::from(summary.secrets)),
+                    (Metric::ExpiringTokens, i64::from(summary.tokens)),
+                ]);
+            }),
+        };
+        let handler = Handler { store, issuers, environments, expiry };
         let randomness = SystemRandomness::default();
         Ok(async move |invocation: Invocation| {
             let context = invocation.context(&settings, &randomness);

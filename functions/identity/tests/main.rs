@@ -6,6 +6,7 @@ mod harness;
 
 mod apply;
 mod environments;
+mod expiry;
 mod http;
 mod reconcile;
 mod roles;

@@ -11,6 +11,7 @@ pub mod copies;
 pub mod envelope;
 pub mod environment;
 pub mod error;
+pub mod expiry;
 pub mod head_job;
 pub mod iam;
 pub mod idempotency;

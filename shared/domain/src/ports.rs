@@ -11,6 +11,7 @@
 mod change_environments;
 mod copies;
 mod environments;
+mod expiry;
 mod identity;
 mod runs;
 mod secrets;
@@ -18,6 +19,7 @@ mod secrets;
 pub use self::change_environments::*;
 pub use self::copies::*;
 pub use self::environments::*;
+pub use self::expiry::*;
 pub use self::identity::*;
 pub use self::runs::*;
 pub use self::secrets::*;
@@ -38,7 +40,7 @@ stores! {
     /// Table access of the authorizer.
     AuthenticationStore: ReadTokens + ReadLogins + ReadUserStatus;
     /// Table access of the identity function.
-    IdentityStore: FinishRemovals + RegisterLogins;
+    IdentityStore: FinishRemovals + RegisterLogins + FindExpiring + IndexExpiry;
     /// Table access for reading secrets.
     SecretReader: ReadMembership + ReadSecrets;
     /// Table access for authorizing launches.

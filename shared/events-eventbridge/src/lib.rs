@@ -1,16 +1,20 @@
-//! Run events on the deployment's event bus: `PutEvents`. Events are hints: each consumer reads the
-//! run itself.
+//! Events on the deployment's event bus: `PutEvents`. Events of runs are hints: each consumer reads
+//! the run itself. Notices of expiries are for operators and teams.
 
 use async_trait::async_trait;
 use aws_failures::{Failure, unavailable};
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use domain::expiry::ExpiryNotice;
 use domain::ids::RunId;
-use domain::ports::{AnnounceRuns, RunNotice};
+use domain::ports::{AnnounceExpiry, AnnounceRuns, RunNotice};
 use domain::{Error, Result};
 
-/// The source of our events. The bus's rules and the permission to put events name it.
+/// The source of events of runs. The bus's rules and the permission to put events name it.
 pub const SOURCE: &str = "pipeline-secrets";
+/// The source of notices of expiries, so that no rule for runs matches them, and so that a function
+/// that may publish the one cannot publish the other.
+pub const EXPIRY_SOURCE: &str = "pipeline-secrets.expiry";
 
 /// Publishes run events.
 #[derive(Clone, Debug)]
@@ -59,5 +63,45 @@ impl AnnounceRuns for RunAnnouncer {
         }
         let code = answer.entries().first().and_then(|entry| entry.error_code());
         Err(Error::unavailable("events PutEvents", Failure::incomplete(code)))
+    }
+}
+
+/// Publishes notices of expiries.
+#[derive(Clone, Debug)]
+pub struct ExpiryAnnouncer {
+    client: Client,
+    bus: String,
+}
+
+impl ExpiryAnnouncer {
+    /// Creates an announcer for this bus, given by name or ARN.
+    #[must_use]
+    pub fn new(client: Client, bus: impl Into<String>) -> Self {
+        Self { client, bus: bus.into() }
+    }
+}
+
+#[async_trait(?Send)]
+impl AnnounceExpiry for ExpiryAnnouncer {
+    async fn announce_expiry(&self, notices: &[ExpiryNotice]) -> Result<usize> {
+        let entry = |notice: &ExpiryNotice| {
+            let detail =
+                serde_json::to_string(notice).map_err(|_| Error::bug("a notice does not serialize"))?;
+            let entry = PutEventsRequestEntry::builder().event_bus_name(&self.bus).source(EXPIRY_SOURCE);
+            Ok(entry.detail_type(notice.kind.as_str()).detail(detail).build())
+        };
+        let entries = notices.iter().map(entry).collect::<Result<Vec<_>>>()?;
+        let answer = self
+            .client
+            .put_events()
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .map_err(|error| unavailable("events PutEvents", &error))?;
+        for code in answer.entries().iter().filter_map(|entry| entry.error_code()) {
+            let rejected = Failure::incomplete(Some(code));
+            tracing::error!(error.cause = %rejected, "the bus rejected an event");
+        }
+        Ok(usize::try_from(answer.failed_entry_count()).unwrap_or(notices.len()))
     }
 }

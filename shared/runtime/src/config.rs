@@ -146,3 +146,4 @@ section_of_sections!(A B C);
 section_of_sections!(A B C D);
 section_of_sections!(A B C D E);
 section_of_sections!(A B C D E F);
+section_of_sections!(A B C D E F G);

@@ -33,6 +33,10 @@ pub enum Metric {
     EnvironmentsUnreachable,
     /// Runs that ended although copies may be left in their compute environment.
     RunsAbandoned,
+    /// Secrets that expire within two weeks. Each daily check reports them.
+    ExpiringSecrets,
+    /// Personal access tokens that expire within two weeks. Each daily check reports them.
+    ExpiringTokens,
     /// The authorizer failed, as opposed to refused a credential.
     AuthorizerFailures,
     /// Requests and events that failed because of this service or a service that it depends on.
@@ -41,7 +45,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::SecondClaims,
         Self::EnvelopeRefused,
         Self::CleanupFailures,
@@ -51,6 +55,8 @@ impl Metric {
         Self::UnknownCopies,
         Self::EnvironmentsUnreachable,
         Self::RunsAbandoned,
+        Self::ExpiringSecrets,
+        Self::ExpiringTokens,
         Self::AuthorizerFailures,
         Self::ServiceErrors,
     ];
@@ -68,6 +74,8 @@ impl Metric {
             Self::UnknownCopies => "UnknownCopies",
             Self::EnvironmentsUnreachable => "EnvironmentsUnreachable",
             Self::RunsAbandoned => "RunsAbandoned",
+            Self::ExpiringSecrets => "ExpiringSecrets",
+            Self::ExpiringTokens => "ExpiringTokens",
             Self::AuthorizerFailures => "AuthorizerFailures",
             Self::ServiceErrors => "ServiceErrors",
         }

@@ -29,7 +29,7 @@ pub(crate) const CREDENTIALS: &str = "CRED#";
 /// The partition of the list of all compute environments.
 pub(crate) const ENVIRONMENTS: &str = "ENVIRONMENTS";
 
-/// The sparse index of runs by due time.
+/// The sparse index of runs by due time, and of secrets and tokens by expiry, in other partitions.
 pub(crate) const DUE_INDEX: &str = "due";
 /// The index of runs by scope.
 pub(crate) const SCOPE_INDEX: &str = "by-workspace";
@@ -39,6 +39,9 @@ pub(crate) const LIVE_INDEX: &str = "live";
 /// The partitions of the due index: enough for the runs that are due at once, and few enough to
 /// query all of them every time.
 pub(crate) const DUE_SHARDS: [&str; 4] = ["DUE#0", "DUE#1", "DUE#2", "DUE#3"];
+
+/// The partitions of the due index with the secrets and tokens that expire.
+pub(crate) const EXPIRY_SHARDS: [&str; 4] = ["EXPIRY#0", "EXPIRY#1", "EXPIRY#2", "EXPIRY#3"];
 
 impl Key {
     pub(crate) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
@@ -194,6 +197,12 @@ pub(crate) fn due_shard(id: &RunId) -> &'static str {
     DUE_SHARDS[sum % DUE_SHARDS.len()]
 }
 
+/// The partition of the due index for a secret or token.
+pub(crate) fn expiry_shard(id: i64) -> &'static str {
+    // The remainder is 0 to 3.
+    EXPIRY_SHARDS[usize::try_from(id.rem_euclid(4)).unwrap_or_default()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +240,15 @@ mod tests {
         ] {
             assert_eq!(key, Key::new(pk, sk));
         }
+    }
+
+    #[test]
+    fn the_sweep_and_the_check_of_expiries_share_no_partition_of_the_index() {
+        assert!(EXPIRY_SHARDS.iter().all(|shard| !DUE_SHARDS.contains(shard)));
+        assert_eq!(
+            [4, 5, 6, 7, (1 << 53) - 1].map(expiry_shard),
+            ["EXPIRY#0", "EXPIRY#1", "EXPIRY#2", "EXPIRY#3", "EXPIRY#3"]
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod audit;
 mod environments;
+mod expiry;
 mod expression_attributes;
 mod failure;
 mod idempotency;

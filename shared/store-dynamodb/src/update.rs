@@ -1,6 +1,7 @@
-//! The updates outside a transaction. `lastUsed` and the time at which the sweep inspects a run may
-//! be lost or applied twice, and no decision depends on them. A transaction on the row would make
-//! concurrent changes fail. `reservation.rs` has the update of the queue of creations.
+//! The updates outside a transaction. `lastUsed`, the time at which the sweep inspects a run and
+//! the index of expiries may be lost or applied twice, and no decision depends on them. A
+//! transaction on the row would make concurrent changes fail. `reservation.rs` has the update of
+//! the queue of creations.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;

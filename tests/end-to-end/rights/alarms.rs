@@ -211,6 +211,53 @@ impl Fixture<'_> {
         })
     }
 
+    /// A secret and a token that expire within two weeks, found by the request of the schedule.
+    /// Their events reach a rule like that of the guide.
+    async fn expiring(&mut self, template: &Template) -> Outcome {
+        let day = |days: i64| {
+            domain::Timestamp::from_second(domain::Timestamp::now().as_second() + days * 86_400 - 60)
+        };
+        let queue = Queue::subscribed(self.harness).await?;
+        let body = json!({"name": "EXPIRES", "value": "one", "expires": day(7)?.to_string()});
+        let secret = self.harness.done(&self.world.call(Operation::CreatePipelineSecret).body(&body)).await?;
+        for (name, days) in [("soon", 14), ("later", 15)] {
+            let body = json!({"name": name, "expires": day(days)?.to_string()});
+            self.harness.done(&self.world.own(Operation::CreateToken).body(&body)).await?;
+        }
+        let request = text(&template.properties("ExpiryRule")["Targets"][0], "Input").to_owned();
+        let checked = self.harness.invoke("identity", &serde_json::from_str(&request)?).await?;
+        ensure(checked.answer == json!({"secrets": 1, "tokens": 1, "failed": 0}), || {
+            format!("the check: {}", checked.answer)
+        })?;
+        self.record(&checked.log);
+        self.expect(Metric::ExpiringSecrets, 1)?;
+        self.expect(Metric::ExpiringTokens, 1)?;
+        let mut events = [queue.receive().await?, queue.receive().await?];
+        events.sort_by_key(|event| event["detail"]["daysToExpiry"].as_i64());
+        let [of_secret, of_token] = &events;
+        ensure(
+            of_secret["detail-type"] == "Secret Approaching Expiration"
+                && of_secret["detail"]["secretId"] == secret["secretId"]
+                && of_secret["detail"]["workspaceId"] == self.world.workspace
+                && of_secret["detail"]["daysToExpiry"] == 7,
+            || format!("{of_secret}"),
+        )?;
+        ensure(
+            of_token["detail-type"] == "Access Token Approaching Expiration"
+                && of_token["detail"]["name"] == "soon"
+                && of_token["detail"]["userId"] == self.world.owner
+                && of_token["detail"]["daysToExpiry"] == 14,
+            || format!("{of_token}"),
+        )?;
+        // A failed check is a failed invocation, which Lambda repeats, and still counts.
+        let rights = Rights::of(self.harness, "identity").await?;
+        rights.without(&Grant { sid: "ExpiryEvents".into(), what: "events:PutEvents".into() }).await?;
+        let failed = self.harness.invoke("identity", &json!({"announceExpiry": {}})).await?;
+        rights.restore().await?;
+        let counted = metrics(&failed.log).get(Metric::ExpiringSecrets.name()) == Some(&1);
+        ensure(failed.failed && counted, || format!("without PutEvents: {} {}", failed.answer, failed.log))
+    }
+
     /// Without the right to read tokens, the authorizer cannot decide.
     async fn authorizer_fails(&mut self) -> Outcome {
         let rights = Rights::of(self.harness, "authorizer").await?;
@@ -222,6 +269,46 @@ impl Fixture<'_> {
         self.record(&undecided.log);
         self.expect(Metric::AuthorizerFailures, 1)
     }
+}
+
+/// A queue of the operator's, which a rule on the bus of the deployment sends to.
+struct Queue<'a> {
+    harness: &'a Harness,
+    url: String,
+}
+
+impl<'a> Queue<'a> {
+    async fn subscribed(harness: &'a Harness) -> Outcome<Self> {
+        let arn = format!("arn:aws:sqs:{}:{}:expiring", local::REGION, local::ACCOUNT);
+        let allow = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:SendMessage",
+            "Principal": {"Service": "events.amazonaws.com"}, "Resource": arn}]});
+        let create = json!({"QueueName": "expiring", "Attributes": {"Policy": allow.to_string()}});
+        let url = text(&sqs(harness, "CreateQueue", &create).await?, "QueueUrl").to_owned();
+        let events = aws_sdk_eventbridge::Client::new(&harness.operator);
+        let bus = harness.stack.output("EventBusName")?;
+        let pattern = json!({"source": ["pipeline-secrets.expiry"], "detail": {"daysToExpiry": [14, 7, 1]}});
+        let rule = events.put_rule().name("expiring").event_bus_name(bus).event_pattern(pattern.to_string());
+        rule.send().await?;
+        let target = aws_sdk_eventbridge::types::Target::builder().id("queue").arn(arn).build()?;
+        events.put_targets().rule("expiring").event_bus_name(bus).targets(target).send().await?;
+        Ok(Self { harness, url })
+    }
+
+    /// Returns the next event, within 20 seconds.
+    async fn receive(&self) -> Outcome<Value> {
+        let request = json!({"QueueUrl": self.url, "WaitTimeSeconds": 20});
+        let received = sqs(self.harness, "ReceiveMessage", &request).await?;
+        let message = received["Messages"].get(0).ok_or("no event within 20 seconds")?;
+        let delete = json!({"QueueUrl": self.url, "ReceiptHandle": message["ReceiptHandle"]});
+        sqs(self.harness, "DeleteMessage", &delete).await?;
+        Ok(serde_json::from_str(text(message, "Body"))?)
+    }
+}
+
+async fn sqs(harness: &Harness, action: &str, request: &Value) -> Outcome<Value> {
+    let (status, answer) = harness.raw.json("sqs", &format!("AmazonSQS.{action}"), request).await?;
+    ensure(status.is_success(), || format!("{action}: {answer}"))?;
+    Ok(if answer.is_empty() { Value::Null } else { serde_json::from_str(&answer)? })
 }
 
 #[tokio::test]
@@ -236,9 +323,10 @@ async fn each_metric_is_emitted_for_its_cause() -> Outcome {
     fixture.cannot_be_deleted().await?;
     fixture.environment_without_a_role().await?;
     fixture.authorizer_fails().await?;
+    let template = Template::expanded(&harness.tools).await?;
+    fixture.expiring(&template).await?;
     let silent: Vec<_> =
         Metric::ALL.into_iter().filter(|metric| fixture.value(*metric) == 0).map(Metric::name).collect();
-    let template = Template::expanded(&harness.tools).await?;
     let quiet: Vec<_> = ours(&template)
         .into_iter()
         .filter(|alarm| !alarm.would_fire(&fixture.values))

@@ -48,9 +48,7 @@ pub(crate) const UNTESTED: &[Untested] = &[
     Untested { functions: &[], sid: "Logs", actions: &["logs:CreateLogStream", "logs:PutLogEvents"] },
     Untested { functions: &["launch-run"], sid: "Copies", actions: &["secretsmanager:TagResource"] },
     Untested { functions: &["cleanup-run"], sid: "FailedCleanups", actions: &["sqs:SendMessage"] },
-    Untested { functions: &["identity"], sid: "Read", actions: &["SECRETS#*", "TOKEN#*"] },
-    Untested { functions: &["identity"], sid: "Change", actions: &["SECRETS#*"] },
-    Untested { functions: &["identity"], sid: "Delete", actions: &["SECRETS#*"] },
+    Untested { functions: &["identity"], sid: "Read", actions: &["TOKEN#*"] },
 ];
 
 /// Returns every function's name in the template.

@@ -51,10 +51,21 @@ const GRANTS: [(&str, &[&str], &str); 16] = [
 /// Attributes that only the functions above may write, in rows where others may write some
 /// attributes.
 const PROTECTED: [(&str, &[&str]); 3] = [
-    ("TOKEN#", &["id", "user", "name", "hash", "createdAt", "expires"]),
+    ("TOKEN#", &["id", "user", "name", "hash", "createdAt", "expires", "due", "dueShard"]),
     (
         "SECRETS#",
-        &["name", "version", "envelope", "expires", "lost", "nextflowStore", "secretId", "secretCount"],
+        &[
+            "name",
+            "version",
+            "envelope",
+            "expires",
+            "due",
+            "dueShard",
+            "lost",
+            "nextflowStore",
+            "secretId",
+            "secretCount",
+        ],
     ),
     (
         "RUN#",

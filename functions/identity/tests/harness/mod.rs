@@ -1,6 +1,6 @@
 //! The function with the real store on an in-memory table, and the invariants of the table.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,14 +8,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::environment::{Environment, Service};
+use domain::expiry::ExpiryNotice;
 use domain::ids::RunPrefix;
 use domain::issuer::Issuers;
-use domain::ports::{CheckTarget, Randomness, Verdict};
+use domain::ports::{AnnounceExpiry, CheckTarget, Randomness, Verdict};
 use domain::settings::Settings;
+use domain::use_cases::announce_expiring::ExpirySummary;
 use domain::use_cases::environments::{ComputeAccounts, EnvironmentService};
 use domain::{Context, Timestamp};
 use http_api::Operation;
-use identity::{Environments, Handler};
+use identity::{Environments, Expiry, Handler};
 use runtime::{Deadline, SystemRandomness};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -29,6 +31,8 @@ pub(crate) struct Harness {
     pub(crate) table: Table,
     pub(crate) handler: Handler,
     pub(crate) roles: Rc<Roles>,
+    pub(crate) bus: Rc<Bus>,
+    pub(crate) reported: Rc<RefCell<Vec<ExpirySummary>>>,
     pub(crate) randomness: SystemRandomness,
     pub(crate) settings: Settings,
 }
@@ -61,6 +65,21 @@ impl CheckTarget for Roles {
     async fn check_target(&self, _: &Environment, _: &dyn Randomness) -> domain::Result<Verdict> {
         self.checks.set(self.checks.get() + 1);
         Ok(self.verdict.get())
+    }
+}
+
+/// The event bus, which rejects this many entries of each call.
+#[derive(Default)]
+pub(crate) struct Bus {
+    pub(crate) notices: RefCell<Vec<ExpiryNotice>>,
+    pub(crate) rejects: Cell<usize>,
+}
+
+#[async_trait(?Send)]
+impl AnnounceExpiry for Bus {
+    async fn announce_expiry(&self, notices: &[ExpiryNotice]) -> domain::Result<usize> {
+        self.notices.borrow_mut().extend_from_slice(notices);
+        Ok(self.rejects.get())
     }
 }
 
@@ -103,15 +122,23 @@ impl Harness {
         let store = Rc::new(Store::new(table.client.clone(), table.name.clone()));
         let roles = Rc::<Roles>::default();
         let issuers = json!([{ "issuer": ISSUER, "audience": "secrets", "kind": "people" }]).to_string();
+        let (bus, reported) = (Rc::<Bus>::default(), Rc::<RefCell<Vec<ExpirySummary>>>::default());
+        let reports = reported.clone();
         let handler = Handler {
             store: store.clone(),
             issuers: Issuers::parse(&issuers).unwrap(),
             environments: environments(store, roles.clone()),
+            expiry: Expiry {
+                events: bus.clone(),
+                report: Box::new(move |summary| reports.borrow_mut().push(*summary)),
+            },
         };
         Self {
             table,
             handler,
             roles,
+            bus,
+            reported,
             randomness: SystemRandomness::default(),
             settings: Settings::new("test"),
         }

@@ -2,7 +2,7 @@
 //! replace the tests of the real store.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -12,17 +12,18 @@ use crate::audit::{AuditAction, AuditRecord};
 use crate::environment::{
     CredentialsId, EnvironmentId, ListedEnvironment, StoredCredentials, StoredEnvironment,
 };
+use crate::expiry::{Expiring, ExpiringKey};
 use crate::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use crate::identity::{Change, Login, Organization, RequiredMembership, StoredToken, User, Workspace, fold};
 use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
 use crate::name::SecretName;
 use crate::owner::{Removed, Scope, SecretOwner};
 use crate::ports::{
-    ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, FindRemoved, FinishRemovals,
-    HeadJobs, LaunchRuns, ListLiveRuns, ListRuns, ListTargets, LiveRun, ReadAudit, ReadEnvironments,
-    ReadIdentity, ReadLogins, ReadMembership, ReadRevocations, ReadRuns, ReadSealedValues, ReadSecrets,
-    ReadTarget, ReadTokens, ReadUserRoles, ReadUserStatus, Reconcile, RegisterLogins, ReserveCreations,
-    SaveRuns, UpdateSecrets, UpsertSecrets,
+    ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, FindExpiring, FindRemoved,
+    FinishRemovals, HeadJobs, IndexExpiry, LaunchRuns, ListLiveRuns, ListRuns, ListTargets, LiveRun,
+    ReadAudit, ReadEnvironments, ReadIdentity, ReadLogins, ReadMembership, ReadRevocations, ReadRuns,
+    ReadSealedValues, ReadSecrets, ReadTarget, ReadTokens, ReadUserRoles, ReadUserStatus, Reconcile,
+    RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets, UpsertSecrets,
 };
 use crate::reservation::{Slot, SlotRequest};
 use crate::role::Role;
@@ -67,6 +68,10 @@ pub(crate) struct Rows {
     pub(crate) next_slot: Option<Slot>,
     /// Until when the list of all environments keeps the deleted ones.
     pub(crate) listed_until: BTreeMap<EnvironmentId, Timestamp>,
+    /// The secrets and tokens that the index of expiries lists, with the time that it has.
+    pub(crate) expiring: Vec<(Timestamp, ExpiringKey)>,
+    /// Secrets and tokens whose rows cannot be read.
+    pub(crate) unreadable: BTreeSet<ExpiringKey>,
     /// The recorded uses of secrets.
     pub(crate) used: Vec<(SecretOwner, SecretId, Timestamp)>,
 }
@@ -839,6 +844,60 @@ impl FinishRemovals for Table {
         self.write("forget_removed", |rows| {
             rows.removed.remove(&scope);
             Ok(())
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl FindExpiring for Table {
+    async fn expiring(&self, from: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<ExpiringKey>> {
+        self.read("expiring", |rows| {
+            let mut listed = rows.expiring.clone();
+            listed.retain(|(at, _)| (from..=until).contains(at));
+            listed.sort();
+            listed.into_iter().take(limit as usize).map(|(_, key)| key).collect()
+        })
+    }
+
+    async fn read_expiring(&self, keys: &[ExpiringKey]) -> Result<Vec<Result<Expiring>>> {
+        self.read("read_expiring", |rows| {
+            let row = |key: &ExpiringKey| match key {
+                _ if rows.unreadable.contains(key) => Some(Err(Error::bug("unreadable"))),
+                ExpiringKey::Secret(owner, id) => {
+                    rows.secrets.get(&(*owner, *id)).cloned().map(|it| Ok(Expiring::Secret(it)))
+                }
+                ExpiringKey::Token(id) => rows.tokens.get(id).cloned().map(|it| Ok(Expiring::Token(it))),
+            };
+            keys.iter().filter_map(row).collect()
+        })
+    }
+
+    async fn enabled_users(&self, users: &BTreeSet<UserId>) -> Result<BTreeSet<UserId>> {
+        let enabled =
+            |rows: &Rows, user: &UserId| rows.users.get(user).is_some_and(|it| it.disabled.is_none());
+        self.read("enabled_users", |rows| users.iter().copied().filter(|user| enabled(rows, user)).collect())
+    }
+}
+
+#[async_trait(?Send)]
+impl IndexExpiry for Table {
+    async fn index_secrets(&self, owner: SecretOwner) -> Result<u32> {
+        self.write("index_secrets", |rows| {
+            let of_owner = rows.secrets.values().filter(|secret| secret.owner == owner);
+            let keys = of_owner.filter_map(|it| Some((it.expires?, ExpiringKey::Secret(owner, it.id))));
+            let new: Vec<_> = keys.filter(|entry| !rows.expiring.contains(entry)).collect();
+            rows.expiring.extend(&new);
+            Ok(u32::try_from(new.len()).unwrap())
+        })
+    }
+
+    async fn index_tokens(&self, user: UserId) -> Result<u32> {
+        self.write("index_tokens", |rows| {
+            let of_user = rows.tokens.values().filter(|token| token.user == user);
+            let keys = of_user.filter_map(|it| Some((it.expires?, ExpiringKey::Token(it.id))));
+            let new: Vec<_> = keys.filter(|entry| !rows.expiring.contains(entry)).collect();
+            rows.expiring.extend(&new);
+            Ok(u32::try_from(new.len()).unwrap())
         })
     }
 }

@@ -12,11 +12,12 @@ use super::Faults;
 use crate::copies::{CopyTags, RunCopy};
 use crate::envelope::{DataKey, EncryptionContext, PlainDataKey};
 use crate::environment::{Duty, Environment, RoleArn};
+use crate::expiry::ExpiryNotice;
 use crate::head_job::ObservedJob;
 use crate::ids::RunId;
 use crate::ports::{
-    AnnounceRuns, CleanupSession, CopyStatus, CreateCopies, DecryptDataKey, DeliverTo, FoundCopy,
-    GenerateDataKey, ObserveAt, ObserveJobs, RemoveAt, RemoveCopies, RunNotice,
+    AnnounceExpiry, AnnounceRuns, CleanupSession, CopyStatus, CreateCopies, DecryptDataKey, DeliverTo,
+    FoundCopy, GenerateDataKey, ObserveAt, ObserveJobs, RemoveAt, RemoveCopies, RunNotice,
 };
 use crate::run::JobStatus;
 use crate::{Error, Result};
@@ -240,6 +241,10 @@ impl RemoveAt for Environments {
 pub(crate) struct Bus {
     pub(crate) faults: Faults,
     pub(crate) announced: RefCell<Vec<(RunId, RunNotice)>>,
+    /// Each call with notices of expiries.
+    pub(crate) notices: RefCell<Vec<Vec<ExpiryNotice>>>,
+    /// The number of entries that the bus rejects in each call.
+    pub(crate) rejects: Cell<usize>,
 }
 
 #[async_trait(?Send)]
@@ -248,6 +253,16 @@ impl AnnounceRuns for Bus {
         self.faults.call("announce", || {
             self.announced.borrow_mut().push((run.clone(), notice));
             Ok(())
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl AnnounceExpiry for Bus {
+    async fn announce_expiry(&self, notices: &[ExpiryNotice]) -> Result<usize> {
+        self.faults.call("announce_expiry", || {
+            self.notices.borrow_mut().push(notices.to_vec());
+            Ok(self.rejects.get())
         })
     }
 }

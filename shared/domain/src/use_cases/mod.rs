@@ -1,6 +1,7 @@
 //! The use cases, one per file. Each starts with its authorization.
 
 mod advance;
+pub mod announce_expiring;
 pub mod authenticate;
 mod authorize;
 pub mod cancel_run;

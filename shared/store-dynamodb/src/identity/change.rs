@@ -16,6 +16,7 @@ use domain::use_cases::identity::{LAST_OWNER, USER_DISABLED};
 use domain::{Error, Result, Timestamp};
 
 use crate::Store;
+use crate::expiry::token_fields;
 use crate::expression_attributes::{Changes, ExpressionAttributes};
 use crate::keys::Key;
 use crate::rows::{attribute, fields, n, s};
@@ -231,7 +232,7 @@ fn same_grants(changes: &mut Changes, grants: u64) -> String {
 }
 
 fn create_token(transaction: &mut Changing, token: &StoredToken) -> Result<()> {
-    transaction.put_new(Part::Row, Key::token(token.id).row(fields(token)?));
+    transaction.put_new(Part::Row, Key::token(token.id).row(token_fields(token)?));
     for guard in [Key::token_of_user(token.user, token.id), Key::token_name(token)] {
         transaction.put_new(Part::Row, guard.with([("id", n(token.id))]));
     }

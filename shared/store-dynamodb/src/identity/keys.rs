@@ -12,7 +12,7 @@ pub(super) const MEMBERS: &str = "MEMBER#";
 /// The sort key prefix of a user's mirrored memberships.
 pub(super) const MEMBERSHIPS: &str = "IN#";
 /// The sort key prefix of a user's tokens.
-pub(super) const TOKENS: &str = "TOKEN#";
+pub(crate) const TOKENS: &str = "TOKEN#";
 
 /// The partition of deletions that are not finished.
 pub(super) const REMOVED: &str = "REMOVED#SCOPES";

@@ -10,3 +10,5 @@ mod login;
 mod names;
 mod read;
 mod removed;
+
+pub(crate) use self::keys::TOKENS;

@@ -290,7 +290,7 @@ async fn the_stored_form_of_every_row_is_frozen() {
 }
 
 /// The number of lines whose form is still read but no longer written.
-const WRITTEN_BY_EARLIER_VERSIONS: usize = 1;
+const WRITTEN_BY_EARLIER_VERSIONS: usize = 4;
 
 /// A row in DynamoDB's JSON.
 fn row_of(row: &Value) -> Row {
@@ -368,7 +368,7 @@ async fn rows_with_readers() -> Vec<(Row, Read, &'static [&'static str])> {
     let run = Key::run(&run.id).row(fields(&run).unwrap());
     let token = fields(&a_limited_token()).unwrap();
     vec![
-        (Row(secret_row(&secret).unwrap()), read::<Secret>, &[]),
+        (Row(secret_row(&secret).unwrap()), read::<Secret>, &["due", "dueShard"]),
         (Row(sealed_row(&sealed)), read::<SealedValue>, &[]),
         (Row(key.row(fields(&replaced).unwrap())), |row| row.read().map(|_: OldVersion| ()), &["pk", "sk"]),
         (Row(run), read::<Run>, &["id", "sk"]),

@@ -7,6 +7,7 @@ use domain::ids::SecretId;
 use domain::owner::SecretOwner;
 use domain::secret::{OldVersion, SealedValue, Secret};
 
+use crate::expiry::index_fields;
 use crate::keys::Key;
 use crate::rows::{Attributes, Fields, FromRow, Row, b, fields, n, s, second};
 
@@ -32,6 +33,7 @@ fn secret_fields(secret: &Secret) -> Result<Fields> {
         fields.remove(elsewhere);
     }
     fields.insert("lost".into(), secret.properties.lost.then_some(AttributeValue::Bool(true)));
+    fields.extend(index_fields(secret.id.number(), secret.expires));
     Ok(fields)
 }
 

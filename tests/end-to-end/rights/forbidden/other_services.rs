@@ -22,8 +22,14 @@ pub(super) async fn try_all(targets: &Targets, attempts: &mut Attempts) -> Outco
             ("default", "aws.batch"),
             (bus, "another-source"),
             (bus, "pipeline-secrets"),
+            ("default", "pipeline-secrets.expiry"),
+            (bus, "pipeline-secrets.expiry"),
         ] {
-            if announces && bus != "default" && source == "pipeline-secrets" {
+            let own = match function {
+                "identity" => Some("pipeline-secrets.expiry"),
+                _ => announces.then_some("pipeline-secrets"),
+            };
+            if bus != "default" && own == Some(source) {
                 continue;
             }
             let entry = PutEventsRequestEntry::builder()

@@ -47,7 +47,7 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
             "ENVIRONMENTS",
             "REMOVED#",
         ],
-        ("identity", "UpdateItem") => &["WS#", "MEMBERS#", "SECRETS#", "USER#", "ENVS#"],
+        ("identity", "UpdateItem") => &["WS#", "MEMBERS#", "SECRETS#", "USER#", "TOKEN#", "ENVS#"],
         ("identity", "DeleteItem") => {
             &["ORG#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#", "ENVS#", "REMOVED#"]
         }
@@ -91,6 +91,16 @@ pub(super) async fn try_all(targets: &Targets, attempts: &mut Attempts) -> Outco
             }
         }
         let dynamodb = aws_sdk_dynamodb::Client::new(&role);
+        for (shard, reader) in [("DUE#0", "cleanup-run"), ("EXPIRY#0", "identity"), ("OTHER#0", "none")] {
+            let query = dynamodb.query().table_name(table).index_name("due");
+            let query = query.key_condition_expression("dueShard = :shard");
+            let query = query.expression_attribute_values(":shard", AttributeValue::S(shard.to_owned()));
+            let (what, outcome) = (format!("{function} Query of {shard}"), call_result(query.send().await));
+            match function == reader {
+                true => attempts.expect_allowed(what, &outcome),
+                false => attempts.expect_denied(what, &outcome),
+            }
+        }
         attempts.expect_denied(
             format!("{function} Scan"),
             &call_result(dynamodb.scan().table_name(table).send().await),

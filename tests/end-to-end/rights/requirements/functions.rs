@@ -146,14 +146,14 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         },
     },
     Requirement {
-        what: "every right on the table is limited to rows or to the index of due runs",
+        what: "every right on the table and its indexes is limited to rows",
         page: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html",
         violations: |template| {
             unless(logical_names(), |name| {
                 template.rights(name).iter().all(|one| {
                     let table = texts(&one["Action"]).iter().any(|action| action.starts_with("dynamodb:"));
                     let rows = one["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"].is_array();
-                    !table || rows || one["Sid"] == "DueRuns"
+                    !table || rows
                 })
             })
         },
@@ -295,6 +295,7 @@ const OWN: [(&str, &[&str], bool); 9] = [
             "OIDC_ISSUERS",
             "MAX_TOKEN_DAYS",
             "RUN_PREFIX",
+            "EVENT_BUS_NAME",
             "LONGEST_RUN_SECONDS",
             "HEAD_JOB_GRACE_SECONDS",
             "COMPUTE_ACCOUNTS",
@@ -365,7 +366,9 @@ fn environment(template: &Template) -> Vec<String> {
         given.insert("AWS_REGION".into(), "eu-west-1".into()); // set by Lambda
         let faults = match function {
             "Authorizer" | "Console" => faults::<(Table, Settings, Issuers)>(&given),
-            "Identity" => faults::<(Table, Settings, Home, RunPrefix, ComputeEnvironments, Issuers)>(&given),
+            "Identity" => {
+                faults::<(Table, Settings, Home, RunPrefix, ComputeEnvironments, Issuers, Bus)>(&given)
+            }
             "ReadSecrets" => faults::<(Table, Settings)>(&given),
             "WriteSecrets" => faults::<(Table, Settings, EnvelopeKey)>(&given),
             "LaunchRun" => faults::<(Table, Settings, EnvelopeKey, Bus, RunPrefix, Launch)>(&given),

@@ -103,7 +103,7 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         what: "every rule that targets a function has bounded retries and a dead-letter queue",
         page: "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html",
         violations: |template| {
-            let rules = ["RunEventRule", "BatchEventRule", "SweepRule"].map(str::to_owned);
+            let rules = ["RunEventRule", "BatchEventRule", "SweepRule", "ExpiryRule"].map(str::to_owned);
             unless(rules, |name| {
                 let targets = template.properties(name)["Targets"].as_array().cloned().unwrap_or_default();
                 let is_bounded = |target: &Value| {
@@ -113,6 +113,29 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
                 };
                 !targets.is_empty() && targets.iter().all(is_bounded)
             })
+        },
+    },
+    Requirement {
+        what: "an event of a schedule on which identity fails three times raises an alarm: without a destination, Lambda drops it",
+        page: "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html",
+        violations: |template| {
+            let alarm = template.properties("FailedSchedulesAlarm");
+            let holds = alarm["Namespace"] == "AWS/Lambda"
+                && alarm["MetricName"] == "AsyncEventsDropped"
+                && alarm["Dimensions"] == json!([{"Name": "FunctionName", "Value": {"Ref": "Identity"}}])
+                && alarm["ComparisonOperator"] == "GreaterThanThreshold"
+                && alarm["Threshold"] == 0;
+            if holds { vec![] } else { vec!["FailedSchedulesAlarm".into()] }
+        },
+    },
+    Requirement {
+        what: "secrets and tokens that expire are announced daily, under a source that no other rule matches",
+        page: "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html",
+        violations: |template| {
+            let rule = template.properties("ExpiryRule");
+            let runs = &template.properties("RunEventRule")["EventPattern"]["source"];
+            let holds = rule["ScheduleExpression"] == "rate(1 day)" && *runs == json!(["pipeline-secrets"]);
+            if holds { vec![] } else { vec!["ExpiryRule".into()] }
         },
     },
     Requirement {

@@ -139,6 +139,7 @@ impl<'a> Exercises<'a> {
         let listed = harness.done(&inside(Operation::ListParticipants)).await?;
         ensure(listed["totalSize"] == 1, || format!("{listed}"))?;
         self.environments(&world).await?;
+        self.expiry(&world, &name).await?;
         let deleted = harness.request(&inside(Operation::DeleteWorkspace)).await?;
         ensure(deleted.http_status() == 204, || format!("{}", deleted.answer))?;
         ensure(!deleted.log.contains("could not delete"), || "the secrets were not deleted".into())?;
@@ -147,6 +148,39 @@ impl<'a> Exercises<'a> {
         let finished = harness.invoke("identity", &json!({"finish": {}})).await?;
         ensure(!finished.failed && finished.answer["finished"].as_u64() >= Some(2), || {
             format!("finish: {}", finished.answer)
+        })
+    }
+
+    /// A secret and a token that expire tomorrow, as an earlier version wrote them, are indexed and
+    /// announced.
+    async fn expiry(&self, world: &World, name: &str) -> Outcome {
+        let harness = self.harness;
+        let expires = domain::Timestamp::from_second(domain::Timestamp::now().as_second() + 86_000)?;
+        let body = json!({"name": "EXPIRES", "value": "one", "expires": expires.to_string()});
+        let secret = harness.done(&world.call(Operation::CreatePipelineSecret).body(&body)).await?;
+        let body = json!({"name": "expires", "expires": expires.to_string()});
+        let token = harness.done(&world.own(Operation::CreateToken).body(&body)).await?;
+        let secret = (format!("SECRETS#WS#{}", world.workspace), format!("SECRET#{}", secret["secretId"]));
+        let token = (format!("TOKEN#{}", token["token"]["id"]), "TOKEN".to_owned());
+        for (pk, sk) in [&secret, &token] {
+            for attribute in ["dueShard", "due"] {
+                harness.clear(pk, sk, attribute).await?;
+            }
+        }
+        let mut before = format!("olivia-{name}");
+        before.pop();
+        let indexed = harness.invoke("identity", &json!({"indexExpiry": {"after": before}})).await?;
+        ensure(!indexed.failed && indexed.answer["error"].is_null(), || {
+            format!("index: {}", indexed.answer)
+        })?;
+        for (pk, sk) in [&secret, &token] {
+            let row = harness.row(pk, sk).await?.ok_or("a row is missing")?;
+            ensure(row.contains_key("dueShard"), || format!("{pk} is not indexed"))?;
+        }
+        let checked = harness.invoke("identity", &json!({"announceExpiry": {}})).await?;
+        let found = |what: &str| checked.answer[what].as_u64() >= Some(1);
+        ensure(!checked.failed && found("secrets") && found("tokens"), || {
+            format!("announceExpiry: {}", checked.answer)
         })
     }
 

@@ -2,13 +2,14 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use domain::environment::{Environment, Service};
+use domain::expiry::ExpiryNotice;
 use domain::ids::RunPrefix;
 use domain::issuer::Issuers;
-use domain::ports::{CheckTarget, Randomness, Verdict};
+use domain::ports::{AnnounceExpiry, CheckTarget, Randomness, Verdict};
 use domain::settings::Settings;
 use domain::use_cases::environments::{ComputeAccounts, EnvironmentService};
 use domain::use_cases::identity::document::Document;
-use identity::{Environments, Handler};
+use identity::{Environments, Expiry, Handler};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -60,6 +61,16 @@ fn handler(aws: &Aws) -> Handler {
         store,
         issuers: Issuers::default(),
         environments: Environments { service, deployment },
+        expiry: Expiry { events: Rc::new(EveryEvent), report: Box::new(|_| {}) },
+    }
+}
+
+struct EveryEvent;
+
+#[async_trait(?Send)]
+impl AnnounceExpiry for EveryEvent {
+    async fn announce_expiry(&self, _: &[ExpiryNotice]) -> domain::Result<usize> {
+        Ok(0)
     }
 }
 

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod describe;
 pub mod document;
 pub mod finish;
+pub mod index_expiry;
 pub mod operators;
 pub mod participants;
 mod plan;
