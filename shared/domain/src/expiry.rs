@@ -35,6 +35,15 @@ pub enum ExpiringKey {
     Token(TokenId),
 }
 
+/// What the index of expiries lists.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExpiringKeys {
+    /// Secrets and tokens, earliest expiry first.
+    pub keys: Vec<ExpiringKey>,
+    /// Whether these are all. Rows that are neither a secret nor a token count towards the limit.
+    pub complete: bool,
+}
+
 /// A secret or token as its row has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Expiring {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use domain::expiry::{Expiring, ExpiringKey};
+use domain::expiry::{Expiring, ExpiringKey, ExpiringKeys};
 use domain::identity::StoredToken;
 use domain::ids::UserId;
 use domain::owner::SecretOwner;
@@ -15,7 +15,9 @@ use domain::{Result, Timestamp};
 use crate::Store;
 use crate::expression_attributes::{Changes, ExpressionAttributes};
 use crate::identity::TOKENS;
-use crate::keys::{DUE_INDEX, EXPIRY_SHARDS, Key, SECRETS, expiry_shard, owner_of_secrets, secrets_of};
+use crate::keys::{
+    DUE_INDEX, EXPIRY_SHARDS, Key, SECRETS, SECRETS_OF, expiry_shard, owner_of_secrets, secrets_of,
+};
 use crate::read::{all, at_most, page, readable};
 use crate::rows::{Fields, FromRow as _, Row, corrupt, fields, n, s};
 use crate::transaction::DISABLED;
@@ -37,13 +39,17 @@ pub(crate) fn token_fields(token: &StoredToken) -> Result<Fields> {
 
 #[async_trait(?Send)]
 impl FindExpiring for Store {
-    async fn expiring(&self, from: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<ExpiringKey>> {
+    async fn expiring(&self, from: Timestamp, until: Timestamp, limit: u32) -> Result<ExpiringKeys> {
         let [a, b, c, d] = EXPIRY_SHARDS.map(|shard| Box::pin(self.expiring_in(shard, from, until, limit)));
         let (a, b, c, d) = tokio::try_join!(a, b, c, d)?;
-        let mut expiring = [a, b, c, d].concat();
+        let shards = [a, b, c, d];
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut complete = shards.iter().all(|shard| shard.len() < limit);
+        let mut expiring = readable(shards.concat(), |row| Ok((row.field::<i64>("due")?, key_of(&row)?)));
+        complete &= expiring.len() <= limit;
         expiring.sort();
-        expiring.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(expiring.into_iter().map(|(_, key)| key).collect())
+        expiring.truncate(limit);
+        Ok(ExpiringKeys { keys: expiring.into_iter().map(|(_, key)| key).collect(), complete })
     }
 
     async fn read_expiring(&self, keys: &[ExpiringKey]) -> Result<Vec<Result<Expiring>>> {
@@ -75,14 +81,15 @@ impl IndexExpiry for Store {
 }
 
 impl Store {
-    /// A partition's secrets and tokens with their expiry, earliest first.
+    /// The rows of a partition, earliest expiry first. Functions with fewer rights can list runs
+    /// here, but these do not count towards the limit.
     async fn expiring_in(
         &self,
         shard: &str,
         from: Timestamp,
         until: Timestamp,
         limit: u32,
-    ) -> Result<Vec<(i64, ExpiringKey)>> {
+    ) -> Result<Vec<Row>> {
         let mut attributes = ExpressionAttributes::default();
         let condition = format!(
             "{} AND {} BETWEEN {} AND {}",
@@ -91,6 +98,9 @@ impl Store {
             attributes.value(n(from.as_millisecond())),
             attributes.value(n(until.as_millisecond())),
         );
+        let [secrets, tokens] = [SECRETS_OF, TOKENS].map(|prefix| attributes.value(s(prefix)));
+        let pk = attributes.name("pk");
+        let kinds = format!("begins_with({pk}, {secrets}) OR begins_with({pk}, {tokens})");
         let (names, values) = attributes.parts();
         let query = self
             .client
@@ -98,11 +108,11 @@ impl Store {
             .table_name(&self.table)
             .index_name(DUE_INDEX)
             .key_condition_expression(condition)
+            .filter_expression(kinds)
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
             .limit(page(limit));
-        let rows = at_most(limit, query, "dynamodb Query due").await?;
-        Ok(readable(rows, |row| Ok((row.field("due")?, key_of(&row)?))))
+        at_most(limit, query, "dynamodb Query due").await
     }
 
     /// Lists the rows that have an expiry and are not listed with it. Returns their number.

@@ -161,7 +161,8 @@ pub(crate) fn secrets_of(owner: SecretOwner) -> String {
     format!("{SECRETS_OF}{owner}")
 }
 
-const SECRETS_OF: &str = "SECRETS#";
+/// The prefix of a partition of secrets.
+pub(crate) const SECRETS_OF: &str = "SECRETS#";
 
 /// The scope of a partition of secrets.
 pub(crate) fn owner_of_secrets(pk: &str) -> Option<SecretOwner> {

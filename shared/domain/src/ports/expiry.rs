@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::ReadIdentity;
 use crate::Result;
-use crate::expiry::{Expiring, ExpiringKey, ExpiryNotice};
+use crate::expiry::{Expiring, ExpiringKey, ExpiringKeys, ExpiryNotice};
 use crate::ids::UserId;
 use crate::owner::SecretOwner;
 
@@ -16,7 +16,7 @@ use crate::owner::SecretOwner;
 pub trait FindExpiring {
     /// Returns at most `limit` secrets and tokens that expire between these times, earliest first.
     /// The index is eventually consistent and has a precision of milliseconds: the row decides.
-    async fn expiring(&self, from: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<ExpiringKey>>;
+    async fn expiring(&self, from: Timestamp, until: Timestamp, limit: u32) -> Result<ExpiringKeys>;
 
     /// Returns the current state of these secrets and tokens, without values, in any order, without
     /// those that do not exist. A row that cannot be read is an error in its place.

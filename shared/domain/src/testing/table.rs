@@ -12,7 +12,7 @@ use crate::audit::{AuditAction, AuditRecord};
 use crate::environment::{
     CredentialsId, EnvironmentId, ListedEnvironment, StoredCredentials, StoredEnvironment,
 };
-use crate::expiry::{Expiring, ExpiringKey};
+use crate::expiry::{Expiring, ExpiringKey, ExpiringKeys};
 use crate::idempotency::{Idempotency, IdempotencyRecord, IdempotentResult};
 use crate::identity::{Change, Login, Organization, RequiredMembership, StoredToken, User, Workspace, fold};
 use crate::ids::{OrgId, RunId, SecretId, TokenId, UserId, WorkspaceId};
@@ -850,12 +850,14 @@ impl FinishRemovals for Table {
 
 #[async_trait(?Send)]
 impl FindExpiring for Table {
-    async fn expiring(&self, from: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<ExpiringKey>> {
+    async fn expiring(&self, from: Timestamp, until: Timestamp, limit: u32) -> Result<ExpiringKeys> {
         self.read("expiring", |rows| {
             let mut listed = rows.expiring.clone();
             listed.retain(|(at, _)| (from..=until).contains(at));
             listed.sort();
-            listed.into_iter().take(limit as usize).map(|(_, key)| key).collect()
+            let complete = listed.len() <= limit as usize;
+            let keys = listed.into_iter().take(limit as usize).map(|(_, key)| key).collect();
+            ExpiringKeys { keys, complete }
         })
     }
 

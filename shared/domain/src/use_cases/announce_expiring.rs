@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::expiry::{ExpiringKey, ExpiryKind, ExpiryNotice, NOTICE_DAYS};
+use crate::expiry::{ExpiringKey, ExpiringKeys, ExpiryKind, ExpiryNotice, NOTICE_DAYS};
 use crate::ports::{AnnounceExpiry, FindExpiring, MOST_NOTICES};
 use crate::{Error, Result, log};
 
@@ -58,9 +58,9 @@ pub async fn announce_expiring(
     }
     let notice = SignedDuration::from_hours(24 * NOTICE_DAYS);
     let until = context.now.saturating_add(notice).map_err(|_| Error::bug("a notice is not a duration"))?;
-    let keys = store.expiring(context.now, until, MOST).await?;
+    let ExpiringKeys { keys, complete } = store.expiring(context.now, until, MOST).await?;
     let mut check = Check { store, events, context, summary: ExpirySummary::default(), failure: None };
-    if u32::try_from(keys.len()).is_ok_and(|found| found >= MOST) {
+    if !complete {
         check.fail(1, Error::unavailable("expiry", "more secrets and tokens than a check can announce"));
     }
     for page in keys.chunks(PAGE) {

@@ -58,7 +58,7 @@ fn key(secret: &Secret) -> ExpiringKey {
 
 /// What the index lists for all times.
 async fn listed(test: &TestStore) -> Vec<ExpiringKey> {
-    test.store.expiring(Timestamp::MIN, Timestamp::MAX, 1_000).await.unwrap()
+    test.store.expiring(Timestamp::MIN, Timestamp::MAX, 1_000).await.unwrap().keys
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn secrets_and_tokens_are_listed_by_expiry_in_four_queries_of_keys() {
     test.table.faults.forget();
     let token = |id| ExpiringKey::Token(TokenId::new(id).unwrap());
     let expiring =
-        async |from, until, limit| test.store.expiring(later(from), later(until), limit).await.unwrap();
+        async |from, until, limit| test.store.expiring(later(from), later(until), limit).await.unwrap().keys;
     assert_eq!(expiring(0, 60, 10).await, [token(8), key(&second), key(&first), token(9)]);
     assert_eq!(test.operations(), ["Query"; 4]);
     assert!(test.calls().iter().all(|call| call.body["IndexName"] == "due"));
@@ -93,7 +93,7 @@ async fn an_expiry_within_the_same_millisecond_is_listed_because_the_row_decides
     let expires: Timestamp = "2026-12-01T00:00:00.000400Z".parse().unwrap();
     let secret = create_secret(&test, &scope, 4, Some(expires)).await;
     let just = "2026-12-01T00:00:00.000399Z".parse().unwrap();
-    assert_eq!(test.store.expiring(just, expires, 10).await.unwrap(), [key(&secret)]);
+    assert_eq!(test.store.expiring(just, expires, 10).await.unwrap().keys, [key(&secret)]);
 }
 
 /// Each way in which a row with an expiry is written.
@@ -187,6 +187,42 @@ async fn a_row_that_is_neither_a_secret_nor_a_token_is_skipped() {
     assert_eq!(listed(&test).await, [key(&secret)]);
 }
 
+/// Functions that report about runs write `dueShard` and `due` of runs, and `write-secrets` any row
+/// of secrets.
+#[tokio::test]
+async fn other_rows_displace_no_secret_or_token_without_notice() {
+    let test = TestStore::start().await;
+    let scope = test.scope(Permission::WriteSecrets).await;
+    let secret = create_secret(&test, &scope, 4, Some(later(10))).await;
+    let seed = async |pk: String, sk: &str| {
+        let due = n(later(5).as_millisecond());
+        test.seed(Key::new(pk, sk).with([("dueShard", s("EXPIRY#0")), ("due", due)])).await;
+    };
+    for number in 0..5 {
+        seed(format!("RUN#{number}"), "RUN").await;
+    }
+    let expiring = async |limit| test.store.expiring(later(0), later(60), limit).await.unwrap();
+    let keys = vec![key(&secret)];
+    assert_eq!(expiring(2).await, ExpiringKeys { keys: keys.clone(), complete: true });
+    assert_eq!(
+        expiring(1).await,
+        ExpiringKeys { keys: keys.clone(), complete: false },
+        "one more may be left"
+    );
+    seed(secrets_of(scope.owner()), "SECRET#x").await;
+    assert_eq!(expiring(3).await, ExpiringKeys { keys, complete: true });
+    assert_eq!(expiring(1).await, ExpiringKeys { keys: vec![], complete: false });
+    // One row in each of three partitions.
+    let test = TestStore::start().await;
+    for id in [9, 10, 11] {
+        create_token(&test, &a_token(id, Some(later(id)))).await;
+    }
+    for (limit, complete) in [(2, false), (3, true)] {
+        let found = test.store.expiring(later(0), later(60), limit).await.unwrap();
+        assert_eq!((found.keys.len(), found.complete), (limit as usize, complete));
+    }
+}
+
 #[tokio::test]
 async fn rows_are_read_in_one_consistent_call_and_never_a_value() {
     let test = TestStore::start().await;
@@ -252,7 +288,7 @@ async fn rows_of_an_earlier_version_are_listed_once_they_are_indexed() {
     let token = a_token(8, Some(later(30)));
     seed_as_before(&test, Key::token(token.id).row(token_fields(&token).unwrap())).await;
     test.seed(Key::token_of_user(token.user, token.id).with([("id", n(token.id))])).await;
-    assert_eq!(test.store.expiring(later(0), later(60), 10).await.unwrap(), []);
+    assert_eq!(test.store.expiring(later(0), later(60), 10).await.unwrap().keys, []);
     assert_eq!(test.store.index_secrets(scope.owner()).await.unwrap(), 2);
     assert_eq!(test.store.index_tokens(token.user).await.unwrap(), 1);
     let ids = [4, 5].map(|id| ExpiringKey::Secret(scope.owner(), secret_id(id)));
