@@ -83,22 +83,26 @@ class ComputeEnvironment(unittest.TestCase):
         for arn in PARAMETERS["ServiceRoles"].split(","):
             make_role(iam, arn.split("/")[1], allow)
         make_role(iam, "administrator", {"Effect": "Allow", "Action": "*", "Resource": "*"})
-        stacks = cls.emulator.client("cloudformation", OTHER, REGION)
-        stacks.create_stack(
-            StackName="environment", Capabilities=["CAPABILITY_NAMED_IAM"], TemplateBody=TEMPLATE,
-            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in PARAMETERS.items()],
-        )
-        end = time.monotonic() + 30
-        while (stack := stacks.describe_stacks(StackName="environment")["Stacks"][0])["StackStatus"] == "CREATE_IN_PROGRESS":
-            assert time.monotonic() < end, "the stack is not created"
-            time.sleep(0.1)
-        assert stack["StackStatus"] == "CREATE_COMPLETE", stack
+        cls.deploy("environment")
         cls.sessions = {duty: cls.assume(duty) for duty in DUTIES}
 
     @classmethod
     def tearDownClass(cls):
         cls.emulator.stop()
         cls.folder.cleanup()
+
+    @classmethod
+    def deploy(cls, stack, **changed):
+        stacks = cls.emulator.client("cloudformation", OTHER, REGION)
+        stacks.create_stack(
+            StackName=stack, Capabilities=["CAPABILITY_NAMED_IAM"], TemplateBody=TEMPLATE,
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in (PARAMETERS | changed).items()],
+        )
+        end = time.monotonic() + 30
+        while (found := stacks.describe_stacks(StackName=stack)["Stacks"][0])["StackStatus"] == "CREATE_IN_PROGRESS":
+            assert time.monotonic() < end, "the stack is not created"
+            time.sleep(0.1)
+        assert found["StackStatus"] == "CREATE_COMPLETE", found
 
     @classmethod
     def assume(cls, duty, external_id=PARAMETERS["ExternalId"], by=None, session_tags=None):
@@ -170,6 +174,18 @@ class ComputeEnvironment(unittest.TestCase):
             lost = {pair for pair, sid in self.ALLOWED.items() if sid == missing["Sid"]}
             self.assertEqual(self.matrix(), set(self.ALLOWED) - lost, missing["Sid"])
         iam.put_role_policy(**name, PolicyDocument=json.dumps(document))
+
+    def test_a_key_of_the_copies_serves_deliveries_through_secrets_manager_alone(self):
+        # The emulator encrypts without KMS, so the statement itself is compared.
+        key = f"arn:aws:kms:{REGION}:{OTHER}:key/0d1c9a0e-0000-4000-8000-000000000000"
+        self.deploy("with-a-key", RoleName="pipeline-secrets-with-a-key", CopyKeyArn=key)
+        iam = self.emulator.client("iam", OTHER, REGION)
+        document = iam.get_role_policy(RoleName="pipeline-secrets-with-a-key", PolicyName="duties")["PolicyDocument"]
+        statements = [one for one in document["Statement"] if "kms" in json.dumps(one)]
+        self.assertEqual(statements, [{
+            "Sid": "KeyOfTheCopies", "Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": key,
+            "Condition": {"StringEquals": {"aws:PrincipalTag/duty": "deliver", "kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}},
+        }])
 
     def test_copies_of_others_and_other_names_and_regions_are_out_of_reach(self):
         owner = self.emulator.client("secretsmanager", OTHER, REGION)
