@@ -27,6 +27,7 @@ with open(sys.argv[2], encoding="utf-8") as setup:
 PARAMETERS = SETUP["parameters"]
 ROLE = f"arn:aws:iam::{OTHER}:role/{PARAMETERS['RoleName']}"
 DUTIES = ("check", "deliver", "observe", "remove")
+FUNCTIONS = dict(zip(DUTIES, PARAMETERS["ServiceRoles"].split(","), strict=True))
 COPY, NO_JOB = f"tower-{PARAMETERS['RunPrefix']}xxxxxxxxxx", "00000000-0000-0000-0000-000000000000"
 with open(os.path.join(ROOT, "infra/compute-environment.yaml"), encoding="utf-8") as template:
     TEMPLATE = template.read()
@@ -80,7 +81,7 @@ class ComputeEnvironment(unittest.TestCase):
         cls.emulator = Emulator(cls.folder.name)
         iam = cls.emulator.client("iam")
         allow = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": "arn:aws:iam::*:role/pipeline-secrets-*"}
-        for arn in PARAMETERS["ServiceRoles"].split(","):
+        for arn in FUNCTIONS.values():
             make_role(iam, arn.split("/")[1], allow)
         make_role(iam, "administrator", {"Effect": "Allow", "Action": "*", "Resource": "*"})
         cls.deploy("environment")
@@ -106,7 +107,7 @@ class ComputeEnvironment(unittest.TestCase):
 
     @classmethod
     def assume(cls, duty, external_id=PARAMETERS["ExternalId"], by=None, session_tags=None):
-        arn = by or PARAMETERS["ServiceRoles"].split(",")[0]
+        arn = by or FUNCTIONS.get(duty, FUNCTIONS["check"])
         function = cls.emulator.client("sts").assume_role(RoleArn=arn, RoleSessionName="function")["Credentials"]
         given = {"ExternalId": external_id} if external_id else {}
         answer = cls.emulator.under(function, "sts", "us-east-1").assume_role(
@@ -207,11 +208,13 @@ class ComputeEnvironment(unittest.TestCase):
         }.items():
             self.assertFalse(self.permitted(call), what)
 
-    def test_the_role_trusts_the_functions_with_its_external_id_and_one_duty(self):
+    def test_the_role_trusts_each_function_with_its_external_id_and_its_own_duty(self):
         role = self.emulator.client("iam", OTHER, REGION).get_role(RoleName=PARAMETERS["RoleName"])["Role"]
         self.assertEqual(role["AssumeRolePolicyDocument"], SETUP["trustPolicy"], "the template is what setupSnippet says")
-        for function in PARAMETERS["ServiceRoles"].split(","):
-            self.assertTrue(self.permitted(lambda: self.assume("check", by=function)), function)
+        for own, function in FUNCTIONS.items():
+            for duty in DUTIES:
+                permitted = self.permitted(lambda: self.assume(duty, by=function))
+                self.assertEqual(permitted, duty == own, f"{function} with the duty {duty}")
         duty = {"Key": "duty", "Value": "check"}
         for what, call in {
             "another external id": lambda: self.assume("check", external_id="z" * 32),
@@ -222,25 +225,74 @@ class ComputeEnvironment(unittest.TestCase):
         }.items():
             self.assertFalse(self.permitted(call), what)
 
+    def test_in_its_own_account_a_trust_policy_that_names_the_caller_is_enough(self):
+        iam, sts = self.emulator.client("iam"), lambda session: self.emulator.under(session, "sts", "us-east-1")
+        caller = f"arn:aws:iam::{HOME}:role/caller"
+        make_role(iam, "caller", {"Effect": "Allow", "Action": "sqs:ListQueues", "Resource": "*"})
+        tag = [{"Key": "duty", "Value": "check"}]
+        session = self.emulator.client("sts").assume_role(RoleArn=caller, RoleSessionName="function")["Credentials"]
+        both = ["sts:AssumeRole", "sts:TagSession"]
+        for name, principal, actions, given, permitted in [
+            ("names-it", caller, both, tag, True),
+            ("names-it-without-tags", caller, both[:1], [], True),
+            ("names-it-without-the-right-to-tag", caller, both[:1], tag, False),
+            ("names-the-account", HOME, both, tag, False),
+            ("names-another", caller + "2", both, tag, False),
+        ]:
+            trust = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": actions}
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy([trust]))
+            call = lambda: sts(session).assume_role(RoleArn=f"arn:aws:iam::{HOME}:role/{name}", RoleSessionName="test", Tags=given)
+            self.assertEqual(self.permitted(call), permitted, name)
+            if permitted:
+                deny = {"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": "*"}
+                iam.put_role_policy(RoleName="caller", PolicyName="deny", PolicyDocument=policy([deny]))
+                self.assertFalse(self.permitted(call), f"{name}, with a denial")
+                iam.delete_role_policy(RoleName="caller", PolicyName="deny")
+
+    def test_a_trust_policy_that_is_too_long_is_refused(self):
+        iam = self.emulator.client("iam")
+        trust = {"Effect": "Allow", "Principal": {"AWS": HOME}, "Action": "sts:AssumeRole"}
+        refused = lambda: iam.create_role(RoleName="long", AssumeRolePolicyDocument=policy([trust] * 30))
+        with self.assertRaisesRegex(ClientError, "ACLSizePerRole"):
+            refused()
+        iam.create_role(RoleName="short", AssumeRolePolicyDocument=policy([trust] * 20))
+        with self.assertRaisesRegex(ClientError, "ACLSizePerRole"):
+            iam.update_assume_role_policy(RoleName="short", PolicyDocument=policy([trust] * 30))
+
 
 class Script(unittest.TestCase):
-    """infra/compute-environment beside a service that answers for two credentials."""
+    """infra/compute-environment beside a service that answers for these credentials."""
 
-    GOOD, BAD = "a" * 22, "b" * 22
+    GOOD = "a" * 22
+    # Answers of a service that is not one: none of them is deployed.
+    BAD = {
+        "b" * 22: {"--template-file": "/etc/passwd"},
+        "c" * 22: {"CopyKeyArn": f"arn:aws:kms:{REGION}:{OTHER}:key/one"},
+        "d" * 22: {"RunPrefix": "ab 12"},
+        "e" * 22: {"RunPrefix": 1234},
+        "f" * 22: {"RunPrefix": None},
+        "g" * 22: {"role": f"arn:aws:iam::{OTHER}:role/lab"},
+        "h" * 22: {"role": f"arn:aws:iam::{OTHER}:role/pipeline-secrets-a/../../lab"},
+        "i" * 22: {"role": f"arn:aws:iam::{OTHER}:role/pipeline-secrets-"},
+    }
 
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.emulator = Emulator(cls.folder.name)
-        parameters = {cls.GOOD: PARAMETERS, cls.BAD: PARAMETERS | {"--template-file": "/etc/passwd"}}
+        answers = {cls.GOOD: (ROLE, PARAMETERS)}
+        for credentials, changed in cls.BAD.items():
+            parameters = {name: value for name, value in (PARAMETERS | changed).items() if name != "role" and value is not None}
+            answers[credentials] = (changed.get("role", ROLE), parameters)
 
         class Service(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 known = self.headers["authorization"] == "Bearer token" and self.path.endswith("?workspaceId=42")
-                given = parameters.get(self.path.split("?")[0].rpartition("/")[2]) if known else None
-                answer = {"credentials": {"keys": {"assumeRoleArn": ROLE}}, "setup": {"parameters": given}}
-                body = json.dumps(answer if given else {"message": "Not found."}).encode()
-                self.send_response(200 if given else 404)
+                found = answers.get(self.path.split("?")[0].rpartition("/")[2]) if known else None
+                role, parameters = found or ("", {})
+                answer = {"credentials": {"keys": {"assumeRoleArn": role}}, "setup": {"parameters": parameters}}
+                body = json.dumps(answer if found else {"message": "Not found."}).encode()
+                self.send_response(200 if found else 404)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -277,19 +329,42 @@ class Script(unittest.TestCase):
         rule = self.emulator.client("events", OTHER, REGION).list_rules()["Rules"]
         self.assertEqual(len(rule), 1, rule)
 
+    def test_a_stack_of_another_role_deployment_or_workspace_is_not_changed(self):
+        stacks = self.emulator.client("cloudformation", OTHER, "eu-north-1")
+        queue = json.dumps({"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}})
+        others = {"a stack without parameters": (queue, None)}
+        for name, value in {"Scope": "workspace/43", "Deployment": "another", "RoleName": "pipeline-secrets-b", "ExternalId": "z" * 32}.items():
+            others[name] = (TEMPLATE, PARAMETERS | {name: value})
+        for number, (what, (template, parameters)) in enumerate(others.items()):
+            stack = f"stack-{number}"
+            given = [{"ParameterKey": name, "ParameterValue": value} for name, value in (parameters or {}).items()]
+            stacks.create_stack(StackName=stack, TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"], Parameters=given)
+            stacks.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+            run = self.run_script("--credentials", self.GOOD, "--stack", stack, AWS_DEFAULT_REGION="eu-north-1")
+            message = "external ID of other credentials" if what == "ExternalId" else f"the stack {stack} exists"
+            self.assertIn(message, run.stderr, what)
+            if what == "ExternalId":
+                stack_of_role = self.run_script("--credentials", self.GOOD, "--stack", stack, "--replace", AWS_DEFAULT_REGION="eu-north-1")
+                self.assertEqual(stack_of_role.returncode, 0, stack_of_role.stderr)
+                continue
+            self.assertEqual(stacks.get_template(StackName=stack)["TemplateBody"], json.loads(template) if template == queue else template, what)
+            stacks.delete_stack(StackName=stack)
+
     def test_it_says_what_is_wrong_and_deploys_nothing(self):
         stacks = lambda: len(self.emulator.client("cloudformation", OTHER, "us-east-1").describe_stacks()["Stacks"])
         before = stacks()
         elsewhere = {"AWS_DEFAULT_REGION": "us-east-1"}
         for arguments, more, part in [
-            (["--credentials", "c" * 22], {}, "404: Not found."),
+            (["--credentials", "z" * 22], {}, "404: Not found."),
             (["--credentials", self.GOOD], {"TOWER_ACCESS_TOKEN": "another"}, "404"),
-            (["--credentials", self.BAD], {}, "did not answer with the parameters"),
+            *((["--credentials", bad], {}, "did not answer with the parameters") for bad in self.BAD),
             (["--credentials", self.GOOD], {"account": HOME}, f"credentials of account {HOME}"),
             (["--credentials", self.GOOD], {"TOWER_WORKSPACE_ID": ""}, "TOWER_WORKSPACE_ID is not set"),
             (["--credentials", self.GOOD], {"TOWER_ACCESS_TOKEN": 'x"y'}, "not a token"),
             (["--credentials", self.GOOD], {"TOWER_API_ENDPOINT": "http://127.0.0.1:1"}, "cannot be reached"),
             (["--credentials", self.GOOD, "ExternalId=x"], {}, "ExternalId is set by this script"),
+            (["--credentials", self.GOOD, f"HeadQueueArn=arn:aws:batch:{REGION}:{OTHER}:job-queue/head"], {}, "is not in account"),
+            (["--credentials", self.GOOD, f"HeadQueueArn=arn:aws:batch:us-east-1:{HOME}:job-queue/head"], {}, "is not in account"),
             (["--credentials", "two words"], {}, "usage:"),
             ([], {}, "usage:"),
         ]:

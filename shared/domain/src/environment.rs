@@ -82,11 +82,11 @@ macro_rules! checked_text {
 
 checked_text! {
     /// The id of a compute environment: 22 characters of `[0-9A-Za-z]`, as Seqera Platform's.
-    EnvironmentId, is_id, "the ID of a compute environment has 22 letters and digits"
+    EnvironmentId, is_id, "the ID of a compute environment has 22 letters and digits: GET /compute-envs lists the IDs"
 }
 checked_text! {
     /// The id of the credentials of compute environments, of the same form.
-    CredentialsId, is_id, "the ID of credentials has 22 letters and digits"
+    CredentialsId, is_id, "the ID of credentials has 22 letters and digits: GET /credentials lists the IDs"
 }
 checked_text! {
     /// What the trust policy of an environment's role demands as `sts:ExternalId`: 32 random
@@ -251,6 +251,14 @@ impl Environment {
             region: self.region.to_string(),
             account: self.role.account.clone(),
         }
+    }
+}
+
+/// As the audit trail names it.
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, region, role, .. } = self;
+        write!(f, "compute environment {id}, {region}, {role}")
     }
 }
 

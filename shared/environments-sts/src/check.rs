@@ -58,12 +58,16 @@ impl<F: Fn(&SdkConfig) -> CleanupSession> CheckTarget for Checks<F> {
 /// other codes are those of a region that the account has not enabled.
 /// <https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html>
 fn is_denied(error: &Error) -> bool {
-    let Error::Unavailable { source, .. } = error else {
-        return false;
-    };
-    let denied = |failure: &Failure| {
+    failure_of(error).is_some_and(|failure| {
         let codes = ["ClientException", "UnrecognizedClientException", "InvalidClientTokenId"];
         failure.is_denied() || failure.code().is_some_and(|code| codes.contains(&code))
-    };
-    source.downcast_ref::<Failure>().is_some_and(denied)
+    })
+}
+
+/// Returns the failed call, if one is the cause of the error.
+pub(crate) fn failure_of(error: &Error) -> Option<&Failure> {
+    match error {
+        Error::Unavailable { source, .. } => source.downcast_ref(),
+        _ => None,
+    }
 }

@@ -60,6 +60,7 @@ fn assumer(aws: &FakeAws) -> RoleAssumer {
 
 /// Copies and jobs that give these outcomes.
 struct Clients {
+    created: RefCell<Option<Error>>,
     copy: RefCell<Option<Error>>,
     job: RefCell<Option<Error>>,
 }
@@ -67,7 +68,7 @@ struct Clients {
 #[async_trait(?Send)]
 impl CreateCopies for Clients {
     async fn create_copy(&self, _: &RunCopy, _: zeroize::Zeroizing<String>, _: &CopyTags) -> Result<String> {
-        unreachable!("a session is only opened")
+        self.created.borrow_mut().take().map_or(Ok("an ARN".into()), Err)
     }
 }
 
@@ -95,7 +96,7 @@ impl ObserveJobs for Clients {
 }
 
 fn clients() -> Rc<Clients> {
-    Rc::new(Clients { copy: RefCell::default(), job: RefCell::default() })
+    Rc::new(Clients { created: RefCell::default(), copy: RefCell::default(), job: RefCell::default() })
 }
 
 /// The configurations of the sessions so far.
@@ -221,10 +222,6 @@ async fn a_role_is_proved_if_it_works_and_demands_its_external_id() {
 
 #[tokio::test(start_paused = true)]
 async fn a_role_that_may_not_use_its_permissions_grants_nothing() {
-    let failure = |code: &'static str| {
-        let failure = aws_failures::Failure::incomplete(Some(code));
-        Error::unavailable("test", failure)
-    };
     for (copy, job, verdict) in [
         (Some("AccessDeniedException"), None, Some(Verdict::GrantsNothing)),
         (None, Some("ClientException"), Some(Verdict::GrantsNothing)),
@@ -235,6 +232,7 @@ async fn a_role_that_may_not_use_its_permissions_grants_nothing() {
         let aws = FakeAws::answering([assumed(), refusal(403, "AccessDenied")]);
         let made = move |_: &SdkConfig| {
             let clients = Rc::new(Clients {
+                created: RefCell::default(),
                 copy: RefCell::new(copy.map(failure)),
                 job: RefCell::new(job.map(failure)),
             });
@@ -244,4 +242,37 @@ async fn a_role_that_may_not_use_its_permissions_grants_nothing() {
         let found = checks.check_target(&environment(), &Sevens).await;
         assert_eq!(found.ok(), verdict, "{copy:?} {job:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_the_role_or_the_key_does_not_permit_is_for_the_owner_of_the_environment_to_mend() {
+    for (created, expected) in [
+        (None, "ok"),
+        (Some(failure("AccessDeniedException")), "environment-refused"),
+        (Some(failure("EncryptionFailure")), "environment-refused"),
+        (Some(failure("InternalServiceError")), "unavailable"),
+        (Some(Error::Contended), "contended"),
+    ] {
+        let aws = FakeAws::answering([assumed()]);
+        let created = RefCell::new(created);
+        let deliveries = Deliveries(assumer(&aws), move |_: &SdkConfig, _: &Environment| {
+            let created = RefCell::new(created.take());
+            Rc::new(Clients { created, copy: RefCell::default(), job: RefCell::default() })
+                as Rc<dyn CreateCopies>
+        });
+        let there = deliveries.deliver_to(&environment(), &run()).await.unwrap();
+        let copy = RunCopy { name: "tower-ab12".into(), arn: None, holds: Vec::new(), store: false };
+        let tags = CopyTags {
+            deployment: "prod".into(),
+            scope: "WS#42".parse().unwrap(),
+            run: run().to_string(),
+            not_after: "2026-11-29T13:00:00Z".parse().unwrap(),
+        };
+        let outcome = there.create_copy(&copy, "{}".to_owned().into(), &tags).await;
+        assert_eq!(outcome.map_or_else(|error| error.code(), |_| "ok"), expected);
+    }
+}
+
+fn failure(code: &str) -> Error {
+    Error::unavailable("test", aws_failures::Failure::incomplete(Some(code)))
 }

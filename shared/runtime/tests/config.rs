@@ -155,7 +155,8 @@ fn a_fault_of_a_variable_in_two_sections_is_reported_once() {
 
 #[test]
 fn without_compute_accounts_there_are_none_and_with_them_roles_and_bus_are_required() {
-    let roles = "arn:aws:iam::111122223333:role/launch,arn:aws:iam::111122223333:role/cleanup";
+    let role = "arn:aws:iam::111122223333:role/function";
+    let roles = &[role; 4].join(",");
     let bus = "arn:aws-us-gov:events:us-gov-west-1:111122223333:event-bus/prod-environments";
     let none: ComputeEnvironments = with(&[("SERVICE_ROLES", roles)]).unwrap();
     assert_eq!((none.accounts.len(), none.partition()), (0, ""));
@@ -165,7 +166,7 @@ fn without_compute_accounts_there_are_none_and_with_them_roles_and_bus_are_requi
         ("ENVIRONMENT_BUS_ARN", bus),
     ];
     let read: ComputeEnvironments = with(&good).unwrap();
-    assert_eq!((read.accounts.len(), read.roles.len(), read.partition()), (2, 2, "aws-us-gov"));
+    assert_eq!((read.accounts.len(), read.roles.len(), read.partition()), (2, 4, "aws-us-gov"));
     let one = ("COMPUTE_ACCOUNTS", "210987654321");
     assert_eq!(faulty::<ComputeEnvironments>(&[one]), ["SERVICE_ROLES", "ENVIRONMENT_BUS_ARN"]);
     for accounts in ["2109", "210987654321,", "210987654321 333333333333", "*"] {
@@ -173,9 +174,11 @@ fn without_compute_accounts_there_are_none_and_with_them_roles_and_bus_are_requi
         assert_eq!(faulty::<ComputeEnvironments>(&changes), ["COMPUTE_ACCOUNTS"], "{accounts}");
     }
     for (variable, text) in [
-        ("SERVICE_ROLES", "arn:aws:iam::111122223333:user/launch"),
-        ("SERVICE_ROLES", "arn:aws:iam::111122223333:role/"),
-        ("ENVIRONMENT_BUS_ARN", "prod-environments"),
+        ("SERVICE_ROLES", &roles.replace("role/", "user/")),
+        ("SERVICE_ROLES", &roles.replace("function", "")),
+        ("SERVICE_ROLES", &[role; 3].join(",")),
+        ("SERVICE_ROLES", &[role; 5].join(",")),
+        ("ENVIRONMENT_BUS_ARN", &"prod-environments".to_owned()),
     ] {
         let changes = [one, (variable, text), good[1], good[2]];
         assert_eq!(faulty::<ComputeEnvironments>(&changes), [variable], "{text}");

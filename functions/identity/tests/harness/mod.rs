@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::environment::{Environment, Service};
+use domain::environment::{Duty, Environment, Service};
 use domain::expiry::ExpiryNotice;
 use domain::ids::RunPrefix;
 use domain::issuer::Issuers;
@@ -92,7 +92,7 @@ fn environments(store: Rc<Store>, roles: Rc<Roles>) -> Environments {
     Environments {
         service: EnvironmentService { store, targets: roles, accounts },
         deployment: Service {
-            roles: vec!["arn:aws:iam::123456789012:role/launch".into()],
+            roles: Duty::ALL.map(|duty| format!("arn:aws:iam::123456789012:role/{}", duty.as_str())).into(),
             bus: "arn:aws:events:us-east-1:123456789012:event-bus/environments".into(),
             deployment: "test".into(),
             prefix: RunPrefix::new("ab12").unwrap(),

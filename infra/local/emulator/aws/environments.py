@@ -1,4 +1,4 @@
-"""Other accounts and regions: events from a rule to a bus elsewhere, and session tags.
+"""Other accounts and regions: events from a rule to a bus elsewhere.
 
 ministack keeps the resources of each account and region apart, but drops an event whose target is a
 bus elsewhere. Here the event arrives if the policy of the bus allows the account of the rule. Its
@@ -30,7 +30,6 @@ def install():
     _provision_bus_policies()
     check("events", _refuse_permission)
     resource("AWS::Events::EventBusPolicy", _refuse_policy_of_a_stack)
-    _ask_for_the_right_to_tag_sessions()
 
 
 def _accept_whole_policies():
@@ -141,21 +140,3 @@ def _refuse_statements(bus, statements):
             raise Refused("ValidationException", f"A statement of a policy has no {missing[0]}.")
     if len(json.dumps(statements, separators=(",", ":"))) > LONGEST_POLICY:
         raise Refused("PolicyLengthExceededException", "The policy is longer than 10 KB.")
-
-
-def _ask_for_the_right_to_tag_sessions():
-    """A caller that passes session tags also needs `sts:TagSession`. ministack asks only the trust policy.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
-    """
-    known = iam_evaluator.enforce
-
-    def enforce(key, action, service, region, resource_arn="*", service_context=None):
-        options = {"resource_arn": resource_arn, "service_context": service_context}
-        denied = known(key, action, service, region, **options)
-        tagged = any(name.lower().startswith("aws:requesttag/") for name in service_context or {})
-        if denied is None and action == "sts:AssumeRole" and tagged:
-            return known(key, "sts:TagSession", service, region, **options)
-        return denied
-
-    iam_evaluator.enforce = enforce

@@ -16,6 +16,7 @@ from .lambda_ import condition_keys_of
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 LONGEST_INLINE = 10_240  # characters of all inline policies of a role, without white space
+LONGEST_TRUST = 2_048  # characters of a trust policy, without white space
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 OPERATOR = re.compile(
     r"(For(All|Any)Values?:)?"
@@ -41,6 +42,8 @@ def _refuse(call):
         document = _document(call.data.get("PolicyDocument"))
         _refuse_document(document)
         _refuse_size(call.data.get("RoleName"), call.data.get("PolicyName"), document)
+    if call.operation in ("CreateRole", "UpdateAssumeRolePolicy"):
+        _refuse_trust(call.data.get("AssumeRolePolicyDocument") or call.data.get("PolicyDocument") or "")
 
 
 def _refuse_policy_of_a_stack(properties):
@@ -50,6 +53,7 @@ def _refuse_policy_of_a_stack(properties):
 
 
 def _refuse_role_of_a_stack(properties):
+    _refuse_trust(properties["AssumeRolePolicyDocument"])
     for policy in properties.get("Policies") or []:
         _refuse_document(policy["PolicyDocument"])
     size = sum(_size(policy["PolicyDocument"]) for policy in properties.get("Policies") or [])
@@ -87,6 +91,11 @@ def _refuse_size(role, name, document):
 def _refuse_over(size):
     if size > LONGEST_INLINE:
         raise Refused("LimitExceeded", f"Maximum policy size of {LONGEST_INLINE} bytes exceeded for role", 409)
+
+
+def _refuse_trust(document):
+    if _size(document) > LONGEST_TRUST:
+        raise Refused("LimitExceeded", f"Cannot exceed quota for ACLSizePerRole: {LONGEST_TRUST}", 409)
 
 
 def _size(document):

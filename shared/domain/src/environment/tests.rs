@@ -126,8 +126,56 @@ fn a_target_is_stored_as_its_environment_and_home_as_nothing() {
 }
 
 #[test]
-fn the_setup_trusts_the_functions_with_the_external_id_and_one_duty() {
-    let credentials = StoredCredentials {
+fn the_setup_trusts_each_function_with_the_external_id_and_its_own_duty() {
+    let roles = Duty::ALL.map(|duty| format!("arn:aws:iam::111122223333:role/{}", duty.as_str()));
+    let setup = setup(&credentials(), &service(&roles));
+    let tags = |duty: &str| {
+        json!({
+            "Effect": "Allow",
+            "Principal": {"AWS": format!("arn:aws:iam::111122223333:role/{duty}")},
+            "Action": "sts:TagSession",
+            "Condition": {
+                "StringEquals": {"aws:RequestTag/duty": duty},
+                "ForAllValues:StringEquals": {"aws:TagKeys": "duty"},
+            },
+        })
+    };
+    let expected = json!([
+        {
+            "Sid": "ForThisWorkspace",
+            "Effect": "Allow",
+            "Principal": {"AWS": roles},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"sts:ExternalId": "0123456789abcdefghijklmnopqrstuv"}},
+        },
+        tags("check"),
+        tags("deliver"),
+        tags("observe"),
+        tags("remove"),
+    ]);
+    assert_eq!(setup.trust_policy["Statement"], expected);
+    let parameters = [
+        ("RoleName", "pipeline-secrets-team"),
+        ("ServiceRoles", &roles.join(",")),
+        ("ServiceBus", "arn:aws:events:us-east-1:111122223333:event-bus/b"),
+        ("Deployment", "prod"),
+        ("RunPrefix", "ab12"),
+        ("Scope", "workspace/42"),
+        ("ExternalId", "0123456789abcdefghijklmnopqrstuv"),
+    ];
+    assert_eq!(setup.parameters, parameters.map(|(name, text)| (name, text.to_owned())));
+}
+
+#[test]
+fn the_trust_policy_is_within_iams_limit_for_the_longest_names_of_roles() {
+    let role = format!("arn:aws-us-gov:iam::111122223333:role/{}", "x".repeat(64));
+    let policy = setup(&credentials(), &service(&vec![role; 4])).trust_policy.to_string();
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    assert!(policy.len() <= 2048, "{} characters", policy.len());
+}
+
+fn credentials() -> StoredCredentials {
+    StoredCredentials {
         id: CredentialsId::parse("0123456789abcdefghijkl").unwrap(),
         workspace: workspace_id(),
         name: "team".into(),
@@ -137,41 +185,14 @@ fn the_setup_trusts_the_functions_with_the_external_id_and_one_duty() {
         created: NOW,
         created_by: user_id(7),
         updated: NOW,
-    };
-    let roles = ["arn:aws:iam::1:role/launch".to_owned(), "arn:aws:iam::1:role/clean".to_owned()];
-    let service = Service {
+    }
+}
+
+fn service(roles: &[String]) -> Service {
+    Service {
         roles: roles.to_vec(),
-        bus: "arn:aws:events:us-east-1:1:event-bus/b".into(),
+        bus: "arn:aws:events:us-east-1:111122223333:event-bus/b".into(),
         deployment: "prod".into(),
         prefix: RunPrefix::new("ab12").unwrap(),
-    };
-    let setup = setup(&credentials, &service);
-    let statements = setup.trust_policy["Statement"].as_array().unwrap();
-    let [assume, tag] = &statements[..] else { panic!("{statements:?}") };
-    assert_eq!((&assume["Action"], &tag["Action"]), (&json!("sts:AssumeRole"), &json!("sts:TagSession")));
-    for statement in statements {
-        assert_eq!(statement["Effect"], "Allow");
-        assert_eq!(statement["Principal"], json!({"AWS": roles}));
     }
-    assert_eq!(
-        assume["Condition"],
-        json!({"StringEquals": {"sts:ExternalId": "0123456789abcdefghijklmnopqrstuv"}})
-    );
-    assert_eq!(
-        tag["Condition"],
-        json!({
-            "StringEquals": {"aws:RequestTag/duty": ["check", "deliver", "observe", "remove"]},
-            "ForAllValues:StringEquals": {"aws:TagKeys": ["duty"]},
-        })
-    );
-    let parameters = [
-        ("RoleName", "pipeline-secrets-team"),
-        ("ServiceRoles", "arn:aws:iam::1:role/launch,arn:aws:iam::1:role/clean"),
-        ("ServiceBus", "arn:aws:events:us-east-1:1:event-bus/b"),
-        ("Deployment", "prod"),
-        ("RunPrefix", "ab12"),
-        ("Scope", "workspace/42"),
-        ("ExternalId", "0123456789abcdefghijklmnopqrstuv"),
-    ];
-    assert_eq!(setup.parameters, parameters.map(|(name, text)| (name, text.to_owned())));
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{ReadEnvironments, ReadMembership};
+use super::{ListTargets, ReadEnvironments, ReadMembership};
 use crate::Result;
 use crate::audit::AuditRecord;
 use crate::environment::{StoredCredentials, StoredEnvironment};
@@ -47,7 +47,7 @@ pub enum EnvironmentChange {
 
 /// Changes credentials and environments.
 #[async_trait(?Send)]
-pub trait ChangeEnvironments: ReadEnvironments + ReadMembership {
+pub trait ChangeEnvironments: ReadEnvironments + ReadMembership + ListTargets {
     /// Makes the change and its audit record, or neither. `scope` is `None` for an operator.
     ///
     /// Returns [`Error::NotFound`](crate::Error::NotFound) if the membership no longer permits it,
@@ -65,3 +65,7 @@ pub trait ChangeEnvironments: ReadEnvironments + ReadMembership {
 
 /// The maximum number of environments in a workspace, and of credentials.
 pub const MAX_ENVIRONMENTS: u32 = 50;
+
+/// The maximum number of a workspace's entries in the list of all environments, which keeps deleted
+/// environments for weeks.
+pub const MAX_LISTED: u32 = 200;

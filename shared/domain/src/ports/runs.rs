@@ -46,13 +46,23 @@ pub struct LiveRun {
     pub copies: u32,
 }
 
+/// Which live runs a list has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LiveRuns {
+    /// All of them.
+    All,
+    /// Without those that ended in a compute environment: it may be weeks until it can be used and
+    /// their copies are deleted.
+    ExceptEndedElsewhere,
+}
+
 /// Lists live runs.
 #[async_trait(?Send)]
 pub trait ListLiveRuns {
     /// Returns at most `limit` runs of the scope whose copies may still exist, in any order. The
     /// index is eventually consistent: the latest launches may be missing, and runs that have just
     /// ended may be included.
-    async fn live_runs(&self, scope: SecretOwner, limit: u32) -> Result<Vec<LiveRun>>;
+    async fn live_runs(&self, scope: SecretOwner, which: LiveRuns, limit: u32) -> Result<Vec<LiveRun>>;
 }
 
 /// Changes the lifecycle of a run.

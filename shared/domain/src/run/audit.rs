@@ -56,7 +56,9 @@ impl Run {
             }
             _ => None,
         };
+        let launched_in = self.target.environment().filter(|_| action == AuditAction::RunLaunched);
         AuditRecord {
+            detail: launched_in.map(ToString::to_string),
             subjects: self.lifecycle.secrets.iter().map(PinnedSecret::subject).collect(),
             run: Some(self.id.clone()),
             ..AuditRecord::new(self.scope(), actor, action, context)

@@ -21,9 +21,9 @@ use crate::owner::{Removed, Scope, SecretOwner};
 use crate::ports::{
     ChangeIdentity, CreateSecrets, Created, DeleteSecrets, FindDueRuns, FindExpiring, FindRemoved,
     FinishRemovals, HeadJobs, IndexExpiry, LaunchRuns, ListLiveRuns, ListRuns, ListTargets, LiveRun,
-    ReadAudit, ReadEnvironments, ReadIdentity, ReadLogins, ReadMembership, ReadRevocations, ReadRuns,
-    ReadSealedValues, ReadSecrets, ReadTarget, ReadTokens, ReadUserRoles, ReadUserStatus, Reconcile,
-    RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets, UpsertSecrets,
+    LiveRuns, ReadAudit, ReadEnvironments, ReadIdentity, ReadLogins, ReadMembership, ReadRevocations,
+    ReadRuns, ReadSealedValues, ReadSecrets, ReadTarget, ReadTokens, ReadUserRoles, ReadUserStatus,
+    Reconcile, RegisterLogins, ReserveCreations, SaveRuns, UpdateSecrets, UpsertSecrets,
 };
 use crate::reservation::{Slot, SlotRequest};
 use crate::role::Role;
@@ -421,9 +421,11 @@ impl ListRuns for Table {
 
 #[async_trait(?Send)]
 impl ListLiveRuns for Table {
-    async fn live_runs(&self, scope: SecretOwner, limit: u32) -> Result<Vec<LiveRun>> {
+    async fn live_runs(&self, scope: SecretOwner, which: LiveRuns, limit: u32) -> Result<Vec<LiveRun>> {
         self.read("live_runs", |rows| {
             let live = rows.runs.values().filter(|run| run.scope() == scope && run.lifecycle.due.is_some());
+            let ended_elsewhere = |run: &Run| !run.target.is_home() && run.lifecycle.state == State::Ending;
+            let live = live.filter(|run| which == LiveRuns::All || !ended_elsewhere(run));
             let live = live.map(|run| LiveRun {
                 id: run.id.clone(),
                 user: run.user,

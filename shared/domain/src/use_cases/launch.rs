@@ -140,7 +140,7 @@ impl Launcher {
                 None => Ok(None),
             }
         };
-        let live = limits::read_live_runs(&*self.store, &scopes, context);
+        let live = limits::read_live_runs(&*self.store, &scopes, &target, context);
         let reads = try_join3(find_idempotency_record, read_scopes(&*self.store, &scopes), live);
         let (reads, delivery) = join(reads, self.prepare(&target, context)).await;
         let (record, (workspace, user), live) = reads?;

@@ -4,7 +4,7 @@ use futures_util::future::try_join;
 
 use crate::context::Context;
 use crate::copies::{self, Layout};
-use crate::environment::{EnvironmentId, Target};
+use crate::environment::{EnvironmentId, StoredEnvironment, Target};
 use crate::identity::{Actor, Workspace};
 use crate::ids::WorkspaceId;
 use crate::owner::Scope;
@@ -156,7 +156,14 @@ pub(crate) async fn authorize_with_target(
     if request.platform.claims() {
         return Err(Error::Invalid("computeEnvId is only for launches on aws-batch. Omit it.".into()));
     }
-    let environment = environment.ok_or(Error::NotFound)?.environment;
+    let StoredEnvironment { environment, failure, .. } = environment.ok_or_else(|| {
+        Error::Refused("computeEnvId: this workspace has no compute environment with this ID.".into())
+    })?;
+    if let Some(failure) = failure {
+        return Err(Error::Refused(format!(
+            "The last check of this compute environment found that it cannot be used. {failure} Then validate it again."
+        )));
+    }
     let user = Scope::own_beside(&scope);
     Ok((LaunchScopes { workspace: Some(scope), user }, Target::Elsewhere(environment)))
 }

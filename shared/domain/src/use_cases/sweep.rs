@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 
 use super::clean_up::{Cleaner, CleanupOutcome, delete_copy};
 use crate::context::Context;
-use crate::environment::{Environment, ListedEnvironment, Region, RoleArn, Target};
+use crate::environment::{Environment, ExternalId, ListedEnvironment, Region, RoleArn, Target};
 use crate::ids::RunId;
 use crate::owner::SecretOwner;
 use crate::ports::{CopyStatus, FoundCopy, RemoveCopies};
@@ -64,15 +64,20 @@ const SECONDS_BETWEEN_SWEEPS: i64 = 300;
 /// calls that time out would fill the sweep. The growing delay of each run keeps one that always
 /// fails from holding up the others.
 #[derive(Default)]
-struct Unreachable(RefCell<BTreeSet<(RoleArn, Region)>>);
+struct Unreachable(RefCell<BTreeSet<(RoleArn, Region, ExternalId)>>);
 
 impl Unreachable {
     fn contains(&self, environment: &Environment) -> bool {
-        self.0.borrow().contains(&(environment.role.clone(), environment.region.clone()))
+        self.0.borrow().contains(&Self::key(environment))
     }
 
     fn add(&self, environment: &Environment) {
-        self.0.borrow_mut().insert((environment.role.clone(), environment.region.clone()));
+        self.0.borrow_mut().insert(Self::key(environment));
+    }
+
+    /// A role can refuse an old external id and accept a new one.
+    fn key(Environment { role, region, external_id, .. }: &Environment) -> (RoleArn, Region, ExternalId) {
+        (role.clone(), region.clone(), external_id.clone())
     }
 
     fn count(&self) -> u32 {
@@ -104,12 +109,17 @@ impl Cleaner {
         swept: &mut SweepSummary,
         context: &Context<'_>,
     ) -> Result<()> {
+        let mut seen = BTreeSet::new();
         let turn = context.now.as_second().div_euclid(SECONDS_BETWEEN_SWEEPS).rem_euclid(TURNS);
         for listed in self.store.targets().await? {
             let is_over = listed.is_over(context.now);
             let ListedEnvironment { environment, workspace, kept_until } = listed;
             let letters: i64 = environment.id.as_str().bytes().map(i64::from).sum();
             if letters % TURNS != turn || is_over || unreachable.contains(&environment) {
+                continue;
+            }
+            // A deleted environment stays listed, and its credentials can be used again.
+            if !seen.insert((workspace, Unreachable::key(&environment))) {
                 continue;
             }
             if context.backoff.remaining() < LAST_BATCH {
@@ -248,7 +258,12 @@ impl Cleaner {
                 by_run.entry(copy.run.clone()).or_default().push(copy);
             }
         }
+        // The owner of an environment's account could make copies that fill the sweep.
+        let is_late = || scope.is_some() && context.backoff.remaining() < LAST_BATCH;
         for (run, copies) in by_run {
+            if is_late() {
+                return Ok(());
+            }
             let is_over = |copy: &FoundCopy| copy.not_after.is_some_and(|latest| latest <= context.now);
             let known = match run.as_deref().map(RunId::new) {
                 Some(Ok(id)) => {
@@ -287,6 +302,9 @@ impl Cleaner {
                 if let Err(error) = deleted {
                     swept.orphans_failed += 1;
                     log::error(&error).error("could not remove an orphan");
+                }
+                if is_late() {
+                    return Ok(());
                 }
             }
         }

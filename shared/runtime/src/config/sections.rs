@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use domain::copies::Layout;
+use domain::environment::Duty;
 use domain::iam::CopyLocation;
 use domain::ids::RunPrefix;
 use domain::issuer::{Issuers, is_secure_url};
@@ -126,7 +127,8 @@ impl Section for Launch {
 pub struct ComputeEnvironments {
     /// `COMPUTE_ACCOUNTS`: the allowed accounts; none by default.
     pub accounts: Vec<String>,
-    /// `SERVICE_ROLES`: the ARNs of the roles of the functions that have duties.
+    /// `SERVICE_ROLES`: the ARNs of the functions' roles: one for each duty, in the order of
+    /// [`Duty::ALL`].
     pub roles: Vec<String>,
     /// `ENVIRONMENT_BUS_ARN`: the ARN of the event bus for environments.
     pub bus: String,
@@ -151,9 +153,10 @@ impl Section for ComputeEnvironments {
         let Some(accounts) = accounts? else {
             return Some(Self { accounts: Vec::new(), roles: Vec::new(), bus: String::new() });
         };
-        let rule = "ARNs of roles, separated by commas";
+        let rule = "the ARNs of four roles, separated by commas";
         let roles = variables.required("SERVICE_ROLES", rule, |text| {
-            Some(list(text)).filter(|arns| arns.iter().all(|arn| is_arn(arn, "iam", "role/")))
+            let is_role = |arn: &String| is_arn(arn, "iam", "role/");
+            Some(list(text)).filter(|arns| arns.len() == Duty::ALL.len() && arns.iter().all(is_role))
         });
         let rule = "the ARN of an event bus, arn:…:events:…:event-bus/…";
         let bus = variables.required("ENVIRONMENT_BUS_ARN", rule, |text| {

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use domain::Result;
 use domain::owner::SecretOwner;
-use domain::ports::{ListLiveRuns, LiveRun};
+use domain::ports::{ListLiveRuns, LiveRun, LiveRuns};
+use domain::run::State;
 
-use super::row::run_id;
+use super::row::{ELSEWHERE, run_id};
 use crate::Store;
 use crate::expression_attributes::ExpressionAttributes;
 use crate::keys::LIVE_INDEX;
@@ -14,9 +15,13 @@ use crate::rows::s;
 
 #[async_trait(?Send)]
 impl ListLiveRuns for Store {
-    async fn live_runs(&self, scope: SecretOwner, limit: u32) -> Result<Vec<LiveRun>> {
+    async fn live_runs(&self, scope: SecretOwner, which: LiveRuns, limit: u32) -> Result<Vec<LiveRun>> {
         let mut attributes = ExpressionAttributes::default();
         let of_scope = attributes.equals("runScope", s(scope));
+        let filter = (which == LiveRuns::ExceptEndedElsewhere).then(|| {
+            let ending = attributes.equals("state", s(State::Ending.as_str()));
+            format!("NOT ({ending} AND {})", attributes.equals("platform", s(ELSEWHERE)))
+        });
         let (names, values) = attributes.parts();
         let query = self
             .client
@@ -24,6 +29,7 @@ impl ListLiveRuns for Store {
             .table_name(&self.table)
             .index_name(LIVE_INDEX)
             .key_condition_expression(of_scope)
+            .set_filter_expression(filter)
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
             .limit(page(limit));
@@ -37,13 +43,16 @@ impl ListLiveRuns for Store {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use domain::audit::AuditAction;
+    use domain::environment::Target;
     use domain::ports::SaveRuns;
-    use domain::run::{Run, State};
+    use domain::run::Run;
 
     use super::*;
     use crate::keys::Key;
-    use crate::testing::{TestStore, a_run, advanced, run_audit, run_id as id_of, user};
+    use crate::testing::{TestStore, a_run, advanced, an_environment, run_audit, run_id as id_of, user};
 
     async fn begin(test: &TestStore, id: &str, change: impl FnOnce(&mut Run)) -> Run {
         let mut run = a_run(id);
@@ -54,7 +63,7 @@ mod tests {
     }
 
     async fn live(test: &TestStore, scope: &str, limit: u32) -> Vec<LiveRun> {
-        let mut live = test.store.live_runs(scope.parse().unwrap(), limit).await.unwrap();
+        let mut live = test.store.live_runs(scope.parse().unwrap(), LiveRuns::All, limit).await.unwrap();
         live.sort_by(|one, other| one.id.cmp(&other.id));
         live
     }
@@ -80,6 +89,33 @@ mod tests {
         });
         test.store.save_lifecycle(&ending, &ended.lifecycle, None).await.unwrap();
         assert_eq!(live(&test, "WS#42", 10).await, [expected("b", 8)]);
+    }
+
+    #[tokio::test]
+    async fn runs_that_ended_in_an_environment_can_be_left_out() {
+        let test = TestStore::start().await;
+        for (id, elsewhere, state) in [
+            ("a", true, State::Running),
+            ("b", true, State::Ending),
+            ("c", false, State::Running),
+            ("d", false, State::Ending),
+        ] {
+            let run = begin(&test, id, |run| {
+                run.target = if elsewhere { Target::Elsewhere(an_environment("a")) } else { Target::Home };
+            })
+            .await;
+            let next = advanced(&run, |lifecycle| lifecycle.state = state);
+            test.store.save_lifecycle(&run, &next.lifecycle, None).await.unwrap();
+        }
+        for (which, limit, expected) in [
+            (LiveRuns::All, 10, &["a", "b", "c", "d"][..]),
+            (LiveRuns::ExceptEndedElsewhere, 10, &["a", "c", "d"]),
+            (LiveRuns::ExceptEndedElsewhere, 3, &["a", "c", "d"]),
+        ] {
+            let live = test.store.live_runs("WS#42".parse().unwrap(), which, limit).await.unwrap();
+            let ids: BTreeSet<_> = live.into_iter().map(|run| run.id).collect();
+            assert_eq!(ids, expected.iter().map(|id| id_of(id)).collect(), "{which:?}, {limit}");
+        }
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use crate::keys::{Key, due_shard};
 use crate::rows::{Attributes, Fields, FromRow, Row, corrupt, fields, n, s};
 
 /// The platform, in their rows, of runs in environments.
-const ELSEWHERE: &str = "aws-batch/environment";
+pub(super) const ELSEWHERE: &str = "aws-batch/environment";
 
 pub(super) fn run_row(store: &Store, run: &Run) -> Result<Attributes> {
     let mut row = fields(run)?;

@@ -164,7 +164,7 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         },
     },
     Requirement {
-        what: "each route of running pipelines has limits of its own, which a flood of other routes cannot use up",
+        what: "each route of running pipelines has limits of its own, which a flood of other routes cannot use up, and so has each proof of a role, which is slow",
         page: "https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html",
         violations: |template| {
             let stage = &template.document["Resources"]["ApiStage"];
@@ -173,11 +173,21 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
                 "ThrottlingBurstLimit": {"Ref": "RunThrottleBurst"},
                 "DetailedMetricsEnabled": true,
             });
-            let of_cancellations = json!({
-                "ThrottlingRateLimit": 10, "ThrottlingBurstLimit": 50, "DetailedMetricsEnabled": true,
-            });
+            let of = |rate: u32, burst: u32| {
+                json!({
+                    "ThrottlingRateLimit": rate, "ThrottlingBurstLimit": burst, "DetailedMetricsEnabled": true,
+                })
+            };
+            let (of_cancellations, of_proofs) = (of(10, 50), of(2, 20));
             let settings = Operation::ALL.iter().filter_map(|it| match (it, it.credential()) {
                 (Operation::CancelRun, _) => Some((it.route_key(), &of_cancellations)),
+                (
+                    Operation::CreateComputeEnv
+                    | Operation::UpdateComputeEnv
+                    | Operation::ValidateComputeEnv
+                    | Operation::ValidateCredentials,
+                    _,
+                ) => Some((it.route_key(), &of_proofs)),
                 (_, Credential::Run | Credential::Claim) => Some((it.route_key(), &of_runs)),
                 _ => None,
             });

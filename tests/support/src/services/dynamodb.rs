@@ -115,7 +115,7 @@ pub(crate) type Index = (&'static str, [&'static str; 2], &'static str, &'static
 pub(crate) const INDEXES: [Index; 3] = [
     ("due", ["dueShard", "due"], "KEYS_ONLY", &[]),
     ("by-workspace", ["runScope", "created"], "ALL", &[]),
-    ("live", ["runScope", "dueShard"], "INCLUDE", &["user", "copyCount"]),
+    ("live", ["runScope", "dueShard"], "INCLUDE", &["user", "copyCount", "platform", "state"]),
 ];
 
 fn table() -> Value {

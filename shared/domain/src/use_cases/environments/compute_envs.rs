@@ -12,10 +12,11 @@ use crate::context::Context;
 use crate::environment::{
     CredentialsId, Environment, EnvironmentId, Region, StoredCredentials, StoredEnvironment,
 };
+use crate::iam::CopyLocation;
 use crate::identity::Actor;
 use crate::ids::WorkspaceId;
 use crate::owner::Scope;
-use crate::ports::{EnvironmentChange, MAX_ENVIRONMENTS};
+use crate::ports::{EnvironmentChange, MAX_ENVIRONMENTS, MAX_LISTED};
 use crate::secret::Description;
 use crate::settings::Limits;
 use crate::use_cases::retry_contended;
@@ -96,16 +97,25 @@ impl EnvironmentService {
         if others.len() >= MAX_ENVIRONMENTS as usize {
             return Err(too_many());
         }
+        // The sweep looks in each listed environment.
+        let listed = self.store.targets().await?;
+        if listed.iter().filter(|one| one.workspace == workspace).count() >= MAX_LISTED as usize {
+            return Err(Error::LimitExceeded {
+                limit: MAX_LISTED,
+                what: "compute environments per workspace, with those that were deleted in the last weeks",
+            });
+        }
         retry_contended(context.backoff, async || {
             let credentials = self.usable_credentials(workspace, &draft.credentials).await?;
-            let environment = Environment {
+            let mut environment = Environment {
                 id: EnvironmentId::make_random(context.randomness),
                 region: draft.region.clone(),
                 role: credentials.role,
                 external_id: credentials.external_id,
-                copy_key: draft.copy_key.clone(),
+                copy_key: None,
             };
-            check_copy_key(&environment)?;
+            environment.copy_key =
+                draft.copy_key.as_deref().map(|key| key_arn(key, &environment.location())).transpose()?;
             prove(&*self.targets, &environment, context).await?;
             let environment = StoredEnvironment {
                 environment,
@@ -223,7 +233,12 @@ impl EnvironmentService {
         to: StoredEnvironment,
         context: &Context<'_>,
     ) -> Result<()> {
-        let record = audit(scope, action, detail(&to), context);
+        let outcome = match (action, &to.failure) {
+            (AuditAction::ComputeEnvChecked, None) => ", usable",
+            (AuditAction::ComputeEnvChecked, Some(_)) => ", not usable",
+            _ => "",
+        };
+        let record = audit(scope, action, detail(&to) + outcome, context);
         let change = EnvironmentChange::UpdateEnvironment { from, to };
         self.store.change_environment(Some(scope), &change, &record).await
     }
@@ -249,34 +264,24 @@ pub(crate) fn deletion(environment: StoredEnvironment, context: &Context<'_>) ->
     EnvironmentChange::DeleteEnvironment { environment, listed_until }
 }
 
-/// A key is an ARN of the environment's account and region, or an id in them.
-fn check_copy_key(environment: &Environment) -> Result<()> {
-    let Some(key) = &environment.copy_key else {
-        return Ok(());
-    };
-    let plain = |text: &str| {
-        let byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/');
-        (1..=256).contains(&text.len()) && text.bytes().all(byte)
-    };
-    let location = environment.location();
-    let prefix = format!("arn:{}:kms:{}:{}:", location.partition, location.region, location.account);
-    let fits = match key.strip_prefix(&prefix) {
-        Some(resource) => (resource.starts_with("key/") || resource.starts_with("alias/")) && plain(resource),
-        None => plain(key),
-    };
-    match fits {
-        true => Ok(()),
+/// Returns the ARN of a KMS key in an environment's account and region, from its ARN or id. An
+/// alias is refused: the permissions of job roles must name the key itself.
+fn key_arn(key: &str, location: &CopyLocation) -> Result<String> {
+    let CopyLocation { partition, region, account } = location;
+    let prefix = format!("arn:{partition}:kms:{region}:{account}:key/");
+    let id = key.strip_prefix(&prefix).unwrap_or(key);
+    match (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
+        true => Ok(format!("{prefix}{id}")),
         false => Err(Error::Invalid(format!(
-            "secretsKmsKeyId must be the ID or ARN of a KMS key in account {} and region {}.",
-            location.account, location.region
+            "secretsKmsKeyId must be the ID or ARN of a KMS key in account {account} and region {region}, and not an alias."
         ))),
     }
 }
 
 /// What the audit trail says about an environment. A reconciliation reads the id.
 pub(crate) fn detail(stored: &StoredEnvironment) -> String {
-    let Environment { id, region, role, .. } = &stored.environment;
-    format!("compute environment {id}, {region}, {role}")
+    stored.environment.to_string()
 }
 
 /// The error for credentials that do not exist in the workspace.
@@ -294,7 +299,7 @@ pub fn too_many() -> Error {
 /// The error for an environment whose name is used.
 #[must_use]
 pub fn taken() -> Error {
-    name_taken("compute environment")
+    name_taken("compute environments")
 }
 
 #[cfg(test)]

@@ -196,7 +196,7 @@ pub fn too_many() -> Error {
 /// The error for credentials whose name is used.
 #[must_use]
 pub fn taken() -> Error {
-    name_taken("credential")
+    name_taken("credentials")
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ pub fn environment_name(text: &str) -> Result<String> {
 #[must_use]
 pub fn name_taken(what: &str) -> Error {
     Error::Conflict(format!(
-        "A {what} of this name already exists, or its name differs only in case. Choose another name."
+        "The name already exists among the {what} of this workspace, or differs from one only in case. Choose another name."
     ))
 }
 

@@ -51,7 +51,7 @@ pub(super) fn failure(verdict: Verdict, environment: &Environment) -> Option<Str
             "The role {role} can be assumed without its external ID, so any workspace could use it. Give it the trust policy in setupSnippet of the credentials."
         )),
         Verdict::GrantsNothing => Some(format!(
-            "The role {role} can be assumed, but does not permit secretsmanager:DescribeSecret and batch:DescribeJobs in {region}. Deploy infra/compute-environment.yaml in this region, and check that the account has it enabled."
+            "The role {role} can be assumed, but does not permit secretsmanager:DescribeSecret and batch:DescribeJobs in {region}. Check the region: a role grants its permissions in that of its stack, and a second region needs another role. Or deploy infra/compute-environment.yaml there again, and check that the account has the region enabled."
         )),
     }
 }

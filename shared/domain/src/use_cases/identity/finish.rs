@@ -11,7 +11,7 @@ use super::operators::revoke_all;
 use super::reconcile::{delete_environments, delete_secrets};
 use crate::context::Context;
 use crate::owner::{Removed, SecretOwner};
-use crate::ports::FinishRemovals;
+use crate::ports::{FinishRemovals, LiveRuns};
 use crate::{Result, log};
 
 /// What a pass did.
@@ -72,7 +72,7 @@ pub async fn finish_scope(
         delete_environments(store, workspace, context).await?;
     }
     let settled = context.now.duration_since(removed.at) >= SETTLED;
-    let finished = settled && store.live_runs(removed.scope, 1).await?.is_empty();
+    let finished = settled && store.live_runs(removed.scope, LiveRuns::All, 1).await?.is_empty();
     if finished {
         store.forget_removed(removed.scope).await?;
     }

@@ -5,15 +5,18 @@
 //! ([ADR 21](../../../../../docs/adr/0021-live-runs-are-an-index.md)).
 
 use crate::context::Context;
-use crate::ports::{ListLiveRuns, LiveRun};
+use crate::environment::Target;
+use crate::ports::{ListLiveRuns, LiveRun, LiveRuns};
 use crate::settings::LiveLimits;
 use crate::use_cases::preview::LaunchScopes;
 use crate::{Error, Result};
 
-/// Reads the live runs of the scope that the launch counts in, as many as a limit needs.
+/// Reads the live runs of the scope that the launch counts in, as many as a limit needs. Runs that
+/// wait for a compute environment that cannot be used do not keep others from running at home.
 pub(super) async fn read_live_runs(
     store: &dyn ListLiveRuns,
     scopes: &LaunchScopes,
+    target: &Target,
     context: &Context<'_>,
 ) -> Result<Vec<LiveRun>> {
     let limits = &context.settings.live_limits;
@@ -21,7 +24,8 @@ pub(super) async fn read_live_runs(
         Some(_) => limits.runs_per_workspace,
         None => limits.runs_per_user,
     };
-    store.live_runs(scopes.of_run().owner(), limit).await
+    let which = if target.is_home() { LiveRuns::ExceptEndedElsewhere } else { LiveRuns::All };
+    store.live_runs(scopes.of_run().owner(), which, limit).await
 }
 
 /// Checks that the launch exceeds no limit.

@@ -5,6 +5,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::{BATCH, CONCURRENCY, SweepSummary, Unreachable};
 use crate::context::Context;
+use crate::ports::LiveRuns;
 use crate::run::{Event, Run};
 use crate::use_cases::clean_up::{Cleaner, CleanupOutcome};
 use crate::{Result, log};
@@ -25,7 +26,7 @@ impl Cleaner {
         let ended = async {
             let mut outcomes = Vec::new();
             for removed in self.store.removed().await? {
-                let listed = self.store.live_runs(removed.scope, MOST_LISTED).await?;
+                let listed = self.store.live_runs(removed.scope, LiveRuns::All, MOST_LISTED).await?;
                 // The index also lists runs that have ended and wait for their environment. They
                 // must not hide the others.
                 let live = stream::iter(listed)

@@ -85,6 +85,12 @@ pub fn environment_draft(body: &EnvironmentBody) -> Result<EnvironmentDraft, Pro
         return Err(Problem::new(413, "`computeEnv.config` is too large: it may have at most 16 KiB."));
     }
     let config: Config = nested("computeEnv.config", raw)?;
+    if raw.is_some_and(|raw| serde_json::from_str::<Map<String, Value>>(raw.get()).is_err()) {
+        return Err(Problem::bad_request(
+            "`computeEnv.config` cannot be read back: it is nested too deeply, or has a number that is too \
+             large or an incomplete escape such as \\ud800.",
+        ));
+    }
     for (name, content, reason) in [
         (
             "forge",
@@ -129,10 +135,21 @@ pub struct EnvironmentUpdateBody {
     /// Other credentials, whose role is in the same account. If absent or null, they do not change.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[0-9A-Za-z]{22}$")))]
     credentials_id: Option<String>,
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    config: Option<Box<RawValue>>,
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    compute_env: Option<Box<RawValue>>,
 }
 
 /// Checks the body of `PUT /compute-envs/{computeEnvId}`.
 pub fn environment_update(body: &EnvironmentUpdateBody) -> Result<EnvironmentUpdate, Problem> {
+    refuse_content(
+        "config",
+        body.config.as_deref(),
+        "it cannot be changed. Create another compute environment.",
+    )?;
+    let reason = "name, description and credentialsId are fields of the body itself.";
+    refuse_content("computeEnv", body.compute_env.as_deref(), reason)?;
     Ok(EnvironmentUpdate {
         name: body.name.as_deref().map(environment_name).transpose()?,
         description: body.description.as_deref().map(Description::new).transpose()?,
@@ -231,7 +248,7 @@ impl<'a> EnvironmentAnswer<'a> {
     /// Creates the answer.
     #[must_use]
     pub fn new(stored: &'a StoredEnvironment) -> Self {
-        // The row has what `environment_draft` accepted: an object.
+        // The row has what `environment_draft` accepted: an object that can be read.
         let mut config: Map<String, Value> = serde_json::from_str(&stored.config).unwrap_or_default();
         config.insert("discriminator".into(), "aws-batch".into());
         Self {

@@ -192,6 +192,21 @@ fn other_platforms_and_malformed_environments_are_refused() {
         assert_eq!(status, expected, "{index}: {message}");
         assert!(message.contains(part), "{index}: {message}");
     }
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for (value, is_readable) in [
+        ("1e300", true),
+        ("1e999", false),
+        (r#""\ud83d\ude00""#, true),
+        (r#""\ud800""#, false),
+        (&*deep, false),
+    ] {
+        let sent = format!(
+            r#"{{"computeEnv": {{"name": "batch", "platform": "aws-batch", "credentialsId": "{ID}",
+                "config": {{"region": "eu-west-1", "other": {value}}}}}}}"#
+        );
+        let read = body::parse(&sent).and_then(|body| environment_draft(&body));
+        assert_eq!(read.is_ok(), is_readable, "{value}");
+    }
     let labelled = json!({"computeEnv": {}, "labelIds": [7]});
     assert!(refusal(environment_draft(&body(&labelled))).1.contains("labelIds"));
 }
@@ -203,7 +218,12 @@ fn an_update_changes_only_what_it_names() {
         (update.name.as_deref(), update.description, update.credentials),
         (Some("renamed"), None, None)
     );
-    for (given, status) in [(json!({"name": "x"}), 400), (json!({"credentialsId": "x"}), 422)] {
+    for (given, status) in [
+        (json!({"name": "x"}), 400),
+        (json!({"credentialsId": "x"}), 422),
+        (json!({"name": "renamed", "config": {"region": "us-east-1"}}), 400),
+        (json!({"computeEnv": {"name": "renamed"}}), 400),
+    ] {
         assert_eq!(refusal(environment_update(&body(&given))).0, status, "{given}");
     }
 }

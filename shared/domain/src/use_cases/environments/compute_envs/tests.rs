@@ -1,7 +1,8 @@
 use super::super::testing::{Env, OTHER_OWNER, OWNER, ROLE, VIEWER, by, elsewhere, environment_draft, here};
 use super::*;
+use crate::environment::ListedEnvironment;
 use crate::ports::Verdict;
-use crate::testing::{NOW, error_of, minutes, run_now, unavailable};
+use crate::testing::{NOW, environment, error_of, minutes, run_now, unavailable, workspace_id};
 
 fn create(env: &Env, draft: &EnvironmentDraft) -> Result<EnvironmentId> {
     run_now(env.service.create(&by(OWNER), here(), draft, &env.fixture.context()))
@@ -183,6 +184,9 @@ fn a_check_records_what_it_finds_and_a_later_one_clears_it() {
     let valid = env.stored(id).unwrap();
     assert_eq!((valid.failure, valid.proved), (None, minutes(6)));
     assert_eq!(env.fixture.table.actions()[2..], [AuditAction::ComputeEnvChecked; 2]);
+    let details = env.fixture.table.audit().into_iter().filter_map(|record| record.detail);
+    let details: Vec<_> = details.skip(2).collect();
+    assert!(details[0].ends_with(", not usable") && details[1].ends_with(", usable"), "{details:?}");
     env.roles.faults.fail("check_target", unavailable());
     let context = env.fixture.context();
     assert_eq!(
@@ -207,18 +211,22 @@ fn a_deleted_environment_stays_in_the_list_until_its_last_run_is_over() {
 }
 
 #[test]
-fn a_key_of_the_copies_is_of_the_account_and_region() {
+fn a_key_of_the_copies_is_of_the_account_and_region_and_stored_as_its_arn() {
+    const KEY: &str = "arn:aws:kms:eu-west-1:210987654321:key/1111-2222";
     let env = Env::new();
     let credentials = env.credentials("one", ROLE);
     for (number, (key, valid)) in [
-        ("11112222-3333-4444-5555-666677778888", true),
-        ("alias/copies", true),
-        ("arn:aws:kms:eu-west-1:210987654321:key/1111", true),
-        ("arn:aws:kms:eu-west-1:210987654321:alias/copies", true),
-        ("arn:aws:kms:us-east-1:210987654321:key/1111", false),
-        ("arn:aws:kms:eu-west-1:333333333333:key/1111", false),
-        ("arn:aws:kms:eu-west-1:210987654321:secret/1111", false),
+        ("1111-2222", true),
+        (KEY, true),
+        ("alias/copies", false),
+        ("arn:aws:kms:eu-west-1:210987654321:alias/copies", false),
+        ("arn:aws:kms:us-east-1:210987654321:key/1111-2222", false),
+        ("arn:aws:kms:eu-west-1:333333333333:key/1111-2222", false),
+        ("arn:aws:kms:eu-west-1:210987654321:secret/1111-2222", false),
+        ("arn:aws:kms:eu-west-1:210987654321:key/*", false),
+        ("arn:aws:kms:eu-west-1:210987654321:key/", false),
         ("two words", false),
+        (&*"1".repeat(65), false),
         ("", false),
     ]
     .into_iter()
@@ -228,6 +236,31 @@ fn a_key_of_the_copies_is_of_the_account_and_region() {
             copy_key: Some(key.into()),
             ..environment_draft(&format!("env-{number}"), &credentials.id)
         };
-        assert_eq!(create(&env, &draft).is_ok(), valid, "{key}");
+        let created = create(&env, &draft);
+        assert_eq!(created.is_ok(), valid, "{key}");
+        if let Ok(id) = created {
+            assert_eq!(env.stored(&id).unwrap().environment.copy_key.as_deref(), Some(KEY), "{key}");
+        }
+    }
+}
+
+#[test]
+fn a_workspace_has_a_limit_of_environments_with_those_that_were_deleted_in_the_last_weeks() {
+    let env = Env::new();
+    let credentials = env.credentials("one", ROLE);
+    let list = |workspace, count| {
+        let mut rows = env.fixture.table.rows.borrow_mut();
+        let entry = ListedEnvironment { environment: environment(), workspace, kept_until: Some(1) };
+        rows.listed_environments = vec![entry; count];
+    };
+    for (workspace, count, expected) in [
+        (WorkspaceId::new(43).unwrap(), 200, "ok"),
+        (workspace_id(), 199, "ok"),
+        (workspace_id(), 200, "limit-exceeded"),
+    ] {
+        list(workspace, count);
+        let draft = environment_draft(&format!("env-{workspace}-{count}"), &credentials.id);
+        let code = create(&env, &draft).map_or_else(|error| error.code(), |_| "ok");
+        assert_eq!(code, expected, "{workspace}, {count}");
     }
 }

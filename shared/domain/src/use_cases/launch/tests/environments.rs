@@ -1,6 +1,7 @@
 use super::*;
 use crate::environment::{CredentialsId, Duty, EnvironmentId, StoredEnvironment, Target};
 use crate::ids::WorkspaceId;
+use crate::settings::LiveLimits;
 use crate::testing::{environment, environment_refused};
 
 const KEY: &str = "0123456789abcdef";
@@ -57,6 +58,58 @@ fn a_role_that_refuses_ends_the_launch_before_an_intent_is_written_or_a_value_is
 }
 
 #[test]
+fn a_run_that_ended_in_an_environment_and_waits_for_it_counts_only_for_launches_in_environments() {
+    let mut fixture = with_environment();
+    fixture.settings.live_limits = LiveLimits { runs_per_user: 1, ..LiveLimits::default() };
+    let run = launch(&fixture, &elsewhere(), None).unwrap().run;
+    for (state, at_home) in [(State::Running, "too-many-live-runs"), (State::Ending, "ok")] {
+        let mut run = run.clone();
+        run.lifecycle.state = state;
+        fixture.table.put_run(run);
+        for (request, expected) in
+            [(elsewhere(), "too-many-live-runs"), (request(Platform::AwsBatch), at_home)]
+        {
+            let code = launch(&fixture, &request, None).map_or_else(|error| error.code(), |_| "ok");
+            assert_eq!(code, expected, "{state:?}, {:?}", request.compute_env);
+        }
+    }
+}
+
+#[test]
+fn the_audit_record_of_a_launch_names_its_environment_and_that_of_its_claim_or_end_does_not() {
+    let fixture = with_environment();
+    let run = launch(&fixture, &elsewhere(), None).unwrap().run;
+    let at_home = launch(&fixture, &request(Platform::AwsBatch), None).unwrap().run;
+    let context = fixture.context();
+    let expected =
+        format!("compute environment {}, {}, {}", environment().id, environment().region, environment().role);
+    for (run, action, detail) in [
+        (&run, AuditAction::RunLaunched, Some(expected)),
+        (&run, AuditAction::RunTokensRenewed, None),
+        (&at_home, AuditAction::RunLaunched, None),
+    ] {
+        assert_eq!(run.audit_record(action, &context).detail, detail, "{action:?}");
+    }
+}
+
+#[test]
+fn an_environment_whose_last_check_failed_is_refused_with_what_was_wrong() {
+    let fixture = with_environment();
+    let fail = |failure: Option<&str>| {
+        let mut rows = fixture.table.rows.borrow_mut();
+        let stored = rows.environments.get_mut(&(workspace_id(), environment().id)).unwrap();
+        stored.failure = failure.map(str::to_owned);
+    };
+    fail(Some("The role lets anyone in."));
+    let error = error_of(launch(&fixture, &elsewhere(), None));
+    assert_eq!(error.code(), "refused");
+    assert!(error.to_string().contains("The role lets anyone in."), "{error}");
+    assert!(fixture.environments.sessions.borrow().is_empty());
+    fail(None);
+    launch(&fixture, &elsewhere(), None).unwrap();
+}
+
+#[test]
 fn an_environment_of_another_workspace_does_not_exist() {
     let fixture = with_environment();
     let other = WorkspaceId::new(43).unwrap();
@@ -65,7 +118,11 @@ fn an_environment_of_another_workspace_does_not_exist() {
     let unknown = EnvironmentId::parse("zzzzzzzzzzzzzzzzzzzzzz").unwrap();
     for id in [environment().id, unknown] {
         let request = LaunchRequest { compute_env: Some(id), ..request(Platform::AwsBatch) };
-        assert_eq!(error_of(launch(&fixture, &request, None)).code(), "not-found");
+        let error = error_of(launch(&fixture, &request, None));
+        assert_eq!(
+            error.to_string(),
+            "computeEnvId: this workspace has no compute environment with this ID."
+        );
     }
     assert!(fixture.environments.sessions.borrow().is_empty());
 }

@@ -1,5 +1,6 @@
 use super::*;
-use crate::environment::{EnvironmentId, ListedEnvironment, Target};
+use crate::environment::{EnvironmentId, ExternalId, ListedEnvironment, Target};
+use crate::ids::WorkspaceId;
 use crate::run::RunResult;
 use crate::testing::{elsewhere, environment};
 
@@ -71,18 +72,38 @@ fn six_hundred_runs_are_abandoned_together() {
 }
 
 #[test]
-fn another_region_of_the_same_role_is_still_tried() {
-    let fixture = Fixture::new();
-    let there = put_elsewhere(&fixture, due_run(1, State::Ending, -10));
-    let mut here = elsewhere(due_run(2, State::Ending, -5));
-    here.target =
-        Target::Elsewhere(Environment { region: Region::parse("eu-west-1").unwrap(), ..environment() });
-    fixture.table.put_run(here.clone());
-    fixture.environments.faults.fail("assume_role", unavailable());
-    let swept = sweep_at(&fixture, NOW);
-    assert_eq!((swept.due, swept.ended, swept.unreachable), (2, 1, 1));
-    assert_eq!(fixture.table.stored_run(&there.id), there);
-    assert_eq!(fixture.table.stored_run(&here.id).lifecycle.state, State::Ended);
+fn another_region_or_external_id_of_the_same_role_is_still_tried() {
+    let others = [
+        Environment { region: Region::parse("eu-west-1").unwrap(), ..environment() },
+        Environment { external_id: ExternalId::parse(&"z".repeat(32)).unwrap(), ..environment() },
+    ];
+    for other in others {
+        let fixture = Fixture::new();
+        let refused = put_elsewhere(&fixture, due_run(1, State::Ending, -10));
+        let mut tried = elsewhere(due_run(2, State::Ending, -5));
+        tried.target = Target::Elsewhere(other);
+        fixture.table.put_run(tried.clone());
+        fixture.environments.faults.fail("assume_role", unavailable());
+        let swept = sweep_at(&fixture, NOW);
+        assert_eq!((swept.due, swept.ended, swept.unreachable), (2, 1, 1));
+        assert_eq!(fixture.table.stored_run(&refused.id), refused);
+        assert_eq!(fixture.table.stored_run(&tried.id).lifecycle.state, State::Ended);
+    }
+}
+
+#[test]
+fn orphans_in_an_environment_are_removed_only_while_there_is_time() {
+    for (passing, removed) in [(0, 2), (55, 1), (80, 0)] {
+        let fixture = Fixture::new();
+        list(&fixture, environment());
+        for number in 1..=2 {
+            let ended = put_elsewhere(&fixture, due_run(number, State::Ended, -10));
+            let mut copies = fixture.environments.target.copies.borrow_mut();
+            copies.get_mut(&ended.lifecycle.copies[0].name).unwrap().scope = Some("workspace/42".into());
+        }
+        fixture.backoff.pass_on_read(Duration::from_secs(passing));
+        assert_eq!(sweep_at(&fixture, turn_of(&environment())).orphans, removed, "{passing}");
+    }
 }
 
 #[test]
@@ -112,6 +133,17 @@ fn orphans_in_an_environment_are_removed_in_its_turn_if_they_are_of_its_workspac
     assert!(fixture.environments.target.names().is_empty());
     let (_, _, name) = fixture.environments.sessions.borrow().last().unwrap().clone();
     assert_eq!(name, "sweep");
+}
+
+#[test]
+fn the_same_role_and_external_id_are_looked_at_once_for_each_workspace() {
+    let fixture = Fixture::new();
+    let here = ListedEnvironment { environment: environment(), workspace: workspace_id(), kept_until: None };
+    let deleted = ListedEnvironment { kept_until: Some(i64::MAX), ..here.clone() };
+    let other = ListedEnvironment { workspace: WorkspaceId::new(43).unwrap(), ..here.clone() };
+    fixture.table.rows.borrow_mut().listed_environments = vec![deleted, here, other];
+    sweep_at(&fixture, turn_of(&environment()));
+    assert_eq!(fixture.environments.sessions.borrow().len(), 2);
 }
 
 #[test]
