@@ -3,19 +3,16 @@
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use delivery_secretsmanager::CopyRemover;
 use domain::environment::Service;
 use domain::ids::RunPrefix;
 use domain::issuer::Issuers;
-use domain::ports::CleanupSession;
 use domain::settings::Settings;
 use domain::use_cases::environments::{ComputeAccounts, EnvironmentService};
 use environments_sts::{Checks, RoleAssumer};
 use events_eventbridge::ExpiryAnnouncer;
 use identity::{Environments, Expiry, Handler};
-use jobs_batch::JobObserver;
 use runtime::config::{self, Bus, ComputeEnvironments, Home, Table};
-use runtime::{Clients, Failed, Invocation, Metric, Metrics, SdkConfig, SystemRandomness};
+use runtime::{Clients, Failed, Invocation, Metric, Metrics, SystemRandomness};
 use store_dynamodb::Store;
 
 type Configuration = (Table, Settings, Home, RunPrefix, ComputeEnvironments, Issuers, Bus);
@@ -29,10 +26,6 @@ fn main() -> ExitCode {
         store.warm().await;
         let targets = Checks {
             assumer: RoleAssumer::new(clients.control(), clients.elsewhere()),
-            clients: |session: &SdkConfig| CleanupSession {
-                jobs: Rc::new(JobObserver::new(aws_sdk_batch::Client::new(session))),
-                copies: Rc::new(CopyRemover::new(aws_sdk_secretsmanager::Client::new(session))),
-            },
             copy: format!("tower-{}", prefix.as_str()),
         };
         let accounts = ComputeAccounts {

@@ -1,20 +1,18 @@
 //! The proof that an environment's role works.
 
 use async_trait::async_trait;
-use aws_failures::Failure;
-use aws_types::SdkConfig;
 use domain::environment::{Duty, Environment, ExternalId};
-use domain::ports::{CheckTarget, CleanupSession, Randomness, Verdict};
+use domain::ports::{CheckTarget, Randomness, Verdict};
 use domain::{Error, Result};
 
 use crate::RoleAssumer;
+use crate::probe::{describe_jobs, describe_secret, failure_of};
 
 /// Checks the roles of environments.
-pub struct Checks<F> {
+#[derive(Clone, Debug)]
+pub struct Checks {
     /// Assumes the roles.
     pub assumer: RoleAssumer,
-    /// Makes the clients of a session.
-    pub clients: F,
     /// A name of a copy that the role may describe and that no run has: `tower-<prefix>`.
     pub copy: String,
 }
@@ -25,7 +23,7 @@ const SESSION: &str = "check";
 const NO_JOB: &str = "00000000-0000-0000-0000-000000000000";
 
 #[async_trait(?Send)]
-impl<F: Fn(&SdkConfig) -> CleanupSession> CheckTarget for Checks<F> {
+impl CheckTarget for Checks {
     /// The service must not store a role that lets it in without the external id: another
     /// workspace could name the same role.
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-user_externalid.html>
@@ -41,9 +39,10 @@ impl<F: Fn(&SdkConfig) -> CleanupSession> CheckTarget for Checks<F> {
             Err(Error::EnvironmentRefused { .. }) => {}
             Err(error) => return Err(error),
         }
-        let CleanupSession { jobs, copies } = (self.clients)(&session);
-        let used =
-            [copies.describe_copy(&self.copy).await.map(drop), jobs.observe_job(NO_JOB).await.map(drop)];
+        let used = [
+            describe_secret(environment, &session, &self.copy).await,
+            describe_jobs(environment, &session, NO_JOB).await,
+        ];
         for outcome in used {
             match outcome {
                 Err(error) if is_denied(&error) => return Ok(Verdict::GrantsNothing),
@@ -62,12 +61,4 @@ fn is_denied(error: &Error) -> bool {
         let codes = ["ClientException", "UnrecognizedClientException", "InvalidClientTokenId"];
         failure.is_denied() || failure.code().is_some_and(|code| codes.contains(&code))
     })
-}
-
-/// Returns the failed call, if one is the cause of the error.
-pub(crate) fn failure_of(error: &Error) -> Option<&Failure> {
-    match error {
-        Error::Unavailable { source, .. } => source.downcast_ref(),
-        _ => None,
-    }
 }

@@ -13,7 +13,7 @@ use domain::{Error, Result};
 use zeroize::Zeroizing;
 
 use crate::RoleAssumer;
-use crate::check::failure_of;
+use crate::probe::failure_of;
 
 /// Delivers to environments, with clients that a function makes from the session's configuration.
 pub struct Deliveries<F>(pub RoleAssumer, pub F);

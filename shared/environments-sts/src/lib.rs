@@ -6,6 +6,7 @@
 mod assume_role;
 mod check;
 mod duties;
+mod probe;
 
 pub use assume_role::RoleAssumer;
 pub use check::Checks;
