@@ -73,7 +73,14 @@ impl FakeAws {
     /// Returns these answers in order, and repeats the last one.
     #[must_use]
     pub fn answering<const N: usize>(answers: [Answer; N]) -> Self {
-        Self(Arc::new(Mutex::new(Script { answers: answers.into(), seen: Vec::new() })))
+        Self::scripted(&answers)
+    }
+
+    /// The same, for a script whose length a test chooses.
+    #[must_use]
+    pub fn scripted(answers: &[Answer]) -> Self {
+        let answers = answers.iter().cloned().collect();
+        Self(Arc::new(Mutex::new(Script { answers, seen: Vec::new() })))
     }
 
     /// The configuration for clients of the fake: standard retries with [`ATTEMPTS`] attempts.

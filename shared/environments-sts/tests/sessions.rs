@@ -18,6 +18,7 @@ use domain::ports::{
 };
 use domain::{Error, Result};
 use environments_sts::{Checks, Deliveries, Observations, Removals, RoleAssumer};
+use serde_json::json;
 
 fn environment() -> Environment {
     Environment {
@@ -58,11 +59,10 @@ fn assumer(aws: &FakeAws) -> RoleAssumer {
     RoleAssumer::new(&aws.sdk_config(), &aws.sdk_config())
 }
 
-/// Copies and jobs that give these outcomes.
+/// Clients of a session, of which the first can give an error.
+#[derive(Default)]
 struct Clients {
     created: RefCell<Option<Error>>,
-    copy: RefCell<Option<Error>>,
-    job: RefCell<Option<Error>>,
 }
 
 #[async_trait(?Send)]
@@ -75,28 +75,27 @@ impl CreateCopies for Clients {
 #[async_trait(?Send)]
 impl RemoveCopies for Clients {
     async fn describe_copy(&self, name: &str) -> Result<CopyStatus> {
-        assert_eq!(name, "tower-ab12");
-        self.copy.borrow_mut().take().map_or(Ok(CopyStatus::Gone), Err)
+        unreachable!("a session is only opened, not for {name}")
     }
 
     async fn delete_copy(&self, _: &str) -> Result<()> {
-        unreachable!("a check deletes nothing")
+        unreachable!("a session is only opened")
     }
 
     async fn list_copies(&self, _: &str) -> Result<Vec<FoundCopy>> {
-        unreachable!("a check lists nothing")
+        unreachable!("a session is only opened")
     }
 }
 
 #[async_trait(?Send)]
 impl ObserveJobs for Clients {
     async fn observe_job(&self, _: &str) -> Result<ObservedJob> {
-        self.job.borrow_mut().take().map_or(Ok(ObservedJob::unknown()), Err)
+        unreachable!("a session is only opened")
     }
 }
 
 fn clients() -> Rc<Clients> {
-    Rc::new(Clients { created: RefCell::default(), copy: RefCell::default(), job: RefCell::default() })
+    Rc::default()
 }
 
 /// The configurations of the sessions so far.
@@ -185,62 +184,89 @@ impl Randomness for Sevens {
     }
 }
 
+fn checks(aws: &FakeAws) -> Checks {
+    Checks { assumer: assumer(aws), copy: "tower-ab12".into() }
+}
+
+fn missing_secret() -> Answer {
+    Answer::error(400, "ResourceNotFoundException", "canary message")
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_role_is_proved_if_it_works_and_demands_its_external_id() {
     let denied = || refusal(403, "AccessDenied");
-    let cases: [(&str, [Answer; 2], Option<Verdict>, &str); 5] = [
-        ("it works", [assumed(), denied()], Some(Verdict::Proved), ""),
-        ("it refuses", [denied(), denied()], Some(Verdict::Refused), ""),
-        ("it lets anyone in", [assumed(), assumed()], Some(Verdict::LetsAnyoneIn), ""),
-        (
-            "an outage",
-            [refusal(500, "InternalFailure"), refusal(500, "InternalFailure")],
-            None,
-            "unavailable",
-        ),
-        ("an outage at the second call", [assumed(), refusal(500, "InternalFailure")], None, "unavailable"),
+    let no_job = || Answer::ok(json!({ "jobs": [] }));
+    let outage = || refusal(500, "InternalFailure");
+    let cases: [(&str, &[Answer], Option<Verdict>, &str); 5] = [
+        ("it works", &[assumed(), denied(), missing_secret(), no_job()], Some(Verdict::Proved), ""),
+        ("it refuses", &[denied()], Some(Verdict::Refused), ""),
+        ("it lets anyone in", &[assumed()], Some(Verdict::LetsAnyoneIn), ""),
+        ("an outage", &[outage()], None, "unavailable"),
+        ("an outage at the second call", &[assumed(), outage()], None, "unavailable"),
     ];
     for (case, answers, verdict, code) in cases {
-        let aws = FakeAws::answering(answers);
-        let checks = Checks {
-            assumer: assumer(&aws),
-            clients: |_: &SdkConfig| CleanupSession { jobs: clients(), copies: clients() },
-            copy: "tower-ab12".into(),
-        };
-        match checks.check_target(&environment(), &Sevens).await {
+        let aws = FakeAws::scripted(answers);
+        match checks(&aws).check_target(&environment(), &Sevens).await {
             Ok(found) => assert_eq!(Some(found), verdict, "{case}"),
             Err(error) => assert_eq!((None, error.code()), (verdict, code), "{case}"),
         }
-        for call in aws.seen() {
+        let seen = aws.seen();
+        for call in seen.iter().filter(|call| call.operation != "DescribeSecret" && call.body.is_string()) {
             assert!(call.body.as_str().unwrap().contains("Tags.member.1.Value=check"), "{case}");
         }
-        if let (Some(Verdict::Proved), [right, wrong]) = (verdict, &aws.seen()[..]) {
-            assert_ne!(right.body, wrong.body, "the second call has another external ID");
+        let Some(Verdict::Proved) = verdict else {
+            continue;
+        };
+        let [right, wrong, secret, job] = &seen[..] else { panic!("{seen:?}") };
+        assert_ne!(right.body, wrong.body, "the second call has another external ID");
+        assert_eq!((&*secret.operation, &*job.operation), ("DescribeSecret", "describejobs"));
+        assert_eq!(secret.body, json!({ "SecretId": "tower-ab12" }));
+        assert_eq!(job.body, json!({ "jobs": ["00000000-0000-0000-0000-000000000000"] }));
+        for (call, service) in [(secret, "secretsmanager"), (job, "batch")] {
+            let signed = &call.authorization;
+            assert!(signed.contains("Credential=ASIACANARY/"), "{signed}");
+            assert!(signed.contains(&format!("/ap-southeast-2/{service}/aws4_request")), "{signed}");
+            assert!(signed.contains("content-type;host;x-amz-date;x-amz-security-token"), "{signed}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_role_that_may_not_use_its_permissions_grants_nothing() {
-    for (copy, job, verdict) in [
-        (Some("AccessDeniedException"), None, Some(Verdict::GrantsNothing)),
-        (None, Some("ClientException"), Some(Verdict::GrantsNothing)),
-        (Some("UnrecognizedClientException"), None, Some(Verdict::GrantsNothing)),
-        (Some("InternalServiceError"), None, None),
-        (None, Some("ServerException"), None),
+    let works = || Answer::ok(json!({}));
+    for (case, secret, job, verdict) in [
+        ("denied", Answer::error(400, "AccessDeniedException", "m"), works(), Some(Verdict::GrantsNothing)),
+        (
+            "denied",
+            missing_secret(),
+            Answer::error(403, "AccessDeniedException", "m"),
+            Some(Verdict::GrantsNothing),
+        ),
+        (
+            "by AWS Batch",
+            works(),
+            Answer::error(403, "com.amazonaws#ClientException", "m"),
+            Some(Verdict::GrantsNothing),
+        ),
+        (
+            "region",
+            Answer::error(400, "UnrecognizedClientException", "m"),
+            works(),
+            Some(Verdict::GrantsNothing),
+        ),
+        ("an outage", Answer::error(500, "InternalServiceError", "m"), works(), None),
+        ("an outage", works(), Answer::error(500, "ServerException", "m"), None),
+        ("no JSON", works(), Answer::Reply(502, "<html>".into()), None),
+        ("lost", works(), Answer::Lost, None),
     ] {
-        let aws = FakeAws::answering([assumed(), refusal(403, "AccessDenied")]);
-        let made = move |_: &SdkConfig| {
-            let clients = Rc::new(Clients {
-                created: RefCell::default(),
-                copy: RefCell::new(copy.map(failure)),
-                job: RefCell::new(job.map(failure)),
-            });
-            CleanupSession { jobs: clients.clone(), copies: clients }
-        };
-        let checks = Checks { assumer: assumer(&aws), clients: made, copy: "tower-ab12".into() };
-        let found = checks.check_target(&environment(), &Sevens).await;
-        assert_eq!(found.ok(), verdict, "{copy:?} {job:?}");
+        let aws = FakeAws::scripted(&[assumed(), refusal(403, "AccessDenied"), secret, job]);
+        let found = checks(&aws).check_target(&environment(), &Sevens).await;
+        if let Err(error) = &found {
+            assert_eq!(error.code(), "unavailable", "{case}");
+            let text = printed(error);
+            assert!(!text.contains("canary") && !text.contains("tower-ab12"), "{text}");
+        }
+        assert_eq!(found.ok(), verdict, "{case}");
     }
 }
 
@@ -257,8 +283,7 @@ async fn a_copy_that_the_role_or_the_key_does_not_permit_is_for_the_owner_of_the
         let created = RefCell::new(created);
         let deliveries = Deliveries(assumer(&aws), move |_: &SdkConfig, _: &Environment| {
             let created = RefCell::new(created.take());
-            Rc::new(Clients { created, copy: RefCell::default(), job: RefCell::default() })
-                as Rc<dyn CreateCopies>
+            Rc::new(Clients { created }) as Rc<dyn CreateCopies>
         });
         let there = deliveries.deliver_to(&environment(), &run()).await.unwrap();
         let copy = RunCopy { name: "tower-ab12".into(), arn: None, holds: Vec::new(), store: false };
