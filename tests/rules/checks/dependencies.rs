@@ -9,7 +9,7 @@ use crate::root;
 /// The AWS services that each function has permissions for (its policy in `infra/template.yaml`).
 const FUNCTIONS: [(&str, &[&str]); 9] = [
     ("authorizer", &["dynamodb"]),
-    ("identity", &["batch", "dynamodb", "eventbridge", "secretsmanager", "sts"]),
+    ("identity", &["dynamodb", "eventbridge", "sts"]),
     ("read-secrets", &["dynamodb"]),
     ("write-secrets", &["dynamodb", "kms"]),
     ("launch-run", &["dynamodb", "eventbridge", "kms", "secretsmanager", "sts"]),

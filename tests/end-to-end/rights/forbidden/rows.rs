@@ -34,7 +34,9 @@ fn allowed(function: &str, kind: &str, operation: &str) -> bool {
         ("identity", "GetItem") => {
             &["ORG#", "WS#", "MEMBERS#", "USER#", "LOGIN#", "TOKEN#", "SECRETS#", "ENVS#"]
         }
-        ("identity", "Query") => &["MEMBERS#", "USER#", "LOGIN#", "SECRETS#", "ENVS#", "REMOVED#"],
+        ("identity", "Query") => {
+            &["MEMBERS#", "USER#", "LOGIN#", "SECRETS#", "ENVS#", "ENVIRONMENTS", "REMOVED#"]
+        }
         ("identity", "PutItem") => &[
             "ORG#",
             "WS#",

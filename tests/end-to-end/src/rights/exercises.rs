@@ -288,7 +288,7 @@ impl<'a> Exercises<'a> {
         let mut elsewhere = body;
         elsewhere["computeEnvId"] = json!("0".repeat(22));
         let unknown = harness.request(&world.call(Operation::LaunchRun).body(&elsewhere)).await?;
-        ensure(unknown.http_status() == 404, || format!("launch in no environment: {}", unknown.answer))?;
+        ensure(unknown.http_status() == 422, || format!("launch in no environment: {}", unknown.answer))?;
         pair.delete(self).await
     }
 
