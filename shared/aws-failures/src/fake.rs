@@ -73,14 +73,13 @@ impl FakeAws {
     /// Returns these answers in order, and repeats the last one.
     #[must_use]
     pub fn answering<const N: usize>(answers: [Answer; N]) -> Self {
-        Self::scripted(&answers)
+        Self::scripted(answers.into())
     }
 
     /// The same, for a script whose length a test chooses.
     #[must_use]
-    pub fn scripted(answers: &[Answer]) -> Self {
-        let answers = answers.iter().cloned().collect();
-        Self(Arc::new(Mutex::new(Script { answers, seen: Vec::new() })))
+    pub fn scripted(answers: Vec<Answer>) -> Self {
+        Self(Arc::new(Mutex::new(Script { answers: answers.into(), seen: Vec::new() })))
     }
 
     /// The configuration for clients of the fake: standard retries with [`ATTEMPTS`] attempts.

@@ -205,7 +205,7 @@ async fn a_role_is_proved_if_it_works_and_demands_its_external_id() {
         ("an outage at the second call", &[assumed(), outage()], None, "unavailable"),
     ];
     for (case, answers, verdict, code) in cases {
-        let aws = FakeAws::scripted(answers);
+        let aws = FakeAws::scripted(answers.to_vec());
         match checks(&aws).check_target(&environment(), &Sevens).await {
             Ok(found) => assert_eq!(Some(found), verdict, "{case}"),
             Err(error) => assert_eq!((None, error.code()), (verdict, code), "{case}"),
@@ -259,7 +259,7 @@ async fn a_role_that_may_not_use_its_permissions_grants_nothing() {
         ("no JSON", works(), Answer::Reply(502, "<html>".into()), None),
         ("lost", works(), Answer::Lost, None),
     ] {
-        let aws = FakeAws::scripted(&[assumed(), refusal(403, "AccessDenied"), secret, job]);
+        let aws = FakeAws::answering([assumed(), refusal(403, "AccessDenied"), secret, job]);
         let found = checks(&aws).check_target(&environment(), &Sevens).await;
         if let Err(error) = &found {
             assert_eq!(error.code(), "unavailable", "{case}");
