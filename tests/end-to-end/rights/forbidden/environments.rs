@@ -4,6 +4,7 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_sts::types::Tag;
+use end_to_end::rights::logical;
 use end_to_end::rights::sealed::{CallResult, call_result};
 use local::platform::Platform;
 use serde_json::json;
@@ -15,6 +16,7 @@ pub(super) const ALLOWED: &str = "210987654321";
 const FORBIDDEN: &str = "333333333333";
 const ROLE: &str = "pipeline-secrets-open";
 const OTHER_NAME: &str = "open";
+const NAMING: &str = "pipeline-secrets-naming";
 const DUTIES: [&str; 4] = ["check", "deliver", "observe", "remove"];
 
 /// The duty of each function that has one.
@@ -36,6 +38,23 @@ pub(super) async fn try_all(targets: &Targets, attempts: &mut Attempts) -> Outco
     {
         let platform = Platform::elsewhere(&harness.stack, account, "eu-west-1").await;
         platform.create_role(name, &trust.to_string(), &json!([])).await?;
+    }
+    // In its own account, a trust policy that names a function needs no permission of the function.
+    let with_duties = || functions().filter(|function| duty_of(function).is_some());
+    let named: Outcome<Vec<_>> = with_duties()
+        .map(|function| {
+            let role = harness.resource(&format!("{}Role", logical(function)))?;
+            Ok(format!("arn:aws:iam::{}:role/{role}", local::ACCOUNT))
+        })
+        .collect();
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+        "Principal": {"AWS": named?}, "Action": ["sts:AssumeRole", "sts:TagSession"]}]});
+    let home = Platform::elsewhere(&harness.stack, local::ACCOUNT, "eu-west-1").await;
+    home.create_role(NAMING, &trust.to_string(), &json!([])).await?;
+    for function in with_duties() {
+        let role = harness.role(function).await?;
+        let outcome = assume(&role, (local::ACCOUNT, NAMING), &[("duty", "check")]).await;
+        attempts.expect_denied(format!("{function} with a role in its own account that names it"), &outcome);
     }
     for function in functions() {
         let role = harness.role(function).await?;

@@ -159,6 +159,36 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         },
     },
     Requirement {
+        what: "the functions that assume roles are denied those of other names and accounts, because a trust policy in their own account would be enough",
+        page: "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html",
+        violations: |template| {
+            let policy = template.properties("EnvironmentRolesOnly");
+            let expected = json!([
+                {
+                    "Sid": "NoOtherRoles",
+                    "Effect": "Deny",
+                    "Action": "sts:AssumeRole",
+                    "NotResource": {"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/pipeline-secrets-*"},
+                },
+                {
+                    "Sid": "NoOtherAccounts",
+                    "Effect": "Deny",
+                    "Action": "sts:AssumeRole",
+                    "Resource": "*",
+                    "Condition": {"Fn::If": [
+                        "HasComputeAccounts",
+                        {"StringNotEquals": {"aws:ResourceAccount": {"Ref": "ComputeAccounts"}}},
+                        {"Ref": "AWS::NoValue"},
+                    ]},
+                },
+            ]);
+            let roles = ["Identity", "LaunchRun", "ReportRun", "CleanupRun"];
+            let roles = roles.map(|name| json!({"Ref": format!("{name}Role")}));
+            let holds = policy["PolicyDocument"]["Statement"] == expected && policy["Roles"] == json!(roles);
+            if holds { vec![] } else { vec!["EnvironmentRolesOnly".into()] }
+        },
+    },
+    Requirement {
         what: "only Lambda can assume a function's role, and it has no managed policy",
         page: "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
         violations: |template| {
