@@ -213,6 +213,11 @@ impl<'a> Exercises<'a> {
         let listed = harness.done(&world.call(Operation::ListComputeEnvs)).await?;
         ensure(listed["computeEnvs"][0]["id"] == *id, || format!("{listed}"))?;
         harness.done(&call(Operation::DescribeComputeEnv)).await?;
+        // The answer follows all reads of a creation.
+        let draft = json!({"computeEnv": {"name": "another", "platform": "aws-batch",
+            "credentialsId": "z".repeat(22), "config": {"region": "eu-west-1"}}});
+        let refused = harness.request(&world.call(Operation::CreateComputeEnv).body(&draft)).await?;
+        ensure(refused.http_status() == 422, || format!("with unknown credentials: {}", refused.answer))?;
         let renamed = json!({"name": "renamed"});
         harness.done(&call(Operation::UpdateComputeEnv).body(&renamed)).await?;
         harness.done(&call(Operation::DeleteComputeEnv)).await.map(drop)

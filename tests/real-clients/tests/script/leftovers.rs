@@ -267,8 +267,11 @@ fn a_completely_killed_job_is_cleaned_up_by_a_later_start() {
         let killer = thread::spawn(move || {
             wait_until("all processes of the job are dead", || {
                 let processes = of_this_job();
-                for process in &processes {
-                    real_clients::signal(*process, "KILL");
+                // Stopped first: the script would clean up if it saw its command die before itself.
+                for signal in ["STOP", "KILL"] {
+                    for process in &processes {
+                        real_clients::signal(*process, signal);
+                    }
                 }
                 processes.is_empty()
             });
