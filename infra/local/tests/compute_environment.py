@@ -249,6 +249,12 @@ class ComputeEnvironment(unittest.TestCase):
                 self.assertFalse(self.permitted(call), f"{name}, with a denial")
                 iam.delete_role_policy(RoleName="caller", PolicyName="deny")
 
+        # Across accounts, both policies must permit it.
+        trust = {"Effect": "Allow", "Principal": {"AWS": caller}, "Action": both}
+        self.emulator.client("iam", OTHER).create_role(RoleName="names-it", AssumeRolePolicyDocument=policy([trust]))
+        call = lambda: sts(session).assume_role(RoleArn=f"arn:aws:iam::{OTHER}:role/names-it", RoleSessionName="test", Tags=tag)
+        self.assertFalse(self.permitted(call), "another account")
+
     def test_a_trust_policy_that_is_too_long_is_refused(self):
         iam = self.emulator.client("iam")
         trust = {"Effect": "Allow", "Principal": {"AWS": HOME}, "Action": "sts:AssumeRole"}
