@@ -635,18 +635,12 @@ fn is_lost_with_its_environment(run: &Run, now: Timestamp) -> bool {
 }
 
 fn abandoned(lifecycle: Lifecycle, now: Timestamp) -> Lifecycle {
-    let lost = Outcome {
-        result: RunResult::Lost,
-        exit_status: None,
-        reported_by: ReportedBy::Sweep,
-        cancelled_by: None,
-    };
+    let lost = Outcome::without_status(RunResult::Lost, ReportedBy::Sweep);
     Lifecycle {
         state: State::Ended,
         due: None,
         outcome: lifecycle.outcome.or(Some(lost)),
         ending: lifecycle.ending.or(Some(now)),
-        removed: None,
         ..lifecycle
     }
 }

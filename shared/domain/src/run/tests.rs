@@ -834,8 +834,13 @@ fn only_a_run_in_an_environment_is_given_up() {
     for state in [State::Provisioning, State::Running, State::Ending] {
         let home = batch(state);
         assert_eq!(next(&home, Event::Unreachable, far, &limits()), NOTHING_HAPPENS, "{state}");
-        let given_up = next(&crate::testing::elsewhere(home), Event::Unreachable, far, &limits());
-        assert_eq!(given_up.lifecycle.map(|lifecycle| lifecycle.state), Some(State::Ended), "{state}");
+        let run = with(crate::testing::elsewhere(home), |run| {
+            run.lifecycle.ending = (state == State::Ending).then(|| minutes(3));
+        });
+        let given_up = next(&run, Event::Unreachable, far, &limits()).lifecycle.unwrap();
+        let ending = run.lifecycle.ending.unwrap_or(far);
+        assert_eq!((given_up.state, given_up.ending), (State::Ended, Some(ending)), "{state}");
+        assert_eq!(given_up.removed, None, "{state}: its copies may be left");
     }
 }
 
