@@ -60,6 +60,15 @@ impl Failure {
         Self { how: How::Incomplete, code: code.and_then(plain), status: None, request_id: None }
     }
 
+    /// The failed call that is the cause of an error, if one is.
+    #[must_use]
+    pub fn behind(error: &domain::Error) -> Option<&Self> {
+        match error {
+            domain::Error::Unavailable { source, .. } => source.downcast_ref(),
+            _ => None,
+        }
+    }
+
     /// The service's error code, such as `AccessDeniedException`, if it is one plain word.
     #[must_use]
     pub fn code(&self) -> Option<&str> {

@@ -254,7 +254,7 @@ impl Environment {
     }
 }
 
-/// As the audit trail names it.
+/// As the audit trail names it. A reconciliation reads the id.
 impl fmt::Display for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, region, role, .. } = self;

@@ -1,12 +1,13 @@
 //! The proof that an environment's role works.
 
 use async_trait::async_trait;
+use aws_failures::Failure;
 use domain::environment::{Duty, Environment, ExternalId};
 use domain::ports::{CheckTarget, Randomness, Verdict};
 use domain::{Error, Result};
 
 use crate::RoleAssumer;
-use crate::probe::{describe_jobs, describe_secret, failure_of};
+use crate::probe::{describe_jobs, describe_secret};
 
 /// Checks the roles of environments.
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ impl CheckTarget for Checks {
 /// other codes are those of a region that the account has not enabled.
 /// <https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html>
 fn is_denied(error: &Error) -> bool {
-    failure_of(error).is_some_and(|failure| {
+    Failure::behind(error).is_some_and(|failure| {
         let codes = ["ClientException", "UnrecognizedClientException", "InvalidClientTokenId"];
         failure.is_denied() || failure.code().is_some_and(|code| codes.contains(&code))
     })

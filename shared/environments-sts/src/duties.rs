@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use async_trait::async_trait;
+use aws_failures::Failure;
 use aws_types::SdkConfig;
 use domain::copies::{CopyTags, RunCopy};
 use domain::environment::{Duty, Environment};
@@ -13,7 +14,6 @@ use domain::{Error, Result};
 use zeroize::Zeroizing;
 
 use crate::RoleAssumer;
-use crate::probe::failure_of;
 
 /// Delivers to environments, with clients that a function makes from the session's configuration.
 pub struct Deliveries<F>(pub RoleAssumer, pub F);
@@ -51,7 +51,7 @@ const NOT_PERMITTED: &str = "its role can be assumed, but a copy could not be cr
 /// `EncryptionFailure` is a key that is disabled or deleted:
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>.
 fn refusal(error: &Error) -> bool {
-    failure_of(error).is_some_and(|it| it.is_denied() || it.code() == Some("EncryptionFailure"))
+    Failure::behind(error).is_some_and(|it| it.is_denied() || it.code() == Some("EncryptionFailure"))
 }
 
 /// Observes head jobs in environments.

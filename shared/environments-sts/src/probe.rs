@@ -7,7 +7,7 @@
 use std::fmt;
 
 use aws_credential_types::provider::ProvideCredentials as _;
-use aws_failures::{Failure, unavailable};
+use aws_failures::unavailable;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
@@ -17,8 +17,8 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::SdkConfig;
+use domain::Result;
 use domain::environment::Environment;
-use domain::{Error, Result};
 use serde_json::{Value, json};
 
 /// A call of one of AWS's JSON protocols.
@@ -156,13 +156,5 @@ impl std::error::Error for Refusal {}
 impl ProvideErrorMetadata for Refusal {
     fn meta(&self) -> &ErrorMetadata {
         &self.0
-    }
-}
-
-/// Returns the failed call, if one is the cause of the error.
-pub(crate) fn failure_of(error: &Error) -> Option<&Failure> {
-    match error {
-        Error::Unavailable { source, .. } => source.downcast_ref(),
-        _ => None,
     }
 }

@@ -18,7 +18,7 @@ use crate::identity::TOKENS;
 use crate::keys::{
     DUE_INDEX, EXPIRY_SHARDS, Key, SECRETS, SECRETS_OF, expiry_shard, owner_of_secrets, secrets_of,
 };
-use crate::read::{all, at_most, page, readable};
+use crate::read::{all, readable};
 use crate::rows::{Fields, FromRow as _, Row, corrupt, fields, n, s};
 use crate::transaction::DISABLED;
 
@@ -101,18 +101,7 @@ impl Store {
         let [secrets, tokens] = [SECRETS_OF, TOKENS].map(|prefix| attributes.value(s(prefix)));
         let pk = attributes.name("pk");
         let kinds = format!("begins_with({pk}, {secrets}) OR begins_with({pk}, {tokens})");
-        let (names, values) = attributes.parts();
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(DUE_INDEX)
-            .key_condition_expression(condition)
-            .filter_expression(kinds)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .limit(page(limit));
-        at_most(limit, query, "dynamodb Query due").await
+        self.first_in_index(DUE_INDEX, "dynamodb Query due", condition, Some(kinds), attributes, limit).await
     }
 
     /// Lists the rows that have an expiry and are not listed with it. Returns their number.

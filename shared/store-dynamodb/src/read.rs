@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use domain::{Error, Result};
 
 use crate::Store;
+use crate::expression_attributes::ExpressionAttributes;
 use crate::failure::{failed, unbuildable};
 use crate::keys::Key;
 use crate::rows::{FromRow, Row, s};
@@ -123,6 +124,33 @@ pub(crate) fn readable<T>(rows: Vec<Row>, read: impl Fn(Row) -> Result<T>) -> Ve
 /// All rows of a query.
 pub(crate) async fn all(query: QueryFluentBuilder) -> Result<Vec<Row>> {
     at_most(u32::MAX, query, "dynamodb Query").await
+}
+
+impl Store {
+    /// The first rows of an index that meet a condition on its keys and, optionally, one on other
+    /// attributes. Pages after the limit are not requested.
+    pub(crate) async fn first_in_index(
+        &self,
+        index: &str,
+        operation: &'static str,
+        keys: String,
+        filter: Option<String>,
+        attributes: ExpressionAttributes,
+        limit: u32,
+    ) -> Result<Vec<Row>> {
+        let (names, values) = attributes.parts();
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(index)
+            .key_condition_expression(keys)
+            .set_filter_expression(filter)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .limit(page(limit));
+        at_most(limit, query, operation).await
+    }
 }
 
 /// The first rows of a query. Pages after the limit are not requested.

@@ -261,9 +261,6 @@ impl Cleaner {
         // The owner of an environment's account could make copies that fill the sweep.
         let is_late = || scope.is_some() && context.backoff.remaining() < LAST_BATCH;
         for (run, copies) in by_run {
-            if is_late() {
-                return Ok(());
-            }
             let is_over = |copy: &FoundCopy| copy.not_after.is_some_and(|latest| latest <= context.now);
             let known = match run.as_deref().map(RunId::new) {
                 Some(Ok(id)) => {
@@ -276,6 +273,9 @@ impl Cleaner {
             }
             let known = known.map(|run| run.map(|run| run.lifecycle.state));
             for copy in copies {
+                if is_late() {
+                    return Ok(());
+                }
                 match &known {
                     Ok(Some(State::Ended)) => {}
                     Ok(Some(_)) => continue,
@@ -302,9 +302,6 @@ impl Cleaner {
                 if let Err(error) = deleted {
                     swept.orphans_failed += 1;
                     log::error(&error).error("could not remove an orphan");
-                }
-                if is_late() {
-                    return Ok(());
                 }
             }
         }

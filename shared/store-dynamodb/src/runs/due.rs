@@ -11,7 +11,7 @@ use super::row::run_id;
 use crate::Store;
 use crate::expression_attributes::{Changes, ExpressionAttributes};
 use crate::keys::{DUE_INDEX, DUE_SHARDS, Key};
-use crate::read::{at_most, page, readable};
+use crate::read::readable;
 use crate::rows::{n, s};
 
 #[async_trait(?Send)]
@@ -53,17 +53,8 @@ impl Store {
             attributes.name("due"),
             attributes.value(n(now.as_millisecond())),
         );
-        let (names, values) = attributes.parts();
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(DUE_INDEX)
-            .key_condition_expression(condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .limit(page(limit));
-        let rows = at_most(limit, query, "dynamodb Query due").await?;
+        let rows =
+            self.first_in_index(DUE_INDEX, "dynamodb Query due", condition, None, attributes, limit).await?;
         Ok(readable(rows, |row| Ok((row.field("due")?, run_id(&row)?))))
     }
 }

@@ -10,7 +10,7 @@ use super::row::{ELSEWHERE, run_id};
 use crate::Store;
 use crate::expression_attributes::ExpressionAttributes;
 use crate::keys::LIVE_INDEX;
-use crate::read::{at_most, page, readable};
+use crate::read::readable;
 use crate::rows::s;
 
 #[async_trait(?Send)]
@@ -22,18 +22,9 @@ impl ListLiveRuns for Store {
             let ending = attributes.equals("state", s(State::Ending.as_str()));
             format!("NOT ({ending} AND {})", attributes.equals("platform", s(ELSEWHERE)))
         });
-        let (names, values) = attributes.parts();
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(LIVE_INDEX)
-            .key_condition_expression(of_scope)
-            .set_filter_expression(filter)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .limit(page(limit));
-        let rows = at_most(limit, query, "dynamodb Query live").await?;
+        let rows = self
+            .first_in_index(LIVE_INDEX, "dynamodb Query live", of_scope, filter, attributes, limit)
+            .await?;
         Ok(readable(rows, |row| {
             let copies = row.some_field("copyCount")?.unwrap_or(1);
             Ok(LiveRun { id: run_id(&row)?, user: row.field("user")?, copies })

@@ -10,9 +10,8 @@ use super::{EnvironmentService, administer, audit, name_taken, participate, requ
 use crate::audit::AuditAction;
 use crate::context::Context;
 use crate::environment::{
-    CredentialsId, Environment, EnvironmentId, Region, StoredCredentials, StoredEnvironment,
+    CredentialsId, Environment, EnvironmentId, Region, RoleArn, StoredCredentials, StoredEnvironment,
 };
-use crate::iam::CopyLocation;
 use crate::identity::Actor;
 use crate::ids::WorkspaceId;
 use crate::owner::Scope;
@@ -107,15 +106,14 @@ impl EnvironmentService {
         }
         retry_contended(context.backoff, async || {
             let credentials = self.usable_credentials(workspace, &draft.credentials).await?;
-            let mut environment = Environment {
+            let copy_key = draft.copy_key.as_deref();
+            let environment = Environment {
                 id: EnvironmentId::make_random(context.randomness),
                 region: draft.region.clone(),
+                copy_key: copy_key.map(|key| key_arn(key, &credentials.role, &draft.region)).transpose()?,
                 role: credentials.role,
                 external_id: credentials.external_id,
-                copy_key: None,
             };
-            environment.copy_key =
-                draft.copy_key.as_deref().map(|key| key_arn(key, &environment.location())).transpose()?;
             prove(&*self.targets, &environment, context).await?;
             let environment = StoredEnvironment {
                 environment,
@@ -131,7 +129,8 @@ impl EnvironmentService {
                 updated: context.now,
             };
             let id = environment.environment.id.clone();
-            let record = audit(&scope, AuditAction::ComputeEnvCreated, detail(&environment), context);
+            let record =
+                audit(&scope, AuditAction::ComputeEnvCreated, environment.environment.to_string(), context);
             let change = EnvironmentChange::CreateEnvironment(environment);
             self.store.change_environment(Some(&scope), &change, &record).await?;
             Ok(id)
@@ -219,7 +218,8 @@ impl EnvironmentService {
         let (scope, workspace) = administer(&*self.store, actor, workspace, context).await?;
         retry_contended(context.backoff, async || {
             let environment = self.store.environment(workspace, id).await?.ok_or(Error::NotFound)?;
-            let record = audit(&scope, AuditAction::ComputeEnvDeleted, detail(&environment), context);
+            let record =
+                audit(&scope, AuditAction::ComputeEnvDeleted, environment.environment.to_string(), context);
             self.store.change_environment(Some(&scope), &deletion(environment, context), &record).await
         })
         .await
@@ -238,7 +238,7 @@ impl EnvironmentService {
             (AuditAction::ComputeEnvChecked, Some(_)) => ", not usable",
             _ => "",
         };
-        let record = audit(scope, action, detail(&to) + outcome, context);
+        let record = audit(scope, action, format!("{}{outcome}", to.environment), context);
         let change = EnvironmentChange::UpdateEnvironment { from, to };
         self.store.change_environment(Some(scope), &change, &record).await
     }
@@ -266,8 +266,8 @@ pub(crate) fn deletion(environment: StoredEnvironment, context: &Context<'_>) ->
 
 /// Returns the ARN of a KMS key in an environment's account and region, from its ARN or id. An
 /// alias is refused: the permissions of job roles must name the key itself.
-fn key_arn(key: &str, location: &CopyLocation) -> Result<String> {
-    let CopyLocation { partition, region, account } = location;
+fn key_arn(key: &str, role: &RoleArn, region: &Region) -> Result<String> {
+    let (partition, account) = (role.partition(), role.account());
     let prefix = format!("arn:{partition}:kms:{region}:{account}:key/");
     let id = key.strip_prefix(&prefix).unwrap_or(key);
     match (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -277,11 +277,6 @@ fn key_arn(key: &str, location: &CopyLocation) -> Result<String> {
             "secretsKmsKeyId must be the ID or ARN of a KMS key in account {account} and region {region}, and not an alias."
         ))),
     }
-}
-
-/// What the audit trail says about an environment. A reconciliation reads the id.
-pub(crate) fn detail(stored: &StoredEnvironment) -> String {
-    stored.environment.to_string()
 }
 
 /// The error for credentials that do not exist in the workspace.

@@ -39,7 +39,8 @@ pub(super) async fn delete_environment(
         let Some(stored) = store.environment(workspace, id).await? else {
             return Ok(Effect::Nothing);
         };
-        let audit = record(workspace, AuditAction::ComputeEnvDeleted, compute_envs::detail(&stored), context);
+        let audit =
+            record(workspace, AuditAction::ComputeEnvDeleted, stored.environment.to_string(), context);
         store.change_environment(None, &compute_envs::deletion(stored, context), &audit).await?;
         Ok(Effect::Done)
     })
